@@ -1,0 +1,56 @@
+"""Deployments: putting Spider on a server and taking it off again."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.domain.ids import DeploymentId, NodeId
+
+DeploymentKind = Literal["install", "update", "remove"]
+DeploymentState = Literal["running", "awaiting_host_key", "succeeded", "failed", "cancelled"]
+StepState = Literal["waiting", "running", "done", "failed", "skipped"]
+
+INSTALL_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "probe", "upload", "install", "start", "verify")
+REMOVE_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "stop", "uninstall", "verify", "wipe")
+
+
+class Step(NamedTuple):
+    name: str
+    state: StepState
+    detail: str
+    started_at: float | None
+    ended_at: float | None
+
+
+class HostKey(NamedTuple):
+    """What a server showed. `public` is the OpenSSH line (`ssh-ed25519 AAAA…`)."""
+
+    type: str
+    fingerprint: str
+    """`SHA256:…`"""
+    public: str
+
+
+class DeploymentError(NamedTuple):
+    code: str
+    message: str
+    step: str
+
+
+class Deployment(NamedTuple):
+    id: DeploymentId
+    org: int
+    kind: DeploymentKind
+    state: DeploymentState
+    node_id: NodeId | None
+    host: str
+    port: int
+    username: str
+    name: str
+    host_key: HostKey | None
+    steps: tuple[Step, ...]
+    error: DeploymentError | None
+    created_by: str
+    created_at: float
+    ended_at: float | None
+    version: int

@@ -1,0 +1,17 @@
+"""What names what. All ids are 26 characters of lower-case Crockford base32 as text."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+NodeId = NewType("NodeId", str)
+JobId = NewType("JobId", str)
+DeploymentId = NewType("DeploymentId", str)
+EventId = NewType("EventId", str)
+UserId = NewType("UserId", str)
+SessionId = NewType("SessionId", str)
+"""A person's log-in session, not an agent's."""
+HubId = NewType("HubId", str)
+"""New for every process start; never stands on the agents' wire."""
+BootId = NewType("BootId", str)
+"""32 hex digits."""

@@ -1,0 +1,40 @@
+"""What happened: events for people, audit rows for proof."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from groundcontrol.domain.ids import EventId, NodeId
+
+Severity = Literal["info", "warning", "error"]
+EventSource = Literal["agent", "hub", "api"]
+
+
+class Event(NamedTuple):
+    id: EventId
+    org: int
+    type: str
+    """`node.online`, `job.succeeded`, `deployment.failed` …"""
+    severity: Severity
+    source: EventSource
+    at: float
+    node_id: NodeId | None
+    message: str
+    details: dict[str, object]
+
+
+class AuditRow(NamedTuple):
+    chain: str
+    n: int
+    at: float
+    actor: str
+    address: str
+    action: str
+    """`node.create`, `auth.login` …"""
+    target: str
+    result: str
+    """done, refused or failed."""
+    detail: dict[str, object]
+    """Redacted: never a secret."""
+    prev: bytes
+    hash: bytes

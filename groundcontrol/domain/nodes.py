@@ -1,0 +1,95 @@
+"""A server of the fleet."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from groundcontrol.domain.ids import BootId, HubId, NodeId
+
+NodeState = Literal["pending", "online", "offline"]
+
+
+class NodeIdentity(NamedTuple):
+    """What the node says of itself; every text is cleaned of control characters and capped at ingest."""
+
+    hostname: str = ""
+    machine_id: str = ""
+    os_id: str = ""
+    os_name: str = ""
+    os_version: str = ""
+    kernel: str = ""
+    architecture: str = ""
+    virtualization: str = ""
+    cpu_model: str = ""
+    cpu_cores: int = 0
+    memory_bytes: int = 0
+    package_manager: str = ""
+    timezone: str = ""
+    booted_at: float = 0.0
+    addresses: tuple[str, ...] = ()
+
+
+class NodeUpdates(NamedTuple):
+    """Packages that could be upgraded. `None` = not known."""
+
+    total: int | None = None
+    security: int | None = None
+    checked_at: float | None = None
+
+
+class NodePolicy(NamedTuple):
+    """What the node's owner allows, as the node reports it."""
+
+    mode: str
+    verbs: tuple[str, ...] = ()
+
+
+class Node(NamedTuple):
+    """One row of the fleet. `no` is the store's short number, never shown outside."""
+
+    id: NodeId
+    no: int
+    org: int
+    name: str
+    address: str
+    tags: tuple[str, ...]
+    generation: int
+    """Of its keys; the first is 1."""
+    pending: bool
+    """No session has ever been completed."""
+    identity: NodeIdentity
+    agent_version: str
+    policy: NodePolicy | None
+    updates: NodeUpdates
+    reboot_required: str
+    created_at: float
+    last_seen_at: float | None
+    version: int
+    simulated: bool = False
+
+
+class NewNode(NamedTuple):
+    """What is needed to create a node; the id is minted by the caller and never used again."""
+
+    id: NodeId
+    name: str
+    address: str
+    tags: tuple[str, ...] = ()
+    simulated: bool = False
+
+
+class Session(NamedTuple):
+    """Proof that this hub owns the node now; passed to every write that a node causes."""
+
+    node: NodeId
+    no: int
+    epoch: int
+    hub: HubId
+    boot: BootId
+
+
+class Owner(NamedTuple):
+    """Which session owns a node."""
+
+    session: Session
+    hub_alive: bool
