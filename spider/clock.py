@@ -1,0 +1,36 @@
+"""Time comes in through the door, so that an hour of logic tests in a millisecond."""
+
+import asyncio
+import time
+
+try:
+    from typing import Protocol
+except ImportError:  # pragma: no cover
+    raise SystemExit("Stardust needs Python 3.8 or newer") from None
+
+
+class Clock(Protocol):
+    """Wall time is data; intervals and deadlines use `monotonic`."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,68 @@
+"""Log lines for machines and people: an event name and its facts."""
+
+import contextvars
+import json
+import logging
+import sys
+import time
+from typing import Any, Dict, TextIO, Tuple
+
+_bound: "contextvars.ContextVar[Tuple[Tuple[str, Any], ...]]" = contextvars.ContextVar("bound", default=())
+_CONTROL = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
+
+
+def bind(**facts: Any) -> None:
+    """Put these facts on every later line of this task."""
+    merged = dict(_bound.get())
+    merged.update(facts)
+    _bound.set(tuple(merged.items()))
+
+
+def event(log: logging.Logger, name: str, level: int = logging.INFO, exc_info: bool = False, **facts: Any) -> None:
+    """Log `name` (stable, snake_case) with its facts as fields."""
+    if log.isEnabledFor(level):
+        merged: Dict[str, Any] = dict(_bound.get())
+        merged.update(facts)
+        log.log(level, name, extra={"facts": merged}, exc_info=exc_info)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: Dict[str, Any] = {
+            "at": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        line.update(getattr(record, "facts", {}))
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=True)
+
+
+class TextFormatter(logging.Formatter):
+    """For a terminal: time, event, facts. Control characters are shown, never sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        facts = "".join(f" {key}={value}" for key, value in getattr(record, "facts", {}).items())
+        line = f"{at} {record.levelname.lower():7} {record.getMessage()}{facts}".translate(_CONTROL)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def set_up(stream: "TextIO | None" = None, style: str = "auto", level: int = logging.INFO) -> None:
+    """Send this program's log to `stream` (standard output).
+
+    Args: style: json, text or auto (text on a terminal).
+    """
+    target = sys.stdout if stream is None else stream
+    handler = logging.StreamHandler(target)
+    as_text = style == "text" or (style == "auto" and target.isatty())
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
