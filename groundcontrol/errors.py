@@ -87,6 +87,24 @@ class TooLarge(HubError):
     code = "request.too_large"
 
 
+class UnsupportedType(HubError):
+    """The request body is not of a type that this call takes."""
+
+    code = "request.unsupported_type"
+
+
+class NotAcceptable(HubError):
+    """The answer cannot be given in the form that was asked for."""
+
+    code = "request.not_acceptable"
+
+
+class MethodNotAllowed(HubError):
+    """This path does not know this method."""
+
+    code = "request.method_not_allowed"
+
+
 class IdempotencyMismatch(Conflict):
     """This Idempotency-Key was used for another request."""
 

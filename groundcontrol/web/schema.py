@@ -137,7 +137,16 @@ SUMMARY_SERIES = (
     "swap.total",
     "swap.used",
 )
-"""What `latest` holds in lists; besides these `filesystem.fullest` parts, summed `network.*` and the hottest `temperature`."""
+"""What `latest` holds in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST."""
+
+SUMMARY_SUMS = ("disk.read", "disk.written", "network.received", "network.sent")
+"""Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
+
+SUMMARY_FULLEST = ("filesystem.size", "filesystem.used")
+"""A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`."""
+
+SUMMARY_HIGHEST = ("disk.busy", "temperature")
+"""A summary holds one of each under its full name: the busiest device and the hottest sensor."""
 
 
 class NodesView(Answer):
@@ -404,6 +413,36 @@ class LiveHello(Answer):
     """Of the page; another one means that a newer page is there."""
     now: float
     session_expires_at: float
+
+
+class TopicMessage(Answer):
+    """Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output."""
+
+    topic: str
+    seq: int
+    data: object
+
+
+class GapMessage(Answer):
+    """What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again."""
+
+    topic: str
+
+
+class ErrorMessage(Answer):
+    """`topic` is empty when the message as such was wrong."""
+
+    code: str
+    message: str
+    topic: str = ""
+
+
+class Nothing(Answer):
+    """An empty body."""
+
+
+class EventsData(Answer):
+    events: list[EventView]
 
 
 class FleetData(Answer):

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema.py, the metric catalogue and the error codes.
+
+scripts/gen_ts.py           write the file
+scripts/gen_ts.py --check   change nothing; exit 1 when the file is not current
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import itertools
+import json
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "capsule" / "src" / "wire" / "schema.gen.ts"
+sys.path.insert(0, str(ROOT))
+
+from groundcontrol import errors  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.web import schema  # noqa: E402
+from spider.wire import metrics  # noqa: E402
+
+HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema.py: never edited by hand.
+"""
+
+SCALARS: dict[object, str] = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    bytes: "Uint8Array",
+    object: "unknown",
+    type(None): "null",
+}
+
+LIVE = """/** What the page sends on the live socket, as MessagePack `[kind, body]`. */
+export type LiveRequest =
+  | ["subscribe", SubscribeBody]
+  | ["unsubscribe", UnsubscribeBody]
+  | ["ping", Nothing];
+
+/** What the hub sends on the live socket. */
+export type LiveMessage =
+  | ["hello", LiveHello]
+  | ["snapshot", TopicMessage]
+  | ["change", TopicMessage]
+  | ["gap", GapMessage]
+  | ["error", ErrorMessage]
+  | ["pong", Nothing];
+"""
+
+
+def render(hint: object) -> str:
+    """Write a Python type as TypeScript.
+
+    Raises: ValueError: the schema uses a type that has no translation yet.
+    """
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return hint.__name__
+    if hint in SCALARS:
+        return SCALARS[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(render(part) for part in arguments)
+    if origin is typing.Literal:
+        return " | ".join(json.dumps(value) for value in arguments)
+    if origin is list:
+        item = render(arguments[0])
+        return f"({item})[]" if " | " in item else f"{item}[]"
+    if origin is dict and arguments[0] is str:
+        return f"Record<string, {render(arguments[1])}>"
+    raise ValueError(f"no TypeScript for {hint!r}")
+
+
+def comment(text: str | None, indent: str = "") -> str:
+    """Write a docstring as a JSDoc comment; nothing for None."""
+    if not text:
+        return ""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if len(lines) == 1:
+        return f"{indent}/** {lines[0]} */\n"
+    return f"{indent}/**\n" + "".join(f"{indent} * {line}".rstrip() + "\n" for line in lines) + f"{indent} */\n"
+
+
+def field_docs(source: str) -> dict[tuple[str, str], str]:
+    """The string below each field, by (class, field)."""
+    found: dict[tuple[str, str], str] = {}
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for field, below in itertools.pairwise(node.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+                found[node.name, field.target.id] = typing.cast("str", ast.literal_eval(below.value))
+    return found
+
+
+def structs() -> Iterator[type[msgspec.Struct]]:
+    """Every message of the schema, in the order of the file."""
+    for value in vars(schema).values():
+        if isinstance(value, type) and issubclass(value, (schema.Body, schema.Answer)) and value not in (schema.Body, schema.Answer):
+            yield value
+
+
+def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) -> str:
+    """One message. A field that a client may leave out is optional; the hub always sends all of its own."""
+    hints = typing.get_type_hints(struct)
+    own_doc = struct.__doc__ if "__doc__" in vars(struct) else None
+    lines = [comment(own_doc) + f"export interface {struct.__name__} {{"]
+    for info in msgspec.structs.fields(struct):
+        optional = "?" if issubclass(struct, schema.Body) and not info.required else ""
+        doc = comment(docs.get((struct.__name__, info.name)), "  ")
+        lines.append(f"{doc}  {info.encode_name}{optional}: {render(hints[info.name])};")
+    if len(lines) == 1:
+        name = struct.__name__
+        return comment(own_doc) + f"export type {name} = Record<string, never>;\n"
+    return "\n".join(lines) + "\n}\n"
+
+
+def error_codes() -> list[str]:
+    """Every public code, sorted."""
+
+    def walk(kind: type[errors.HubError]) -> Iterator[str]:
+        yield kind.code
+        for below in kind.__subclasses__():
+            yield from walk(below)
+
+    return sorted(set(walk(errors.HubError)))
+
+
+def constants() -> str:
+    """The catalogue of metrics, the series of summaries and the error codes."""
+    rows = "".join(
+        "  "
+        + json.dumps(
+            {
+                "name": metric.name,
+                "unit": metric.unit,
+                "rhythm": metrics.RHYTHM_S[metric.family],
+                "kind": metric.kind,
+                "labels": list(metric.labels),
+            }
+        )
+        + ",\n"
+        for metric in metrics.CATALOGUE
+    )
+    parts = ["/** Every metric there is. */\nexport const METRICS: readonly MetricView[] = [\n" + rows + "];\n"]
+    names = "".join(f"\n  | {json.dumps(metric.name)}" for metric in metrics.CATALOGUE)
+    parts.append(f"export type MetricName ={names};\n")
+    source = Path(schema.__file__).read_text(encoding="utf-8")
+    body = ast.parse(source).body
+    for node, below in itertools.pairwise(body):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("SUMMARY_"):
+            name = node.targets[0].id
+            doc = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else None
+            parts.append(comment(doc) + f"export const {name} = {json.dumps(list(getattr(schema, name)))} as const;\n")
+    codes = "".join(f"\n  | {json.dumps(code)}" for code in error_codes())
+    parts.append(f"/** `code` of a Problem and of an ErrorMessage. */\nexport type ErrorCode ={codes};\n")
+    return "\n".join(parts)
+
+
+def generate() -> str:
+    """The whole file."""
+    docs = field_docs(Path(schema.__file__).read_text(encoding="utf-8"))
+    return "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
+
+
+def main(argv: list[str]) -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
+    options = parser.parse_args(argv)
+    text = generate()
+    if options.check:
+        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
+            return 0
+        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_ts.py", file=sys.stderr)
+        return 1
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
