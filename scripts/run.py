@@ -1,0 +1,248 @@
+"""What scripts/run does once the environment stands: a hub, a Spider for this machine, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import secrets
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+
+from majortom.bundle import read_bundle
+
+HUB_START_LIMIT_S = 30.0
+STOP_LIMIT_S = 12.0
+SPIDER_POLICY = "[policy]\nversion = 1\nmode = monitor\n"
+
+
+class RunError(Exception):
+    """It cannot be started; the text says why and what to do."""
+
+
+def write(path: Path, text: str | bytes, mode: int = 0o600) -> None:
+    """Write a whole file at once, with its mode from the first moment."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
+    fresh.chmod(mode)
+    fresh.rename(path)
+
+
+def check_port(port: int) -> None:
+    """Raise RunError when something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise RunError(
+                f"port {port} is taken by another program; set STARDUST_PORT to a free one, or scripts/stop an older start"
+            ) from None
+
+
+class Runner:
+    """The processes of one start, ended in order."""
+
+    def __init__(self, state: Path, port: int) -> None:
+        self.state, self.port = state, port
+        self.hub: asyncio.subprocess.Process | None = None
+        self.spider: asyncio.subprocess.Process | None = None
+        self.stopping = asyncio.Event()
+
+    def prepare(self) -> bool:
+        """Make the state folder; returns whether this is the first start."""
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        self.state.chmod(0o700)
+        first = not (self.state / "secret").exists()
+        if first:
+            write(self.state / "secret", secrets.token_urlsafe(32) + "\n")
+        write(self.state / "run.pid", f"{os.getpid()}\n")
+        return first
+
+    async def start_hub(self) -> None:
+        """Start Ground Control and wait until it answers."""
+        env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}
+        for name in ("STARDUST_ADMIN_USER", "STARDUST_ADMIN_PASS"):
+            if name in os.environ:
+                env[name] = os.environ[name]
+        env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
+        with open(self.state / "hub.log", "ab", buffering=0) as log:  # noqa: ASYNC230 - opened once, before anything runs
+            self.hub = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "groundcontrol", "serve", "--port", str(self.port), "--data-dir", str(self.state), "--log-format", "json",
+                env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + HUB_START_LIMIT_S
+        async with aiohttp.ClientSession() as http:
+            while time.monotonic() < deadline:
+                if self.hub.returncode is not None:
+                    raise RunError(f"Ground Control did not start: {self.last_line('hub.log')}")
+                with contextlib.suppress(aiohttp.ClientError, OSError):
+                    async with http.get(f"http://127.0.0.1:{self.port}/healthz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.05)
+        raise RunError(f"Ground Control did not answer within {HUB_START_LIMIT_S:.0f} s; see .stardust/hub.log")
+
+    def last_line(self, name: str) -> str:
+        """The last line of a log: what the program said when it ended."""
+        lines = (self.state / name).read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    async def enrol(self) -> None:
+        """Make a node for this machine, once, by the hub's local socket."""
+        if (self.state / "spider.key").exists():
+            return
+        connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as http:
+            body = {"names": [socket.gethostname() or "this-machine"], "address": "127.0.0.1"}
+            async with http.post("http://hub/api/v1/local/enrol", json=body) as answer:
+                text = await answer.text()
+                if answer.status >= 300:
+                    raise RunError(f"this machine could not be enrolled: {text[:300]}")
+        enrolled = json.loads(text)
+        node = enrolled["nodes"][0]
+        write(self.state / "policy.conf", SPIDER_POLICY, 0o644)
+        write(self.state / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
+        write(self.state / "spider.key", bytes.fromhex(node["session_key"]))
+
+    def spider_conf(self) -> str:
+        """Spider's settings; the port may be another at each start."""
+        node = json.loads((self.state / "node.json").read_text())
+        return (
+            f"[hub]\nurl = ws://127.0.0.1:{self.port}/ws\nfleet = {node['fleet_id']}\n\n"
+            f"[node]\nid = {node['node_id']}\ngeneration = {node['generation']}\nname = {node['name']}\n"
+        )
+
+    async def start_spider(self) -> None:
+        """Start Spider, without rights when this is root: its files are handed over as open descriptors."""
+        write(self.state / "spider.pyz", read_bundle(), 0o644)
+        write(self.state / "spider.conf", self.spider_conf(), 0o644)
+        names = ("spider.pyz", "spider.conf", "spider.key", "policy.conf")
+        fds = [os.open(self.state / name, os.O_RDONLY) for name in names]
+        bundle, conf, policy = (f"/proc/self/fd/{fd}" for fd in (fds[0], fds[1], fds[3]))
+        who: dict[str, object] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+        try:
+            with open(self.state / "spider.log", "ab", buffering=0) as log:  # noqa: ASYNC230 - opened once per start
+                self.spider = await asyncio.create_subprocess_exec(
+                    python, "-I", "-B", bundle, "--config", conf, "--key", f"fd:{fds[2]}", "--policy", policy,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+                    env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, pass_fds=fds, **who,  # type: ignore[arg-type]  # keywords of Popen
+                )  # fmt: skip
+        finally:
+            for fd in fds:
+                os.close(fd)
+        write(self.state / "spider.pid", f"{self.spider.pid}\n")
+
+    async def supervise(self) -> None:
+        """Keep Spider running until the hub ends or somebody asks to stop."""
+        assert self.hub is not None
+        ended = asyncio.create_task(self.hub.wait(), name="hub")
+        stop = asyncio.create_task(self.stopping.wait(), name="stop")
+        try:
+            while not stop.done():
+                assert self.spider is not None
+                spider = asyncio.create_task(self.spider.wait(), name="spider")
+                await asyncio.wait({ended, stop, spider}, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done() and not stop.done():
+                    raise RunError(f"Ground Control ended by itself (exit status {self.hub.returncode}): {self.last_line('hub.log')}")
+                if spider.done() and not stop.done():
+                    print(
+                        f"Spider ended (exit status {self.spider.returncode}) and is started again; see .stardust/spider.log",
+                        file=sys.stderr,
+                    )
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(2):
+                            await self.stopping.wait()
+                    if not self.stopping.is_set():
+                        await self.start_spider()
+                else:
+                    spider.cancel()
+        finally:
+            ended.cancel()
+            stop.cancel()
+
+    async def stop(self) -> None:
+        """End Spider, then the hub; nothing is left."""
+        for name, process in (("spider", self.spider), ("hub", self.hub)):
+            if process is not None and process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    async with asyncio.timeout(STOP_LIMIT_S):
+                        await process.wait()
+                except TimeoutError:
+                    print(f"{name} did not stop within {STOP_LIMIT_S:.0f} s and was killed", file=sys.stderr)
+                    process.kill()
+                    await process.wait()
+            (self.state / f"{name}.pid").unlink(missing_ok=True)
+        (self.state / "run.pid").unlink(missing_ok=True)
+
+
+def welcome(state: Path, port: int, first: bool) -> str:
+    """What a person needs to know now."""
+    user, password = os.environ.get("STARDUST_ADMIN_USER", "admin"), os.environ.get("STARDUST_ADMIN_PASS")
+    login = f"{user} / {'the password of STARDUST_ADMIN_PASS' if password else 'admin'} (you choose a new password at the first log-in)"
+    try:
+        machine = os.environ.get("SSH_CONNECTION", "").split()[2]
+    except IndexError:
+        machine = socket.gethostname()
+    lines = [
+        "",
+        f"  Stardust      http://localhost:{port}",
+        f"  from afar     ssh -L {port}:localhost:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}",
+        f"  log in        {login}" if first else "  log in        as before",
+        f"  data          {state}",
+        "  stop          Ctrl-C (or scripts/stop); scripts/reset starts from nothing",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+async def run(state: Path, port: int) -> None:
+    """Start, say so, wait, stop."""
+    runner = Runner(state, port)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, runner.stopping.set)
+    check_port(port)
+    first = runner.prepare()
+    try:
+        await runner.start_hub()
+        await runner.enrol()
+        await runner.start_spider()
+        print(welcome(state, port, first), flush=True)
+        await runner.supervise()
+        print("Stopping …", file=sys.stderr)
+    finally:
+        await runner.stop()
+
+
+def main() -> int:
+    """Entry point of scripts/run."""
+    state = Path(sys.argv[1])
+    text = os.environ.get("STARDUST_PORT", "8933")
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        print(f"scripts/run: STARDUST_PORT is {text!r}, but a port is a number from 1 to 65535", file=sys.stderr)
+        return 78
+    try:
+        asyncio.run(run(state, int(text)))
+    except RunError as exc:
+        print(f"scripts/run: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

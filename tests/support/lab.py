@@ -1,0 +1,100 @@
+"""Hosts of scripts/lab: real Linux with systemd, sshd and a package manager, at 127.0.x.N."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "scripts/lab"
+BUILD_LIMIT_S = 900
+COMMAND_LIMIT_S = 300
+
+
+def environment() -> dict[str, str]:
+    """Where the tests' own lab lives, unless the caller names one."""
+    env = dict(os.environ)
+    env.setdefault("LAB_DIR", str(ROOT / ".cache/lab"))
+    env.setdefault("LAB_NET", "127.0.3")
+    return env
+
+
+def unavailable() -> str | None:
+    """Why no hosts can be booted here; None: they can."""
+    if os.geteuid() != 0:
+        return "booting lab hosts needs root"
+    if subprocess.run(["systemd-detect-virt", "--container", "--quiet"], check=False).returncode == 0:
+        return "lab hosts cannot be booted inside a container"
+    return None
+
+
+def lab(*words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
+    """Run scripts/lab; returns what it printed."""
+    done = subprocess.run([str(LAB), *words], env=environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
+    if done.returncode:
+        raise RuntimeError(f"scripts/lab {' '.join(words)}: exit status {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+class Host:
+    """One booted host."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.name: str = facts["name"]
+        self.address: str = facts["address"]
+        self.port: int = int(facts["port"])
+        self.host_keys: Any = facts["host_keys"]
+        self.keys = Path(environment()["LAB_DIR"]) / "keys"
+
+    def run(
+        self, *argv: str, stdin: str | bytes | None = None, timeout_s: float = COMMAND_LIMIT_S, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as root, without ssh."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [str(LAB), "exec", self.name, "--", *argv], env=environment(), input=data, capture_output=True, timeout=timeout_s, check=False
+        )
+        text = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"{self.name}: {argv}: exit status {done.returncode}: {text.stdout[-1000:]}{text.stderr[-1000:]}")
+        return text
+
+    def sh(self, script: str, *, check: bool = True, timeout_s: float = COMMAND_LIMIT_S) -> str:
+        """Run a shell script as root; returns its standard output."""
+        return self.run("/bin/sh", "-euc", script, check=check, timeout_s=timeout_s).stdout
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file."""
+        done = subprocess.run(
+            [str(LAB), "exec", self.name, "--", "cat", path], env=environment(), capture_output=True, timeout=COMMAND_LIMIT_S, check=True
+        )
+        return done.stdout
+
+    def reset(self, *, rekey: bool = False) -> None:
+        """Factory state again."""
+        lab("reset", self.name, *(["--rekey"] if rekey else []))
+
+    def net(self, *words: str) -> None:
+        """drop, delay MS, loss PERCENT, restore."""
+        lab("net", self.name, *words)
+
+    def private_key(self, name: str = "id_ed25519") -> str:
+        """A key of the lab that may log in here."""
+        return (self.keys / name).read_text()
+
+
+def up(**flavours: int) -> list[Host]:
+    """Boot what is missing, e.g. `up(debian=2)`; the lab's tree is built on first use."""
+    words = [f"{name.replace('_', '-')}={count}" for name, count in flavours.items()]
+    answer = json.loads(lab("up", *words, timeout_s=BUILD_LIMIT_S))
+    return [Host(facts) for facts in (answer if isinstance(answer, list) else answer["nodes"])]
+
+
+def down() -> None:
+    """Stop every host of the tests' lab; what was built stays in the cache."""
+    lab("down")

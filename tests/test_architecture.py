@@ -1,0 +1,68 @@
+"""Rules of the tree that no tool knows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from majortom.bundle import MAX_BUNDLE_BYTES, build_bundle
+from spider.version import VERSION
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the project, as git has them."""
+    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / line for line in done.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def test_the_agent_loads_nothing_heavy() -> None:
+    code = "import spider.agent, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"aiohttp", "asyncssh", "sqlite3", "msgspec", "psutil", "groundcontrol", "majortom"}
+    assert not {name.partition(".")[0] for name in loaded} & heavy
+
+
+def test_the_bundle_is_small_and_the_same_each_time() -> None:
+    first, second = build_bundle(), build_bundle()
+    assert first == second
+    assert len(first) <= MAX_BUNDLE_BYTES
+
+
+def test_the_bundle_runs_by_itself(tmp_path: Path) -> None:
+    bundle = tmp_path / "spider.pyz"
+    bundle.write_bytes(build_bundle())
+    done = subprocess.run(["/usr/bin/env", "-i", "python3", "-I", "-S", "-B", str(bundle), "--version"], cwd="/", capture_output=True, text=True, check=True)  # fmt: skip
+    assert VERSION in done.stdout
+
+
+def test_there_is_no_module_of_odds_and_ends() -> None:
+    names = {path.name for path in tracked("*.py", "*.ts", "*.tsx")}
+    assert not names & {"utils.py", "helpers.py", "common.py", "manager.py", "utils.ts", "helpers.ts"}
+
+
+def test_pure_code_awaits_nothing_and_reads_no_clock() -> None:
+    pure = [*tracked("groundcontrol/domain/*.py"), *tracked("groundcontrol/history/*.py"), *tracked("spider/wire/*.py")]
+    assert pure
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group(0)}"
+        for path in pure
+        for match in re.finditer(
+            r"^\s*(?:async def|await |import (?:socket|asyncio)\b)|\btime\.monotonic\(|os\.environ", path.read_text(), re.M
+        )
+    ]
+    assert not found
+
+
+def test_nothing_dangerous_is_used() -> None:
+    banned = re.compile(r"\b(?:pickle|marshal|shelve)\b\s*(?:\.|import)|\byaml\.load\(|\beval\(|\bexec\(|shell=True|os\.system\(")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in [*tracked("spider/*.py"), *tracked("groundcontrol/*.py"), *tracked("majortom/*.py")]
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if banned.search(line)
+    ]
+    assert not found

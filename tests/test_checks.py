@@ -1,0 +1,45 @@
+"""What tools can tell of the whole tree: style, types, imports, generated files, the page's types."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*argv: str, cwd: Path = ROOT) -> None:
+    """Fail with the tool's own words."""
+    env = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        pytest.fail(f"{' '.join(argv)}\n{done.stdout[-6000:]}{done.stderr[-2000:]}", pytrace=False)
+
+
+def test_the_code_is_formatted() -> None:
+    run("ruff", "format", "--check", "--quiet", ".")
+
+
+def test_the_linter_finds_nothing() -> None:
+    run("ruff", "check", "--quiet", ".")
+
+
+@pytest.mark.timeout(600)
+def test_the_types_hold() -> None:
+    run("mypy")
+
+
+def test_each_package_imports_only_what_it_may() -> None:
+    run("lint-imports", "--no-cache")
+
+
+def test_generated_files_are_current() -> None:
+    run(sys.executable, "scripts/gen_ts.py", "--check")
+
+
+def test_the_page_is_typed_and_its_own_tests_pass() -> None:
+    run(sys.executable, "scripts/capsule.py", "check")
