@@ -51,7 +51,7 @@ def test_pure_code_awaits_nothing_and_reads_no_clock() -> None:
         f"{path.relative_to(ROOT)}: {match.group(0)}"
         for path in pure
         for match in re.finditer(
-            r"^\s*(?:async def|await |import (?:socket|asyncio)\b)|\btime\.monotonic\(|os\.environ", path.read_text(), re.M
+            r"^\s*(?:async def|await |import (?:socket|asyncio)\b)|\btime\.monotonic\(|os\.environ", path.read_text(), re.MULTILINE
         )
     ]
     assert not found
