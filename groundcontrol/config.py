@@ -1,0 +1,448 @@
+"""The hub's settings: one table, read once, refused as a whole when anything is wrong or unsafe."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, NoReturn
+from urllib.parse import urlsplit
+
+from groundcontrol.errors import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MIN_SECRET_CHARS: Final = 16
+MIN_SECRET_KINDS: Final = 6
+"""How many different characters a secret must have."""
+WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
+"""A network with a shorter prefix trusts half the internet: a wildcard by another name."""
+
+_SAMPLES: Final = frozenset(
+    {
+        "0123456789abcdef", "1234567890123456", "123456789012345678", "12345678901234567890", "abcdefghijklmnop",
+        "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfgh", "qwertyuiopasdfghjkl", "qwertyuiopasdfghjklzxcvbnm", "asdfghjklqwertyu",
+        "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc4rfv", "zaq12wsxcde34rfv", "correct horse battery staple", "correcthorsebatterystaple",
+        "replace-with-a-long-random-text", "your-secret-here", "your-very-long-secret", "at-least-16-characters",
+        "at least 16 characters", "stardust-secret", "stardust_secret", "stardustsecret!!", "supersecretsupersecret",
+        "thisisnotasecret", "this-is-a-secret", "not-a-real-secret", "dont-use-this-secret", "insert-secret-here",
+    }
+)  # fmt: skip
+"""Texts that stand in examples everywhere; somebody always keeps them."""
+_SAMPLE_STARTS: Final = ("changeme", "change-me", "change_me", "change me", "password", "passw0rd", "secretsecret", "adminadmin", "letmein")
+
+
+class Secret:
+    """A secret text that does not show itself: `repr` and `str` are `***`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+
+class Setting(NamedTuple):
+    """One setting: where it may stand, what it is without, and what it is for."""
+
+    name: str
+    kind: Literal["text", "port", "address", "path", "choice", "networks", "url", "secret"]
+    default: str
+    help: str
+    flags: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+    @property
+    def env(self) -> str:
+        return "STARDUST_" + self.name.upper()
+
+
+SETTINGS: Final = (
+    Setting("port", "port", "8933", "TCP port to listen on; 0 = any free one", ("--port",)),
+    Setting("bind", "address", "127.0.0.1", "IP address to listen on", ("--bind",)),
+    Setting("data_dir", "path", ".stardust", "folder of everything that is kept (mode 0700)", ("--data-dir",)),
+    Setting("db", "path", "", "file of the control database; samples stand beside it (default: stardust.db in the data folder)", ("--db",)),
+    Setting("agent_bundle", "path", "", "Spider bundle to deploy instead of the one shipped", ("--agent-bundle", "--agent-binary")),
+    Setting(
+        "server_url", "url", "", "address at which nodes reach this hub: wss://host/ws (ws:// to this machine only)", ("--server-url",)
+    ),
+    Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
+    Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
+    Setting("admin_user", "text", "admin", "name of the first admin"),
+    Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
+    Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
+    Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
+)
+"""Each secret is also read from the file that STARDUST_<NAME>_FILE names, or from a systemd credential of its name."""
+
+_NOT_SERVED: Final = {
+    "STARDUST_DATABASE_URL": "this version serves SQLite only: unset it and use --db",
+    "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
+    "STARDUST_REQUIRE_TOTP": "this version has no second factor to enforce: unset it",
+}
+_OFF: Final = frozenset({"", "0", "no", "false", "off"})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the hub was told, checked."""
+
+    port: int
+    bind: str
+    data_dir: Path
+    control_db: Path
+    metrics_db: Path
+    agent_bundle: Path | None
+    server_url: str | None
+    log_format: str
+    trusted_proxies: tuple[Network, ...]
+    admin_user: str
+    admin_pass: Secret | None
+    """None: the default one, which must be changed at the first log-in."""
+    metrics_token: Secret | None
+    secret: Secret
+
+    @classmethod
+    def from_env(cls, environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:
+        """Read flags, environment and file, in this order of precedence; secrets are taken out of `environ`.
+
+        Raises: ConfigError: one line for each fault, all of them.
+        """
+        return _Reader(environ, argv).read()
+
+    def on_port(self, port: int) -> Config:
+        """The same, with the port that the system chose for port 0."""
+        return replace(self, port=port)
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether nothing beyond this machine can reach the hub's port."""
+        return ipaddress.ip_address(self.bind).is_loopback
+
+    @property
+    def node_url(self) -> str:
+        """Where nodes find this hub."""
+        return self.server_url or f"ws://127.0.0.1:{self.port}/ws"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The web origins of the page; no other may use a cookie."""
+        if self.server_url is None:
+            return frozenset(f"http://{name}{'' if self.port == 80 else f':{self.port}'}" for name in ("localhost", "127.0.0.1"))
+        scheme, authority = _authority(self.server_url)
+        return frozenset({f"{'https' if scheme == 'wss' else 'http'}://{authority}"})
+
+    @property
+    def agent_hosts(self) -> frozenset[str]:
+        """What a node may have dialled to get here: anything else is being relayed."""
+        if self.server_url is not None:
+            return frozenset({_authority(self.server_url)[1]})
+        return frozenset(f"{name}{'' if self.port == 80 else f':{self.port}'}" for name in ("localhost", "127.0.0.1", "[::1]"))
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the hub by TLS."""
+        return self.server_url is not None and self.server_url.startswith("wss://")
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a host name or address always means this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _authority(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    name = f"[{host}]" if ":" in host else host
+    default = 443 if parts.scheme == "wss" else 80
+    return parts.scheme, name if parts.port in (None, default) else f"{name}:{parts.port}"
+
+
+def settings_help() -> str:
+    """Every setting with its variable and default, for `--help` and the docs."""
+    lines = []
+    for item in SETTINGS:
+        where = ", ".join((*item.flags, item.env, *((item.env + "_FILE",) if item.kind == "secret" else ())))
+        default = f" [{item.default}]" if item.default else ""
+        lines.append(f"  {where}\n      {item.help}{default}")
+    return "\n".join(lines)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see stardust serve --help")
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """The flags of `stardust serve`. Nothing has a default here, so that what was not given is known."""
+    parser = _Parser(
+        prog="stardust serve",
+        description="Run Ground Control, the hub.",
+        epilog="settings (flags > environment > stardust.toml > default):\n" + settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for item in SETTINGS:
+        if item.flags:
+            parser.add_argument(*item.flags, dest=item.name, metavar=item.name.upper(), help=item.help, default=None)
+    parser.add_argument("--config", dest="config", metavar="FILE", default=None, help="stardust.toml to read (default: the data folder's)")
+    return parser
+
+
+class _Reader:
+    """Collects settings and faults; nothing is decided before everything has been looked at."""
+
+    def __init__(self, environ: MutableMapping[str, str], argv: Sequence[str]) -> None:
+        self._environ = environ
+        self._argv = argv
+        self._faults: list[str] = []
+        self._raw: dict[str, tuple[str, str]] = {}
+        """Setting -> (text, where it stood)."""
+        self._unread: set[str] = set()
+        """Secrets that were given but could not be taken; each has its fault already."""
+
+    def read(self) -> Config:
+        secrets = {item.name: self._secret(item) for item in SETTINGS if item.kind == "secret"}
+        flags = vars(serve_parser().parse_args(list(self._argv)))
+        for name, why in _NOT_SERVED.items():
+            if self._environ.get(name, "").strip().lower() not in _OFF:
+                self._faults.append(f"{name} is set, but {why}")
+        file = self._file(flags)
+        for item in SETTINGS:
+            if item.kind != "secret":
+                self._raw[item.name] = self._find(item, flags, file)
+        config = self._checked(secrets)
+        if self._faults:
+            raise ConfigError("\n".join(self._faults))
+        return config
+
+    def _find(self, item: Setting, flags: Mapping[str, str | None], file: Mapping[str, str]) -> tuple[str, str]:
+        given = flags.get(item.name)
+        if given is not None:
+            return given, item.flags[0]
+        env = self._environ.get(item.env, "")
+        if env:
+            return env, item.env
+        if item.name in file:
+            return file[item.name], f"{item.name} in stardust.toml"
+        return item.default, item.env
+
+    def _file(self, flags: Mapping[str, str | None]) -> dict[str, str]:
+        named = flags.get("config") or self._environ.get("STARDUST_CONFIG") or None
+        folder = flags.get("data_dir") or self._environ.get("STARDUST_DATA_DIR") or ".stardust"
+        path = Path(named) if named else Path(folder) / "stardust.toml"
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if named:
+                self._faults.append(f"the settings file {path} is not there")
+            return {}
+        except (OSError, UnicodeError) as exc:
+            self._faults.append(f"the settings file {path} cannot be read: {exc}")
+            return {}
+        except tomllib.TOMLDecodeError as exc:
+            self._faults.append(f"the settings file {path} is not TOML: {exc}")
+            return {}
+        return self._file_settings(path, content, implicit=not named)
+
+    def _file_settings(self, path: Path, content: Mapping[str, object], *, implicit: bool) -> dict[str, str]:
+        known = {item.name: item for item in SETTINGS}
+        found: dict[str, str] = {}
+        for key, value in content.items():
+            name = key.replace("-", "_")
+            if name not in known:
+                self._faults.append(f"{path}: there is no setting {key!r}")
+            elif known[name].kind == "secret":
+                self._faults.append(f"{path}: {key} is a secret and may not stand in this file; use {known[name].env}_FILE")
+            elif name == "data_dir" and implicit:
+                self._faults.append(
+                    f"{path}: data_dir cannot be set by the file that stands in the data folder; use --config for such a file"
+                )
+            elif isinstance(value, list) and known[name].kind == "networks" and all(isinstance(part, str) for part in value):
+                found[name] = ",".join(value)
+            elif isinstance(value, (str, int)) and not isinstance(value, bool):
+                found[name] = str(value)
+            else:
+                self._faults.append(f"{path}: {key} must be a text or a number")
+        return found
+
+    def _secret(self, item: Setting) -> str | None:
+        """Take a secret from the environment, a file or a systemd credential; the variable does not outlive this."""
+        direct = self._environ.pop(item.env, None)
+        file = self._environ.pop(item.env + "_FILE", None)
+        credentials = self._environ.get("CREDENTIALS_DIRECTORY")
+        if direct and file:
+            self._unread.add(item.name)
+            self._faults.append(f"{item.env} and {item.env}_FILE are both set; keep one")
+            return None
+        if direct:
+            return _normalised(direct)
+        path = Path(file) if file else Path(credentials) / item.name if credentials else None
+        if path is None or (not file and not path.exists()):
+            return None
+        try:
+            if path.stat().st_size > 4096:
+                raise ValueError("it is larger than 4096 bytes")
+            return _normalised(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as exc:
+            self._unread.add(item.name)
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not a short UTF-8 text"
+            self._faults.append(f"{item.env}_FILE: {path} cannot be read: {reason}")
+            return None
+
+    def _checked(self, secrets: Mapping[str, str | None]) -> Config:
+        data_dir = Path(self._raw["data_dir"][0]).absolute()
+        control = Path(self._raw["db"][0]).absolute() if self._raw["db"][0] else data_dir / "stardust.db"
+        bind, server_url, proxies = self._bind(), self._server_url(), self._proxies()
+        if bind is not None and not ipaddress.ip_address(bind).is_loopback:
+            if server_url is None:
+                self._faults.append(f"--bind {bind} lets other machines in: say with --server-url wss://host/ws how they reach this hub")
+            elif not server_url.startswith("wss://"):
+                self._faults.append(f"--bind {bind} lets other machines in, but --server-url is ws://: nodes and browsers need wss://")
+            if not proxies:
+                self._faults.append(
+                    f"--bind {bind} lets other machines in without TLS: name the proxy that ends TLS in STARDUST_TRUSTED_PROXIES, or bind 127.0.0.1"
+                )
+        secret = secrets["secret"]
+        if "secret" not in self._unread:
+            self._check_secret("STARDUST_SECRET", secret)
+        token = secrets["metrics_token"] or None
+        if token is not None:
+            self._check_secret("STARDUST_METRICS_TOKEN", token)
+        password = secrets["admin_pass"] or None
+        return Config(
+            port=self._port(),
+            bind=bind or "127.0.0.1",
+            data_dir=data_dir,
+            control_db=control,
+            metrics_db=control.with_name(control.stem + "-samples" + (control.suffix or ".db")),
+            agent_bundle=self._bundle(),
+            server_url=server_url,
+            log_format=self._choice("log_format", ("auto", "json", "text")),
+            trusted_proxies=proxies,
+            admin_user=self._admin_user(),
+            admin_pass=None if password is None else Secret(password),
+            metrics_token=None if token is None else Secret(token),
+            secret=Secret(secret or ""),
+        )
+
+    def _check_secret(self, name: str, secret: str | None) -> None:
+        if not secret:
+            self._faults.append(
+                f"{name} is not set: give at least {MIN_SECRET_CHARS} random characters, for instance of `openssl rand -base64 32`, in {name} or in the file that {name}_FILE names"
+            )
+            return
+        why = weakness(secret)
+        if why:
+            self._faults.append(f"{name} is too weak: it {why}; use for instance the output of `openssl rand -base64 32`")
+
+    def _port(self) -> int:
+        text, where = self._raw["port"]
+        if re.fullmatch(r"[0-9]{1,5}", text) and int(text) <= 65535:
+            return int(text)
+        self._faults.append(f"{where} is {text!r}, but a port is a number from 0 to 65535")
+        return 0
+
+    def _bind(self) -> str | None:
+        text, where = self._raw["bind"]
+        name = "127.0.0.1" if text == "localhost" else text
+        try:
+            return str(ipaddress.ip_address(name.strip("[]")))
+        except ValueError:
+            self._faults.append(f"{where} is {text!r}, but it must be an IP address of this machine, for instance 127.0.0.1")
+            return None
+
+    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
+        text, where = self._raw[name]
+        if text not in choices:
+            self._faults.append(f"{where} is {text!r}, but must be one of {', '.join(choices)}")
+        return text
+
+    def _bundle(self) -> Path | None:
+        text, where = self._raw["agent_bundle"]
+        if not text:
+            return None
+        path = Path(text).absolute()
+        if not path.is_file() or not os.access(path, os.R_OK):
+            self._faults.append(f"{where}: there is no readable file {path}")
+        return path
+
+    def _admin_user(self) -> str:
+        text, where = self._raw["admin_user"]
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", text):
+            self._faults.append(f"{where} is {text[:80]!r}, but a user name has 1 to 64 letters, digits and . _ @ + -")
+        return text
+
+    def _server_url(self) -> str | None:
+        text, where = self._raw["server_url"]
+        if not text:
+            return None
+        hint = "it must look like wss://stardust.example.com/ws"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            self._faults.append(f"{where} is {text!r}, which is no address; {hint}")
+            return None
+        host = parts.hostname or ""
+        plain = not (parts.username or parts.password or parts.query or parts.fragment)
+        named = re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|[0-9a-f:.]+", host.lower())
+        if parts.scheme not in ("ws", "wss") or not named or port == 0 or parts.path != "/ws" or not plain:
+            self._faults.append(f"{where} is {text!r}, but {hint}")
+            return None
+        if parts.scheme == "ws" and not is_loopback_name(host):
+            self._faults.append(f"{where} is {text!r}: ws:// sends everything unencrypted and is for this machine only; use wss://")
+            return None
+        scheme, authority = _authority(text)
+        return f"{scheme}://{authority}/ws"
+
+    def _proxies(self) -> tuple[Network, ...]:
+        text, where = self._raw["trusted_proxies"]
+        networks: list[Network] = []
+        for part in re.split(r"[\s,]+", text.strip()):
+            if not part:
+                continue
+            try:
+                network = ipaddress.ip_network(part)
+            except ValueError:
+                self._faults.append(f"{where}: {part!r} is neither an address nor a network such as 10.0.0.0/24")
+                continue
+            if network.prefixlen < WIDEST_PROXY_NETWORK[network.version]:
+                self._faults.append(f"{where}: {part} trusts (nearly) everybody to say who they are; name the proxy's own address")
+            networks.append(network)
+        return tuple(networks)
+
+
+def _normalised(text: str) -> str:
+    """NFC, and without the one line feed that editors put at the end of a file."""
+    return unicodedata.normalize("NFC", text.removesuffix("\n").removesuffix("\r"))
+
+
+def weakness(secret: str) -> str | None:
+    """What is wrong with a secret, as the end of a sentence; None: it is good enough."""
+    lowered = secret.strip().lower()
+    if len(secret) < MIN_SECRET_CHARS:
+        return f"has {len(secret)} characters, and {MIN_SECRET_CHARS} are needed"
+    if len(lowered) < MIN_SECRET_CHARS or len(set(lowered)) < MIN_SECRET_KINDS:
+        return f"has only {len(set(lowered))} different characters, and {MIN_SECRET_KINDS} are needed"
+    if lowered in _SAMPLES or lowered.startswith(_SAMPLE_STARTS):
+        return "stands in every list of examples"
+    return None
