@@ -1,0 +1,103 @@
+"""The hub's end of the wire: msgspec decodes and validates the classes of `spider/wire/frames.py`.
+
+It accepts and refuses exactly what the pure codec does (`tests/fuzz/test_wire.py` holds the two together), at a tenth of its cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast, get_args, get_origin
+
+import msgspec
+
+from spider.wire.codec import INT_MAX, Codec, inflate, split
+from spider.wire.errors import LocalProtocolError, ProtocolError
+from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message, Row
+
+_UINT64: Final = b"\xcf"
+"""The one MessagePack head under which an integer can leave the signed 64 bits."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_kind_of: Final = {cls: kind for kind, cls in KINDS_TO_NODE.items()}
+
+
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is list
+
+
+def _holds_numbers(annotation: object) -> bool:
+    return annotation is int or int in get_args(annotation) or any(map(_holds_numbers, get_args(annotation)))
+
+
+class _Reader:
+    """Decodes one class, then checks what the types alone do not say."""
+
+    def __init__(self, cls: type[tuple[object, ...]]) -> None:
+        fields = list(cls.__annotations__.values())
+        self._name = cls.__name__
+        self._decode: Callable[[memoryview | bytes], Any] = msgspec.msgpack.Decoder(cls).decode
+        self._lists = [index for index, field in enumerate(fields) if _is_list(field)]
+        self._numbers = [index for index, field in enumerate(fields) if _holds_numbers(field)]
+
+    def read(self, body: memoryview | bytes, whole: bytes) -> Any:
+        """Decode `body`, which lies in `whole`."""
+        try:
+            message = self._decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise ProtocolError(f"not a {self._name}") from error
+        for index in self._lists:
+            if len(message[index]) > MAX_ITEMS:
+                raise ProtocolError(f"a list of {self._name} is too long")
+        if _UINT64 in whole:
+            for index in self._numbers:
+                value = message[index]
+                if max(filter(None, value if type(value) is list else (value,)), default=0) > INT_MAX:
+                    raise ProtocolError(f"a number of {self._name} is too big")
+        return message
+
+
+_readers: Final = {kind: _Reader(cls) for kind, cls in KINDS_TO_HUB.items()}
+_row: Final = _Reader(Row)
+_rows: Final = msgspec.msgpack.Decoder(list[bytes])
+
+
+def decode(payload: bytes) -> Message | None:
+    """Read one message of a node.
+
+    Returns: None: a kind that this hub does not know; its body was not looked at.
+    Raises:  ProtocolError.
+    """
+    if len(payload) > MAX_FRAME_BYTES:
+        raise ProtocolError("frame too big", CLOSE_TOO_BIG)
+    kind, body = split(payload)
+    reader = _readers.get(kind)
+    return None if reader is None else cast("Message", reader.read(body, payload))
+
+
+def encode(message: Message) -> bytes:
+    """Write one message to a node.
+
+    Raises: LocalProtocolError: not a message of this direction.
+    """
+    kind = _kind_of.get(type(message))
+    if kind is None:
+        raise LocalProtocolError(f"{type(message).__name__} is not sent in this direction")
+    return _encoder.encode((kind, message))
+
+
+def decode_rows(coding: int, body: bytes) -> list[Row]:
+    """Read the rows of a `Pack`; it inflates to at most MAX_FRAME_BYTES.
+
+    Raises: ProtocolError.
+    """
+    try:
+        packed = _rows.decode(inflate(coding, body))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ProtocolError("a pack that is no list of rows") from error
+    if len(packed) > MAX_ITEMS:
+        raise ProtocolError("a pack of too many rows")
+    return [_row.read(row, row) for row in packed]
+
+
+CODEC: Final = Codec(encode, decode)
+"""What `HubOpening` is given."""

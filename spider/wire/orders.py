@@ -1,0 +1,148 @@
+"""Orders to the launcher: what the hub seals, Spider carries and root checks.
+
+`SDL1` + u32 length + body + HMAC-SHA256(launch key); the body is one JSON object. Nothing is parsed before the MAC holds.
+"""
+
+import json
+import struct
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from spider.wire.ids import is_id
+from spider.wire.proof import mac, same
+
+MAGIC = b"SDL1"
+HEAD_BYTES = 8
+MAC_BYTES = 32
+MIN_BODY_BYTES = 2
+MAX_BODY_BYTES = 16384
+MAX_LIFE_S = 600
+MAX_SKEW_S = 60
+"""How far in the future an order may have been issued, by the node's clock."""
+ORDER_VERSION = 1
+
+_LABEL = b"stardust-launch-v1\0"
+_KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
+
+
+class Order(NamedTuple):
+    """One thing that root may do, once, until `exp`."""
+
+    node: str
+    gen: int
+    job: str
+    verb: str
+    args: Dict[str, Any]
+    iat: int
+    """Issued at, Unix seconds."""
+    exp: int
+
+
+class OrderError(Exception):
+    """The order is refused; `why` is a stable word.
+
+    bad-magic, bad-length, bad-mac, bad-json, bad-fields · wrong-node, wrong-generation, expired, too-early, too-long, bad-job.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def seal_order(launch_key: bytes, order: Order) -> bytes:
+    """Write an order as the launcher reads it.
+
+    Raises: ValueError: longer than MAX_BODY_BYTES.
+    """
+    fields = dict(order._asdict(), v=ORDER_VERSION)
+    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode("utf-8")
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError("an order this long cannot be sent")
+    head = MAGIC + struct.pack(">I", len(body))
+    return head + body + mac(launch_key, _LABEL + head + body)
+
+
+def frame_length(head: bytes) -> int:
+    """How many bytes follow the first HEAD_BYTES.
+
+    Raises: OrderError: bad-magic, bad-length.
+    """
+    if len(head) < HEAD_BYTES or head[:4] != MAGIC:
+        raise OrderError("bad-magic")
+    (length,) = struct.unpack(">I", head[4:HEAD_BYTES])
+    if not MIN_BODY_BYTES <= length <= MAX_BODY_BYTES:
+        raise OrderError("bad-length")
+    return int(length) + MAC_BYTES
+
+
+def order_body(launch_key: bytes, frame: bytes) -> bytes:
+    """The body of a frame whose MAC holds, as the hub wrote it.
+
+    Raises: OrderError: bad-magic, bad-length, bad-mac.
+    """
+    if len(frame) - HEAD_BYTES != frame_length(frame[:HEAD_BYTES]):
+        raise OrderError("bad-length")
+    head, body, proof = frame[:HEAD_BYTES], frame[HEAD_BYTES:-MAC_BYTES], frame[-MAC_BYTES:]
+    if not same(mac(launch_key, _LABEL + head + body), proof):
+        raise OrderError("bad-mac")
+    return body
+
+
+def _no_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise OrderError("bad-fields")
+    return found
+
+
+def _no_constant(_name: str) -> Any:
+    raise OrderError("bad-json")
+
+
+def parse_order(body: bytes) -> Order:
+    """Read a body whose MAC holds.
+
+    Raises: OrderError: bad-json, bad-fields.
+    """
+    try:
+        fields = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise OrderError("bad-json") from error
+    if type(fields) is not dict or set(fields) != _KEYS:
+        raise OrderError("bad-fields")
+    version = fields.pop("v")
+    order = Order(**fields)
+    texts = (order.node, order.job, order.verb)
+    numbers = (version, order.gen, order.iat, order.exp)  # True is an int to isinstance, so types are compared
+    if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers) or type(order.args) is not dict:
+        raise OrderError("bad-fields")
+    if version != ORDER_VERSION:
+        raise OrderError("bad-fields")
+    return order
+
+
+def open_order(launch_key: bytes, frame: bytes) -> Order:
+    """Check length and MAC, then read the order.
+
+    Raises: OrderError: bad-magic, bad-length, bad-mac, bad-json, bad-fields.
+    """
+    return parse_order(order_body(launch_key, frame))
+
+
+def check_order(order: Order, node: str, generation: int, now: float) -> None:
+    """Whether this order is for this node, key and moment. (Policy, arguments and replay are the launcher's to check.)
+
+    Args:   now: Unix seconds by the node's clock.
+    Raises: OrderError: wrong-node, wrong-generation, expired, too-long, too-early, bad-job.
+    """
+    if order.node != node:
+        raise OrderError("wrong-node")
+    if order.gen != generation:
+        raise OrderError("wrong-generation")
+    if now >= order.exp:
+        raise OrderError("expired")
+    if order.exp - order.iat > MAX_LIFE_S:
+        raise OrderError("too-long")
+    if order.iat > now + MAX_SKEW_S:
+        raise OrderError("too-early")
+    if not is_id(order.job):
+        raise OrderError("bad-job")

@@ -1,0 +1,91 @@
+"""Keys and proofs of a session: HMAC-SHA256 and HKDF (RFC 5869) from the standard library, nothing else."""
+
+import hashlib
+import hmac
+import struct
+from typing import NamedTuple
+
+from spider.wire.ids import from_text
+
+KEY_BYTES = 32
+NONCE_BYTES = 32
+TAG_BYTES = 16
+
+
+class NodeKeys(NamedTuple):
+    """What one node holds in one generation."""
+
+    session: bytes
+    launch: bytes
+
+
+class FrameKeys(NamedTuple):
+    """One key for each direction of one session."""
+
+    node: bytes
+    hub: bytes
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256, 32 bytes."""
+    return hmac.digest(key, data, "sha256")
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Compare in a time that does not depend on where they differ."""
+    return hmac.compare_digest(left, right)
+
+
+def hkdf(key: bytes, info: bytes, salt: bytes = b"", length: int = KEY_BYTES) -> bytes:
+    """HKDF-SHA256 of RFC 5869, extract and expand.
+
+    Raises: ValueError: more than 255 blocks are asked for.
+    """
+    if not 0 < length <= 255 * 32:
+        raise ValueError("HKDF gives 1 to 8160 bytes")
+    secret = mac(salt or bytes(32), key)
+    block = out = b""
+    counter = 1
+    while len(out) < length:
+        block = mac(secret, block + info + bytes([counter]))
+        out += block
+        counter += 1
+    return out[:length]
+
+
+def node_keys(fleet_key: bytes, node: str, generation: int) -> NodeKeys:
+    """Derive the two keys of a node.
+
+    Args: node: its id as text; generation: 1, 2, 3 …
+    """
+    name = from_text(node) + struct.pack(">I", generation)
+    return NodeKeys(hkdf(fleet_key, b"stardust/v1/session" + name), hkdf(fleet_key, b"stardust/v1/launch" + name))
+
+
+def transcript(hello: bytes, body: bytes) -> bytes:
+    """SHA-256 over both sides' words exactly as they were sent."""
+    parts = b"".join(struct.pack(">I", len(part)) + part for part in (hello, body))
+    return hashlib.sha256(b"stardust/v1/transcript" + parts).digest()
+
+
+def hub_proof(session_key: bytes, digest: bytes) -> bytes:
+    """What the hub shows first."""
+    return mac(session_key, b"stardust/v1/hub" + digest)
+
+
+def node_proof(session_key: bytes, digest: bytes) -> bytes:
+    """What the node shows once the hub has proven itself."""
+    return mac(session_key, b"stardust/v1/node" + digest)
+
+
+def frame_keys(session_key: bytes, digest: bytes) -> FrameKeys:
+    """The keys that tag the frames of this one session."""
+    return FrameKeys(
+        hkdf(session_key, b"stardust/v1/frames/node", salt=digest),
+        hkdf(session_key, b"stardust/v1/frames/hub", salt=digest),
+    )
+
+
+def tag(key: bytes, sequence: int, payload: bytes) -> bytes:
+    """The 16 bytes that end a frame; `sequence` counts from 0 in each direction and is never sent."""
+    return mac(key, struct.pack(">Q", sequence) + payload)[:TAG_BYTES]

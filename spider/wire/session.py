@@ -1,0 +1,295 @@
+"""A session without any I/O: the opening of both sides, then tagged frames with an implicit sequence.
+
+Bytes and the time go in, bytes and messages come out. After a ProtocolError the session is over.
+"""
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Type, cast
+
+from spider.wire import proof
+from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack, unpack
+from spider.wire.errors import LocalProtocolError, NotProven, PeerSilent, ProtocolError
+from spider.wire.frames import (
+    CLOSE_SLOW,
+    CLOSE_TOO_BIG,
+    CLOSE_UNKNOWN,
+    HEARTBEAT_S,
+    MAX_FRAME_BYTES,
+    SILENCE_LIMIT_S,
+    Heartbeat,
+    Message,
+    Welcome,
+)
+from spider.wire.ids import from_text, to_text
+
+MAX_OPENING_BYTES = 32 * 1024
+"""The largest message of the opening: nobody has proven anything yet."""
+MAX_KNOWN_JOBS = 1024
+MAX_FEATURES = 64
+_HELLO, _CHALLENGE, _AUTH = 1, 2, 3
+
+
+class Hello(NamedTuple):
+    """Who a node says that it is; nothing of it is proven before `HubOpening.auth`."""
+
+    node: str
+    generation: int
+    nonce: bytes
+    boot: str
+    """32 hex digits."""
+    host: str
+    """The authority that the node dialled: lower case, default port left out."""
+    version: str
+    features: List[str]
+    known_jobs: List[str]
+
+
+class _HelloForm(NamedTuple):
+    kind: int
+    node: bytes
+    generation: int
+    nonce: bytes
+    boot: bytes
+    host: str
+    version: str
+    features: List[str]
+    known_jobs: List[bytes]
+
+
+class _ChallengeForm(NamedTuple):
+    kind: int
+    body: bytes
+    proof: bytes
+
+
+class _ChallengeBody(NamedTuple):
+    fleet: bytes
+    nonce: bytes
+    time_ms: int
+    features: List[str]
+
+
+class _AuthForm(NamedTuple):
+    kind: int
+    proof: bytes
+
+
+_SHAPES = {cls: Shape(cls) for cls in (_HelloForm, _ChallengeForm, _ChallengeBody, _AuthForm)}
+
+
+def _read(form: Type[Tuple[object, ...]], data: bytes) -> Tuple[object, ...]:
+    if len(data) > MAX_OPENING_BYTES:
+        raise ProtocolError("opening too big", CLOSE_TOO_BIG)
+    return cast("Tuple[object, ...]", _SHAPES[form].build(unpack(data)))  # type: ignore[index]  # the forms are those four
+
+
+def _read_hello(data: bytes) -> Hello:
+    form = cast("_HelloForm", _read(_HelloForm, data))
+    right = (
+        form.kind == _HELLO
+        and len(form.node) == 16
+        and 1 <= form.generation < 1 << 32
+        and len(form.nonce) == proof.NONCE_BYTES
+        and len(form.boot) == 16
+        and 0 < len(form.host) <= 255
+        and len(form.version) <= 64
+        and len(form.features) <= MAX_FEATURES
+        and len(form.known_jobs) <= MAX_KNOWN_JOBS
+        and all(len(job) == 16 for job in form.known_jobs)
+    )
+    if not right:
+        raise ProtocolError("not a hello")
+    return Hello(
+        to_text(form.node),
+        form.generation,
+        form.nonce,
+        form.boot.hex(),
+        form.host,
+        form.version,
+        form.features,
+        [to_text(job) for job in form.known_jobs],
+    )
+
+
+class Link:
+    """The proven part of a session, one end of it."""
+
+    def __init__(self, codec: Codec, send_key: bytes, receive_key: bytes, *, expect_welcome: bool, features: Sequence[str] = ()) -> None:
+        self._codec = codec
+        self._send_key = send_key
+        self._receive_key = receive_key
+        self._sent = 0
+        self._received = 0
+        self._expect_welcome = expect_welcome
+        self._over = False
+        self._heard_at: Optional[float] = None
+        self._spoke_at: Optional[float] = None
+        self._spoke = False
+        self.features = frozenset(features)
+        """What both ends can do."""
+        self.unknown_kinds = 0
+        """Messages of kinds that this end does not know; they were skipped."""
+
+    def send(self, message: Message) -> bytes:
+        """The frame to send now; frames go out in the order in which they were made.
+
+        Raises: LocalProtocolError: the session is over, or the message is too big or not for this direction.
+        """
+        if self._over:
+            raise LocalProtocolError("the session is over")
+        payload = self._codec.encode(message)
+        if len(payload) + proof.TAG_BYTES > MAX_FRAME_BYTES:
+            raise LocalProtocolError(f"{type(message).__name__} of {len(payload)} bytes is too big")
+        frame = payload + proof.tag(self._send_key, self._sent, payload)
+        self._sent += 1
+        self._spoke = True
+        return frame
+
+    def receive(self, data: bytes, now: float) -> Optional[Message]:
+        """Check one frame and read its message.
+
+        Args:    now: monotonic seconds.
+        Returns: None for a heartbeat, or a kind that this end does not know.
+        Raises:  ProtocolError: anything else than the peer's next frame.
+        """
+        if self._over:
+            raise ProtocolError("the session is over")
+        try:
+            message = self._open(data)
+        except ProtocolError:
+            self._over = True
+            raise
+        self._heard_at = now
+        return message
+
+    def _open(self, data: bytes) -> Optional[Message]:
+        if len(data) > MAX_FRAME_BYTES:
+            raise ProtocolError("frame too big", CLOSE_TOO_BIG)
+        payload = data[: -proof.TAG_BYTES]
+        if not proof.same(proof.tag(self._receive_key, self._received, payload), data[-proof.TAG_BYTES :]):
+            raise ProtocolError("a frame that is not the next one of this session")
+        self._received += 1
+        message = self._codec.decode(payload)
+        if isinstance(message, Welcome) != self._expect_welcome:
+            raise ProtocolError("the welcome comes first, and once")
+        self._expect_welcome = False
+        if message is None:
+            self.unknown_kinds += 1
+        return None if isinstance(message, Heartbeat) else message
+
+    def due(self, now: float, sent_at_ms: int = 0) -> Optional[bytes]:
+        """What to send now so that the peer knows we live. Call it every second or so.
+
+        Args:   now: monotonic seconds; sent_at_ms: Unix milliseconds, for the heartbeat.
+        Raises: PeerSilent: nothing came for SILENCE_LIMIT_S.
+        """
+        if self._heard_at is None:
+            self._heard_at = now
+        if now - self._heard_at >= SILENCE_LIMIT_S:
+            self._over = True
+            raise PeerSilent(f"nothing came for {SILENCE_LIMIT_S:.0f} s", CLOSE_SLOW)
+        if self._spoke or self._spoke_at is None:
+            self._spoke, self._spoke_at = False, now
+        if now - self._spoke_at < HEARTBEAT_S:
+            return None
+        frame = self.send(Heartbeat(sent_at_ms))
+        self._spoke, self._spoke_at = False, now
+        return frame
+
+
+class NodeOpening:
+    """The node's side of the opening: it says hello and nothing more until the hub has proven itself."""
+
+    def __init__(
+        self,
+        node: str,
+        generation: int,
+        key: bytes,
+        boot: str,
+        host: str,
+        version: str,
+        features: Sequence[str],
+        known_jobs: Sequence[str],
+        nonce: bytes,
+        codec: Codec = NODE_CODEC,
+    ) -> None:
+        self._key = key
+        self._features = list(features)
+        self._codec = codec
+        jobs = [from_text(job) for job in list(known_jobs)[-MAX_KNOWN_JOBS:]]
+        self._hello = pack(_HelloForm(_HELLO, from_text(node), generation, nonce, bytes.fromhex(boot), host, version, self._features, jobs))
+        _read_hello(self._hello)  # what the hub would refuse is a fault of ours, and found here
+        self.fleet = ""
+        """After `challenge`: which fleet the hub says it serves."""
+        self.hub_time_ms = 0
+
+    def hello(self) -> bytes:
+        """The first message."""
+        return self._hello
+
+    def challenge(self, data: bytes) -> Tuple[bytes, Link]:
+        """Check the hub's proof.
+
+        Returns: the answer to send, and the session.
+        Raises:  NotProven: this hub does not hold our key. ProtocolError: not a challenge at all.
+        """
+        form = cast("_ChallengeForm", _read(_ChallengeForm, data))
+        if form.kind != _CHALLENGE:
+            raise ProtocolError("not a challenge")
+        digest = proof.transcript(self._hello, form.body)
+        if not proof.same(proof.hub_proof(self._key, digest), form.proof):
+            raise NotProven("the hub does not hold the key of this node", CLOSE_UNKNOWN)
+        body = cast("_ChallengeBody", _read(_ChallengeBody, form.body))
+        if len(body.fleet) != 16 or len(body.nonce) != proof.NONCE_BYTES:
+            raise ProtocolError("not a challenge")
+        self.fleet = to_text(body.fleet)
+        self.hub_time_ms = body.time_ms
+        keys = proof.frame_keys(self._key, digest)
+        both = [feature for feature in body.features if feature in self._features]
+        link = Link(self._codec, keys.node, keys.hub, expect_welcome=True, features=both)
+        return pack(_AuthForm(_AUTH, proof.node_proof(self._key, digest))), link
+
+
+class HubOpening:
+    """The hub's side of the opening.
+
+    The hub reads `hello`, finds the node's key and calls `challenge(key)`. For an unknown or revoked node it calls
+    `challenge(os.urandom(32))`: the answer looks the same, and `auth` never succeeds.
+    """
+
+    def __init__(
+        self, hello: bytes, nonce: bytes, time_ms: int, fleet: str, codec: Codec = HUB_CODEC, features: Sequence[str] = ()
+    ) -> None:
+        """Read the node's first message.
+
+        Raises: ProtocolError: it is no hello.
+        """
+        self.hello = _read_hello(hello)
+        self._raw = hello
+        self._codec = codec
+        self._both = [feature for feature in features if feature in self.hello.features]
+        self._body = pack(_ChallengeBody(from_text(fleet), nonce, time_ms, list(features)))
+        self._key: Optional[bytes] = None
+
+    def challenge(self, key: bytes) -> bytes:
+        """The hub's proof under the node's session key."""
+        self._key = key
+        return pack(_ChallengeForm(_CHALLENGE, self._body, proof.hub_proof(key, self._digest())))
+
+    def _digest(self) -> bytes:
+        return proof.transcript(self._raw, self._body)
+
+    def auth(self, data: bytes) -> Link:
+        """Check the node's proof.
+
+        Raises: NotProven: the node does not hold the key. ProtocolError: not an answer at all.
+        """
+        if self._key is None:
+            raise LocalProtocolError("the challenge comes first")
+        form = cast("_AuthForm", _read(_AuthForm, data))
+        if form.kind != _AUTH:
+            raise ProtocolError("not an answer to the challenge")
+        digest = self._digest()
+        if not proof.same(proof.node_proof(self._key, digest), form.proof):
+            raise NotProven("the node does not hold its key", CLOSE_UNKNOWN)
+        keys = proof.frame_keys(self._key, digest)
+        return Link(self._codec, keys.hub, keys.node, expect_welcome=False, features=self._both)
