@@ -1,0 +1,346 @@
+"""Log-in, sessions and the proof of who is calling."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import logging
+import secrets
+from typing import Final, NamedTuple
+
+from groundcontrol.auth.addresses import is_private
+from groundcontrol.auth.limits import Attempt, login_attempt, proof_attempt
+from groundcontrol.auth.passwords import Passwords, check_new
+from groundcontrol.auth.sessions import (
+    STEP_UP_S,
+    Caller,
+    Issued,
+    new_refresh,
+    new_session,
+    next_expiry,
+    refresh_hash,
+    refresh_session_id,
+    scope_of,
+)
+from groundcontrol.auth.tokens import Tokens
+from groundcontrol.bus.base import Bus, Revoked
+from groundcontrol.domain.ids import SessionId, UserId
+from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.errors import (
+    BadCredentials,
+    BadRequest,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PasswordChangeRequired,
+    SetupCodeRequired,
+    StepUpRequired,
+    TooManyAttempts,
+    Unauthenticated,
+    WeakPassword,
+)
+from groundcontrol.store.base import AuditEntry, LogStore, UserStore
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_random_id
+
+DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, dead after 24 hours
+FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
+REFRESH_GRACE_S: Final = 10.0
+"""Two tabs may send the same refresh token at once; both get the same new one."""
+_REMEMBERED_REFRESHES: Final = 1024
+
+log = logging.getLogger(__name__)
+
+
+class _Refresh(NamedTuple):
+    at: float
+    answer: asyncio.Future[Issued]
+
+
+class AuthService:
+    """Everything about who somebody is. What they may do is asked of `domain.permissions`, each time anew."""
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        audit: LogStore,
+        bus: Bus,
+        clock: Clock,
+        jwt_key: bytes,
+        pepper: bytes,
+        issuer: str,
+        words: tuple[str, ...] = (),
+    ) -> None:
+        """`issuer` names the installation and stays over restarts; `words` name it to people and are no passwords."""
+        self._users = users
+        self._audit = audit
+        self._bus = bus
+        self._clock = clock
+        self._words = words
+        self._tokens = Tokens(jwt_key, issuer)
+        self._refreshes: dict[bytes, _Refresh] = {}
+        self.passwords = Passwords(pepper)
+
+    def close(self) -> None:
+        self.passwords.close()
+
+    # -- first start ---------------------------------------------------------------------
+
+    async def first_start(self, username: str, password: str | None) -> str | None:
+        """Create the first admin where there is none yet.
+
+        Args:    password: None = the default one. That one, and any that breaks the rules, must be changed at the first log-in.
+        Returns: the setup code to print on the console, once; None: this is not a first start, or the password is a good one.
+        Raises:  ConfigError: the users are gone although there were some: setting up twice is how hubs get stolen.
+        """
+        if await self._users.initialised_at() is not None:
+            if await self._users.count_users() == 0:
+                raise ConfigError("this database was set up before, but it holds no user any more; restore it from a backup")
+            return None
+        given = DEFAULT_PASSWORD if password is None else password
+        try:
+            check_new(given, username=username, words=self._words)
+            weak = False
+        except WeakPassword:
+            weak = True
+        now = self._clock.now()
+        code = base64.b32encode(secrets.token_bytes(15)).decode()[:20]
+        admin = User(
+            id=UserId(new_random_id()),
+            org=DEFAULT_ORG,
+            username=username,
+            role="admin",
+            password_hash=await self.passwords.hash(given),
+            password_version=1,
+            must_change_password=weak,
+            disabled=False,
+            created_at=now,
+        )
+        await self._users.create_first_admin(admin, _code_hash(code), now)
+        return code if weak else None
+
+    # -- log-in --------------------------------------------------------------------------
+
+    async def login(self, username: str, password: str, *, setup_code: str | None, address: str, user_agent: str) -> Issued:
+        """Open a session.
+
+        Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
+                SetupCodeRequired: the first password from a public address; Forbidden: the first password after its day;
+                Unavailable: too many log-ins at this moment.
+        """
+        user = await self._users.user_by_name(username)
+        attempt = login_attempt(username, address, known=user is not None and await self._known(user, address))
+        await self._reserve(attempt)
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password)
+        if user is None or not right or user.disabled:
+            await self._refused(user, username, address, "password")
+            raise BadCredentials("the user name or the password is wrong")
+        if user.must_change_password:
+            await self._check_first_password(user, address, setup_code)
+        await self._users.clear_attempts(attempt.returned)
+        now = self._clock.now()
+        session, refresh = new_session(user, address=address, user_agent=user_agent, now=now)
+        entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail={"session": session.id})
+        await self._users.open_session(session, entry)
+        event(log, "logged_in", user=user.username, address=address)
+        return self._issued(session, user, refresh)
+
+    async def refresh(self, token: str) -> Issued:
+        """Swap a refresh token for a new one and a new access token.
+
+        Raises: Unauthenticated: not a live session; a spent token comes back: the session is over for everybody;
+                PasswordChangeRequired.
+        """
+        now = self._clock.now()
+        self._forget_refreshes(now)
+        spent = refresh_hash(token)
+        going = self._refreshes.get(spent)
+        if going is not None:
+            return await asyncio.shield(going.answer)
+        session_id = refresh_session_id(token)
+        answer: asyncio.Future[Issued] = asyncio.get_running_loop().create_future()
+        self._refreshes[spent] = _Refresh(now, answer)
+        try:
+            issued = await self._refresh(session_id, spent, now)
+        except BaseException as exc:
+            del self._refreshes[spent]
+            answer.set_exception(exc if isinstance(exc, Exception) else Unauthenticated("log in again"))
+            answer.exception()  # nobody need be waiting for it
+            raise
+        answer.set_result(issued)
+        return issued
+
+    async def _refresh(self, session_id: SessionId, spent: bytes, now: float) -> Issued:
+        session, user = await self._live(session_id)
+        if user.must_change_password:
+            raise PasswordChangeRequired("change the password first")
+        fresh = new_refresh(session_id)
+        try:
+            session = await self._users.refresh_session(session_id, spent, refresh_hash(fresh), now, next_expiry(session, now))
+        except (Conflict, NotFound) as exc:
+            self._bus.publish(Revoked(session_id, user.id))
+            event(log, "refresh_token_reused", logging.WARNING, user=user.username, session=session_id)
+            raise Unauthenticated("the session is over; log in again") from exc
+        return self._issued(session, user, fresh)
+
+    def _forget_refreshes(self, now: float) -> None:
+        old = [key for key, entry in self._refreshes.items() if entry.answer.done() and not 0 <= now - entry.at <= REFRESH_GRACE_S]
+        spare = len(self._refreshes) - len(old) - _REMEMBERED_REFRESHES
+        done = (key for key, entry in self._refreshes.items() if entry.answer.done())
+        for key in {*old, *(key for key, _ in zip(done, range(max(0, spare)), strict=False))}:
+            del self._refreshes[key]
+
+    # -- every request -------------------------------------------------------------------
+
+    async def authenticate(self, token: str, address: str) -> Caller:
+        """Whose access token this is, by the live row of its session.
+
+        Raises: Unauthenticated.
+        """
+        claims = self._tokens.read(token, self._clock.now())
+        session, user = await self._live(SessionId(claims.session))
+        if claims.user != user.id or claims.password_version != user.password_version:
+            raise Unauthenticated("the session is over; log in again")
+        return Caller(scope_of(user, address), user, session)
+
+    async def recheck(self, caller: Caller) -> Caller:
+        """The same caller as the store has them now: for connections that outlive their token.
+
+        Raises: Unauthenticated: the session is over; PasswordChangeRequired.
+        """
+        if caller.session is None:
+            return caller
+        session, user = await self._live(caller.session.id)
+        if user.must_change_password:
+            raise PasswordChangeRequired("change the password first")
+        return Caller(scope_of(user, caller.scope.actor.address), user, session)
+
+    def require_step_up(self, caller: Caller) -> None:
+        """Hold an act back until the password was proved within the last five minutes.
+
+        Raises: StepUpRequired.
+        """
+        if caller.session is not None and not 0 <= self._clock.now() - caller.session.authenticated_at <= STEP_UP_S:
+            raise StepUpRequired("this wants your password once more")
+
+    async def _live(self, session_id: SessionId) -> tuple[LoginSession, User]:
+        found = await self._users.login_session(session_id)
+        if found is None or found[0].revoked_at is not None or found[1].disabled or found[0].expires_at <= self._clock.now():
+            raise Unauthenticated("the session is over; log in again")
+        return found
+
+    # -- within a session ----------------------------------------------------------------
+
+    async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
+        """Set a new password; every other session of the user is over.
+
+        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable.
+        """
+        user, session = _person(caller)
+        await self._prove(caller, user, current)
+        check_new(new, username=user.username, words=self._words)
+        if hmac.compare_digest(current.encode("utf-8", "surrogatepass"), new.encode("utf-8", "surrogatepass")):
+            raise WeakPassword("the new password is the old one; choose another")
+        made = await self.passwords.hash(new)
+        user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
+        self._bus.publish(Revoked("", user.id))
+        now = self._clock.now()
+        await self._users.step_up(session.id, now)
+        return self._issued(session._replace(authenticated_at=now), user, "")
+
+    async def step_up(self, caller: Caller, password: str) -> None:
+        """Prove the password once more.
+
+        Raises: BadCredentials; TooManyAttempts; Unavailable.
+        """
+        user, session = _person(caller)
+        await self._prove(caller, user, password)
+        await self._users.step_up(session.id, self._clock.now())
+
+    async def logout(self, caller: Caller) -> None:
+        """End the session, its tokens and its sockets."""
+        user, session = _person(caller)
+        await self._users.revoke_session(caller.scope, session.id)
+        self._bus.publish(Revoked(session.id, user.id))
+
+    async def _prove(self, caller: Caller, user: User, password: str) -> None:
+        attempt = proof_attempt(user.id)
+        await self._reserve(attempt)
+        if not await self.passwords.verify(user.password_hash, password):
+            await self._refused(user, user.username, caller.scope.actor.address, "proof")
+            raise BadCredentials("the password is wrong")
+        await self._users.clear_attempts(attempt.returned)
+
+    async def reset_password(self, scope: Scope, username: str, new: str) -> User:
+        """Give a user a new password without the old one, end all their sessions and lift their limits: for the hub's own machine.
+
+        Raises: NotFound; WeakPassword.
+        """
+        user = await self._users.user_by_name(username)
+        if user is None:
+            raise NotFound("there is no user of this name")
+        check_new(new, username=user.username, words=self._words)
+        made = await self.passwords.hash(new)
+        user = await self._users.save_password(scope, user.id, made, None, must_change=False)
+        self._bus.publish(Revoked("", user.id))
+        await self._users.clear_attempts((*login_attempt(username, "", known=False).returned, *proof_attempt(user.id).returned))
+        return user
+
+    # -- parts ---------------------------------------------------------------------------
+
+    async def _reserve(self, attempt: Attempt) -> None:
+        wait = await self._users.reserve_attempt(attempt.buckets, self._clock.now())
+        if wait > 0:
+            raise TooManyAttempts(f"too many attempts; try again in {int(wait) + 1} seconds", retry_after_s=int(wait) + 1)
+
+    async def _known(self, user: User, address: str) -> bool:
+        return any(session.address == address for session in await self._users.sessions_of(user.id))
+
+    async def _check_first_password(self, user: User, address: str, setup_code: str | None) -> None:
+        first = await self._users.initialised_at()
+        if first is None or not self._clock.now() - first < FIRST_PASSWORD_LIFE_S:
+            await self._refused(user, user.username, address, "first password too old")
+            raise Forbidden(
+                "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
+            )
+        if is_private(address):
+            return
+        wanted = await self._users.setup_code_hash()
+        if wanted is None or setup_code is None or not hmac.compare_digest(wanted, _code_hash(setup_code)):
+            await self._refused(user, user.username, address, "setup code")
+            raise SetupCodeRequired(
+                "from outside, the first log-in also needs the setup code that the hub printed when it was first started"
+            )
+
+    async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
+        name = user.username if user is not None else "unknown"
+        actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
+        entry = AuditEntry(actor, "auth.login", f"user:{user.id}" if user is not None else "user:unknown", "refused", {"why": why})
+        await self._audit.add_audit(entry, self._clock.now())
+        event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
+
+    def _issued(self, session: LoginSession, user: User, refresh: str) -> Issued:
+        token, expires_at = self._tokens.issue(
+            user=user.id,
+            session=session.id,
+            password_version=user.password_version,
+            authenticated_at=session.authenticated_at,
+            now=self._clock.now(),
+        )
+        return Issued(session, user, token, expires_at, refresh)
+
+
+def _person(caller: Caller) -> tuple[User, LoginSession]:
+    if caller.user is None or caller.session is None:
+        raise BadRequest("this belongs to a log-in session; the local socket has none")
+    return caller.user, caller.session
+
+
+def _code_hash(code: str) -> bytes:
+    return hashlib.sha256(code.strip().upper().replace("-", "").encode("utf-8", "surrogatepass")).digest()
