@@ -72,6 +72,15 @@ class NotFound(HubError):
     code = "not_found"
 
 
+# -- vault -----------------------------------------------------------------------------
+
+
+class VaultError(HubError):
+    """A sealed value does not open: it was altered, moved, or sealed under another key. Never an empty value."""
+
+    code = "vault.not_opened"
+
+
 # -- requests --------------------------------------------------------------------------
 
 

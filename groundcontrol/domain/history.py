@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from groundcontrol.domain.nodes import Session
@@ -27,6 +28,14 @@ class StoredPack(NamedTuple):
     last_ms: int
     coding: int
     body: bytes
+
+
+class StoredRow(NamedTuple):
+    """One moment of one family, unpacked. `None` = measuring failed this time."""
+
+    taken_at_ms: int
+    values: Sequence[int | None]
+    """Scaled integers, in the order of the layout's series."""
 
 
 class Window(NamedTuple):

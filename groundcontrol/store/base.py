@@ -12,11 +12,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from groundcontrol.domain.deployments import Deployment
 from groundcontrol.domain.history import LayoutRow, StoredPack
+from groundcontrol.domain.history import StoredRow as StoredRow  # noqa: PLC0414  re-exported
 from groundcontrol.domain.ids import BootId, DeploymentId, HubId, JobId, NodeId, SessionId, UserId
 from groundcontrol.domain.jobs import Job, JobEvidence, JobState, NewJob
 from groundcontrol.domain.log import AuditRow, Event
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Owner, Session
 from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.secrets import SealedRecord as SealedRecord  # noqa: PLC0414  re-exported
 from groundcontrol.domain.users import LoginSession, User
 
 T = TypeVar("T")
@@ -124,11 +126,6 @@ class MetricStore(Protocol):
     async def drop_node(self, no: int) -> None: ...
 
 
-class StoredRow(NamedTuple):
-    taken_at_ms: int
-    values: Sequence[int | None]
-
-
 class Dispatch(NamedTuple):
     job: Job
     session: Session
@@ -149,7 +146,14 @@ class JobStore(Protocol):
         """Jobs that were dispatched to this node and have not been accepted yet."""
         ...
 
-    async def open_jobs(self, node: NodeId) -> Sequence[Job]: ...
+    async def open_jobs(self, node: NodeId) -> Sequence[Job]:
+        """Those that are dispatched, accepted or running."""
+        ...
+
+    async def held(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
+        """How many bytes of output are held of each of these jobs that is of this node and not yet held completely."""
+        ...
+
     async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
         """Which of these are completely held (terminal, output whole), or are not of this node at all."""
         ...
@@ -178,16 +182,6 @@ class DeploymentStore(Protocol):
         ...
 
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...
-
-
-class SealedRecord(NamedTuple):
-    """One secret as the vault sealed it (`vault.py`); the store never sees it open."""
-
-    table: str
-    id: str
-    column: str
-    version: int
-    sealed: bytes
 
 
 class SecretStore(Protocol):
