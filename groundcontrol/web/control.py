@@ -71,5 +71,5 @@ def local_actor(request: web.BaseRequest) -> Actor | None:
 def _peer_uid(fd: int) -> int:
     # uvloop hands out a stand-in without getsockopt, so the descriptor is asked through a copy.
     with socket.socket(fileno=os.dup(fd)) as copy:
-        _pid, uid, _gid = _UCRED.unpack(copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return uid
+        credentials = copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[1])

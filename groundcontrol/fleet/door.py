@@ -1,0 +1,211 @@
+"""The agents' door: who may come in, at what pace, and what is said at the threshold (`docs/wire.md`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from groundcontrol.domain.ids import BootId, HubId, NodeId
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import Fenced, NotFound, StoreError, Unavailable
+from groundcontrol.fleet.codec import CODEC
+from groundcontrol.fleet.interest import Watching
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators, SocketClosed
+from spider.logs import event
+from spider.wire.errors import LocalProtocolError, NotProven, ProtocolError
+from spider.wire.frames import (
+    CLOSE_CLONE,
+    CLOSE_GOING_AWAY,
+    CLOSE_HOST,
+    CLOSE_PROTOCOL,
+    CLOSE_UNKNOWN,
+    OPENING_TIMEOUT_S,
+    Welcome,
+)
+from spider.wire.proof import NONCE_BYTES, node_keys
+from spider.wire.session import Hello, HubOpening, Link
+
+log = logging.getLogger(__name__)
+
+CLOSE_INTERNAL: Final = 1011
+MAX_HANDSHAKES: Final = 64
+MAX_PER_ADDRESS: Final = 20
+PROBE_S: Final = 3.0
+"""How long the first of two machines with one key has to show that it lives."""
+PACK_S: Final = 10
+CLONE_EVENT_EVERY_S: Final = 60.0
+FEATURES: Final = ()
+"""What this hub can do beyond the first version of the protocol."""
+
+
+class Refused(Exception):
+    """The opening ends here; `code` closes the socket."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class AgentDoor:
+    """Openings, and the life of each session that follows."""
+
+    def __init__(
+        self,
+        with_: Collaborators,
+        registry: Registry,
+        watching: Watching,
+        hub: HubId,
+        fleet_id: str,
+        fleet_key: bytes,
+        hosts: frozenset[str],
+    ) -> None:
+        self._with = with_
+        self._registry = registry
+        self._watching = watching
+        self._hub = hub
+        self._fleet_id = fleet_id
+        self._fleet_key = fleet_key
+        self._hosts = hosts
+        self._opening: Counter[str] = Counter()
+        self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._clones_told: dict[NodeId, float] = {}
+        self.draining = False
+        self.refused: Counter[str] = Counter()
+        """Why openings ended, for /metrics."""
+
+    @contextlib.contextmanager
+    def admit(self, address: str) -> Iterator[contextlib.ExitStack]:
+        """Hold a place at the threshold; closing what is given back frees it (the opening is over).
+
+        Raises: Unavailable: too many are opening a session at this moment, in all or from this address, or the hub is stopping.
+        """
+        if self.draining or self._opening.total() >= MAX_HANDSHAKES or self._opening[address] >= MAX_PER_ADDRESS:
+            self.refused["draining" if self.draining else "busy"] += 1
+            raise Unavailable("too many agents are connecting at this moment; come back later", retry_after_s=random.randint(2, 8))
+        self._opening[address] += 1
+
+        def free() -> None:
+            self._opening[address] -= 1
+            if not self._opening[address]:
+                del self._opening[address]
+
+        with contextlib.ExitStack() as place:
+            place.callback(free)
+            yield place
+
+    async def serve(self, socket: AgentSocket, address: str, place: contextlib.ExitStack) -> None:
+        """See one socket through: opening, session, end. Whatever the peer does ends only this."""
+        code, reason = CLOSE_PROTOCOL, "protocol"
+        agent: AgentSession | None = None
+        try:
+            async with asyncio.timeout(OPENING_TIMEOUT_S):
+                agent = await self._open(socket, address)
+            place.close()
+            await self._live(agent)
+        except SocketClosed as closed:
+            code, reason = closed.code, str(closed)
+        except Refused as refusal:
+            code, reason = refusal.code, refusal.reason
+        except NotProven:
+            code, reason = CLOSE_UNKNOWN, "unknown"
+        except ProtocolError as exc:
+            code, reason = exc.close_code, exc.reason
+        except (Fenced, NotFound):
+            code, reason = CLOSE_CLONE, "a newer session of this node took over"
+        except StoreError as exc:
+            event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
+            code, reason = CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))
+        except LocalProtocolError:
+            event(log, "agent_session_misused", logging.ERROR, exc_info=True)
+        except TimeoutError:
+            reason = "the opening took longer than 10 s"
+        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
+            event(log, "agent_session_failed", logging.ERROR, exc_info=True, address=address)
+            code, reason = CLOSE_INTERNAL, "internal"
+        finally:
+            if agent is None:
+                self.refused[str(code)] += 1
+                event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason)
+            else:
+                await self._left(agent, code, reason)
+            await socket.close(code, reason)
+
+    async def _open(self, socket: AgentSocket, address: str) -> AgentSession:
+        now_ms = int(self._with.clock.now() * 1000)
+        opening = HubOpening(await socket.receive(), os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
+        hello = opening.hello
+        node = await self._with.store.nodes.find_node(NodeId(hello.node))
+        keys = node_keys(self._fleet_key, hello.node, hello.generation)
+        known = node is not None and hello.generation in (node.generation, node.generation + 1)
+        await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
+        link = opening.auth(await socket.receive())
+        if node is None or not known:  # a random key was guessed: it never is
+            raise Refused(CLOSE_UNKNOWN, "unknown")
+        if hello.host not in self._hosts:
+            event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
+            raise Refused(CLOSE_HOST, "host")
+        async with self._locks.setdefault(node.id, asyncio.Lock()):
+            await self._refuse_clone(node, hello, address)
+            return await self._welcome(node, hello, link, socket, address)
+
+    async def _refuse_clone(self, node: Node, hello: Hello, address: str) -> None:
+        first = self._registry.agent(node.id)
+        if first is None or first.hello.boot == hello.boot or not await first.probe(PROBE_S):
+            return
+        now = self._with.clock.monotonic()
+        if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
+            self._clones_told[node.id] = now
+            await self._registry.tell_clone(node, address)
+        raise Refused(CLOSE_CLONE, "another machine with this key is connected")
+
+    async def _welcome(self, node: Node, hello: Hello, link: Link, socket: AgentSocket, address: str) -> AgentSession:
+        store, clock = self._with.store, self._with.clock
+        session = await store.sessions.claim(node.id, BootId(hello.boot), self._hub)
+        marks = await store.metrics.marks(session)
+        jobs = await self._with.jobs.wanted(session, hello.known_jobs)
+        agent = AgentSession(node, session, link, socket, hello, address, self._with)
+        if self.draining or not self._registry.add(agent):
+            raise Refused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
+        now_ms = int(clock.now() * 1000)
+        welcome = Welcome(session.epoch, now_ms, PACK_S, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget))
+        try:
+            await agent.tell(welcome)  # nothing was awaited since the session can be found, so this is its first frame
+        except BaseException:
+            self._registry.leave(agent)
+            raise
+        return agent
+
+    async def _live(self, agent: AgentSession) -> None:
+        event(
+            log,
+            "agent_online",
+            node=agent.node.id,
+            node_name=agent.node.name,
+            epoch=agent.session.epoch,
+            address=agent.address,
+            version=agent.hello.version,
+        )
+        await self._registry.arrived(agent)
+        await self._watching.joined(agent)
+        await self._with.jobs.joined(agent)
+        await agent.run()
+
+    async def _left(self, agent: AgentSession, code: int, reason: str) -> None:
+        away = self._registry.leave(agent)
+        self._with.jobs.left(agent)
+        seconds = round(self._with.clock.monotonic() - agent.since, 1)
+        event(
+            log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds
+        )
+        if away:
+            with contextlib.suppress(StoreError):  # the row is replaced by the next claim anyway
+                await self._with.store.sessions.release(agent.session)

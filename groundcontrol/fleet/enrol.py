@@ -1,0 +1,52 @@
+"""New nodes: an id that was never used, a row, and the two keys that follow from the fleet key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import NewNode, Node
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import BadRequest
+from groundcontrol.fleet.intake import clean
+from groundcontrol.store.base import NodeStore
+from spider.wire.ids import new_random_id
+from spider.wire.proof import node_keys
+
+MAX_NAMES: Final = 5000
+MAX_NAME_CHARS: Final = 100
+
+
+class Enrolled(NamedTuple):
+    """A node and its keys; they go to the node and are kept nowhere."""
+
+    node: Node
+    session_key: bytes
+    launch_key: bytes
+
+
+async def enrol(
+    nodes: NodeStore, bus: Bus, fleet_key: bytes, scope: Scope, names: Sequence[str], *, address: str, simulated: bool
+) -> list[Enrolled]:
+    """Create a node for each name.
+
+    Raises: BadRequest: no names, too many, one that is no name, or one twice; Conflict: one is taken (those before it exist).
+    """
+    if not 0 < len(names) <= MAX_NAMES:
+        raise BadRequest(f"give 1 to {MAX_NAMES} names", field="names")
+    for name in names:
+        if not name or clean(name, MAX_NAME_CHARS) != name:
+            raise BadRequest(f"a name has 1 to {MAX_NAME_CHARS} printable characters", field="names")
+    if len(set(names)) != len(names):
+        raise BadRequest("a name stands twice in the list", field="names")
+    if clean(address) != address or not address:
+        raise BadRequest("the address is not one", field="address")
+    made = []
+    for name in names:
+        node = await nodes.create_node(scope, NewNode(NodeId(new_random_id()), name, address, simulated=simulated))
+        keys = node_keys(fleet_key, node.id, node.generation)
+        made.append(Enrolled(node, keys.session, keys.launch))
+        bus.publish(Changed("node", node.id, node.version))
+    return made

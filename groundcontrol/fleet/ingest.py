@@ -1,0 +1,159 @@
+"""Packs of all agents into one transaction each few milliseconds; acknowledged when it is committed, and never before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from typing import Final, Literal
+
+from groundcontrol.domain.history import StoredPack
+from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.store.base import MetricStore
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LIVE
+
+log = logging.getLogger(__name__)
+
+GATHER_S: Final = 0.04
+"""How long the first pack of a batch waits for others."""
+BATCH_PACKS: Final = 1000
+BATCH_BYTES: Final = 8 * 1024 * 1024
+AGENT_PACKS: Final = 64
+AGENT_BYTES: Final = 1024 * 1024
+"""What one agent may have waiting for a commit; beyond that it is not read."""
+TOTAL_BYTES: Final = 64 * 1024 * 1024
+"""What all agents together may have waiting."""
+RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+GIVE_UP_S: Final = 30.0
+"""A database that has not answered for this long ends the hub: a fresh process opens it anew."""
+
+Health = Literal["ok", "full", "read_only", "down"]
+
+
+class Ingest:
+    """The one way of samples into the store."""
+
+    def __init__(self, metrics: MetricStore, clock: Clock, retry_s: tuple[float, ...] = RETRY_S) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._retry_s = retry_s
+        self._waiting: deque[tuple[AgentSession, StoredPack]] = deque()
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._full_batch = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._room = asyncio.Event()
+        self.health: Health = "ok"
+        self.packs = 0
+        self.batches = 0
+        self.fenced = 0
+        self.dropped = 0
+        """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
+
+    async def offer(self, agent: AgentSession, pack: StoredPack) -> None:
+        """Take a pack; waits while this agent, or everybody, has too much waiting."""
+        while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
+            await agent.wait_for_room()
+            if agent.over:
+                return
+        while self._waiting_bytes >= TOTAL_BYTES:
+            self._room.clear()
+            await agent.paused(self._room.wait())
+        size = len(pack.body) + 64
+        agent.inflight_packs += 1
+        agent.inflight_bytes += size
+        self._waiting_bytes += size
+        self._waiting.append((agent, pack))
+        self._idle.clear()
+        self._wake.set()
+        if len(self._waiting) >= BATCH_PACKS or self._waiting_bytes >= BATCH_BYTES:
+            self._full_batch.set()
+
+    async def run(self) -> None:
+        """Commit batches until cancelled.
+
+        Raises: StoreDown: the database has not answered for GIVE_UP_S.
+        """
+        while True:
+            await self._wake.wait()
+            if len(self._waiting) < BATCH_PACKS:
+                self._full_batch.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GATHER_S):
+                        await self._full_batch.wait()
+            await self._commit(self._next_batch())
+            if not self._waiting:
+                self._wake.clear()
+                self._idle.set()
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything offered is committed. Returns whether it is."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _next_batch(self) -> list[tuple[AgentSession, StoredPack]]:
+        batch: list[tuple[AgentSession, StoredPack]] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH_PACKS and size < BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][1].body)
+        return batch
+
+    async def _commit(self, batch: list[tuple[AgentSession, StoredPack]]) -> None:
+        failing_since: float | None = None
+        attempt = 0
+        while True:
+            live = [(agent, pack) for agent, pack in batch if not agent.over]
+            try:
+                marks = await self._metrics.append([pack for _agent, pack in live]) if live else {}
+            except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
+                now = self._clock.monotonic()
+                failing_since = now if failing_since is None else failing_since
+                self._fail(exc)
+                if isinstance(exc, StoreDown) and now - failing_since > GIVE_UP_S:
+                    raise
+                await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
+                attempt += 1
+                continue
+            break
+        if self.health != "ok":
+            event(log, "ingest_resumed", logging.WARNING)
+            self.health = "ok"
+        self.batches += 1
+        self.packs += len(live)
+        self.dropped += len(batch) - len(live)
+        self._account(batch)
+        for agent in {id(agent): agent for agent, _pack in live}.values():
+            held = marks.get(agent.node.id)
+            if held is None:
+                self.fenced += 1
+                await agent.end(CLOSE_CLONE, "a newer session of this node took over")
+                continue
+            agent.acknowledge(STREAM_LIVE, held.live)
+            agent.acknowledge(STREAM_BACKFILL, held.backfill)
+            await agent.flush()
+
+    def _account(self, batch: list[tuple[AgentSession, StoredPack]]) -> None:
+        for agent, pack in batch:
+            size = len(pack.body) + 64
+            agent.inflight_packs -= 1
+            agent.inflight_bytes -= size
+            self._waiting_bytes -= size
+            agent.room.set()
+        if self._waiting_bytes < TOTAL_BYTES:
+            self._room.set()
+
+    def _fail(self, exc: StoreError) -> None:
+        health: Health = "full" if isinstance(exc, StoreFull) else "read_only" if isinstance(exc, StoreReadOnly) else "down"
+        if health != self.health and not isinstance(exc, StoreBusy):
+            event(log, "ingest_stopped", logging.ERROR, why=exc.code, waiting=len(self._waiting))
+            self.health = health

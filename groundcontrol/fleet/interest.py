@@ -1,0 +1,64 @@
+"""Somebody looks at a node: it sends each sample at once, for as long as the look lasts."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from groundcontrol.bus.base import Bus, Interest, Topic
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.fleet.session import AgentSession
+from spider.clock import Clock
+from spider.wire.frames import Watch
+from spider.wire.metrics import RHYTHM_S
+
+MAX_LEASE_S: Final = 60.0
+RENEW_BEFORE_S: Final = 6.0
+"""A node is told again when its lease has less than this left."""
+MAX_WATCHED: Final = 20_000
+EVENTS: Final = 256
+
+
+class Watching:
+    """Turns `Interest` on the bus into `Watch` leases on the wire."""
+
+    def __init__(self, registry: Registry, bus: Bus, clock: Clock) -> None:
+        self._registry = registry
+        self._bus = bus
+        self._clock = clock
+        self._until: dict[NodeId, float] = {}
+
+    def watched(self, node: NodeId) -> bool:
+        """Whether somebody looks at this node."""
+        return self._until.get(node, 0.0) > self._clock.monotonic()
+
+    async def run(self) -> None:
+        """Follow the bus until cancelled. A lost message is made good by the next beat of the same interest."""
+        async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as told:
+            async for message in told:
+                if isinstance(message, Interest):
+                    await self._look(message)
+
+    async def joined(self, agent: AgentSession) -> None:
+        """Tell a node that has just come back."""
+        if self.watched(agent.node.id):
+            await self._tell(agent)
+
+    async def _look(self, interest: Interest) -> None:
+        now = self._clock.monotonic()
+        until = now + min(interest.ttl_s, MAX_LEASE_S)
+        if len(self._until) + len(interest.nodes) > MAX_WATCHED:
+            self._until = {node: end for node, end in self._until.items() if end > now}
+        for node in interest.nodes:
+            self._until[node] = max(until, self._until.get(node, 0.0))
+            agent = self._registry.agent(node)
+            if agent is not None and agent.watched_until - now < RENEW_BEFORE_S:
+                await self._tell(agent)
+
+    async def _tell(self, agent: AgentSession) -> None:
+        left = self._until[agent.node.id] - self._clock.monotonic()
+        agent.watched_until = self._until[agent.node.id]
+        for family, rhythm_s in RHYTHM_S.items():
+            agent.post(Watch([family], rhythm_s, math.ceil(left)))
+        await agent.flush()

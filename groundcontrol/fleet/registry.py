@@ -1,0 +1,277 @@
+"""Who is online, and what each node said last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+from groundcontrol.bus.base import Bus, Changed, NodeLive, SessionMoved
+from groundcontrol.domain.history import LayoutRow
+from groundcontrol.domain.ids import EventId, HubId, NodeId
+from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.errors import StoreError
+from groundcontrol.fleet.intake import KnownLayout, scaled
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.store.base import Store
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_UNKNOWN, Row
+from spider.wire.ids import new_time_id
+from spider.wire.metrics import parse_series
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 1.0
+SEEN_EVERY_S: Final = 30.0
+"""How often `last_seen_at` of the nodes that are online is written."""
+OFFLINE_GRACE_S: Final = 10.0
+"""A node that is back within this time was never worth an event (its state is shown at once all the same)."""
+RETURNED_AFTER_S: Final = 90.0
+"""A node that a fresh hub sees again after less than this was not away: the hub was."""
+CLOSE_LIMIT_S: Final = 4.0
+DRAIN_JITTER_MS: Final = (2_000, 10_000)
+
+
+class Registry:
+    """The live sessions of this hub, by node: at most one each."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, hub: HubId) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._hub = hub
+        self._agents: dict[NodeId, AgentSession] = {}
+        self._latest: dict[NodeId, dict[str, tuple[KnownLayout, Row]]] = {}
+        self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
+        self._gone: dict[NodeId, float] = {}
+        """Nodes that left -> when, until an event tells of it."""
+        self._told_offline: set[NodeId] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self.rows = 0
+        """Rows of the live streams so far."""
+
+    # -- who is there ----------------------------------------------------------------------------
+
+    def online(self, node: NodeId) -> bool:
+        """Whether the node has a live session here."""
+        return node in self._agents
+
+    def current(self, node: NodeId) -> Session | None:
+        """The node's live session."""
+        agent = self._agents.get(node)
+        return None if agent is None else agent.session
+
+    def agent(self, node: NodeId) -> AgentSession | None:
+        """The live connection itself, to tell the node something."""
+        return self._agents.get(node)
+
+    def agents(self) -> list[AgentSession]:
+        return list(self._agents.values())
+
+    def sessions(self) -> list[Session]:
+        """Every live session."""
+        return [agent.session for agent in self._agents.values()]
+
+    def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
+        """Series -> (value, taken_at) of the newest row of each family; None = could not be measured."""
+        found: dict[str, tuple[float | None, float]] = {}
+        for layout, row in self._latest.get(node, {}).values():
+            taken_at = row.taken_at_ms / 1000
+            found.update((name, (value, taken_at)) for name, value in scaled(layout, row).items())
+        return found
+
+    async def wait_online(self, node: NodeId, timeout_s: float) -> None:
+        """Return as soon as the node has a live session.
+
+        Raises: TimeoutError.
+        """
+        if node in self._agents:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(node, set())
+        waiting.add(future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        finally:
+            waiting.discard(future)
+            if not waiting:
+                self._waiting.pop(node, None)
+
+    def close(self, node: NodeId, code: int = CLOSE_UNKNOWN, reason: str = "") -> Awaitable[None]:
+        """End a node's session now; what is returned may be awaited for the socket to be closed.
+
+        With CLOSE_UNKNOWN (the node was removed) its latest values are forgotten too.
+        """
+        agent = self._agents.get(node)
+        if code == CLOSE_UNKNOWN:
+            self._latest.pop(node, None)
+            self._gone.pop(node, None)
+        if agent is not None:
+            return self.end(agent, code, reason)
+        nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        nothing.set_result(None)
+        return nothing
+
+    # -- coming and going ------------------------------------------------------------------------
+
+    def add(self, agent: AgentSession) -> bool:
+        """Make this the node's session; an older one is closed.
+
+        Returns: False: a newer session was accepted meanwhile, so this one is over.
+        """
+        node = agent.node.id
+        before = self._agents.get(node)
+        if before is not None and before.session.epoch > agent.session.epoch:
+            agent.over = True
+            return False
+        if before is not None:
+            self.end(before, CLOSE_CLONE, "a newer session of this node took over")
+        self._agents[node] = agent
+        for future in self._waiting.get(node, ()):
+            if not future.done():
+                future.set_result(None)
+        self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=True))
+        return True
+
+    def leave(self, agent: AgentSession) -> bool:
+        """The session is over, by whatever reason. Returns whether the node is offline by that."""
+        agent.over = True
+        agent.room.set()
+        node = agent.node.id
+        if self._agents.get(node) is not agent:
+            return False
+        del self._agents[node]
+        self._gone[node] = self._clock.monotonic()
+        self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
+        return True
+
+    def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
+        """Take a session out at once and close its socket; the closing may be awaited."""
+        self.leave(agent)
+
+        async def close() -> None:
+            try:
+                async with asyncio.timeout(CLOSE_LIMIT_S):
+                    await agent.socket.close(code, reason)
+            except TimeoutError:
+                event(log, "agent_close_slow", logging.WARNING, node=agent.node.id)
+
+        task = asyncio.get_running_loop().create_task(close(), name=f"close {agent.node.id}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
+
+    async def arrived(self, agent: AgentSession) -> None:
+        """Tell of a node that has just completed its opening."""
+        node, now = agent.node, self._clock.now()
+        self._gone.pop(node.id, None)
+        await self._store.nodes.save_seen({node.id: now})
+        away = node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S
+        if node.pending or node.id in self._told_offline or away:
+            self._told_offline.discard(node.id)
+            await self._tell(
+                "node.online", "info", node, f"{node.name} is online", {"address": agent.address, "version": agent.hello.version}
+            )
+        self._bus.publish(Changed("node", node.id, node.version))
+
+    async def tell_clone(self, node: Node, address: str) -> None:
+        """A second machine shows this node's key."""
+        await self._tell(
+            "node.cloned", "warning", node, f"a second machine uses the key of {node.name}; it was refused", {"address": address}
+        )
+
+    async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
+        at = self._clock.now()
+        told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
+        try:
+            await self._store.log.add_event(told)
+        except StoreError as exc:
+            event(log, "event_lost", logging.WARNING, type=kind, node=node.id, error=exc.code)
+            return
+        self._bus.publish(Changed("event", told.id, 1))
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
+        """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest."""
+        node = agent.node.id
+        if self._agents.get(node) is not agent:
+            return
+        self.rows += len(rows)
+        self._latest.setdefault(node, {})[layout.row.family] = (layout, rows[-1])
+        for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
+            self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
+
+    async def recall(self) -> None:
+        """After a start: show what was stored last, until the nodes report again."""
+        cursor: str | None = None
+        while True:
+            page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
+            for node in page.items:
+                for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
+                    known = self._latest.setdefault(node.id, {})
+                    if family not in known and len(row.values) == len(layout.series):
+                        known[family] = (_known(layout), Row(row.taken_at_ms, list(row.values)))
+            cursor = page.next
+            if cursor is None:
+                return
+
+    # -- the clockwork ---------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Heartbeats, silence, `last_seen_at` and the events of nodes that stayed away; until cancelled."""
+        seen_at = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(TICK_S)
+            for agent in self.agents():
+                await agent.tick()
+            try:
+                await self._tell_gone()
+                if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
+                    seen_at = self._clock.monotonic()
+                    await self._save_seen(self.agents())
+            except StoreError as exc:
+                event(log, "registry_store_failed", logging.WARNING, error=exc.code)
+
+    async def _tell_gone(self) -> None:
+        now = self._clock.monotonic()
+        for node, since in list(self._gone.items()):
+            if self._draining or now - since < OFFLINE_GRACE_S:
+                continue
+            del self._gone[node]
+            if node not in self._agents:
+                found = await self._store.nodes.find_node(node)
+                if found is not None:
+                    self._told_offline.add(node)
+                    await self._store.nodes.save_seen({node: self._clock.now() - (now - since)})
+                    await self._tell("node.offline", "warning", found, f"{found.name} is offline", {})
+                    self._bus.publish(Changed("node", node, found.version))
+
+    async def _save_seen(self, agents: Sequence[AgentSession]) -> None:
+        now = self._clock.now()
+        if agents:
+            await self._store.nodes.save_seen({agent.node.id: now - agent.silent_s for agent in agents})
+
+    async def drain(self) -> None:
+        """Send everybody away, each to come back after its own time."""
+        self._draining = True
+        agents = self.agents()
+        try:
+            await self._save_seen(agents)
+        except StoreError as exc:
+            event(log, "registry_store_failed", logging.WARNING, error=exc.code)
+        for agent in agents:
+            self.end(agent, CLOSE_GOING_AWAY, str(random.randint(*DRAIN_JITTER_MS)))
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_LIMIT_S + 1)
+
+
+def _known(layout: LayoutRow) -> KnownLayout:
+    return KnownLayout(layout, tuple(parse_series(name)[0].scale for name in layout.series))
