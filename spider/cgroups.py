@@ -1,0 +1,65 @@
+"""Which processes a job's unit still has, told from the cgroup tree: readable without privileges and without systemctl."""
+
+import glob
+import os
+from typing import List, Optional
+
+SLICE = "system.slice/system-stardust\\x2djob.slice"
+_HIERARCHIES = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+
+
+def _system_prefix() -> str:
+    """What stands before `system.slice` when this host does not see its cgroups from their root (containers)."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii", errors="replace") as file:
+            for line in file:
+                path = line.rstrip("\n").split(":", 2)[-1]
+                if "/system.slice/" in path:
+                    return path.split("/system.slice/", 1)[0].strip("/")
+    except OSError:
+        return ""
+    return ""
+
+
+def _slices() -> List[str]:
+    prefix = _system_prefix()
+    bases = [os.path.join(root, prefix) if prefix else root for root in _HIERARCHIES]
+    return [base for base in bases if os.path.isdir(os.path.join(base, "system.slice"))]
+
+
+def unit_name(job: str) -> str:
+    """The unit of a job."""
+    return f"stardust-job@{job}.service"
+
+
+def _processes(folder: str) -> List[int]:
+    found: List[int] = []
+    for below, _, _ in os.walk(folder):
+        try:
+            with open(os.path.join(below, "cgroup.procs"), encoding="ascii") as file:
+                found.extend(int(line) for line in file)
+        except OSError:  # noqa: PERF203  # it went away between the two looks
+            continue
+    return found
+
+
+def job_processes(job: str) -> Optional[List[int]]:
+    """Processes in the cgroup of a job's unit.
+
+    Returns: an empty list when the unit has none; None when this host shows no cgroups of services.
+    """
+    bases = _slices()
+    if not bases:
+        return None
+    return [pid for base in bases for pid in _processes(os.path.join(base, SLICE, unit_name(job)))]
+
+
+def busy_jobs() -> List[str]:
+    """Jobs whose unit still has processes, their runner or what it left behind."""
+    busy = {
+        os.path.basename(folder)[len("stardust-job@") : -len(".service")]
+        for base in _slices()
+        for folder in glob.glob(os.path.join(glob.escape(os.path.join(base, SLICE)), "stardust-job@*.service"))
+        if _processes(folder)
+    }
+    return sorted(busy)

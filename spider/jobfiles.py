@@ -1,0 +1,240 @@
+"""The files of a job: `plan` and `run` when it starts, `log` and `progress` while it goes, `result` or `stopped` when it ends.
+
+Root writes them, Spider's user reads them by group and can change none. All are JSON but `log`, which has the raw bytes of the
+terminal, and `stopped`, which systemd's hook writes as words.
+"""
+
+import json
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+JOBS_DIR = "/var/lib/stardust/jobs"
+LOCK = ".lock"
+REFRESHED = ".refreshed"
+"""In the jobs folder: touched when a refresh reached every repository."""
+PLAN, RUN, LOG, PROGRESS, RESULT, STOPPED = "plan", "run", "log", "progress", "result", "stopped"
+MAX_JSON_BYTES = 4 * 1024 * 1024
+RESULT_RESERVE_BYTES = 256 * 1024
+STOPPED_RESERVE_BYTES = 512
+PROGRESS_TAIL_BYTES = 8 * 1024
+
+Change = Tuple[str, str, str]
+"""Package, version before, version after; empty = not installed."""
+
+
+class Plan(NamedTuple):
+    """The order that was accepted."""
+
+    job: str
+    verb: str
+    args: Dict[str, Any]
+
+
+class Run(NamedTuple):
+    """Written once, before anything is run: the job has begun."""
+
+    pid: int
+    boot: str
+    started_at: float
+
+
+class Result(NamedTuple):
+    """How a job ended, as its runner saw it."""
+
+    state: str
+    """succeeded, failed or unknown."""
+    rc: Optional[int]
+    """Exit status of the package manager; None = it was not run or a signal ended it."""
+    signal: int
+    bytes: int
+    """In the log."""
+    lost: int
+    """Printed, but not in the log: the disk was full or the log at its limit."""
+    sha256: str
+    """Of the log."""
+    started_at: float
+    ended_at: float
+    tty_held: bool
+    """Something that the job left running still has the terminal."""
+    changes: List[Change]
+    error_code: str
+    error_text: str
+
+
+class Stopped(NamedTuple):
+    """What systemd saw: $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS of the unit's main process."""
+
+    result: str
+    code: str
+    status: str
+
+
+class Progress(NamedTuple):
+    """Where a job stands."""
+
+    at: float
+    phase: str
+    percent: int
+    package: str
+    text: str
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte.
+
+    Raises: OSError: not all could be written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def create_once(path: str, content: bytes, mode: int) -> None:
+    """Make a file that must not exist yet, durably: content first, then the name.
+
+    Raises: FileExistsError; OSError.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(os.path.dirname(path))
+
+
+def reserve(path: str, size: int) -> None:
+    """Make a file of `size` zero bytes with its blocks taken, so that it can be filled when the disk is full.
+
+    Raises: OSError: there is no room.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    try:
+        os.posix_fallocate(fd, 0, size)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_result(folder: str, result: Result) -> None:
+    """Put the result in its place, durably; into the reserved file, so that a full disk does not lose it.
+
+    What does not fit there any more is the list of changes, and the error says so.
+    """
+    temporary = os.path.join(folder, RESULT + ".tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    try:
+        body = _encode(result)
+        try:
+            _overwrite(fd, body)
+        except OSError:
+            told = result.error_text or "the disk of the node is full, so the list of changed packages was lost"
+            _overwrite(fd, _encode(result._replace(changes=[], error_code=result.error_code or "job.no_space", error_text=told[:2000])))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, os.path.join(folder, RESULT))
+    sync_folder(folder)
+
+
+def _encode(result: Result) -> bytes:
+    return json.dumps(result._asdict(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+
+
+def _overwrite(fd: int, body: bytes) -> None:
+    os.lseek(fd, 0, os.SEEK_SET)
+    write_all(fd, body)
+    os.ftruncate(fd, len(body))
+
+
+def _read_json(path: str) -> Optional[Dict[str, Any]]:
+    """None: not there, or not complete yet.
+
+    Raises: OSError: there, but it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read(MAX_JSON_BYTES))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_plan(folder: str) -> Optional[Plan]:
+    """The accepted order of a job; None: there is none."""
+    found = _read_json(os.path.join(folder, PLAN))
+    try:
+        return None if found is None else Plan(str(found["job"]), str(found["verb"]), dict(found["args"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_run(folder: str) -> Optional[Run]:
+    """The start of a job; None: it has not begun, or died while it wrote this."""
+    found = _read_json(os.path.join(folder, RUN))
+    try:
+        return None if found is None else Run(int(found["pid"]), str(found["boot"]), float(found["started_at"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_result(folder: str) -> Optional[Result]:
+    """The result of a job; None: it has none."""
+    found = _read_json(os.path.join(folder, RESULT))
+    if found is None:
+        return None
+    try:
+        fields = {name: found[name] for name in Result._fields}
+        fields["changes"] = [(str(name), str(before), str(after)) for name, before, after in fields["changes"]]
+        return Result(**fields)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_stopped(folder: str) -> Optional[Stopped]:
+    """What systemd wrote when the unit's main process ended; the reserved file is longer than its one line."""
+    try:
+        with open(os.path.join(folder, STOPPED), "rb") as file:
+            words = file.read(STOPPED_RESERVE_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\0").split(" ")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    words += [""] * 3
+    return Stopped(words[0], words[1], words[2])
+
+
+def write_progress(fd: int, progress: Progress) -> None:
+    """Append one line. A full disk costs the line, nothing else."""
+    line = json.dumps(progress._asdict(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    try:
+        os.write(fd, line)
+    except OSError:  # progress is told again with the next line
+        return
+
+
+def read_progress(folder: str) -> Optional[Progress]:
+    """The newest complete line; None: none yet."""
+    try:
+        with open(os.path.join(folder, PROGRESS), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - PROGRESS_TAIL_BYTES))
+            lines = file.read(PROGRESS_TAIL_BYTES).split(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for line in reversed(lines[:-1]):
+        try:
+            found = json.loads(line)
+            return Progress(
+                float(found["at"]), str(found["phase"]), int(found["percent"]), str(found["package"])[:200], str(found["text"])[:500]
+            )
+        except (ValueError, KeyError, TypeError):  # noqa: PERF203  # cut short by a full disk
+            continue
+    return None

@@ -1,0 +1,316 @@
+"""The root side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
+
+Everything that is read here was written by somebody who may be hostile: nothing is parsed before the MAC over it holds,
+and what was accepted once is never accepted again. The unit gives this process root's uid, no capabilities, no network
+and two folders that it can write.
+"""
+
+import configparser
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from spider import logs
+from spider.cgroups import busy_jobs, job_processes, unit_name
+from spider.jobfiles import JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, sync_folder
+from spider.policy import POLICY_PATH, PolicyRefused, read_policy
+from spider.trusted import Untrusted, read_trusted
+from spider.wire.ids import is_id
+from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
+
+CONNECTION_FD = 3
+FRAME_DEADLINE_S = 5.0
+START_DEADLINE_S = 15.0
+NODE_FREE_BYTES = 100 * 1000 * 1000
+SPOOL_FREE_BYTES = 10 * 1000 * 1000
+KEPT_JOBS = 32
+"""Ended jobs whose files stay; what is older is removed when a new one starts."""
+MAX_PACKAGES = 512
+PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,126}[a-z0-9.+](?::[a-z0-9-]{1,30})?\Z")
+"""Shape only; the runner compares the names with the packages that are installed."""
+
+_log = logging.getLogger("spider.launcher")
+
+
+class Answer(NamedTuple):
+    """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
+
+    slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
+    replay (this job was accepted before) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
+    not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
+    """
+
+    answer: str
+    """accepted, refused, failed or error."""
+    why: str = ""
+
+
+class Refused(Exception):
+    """The order is refused; the text is one of the reasons of `Answer`."""
+
+
+class Places(NamedTuple):
+    """Where things are on this node, and who must own what is trusted."""
+
+    launch_key: str = "/etc/stardust/launch.key"
+    spider_conf: str = "/etc/stardust/spider.conf"
+    policy: str = POLICY_PATH
+    jobs: str = JOBS_DIR
+    started: str = "/var/lib/stardust/started"
+    owner: int = 0
+    roomy: Tuple[str, ...] = ("/", "/var")
+    """File systems that a package job fills."""
+
+
+class Unit(NamedTuple):
+    """What the launcher asks of systemd."""
+
+    start: Callable[[str], bool]
+    """Start a unit. False: it was refused or failed. Raises TimeoutError: still queued."""
+    stopping: Callable[[], bool]
+    """Whether the host is on its way down."""
+
+
+def _systemctl(*words: str, limit_s: float) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["/usr/bin/systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
+    )
+
+
+def start_unit(name: str) -> bool:
+    """Start a unit and wait until its program runs."""
+    try:
+        done = _systemctl("--no-ask-password", "start", name, limit_s=START_DEADLINE_S)
+    except subprocess.TimeoutExpired as exc:
+        raise TimeoutError(name) from exc
+    if done.returncode:
+        logs.event(_log, "unit_not_started", level=logging.ERROR, unit=name, said=done.stderr[-500:])
+    return done.returncode == 0
+
+
+def host_is_stopping() -> bool:
+    """Maintainer scripts cannot restart services while the host goes down, so nothing is begun then."""
+    try:
+        return _systemctl("is-system-running", limit_s=5.0).stdout.strip() == "stopping"
+    except subprocess.TimeoutExpired:
+        return False
+
+
+SYSTEMD = Unit(start_unit, host_is_stopping)
+
+
+def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
+    """Read one order; one deadline for all of it, however it trickles in.
+
+    Raises: Refused: too slow, or closed before its end. OrderError: it cannot be an order.
+    """
+    ends_at = time.monotonic() + limit_s
+
+    def take(count: int) -> bytes:
+        got = b""
+        while len(got) < count:
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                raise Refused("slow-frame")
+            client.settimeout(left_s)
+            try:
+                chunk = client.recv(count - len(got))
+            except socket.timeout:  # not yet TimeoutError in Python 3.9
+                raise Refused("slow-frame") from None
+            if not chunk:
+                raise Refused("short-frame")
+            got += chunk
+        return got
+
+    head = take(HEAD_BYTES)
+    return head + take(frame_length(head))
+
+
+def node_of(text: str) -> Tuple[str, int]:
+    """Id and key generation of this node, from the text of `spider.conf`.
+
+    Raises: Untrusted: they are not in it.
+    """
+    parser = configparser.ConfigParser(interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",))
+    try:
+        parser.read_string(text)
+        return parser["node"]["id"], int(parser["node"]["generation"])
+    except (configparser.Error, KeyError, ValueError) as exc:
+        raise Untrusted("spider.conf names no node") from exc
+
+
+def check_args(order: Order) -> None:
+    """Arguments are a closed set: `packages` for upgrade alone; `reboot` may be said, but only as false.
+
+    Raises: Refused.
+    """
+    packages = order.args.get("packages", [])
+    good = (
+        set(order.args) <= {"packages", "reboot"}
+        and order.args.get("reboot", False) is False
+        and type(packages) is list
+        and len(packages) <= MAX_PACKAGES
+        and all(type(name) is str and PACKAGE_NAME.match(name) for name in packages)
+        and len(set(packages)) == len(packages)
+        and (order.verb == "upgrade" or not packages)
+    )
+    if not good:
+        raise Refused("bad-args")
+
+
+def check_room(places: Places) -> None:
+    """Refuse before anything starts what would fill the disk on its way.
+
+    Raises: Refused.
+    """
+    for path, least in [*((path, NODE_FREE_BYTES) for path in places.roomy), (places.jobs, SPOOL_FREE_BYTES)]:
+        facts = os.statvfs(path)
+        if facts.f_bavail * facts.f_frsize < least:
+            raise Refused("no-space")
+
+
+@contextlib.contextmanager
+def only_one(jobs: str) -> Iterator[None]:
+    """Hold the lock under which a job is started; a runner holds it for its life.
+
+    Raises: Refused: another job runs, or what a killed runner left behind still works.
+    """
+    fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("busy") from None
+        if any(not os.path.exists(os.path.join(jobs, job, RESULT)) for job in busy_jobs()):
+            raise Refused("busy")
+        yield
+    finally:
+        os.close(fd)
+
+
+def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
+    """Remove the files of the oldest ended jobs; the record of what was started is kept for ever."""
+    ended = [
+        name
+        for name in sorted(os.listdir(jobs))
+        if is_id(name) and any(os.path.exists(os.path.join(jobs, name, end)) for end in (RESULT, STOPPED)) and not job_processes(name)
+    ]
+    for name in ended[: max(0, len(ended) - keep)]:
+        folder = os.path.join(jobs, name)
+        for file in os.listdir(folder):
+            os.unlink(os.path.join(folder, file))
+        os.rmdir(folder)
+
+
+def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
+    """From here on the id is used up: the record is durable before anything of the job exists."""
+    record = {"job": order.job, "verb": order.verb, "at": now, "boot": boot, "sha256": hashlib.sha256(body).hexdigest()}
+    try:
+        create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
+    except FileExistsError:
+        raise Refused("replay") from None
+    folder = os.path.join(places.jobs, order.job)
+    os.mkdir(folder, 0o750)
+    create_once(os.path.join(folder, PLAN), body, 0o640)
+    sync_folder(places.jobs)
+    try:
+        if unit.start(unit_name(order.job)):
+            return Answer("accepted")
+    except TimeoutError:
+        return Answer("accepted", "starting")
+    if os.path.exists(os.path.join(folder, RUN)) or job_processes(order.job):
+        return Answer("accepted")  # systemd was asked twice or went away while it answered; the job runs
+    return Answer("failed", "not-started")
+
+
+def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> Tuple[Answer, Optional[Order]]:
+    """Check one order and start it. The order of the checks is part of the design: cheap and unforgeable ones first.
+
+    Args: now: Unix seconds of this node. boot: which boot this is, for the record.
+    """
+    order: Optional[Order] = None
+    try:
+        key = read_trusted(places.launch_key, places.owner, private=True)
+        if len(key) != 32:
+            raise Untrusted("the launch key has not 32 bytes")
+        body = order_body(key, frame)
+        order = parse_order(body)
+        node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
+        check_order(order, node, generation, now)
+        try:
+            refusal = read_policy(places.policy, places.owner).refusal(order.verb)
+        except PolicyRefused as exc:
+            logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
+            refusal = "policy-invalid"
+        if refusal:
+            raise Refused(refusal)
+        check_args(order)
+        if os.path.lexists(os.path.join(places.started, order.job)):
+            raise Refused("replay")
+        if unit.stopping():
+            raise Refused("host-stopping")
+        check_room(places)
+        with only_one(places.jobs):
+            return _begin(order, body, places, now, boot, unit), order
+    except OrderError as exc:
+        return Answer("refused", exc.why), order
+    except Refused as exc:
+        return Answer("refused", str(exc)), order
+    except Untrusted as exc:
+        logs.event(_log, "not_trustworthy", level=logging.ERROR, why=str(exc))
+        return Answer("refused", "no-key"), order
+    except Exception as exc:
+        logs.event(_log, "order_failed", level=logging.ERROR, exc_info=True)
+        return Answer("error", type(exc).__name__), order
+
+
+def serve(client: socket.socket, places: Places, unit: Unit, boot: str) -> Answer:
+    """Answer one client with one JSON line."""
+    order: Optional[Order] = None
+    try:
+        frame = receive_frame(client)
+    except OrderError as exc:
+        answer = Answer("refused", exc.why)
+    except Refused as exc:
+        answer = Answer("refused", str(exc))
+    except OSError as exc:
+        answer = Answer("error", type(exc).__name__)
+    else:
+        answer, order = decide(frame, places, time.time(), boot, unit)
+    facts: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
+    logs.event(_log, "order_answered", answer=answer.answer, why=answer.why, **facts)
+    line = json.dumps({"answer": answer.answer, "why": answer.why, "clock": time.time()}) + "\n"
+    try:
+        client.settimeout(FRAME_DEADLINE_S)
+        client.sendall(line.encode())
+    except OSError as exc:
+        logs.event(_log, "client_gone", level=logging.WARNING, why=str(exc))
+    return answer
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """`spider.pyz launch`: the connection is file descriptor 3, made by stardust-launcher.socket."""
+    if argv:
+        print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # a person typed this
+        return 64
+    logs.set_up(style="json")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # a person typed this
+        return 64
+    with socket.socket(fileno=CONNECTION_FD) as client:
+        answer = serve(client, Places(), SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
+    if answer.answer == "accepted":
+        try:
+            prune(JOBS_DIR)
+        except OSError as exc:
+            logs.event(_log, "prune_failed", level=logging.WARNING, why=str(exc))
+    return 0
