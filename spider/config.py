@@ -1,0 +1,261 @@
+"""Spider's settings: flags, the environment and spider.conf, read once, checked as a whole. Nothing else reads the environment."""
+
+import configparser
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from spider.version import VERSION
+from spider.wire.ids import is_id
+from spider.wire.proof import KEY_BYTES
+
+EXIT_CONFIG = 78
+_MAX_CONF_BYTES = 64 * 1024
+_SECTIONS = {"hub": {"url", "fleet", "tls_pin"}, "node": {"id", "generation", "name"}}
+_OPTIONAL = {"tls_pin", "name"}
+_URL = re.compile(
+    r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z"
+)
+_LOOPBACK = re.compile(r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]")
+_BOOT = re.compile(r"[0-9a-f]{32}\Z")
+_BOOT_FILE = "/proc/sys/kernel/random/boot_id"
+
+
+class ConfigError(Exception):
+    """Spider cannot start with these settings; `faults` has all that is wrong, one line each."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = list(faults)
+
+
+class Url(NamedTuple):
+    """Where the hub is."""
+
+    secure: bool
+    host: str
+    """Without brackets."""
+    port: int
+    path: str
+    authority: str
+    """As dialled: lower case, default port left out."""
+
+
+class Flag(NamedTuple):
+    name: str
+    default: str
+    help: str
+
+
+FLAGS = (
+    Flag("--config", "/etc/stardust/spider.conf", "where the hub is and who this node is; a path or fd:N"),
+    Flag("--key", "/etc/stardust/session.key", "the session key, 32 bytes; a path or fd:N"),
+    Flag("--policy", "/etc/stardust/policy.conf", "what the owner of this node allows"),
+    Flag("--state", "/var/lib/stardust/spider", "folder of Spider's own state"),
+    Flag("--jobs", "/var/lib/stardust/jobs", "folder of the jobs that root runs"),
+    Flag("--launcher", "/run/stardust/launcher.sock", "socket that orders to root go through"),
+)
+
+USAGE = """usage: spider.pyz [flags]      the agent
+       spider.pyz launch       check one order from the socket on descriptor 3 (as root, started by systemd)
+       spider.pyz run JOB      run one job (as root, started by systemd)
+       spider.pyz --version
+
+{flags}
+
+STARDUST_BOOT  32 hex digits that name this boot (default: {boot_file})
+""".format(flags="\n".join(f"{flag.name + ' VALUE':18} {flag.help} (default: {flag.default})" for flag in FLAGS), boot_file=_BOOT_FILE)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything Spider was told, checked."""
+
+    url: Url
+    fleet: str
+    tls_pin: Optional[bytes]
+    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed."""
+    node: str
+    generation: int
+    name: str
+    boot: str
+    """32 hex digits."""
+    policy_path: str
+    state_dir: str
+    jobs_dir: str
+    launcher_path: str
+    key: bytes = field(repr=False)
+    version: str = VERSION
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
+        """Read flags, environment and files.
+
+        Raises: ConfigError: all faults at once.
+        """
+        flags = parse_flags(argv)
+        faults: List[str] = []
+        conf: Dict[str, str] = {}
+        key = b""
+        try:
+            conf = parse_conf(_read(flags["--config"], private=False).decode("utf-8"))
+        except ConfigError as error:
+            faults += [f"{flags['--config']}: {fault}" for fault in error.faults]
+        except (OSError, ValueError) as error:
+            faults.append(f"{flags['--config']}: {_words(error)}")
+        try:
+            key = _read(flags["--key"], private=True)
+            if len(key) != KEY_BYTES:
+                faults.append(f"{flags['--key']}: a session key has {KEY_BYTES} bytes, this file has {len(key)}")
+        except (OSError, ValueError) as error:
+            faults.append(f"{flags['--key']}: {_words(error)}")
+        boot = environ.get("STARDUST_BOOT") or _kernel_boot()
+        if not _BOOT.match(boot):
+            faults.append(f"STARDUST_BOOT: 32 hex digits are expected, not {boot[:80]!r}")
+        if faults:
+            raise ConfigError(faults)
+        return cls(
+            url=parse_url(conf["url"]),
+            fleet=conf["fleet"],
+            tls_pin=bytes.fromhex(conf["tls_pin"]) if conf.get("tls_pin") else None,
+            node=conf["id"],
+            generation=int(conf["generation"]),
+            name=conf.get("name", ""),
+            boot=boot,
+            policy_path=flags["--policy"],
+            state_dir=flags["--state"],
+            jobs_dir=flags["--jobs"],
+            launcher_path=flags["--launcher"],
+            key=key,
+        )
+
+
+def parse_flags(argv: Sequence[str]) -> Dict[str, str]:
+    """Read `--name value` and `--name=value`.
+
+    Raises: ConfigError.
+    """
+    values = {flag.name: flag.default for flag in FLAGS}
+    seen = set()
+    faults: List[str] = []
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        if name not in values:
+            faults.append(f"{word}: no such flag; see --help")
+            continue
+        if not equals:
+            value = words.pop(0) if words else ""
+        if not value or name in seen:
+            faults.append(f"{name}: one value is expected")
+        seen.add(name)
+        values[name] = value
+    if faults:
+        raise ConfigError(faults)
+    return values
+
+
+def parse_url(text: str) -> Url:
+    """Read the address of a hub.
+
+    Raises: ValueError: not `wss://host[:port]/path`, or `ws://` to another machine.
+    """
+    match = _URL.match(text.lower() if "/" not in text[8:] else text[:8].lower() + _lower_authority(text[8:]))
+    if match is None:
+        raise ValueError("wss://host/ws is expected (ASCII, without user name)")
+    secure = match.group("scheme") == "wss"
+    host = match.group("host")
+    usual = 443 if secure else 80
+    port = int(match.group("port") or usual)
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is no port")
+    if not secure and not _LOOPBACK.fullmatch(host):
+        raise ValueError("ws:// is allowed to this machine only; use wss://")
+    authority = host if port == usual else f"{host}:{port}"
+    return Url(secure, host.strip("[]"), port, match.group("path") or "/ws", authority)
+
+
+def _lower_authority(rest: str) -> str:
+    authority, slash, path = rest.partition("/")
+    return authority.lower() + slash + path
+
+
+def parse_conf(text: str) -> Dict[str, str]:
+    """Read the text of spider.conf into one table of its keys, all of them checked.
+
+    Raises: ConfigError: an unknown, missing, doubled or wrong entry.
+    """
+    parser = configparser.ConfigParser(
+        interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",), default_section="", empty_lines_in_values=False
+    )
+    try:
+        parser.read_string(text)
+    except (configparser.Error, ValueError) as error:
+        raise ConfigError(["not an INI file: " + str(error).replace("\n", " ")]) from error
+    faults = [f"unknown section [{section}]" for section in parser.sections() if section not in _SECTIONS]
+    values: Dict[str, str] = {}
+    for section, keys in _SECTIONS.items():
+        found = dict(parser[section]) if parser.has_section(section) else {}
+        faults += [f"unknown key {key!r} in [{section}]" for key in sorted(set(found) - keys)]
+        faults += [f"{key!r} is missing in [{section}]" for key in sorted(keys - set(found) - _OPTIONAL)]
+        values.update(found)
+    faults += _wrong_values(values)
+    if faults:
+        raise ConfigError(faults)
+    return values
+
+
+def _wrong_values(values: Mapping[str, str]) -> List[str]:
+    faults: List[str] = []
+    if "url" in values:
+        try:
+            parse_url(values["url"])
+        except ValueError as error:
+            faults.append(f"url: {error}")
+    faults += [f"{key}: 26 characters of an id are expected" for key in ("fleet", "id") if key in values and not is_id(values[key])]
+    generation = values.get("generation", "1")
+    if not re.match(r"[1-9][0-9]{0,9}\Z", generation) or int(generation) >= 1 << 32:
+        faults.append("generation: a number from 1 on is expected")
+    if values.get("tls_pin") and not re.match(r"[0-9a-f]{64}\Z", values["tls_pin"]):
+        faults.append("tls_pin: 64 hex digits are expected (SHA-256 of the hub's public key)")
+    return faults
+
+
+def _kernel_boot() -> str:
+    try:
+        with open(_BOOT_FILE, encoding="ascii") as file:
+            return file.read(64).strip().replace("-", "")
+    except OSError:
+        return ""
+
+
+def _read(where: str, *, private: bool) -> bytes:
+    """Read a small file of this user or of root that nobody else can write (or, private, read); `fd:N` is closed afterwards."""
+    if where.startswith("fd:"):
+        if not where[3:].isdigit():
+            raise ValueError("fd:N is expected, with the number of an open descriptor")
+        handle = int(where[3:])
+    else:
+        handle = os.open(where, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("not a plain file")
+        if facts.st_uid not in (0, os.geteuid()):
+            raise ValueError(f"owned by uid {facts.st_uid}, which is neither root nor this user")
+        if facts.st_mode & (0o077 if private else 0o022):
+            raise ValueError(f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in")
+        os.lseek(handle, 0, os.SEEK_SET)
+        data = os.read(handle, _MAX_CONF_BYTES + 1)
+        if len(data) > _MAX_CONF_BYTES:
+            raise ValueError("too big")
+        return data
+    finally:
+        os.close(handle)
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
