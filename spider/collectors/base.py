@@ -1,0 +1,127 @@
+"""What a collector is, and the small things that all of them share."""
+
+import os
+import re
+from typing import List, Optional, Protocol, Sequence
+
+LARGEST = 2**63 - 1
+"""No counter of a kernel is larger, nor any value on the wire."""
+MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_LABELLED = 256
+"""The most devices, interfaces or sensors of one kind that are reported (the layout has an end)."""
+
+_CHUNK = 32 * 1024
+_NOT_IN_LABELS = re.compile(r"[{}\x00-\x1f\x7f-\x9f]")
+
+
+class Collector(Protocol):
+    """Measures one subject on this host.
+
+    A read that fails raises OSError or ValueError; the sampler makes null values of it, says so once, and goes on.
+    """
+
+    family: str
+    """The family of `metrics.py` that its series belong to."""
+    counts: bool
+    """It reports differences: the first reading only sets the mark they are taken from."""
+    blocking: bool
+    """It reads what may hang (disks, buses), so that it must run beside the event loop. One call at a time."""
+
+    def series(self) -> List[str]:
+        """The names of the values that the last `read` gave, in that order; they may change with each read.
+
+        A series that this host cannot have is not named. The list is replaced, never altered.
+        """
+        ...
+
+    def read(self, now: float) -> List[Optional[int]]:
+        """Measure.
+
+        Args:    now: monotonic seconds; differences are divided by the time between two of them.
+        Returns: scaled integers (`metrics.py`); None: this one could not be measured this time.
+        Raises:  OSError, ValueError: nothing could be measured.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close what is kept open; a later read opens it again."""
+        ...
+
+
+class KernelFile:
+    """A file of /proc or /sys, kept open and read from its start each time (half the cost of opening it anew)."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = -1
+
+    def read(self) -> bytes:
+        """The whole file as it is now.
+
+        Raises: OSError: it cannot be opened or read, or has no end.
+        """
+        if self._fd >= 0:
+            try:
+                return self._read()
+            except OSError:  # a descriptor goes stale when what it stood on was replaced (lxcfs, a removed device)
+                self.close()
+        self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return self._read()
+        except OSError:
+            self.close()
+            raise
+
+    def _read(self) -> bytes:
+        data = os.pread(self._fd, _CHUNK, 0)
+        more = data
+        while more:  # files made of many records come a page at a time
+            more = os.pread(self._fd, _CHUNK, len(data))
+            data += more
+            if len(data) > MAX_FILE_BYTES:
+                raise OSError(f"{self.path} is larger than {MAX_FILE_BYTES} bytes")
+        return data
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def per_second(later: int, earlier: int, elapsed_s: float) -> Optional[int]:
+    """The rate of a counter; None when it went back (reset or wrapped), or no time has passed."""
+    if later < earlier or elapsed_s <= 0:
+        return None
+    rate = round((later - earlier) / elapsed_s)
+    return rate if rate <= LARGEST else None
+
+
+def numbers(fields: Sequence[bytes]) -> List[int]:
+    """Read fields that are counters of a kernel.
+
+    Raises: ValueError: one of them is not a number from 0 to 2**63 - 1.
+    """
+    values = [int(field) for field in fields]
+    if values and (min(values) < 0 or max(values) > LARGEST):
+        raise ValueError("a counter is out of range")
+    return values
+
+
+def label(raw: str) -> str:
+    """Make text of the host (a path, a name) fit for a series name: what may not stand there becomes `_`."""
+    clean = raw.encode("utf-8", "replace").decode("utf-8", "replace")
+    return _NOT_IN_LABELS.sub("_", clean)[:200] or "_"
+
+
+def read_text(path: str, limit: int = 65536) -> str:
+    """A small text file without its outer white space; empty when it is not there or cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return ""
+    try:
+        return os.read(fd, limit).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)

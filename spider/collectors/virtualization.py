@@ -1,0 +1,95 @@
+"""In what this system runs, in the words of systemd-detect-virt, without calling it."""
+
+import os
+from typing import List, Tuple
+
+from spider.collectors.base import read_text
+
+_FIRMWARE: Tuple[Tuple[str, str], ...] = (
+    ("KVM", "kvm"),
+    ("OpenStack", "kvm"),
+    ("KubeVirt", "kvm"),
+    ("Amazon EC2", "amazon"),
+    ("QEMU", "qemu"),
+    ("VMware", "vmware"),
+    ("VMW", "vmware"),
+    ("innotek GmbH", "oracle"),
+    ("VirtualBox", "oracle"),
+    ("Oracle Corporation", "oracle"),
+    ("Xen", "xen"),
+    ("Bochs", "bochs"),
+    ("Parallels", "parallels"),
+    ("BHYVE", "bhyve"),
+    ("Hyper-V", "microsoft"),
+    ("Apple Virtualization", "apple"),
+    ("Google Compute Engine", "google"),
+    ("Google", "google"),
+)
+_ALSO_REAL = ("Amazon EC2", "Google", "Oracle Corporation")
+_CLOCKS = (("kvm-clock", "kvm"), ("hyperv_clocksource", "microsoft"), ("xen", "xen"))
+_X86 = ("x86_64", "i686", "i586", "i386")
+
+
+def detect_container(root: str = "") -> str:
+    """The kind of container; empty: in none that can be told.
+
+    Source: systemd-detect-virt(1), https://systemd.io/CONTAINER_INTERFACE: the manager writes /run/systemd/container.
+    """
+    if "microsoft" in read_text(root + "/proc/sys/kernel/osrelease").lower():
+        return "wsl"
+    if os.path.exists(root + "/proc/vz") and not os.path.exists(root + "/proc/bc"):
+        return "openvz"
+    told = read_text(root + "/run/systemd/container") or read_text(root + "/run/host/container-manager")
+    if told:
+        return told[:40]
+    if os.path.exists(root + "/run/.containerenv"):
+        return "podman"
+    return "docker" if os.path.exists(root + "/.dockerenv") else ""
+
+
+def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
+    """The hypervisor below; `none` on bare metal, `vm` for one that does not say its name, empty when it cannot be told.
+
+    Asked in this order: the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
+    """
+    hypervisor = _has_hypervisor(root)
+    dmi = root + "/sys/class/dmi/id/"
+    firmware = [read_text(dmi + name) for name in ("product_name", "sys_vendor", "board_vendor", "bios_vendor")]
+    told = _by_firmware(firmware, hypervisor) or _by_xen(root) or _by_device_tree(root)
+    if told:
+        return told
+    if hypervisor:
+        clocks = read_text(root + "/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
+        return next((kind for clock, kind in _CLOCKS if any(found.startswith(clock) for found in clocks)), "vm")
+    return "none" if architecture in _X86 or any(firmware) else ""
+
+
+def _by_firmware(texts: List[str], hypervisor: bool) -> str:
+    """Some vendors build both real and virtual machines; there the processor's flag decides."""
+    for text in texts:
+        for start, kind in _FIRMWARE:
+            if text.startswith(start) and (hypervisor or start not in _ALSO_REAL):
+                return kind
+    return "microsoft" if texts[0].startswith("Virtual Machine") and texts[1].startswith("Microsoft") else ""
+
+
+def _by_xen(root: str) -> str:
+    if read_text(root + "/sys/hypervisor/type") != "xen":
+        return ""
+    # The first domain owns the machine: to its administrator it is the machine.
+    return "none" if "control_d" in read_text(root + "/proc/xen/capabilities") else "xen"
+
+
+def _by_device_tree(root: str) -> str:
+    tree = read_text(root + "/proc/device-tree/hypervisor/compatible").rstrip("\0")
+    if tree:
+        return "kvm" if tree == "linux,kvm" else "xen" if "xen" in tree else "vm"
+    return "qemu" if os.path.exists(root + "/proc/device-tree/fw-cfg") else ""
+
+
+def _has_hypervisor(root: str) -> bool:
+    """Whether an x86 processor says that a hypervisor runs it."""
+    for line in read_text(root + "/proc/cpuinfo").split("\n"):
+        if line.startswith("flags"):
+            return " hypervisor" in line
+    return False
