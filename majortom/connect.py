@@ -1,0 +1,310 @@
+"""SSH connections: the address first, then the host key without logging in, then a log-in that accepts that key only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import asyncssh
+from asyncssh.kex import get_kex_algs
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from majortom.base import DeployError, HostKey, StepName, Target
+from majortom.errors import failure, one_line
+from majortom.keys import LoadedKey
+
+HOST_KEY_ALGS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256")
+_KEX_WANTED: Final = (
+    "mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256", "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256", "ecdh-sha2-nistp384",
+    "diffie-hellman-group16-sha512", "diffie-hellman-group14-sha256",
+)  # fmt: skip
+KEX_ALGS: Final = tuple(alg for alg in _KEX_WANTED if alg.encode() in get_kex_algs())
+"""What this machine's cryptographic library can do of them."""
+CIPHERS: Final = (
+    "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr",
+)  # fmt: skip
+MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+_RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
+
+AddressRule = Callable[[str], str | None]
+"""Given an IP address: why it is not deployed to, or None."""
+
+
+class Limits(NamedTuple):
+    """Seconds that things may take."""
+
+    connect_s: float = 15.0
+    login_s: float = 30.0
+    step_s: float = 120.0
+    python_s: float = 600.0
+    verify_s: float = 30.0
+    whole_s: float = 900.0
+    """Without the time in which a person looks at the fingerprint."""
+    undo_s: float = 90.0
+    keepalive_s: float = 15.0
+    at_once: int = 8
+    """Connections at once to one address: sshd's own default refuses more than ten that have not logged in."""
+
+
+def any_address(address: str) -> str | None:  # noqa: ARG001  # the signature of AddressRule
+    """The rule that allows every address."""
+    return None
+
+
+class Reached(NamedTuple):
+    """A server that answered, and the key it showed."""
+
+    address: str
+    key: HostKey
+    warning: str
+
+
+class Connector:
+    """Opens connections; holds how many are open to each address."""
+
+    def __init__(self, limits: Limits, rule: AddressRule) -> None:
+        self._limits = limits
+        self._rule = rule
+        self._slots: dict[str, _Slot] = {}
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, address: str) -> AsyncIterator[None]:
+        slot = self._slots.setdefault(address, _Slot(asyncio.Semaphore(self._limits.at_once)))
+        slot.users += 1
+        try:
+            async with slot.semaphore:
+                yield
+        finally:
+            slot.users -= 1
+            if not slot.users:
+                self._slots.pop(address, None)
+
+    async def reach(self, target: Target) -> Reached:
+        """Find the server and get its host key; nothing is authenticated.
+
+        A server has several keys: where one is known or expected, that one is asked for before any other is shown.
+        Raises: DeployError: `connect` step codes.
+        """
+        host, port = target.host, target.port
+        addresses = await self._resolve(host, port)
+        for why in filter(None, map(self._rule, addresses)):
+            raise failure("target_not_allowed", "connect", host=host, why=why)
+        last: DeployError | None = None
+        for address in addresses:
+            try:
+                async with self._slot(address):
+                    return await self._known_or_first(target, address)
+            except DeployError as exc:
+                last = last or exc
+        raise last or failure("host_unknown", "connect", host=host)
+
+    async def _known_or_first(self, target: Target, address: str) -> Reached:
+        host, port = target.host, target.port
+        if target.pinned is not None:
+            with contextlib.suppress(_OtherAlgorithm):
+                return await self._host_key(host, address, port, _algs(target.pinned.type))
+        try:
+            first = await self._host_key(host, address, port, HOST_KEY_ALGS)
+        except _OtherAlgorithm:
+            raise failure("no_common_algorithm", "connect", host=host) from None
+        if target.pinned is None and target.expected_fingerprint:
+            for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
+                if kind == first.key.type or same_fingerprint(target.expected_fingerprint, first.key.fingerprint):
+                    continue
+                with contextlib.suppress(_OtherAlgorithm):
+                    other = await self._host_key(host, address, port, _algs(kind))
+                    if same_fingerprint(target.expected_fingerprint, other.key.fingerprint):
+                        return other
+        return first
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise failure("host_unknown", "connect", host=host) from None
+        except TimeoutError:
+            raise failure("host_unknown", "connect", host=host) from None
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str]) -> Reached:
+        with _translated(host, port, "connect", self._limits.connect_s):
+            try:
+                async with asyncio.timeout(self._limits.connect_s):
+                    key = await asyncssh.get_server_host_key(
+                        address, port, config=None, options=self._options(), kex_algs=KEX_ALGS, server_host_key_algs=algs
+                    )
+            except asyncssh.KeyExchangeFailed:
+                raise _OtherAlgorithm from None
+        if key is None:
+            raise failure("not_ssh", "connect", host=host, port=port)
+        bits = _rsa_bits(key)
+        if bits is not None and bits < 2048:
+            raise failure("host_key_weak", "host_key", host=host, bits=bits)
+        warning = "" if bits is None or bits >= 3072 else f"The host key is RSA with {bits} bits; 3072 are advised."
+        return Reached(address, describe(key), warning)
+
+    def _options(self) -> asyncssh.SSHClientConnectionOptions:
+        return asyncssh.SSHClientConnectionOptions(
+            config=None, agent_path=None, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
+            gss_host=None, proxy_command=None, tunnel=None,
+            connect_timeout=self._limits.connect_s, login_timeout=self._limits.login_s,
+        )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def login(self, target: Target, reached: Reached, key: LoadedKey | None) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        """Log in to a server whose key is confirmed; one that shows another key gets no authentication packet.
+
+        Raises: DeployError: `authenticate` step codes.
+        """
+        host, port = target.host, target.port
+        pin = asyncssh.import_public_key(reached.key.public)
+        algs = _algs(reached.key.type)
+        async with self._slot(reached.address):
+            with _translated(
+                host, port, "authenticate", self._limits.login_s, user=target.username, by_key=key is not None, pin=reached.key
+            ):
+                async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
+                    connection = await asyncssh.connect(
+                        reached.address, port, config=None, options=self._options(),
+                        known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
+                        x509_trusted_certs=None, username=target.username, client_keys=[key.key] if key else None,
+                        password=target.password.reveal() if target.password else None,
+                        agent_path=None, agent_forwarding=False, x11_forwarding=False, gss_host=None, host_based_auth=False,
+                        disable_trivial_auth=True, ignore_encrypted=False,
+                        keepalive_interval=self._limits.keepalive_s, keepalive_count_max=3,
+                    )  # fmt: skip
+            try:
+                yield connection
+            finally:
+                connection.close()
+                try:
+                    async with asyncio.timeout(5):
+                        await connection.wait_closed()
+                except TimeoutError:
+                    connection.abort()
+
+
+class _OtherAlgorithm(Exception):
+    """The server has no host key of the kind that was asked for."""
+
+
+def _algs(kind: str) -> Sequence[str]:
+    return _RSA_ALGS if kind == "ssh-rsa" else (kind,)
+
+
+def _type_of(alg: str) -> str:
+    return "ssh-rsa" if alg in _RSA_ALGS else alg
+
+
+class _Slot:
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self.semaphore = semaphore
+        self.users = 0
+
+
+def describe(key: asyncssh.SSHKey) -> HostKey:
+    """Write a host key as people and stores know it."""
+    line = key.export_public_key().decode().split()
+    return HostKey(line[0], key.get_fingerprint(), f"{line[0]} {line[1]}")
+
+
+def _rsa_bits(key: asyncssh.SSHKey) -> int | None:
+    public = key.pyca_key
+    return public.key_size if isinstance(public, rsa.RSAPublicKey) else None
+
+
+@contextlib.contextmanager
+def _translated(
+    host: str, port: int, step: StepName, seconds: float, *, user: str = "", by_key: bool = True, pin: HostKey | None = None
+) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise failure(
+            "connect_timeout" if step == "connect" else "login_timeout", step, host=host, port=port, seconds=f"{seconds:g}"
+        ) from None
+    except asyncssh.HostKeyNotVerifiable:
+        known = pin.fingerprint if pin else "the confirmed one"
+        raise failure("host_key_changed", "host_key", host=host, shown="another one", known=known) from None
+    except asyncssh.KeyExchangeFailed:
+        raise failure("no_common_algorithm", step, host=host) from None
+    except asyncssh.PermissionDenied:
+        raise failure("key_rejected" if by_key else "password_rejected", "authenticate", user=user) from None
+    except (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported):
+        raise failure("not_ssh", step, host=host, port=port) from None
+    except asyncssh.ConnectionLost as exc:
+        raise failure("ssh_refused", step, host=host, why=one_line(str(exc)) or "without a reason") from None
+    except asyncssh.DisconnectError as exc:
+        if "timeout" in str(exc).lower():
+            raise failure("login_timeout", step, seconds=f"{seconds:g}") from None
+        raise failure("ssh_refused", step, host=host, why=one_line(str(exc)) or "without a reason") from None
+    except ConnectionRefusedError:
+        raise failure("port_closed", step, host=host, port=port) from None
+    except OSError as exc:
+        if exc.errno == errno.ETIMEDOUT:
+            raise failure("connect_timeout", step, host=host, port=port, seconds=f"{seconds:g}") from None
+        why = exc.strerror or "network error"
+        raise failure("unreachable", step, host=host, why=why[:1].lower() + why[1:]) from None
+
+
+def check_host_key(target: Target, reached: Reached) -> bool:
+    """Compare what the server shows with what is known.
+
+    Returns: True: it is the known one; False: nobody knows, a person must say.
+    Raises:  DeployError: it is another one.
+    """
+    shown = reached.key.fingerprint
+    if target.pinned is not None:
+        if target.pinned.public.split()[:2] != reached.key.public.split()[:2]:
+            raise failure("host_key_changed", "host_key", host=target.host, shown=shown, known=target.pinned.fingerprint)
+        return True
+    if target.expected_fingerprint:
+        if same_fingerprint(target.expected_fingerprint, shown):
+            return True
+        raise failure("host_key_unexpected", "host_key", host=target.host, shown=shown, expected=target.expected_fingerprint)
+    return False
+
+
+def same_fingerprint(given: str, shown: str) -> bool:
+    """Whether a typed or pasted SHA-256 fingerprint is this one; `SHA256:` and the padding may be missing."""
+    return given.strip().removeprefix("SHA256:").rstrip("=") == shown.removeprefix("SHA256:").rstrip("=")
+
+
+def forbidden_address(address: str) -> str | None:
+    """Addresses that are no server of anybody's fleet: unspecified, multicast, link-local (cloud metadata), broadcast."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    if mapped is not None:
+        ip = mapped
+    if ip.is_unspecified or ip.is_multicast or ip.is_link_local or str(ip) == "255.255.255.255":
+        return "this kind of address names no server"
+    return None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is the machine itself, by loopback."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback
+
+
+def is_own(address: str) -> bool:
+    """Whether an IP address belongs to this machine."""
+    if is_loopback(address):
+        return True
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,60 @@
+"""Major Tom: installs and removes, as many at once as the servers bear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from majortom.base import HostKey, Reporter, Target, VerifySession
+from majortom.connect import AddressRule, Connector, Limits
+from majortom.errors import failure
+from majortom.install import Installation, Installed, PayloadMaker, Wish
+from majortom.remove import Removal
+from majortom.session import Restart, Steps
+from spider.clock import Clock
+
+T = TypeVar("T")
+
+
+class MajorTom:
+    """The deployer. One per hub, since it counts the connections to each address.
+
+    Args: rule: says of an IP address why it is not deployed to.
+    """
+
+    def __init__(self, clock: Clock, rule: AddressRule, limits: Limits = Limits()) -> None:  # noqa: B008  # immutable
+        self._clock = clock
+        self._limits = limits
+        self._connector = Connector(limits, rule)
+
+    async def install(self, target: Target, wish: Wish, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession) -> Installed:
+        """Put Spider on a server, or leave the server as it was.
+
+        Raises: DeployError.
+        """
+        work = Installation(self._connector, self._limits, self._clock, target, wish, reporter)
+        return await self._in_time(work.steps, lambda restart: work.run(make_payload, verify, restart))
+
+    async def remove(self, target: Target, reporter: Reporter) -> HostKey:
+        """Take Spider off a server, without a rest.
+
+        Raises: DeployError.
+        """
+        work = Removal(self._connector, self._limits, target, reporter)
+        return await self._in_time(work.steps, work.run)
+
+    async def _in_time(self, steps: Steps, work: Callable[[Restart], Coroutine[None, None, T]]) -> T:
+        loop = asyncio.get_running_loop()
+        deadline: asyncio.Timeout | None = None
+        try:
+            # While a person looks at the fingerprint the reporter's own limit counts; afterwards the time starts anew.
+            async with asyncio.timeout(self._limits.whole_s) as deadline:
+                limit = deadline
+
+                def restart() -> None:
+                    limit.reschedule(loop.time() + self._limits.whole_s)
+
+                return await work(restart)
+        except TimeoutError:
+            raise failure("deadline", steps.now, minutes=f"{self._limits.whole_s / 60:.0f}") from None

@@ -1,0 +1,91 @@
+"""Everything that can go wrong in a deployment: a closed table of codes, each with one sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from majortom.base import DeployError, StepName
+
+MESSAGES: Final[dict[str, str]] = {
+    # -- reaching the server -------------------------------------------------------------
+    "host_unknown": "The name {host} cannot be resolved: check how it is spelled, or use the address.",
+    "target_not_allowed": "{host} is not deployed to: {why}.",
+    "port_closed": "{host} answers, but nothing listens on port {port}: start sshd there, or give the port it listens on.",
+    "unreachable": "{host} cannot be reached ({why}): check the address and the network between.",
+    "connect_timeout": "{host} did not answer on port {port} within {seconds} seconds: check the address, the firewall and that the server is up.",
+    "not_ssh": "What answers on {host} port {port} is not an SSH server: give the port of sshd.",
+    "ssh_refused": "The SSH server on {host} closed the connection ({why}): it may limit connections; try again in a minute.",
+    "no_common_algorithm": "The SSH server on {host} offers only methods that are no longer safe: update its sshd.",
+    # -- its host key --------------------------------------------------------------------
+    "host_key_unconfirmed": "The host key of {host} was not confirmed: compare the fingerprint with the server's and try again.",
+    "host_key_changed": "{host} shows the host key {shown}, not {known} as before: if the server was not set up anew, somebody is in between.",
+    "host_key_unexpected": "{host} shows the host key {shown}, not {expected} as given: check the fingerprint, and that this is the right server.",
+    "host_key_weak": "The host key of {host} is RSA with {bits} bits, fewer than 2048: make a new host key on the server.",
+    # -- logging in ----------------------------------------------------------------------
+    "key_too_large": "The private key has more than {limit} bytes: paste the key file alone.",
+    "key_unreadable": "This is not a private key that can be read: paste the whole file, from the BEGIN line to the END line.",
+    "key_is_public": "This is a public key: the private one is needed, the file of the same name without .pub.",
+    "key_putty": "This is a PuTTY key: export it in PuTTYgen by Conversions, Export OpenSSH key.",
+    "key_hardware": "This key lives on a security key and cannot be used by a program: use an ordinary key.",
+    "key_encrypted": "The private key is encrypted and no passphrase was given: enter its passphrase.",
+    "key_passphrase_wrong": "The passphrase does not open the private key: check it and try again.",
+    "key_kdf_rounds": "The private key asks for {rounds} rounds of key derivation, more than {limit}: save it anew with ssh-keygen -p -a 100.",
+    "key_too_slow": "Reading the private key took longer than {seconds} seconds: save it anew with ssh-keygen -p -a 100.",
+    "key_type": "Keys of the type {type} are not used: make an Ed25519 key with ssh-keygen -t ed25519.",
+    "key_weak": "The private key is RSA with {bits} bits, fewer than 2048: make an Ed25519 key with ssh-keygen -t ed25519.",
+    "no_credentials": "Neither a private key nor a password was given: give one of them.",
+    "key_rejected": "The server does not let {user} in with this key: put its public half into ~{user}/.ssh/authorized_keys, or use another key or user.",
+    "password_rejected": "The server does not let {user} in with this password: check the user name and the password, or use a key.",
+    "login_timeout": "The server accepted the connection but not the log-in within {seconds} seconds: look at sshd's log there.",
+    "no_shell": "The account {user} does not give a usable shell ({why}): use an account with an ordinary shell.",
+    # -- becoming root -------------------------------------------------------------------
+    "no_sudo": "sudo is not installed and {user} is not root: install sudo there, or log in as root.",
+    "not_in_sudoers": "{user} may not use sudo on this server: add the user to the sudoers, or log in as another one.",
+    "sudo_password_required": "sudo asks for a password and none was given: enter the sudo password of {user}.",
+    "sudo_password_wrong": "sudo did not accept the password: enter the sudo password of {user}.",
+    "sudo_other_password": "sudo on this server asks for the password of {whose}, not of {user}: enter that one, or log in as root.",
+    "sudo_requires_tty": "sudo on this server wants a terminal (requiretty): remove that line from the sudoers, or log in as root.",
+    "sudo_failed": "sudo did not give root ({why}): look at the sudoers on the server, or log in as root.",
+    # -- what is there -------------------------------------------------------------------
+    "probe_failed": "The server could not be looked at ({why}): log in there by hand and check that its shell works.",
+    "not_linux": "The server runs {kernel}, and only Linux can be installed to so far.",
+    "no_systemd": "The server is not run by systemd: such servers cannot be installed to so far.",
+    "systemd_old": "The server has systemd {version}, and 239 or newer is needed: update the system.",
+    "systemd_stopping": "The server is shutting down: try again when it is up.",
+    "no_python3": "The server has no python3: install it there, or choose “Install Python” (install_python) so that it is done for you.",
+    "python3_old": "The server's python3 is {version}, and 3.8 or newer is needed: install a newer one beside it, or choose “Install Python” (install_python).",
+    "python3_incomplete": "The server's python3 lacks parts of the standard library ({missing}): install the full python3 package, or choose “Install Python” (install_python).",
+    "no_package_manager": "There is no package manager here that can install python3: install it by hand.",
+    "python3_install_failed": "The server's package manager could not install python3 ({why}): install it by hand and try again.",
+    "tool_missing": "The server lacks {tools}, needed to install: install {tools} there.",
+    "no_space": "{path} on the server has {free} free, and {needed} are needed: make room there.",
+    "read_only": "{path} on the server cannot be written: installing needs it writable.",
+    "already_installed": "Stardust is already on this server ({what}): remove it there first.",
+    "name_in_use": "The server already has a {what} named stardust that is not ours: rename or remove it.",
+    "job_running": "A job is running on this server: wait for its end, or cancel it, and try again.",
+    "hub_unreachable": "The server cannot reach Ground Control at {url} ({why}): open the way there, or correct --server-url.",
+    # -- changing it ---------------------------------------------------------------------
+    "upload_failed": "The files could not be copied to the server ({why}): check that its sshd allows SFTP and that /tmp has room.",
+    "upload_damaged": "The files arrived damaged on the server: try again.",
+    "install_failed": "Installing failed ({why}).",
+    "start_failed": "Spider did not start on the server ({why}).",
+    "no_session": "Spider runs on the server but did not come back to Ground Control at {url} within {seconds} seconds ({why}).",
+    "uninstall_failed": "Not everything could be removed from the server: {left}.",
+    # -- the way there -------------------------------------------------------------------
+    "connection_lost": "The connection to the server was lost: try again.",
+    "step_timeout": "The step took longer than {seconds} seconds: look at the load of the server and try again.",
+    "deadline": "The deployment took longer than {minutes} minutes: look at the load of the server and try again.",
+    "busy": "Another installation or removal is at work on this server: wait for its end.",
+}  # fmt: skip
+"""code -> sentence. A code is public: it is never renamed and never used for something else."""
+
+
+def failure(code: str, step: StepName, **facts: object) -> DeployError:
+    """Make the error of this code; `facts` fill its sentence (they are shown, so never a secret)."""
+    return DeployError(code, MESSAGES[code].format(**{name: one_line(str(fact)) for name, fact in facts.items()}), step)
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Make text from elsewhere fit into a sentence: printable, on one line, not long."""
+    clean = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -1,0 +1,234 @@
+"""Putting Spider on a server: a plan carried out step by step, and taken back when any step fails."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+from typing import NamedTuple
+
+from majortom import shell, upload
+from majortom.base import DeployError, HostKey, Payload, Reporter, Target, VerifySession
+from majortom.connect import Connector, Limits
+from majortom.errors import failure, one_line
+from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, Plan, plan_install, upload_files, with_launcher
+from majortom.probe import Probe, parse_probe, summary
+from majortom.session import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
+from majortom.shell import Login
+from spider.clock import Clock
+from spider.logs import event
+
+_log = logging.getLogger(__name__)
+
+PayloadMaker = Callable[[Probe], Awaitable[Payload]]
+"""Makes the node and its keys, once it is known that the server can be installed to."""
+
+
+class Wish(NamedTuple):
+    """What is wanted, known before the server was looked at."""
+
+    hub_url: str
+    """`ws://` or `wss://`, as the server shall dial it."""
+    tls_pinned: bool
+    fleet: str
+    install_python: bool
+    replaceable: Callable[[str], Awaitable[bool]]
+    """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
+
+
+class Installed(NamedTuple):
+    host_key: HostKey
+    probe: Probe
+
+
+class _Traces:
+    """What an installation has left on the server so far."""
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.begun = False
+
+
+class Installation:
+    """One installation."""
+
+    def __init__(self, connector: Connector, limits: Limits, clock: Clock, target: Target, wish: Wish, reporter: Reporter) -> None:
+        self._connector = connector
+        self._limits = limits
+        self._clock = clock
+        self._target = target
+        self._wish = wish
+        self.steps = Steps(reporter)
+        self._node_script = shell.script("node.sh")
+        self._traces = _Traces()
+        self._left = ""
+
+    async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> Installed:
+        """Do it all; whatever happens, the server ends with a verified Spider or as it was before.
+
+        Raises: DeployError.
+        """
+        way = await find_way(self._connector, self._target, self.steps, restart)
+        try:
+            async with enter(self._connector, way, self.steps, self._limits) as login:
+                try:
+                    probe = await self._carry_out(login, make_payload, verify)
+                except BaseException as exc:
+                    if await self._take_back(way, login):
+                        raise
+                    raise self._left_behind(exc) from exc
+        except ConnectionError:
+            raise failure("connection_lost", self.steps.now) from None
+        return Installed(way.reached.key, probe)
+
+    async def _carry_out(self, login: Login, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
+        steps, limits = self.steps, self._limits
+        async with steps.step("probe") as closing:
+            probe = await self._probe(login)
+            closing.append(summary(probe, self._clock.now()))
+            plan = await self._plan(probe)
+            probe = await self._prepare(login, plan, probe)
+        payload = await make_payload(probe)
+        launcher = "yes" if with_launcher(payload.policy_conf) else "no"
+        files = upload_files(payload, _units(), probe.python, probe.systemd_version)
+        async with steps.step("upload") as closing:
+            folder = self._traces.folder = await upload.make_folder(login, limits.step_s)
+            await upload.send(login, folder, files, limits.step_s)
+            closing.append(f"{len(files)} files, {sum(map(len, files.values())) // 1024} KiB")
+        async with steps.step("install") as closing:
+            self._traces.begun = True
+            words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
+            await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
+            closing.append("with the launcher" if launcher == "yes" else "for watching only: no launcher")
+        async with steps.step("start"):
+            await shell.run(login, self._node_script, ["start", launcher], "start", limits.step_s)
+        async with steps.step("verify") as closing:
+            began = self._clock.monotonic()
+            try:
+                await verify(limits.verify_s)
+            except TimeoutError:
+                raise await self._no_session(login) from None
+            closing.append(f"Spider came back after {self._clock.monotonic() - began:.1f} s")
+            await shell.run(login, self._node_script, ["finish", folder], "verify", limits.step_s)
+        return probe
+
+    async def _probe(self, login: Login) -> Probe:
+        words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted"]
+        answer = await shell.run(login, shell.script("probe.sh"), words, self.steps.now, self._limits.step_s)
+        return parse_probe(answer.lines, self.steps.now)
+
+    async def _plan(self, probe: Probe) -> Plan:
+        there = probe.existing
+        replaceable = bool(there.node) and there.fleet == self._wish.fleet and await self._wish.replaceable(there.node)
+        return plan_install(
+            probe, install_python=self._wish.install_python, hub_url=self._wish.hub_url, fleet=self._wish.fleet, replaceable=replaceable
+        )
+
+    async def _prepare(self, login: Login, plan: Plan, probe: Probe) -> Probe:
+        """Clear away what an earlier installation left, and install python3 where that was agreed to."""
+        limits, told = self._limits, self.steps.detail
+        if plan.clean != "nothing":
+            await told("clearing away what an earlier installation left")
+            action = "undo" if plan.clean == "undo" else "remove"
+            answer = await shell.run(login, self._node_script, [action], "probe", limits.step_s, told=told)
+            if answer.of("left"):
+                raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))
+        if plan.python_manager:
+            await told(f"installing python3 with {plan.python_manager}")
+            self._traces.begun = True
+            await shell.run(login, self._node_script, ["python", plan.python_manager], "probe", limits.python_s, told=told)
+        if plan.clean == "nothing" and not plan.python_manager:
+            return probe
+        probe = await self._probe(login)
+        if not probe.python:
+            raise failure("python3_install_failed", "probe", why="it is not usable afterwards")
+        if probe.reach not in ("", "ok"):
+            raise failure("hub_unreachable", "probe", url=self._wish.hub_url, why=probe.reach)
+        return probe
+
+    async def _no_session(self, login: Login) -> DeployError:
+        """Find out why Spider did not come back."""
+        url, step = self._wish.hub_url, self.steps.now
+        try:
+            probe = await self._probe(login)
+            answer = await shell.run(login, self._node_script, ["diagnose"], step, self._limits.step_s)
+        except DeployError as exc:
+            return exc
+        if probe.reach not in ("", "ok"):
+            return failure("hub_unreachable", step, url=url, why=probe.reach)
+        return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=last_words(answer.of("log")))
+
+    async def _take_back(self, way: Way, login: Login) -> bool:
+        """Undo what was begun; by a new connection where the old one is gone. False: something is left."""
+        traces = self._traces
+        if traces.folder is None and not traces.begun:
+            return True
+        work = asyncio.create_task(self._undo(way, login), name="undo-installation")
+        left = await finish_anyway(work)
+        if not left:
+            await self.steps.detail("everything was taken back: the server is as before")
+        self._left = left
+        return not left
+
+    async def _undo(self, way: Way, login: Login) -> str:
+        try:
+            async with asyncio.timeout(self._limits.undo_s):
+                try:
+                    return await self._undo_by(login)
+                except DeployError as exc:
+                    if exc.code != "connection_lost":
+                        raise
+                async with enter_again(self._connector, way) as again:
+                    return await self._undo_by(again)
+        except (DeployError, TimeoutError, OSError) as exc:
+            event(_log, "undo_failed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
+            return one_line(str(exc)) or "it took too long"
+
+    async def _undo_by(self, login: Login) -> str:
+        left: list[str] = []
+        if self._traces.begun:
+            answer = await shell.run(login, self._node_script, ["undo"], "install", self._limits.undo_s)
+            left = answer.of("left")
+        if self._traces.folder is not None:
+            await upload.drop(login, self._traces.folder, self._limits.step_s)
+        return ", ".join(left)
+
+    def _left_behind(self, exc: BaseException) -> DeployError:
+        """Say what went wrong first, and then that not all of it could be taken back."""
+        first = exc if isinstance(exc, DeployError) else failure("connection_lost", self.steps.now)
+        text = f"{first.message} Not everything could be taken back ({self._left}): press Retry, which clears it away first."
+        return DeployError(first.code, text, first.step)
+
+
+def _units() -> Mapping[str, str]:
+    folder = resources.files("majortom") / "units"
+    return {name: (folder / name).read_text(encoding="utf-8") for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def last_words(lines: list[str]) -> str:
+    """The reason in the last log lines of Spider, for people.
+
+    Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
+    """
+    state = ""
+    for line in reversed(lines):
+        if line.startswith("state "):
+            state = line[6:]
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            if line.strip() and not line.startswith("systemd"):
+                return one_line(line)
+            continue
+        if isinstance(entry, dict) and entry.get("level") in ("warning", "error", "critical"):
+            why = next((entry[name] for name in ("why", "reason", "error", "message") if entry.get(name)), entry.get("event", ""))
+            return one_line(str(why))
+    return one_line(state) or "it says nothing"

@@ -1,0 +1,145 @@
+"""What is to be done on a server, from what is there and what is wanted. Pure: no server is touched here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+from majortom.base import Payload, StepName
+from majortom.errors import failure
+from majortom.probe import Existing, Probe
+
+MIN_SYSTEMD: Final = 239
+TYPE_EXEC_SYSTEMD: Final = 240
+NEEDED_BYTES: Final = {"/opt": 8 << 20, "/var/lib": 16 << 20, "/etc/systemd/system": 1 << 20, "/tmp": 2 << 20}  # noqa: S108  # a name, nothing is opened
+SPIDER_UNIT: Final = "stardust-spider.service"
+LAUNCHER_UNITS: Final = ("stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
+_PYTHON_IN_UNITS: Final = "/usr/bin/python3"
+_PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
+_VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
+
+Cleaning = Literal["nothing", "undo", "remove"]
+"""What is done about an installation found there: nothing, undo an unfinished one, remove a whole one."""
+
+
+class Plan(NamedTuple):
+    """An installation as it will be carried out."""
+
+    clean: Cleaning
+    python_manager: str
+    """Package manager that shall install python3; empty = it is there."""
+
+
+def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool) -> Plan:
+    """Decide what has to be done.
+
+    Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
+    Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
+    """
+    _check_system(probe)
+    clean = _check_existing(probe.existing, fleet, replaceable=replaceable)
+    manager = _check_python(probe, install_python=install_python)
+    if probe.python and probe.reach not in ("", "ok"):
+        raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
+    return Plan(clean, manager)
+
+
+def _check_system(probe: Probe) -> None:
+    step: StepName = "probe"
+    if probe.kernel != "Linux":
+        raise failure("not_linux", step, kernel=probe.kernel)
+    if not probe.systemd:
+        raise failure("no_systemd", step)
+    if probe.systemd_version < MIN_SYSTEMD:
+        raise failure("systemd_old", step, version=probe.systemd_version)
+    if probe.systemd_state in ("stopping", "maintenance"):
+        raise failure("systemd_stopping", step)
+    if probe.missing_tools:
+        raise failure("tool_missing", step, tools=", ".join(probe.missing_tools))
+    for folder in probe.folders:
+        if not folder.writable:
+            raise failure("read_only", step, path=folder.path)
+        needed = NEEDED_BYTES.get(folder.path, 0)
+        if folder.free_bytes < needed:
+            raise failure("no_space", step, path=folder.path, free=_mebibytes(folder.free_bytes), needed=_mebibytes(needed))
+
+
+def _check_existing(there: Existing, fleet: str, *, replaceable: bool) -> Cleaning:
+    if there.jobs:
+        raise failure("job_running", "probe")
+    if there.finished is False:
+        return "undo"
+    if there.finished and there.fleet == fleet and replaceable:
+        return "remove"
+    if there.paths == ("/var/lib/stardust",) and there.finished is None:
+        return "undo"  # ended between its first two calls; only an empty folder is taken away
+    if there.paths:
+        who = f"node {there.node}" if there.node else there.paths[0]
+        raise failure("already_installed", "probe", what=who)
+    for what, line in (("user", there.user), ("group", there.group)):
+        if line:
+            raise failure("name_in_use", "probe", what=what)
+    return "nothing"
+
+
+def _check_python(probe: Probe, *, install_python: bool) -> str:
+    if probe.python:
+        return ""
+    if install_python:
+        if probe.package_manager in ("", "apk"):
+            raise failure("no_package_manager", "probe")
+        return probe.package_manager
+    if probe.python_incomplete:
+        raise failure("python3_incomplete", "probe", missing=probe.python_incomplete)
+    if probe.python_old:
+        raise failure("python3_old", "probe", version=probe.python_old)
+    raise failure("no_python3", "probe")
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.0f} MiB"
+
+
+def with_launcher(policy_conf: str) -> bool:
+    """Whether this policy lets anything run as root: `monitor` gets no launcher."""
+    found = re.search(r"(?m)^\s*mode\s*=\s*(\S+)\s*$", policy_conf)
+    return found is None or found[1] != "monitor"
+
+
+def render_unit(text: str, python: str, systemd_version: int) -> str:
+    """Fit a unit file to the server: its interpreter, and what its systemd knows.
+
+    Raises: ValueError: the path of the interpreter is not plain.
+    """
+    if not _PYTHON.match(python):
+        raise ValueError(f"not a plain path: {python!r}")
+    text = text.replace(_PYTHON_IN_UNITS + " ", python + " ")
+    if systemd_version < TYPE_EXEC_SYSTEMD:
+        text = re.sub(r"(?m)^Type=exec$", "Type=simple", text)
+    return text
+
+
+def upload_files(payload: Payload, units: Mapping[str, str], python: str, systemd_version: int) -> dict[str, bytes]:
+    """Everything that is copied to the server, by the name that `scripts/node.sh` knows it under.
+
+    Args:   units: unit files by name, as they are shipped.
+    Raises: ValueError: the version is not a plain word; it becomes the name of a folder.
+    """
+    if not _VERSION.match(payload.version) or ".." in payload.version:
+        raise ValueError(f"not a version: {payload.version!r}")
+    launcher = with_launcher(payload.policy_conf)
+    files = {
+        "spider.pyz": payload.bundle,
+        "spider.conf": payload.spider_conf.encode(),
+        "policy.conf": payload.policy_conf.encode(),
+        "session.key": bytes.fromhex(payload.session_key.reveal()),
+    }
+    if launcher:
+        files["launch.key"] = bytes.fromhex(payload.launch_key.reveal())
+    for name in (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ())):
+        files[name] = render_unit(units[name], python, systemd_version).encode()
+    listing = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
+    files["manifest"] = listing.encode()
+    return files

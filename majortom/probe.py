@@ -1,0 +1,152 @@
+"""What a server is and has, as `scripts/probe.sh` found it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from majortom.base import StepName
+from majortom.errors import failure, one_line
+
+
+class Folder(NamedTuple):
+    """A place that files will go to."""
+
+    path: str
+    free_bytes: int
+    writable: bool
+    noexec: bool
+
+
+class Existing(NamedTuple):
+    """What of Stardust's is there already."""
+
+    paths: tuple[str, ...] = ()
+    finished: bool | None = None
+    """By its journal; None: there is no journal."""
+    node: str = ""
+    fleet: str = ""
+    user: str = ""
+    """The line of /etc/passwd."""
+    group: str = ""
+    jobs: int = 0
+    """Job units that are at work."""
+
+
+class Probe(NamedTuple):
+    """A server as it was before anything was changed."""
+
+    uid: int
+    kernel: str
+    arch: str
+    hostname: str
+    os_id: str
+    os_name: str
+    clock: float
+    systemd: bool
+    systemd_version: int
+    systemd_state: str
+    selinux: str
+    """enforcing, permissive or absent."""
+    package_manager: str
+    missing_tools: tuple[str, ...]
+    folders: tuple[Folder, ...]
+    python: str
+    """Path of the interpreter that Spider will run with; empty = none that will do."""
+    python_version: str
+    python_old: str
+    python_incomplete: str
+    reach: str
+    """`ok`, why Ground Control cannot be reached from there, or empty: not tried."""
+    existing: Existing
+
+
+def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
+    """Read what the probe printed.
+
+    Args:   lines: `name=value` each; what does not look like it is left out (agents of others print too).
+    Raises: DeployError: something is missing that every server has.
+    """
+    facts: dict[str, str] = {}
+    missing: list[str] = []
+    folders: list[Folder] = []
+    for line in lines:
+        name, sign, value = line.partition("=")
+        if not sign:
+            continue
+        if name == "missing_tool":
+            missing.append(one_line(value, 40))
+        elif name.startswith("folder "):
+            folders.append(_folder(name[7:], value))
+        else:
+            facts.setdefault(name, one_line(value, 1000))
+    try:
+        return Probe(
+            uid=int(facts["uid"]),
+            kernel=facts["kernel"],
+            arch=facts["arch"],
+            hostname=facts["hostname"][:253],
+            os_id=_unquote(facts.get("os_ID", "")),
+            os_name=_unquote(facts.get("os_PRETTY_NAME", "")),
+            clock=float(facts["clock"]),
+            systemd=facts.get("systemd") == "yes",
+            systemd_version=_number(facts.get("systemd_version", "")),
+            systemd_state=facts.get("systemd_state", ""),
+            selinux={"1": "enforcing", "0": "permissive"}.get(facts.get("selinux", ""), "absent"),
+            package_manager=facts.get("package_manager", ""),
+            missing_tools=tuple(missing),
+            folders=tuple(folders),
+            python=facts.get("python", "") if re.fullmatch(r"/[A-Za-z0-9._/+-]+", facts.get("python", "")) else "",
+            python_version=facts.get("python_version", ""),
+            python_old=facts.get("python_old", ""),
+            python_incomplete=facts.get("python_incomplete", ""),
+            reach=facts.get("reach", ""),
+            existing=_existing(facts),
+        )
+    except (KeyError, ValueError) as exc:
+        raise failure("probe_failed", step, why=f"the answer lacks {exc.args[0]}") from None
+
+
+def _existing(facts: dict[str, str]) -> Existing:
+    journal = facts.get("journal")
+    return Existing(
+        paths=tuple(facts.get("existing", "").split()),
+        finished=None if journal is None else journal == "complete",
+        node=facts.get("existing_id", ""),
+        fleet=facts.get("existing_fleet", ""),
+        user=facts.get("user", ""),
+        group=facts.get("group", ""),
+        jobs=_number(facts.get("jobs", "")),
+    )
+
+
+def _folder(path: str, value: str) -> Folder:
+    free, writable, noexec = [*value.split(), "0", "no", "no"][:3]
+    return Folder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
+
+
+def _number(text: str) -> int:
+    found = re.search(r"\d{1,15}", text)
+    return int(found[0]) if found else 0
+
+
+def _unquote(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return ""
+    return one_line(" ".join(words), 120)
+
+
+def summary(probe: Probe, now: float) -> str:
+    """One line for people."""
+    parts = [probe.os_name or probe.os_id or probe.kernel, probe.arch, f"systemd {probe.systemd_version}"]
+    parts.append(f"Python {probe.python_version}" if probe.python else "no python3")
+    if probe.selinux != "absent":
+        parts.append(f"SELinux {probe.selinux}")
+    skew = probe.clock - now
+    if abs(skew) > 60:
+        parts.append(f"its clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}")
+    return ", ".join(parts)

@@ -1,0 +1,38 @@
+"""Taking Spider off a server again, so that nothing of it is left."""
+
+from __future__ import annotations
+
+from majortom import shell
+from majortom.base import HostKey, Reporter, Target
+from majortom.connect import Connector, Limits
+from majortom.errors import failure
+from majortom.session import Restart, Steps, enter, find_way
+
+
+class Removal:
+    """One removal."""
+
+    def __init__(self, connector: Connector, limits: Limits, target: Target, reporter: Reporter) -> None:
+        self._connector = connector
+        self._limits = limits
+        self._target = target
+        self.steps = Steps(reporter)
+
+    async def run(self, restart: Restart) -> HostKey:
+        """Stop and uninstall; repeating it after a broken connection goes on where it ended.
+
+        Raises: DeployError.
+        """
+        way = await find_way(self._connector, self._target, self.steps, restart)
+        source = shell.script("node.sh")
+        async with enter(self._connector, way, self.steps, self._limits) as login:
+            async with self.steps.step("stop"):
+                await shell.run(login, source, ["stop"], "stop", self._limits.step_s)
+            async with self.steps.step("uninstall"):
+                await shell.run(login, source, ["remove"], "uninstall", self._limits.step_s, told=self.steps.detail)
+            async with self.steps.step("verify") as closing:
+                answer = await shell.run(login, source, ["search"], "verify", self._limits.step_s)
+                if answer.of("left"):
+                    raise failure("uninstall_failed", "verify", left=", ".join(answer.of("left")))
+                closing.append("nothing of Stardust is left on the server")
+        return way.reached.key

@@ -1,0 +1,282 @@
+# Puts Spider on a server and takes it off. Run as root by `sh -s`; data come as arguments and files only.
+#   python MANAGER                         install python3 with the server's package manager
+#   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
+#   start LAUNCHER                         enable and start the units
+#   finish UPLOAD                          the installation stands: close the journal
+#   diagnose                               why no session came: state and last log lines
+#   stop                                   stop and disable the units, unless a job runs
+#   remove                                 take everything of ours off again
+#   undo                                   take back an installation that is not finished, with the packages that `python` installed
+#   search                                 print what is left of ours
+# Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; the last one of a success is `ok`.
+#
+# The journal /var/lib/stardust/installed says what was made: it is written and synced before the first change.
+
+OPT=/opt/stardust ETC=/etc/stardust VAR=/var/lib/stardust UNITS=/etc/systemd/system
+JOURNAL=$VAR/installed
+UNIT_FILES="stardust-spider.service stardust-launcher.socket stardust-launcher@.service stardust-job@.service"
+
+die() { printf 'error %s\n' "$*"; exit 1; }
+note() { printf 'note %s\n' "$*"; }
+record() { printf '%s\n' "$*" >>"$JOURNAL" || die install_failed "the journal $JOURNAL cannot be written"; }
+recorded() { [ -f "$JOURNAL" ] && grep -q -x -F -e "$1" "$JOURNAL"; }
+
+begin() {
+    [ -f "$JOURNAL" ] && return 0
+    mkdir -m 0755 "$VAR" 2>/dev/null || [ -d "$VAR" ] || die install_failed "$VAR cannot be made"
+    (umask 077 && printf 'version 1\n' >"$JOURNAL") || die install_failed "$JOURNAL cannot be written"
+    sync "$JOURNAL" 2>/dev/null
+    return 0
+}
+
+packages() {
+    if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
+    elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n'
+    elif command -v pacman >/dev/null 2>&1; then pacman -Qq
+    fi | sort
+}
+
+install_python() {
+    begin
+    scratch=$(mktemp -d) || die install_failed 'no temporary folder can be made'
+    packages >"$scratch/before"
+    case $1 in
+    apt-get)
+        DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+        export DEBIAN_FRONTEND NEEDRESTART_MODE
+        set -- -y -q -o DPkg::Lock::Timeout=120 -o APT::Keep-Downloaded-Packages=false
+        apt-get "$@" install python3 >"$scratch/log" 2>&1 9>&- ||
+            { apt-get "$@" update >"$scratch/log" 2>&1 9>&-; apt-get "$@" install python3 >"$scratch/log" 2>&1 9>&-; }
+        ;;
+    dnf | yum) "$1" -y install python3 >"$scratch/log" 2>&1 9>&- ;;
+    pacman)
+        pacman -S --noconfirm --needed python >"$scratch/log" 2>&1 9>&- ||
+            pacman -Sy --noconfirm --needed python >"$scratch/log" 2>&1 9>&-
+        ;;
+    zypper) zypper --non-interactive install python3 >"$scratch/log" 2>&1 9>&- ;;
+    *) false ;;
+    esac
+    status=$?
+    packages >"$scratch/after"
+    comm -13 "$scratch/before" "$scratch/after" | while read -r name; do record "package $name"; done
+    why=$(grep -v '^ *$' "$scratch/log" 2>/dev/null | tail -n 1)
+    rm -rf -- "$scratch"
+    [ "$status" = 0 ] || die python3_install_failed "${why:-exit status $status}"
+    note "installed $(grep -c '^package ' "$JOURNAL") packages for python3"
+}
+
+# Parent folders that are missing are made, noted, and removed again when they are empty.
+parent() {
+    [ -d "$1" ] && return 0
+    record "parent $1"
+}
+
+install_spider() {
+    upload=$1 sum=$2 version=$3 launcher=$4
+    for path in "$OPT" "$ETC"; do
+        if [ -e "$path" ] || [ -L "$path" ]; then die already_installed "$path is there"; fi
+    done
+    for unit in $UNIT_FILES; do
+        if [ -e "$UNITS/$unit" ] || [ -L "$UNITS/$unit" ]; then die already_installed "$UNITS/$unit is there"; fi
+    done
+    if getent passwd stardust >/dev/null; then die name_in_use user; fi
+    if getent group stardust >/dev/null; then die name_in_use group; fi
+    [ -d "$upload" ] && [ ! -L "$upload" ] || die upload_damaged
+    begin
+    parent /opt
+    parent "$UNITS/multi-user.target.wants"
+    parent "$UNITS/sockets.target.wants"
+    record "user stardust"
+    record "spider $version"
+    sync "$JOURNAL" 2>/dev/null
+
+    # Everything is copied to a place that only root can write, and checked there.
+    staging=$VAR/staging
+    mkdir -m 0700 "$staging" || die install_failed "$staging cannot be made"
+    for file in "$upload"/*; do
+        [ -f "$file" ] && [ ! -L "$file" ] || die upload_damaged
+        cp -- "$file" "$staging/" || die install_failed "no room in $VAR"
+    done
+    [ "$(sha256sum <"$staging/manifest")" = "$sum  -" ] || die upload_damaged
+    (cd "$staging" && sha256sum -c --status manifest) || die upload_damaged
+
+    shell=/usr/sbin/nologin
+    [ -x "$shell" ] || shell=/sbin/nologin
+    [ -x "$shell" ] || shell=/bin/false
+    groupadd -r stardust || die install_failed 'the group stardust cannot be made'
+    useradd -r -l -M -N -g stardust -d "$VAR" -s "$shell" -c 'Stardust agent' stardust ||
+        die install_failed 'the user stardust cannot be made'
+
+    mkdir -m 0755 -p "$OPT/$version" && chmod 0755 "$OPT" &&
+        place 0644 root:root spider.pyz "$OPT/$version/spider.pyz" &&
+        ln -s "$version" "$OPT/current" || die install_failed "$OPT cannot be written"
+    mkdir -m 0755 "$ETC" &&
+        place 0644 root:root spider.conf "$ETC/spider.conf" &&
+        place 0644 root:root policy.conf "$ETC/policy.conf" &&
+        place 0600 stardust:stardust session.key "$ETC/session.key" || die install_failed "$ETC cannot be written"
+    mkdir -m 0700 "$VAR/spider" "$VAR/started" && chown stardust:stardust "$VAR/spider" &&
+        mkdir "$VAR/jobs" && chown root:stardust "$VAR/jobs" && chmod 2750 "$VAR/jobs" ||
+        die install_failed "$VAR cannot be written"
+    units=stardust-spider.service
+    if [ "$launcher" = yes ]; then
+        place 0600 root:root launch.key "$ETC/launch.key" || die install_failed "$ETC cannot be written"
+        units=$UNIT_FILES
+    fi
+    for unit in $units; do
+        place 0644 root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
+    done
+    burn "$staging"
+    burn "$upload"
+    if command -v restorecon >/dev/null 2>&1; then restorecon -R "$OPT" "$ETC" "$VAR" "$UNITS" 2>/dev/null; fi
+    systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
+}
+
+place() {
+    (umask 077 && cp -- "$staging/$3" "$4") && chown "$2" "$4" && chmod "$1" "$4"
+}
+
+# Overwrites keys before their folder goes.
+burn() {
+    [ -d "$1" ] && [ ! -L "$1" ] || return 0
+    for key in "$1/session.key" "$1/launch.key"; do
+        [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
+    done
+    rm -rf -- "$1"
+}
+
+start_units() {
+    if [ "$1" = yes ]; then
+        out=$(systemctl enable --now stardust-launcher.socket 2>&1) || die start_failed "launcher socket: $(last "$out")"
+    fi
+    out=$(systemctl enable --now stardust-spider.service 2>&1) || die start_failed "$(last "$out")"
+    systemctl is-active --quiet stardust-spider.service || die start_failed "$(state)"
+}
+
+last() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
+
+state() {
+    systemctl show stardust-spider.service -p ActiveState -p SubState -p Result -p ExecMainStatus -p NRestarts 2>/dev/null | tr '\n' ' '
+}
+
+diagnose() {
+    printf 'log state %s\n' "$(state)"
+    journalctl -u stardust-spider.service -n 40 -o cat --no-pager 2>/dev/null | while IFS= read -r line; do printf 'log %s\n' "$line"; done
+}
+
+finish() {
+    burn "$1"
+    recorded complete || record complete
+    sync "$JOURNAL" 2>/dev/null
+}
+
+undo() {
+    if [ ! -f "$JOURNAL" ]; then
+        rmdir -- "$VAR" 2>/dev/null
+        return 0
+    fi
+    recorded complete && die already_installed 'it is finished'
+    remove undo
+}
+
+stop_units() {
+    if systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .; then
+        die job_running
+    fi
+    systemctl disable --now stardust-spider.service stardust-launcher.socket >/dev/null 2>&1
+    systemctl stop 'stardust-launcher@*.service' stardust-rollback.timer >/dev/null 2>&1
+}
+
+remove() {
+    why=$1
+    parents='' ours=no taken=''
+    if [ -f "$JOURNAL" ]; then
+        parents=$(sed -n 's/^parent //p' "$JOURNAL")
+        recorded 'user stardust' && ours=yes
+        taken=$(sed -n 's/^package //p' "$JOURNAL")
+    fi
+    # An unfinished installation that never came to its files has made none.
+    if [ "$why" = undo ] && ! grep -q '^spider ' "$JOURNAL"; then
+        give_back
+        rm -rf -- "$VAR"
+        return 0
+    fi
+    stop_units
+    for unit in $UNIT_FILES stardust-rollback.service stardust-rollback.timer; do
+        rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"
+        rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d"
+    done
+    systemctl daemon-reload
+    systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
+    systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
+    burn "$ETC"
+    burn "$VAR/staging"
+    rm -rf -- /run/stardust "$OPT"
+    find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed -exec rm -rf -- {} + 2>/dev/null
+    # An account that somebody else made is left alone; ours is known by the journal or by its home.
+    case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
+    if [ "$ours" = yes ]; then
+        if getent passwd stardust >/dev/null; then userdel stardust >/dev/null 2>&1; fi
+        if getent group stardust >/dev/null; then groupdel stardust >/dev/null 2>&1; fi
+    fi
+    give_back
+    for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
+    rm -rf -- "$VAR"
+    if [ "$why" = undo ]; then search; fi
+}
+
+give_back() {
+    [ -n "$taken" ] || return 0
+    # shellcheck disable=SC2086  # a list of package names, which hold no blanks
+    if [ "$why" = undo ]; then drop_packages $taken; else note 'python3 was installed for Stardust and stays: other programs may use it by now'; fi
+}
+
+# Takes away exactly these packages; where something else needs one of them by now, all stay.
+drop_packages() {
+    if command -v dpkg >/dev/null 2>&1; then
+        DEBIAN_FRONTEND=noninteractive dpkg --purge "$@" >/dev/null 2>&1 || printf 'left %s\n' "the packages $*"
+    elif command -v rpm >/dev/null 2>&1; then
+        rpm -e "$@" >/dev/null 2>&1 || printf 'left %s\n' "the packages $*"
+    elif command -v pacman >/dev/null 2>&1; then
+        pacman -R --noconfirm "$@" >/dev/null 2>&1 || printf 'left %s\n' "the packages $*"
+    fi
+}
+
+# A hub installed as a service (stardust-hub) is none of ours here.
+search() {
+    for path in "$OPT" "$ETC" "$VAR" /run/stardust; do
+        if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
+    done
+    find /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
+        \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name stardust.conf \) \
+        2>/dev/null | sed 's/^/left /'
+    systemctl list-units --all --no-legend --plain 'stardust-spider*' 'stardust-launcher*' 'stardust-job@*' 'stardust-rollback*' 2>/dev/null |
+        while read -r unit _; do printf 'left the unit %s\n' "$unit"; done
+    case $(getent passwd stardust) in *:"$VAR":*) printf 'left the user stardust\n' ;; esac
+    if getent group stardust >/dev/null && ! getent passwd stardust >/dev/null; then printf 'left the group stardust\n'; fi
+}
+
+main() {
+    LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 022
+    cd / || exit 1
+    exec 9</var/lib
+    flock -w 60 9 || die busy
+    action=$1
+    shift
+    case $action in
+    python) install_python "$1" ;;
+    install) install_spider "$1" "$2" "$3" "$4" ;;
+    start) start_units "$1" ;;
+    finish) finish "$1" ;;
+    diagnose) diagnose ;;
+    stop) stop_units ;;
+    remove) remove removal ;;
+    undo) undo ;;
+    search) search ;;
+    *) die install_failed "unknown action $action" ;;
+    esac
+    printf 'ok\n'
+}
+main "$@" </dev/null
+exit $?

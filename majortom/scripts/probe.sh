@@ -1,0 +1,132 @@
+# Looks at a server and changes nothing. Run by `sh -s`; arguments: the address of Ground Control, or nothing.
+# Prints lines `name=value`; the last one is `ok`.
+
+say() { printf '%s=%s\n' "$1" "$2"; }
+
+first_line() { IFS= read -r line && printf '%s' "$line"; }
+
+# The python that Spider would run with: owned by root and changed by nobody else, 3.8 or newer, standard library complete.
+look_for_python() {
+    for python in /usr/bin/python3 /usr/libexec/platform-python /usr/local/bin/python3 \
+        /usr/bin/python3.15 /usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 \
+        /usr/bin/python3.10 /usr/bin/python3.9 /usr/bin/python3.8; do
+        [ -x "$python" ] || continue
+        case $(stat -L -c '%u %a' "$python") in "0 "*[2367][0-7] | "0 "*[2367]) continue ;; "0 "*) ;; *) continue ;; esac
+        version=$("$python" -I -S -B -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
+        case $version in 3.[0-7].*) say python_old "$version"; continue ;; esac
+        if missing=$("$python" -I -B -c '
+import importlib
+names = "asyncio configparser ctypes hashlib hmac json pty socket sqlite3 ssl struct zipimport zlib".split()
+gone = []
+for name in names:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        if name not in ("ctypes", "sqlite3"):
+            gone.append(name)
+print(" ".join(gone))' 2>/dev/null) && [ -z "$missing" ]; then
+            say python "$python"
+            say python_version "$version"
+            return 0
+        fi
+        say python_incomplete "${missing:-does not run}"
+    done
+    python=
+    return 0
+}
+
+# Whether the hub's port answers from here: `ok`, or why not in a few words.
+reach() {
+    "$python" -I -B -c '
+import socket, ssl, sys
+from urllib.parse import urlsplit
+url = urlsplit(sys.argv[1])
+secure = url.scheme == "wss"
+try:
+    connection = socket.create_connection((url.hostname, url.port or (443 if secure else 80)), timeout=5)
+    if secure and sys.argv[2] != "pinned":
+        connection = ssl.create_default_context().wrap_socket(connection, server_hostname=url.hostname)
+    connection.close()
+    print("ok")
+except socket.gaierror:
+    print("the name %s cannot be resolved there" % url.hostname)
+except ssl.SSLCertVerificationError as exc:
+    print("its certificate is not trusted there: %s" % exc.verify_message)
+except ssl.SSLError:
+    print("what answers there does not speak TLS")
+except socket.timeout:
+    print("no answer within 5 seconds")
+except OSError as exc:
+    print((exc.strerror or "network error").lower())
+' "$1" "$2" 2>/dev/null || printf '%s\n' 'python3 failed'
+}
+
+free_space() {
+    folder=$1
+    while [ ! -d "$folder" ]; do folder=${folder%/*}; folder=${folder:-/}; done
+    writable=no
+    [ -w "$folder" ] && writable=yes
+    df -Pk "$folder" 2>/dev/null | {
+        read -r _
+        read -r _ _ _ available _ mount
+        options=
+        while read -r _ where _ flags _; do [ "$where" = "$mount" ] && options=$flags; done </proc/mounts
+        noexec=no
+        case ,$options, in *,noexec,*) noexec=yes ;; esac
+        say "folder $1" "${available:-0} $writable $noexec"
+    }
+}
+
+look_for_ours() {
+    found=
+    for path in /opt/stardust /etc/stardust /var/lib/stardust \
+        /etc/systemd/system/stardust-spider.service /etc/systemd/system/stardust-launcher.socket \
+        /etc/systemd/system/stardust-launcher@.service /etc/systemd/system/stardust-job@.service; do
+        if [ -e "$path" ] || [ -L "$path" ]; then found="$found $path"; fi
+    done
+    say existing "${found# }"
+    if [ -f /var/lib/stardust/installed ]; then
+        journal=begun
+        while read -r word _; do [ "$word" = complete ] && journal=complete; done </var/lib/stardust/installed
+        say journal "$journal"
+    fi
+    if [ -f /etc/stardust/spider.conf ]; then
+        sed -n 's/^ *\(id\|fleet\) *= *\([0-9a-hjkmnp-tv-z]\{26\}\) *$/existing_\1=\2/p' /etc/stardust/spider.conf
+    fi
+    say user "$(getent passwd stardust)"
+    say group "$(getent group stardust)"
+    say jobs "$(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | wc -l)"
+}
+
+main() {
+    LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    say uid "$(id -u)"
+    say kernel "$(uname -s)"
+    say arch "$(uname -m)"
+    say hostname "$(uname -n)"
+    say clock "$(date +%s)"
+    sed -n 's/^\(ID\|VERSION_ID\|PRETTY_NAME\)=/os_\1=/p' /etc/os-release 2>/dev/null
+    systemd=no
+    [ -d /run/systemd/system ] && systemd=yes
+    say systemd "$systemd"
+    say systemd_version "$(systemctl --version 2>/dev/null | first_line)"
+    say systemd_state "$(systemctl is-system-running 2>/dev/null)"
+    selinux=absent
+    [ -r /sys/fs/selinux/enforce ] && selinux=$(cat /sys/fs/selinux/enforce)
+    say selinux "$selinux"
+    for tool in useradd userdel groupadd groupdel getent sha256sum mktemp flock systemctl cp ln; do
+        command -v "$tool" >/dev/null 2>&1 || say missing_tool "$tool"
+    done
+    for manager in apt-get dnf yum pacman zypper apk; do
+        if command -v "$manager" >/dev/null 2>&1; then say package_manager "$manager"; break; fi
+    done
+    for folder in /opt /etc/systemd/system /var/lib /tmp; do free_space "$folder"; done
+    look_for_ours
+    look_for_python
+    if [ -n "$1" ] && [ -n "$python" ]; then say reach "$(reach "$1" "$2")"; fi
+    printf 'ok\n'
+}
+main "${1-}" "${2-}" </dev/null
+exit $?

@@ -1,0 +1,163 @@
+"""Running our fixed scripts on the server: by standard input, as root or as the log-in user, with a limit on everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from typing import Final, NamedTuple
+
+import asyncssh
+
+from majortom.base import DeployError, Secret, StepName
+from majortom.errors import MESSAGES, failure, one_line
+from majortom.sudo import Act, Dialogue, Words, command
+
+MAX_OUTPUT_BYTES: Final = 1024 * 1024
+_CHUNK: Final = 16 * 1024
+
+Told = Callable[[str], Awaitable[None]]
+"""Gets each `note` of a script as it comes."""
+
+
+class Answer(NamedTuple):
+    """What a script said."""
+
+    lines: list[str]
+    """All of its standard output but notes, errors and the closing `ok`."""
+    notes: list[str]
+
+    def of(self, word: str) -> list[str]:
+        """The rest of each line that begins with `word`."""
+        return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
+
+
+class Login(NamedTuple):
+    """A connection and how root is had on it."""
+
+    connection: asyncssh.SSHClientConnection
+    user: str
+    sudo: bool
+    """Root only by sudo; False: the user is root."""
+    sudo_password: Secret | None
+
+
+def script(name: str) -> str:
+    """Read one of our scripts."""
+    return (resources.files("majortom") / "scripts" / name).read_text(encoding="utf-8")
+
+
+async def run(
+    login: Login, source: str, arguments: Sequence[str], step: StepName, limit_s: float, *, root: bool = True, told: Told | None = None
+) -> Answer:
+    """Run a script with these arguments.
+
+    Args:   root: as root, by sudo where the user is not; else as the log-in user.
+    Raises: DeployError: what the script reported, or why it did not run to its `ok`.
+    """
+    call = _Call(login, source, arguments, step, root=root, told=told)
+    try:
+        async with asyncio.timeout(limit_s):
+            return await call.run()
+    except TimeoutError:
+        raise failure("step_timeout", step, seconds=f"{limit_s:g}") from None
+    except (asyncssh.DisconnectError, asyncssh.ChannelOpenError, BrokenPipeError, ConnectionError):
+        raise failure("connection_lost", step) from None
+
+
+class _Call:
+    """One run of one script."""
+
+    def __init__(self, login: Login, source: str, arguments: Sequence[str], step: StepName, *, root: bool, told: Told | None) -> None:
+        self._login = login
+        self._source = source
+        self._step = step
+        self._told = told
+        self._words = Words.fresh()
+        sudo = root and login.sudo
+        self._command = command(self._words, arguments, sudo=sudo)
+        self._dialogue = Dialogue(self._words, login.user, sudo=sudo, has_password=login.sudo_password is not None)
+        self._answer = Answer([], [])
+        self._error: DeployError | None = None
+        self._complete = False
+        self._taken = 0
+
+    async def run(self) -> Answer:
+        process: asyncssh.SSHClientProcess[bytes] = await self._login.connection.create_process(self._command, encoding=None)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(process, process.stdout, self._dialogue.feed_out), name="script-out")
+                group.create_task(self._pump(process, process.stderr, self._dialogue.feed_err), name="script-err")
+            await process.wait_closed()
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            process.close()
+        if not self._dialogue.ready:
+            if process.returncode is None:
+                raise failure("connection_lost", self._step)
+            raise self._dialogue.never_ready(process.returncode)
+        return self._result(process.returncode)
+
+    async def _pump(
+        self, process: asyncssh.SSHClientProcess[bytes], stream: asyncssh.SSHReader[bytes], feed: Callable[[bytes], list[Act]]
+    ) -> None:
+        while data := await stream.read(_CHUNK):
+            self._taken += len(data)
+            if self._taken > MAX_OUTPUT_BYTES:
+                raise failure("probe_failed", self._step, why="it prints too much")
+            for act in feed(data):
+                await self._act(process, act)
+            await self._read_lines()
+
+    async def _act(self, process: asyncssh.SSHClientProcess[bytes], act: Act) -> None:
+        try:
+            if act == "script":
+                process.stdin.write(self._source.encode())
+                process.stdin.write_eof()
+            elif self._login.sudo_password is not None:
+                process.stdin.write(self._login.sudo_password.reveal().encode() + b"\n")
+            await process.stdin.drain()
+        except BrokenPipeError:
+            return  # it ended meanwhile: its exit status says why
+
+    async def _read_lines(self) -> None:
+        whole, newline, _ = self._dialogue.output.rpartition(b"\n")
+        if not newline:
+            return
+        self._dialogue.drop_output(len(whole) + 1)
+        for line in whole.decode(errors="replace").split("\n"):
+            await self._line(line)
+
+    async def _line(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if line == "ok":
+            self._complete = True
+        elif word == "error":
+            self._error = _reported(rest, self._step)
+        elif word == "note":
+            self._answer.notes.append(one_line(rest))
+            if self._told is not None:
+                await self._told(one_line(rest))
+        else:
+            self._answer.lines.append(line)
+
+    def _result(self, status: int | None) -> Answer:
+        if self._error is not None:
+            raise self._error
+        if self._complete:
+            return self._answer
+        if status is None:
+            raise failure("connection_lost", self._step)
+        said = [line for line in self._dialogue.errors.splitlines() if line.strip()]
+        why = one_line(said[-1]) if said else f"exit status {status}"
+        codes = {"probe": "probe_failed", "start": "start_failed", "uninstall": "install_failed"}
+        raise failure(codes.get(self._step, "install_failed"), self._step, why=why)
+
+
+def _reported(text: str, step: StepName) -> DeployError:
+    """Turn `error CODE TEXT` of a script into the error of that code."""
+    code, _, rest = text.partition(" ")
+    if code not in MESSAGES:
+        return failure("install_failed", step, why=text)
+    return failure(code, step, why=rest or "no reason given", what=rest, left=rest)

@@ -1,0 +1,70 @@
+"""What a host's file system looks like, and how two looks differ: `server as before` as a test.
+
+Compared: path, type, mode, owner, group, size, target of a link, and for files under /etc, /opt and /usr/local the SHA-256.
+Not compared, because they change on a host that nobody touches, or belong to the tools that every administrator uses:
+
+* /proc, /sys, /dev: not files.
+* /run/systemd, /run/user, /run/log, /run/udev, /run/sudo, /run/utmp, /run/lock, /run/mount, /run/dbus, /run/host: state of the system and of log-ins.
+* /var/log, /var/lib/systemd, /var/tmp/systemd-private-*, /tmp/systemd-private-*: journal, time stamps, sandboxes of other services.
+* /var/lib/sudo, /home/*/.sudo_as_admin_successful: that sudo has lectured a user, or let one be root. /run/motd.dynamic: written at a log-in.
+* /home/*/.cache, /root/.cache: shells and package managers.
+* /etc/passwd-, /etc/group-, /etc/shadow-, /etc/gshadow-, /etc/subuid-, /etc/subgid-, /etc/.pwd.lock: copies and lock of the shadow
+  tools, which useradd and userdel write for every user.
+* /var/lib/apt/lists, /var/cache/apt, /var/lib/dpkg/*-old, /var/lib/dpkg/lock*, /var/cache/ldconfig, /var/cache/debconf: caches and copies of
+  the package manager, when python3 was installed and taken away again. Only with `packages=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+Run = Callable[[str], str]
+"""Runs a shell script as root on the host; returns what it printed."""
+
+PRUNED = (
+    "/proc", "/sys", "/dev",
+    "/run/systemd", "/run/user", "/run/log", "/run/udev", "/run/sudo", "/run/utmp", "/run/lock", "/run/mount", "/run/dbus", "/run/host",
+    "/var/log", "/var/lib/systemd", "/var/lib/sudo", "/home/*/.sudo_as_admin_successful", "/run/motd.dynamic", "/root/.cache", "/home/*/.cache",
+    "/var/tmp/systemd-private-*", "/tmp/systemd-private-*",
+    "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
+)  # fmt: skip
+PRUNED_WITH_PACKAGES = (
+    "/var/lib/apt/lists", "/var/lib/apt/extended_states", "/var/cache/apt", "/var/cache/ldconfig", "/var/cache/debconf",
+    "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock*", "/var/lib/dpkg/triggers", "/etc/ld.so.cache", "/var/cache/man",
+)  # fmt: skip
+HASHED = ("/etc", "/opt", "/usr/local", "/run")
+
+
+class Entry(NamedTuple):
+    """One path; `facts` is type, mode, owner, group, size, link target and hash."""
+
+    path: str
+    facts: str
+
+
+def look(run: Run, *, packages: bool = False) -> dict[str, str]:
+    """List a host: path -> facts."""
+    pruned = PRUNED + (PRUNED_WITH_PACKAGES if packages else ())
+    skip = " -o ".join(f"-path '{path}'" for path in pruned)
+    # The size of a folder depends on the file system, not on what is in it.
+    listing = run(
+        f"find / \\( {skip} \\) -prune -o \\( -type d -printf '%p\\t%y %m %U:%G\\n' \\) -o \\( ! -type d -printf '%p\\t%y %m %U:%G %s %l\\n' \\)"
+    )
+    entries = dict(line.split("\t", 1) for line in listing.splitlines() if "\t" in line)
+    hashes = run(f"find {' '.join(HASHED)} \\( {skip} \\) -prune -o -type f -size -2048k -exec sha256sum {{}} + 2>/dev/null || true")
+    for line in hashes.splitlines():
+        digest, _, path = line.partition("  ")
+        if path in entries:
+            entries[path] += f" {digest}"
+    accounts = run("getent passwd; getent group; systemctl list-units --all --no-legend --plain 'stardust*' | sed 's/^/unit /'")
+    entries.update({f"account {line}": "" for line in accounts.splitlines()})
+    return entries
+
+
+def difference(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Lines `+ path`, `- path`, `~ path: facts -> facts`; empty = the same."""
+    lines = [f"+ {path} {after[path]}" for path in after if path not in before]
+    lines += [f"- {path} {before[path]}" for path in before if path not in after]
+    lines += [f"~ {path}: {before[path]} -> {after[path]}" for path in before if path in after and before[path] != after[path]]
+    return sorted(lines)
