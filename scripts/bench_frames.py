@@ -1,0 +1,182 @@
+"""hub.frame_cpu: what one frame of one second costs the hub, beside a server that only echoes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+from tests.support.hub import HubProcess
+
+from spider.sampler import layout_of
+from spider.wire.codec import pack_rows
+from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
+from spider.wire.session import Link, NodeOpening
+
+NODES = 100
+SECONDS = 15
+ROUNDS = 3
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+SERIES = [
+    "cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", *(f"cpu.core{{core={n}}}" for n in range(8)),
+    "load.1", "load.5", "load.15", "memory.total", "memory.used", "memory.available", "memory.cached", "memory.buffers", "swap.total", "swap.used",
+    *(f"disk.{what}{{device=sd{d}}}" for what in ("read", "written", "busy") for d in "ab"),
+    *(f"network.{what}{{interface=eth{n}}}" for what in ("received", "sent") for n in range(2)),
+    "tcp.established", "tcp.time_wait", "tcp.listen",
+]  # fmt: skip
+
+
+class Cost(NamedTuple):
+    frames: int
+    cpu_s: float
+
+    @property
+    def us_per_frame(self) -> float:
+        return self.cpu_s / self.frames * 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def row(at_ms: int, salt: int) -> Row:
+    """A second of a busy machine: numbers that differ from one to the next."""
+    return Row(at_ms, [(salt * 7919 + n * 104729 + at_ms // 1000) % (10_000 if n < 13 else 4_000_000_000) for n in range(len(SERIES))])
+
+
+async def node(socket: aiohttp.ClientWebSocketResponse, link: Link, number: int, seconds: int) -> int:
+    """Send one pack each second, spread over the second, and read what comes."""
+
+    async def read() -> None:
+        async for message in socket:
+            link.receive(message.data, time.monotonic())
+
+    reader = asyncio.create_task(read(), name=f"reader {number}")
+    try:
+        for second in range(seconds):
+            at = time.time()
+            body = pack_rows([row(int(at) * 1000, number)])
+            await socket.send_bytes(link.send(Pack(STREAM_LIVE, second, LAYOUT.layout, body[0], body[1])))
+            await asyncio.sleep(max(0.0, 1 - (time.time() - at)))
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+    return seconds
+
+
+LAYOUT: Layout = layout_of("pulse", 1, SERIES)
+
+
+async def dial(
+    http: aiohttp.ClientSession, url: str, host: str, enrolled: dict[str, object]
+) -> tuple[aiohttp.ClientWebSocketResponse, Link]:
+    """Open one proven session."""
+    socket = await http.ws_connect(url, protocols=["stardust.v1"], compress=0, max_msg_size=256 * 1024)
+    opening = NodeOpening(
+        str(enrolled["node_id"]),
+        1,
+        bytes.fromhex(str(enrolled["session_key"])),
+        os.urandom(16).hex(),
+        host,
+        "bench",
+        [],
+        [],
+        os.urandom(32),
+    )
+    await socket.send_bytes(opening.hello())
+    answer, link = opening.challenge(await socket.receive_bytes(timeout=10))
+    await socket.send_bytes(answer)
+    welcome = link.receive(await socket.receive_bytes(timeout=10), time.monotonic())
+    assert isinstance(welcome, Welcome)
+    await socket.send_bytes(link.send(LAYOUT))
+    return socket, link
+
+
+async def hub_cost() -> Cost:
+    """The real hub: proven sessions, every frame checked, stored and acknowledged."""
+    with tempfile.TemporaryDirectory() as folder:
+        hub = HubProcess(Path(folder) / "data")
+        await hub.start()
+        try:
+            nodes = (await hub.enrol([f"bench-{n}" for n in range(NODES)], simulated=True))["nodes"]
+            async with aiohttp.ClientSession() as http:
+                dialled = [await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", enrolled) for enrolled in nodes]
+                before = cpu_s(hub.pid)
+                sent = 0
+                async with asyncio.TaskGroup() as group:
+                    tasks = []
+                    for number, (socket, link) in enumerate(dialled):
+                        tasks.append(group.create_task(node(socket, link, number, SECONDS)))
+                        await asyncio.sleep(1 / NODES)
+                sent = sum(task.result() for task in tasks)
+                return Cost(sent, cpu_s(hub.pid) - before)
+        finally:
+            await hub.stop()
+
+
+ECHO = """
+import asyncio, sys, uvloop
+from aiohttp import web
+async def echo(request):
+    socket = web.WebSocketResponse(compress=False); await socket.prepare(request)
+    async for message in socket: await socket.send_bytes(message.data)
+    return socket
+async def main():
+    app = web.Application(); app.router.add_get("/", echo)
+    runner = web.AppRunner(app); await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0); await site.start()
+    print(runner.addresses[0][1], flush=True); await asyncio.Event().wait()
+uvloop.run(main())
+"""
+
+
+async def echo_cost() -> Cost:
+    """The floor: the same frames, sent back and forgotten."""
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    try:
+        port = int(await asyncio.wait_for(server.stdout.readline(), 20))
+        coding, body = pack_rows([row(int(time.time()) * 1000, 1)])
+        frame = bytes([0x92, 11]) + body + bytes(32) + bytes([coding == CODING_PLAIN])
+
+        async def client(http: aiohttp.ClientSession) -> int:
+            socket = await http.ws_connect(f"http://127.0.0.1:{port}/", compress=0)
+            for _ in range(SECONDS):
+                at = time.time()
+                await socket.send_bytes(frame)
+                await socket.receive_bytes(timeout=10)
+                await asyncio.sleep(max(0.0, 1 - (time.time() - at)))
+            return SECONDS
+
+        async with aiohttp.ClientSession() as http:
+            before = cpu_s(server.pid)
+            async with asyncio.TaskGroup() as group:
+                tasks = []
+                for _ in range(NODES):
+                    tasks.append(group.create_task(client(http)))
+                    await asyncio.sleep(1 / NODES)
+            return Cost(sum(task.result() for task in tasks), cpu_s(server.pid) - before)
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def frame_cpu() -> list[dict[str, object]]:
+    """Rounds of both in turn; medians, so that a busy machine shifts both."""
+    hub, echo = [], []
+    for _ in range(ROUNDS):
+        echo.append((await echo_cost()).us_per_frame)
+        hub.append((await hub_cost()).us_per_frame)
+    value, versus = statistics.median(hub), statistics.median(echo)
+    ratio = statistics.median(a / b for a, b in zip(hub, echo, strict=True))
+    return [{"name": "hub.frame_cpu", "value": round(value, 1), "unit": "us/frame", "versus": round(versus, 1), "ratio": round(ratio, 2)}]
