@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.domain.ids import DeploymentId, NodeId
@@ -54,3 +55,42 @@ class Deployment(NamedTuple):
     created_at: float
     ended_at: float | None
     version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentRequest:
+    """What a person asks for. The secrets do not show themselves in `repr`."""
+
+    host: str
+    username: str
+    port: int = 22
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    sudo_password: str | None = field(default=None, repr=False)
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    host_key: str | None = None
+    """A fingerprint known beforehand."""
+    keep_credentials: bool = True
+    install_python: bool = False
+    policy: Literal["monitor", "readonly", "managed"] = "managed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentOverrides:
+    """Fields given anew, for a retry or a removal; None = as before."""
+
+    host: str | None = None
+    username: str | None = None
+    port: int | None = None
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    sudo_password: str | None = field(default=None, repr=False)
+    name: str | None = None
+    tags: tuple[str, ...] | None = None
+    host_key: str | None = None
+    keep_credentials: bool | None = None
+    install_python: bool | None = None
+    policy: Literal["monitor", "readonly", "managed"] | None = None
