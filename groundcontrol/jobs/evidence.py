@@ -1,0 +1,102 @@
+"""What a node's words about a job mean. Pure: messages in, states, evidence and sentences out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple, cast, get_args
+
+from groundcontrol.domain.jobs import Change, Job, JobError, JobEvidence, JobPhase, JobState
+from groundcontrol.fleet.intake import clean
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import JobEnded, JobProgress
+
+MAX_OUTPUT_BYTES: Final = 300 * 1024 * 1024
+"""More than a runner ever keeps of one job."""
+CLOCK_SLACK_S: Final = 120.0
+
+RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable"})
+"""Refusals that pass; the job's id is not used up by them."""
+CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
+"""Refusals that come from clocks that differ."""
+
+_WORDS: Final = {
+    "busy": "another job runs on the node",
+    "host-stopping": "the server is shutting down",
+    "unreachable": "the launcher on the node does not answer; see `systemctl status stardust-launcher.socket` there",
+    "expired": "the clocks of hub and node differ too much",
+    "too-early": "the clocks of hub and node differ too much",
+    "too-long": "the clocks of hub and node differ too much",
+    "no-space": "there is not enough room on the node's disk to begin",
+    "not-started": "systemd on the node could not start the job's unit",
+    "no-key": "the node has no launch key: it was installed to look, not to act",
+    "bad-mac": "the node's launch key is not the hub's: deploy the node again",
+    "wrong-generation": "the node's launch key is of another generation: deploy the node again",
+    "wrong-node": "the node's launcher is set up for another node: deploy the node again",
+    "bad-args": "the node does not accept these packages",
+    "policy-invalid": "the node's policy file is not valid",
+    "policy-monitor": "the node's policy is monitor: it runs no jobs",
+    "policy-readonly": "the node's policy is readonly: it only refreshes and checks",
+    "policy-verb": "the node's policy does not list this action",
+    "replay": "the node has run this job before, and no trace of it is left",
+}
+_ENDS: Final = frozenset({"succeeded", "failed", "interrupted", "unknown"})
+_SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
+
+
+class Verdict(NamedTuple):
+    """How a job ended."""
+
+    state: JobState
+    evidence: JobEvidence
+
+
+def refusal(answer: str, why: str) -> JobError:
+    """Why a node did not run a job, as a sentence."""
+    known = _WORDS.get(why)
+    code = f"job.{why.replace('-', '_')}" if known else "job.refused"
+    return JobError(code, known or f"the node answered {clean(answer, 20)!r}: {clean(why, 80) or 'no reason given'}")
+
+
+def read_progress(message: JobProgress) -> JobEvidence:
+    """Where a job stands."""
+    phase = cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None
+    return JobEvidence(phase=phase, progress_percent=message.percent if 0 <= message.percent <= 100 else None)
+
+
+def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> Verdict:
+    """How a job ended, by the node's evidence and by what is held of its output.
+
+    Args:   held_sha256: of everything held, computed now.
+    Raises: ProtocolError: no end that a job can have.
+    """
+    lists = (message.change_packages, message.change_from, message.change_to)
+    if message.state not in _ENDS or len({len(part) for part in lists}) != 1 or not _SHA256.fullmatch(message.output_sha256):
+        raise ProtocolError("an end that no job has")
+    changes = tuple(Change(clean(name), clean(before), clean(after)) for name, before, after in zip(*lists, strict=True))
+    state = cast("JobState", message.state)
+    error = JobError(clean(message.error_code, 64) or "job.failed", clean(message.error_text, 2000)) if message.error_code else None
+    if message.output_sha256 and message.output_sha256 != held_sha256:
+        state = "unknown"
+        error = JobError(
+            "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
+        )
+    started_at = _plausible(message.started_at_ms, job, now)
+    return Verdict(
+        state,
+        JobEvidence(
+            progress_percent=100 if state == "succeeded" else None,
+            exit_code=message.exit_code if message.exit_code is not None and -255 <= message.exit_code <= 255 else None,
+            output_bytes=held_bytes,
+            output_sha256=held_sha256,
+            started_at=job.started_at if job.started_at is not None else started_at,
+            ended_at=_plausible(message.ended_at_ms, job, now) or now,
+            changes=changes,
+            error=error,
+        ),
+    )
+
+
+def _plausible(at_ms: int, job: Job, now: float) -> float | None:
+    """A node's time, where its clock agrees with ours well enough to be believed."""
+    at = at_ms / 1000
+    return min(at, now) if job.created_at - CLOCK_SLACK_S <= at <= now + CLOCK_SLACK_S else None
