@@ -1,0 +1,189 @@
+"""What became of a job, told from its files and its cgroup alone: no memory of Spider's own is needed, so none can be lost.
+
+| evidence | verdict |
+|---|---|
+| `result` | ended as it says; it wins over everything |
+| processes in the cgroup | goes on; with `stopped` there, without its runner (killed: orphaned; systemd gave up waiting: overdue) |
+| no `run`, nothing alive | never began |
+| `run` of another boot | shutdown overran (`stopped` says timeout), killed (says signal), or the power went |
+| `run` of this boot, nothing alive | killed, or it left no trace |
+"""
+
+import hashlib
+import os
+from typing import List, NamedTuple, Optional, Tuple
+
+from spider.cgroups import job_processes
+from spider.jobfiles import (
+    LOG,
+    Progress,
+    Result,
+    Run,
+    Stopped,
+    read_progress,
+    read_result,
+    read_run,
+    read_stopped,
+)
+from spider.wire.frames import MAX_ITEMS, JobEnded
+
+NEVER_BEGAN_AFTER_S = 60.0
+"""systemd may hold a start back for a while, at boot for one."""
+GONE_AFTER_S = 3.0
+"""Files are looked at before processes: what ends between the two looks must not seem lost."""
+MAX_CHANGES_BYTES = 160 * 1024
+
+_INTERRUPTED = {
+    "job.never_began": "the job was accepted but never began; nothing was run",
+    "job.killed": "the job's runner was killed, so its outcome is not known",
+    "job.power_lost": "the server went down without a shutdown while the job ran",
+    "job.shutdown_overran": "the server shut down before the job had ended",
+    "job.no_trace": "the job's runner ended without a result",
+}
+
+
+class Glimpse(NamedTuple):
+    """A job at one moment."""
+
+    run: Optional[Run]
+    result: Optional[Result]
+    stopped: Optional[Stopped]
+    progress: Optional[Progress]
+    log_bytes: int
+    output: bytes
+    """Of the log, from the offset that was asked for."""
+    alive: bool
+    """The job's unit has processes."""
+
+
+class Verdict(NamedTuple):
+    """Where a job stands."""
+
+    ended: bool
+    code: str = ""
+    """Why it counts as interrupted; or orphaned, overdue while it goes on. Empty = nothing out of the ordinary."""
+
+
+def look(jobs_dir: str, job: str, offset: int, limit: int) -> Glimpse:
+    """Read what there is of a job. Blocks on its files.
+
+    Raises: OSError: they cannot be read.
+    """
+    folder = os.path.join(jobs_dir, job)
+    stopped, result = read_stopped(folder), read_result(folder)  # `result` after `stopped`: never the other way round on disk
+    run = read_run(folder)
+    output, size = b"", 0
+    try:
+        with open(os.path.join(folder, LOG), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if limit > 0 and size > offset:
+                file.seek(offset)
+                output = file.read(limit)
+    except FileNotFoundError:
+        size = 0
+    return Glimpse(run, result, stopped, read_progress(folder), size, output, result is None and _alive(job, run))
+
+
+def _alive(job: str, run: Optional[Run]) -> bool:
+    processes = job_processes(job)
+    if processes is not None:
+        return bool(processes)
+    return run is not None and os.path.exists(f"/proc/{run.pid}")  # no cgroups to be seen: the runner alone can be told
+
+
+def judge(seen: Glimpse, boot: str, quiet_s: float) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table
+    """Where a job stands.
+
+    Args:
+        boot: this boot, 32 hex digits.
+        quiet_s: for how long nothing of the job has been alive.
+    """
+    if seen.result is not None:
+        return Verdict(ended=True)
+    if seen.alive:
+        if seen.stopped is None:
+            return Verdict(ended=False)
+        return Verdict(ended=False, code="job.overdue" if seen.stopped.result == "timeout" else "job.orphaned")
+    if seen.run is None:
+        return Verdict(ended=quiet_s >= NEVER_BEGAN_AFTER_S, code="job.never_began")
+    if boot and seen.run.boot and seen.run.boot != boot:
+        if seen.stopped is None:
+            return Verdict(ended=True, code="job.power_lost")
+        return Verdict(ended=True, code="job.shutdown_overran" if seen.stopped.result == "timeout" else "job.killed")
+    killed = seen.stopped is not None and seen.stopped.result in ("signal", "core-dump", "oom-kill", "timeout")
+    return Verdict(ended=quiet_s >= GONE_AFTER_S, code="job.killed" if killed else "job.no_trace")
+
+
+def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEnded:
+    """The message for a job that has ended.
+
+    Args: code: of the verdict. digest: SHA-256 of the log as it is, for a job without result. now: Unix seconds.
+    """
+    if seen.result is not None:
+        return _from_result(job, seen.result)
+    return JobEnded(
+        job=job,
+        state="unknown" if code == "job.no_trace" else "interrupted",
+        exit_code=None,
+        signal=int(seen.stopped.status)
+        if seen.stopped and seen.stopped.status.isdigit() and seen.stopped.code in ("killed", "dumped")
+        else 0,
+        output_bytes=seen.log_bytes,
+        output_sha256=digest,
+        lost_bytes=0,
+        started_at_ms=int(seen.run.started_at * 1000) if seen.run else 0,
+        ended_at_ms=int(now * 1000),
+        change_packages=[],
+        change_from=[],
+        change_to=[],
+        error_code=code,
+        error_text=_INTERRUPTED[code],
+    )
+
+
+def _from_result(job: str, result: Result) -> JobEnded:
+    changes, left_out = _bounded(result.changes)
+    text = result.error_text
+    if left_out:
+        text = f"{text} ({left_out} more changed packages are not listed)".strip()
+    return JobEnded(
+        job=job,
+        state=result.state,
+        exit_code=result.rc,
+        signal=result.signal,
+        output_bytes=result.bytes,
+        output_sha256=result.sha256,
+        lost_bytes=result.lost,
+        started_at_ms=int(result.started_at * 1000),
+        ended_at_ms=int(result.ended_at * 1000),
+        change_packages=[name for name, _, _ in changes],
+        change_from=[before for _, before, _ in changes],
+        change_to=[after for _, _, after in changes],
+        error_code=result.error_code,
+        error_text=text[:2000],
+    )
+
+
+def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, str]], int]:
+    """As many as fit into one message, and how many do not."""
+    room = MAX_CHANGES_BYTES
+    for index, change in enumerate(changes):
+        room -= sum(len(word.encode("utf-8", "replace")) + 5 for word in change)
+        if room < 0 or index == MAX_ITEMS:
+            return changes[:index], len(changes) - index
+    return changes, 0
+
+
+def log_digest(jobs_dir: str, job: str) -> str:
+    """SHA-256 of the whole log, hex. Blocks.
+
+    Raises: OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(os.path.join(jobs_dir, job, LOG), "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    except FileNotFoundError:
+        return digest.hexdigest()
+    return digest.hexdigest()
