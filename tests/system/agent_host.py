@@ -1,0 +1,157 @@
+"""A lab host with Stardust's units and bundle put in place by hand, and orders for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import time
+import zipfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from majortom.bundle import build_bundle
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.orders import Order, seal_order
+from tests.support.lab import Host
+
+LAUNCH_KEY = bytes(range(32))
+VERSION_DIR = "/opt/stardust/0.0-test"
+JOBS = "/var/lib/stardust/jobs"
+OUT = "/var/lib/stardust/spider/out"
+_MAIN = """
+import sys
+if sys.argv[1:2] == ["launch"]:
+    from spider.launcher import main
+    sys.exit(main(sys.argv[2:]))
+elif sys.argv[1:2] == ["run"]:
+    from spider.runner import main
+    sys.exit(main(sys.argv[2:]))
+from follower import main
+main()
+"""
+_HAND_IN = """
+import json, socket, sys, time
+frame = sys.stdin.buffer.read()
+began = time.monotonic()
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(40)
+client.connect("/run/stardust/launcher.sock")
+said = b""
+try:
+    client.sendall(frame)
+    while not said.endswith(b"\\n"):
+        more = client.recv(4096)
+        if not more:
+            break
+        said += more
+except (BrokenPipeError, ConnectionResetError):
+    pass
+print(json.dumps({"said": said.decode(), "took_ms": (time.monotonic() - began) * 1000}))
+"""
+_TMPFILES = "systemd-tmpfiles --create /etc/tmpfiles.d/stardust.conf"
+
+
+def follower_bundle() -> bytes:
+    """The agent as it is shipped, but for its entry: without arguments it is the follower."""
+    source = io.BytesIO(build_bundle())
+    target = io.BytesIO()
+    with zipfile.ZipFile(source) as shipped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in shipped.namelist():
+            archive.writestr(name, _MAIN.encode() if name == "__main__.py" else shipped.read(name))
+        archive.writestr("follower.py", Path(__file__).with_name("follower.py").read_bytes())
+    return target.getvalue()
+
+
+class AgentHost:
+    """One host on which orders can be given."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.node = new_random_id()
+
+    def put(self, path: str, content: bytes, mode: str = "0644", owner: str = "root:root") -> None:
+        """Write a file on the host."""
+        encoded = base64.b64encode(content).decode()
+        self.host.run("/bin/sh", "-euc", f"base64 -d > {path}.new; chmod {mode} {path}.new; chown {owner} {path}.new; mv {path}.new {path}", stdin=encoded)  # fmt: skip
+
+    def policy(self, text: str) -> None:
+        self.put("/etc/stardust/policy.conf", text.encode())
+
+    def install(self) -> None:
+        """Units, user, folders, keys, bundle: as a deployment leaves them."""
+        units = resources.files("majortom") / "units"
+        self.host.sh(f"install -d -m 0755 /etc/stardust /etc/sysusers.d /etc/tmpfiles.d {VERSION_DIR}")
+        for name in ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service"):
+            self.put(f"/etc/systemd/system/{name}", (units / name).read_bytes())
+        self.put("/etc/sysusers.d/stardust.conf", (units / "stardust.sysusers.conf").read_bytes())
+        self.put("/etc/tmpfiles.d/stardust.conf", (units / "stardust.tmpfiles.conf").read_bytes())
+        self.put(f"{VERSION_DIR}/spider.pyz", follower_bundle())
+        self.put("/etc/stardust/launch.key", LAUNCH_KEY, "0600")
+        self.put("/etc/stardust/spider.conf", f"[hub]\nurl = ws://127.0.0.1:1/ws\nfleet = {new_random_id()}\n[node]\nid = {self.node}\ngeneration = 1\n".encode())  # fmt: skip
+        self.policy("[policy]\nversion = 1\nmode = managed\n")
+        self.host.sh(
+            f"ln -sfn {VERSION_DIR} /opt/stardust/current; systemd-sysusers /etc/sysusers.d/stardust.conf; {_TMPFILES}; systemctl daemon-reload;"
+            "systemctl -q enable --now stardust-launcher.socket stardust-spider.service"
+        )
+
+    def seal(self, verb: str, args: dict[str, Any] | None = None, key: bytes = LAUNCH_KEY, **over: Any) -> tuple[str, bytes]:
+        """A new order: its job and its frame."""
+        now = int(time.time())
+        order = Order(self.node, 1, new_time_id(), verb, args or {}, now, now + 300)._replace(**over)
+        return order.job, seal_order(key, order)
+
+    def hand_in(self, frame: bytes, user: str = "stardust") -> dict[str, Any]:
+        """Give a frame to the launcher's socket as that user; the answer, or {} when there is none."""
+        done = self.host.run("runuser", "-u", user, "--", "python3", "-c", _HAND_IN, stdin=frame)
+        facts = json.loads(done.stdout)
+        return {**json.loads(facts["said"] or "{}"), "took_ms": facts["took_ms"]}
+
+    def order(self, verb: str, args: dict[str, Any] | None = None) -> str:
+        """Give an order to Spider."""
+        job, frame = self.seal(verb, args)
+        self.deliver(job, frame)
+        return job
+
+    def deliver(self, job: str, frame: bytes) -> None:
+        self.wait(f"test -d {OUT}")
+        self.put(f"/var/lib/stardust/spider/{job}", frame, "0644")
+        self.host.sh(f"mv /var/lib/stardust/spider/{job} /var/lib/stardust/spider/in/{job}")
+
+    def wait(self, condition: str, limit_s: float = 60.0) -> None:
+        """Wait until a shell condition holds on the host, by asking there, with an end."""
+        done = self.host.run(
+            "timeout", str(limit_s), "/bin/sh", "-c", f"until {condition}; do sleep 0.05; done", check=False, timeout_s=limit_s + 30
+        )
+        assert done.returncode == 0, f"not within {limit_s} s: {condition}\n{self.journal()}"
+
+    def wait_ended(self, job: str, limit_s: float = 90.0) -> dict[str, Any]:
+        """How Spider said that the job ended."""
+        self.wait(f"test -s {OUT}/{job}.ended", limit_s)
+        found: dict[str, Any] = json.loads(self.host.read(f"{OUT}/{job}.ended").splitlines()[0])
+        return found
+
+    def result(self, job: str) -> dict[str, Any]:
+        """What the runner wrote down."""
+        found: dict[str, Any] = json.loads(self.host.read(f"{JOBS}/{job}/result"))
+        return found
+
+    def log(self, job: str) -> bytes:
+        return self.host.read(f"{JOBS}/{job}/log")
+
+    def check_output(self, job: str) -> bytes:
+        """Every byte once: what was stored is the runner's log, and the digest that the runner gave is of it."""
+        stored, log, result = self.host.read(f"{OUT}/{job}"), self.log(job), self.result(job)
+        assert stored == log
+        assert hashlib.sha256(stored).hexdigest() == result["sha256"]
+        assert len(stored) == result["bytes"]
+        assert self.host.sh(f"cat {OUT}/faults 2>/dev/null || true") == ""
+        return stored
+
+    def version(self, package: str) -> str:
+        return self.host.sh(f"dpkg-query -W -f='${{db:Status-Abbrev}}${{Version}}' {package}").strip()
+
+    def journal(self) -> str:
+        return self.host.sh("journalctl --no-pager -n 60 -o cat -u 'stardust-*' || true")

@@ -1,0 +1,90 @@
+"""A Spider that has no hub: runs `spider.jobs` as the unit stardust-spider.service does, and keeps in files what a hub would store.
+
+`in/<job>` are orders to take; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job ended, `out/<job>.answer`
+what the launcher said, `out/faults` everything that must not happen. Started anew, it goes on from what is stored.
+"""
+
+import asyncio
+import json
+import os
+import random
+import time
+from typing import Dict
+
+from spider.clock import SystemClock
+from spider.jobs import Jobs
+from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, Message
+
+STATE = "/var/lib/stardust/spider"
+IN, OUT = os.path.join(STATE, "in"), os.path.join(STATE, "out")
+
+
+class Follower:
+    """Both ends of the session in one: what Jobs sends is stored, and acknowledged after it was."""
+
+    def __init__(self) -> None:
+        os.makedirs(IN, exist_ok=True)
+        os.makedirs(OUT, exist_ok=True)
+        self.jobs = Jobs(
+            "/var/lib/stardust/jobs", "/run/stardust/launcher.sock", SystemClock(), self.store, boot=os.environ["STARDUST_BOOT"]
+        )
+        self.handed_at: Dict[str, float] = {}
+
+    def _append(self, name: str, data: bytes) -> None:
+        with open(os.path.join(OUT, name), "ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _size(self, job: str) -> int:
+        try:
+            return os.stat(os.path.join(OUT, job)).st_size
+        except FileNotFoundError:
+            return 0
+
+    async def store(self, message: Message) -> None:
+        """What the hub does with a message."""
+        if isinstance(message, JobOutput):
+            held = self._size(message.job)
+            if message.offset > held:
+                self._append("faults", f"{message.job}: a hole from {held} to {message.offset}\n".encode())
+                return
+            self._append(message.job, message.data[held - message.offset :])
+            self._append(message.job + ".chunks", f"{message.at_ms} {message.offset} {len(message.data)}\n".encode())
+            await asyncio.sleep(random.uniform(0, 0.01))
+            self.jobs.acked(JobAck(message.job, message.offset + len(message.data)))
+        elif isinstance(message, JobProgress):
+            self._append(message.job + ".progress", json.dumps(message._asdict()).encode() + b"\n")
+        elif isinstance(message, JobAnswer):
+            took_ms = (time.monotonic() - self.handed_at.get(message.job, time.monotonic())) * 1000
+            self._append(message.job + ".answer", json.dumps(dict(message._asdict(), took_ms=took_ms)).encode() + b"\n")
+        elif isinstance(message, JobEnded):
+            self._append(message.job + ".ended", json.dumps(message._asdict()).encode() + b"\n")
+            self.jobs.done(JobDone(message.job))
+
+    async def take_orders(self) -> None:
+        while True:
+            for job in os.listdir(IN):
+                path = os.path.join(IN, job)
+                with open(path, "rb") as file:
+                    order = file.read()
+                os.unlink(path)
+                self.handed_at[job] = time.monotonic()
+                self.jobs.start(JobStart(job, order))
+            await asyncio.sleep(0.02)
+
+    async def main(self) -> None:
+        known = self.jobs.known()
+        self.jobs.forget(job for job in known if os.path.exists(os.path.join(OUT, job + ".ended")))
+        self.jobs.resume({job: self._size(job) for job in self.jobs.known()})
+        await asyncio.gather(self.jobs.run(), self.take_orders())
+
+
+async def follow() -> None:
+    """Run until killed."""
+    await Follower().main()
+
+
+def main() -> None:
+    """The unit's program."""
+    asyncio.run(follow())

@@ -1,0 +1,196 @@
+"""Orders handed to root by the user stardust, on a real host: what is not exactly right runs nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import time
+
+import pytest
+
+from spider.wire.orders import MAGIC
+from tests.system.agent_host import JOBS, LAUNCH_KEY, AgentHost
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+def nothing_ran(agent: AgentHost) -> bool:
+    """No record, no folder of a job, no unit, and the packages as they were."""
+    told = agent.host.sh(
+        f"ls /var/lib/stardust/started {JOBS}; systemctl list-units --all --no-legend 'stardust-job@*'; journalctl -q -o cat -u 'stardust-job@*'"
+    )
+    return told.replace("/var/lib/stardust/started:", "").replace(f"{JOBS}:", "").strip() == "" and agent.version("lab-hello") == "ii 1.0"
+
+
+def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None:
+    wanted = {"packages": ["lab-hello"]}
+    now = int(time.time())
+    _, good = agent.seal("upgrade", wanted)
+    frames = {
+        "forged": (agent.seal("upgrade", wanted, key=bytes(32))[1], "bad-mac"),
+        "altered": (good.replace(b"lab-hello", b"lab-hellp"), "bad-mac"),
+        "other node": (agent.seal("upgrade", wanted, node="0" * 26)[1], "wrong-node"),
+        "other generation": (agent.seal("upgrade", wanted, gen=2)[1], "wrong-generation"),
+        "expired": (agent.seal("upgrade", wanted, iat=now - 400, exp=now - 100)[1], "expired"),
+        "for tomorrow": (agent.seal("upgrade", wanted, iat=now + 86400, exp=now + 86700)[1], "too-early"),
+        "for too long": (agent.seal("upgrade", wanted, exp=now + 86400)[1], "too-long"),
+        "not an id": (agent.seal("upgrade", wanted, job="../../etc/cron.d/x")[1], "bad-job"),
+        "unknown verb": (agent.seal("shell", {})[1], "policy-verb"),
+        "an option": (agent.seal("upgrade", {"packages": ["-oAPT::Update::Pre-Invoke::=id"]})[1], "bad-args"),
+        "a removal": (agent.seal("upgrade", {"packages": ["lab-hello-"]})[1], "bad-args"),
+        "a version": (agent.seal("upgrade", {"packages": ["lab-hello=1.0"]})[1], "bad-args"),
+        "a file": (agent.seal("upgrade", {"packages": ["/tmp/x.deb"]})[1], "bad-args"),
+        "another argument": (agent.seal("upgrade", {"command": "id"})[1], "bad-args"),
+        "not an order": (b"GET / HTTP/1.1\r\n\r\n", "bad-magic"),
+        "too long": (MAGIC + struct.pack(">I", 4_000_000_000), "bad-length"),
+    }
+    for name, (frame, why) in frames.items():
+        said = agent.hand_in(frame)
+        assert (said["answer"], said["why"]) == ("refused", why), name
+        assert abs(said["clock"] - time.time()) < 30, name
+    bits = random.Random(7)
+    for _ in range(12):
+        bit = bits.randrange(len(good) * 8)
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        said = agent.hand_in(bytes(flipped))
+        assert said["answer"] == "refused"
+        assert said["why"] in ("bad-mac", "bad-magic", "bad-length", "slow-frame"), said
+    assert nothing_ran(agent)
+
+
+def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> None:
+    job, frame = agent.seal("upgrade", {"packages": ["lab-hello"]})
+    assert agent.hand_in(frame)["answer"] == "accepted"
+    for _ in range(5):
+        assert agent.hand_in(frame)["why"] == "replay"
+    agent.wait(f"test -s {JOBS}/{job}/result")
+    assert agent.hand_in(frame)["why"] == "replay"
+    assert agent.version("lab-hello") == "ii 2.0"
+    configured = agent.host.sh("grep -c ' configure lab-hello:all 2.0 ' /var/log/dpkg.log || true").strip()
+    assert configured == "1"
+    # Even with every trace of the job gone, the record stays.
+    agent.host.sh(f"rm -r {JOBS}/{job}")
+    assert agent.hand_in(frame)["why"] == "replay"
+    assert json.loads(agent.host.read(f"/var/lib/stardust/started/{job}"))["verb"] == "upgrade"
+
+
+def test_copies_handed_in_at_once_start_one_job(agent: AgentHost) -> None:
+    job, frame = agent.seal("check")
+    agent.put("/root/order", frame, "0644")
+    agent.host.sh("chmod 0711 /root")
+    script = (
+        "import socket, threading\n"
+        "frame = open('/root/order', 'rb').read(); said = []\n"
+        "def go():\n"
+        "    client = socket.socket(socket.AF_UNIX); client.settimeout(40)\n"
+        "    try:\n"
+        "        client.connect('/run/stardust/launcher.sock'); client.sendall(frame); said.append(client.recv(4096).decode())\n"
+        "    except OSError as exc: said.append(type(exc).__name__)\n"
+        "threads = [threading.Thread(target=go) for _ in range(40)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "print(sum('accepted' in s for s in said))\n"
+    )
+    done = agent.host.run("runuser", "-u", "stardust", "--", "python3", "-c", script)
+    assert done.stdout.strip() == "1"
+    agent.wait(f"test -s {JOBS}/{job}/result")
+    assert agent.host.sh(f"journalctl -q -o cat -u stardust-job@{job} | grep -c ^Started").strip() == "1"
+    assert agent.hand_in(agent.seal("check")[1])["answer"] in ("accepted", "refused")  # the socket is alive
+
+
+@pytest.mark.parametrize(
+    ("policy", "verb", "why"),
+    [
+        ("[policy]\nversion = 1\nmode = monitor\n", "check", "policy-monitor"),
+        ("[policy]\nversion = 1\nmode = readonly\n", "upgrade", "policy-readonly"),
+        ("[policy]\nversion = 1\nmode = managed\nverbs = refresh, check\n", "upgrade", "policy-verb"),
+        ("[policy]\nversion = 1\nmode = managed\nallow = everything\n", "check", "policy-invalid"),
+    ],
+)
+def test_the_policy_of_the_node_beats_every_order(agent: AgentHost, policy: str, verb: str, why: str) -> None:
+    agent.policy(policy)
+    said = agent.hand_in(agent.seal(verb)[1])
+    assert (said["answer"], said["why"]) == ("refused", why)
+    assert nothing_ran(agent)
+
+
+def test_a_policy_that_others_could_have_written_allows_nothing(agent: AgentHost) -> None:
+    managed = b"[policy]\nversion = 1\nmode = managed\n"
+    for mode, owner in (("0666", "root:root"), ("0644", "stardust:stardust")):
+        agent.put("/etc/stardust/policy.conf", managed, mode, owner)
+        assert agent.hand_in(agent.seal("check")[1])["why"] == "policy-invalid"
+    agent.host.sh("mv /etc/stardust/policy.conf /etc/stardust/p; ln -s p /etc/stardust/policy.conf; chown root:root /etc/stardust/p")
+    assert agent.hand_in(agent.seal("check")[1])["why"] == "policy-invalid"
+    assert nothing_ran(agent)
+
+
+def test_a_second_job_waits_its_turn_and_a_full_disk_refuses_it(agent: AgentHost) -> None:
+    agent.host.sh("mkdir /mnt/small; mount -t tmpfs -o size=4m,mode=2750,gid=stardust small /var/lib/stardust/jobs")
+    said = agent.hand_in(agent.seal("check")[1])
+    assert (said["answer"], said["why"]) == ("refused", "no-space")
+    agent.host.sh("umount /var/lib/stardust/jobs")
+    job, frame = agent.seal("upgrade", {"packages": ["lab-slow"]})
+    assert agent.hand_in(frame)["answer"] == "accepted"
+    agent.wait(f"test -s {JOBS}/{job}/log")
+    other, second = agent.seal("check")
+    assert agent.hand_in(second)["why"] == "busy"
+    agent.wait(f"test -s {JOBS}/{job}/result && ! systemctl -q is-active stardust-job@{job}")
+    assert agent.hand_in(second)["answer"] == "accepted"  # `busy` does not use up the id
+    agent.wait(f"test -s {JOBS}/{other}/result")
+
+
+def test_slow_and_idle_clients_do_not_keep_the_launcher_from_others(agent: AgentHost) -> None:
+    script = (
+        "import socket, time\n"
+        "idle = [socket.socket(socket.AF_UNIX) for _ in range(12)]\n"
+        "for client in idle:\n"
+        "    client.settimeout(1)\n"
+        "    try: client.connect('/run/stardust/launcher.sock'); client.send(b'SDL1')\n"
+        "    except OSError: pass\n"
+        "began = time.monotonic(); left = 0\n"
+        "for client in idle:\n"
+        "    client.settimeout(20)\n"
+        "    try: left += 'slow-frame' in client.recv(4096).decode()\n"
+        "    except OSError: pass\n"
+        "print(left, time.monotonic() - began)\n"
+    )
+    done = agent.host.run("runuser", "-u", "stardust", "--", "python3", "-c", script)
+    cut, took_s = done.stdout.split()
+    assert int(cut) >= 1
+    assert float(took_s) < 12
+    assert agent.hand_in(agent.seal("check")[1])["answer"] == "accepted"
+
+
+def test_spider_s_user_can_change_nothing_of_root_s(agent: AgentHost) -> None:
+    job, frame = agent.seal("check")
+    assert agent.hand_in(frame)["answer"] == "accepted"
+    agent.wait(f"test -s {JOBS}/{job}/result")
+    tries = [
+        f"echo x >> {JOBS}/{job}/log",
+        f"rm -f {JOBS}/{job}/result",
+        f"mv {JOBS}/{job}/plan {JOBS}/{job}/p",
+        f"ln -s /etc/shadow {JOBS}/x",
+        f"mkdir {JOBS}/{job.replace(job[-1], '0')}x",
+        f"cat {JOBS}/.lock",
+        f"chmod 777 {JOBS}/{job}",
+        "ls /var/lib/stardust/started",
+        "mv /var/lib/stardust/started /var/lib/stardust/s",
+        "cat /etc/stardust/launch.key",
+        "echo >> /etc/stardust/policy.conf",
+        "echo >> /opt/stardust/current/spider.pyz",
+        f"systemctl --no-ask-password start stardust-job@{job}.service",
+    ]
+    for attempt in tries:
+        done = agent.host.run("runuser", "-u", "stardust", "--", "/bin/sh", "-c", attempt, check=False)
+        assert done.returncode != 0, attempt
+    mode = agent.host.sh(f"stat -c '%a %U:%G' {JOBS} {JOBS}/{job} {JOBS}/{job}/plan {JOBS}/{job}/log {JOBS}/{job}/result {JOBS}/.lock")
+    assert mode.split("\n")[:-1] == ["2750 root:stardust", "2750 root:stardust"] + ["640 root:stardust"] * 3 + ["600 root:stardust"]
+
+
+def test_nothing_starts_without_the_launch_key(agent: AgentHost) -> None:
+    agent.put("/etc/stardust/launch.key", LAUNCH_KEY, "0640")
+    assert agent.hand_in(agent.seal("check")[1])["why"] == "no-key"
+    agent.host.sh("rm /etc/stardust/launch.key")
+    assert agent.hand_in(agent.seal("check")[1])["why"] == "no-key"
+    assert nothing_ran(agent)
