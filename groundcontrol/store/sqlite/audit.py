@@ -1,0 +1,139 @@
+"""The audit log: one HMAC chain per hub process, each row written in the transaction of the change that it tells of."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from groundcontrol.domain.log import AuditRow
+from groundcontrol.domain.nodes import Session
+from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
+from groundcontrol.store.sqlite.records import object_from_json
+from groundcontrol.store.sqlite.tx import Rows, Tx
+
+_START: Final = bytes(32)
+_TEXT_LIMIT: Final = 1000
+_SECRETS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
+_ANCHOR: Final = "audit.anchor"
+
+
+def node_scope(session: Session, org: int) -> Scope:
+    """Who acts when a node's message changes something."""
+    return Scope(Actor("node", session.node, f"node:{session.node}", "viewer"), org)
+
+
+class Chain:
+    """Appends to this process's chain. The first row of a chain names the ends of those before it."""
+
+    def __init__(self, key: bytes, name: str) -> None:
+        self._key = key
+        self._name = name
+
+    def write(
+        self, tx: Tx, scope: Scope, action: str, target: str, detail: Mapping[str, object] | None = None, result: str = "done"
+    ) -> None:
+        """Append one row: `scope` did `action` to `target`."""
+        last = tx.one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
+        if last is None:
+            n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _other_ends(tx, self._name), "done")
+        else:
+            n, prev = last["n"] + 1, last["hash"]
+        self._append(tx, n, prev, scope, action, target, detail or {}, result)
+
+    def _append(
+        self, tx: Tx, n: int, prev: bytes, scope: Scope, action: str, target: str, detail: Mapping[str, object], result: str
+    ) -> bytes:
+        actor = scope.actor
+        row = (
+            *(self._name, n, scope.org, tx.now, _plain(actor.id), _plain(actor.name), _plain(actor.address)),
+            *(action, _plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
+        )
+        mac = _mac(self._key, prev, row)
+        tx.do("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, prev, mac)
+        return mac
+
+
+def _mac(key: bytes, prev: bytes, row: Sequence[object]) -> bytes:
+    return hmac.digest(key, prev + msgspec.msgpack.encode(row), hashlib.sha256)
+
+
+def _chains(rows: Rows) -> list[str]:
+    chains: list[str] = []
+    while row := rows.one("SELECT chain FROM audit WHERE chain > ? ORDER BY chain LIMIT 1", chains[-1] if chains else ""):
+        chains.append(row["chain"])
+    return chains
+
+
+def _other_ends(rows: Rows, name: str) -> dict[str, object]:
+    """The last row of each chain that no later chain has anchored at that row yet."""
+    anchored = {(chain, end[0]) for row in rows.all(_ANCHORS) for chain, end in _anchors_of(row).items()}
+    ends: dict[str, object] = {}
+    for chain in _chains(rows):
+        for row in rows.all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, name):
+            if (chain, row["n"]) not in anchored:
+                ends[chain] = [row["n"], row["hash"].hex()]
+    return ends
+
+
+_ANCHORS: Final = "SELECT chain, detail FROM audit WHERE n = 0"
+
+
+def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
+    return msgspec.convert(object_from_json(row["detail"]), dict[str, tuple[int, str]])
+
+
+def verify(rows: Rows, key: bytes) -> str | None:
+    """Walk every chain.
+
+    Returns: None when all hold; else which row is the first that does not.
+    """
+    for chain in _chains(rows):
+        prev, n = _START, 0
+        while page := rows.all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
+            for row in page:
+                values = tuple(row)
+                if row["n"] != n:
+                    return f"chain {chain}: row {n} is missing"
+                if row["prev"] != prev or not hmac.compare_digest(_mac(key, prev, values[:11]), row["hash"]):
+                    return f"chain {chain}: row {n} was altered"
+                prev, n = row["hash"], n + 1
+    for anchor in rows.all(_ANCHORS):
+        for chain, (n, digest) in _anchors_of(anchor).items():
+            named = rows.one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
+            if named is None or named["hash"].hex() != digest:
+                return f"chain {chain}: row {n}, which chain {anchor['chain']} names, is missing"
+    return None
+
+
+def to_audit_row(row: sqlite3.Row) -> AuditRow:
+    """A row as the domain knows it."""
+    return AuditRow(
+        *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
+        object_from_json(row["detail"]),
+        *(row["prev"], row["hash"]),
+    )
+
+
+def _plain(text: str) -> str:
+    """Make a text safe to show on a terminal: what is not printable becomes its escape."""
+    short = text[:_TEXT_LIMIT]
+    return short if short.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
+def _clean(value: object) -> object:
+    """Detail without secrets and without characters that a terminal obeys."""
+    if isinstance(value, Mapping):
+        return {_plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    if value is None or isinstance(value, bool | float | int):
+        return value
+    return _plain(str(value))
+
+
+__all__ = ["DEFAULT_ORG", "Chain", "node_scope", "to_audit_row", "verify"]

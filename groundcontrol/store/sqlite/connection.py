@@ -1,0 +1,85 @@
+"""One SQLite connection on a thread of its own, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiosqlite
+
+from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S: Final = 1.5
+"""How long a statement waits for a lock that a stranger (a shell, a copy tool) holds."""
+
+_MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
+    sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
+    sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "the database {name} is locked by another program"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, "the database {name} cannot be written"),
+    sqlite3.SQLITE_PERM: (StoreReadOnly, "the database {name} cannot be written"),
+    sqlite3.SQLITE_IOERR: (StoreDown, "reading or writing the database {name} failed"),
+    sqlite3.SQLITE_CORRUPT: (StoreDown, "the database {name} is damaged"),
+    sqlite3.SQLITE_NOTADB: (StoreDown, "the database {name} is damaged"),
+    sqlite3.SQLITE_CANTOPEN: (StoreDown, "the database {name} cannot be opened"),
+}
+
+
+class Thread(aiosqlite.Connection):
+    """An aiosqlite connection that also runs whole functions on its thread, so that a transaction is one hop."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` with the connection, on its thread."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite leaves it bare
+        return result
+
+
+async def open_thread(path: Path, *, read_only: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
+    """Connect to the database file; transactions are begun and ended by hand.
+
+    Raises: StoreError: as `translate` says.
+    """
+    thread = Thread(partial(_connect, path, "ro" if read_only else "rw", busy_timeout_s), 64)
+    try:
+        await thread
+        await thread.run(_set_up_reader if read_only else _set_up_writer)
+    except sqlite3.Error as exc:
+        await thread.close()
+        raise translate(exc, path.name) from exc
+    return thread
+
+
+def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s, isolation_level=None)
+
+
+def _set_up_writer(db: sqlite3.Connection) -> None:
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA secure_delete = ON").fetchall()
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA journal_size_limit = 67108864").fetchall()
+    db.execute("PRAGMA cache_size = -32768")
+
+
+def _set_up_reader(db: sqlite3.Connection) -> None:
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA query_only = ON")
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA cache_size = -8192")
+
+
+def translate(exc: sqlite3.Error, name: str) -> StoreError:
+    """Say what an error of SQLite means to a caller of the store."""
+    code = getattr(exc, "sqlite_errorcode", None)
+    if isinstance(code, int) and code & 0xFF in _MEANINGS:
+        kind, text = _MEANINGS[code & 0xFF]
+        return kind(text.format(name=name), sqlite=getattr(exc, "sqlite_errorname", ""))
+    return StoreError(f"the database {name} refused a statement", sqlite=getattr(exc, "sqlite_errorname", type(exc).__name__))

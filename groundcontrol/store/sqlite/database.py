@@ -1,0 +1,187 @@
+"""The two database files of a hub, opened: the composition of everything in this folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.errors import ConfigError, StoreDown, StoreError
+from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
+from groundcontrol.store.sqlite.deployments import SqliteDeployments
+from groundcontrol.store.sqlite.files import FolderLock, make_private_file, make_private_folder
+from groundcontrol.store.sqlite.hubs import SqliteHubs, SqliteSessions
+from groundcontrol.store.sqlite.jobs import SqliteJobs
+from groundcontrol.store.sqlite.log import SqliteLog
+from groundcontrol.store.sqlite.metrics import SqliteMetrics
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, migrations
+from groundcontrol.store.sqlite.nodes import SqliteNodes
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
+from groundcontrol.store.sqlite.tx import Tx
+from groundcontrol.store.sqlite.users import SqliteUsers
+from groundcontrol.store.sqlite.writer import Writer, WriterStats
+from spider.clock import Clock
+
+CONTROL_NAME: Final = "stardust.db"
+_OLDEST: Final = (3, 37, 0)
+"""STRICT tables."""
+
+
+class _File:
+    """One database file: its one writing connection, and those that read."""
+
+    def __init__(self, path: Path, writer: Writer, reader: Reader) -> None:
+        self.path = path
+        self.writer = writer
+        self.reader = reader
+
+    @classmethod
+    async def open(cls, path: Path, kind: Kind, clock: Clock) -> _File:
+        await asyncio.to_thread(make_private_file, path)
+        thread: Thread | None = None
+        try:
+            thread = await open_thread(path, read_only=False)
+            await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
+            reader = await Reader.open(path)
+        except BaseException as exc:
+            if thread is not None:
+                await thread.close()
+            if isinstance(exc, sqlite3.Error):
+                raise ConfigError(f"the database {path} cannot be opened: {translate(exc, path.name).message}") from exc
+            if isinstance(exc, StoreError):
+                raise ConfigError(f"the database {path} cannot be opened: {exc.message}") from exc
+            raise
+        return cls(path, Writer(thread, path.name, clock), reader)
+
+    async def close(self) -> None:
+        await self.reader.close()
+        await self.writer.close()
+
+
+class Database:
+    """An opened data folder. `secrets` serves before the keys are known; `store` gives the rest."""
+
+    def __init__(self, locks: list[FolderLock], control: _File, samples: _File, clock: Clock) -> None:
+        self._locks = locks
+        self._control = control
+        self._samples = samples
+        self._clock = clock
+        self.secrets = Keyring(control.writer, control.reader)
+
+    async def store(self, *, audit_key: bytes, chain: str) -> Store:
+        """All stores of this hub; finishes what an earlier process of this folder left half done.
+
+        Args: chain: names this process's audit chain (its hub id).
+        """
+        writer, reader = self._control.writer, self._control.reader
+        audit = Chain(audit_key, chain)
+        metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
+        nodes = SqliteNodes(writer, reader, audit, metrics)
+        await nodes.sweep()
+        return Store(
+            hubs=SqliteHubs(writer),
+            sessions=SqliteSessions(writer, reader, audit, self._clock),
+            nodes=nodes,
+            metrics=metrics,
+            jobs=SqliteJobs(writer, reader, audit),
+            deployments=SqliteDeployments(writer, reader, audit),
+            secrets=SqliteSecrets(writer, reader, audit),
+            users=SqliteUsers(writer, reader, audit, self._clock),
+            log=SqliteLog(writer, reader, audit, audit_key),
+        )
+
+    @property
+    def stats(self) -> dict[str, WriterStats]:
+        """What the writers have done, by file name."""
+        return {file.path.name: file.writer.stats for file in (self._control, self._samples)}
+
+    @property
+    def broken(self) -> bool:
+        """An input/output error was seen: nothing is acknowledged any more; end the process and start anew."""
+        return any(file.writer.broken or file.reader.broken for file in (self._control, self._samples))
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why the last writing was refused (StoreFull, StoreReadOnly …); None = all is well."""
+        if self.broken:
+            return StoreDown("the database failed and was given up; the hub must start again")
+        return self._control.writer.trouble or self._samples.writer.trouble
+
+    async def probe(self) -> StoreError | None:
+        """Try to commit something in both files, so that a full disk is noticed, and noticed to be over, without other traffic.
+
+        Returns: what stands in the way, or None.
+        """
+        for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
+            try:
+                await file.writer.run(command)
+            except StoreError as exc:
+                return exc
+        return self.trouble
+
+    async def close(self) -> None:
+        """Finish what waits and let the folder go."""
+        try:
+            await self._control.close()
+            await self._samples.close()
+        finally:
+            for lock in self._locks:
+                lock.release()
+
+
+def _touch_control(tx: Tx) -> None:
+    tx.do("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
+
+
+def _touch_samples(tx: Tx) -> None:
+    tx.do("INSERT OR REPLACE INTO fence VALUES (0, ?)", int(tx.now))
+
+
+def _forget_dead_hubs(tx: Tx) -> None:
+    """The folder's lock proves that no hub of before is alive."""
+    tx.do("DELETE FROM hub")
+    tx.do("UPDATE lease SET until = 0")
+    tx.do("UPDATE node_session SET hub = NULL")
+
+
+async def open_database(data_dir: Path, *, clock: Clock, control: Path | None = None) -> Database:
+    """Open the data folder, or make it.
+
+    Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
+    Raises: ConfigError: in one line why the hub must not start on it.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
+    path = data_dir / CONTROL_NAME if control is None else control
+    await asyncio.to_thread(make_private_folder, data_dir)
+    locks = await asyncio.to_thread(_lock_all, data_dir, path)
+    opened: list[_File] = []
+    try:
+        opened.append(await _File.open(path, CONTROL, clock))
+        opened.append(await _File.open(path.with_name(f"{path.stem}-samples{path.suffix}"), SAMPLES, clock))
+        await opened[0].writer.run(_forget_dead_hubs)
+    except BaseException as exc:
+        for file in opened:
+            await file.close()
+        for lock in locks:
+            lock.release()
+        if isinstance(exc, StoreError):
+            raise ConfigError(exc.message) from exc
+        raise
+    return Database(locks, opened[0], opened[1], clock)
+
+
+def _lock_all(data_dir: Path, control: Path) -> list[FolderLock]:
+    locks: list[FolderLock] = []
+    try:
+        for folder in dict.fromkeys((data_dir.absolute(), control.absolute().parent)):
+            locks.append(FolderLock(folder))  # noqa: PERF401  those taken so far must be known below
+    except ConfigError:
+        for lock in locks:
+            lock.release()
+        raise
+    return locks

@@ -1,0 +1,150 @@
+"""Deployments: made once, changed by compare-and-set on their version."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Step
+from groundcontrol.domain.ids import DeploymentId, NodeId
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound
+from groundcontrol.store.base import AuditEntry, Page
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, records_from_json, records_to_json
+from groundcontrol.store.sqlite.tx import Rows, Tx, Value
+from groundcontrol.store.sqlite.writer import Writer
+
+
+class SqliteDeployments:
+    """`DeploymentStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
+        """What makes two requests equal: kind, address, user, name, and for all but installations the node."""
+        wanted = deployment
+        node = None if wanted.kind == "install" else wanted.node_id
+        made = digest(scope.org, wanted.kind, wanted.host, wanted.port, wanted.username, wanted.name, node)
+
+        def command(tx: Tx) -> Deployment:
+            first = _first(tx, scope, wanted.id, idempotency_key)
+            if first is not None:
+                if first["made"] == made:
+                    return _to_deployment(first)
+                raise IdempotencyMismatch("this idempotency key was used for another deployment")
+            tx.do(
+                "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, state, node_id,"
+                " host, port, username, name, host_key, steps, error, ended_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(scope.org, wanted.id, scope.actor.id, idempotency_key, wanted.kind, wanted.created_by, wanted.created_at),
+                *(wanted.version, made, *_columns(wanted)),
+            )
+            detail = {"kind": wanted.kind, "host": wanted.host, "port": wanted.port, "username": wanted.username, "node": wanted.node_id}
+            self._chain.write(tx, scope, "deployment.create", wanted.id, detail)
+            return _to_deployment(_load(tx, scope, wanted.id))
+
+        return await self._writer.run(command)
+
+    async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
+        return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
+
+    async def deployments(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Deployment]:
+        size = check_limit(limit)
+        before = "~" if cursor is None else read_cursor(cursor, "deployments", scope.org, str)[0]
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM deployment WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, before, size + 1)
+        )
+        items = [_to_deployment(row) for row in found[:size]]
+        return Page(items, make_cursor("deployments", scope.org, items[-1].id) if len(found) > size else None)
+
+    async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
+        def command(tx: Tx) -> Deployment:
+            row = _load(tx, scope, deployment.id)
+            known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
+            if known == after:
+                return known
+            if known.version != deployment.version:
+                raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
+            tx.do(
+                "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
+                " host_key = ?, steps = ?, error = ?, ended_at = ? WHERE no = ?",
+                *(*_columns(deployment), row["no"]),
+            )
+            if audit is not None:
+                by = scope._replace(actor=audit.actor)
+                self._chain.write(tx, by, audit.action, audit.target, audit.detail, audit.result)
+            elif known.state != deployment.state:
+                code = deployment.error.code if deployment.error else None
+                self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
+            return _to_deployment(_load(tx, scope, deployment.id))
+
+        return await self._writer.run(command)
+
+    async def unfinished_deployments(self) -> Sequence[Deployment]:
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM deployment WHERE state IN ('running', 'awaiting_host_key') ORDER BY id")
+        )
+        return [_to_deployment(row) for row in found]
+
+
+def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:
+    if idempotency_key is not None:
+        first = rows.one(
+            "SELECT * FROM deployment WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key
+        )
+        if first is not None:
+            return first
+    same = rows.one("SELECT * FROM deployment WHERE id = ?", deployment)
+    if same is not None and (same["org"], same["actor"], same["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
+        raise Conflict(f"the deployment id {deployment} was used before")
+    return same
+
+
+def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
+    row = rows.one("SELECT * FROM deployment WHERE org = ? AND id = ?", scope.org, deployment)
+    if row is None:
+        raise NotFound(f"there is no deployment {deployment}")
+    return row
+
+
+def _columns(deployment: Deployment) -> tuple[Value, ...]:
+    """What may change, in the order of both statements."""
+    return (
+        deployment.state,
+        deployment.node_id,
+        deployment.host,
+        deployment.port,
+        deployment.username,
+        deployment.name,
+        None if deployment.host_key is None else record_to_json(deployment.host_key),
+        records_to_json(deployment.steps),
+        None if deployment.error is None else record_to_json(deployment.error),
+        deployment.ended_at,
+    )
+
+
+def _to_deployment(row: sqlite3.Row) -> Deployment:
+    return Deployment(
+        id=DeploymentId(row["id"]),
+        org=row["org"],
+        kind=row["kind"],
+        state=row["state"],
+        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
+        host=row["host"],
+        port=row["port"],
+        username=row["username"],
+        name=row["name"],
+        host_key=None if row["host_key"] is None else record_from_json(HostKey, row["host_key"]),
+        steps=records_from_json(Step, row["steps"]),
+        error=None if row["error"] is None else record_from_json(DeploymentError, row["error"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+        version=row["version"],
+    )

@@ -1,0 +1,74 @@
+"""The folder and files of a database: private, and of one hub at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.errors import ConfigError
+
+LOCK_NAME: Final = "hub.lock"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make the data folder, or check the one that is there.
+
+    Raises: ConfigError: it cannot be made, is no folder, or others may look into it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_mode & 0o077 and not any(folder.iterdir()):
+            folder.chmod(0o700)
+            found = folder.stat()
+    except FileExistsError:
+        raise ConfigError(f"the data folder {folder} is not a folder") from None
+    except OSError as exc:
+        raise ConfigError(f"the data folder {folder} cannot be used: {exc.strerror}") from exc
+    if found.st_mode & 0o077:
+        raise ConfigError(f"others can look into the data folder {folder}: run chmod 700 {folder}")
+
+
+def make_private_file(path: Path) -> bool:
+    """Make an empty 0600 file, or check the one that is there (and what SQLite keeps beside it).
+
+    Returns: whether it is new.
+    Raises:  ConfigError: it cannot be made, or others may read it.
+    """
+    try:
+        if not path.parent.is_dir():
+            raise ConfigError(f"there is no folder {path.parent} for the database")
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
+                raise ConfigError(f"others can read the database {file}: run chmod 600 {file}")
+        return path.stat().st_size == 0
+    except OSError as exc:
+        raise ConfigError(f"the database {path} cannot be opened: {exc.strerror}") from exc
+
+
+class FolderLock:
+    """Held by one hub; the kernel lets it go when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises: ConfigError: another hub has it.
+        """
+        path = folder / LOCK_NAME
+        try:
+            self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ConfigError(f"the lock {path} cannot be opened: {exc.strerror}") from exc
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(self._fd)
+            raise ConfigError(f"another hub is running on the folder {folder}") from exc
+
+    def release(self) -> None:
+        """Let another hub in. Once only."""
+        os.close(self._fd)

@@ -1,0 +1,92 @@
+"""Events for people, and the reading side of the audit log."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from groundcontrol.domain.ids import EventId, NodeId
+from groundcontrol.domain.log import AuditRow, Event
+from groundcontrol.domain.scope import DEFAULT_ORG, Scope
+from groundcontrol.store.base import AuditEntry, Page
+from groundcontrol.store.sqlite.audit import Chain, to_audit_row, verify
+from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import object_from_json, to_json
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+
+class SqliteLog:
+    """`LogStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, audit_key: bytes) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._audit_key = audit_key
+
+    async def add_event(self, event: Event) -> None:
+        def command(tx: Tx) -> None:
+            tx.do(
+                "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (org, id) DO NOTHING",
+                *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message),
+                to_json(event.details),
+            )
+
+        await self._writer.run(command)
+
+    async def events(self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None) -> Page[Event]:
+        size = check_limit(limit)
+        kind = f"events:{node or ''}"
+        before = "~" if cursor is None else read_cursor(cursor, kind, scope.org, str)[0]
+
+        def query(rows: Rows) -> list[sqlite3.Row]:
+            if node is None:
+                return rows.all("SELECT * FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, before, size + 1)
+            return rows.all(
+                "SELECT * FROM event WHERE org = ? AND node_id = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, node, before, size + 1
+            )
+
+        found = await self._reader.run(query)
+        items = [_to_event(row) for row in found[:size]]
+        return Page(items, make_cursor(kind, scope.org, items[-1].id) if len(found) > size else None)
+
+    async def add_audit(self, entry: AuditEntry, at: float) -> None:
+        """The row carries the store's own time; `at` is kept in its detail when it differs by more than a second."""
+
+        def command(tx: Tx) -> None:
+            detail = dict(entry.detail) if abs(tx.now - at) <= 1.0 else {**entry.detail, "at": at}
+            self._chain.write(tx, Scope(entry.actor, DEFAULT_ORG), entry.action, entry.target, detail, entry.result)
+
+        await self._writer.run(command)
+
+    async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
+        size = check_limit(limit)
+        before = (1e300, "", 0) if cursor is None else read_cursor(cursor, "audit", scope.org, float, str, int)
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT * FROM audit WHERE org = ? AND (at, chain, n) < (?, ?, ?) ORDER BY at DESC, chain DESC, n DESC LIMIT ?",
+                *(scope.org, *before, size + 1),
+            )
+        )
+        items = [to_audit_row(row) for row in found[:size]]
+        more = make_cursor("audit", scope.org, items[-1].at, items[-1].chain, items[-1].n) if len(found) > size else None
+        return Page(items, more)
+
+    async def verify_audit(self) -> str | None:
+        return await self._reader.run(lambda rows: verify(rows, self._audit_key))
+
+
+def _to_event(row: sqlite3.Row) -> Event:
+    return Event(
+        id=EventId(row["id"]),
+        org=row["org"],
+        type=row["type"],
+        severity=row["severity"],
+        source=row["source"],
+        at=row["at"],
+        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
+        message=row["message"],
+        details=object_from_json(row["details"]),
+    )

@@ -1,0 +1,109 @@
+"""Bringing a database file to the schema that this program knows."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from groundcontrol.errors import ConfigError
+
+CHECK_LIMIT_BYTES: Final = 1 << 30
+"""Larger files are not read through at each start: a hub has to be back within seconds."""
+_FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
+
+
+class Kind(NamedTuple):
+    """One of the two database files."""
+
+    script: str
+    """Its file in each migration's folder."""
+    application_id: int
+    """Stands in the file's header, so that one is never taken for the other."""
+
+
+CONTROL: Final = Kind("sqlite.sql", 0x53445354)
+SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358)
+
+
+class Migration(NamedTuple):
+    no: int
+    name: str
+    sql: str
+
+
+def migrations(kind: Kind) -> list[Migration]:
+    """Every step, in order; a migration that does not touch this file counts as an empty one."""
+    root = resources.files("groundcontrol.store") / "migrations"
+    folders = sorted(entry.name for entry in root.iterdir() if _FOLDER.match(entry.name))
+    steps = []
+    for folder in folders:
+        script = root / folder / kind.script
+        steps.append(Migration(int(folder[:4]), folder, script.read_text("utf-8") if script.is_file() else ""))
+    if [step.no for step in steps] != list(range(1, len(steps) + 1)):
+        raise AssertionError("migrations must be numbered from 1 without holes")
+    return steps
+
+
+def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
+    """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first.
+
+    Raises: ConfigError: the file is damaged, not ours, or made by a newer program; nothing was changed.
+            sqlite3.Error: a step failed and was undone.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    found: int = db.execute("PRAGMA application_id").fetchone()[0]
+    is_new = version == 0 and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if not is_new and found != kind.application_id:
+        raise ConfigError(f"{path} is not a database of this kind")
+    if version > len(steps):
+        raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {len(steps)})")
+    if not is_new:
+        check(db, path)
+        if version < len(steps):
+            copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
+    for step in steps[version:]:
+        script = f"BEGIN IMMEDIATE; {step.sql}; PRAGMA application_id = {kind.application_id}; PRAGMA user_version = {step.no}; COMMIT;"
+        try:
+            db.executescript(script)
+        except sqlite3.Error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Read the file through, unless it is so large that the start would wait for it.
+
+    Raises: ConfigError: it is damaged.
+    """
+    if path.stat().st_size > CHECK_LIMIT_BYTES:
+        return
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as exc:
+        raise _damaged(path) from exc
+    if found != "ok":
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> ConfigError:
+    copies = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
+    hint = f"; the newest copy is {copies[-1]}" if copies else ""
+    return ConfigError(f"the database {path} is damaged: restore a backup{hint}")
+
+
+def copy(db: sqlite3.Connection, target: Path) -> None:
+    """Write a consistent copy of the open database (never `cp`), open it and check it.
+
+    Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        target.unlink()
+    db.execute("VACUUM INTO ?", (str(target),))
+    target.chmod(0o600)
+    with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+        check(opened, target)

@@ -1,0 +1,190 @@
+"""Nodes: made, edited, deleted; and what they say of themselves."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Mapping
+
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import Conflict, NotFound
+from groundcontrol.store.base import MetricStore, Page
+from groundcontrol.store.sqlite import output
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.hubs import check_session
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, texts_from_json, to_json
+from groundcontrol.store.sqlite.secrets import shred
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+
+def fold(name: str) -> str:
+    """The form under which names are compared."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+class SqliteNodes:
+    """`NodeStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, metrics: MetricStore) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._metrics = metrics
+
+    async def create_node(self, scope: Scope, node: NewNode) -> Node:
+        def command(tx: Tx) -> Node:
+            made = digest(scope.org, node)
+            known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
+            if known is not None and known["made"] == made:
+                return _to_node(known)
+            if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
+                raise Conflict(f"the node id {node.id} was used before")
+            _refuse_taken_name(tx, scope, node.id, node.name)
+            tx.do(
+                "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
+                " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
+                *(scope.org, node.id, node.name, fold(node.name), node.address, to_json(node.tags), node.simulated),
+                *(record_to_json(NodeIdentity()), record_to_json(NodeUpdates()), tx.now, made),
+            )
+            self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
+            return _load(tx, scope, node.id)
+
+        return await self._writer.run(command)
+
+    async def node(self, scope: Scope, node: NodeId) -> Node:
+        return await self._reader.run(lambda rows: _load(rows, scope, node))
+
+    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]:
+        size = check_limit(limit)
+        after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM node WHERE org = ? AND no > ? ORDER BY no LIMIT ?", scope.org, after, size + 1)
+        )
+        items = [_to_node(row) for row in found[:size]]
+        return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
+
+    async def find_node(self, node: NodeId) -> Node | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
+        return None if row is None else _to_node(row)
+
+    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
+        def command(tx: Tx) -> Node:
+            before = _load(tx, scope, node)
+            new_name = before.name if name is None else name
+            new_tags = before.tags if tags is None else tuple(tags)
+            if (new_name, new_tags) == (before.name, before.tags):
+                return before
+            _refuse_taken_name(tx, scope, node, new_name)
+            tx.do(
+                "UPDATE node SET name = ?, name_key = ?, tags = ?, version = version + 1 WHERE no = ?",
+                *(new_name, fold(new_name), to_json(new_tags), before.no),
+            )
+            self._chain.write(tx, scope, "node.edit", node, {"name": new_name, "tags": new_tags})
+            return _load(tx, scope, node)
+
+        return await self._writer.run(command)
+
+    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+        """Control first, then the samples; a hub that dies between the two finishes at its next start."""
+
+        def command(tx: Tx) -> int | None:
+            grave = tx.one("SELECT no, samples_dropped FROM node_grave WHERE id = ? AND org = ?", node, scope.org)
+            if grave is not None:
+                return None if grave["samples_dropped"] else int(grave["no"])
+            found = _load(tx, scope, node)
+            for job in tx.all("SELECT no FROM job WHERE node = ?", found.no):
+                output.remove(tx, job["no"])
+            shred(tx, scope.org, "credential", node)
+            tx.do("DELETE FROM node WHERE no = ?", found.no)
+            tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
+            self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
+            return found.no
+
+        no = await self._writer.run(command)
+        if no is not None:
+            await self._drop_samples(no)
+
+    async def sweep(self) -> None:
+        """Drop samples of deleted nodes that an earlier process left."""
+        graves = await self._reader.run(lambda rows: rows.all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
+        for grave in graves:
+            await self._drop_samples(grave["no"])
+
+    async def _drop_samples(self, no: int) -> None:
+        await self._metrics.drop_node(no)
+        await self._writer.run(lambda tx: tx.do("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no))
+
+    async def save_identity(
+        self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
+    ) -> Node:
+        def command(tx: Tx) -> Node:
+            check_session(tx, session)
+            facts = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
+            tx.do(
+                "UPDATE node SET identity = ?, agent_version = ?, policy = ?, reboot_required = ?, version = version + 1"
+                " WHERE no = ? AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?, ?, ?, ?)",
+                *(*facts, session.no, *facts),
+            )
+            tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
+            return _of_session(tx, session)
+
+        return await self._writer.run(command)
+
+    async def save_updates(self, session: Session, updates: NodeUpdates) -> Node:
+        def command(tx: Tx) -> Node:
+            check_session(tx, session)
+            text = record_to_json(updates)
+            tx.do("UPDATE node SET updates = ?, version = version + 1 WHERE no = ? AND updates <> ?", text, session.no, text)
+            return _of_session(tx, session)
+
+        return await self._writer.run(command)
+
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
+        def command(tx: Tx) -> None:
+            for node, at in seen.items():
+                tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
+
+        await self._writer.run(command)
+
+
+def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
+    if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(name), node) is not None:
+        raise Conflict(f"there is a node named {name} already", field="name")
+
+
+def _load(rows: Rows, scope: Scope, node: NodeId) -> Node:
+    row = rows.one("SELECT * FROM node WHERE org = ? AND id = ?", scope.org, node)
+    if row is None:
+        raise NotFound(f"there is no node {node}")
+    return _to_node(row)
+
+
+def _of_session(rows: Rows, session: Session) -> Node:
+    return _to_node(rows.all("SELECT * FROM node WHERE no = ?", session.no)[0])
+
+
+def _to_node(row: sqlite3.Row) -> Node:
+    return Node(
+        id=NodeId(row["id"]),
+        no=row["no"],
+        org=row["org"],
+        name=row["name"],
+        address=row["address"],
+        tags=texts_from_json(row["tags"]),
+        generation=row["generation"],
+        pending=bool(row["pending"]),
+        identity=record_from_json(NodeIdentity, row["identity"]),
+        agent_version=row["agent_version"],
+        policy=None if row["policy"] is None else record_from_json(NodePolicy, row["policy"]),
+        updates=record_from_json(NodeUpdates, row["updates"]),
+        reboot_required=row["reboot_required"],
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        version=row["version"],
+        simulated=bool(row["simulated"]),
+    )

@@ -1,0 +1,92 @@
+"""Reading connections: opened read-only, so that they can neither write nor check-point."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from groundcontrol.errors import StoreBusy, StoreDown
+from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
+from groundcontrol.store.sqlite.tx import Rows
+
+T = TypeVar("T")
+
+POOL_SIZE: Final = 3
+WAIT_LIMIT_S: Final = 10.0
+
+
+class Reader:
+    """A few connections that take turns; each query sees one moment of the database, the newest commit included."""
+
+    def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
+        self._threads = threads
+        self._name = name
+        self._wait_limit_s = wait_limit_s
+        self._free: asyncio.Queue[Thread] = asyncio.Queue(len(threads))
+        for thread in threads:
+            self._free.put_nowait(thread)
+        self.broken = False
+        """A connection saw an input/output error: the process should end and start anew."""
+
+    @classmethod
+    async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
+        threads: list[Thread] = []
+        try:
+            for _ in range(size):
+                threads.append(await open_thread(path, read_only=True))  # noqa: PERF401  those opened so far must be known below
+        except BaseException:
+            for thread in threads:
+                await thread.close()
+            raise
+        return cls(threads, path.name)
+
+    async def run(self, query: Callable[[Rows], T]) -> T:
+        """Run a query in a read transaction on a free connection.
+
+        Raises: StoreBusy: none became free in time. StoreDown, and what the query raises.
+        """
+        if self.broken:
+            raise StoreDown(f"the database {self._name} failed; the hub must start again")
+        try:
+            async with asyncio.timeout(self._wait_limit_s):
+                thread = await self._free.get()
+        except TimeoutError:
+            raise StoreBusy(f"the database {self._name} has more to read than it can") from None
+        running = asyncio.ensure_future(thread.run(lambda db: _query(db, query)))
+        running.add_done_callback(lambda _: self._free.put_nowait(thread))  # a caller that gives up does not free the thread
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_look_at)
+            raise
+        except sqlite3.Error as exc:
+            error = translate(exc, self._name)
+            if isinstance(error, StoreDown):
+                self.broken = True
+            raise error from exc
+
+    async def close(self) -> None:
+        for _ in self._threads:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_limit_s):
+                    await self._free.get()
+        for thread in self._threads:
+            await thread.close()
+
+
+def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:
+    db.execute("BEGIN")
+    try:
+        return query(Rows(db))
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _look_at(running: asyncio.Future[T]) -> None:
+    """Nobody waits for this answer any more; its error was the caller's to hear."""
+    if not running.cancelled():
+        running.exception()

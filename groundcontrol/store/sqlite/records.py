@@ -1,0 +1,72 @@
+"""Domain tuples as JSON objects in a column, by field name, so that a later field needs no migration."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from groundcontrol.errors import BadRequest
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def to_json(value: object) -> str:
+    """Write a value as JSON text.
+
+    Raises: BadRequest: it holds NUL, a lone surrogate, or what JSON has not.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+        if _NUL.search(encoded):
+            raise BadRequest("a text contains the character U+0000, which cannot be stored")
+        return encoded.decode()
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise BadRequest("a value cannot be stored as JSON") from exc
+
+
+def record_to_json(record: Any) -> str:
+    """Write one flat NamedTuple as an object."""
+    return to_json(record._asdict())
+
+
+def records_to_json(records: Sequence[Any]) -> str:
+    """Write several as a list of objects."""
+    return to_json([record._asdict() for record in records])
+
+
+def record_from_json(kind: type[T], text: str) -> T:
+    """Read what `record_to_json` wrote; fields that it lacks get their defaults."""
+    return _build(kind, msgspec.json.decode(text))
+
+
+def records_from_json(kind: type[T], text: str) -> tuple[T, ...]:
+    """Read what `records_to_json` wrote."""
+    return tuple(_build(kind, item) for item in msgspec.json.decode(text))
+
+
+def texts_from_json(text: str) -> tuple[str, ...]:
+    """Read a list of texts."""
+    return tuple(msgspec.json.decode(text, type=list[str]))
+
+
+def object_from_json(text: str) -> dict[str, object]:
+    """Read an object of anything."""
+    return msgspec.json.decode(text, type=dict[str, object])
+
+
+def _build(kind: type[T], found: Mapping[str, object]) -> T:
+    fields: Sequence[str] = kind._fields  # type: ignore[attr-defined]  # every NamedTuple has them
+    defaults: Mapping[str, object] = kind._field_defaults  # type: ignore[attr-defined]
+    built: T = msgspec.convert([found[field] if field in found else defaults[field] for field in fields], kind)
+    return built
+
+
+def digest(*parts: object) -> bytes:
+    """Name a command by what it was asked with: a repeat has the same digest."""
+    return hashlib.sha256(msgspec.msgpack.encode(parts)).digest()[:16]

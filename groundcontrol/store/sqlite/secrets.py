@@ -1,0 +1,109 @@
+"""Sealed secrets. What is removed is overwritten (`secure_delete`) and folded out of the write-ahead log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.scope import DEFAULT_ORG, Scope
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.errors import BadRequest, NotFound
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+CREDENTIAL: Final = "credential"
+
+
+def shred(tx: Tx, org: int, kind: str, record: str) -> int:
+    """Remove the sealed secrets of one object so that no copy stays in the files.
+
+    Returns: how many there were.
+    """
+    count = tx.do("DELETE FROM secret WHERE org = ? AND kind = ? AND record = ?", org, kind, record)
+    tx.shredding = tx.shredding or count > 0
+    return count
+
+
+class Keyring:
+    """The part of `SecretStore` that is needed before there is an audit key."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def keyring(self) -> bytes | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT body FROM keyring"))
+        return None if row is None else bytes(row["body"])
+
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
+        def command(tx: Tx) -> bytes:
+            known = tx.one("SELECT body FROM keyring")
+            if known is not None:
+                return bytes(known["body"])
+            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            _insert(tx, DEFAULT_ORG, recovery)
+            return keyring
+
+        return await self._writer.run(command)
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
+        row = await self._reader.run(
+            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
+        )
+        return None if row is None else _to_record(row)
+
+
+class SqliteSecrets(Keyring):
+    """`SecretStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        super().__init__(writer, reader)
+        self._chain = chain
+
+    async def secrets(self) -> Sequence[SealedRecord]:
+        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM secret ORDER BY no"))]
+
+    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
+        if any((record.table, record.id) != (CREDENTIAL, node) for record in records):
+            raise BadRequest(f"the credentials are not of node {node}")
+
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM node WHERE org = ? AND id = ?", scope.org, node) is None:
+                raise NotFound(f"there is no node {node}")
+            if sorted(_credentials(tx, node)) == sorted(records):
+                return
+            shred(tx, scope.org, CREDENTIAL, node)
+            for record in records:
+                _insert(tx, scope.org, record)
+            self._chain.write(tx, scope, "credential.save", node, {"fields": sorted(record.column for record in records)})
+
+        await self._writer.run(command)
+
+    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]:
+        return await self._reader.run(lambda rows: _credentials(rows, node))
+
+    async def shred_credentials(self, scope: Scope, node: NodeId) -> None:
+        def command(tx: Tx) -> None:
+            if shred(tx, scope.org, CREDENTIAL, node):
+                self._chain.write(tx, scope, "credential.shred", node)
+
+        await self._writer.run(command)
+
+
+def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
+    return [_to_record(row) for row in rows.all("SELECT * FROM secret WHERE kind = ? AND record = ? ORDER BY field", CREDENTIAL, node)]
+
+
+def _insert(tx: Tx, org: int, record: SealedRecord) -> None:
+    tx.do(
+        "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+        *(org, record.table, record.id, record.column, record.version, record.sealed),
+    )
+
+
+def _to_record(row: sqlite3.Row) -> SealedRecord:
+    return SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])

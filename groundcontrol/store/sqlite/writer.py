@@ -1,0 +1,191 @@
+"""The one writing connection of a database file: commands queue, and those that wait together commit together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.store.sqlite.connection import Thread, translate
+from groundcontrol.store.sqlite.tx import Tx
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+QUEUE_LIMIT: Final = 4096
+GROUP_LIMIT: Final = 512
+"""Most commands that share one transaction."""
+
+
+class WriterStats(NamedTuple):
+    commands: int
+    commits: int
+    refused: int
+    """Commands that found the queue full."""
+    worst_commit_s: float
+
+
+class _Waiting(NamedTuple):
+    command: Callable[[Tx], object]
+    done: asyncio.Future[Any]
+
+
+class _Outcome(NamedTuple):
+    result: object
+    error: Exception | None
+
+
+class Writer:
+    """Runs commands one after the other on the writing thread.
+
+    A command's answer comes only after the commit. Commands that arrive while a transaction runs share the next one;
+    each has a savepoint of its own, so that one that fails leaves the others alone.
+    """
+
+    def __init__(self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._thread = thread
+        self._name = name
+        self._clock = clock
+        self._queue_limit = queue_limit
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._shredding = False
+        self._commands = self._commits = self._refused = 0
+        self._worst_commit_s = 0.0
+        self.trouble: StoreError | None = None
+        """Why the last transaction could not be kept; None = it was."""
+        self.broken = False
+        """The connection saw an input/output error: nothing more goes through it, the process should end and start anew."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
+
+    @property
+    def stats(self) -> WriterStats:
+        return WriterStats(self._commands, self._commits, self._refused, self._worst_commit_s)
+
+    async def run(self, command: Callable[[Tx], T]) -> T:
+        """Run a command in a transaction; returns after the commit.
+
+        A caller that is cancelled meanwhile does not know whether the command was done.
+        Raises: StoreBusy: the queue is full. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
+        """
+        if self._closing:
+            raise StoreDown(f"the database {self._name} is closed")
+        if self.broken:
+            raise self._as_broken()
+        if len(self._queue) >= self._queue_limit:
+            self._refused += 1
+            raise StoreBusy(f"{self._queue_limit} commands wait for the database {self._name} already")
+        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return cast("T", await waiting.done)
+
+    async def close(self) -> None:
+        """Finish what waits, fold the log into the file, disconnect."""
+        self._closing = True
+        self._wake.set()
+        await self._task
+        if not self.broken:
+            with contextlib.suppress(sqlite3.Error):  # the log is folded in at the next opening as well
+                await self._thread.run(_fold_log)
+        await self._thread.close()
+
+    def _as_broken(self) -> StoreDown:
+        return StoreDown(f"the database {self._name} failed and was given up; the hub must start again")
+
+    async def _work(self) -> None:
+        while self._queue or not self._closing:
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+            group = [waiting for waiting in group if not waiting.done.done()]
+            if group:
+                await self._run_group(group)
+
+    async def _run_group(self, group: list[_Waiting]) -> None:
+        started = self._clock.monotonic()
+        try:
+            if self.broken:
+                raise self._as_broken()
+            outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
+        except Exception as exc:  # whatever it is, nobody may wait for ever
+            outcomes = [_Outcome(None, exc) for _ in group]
+        self._commands += len(group)
+        self._commits += 1
+        self._worst_commit_s = max(self._worst_commit_s, self._clock.monotonic() - started)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if outcome.error is None:
+                waiting.done.set_result(outcome.result)
+            else:
+                waiting.done.set_exception(outcome.error)
+
+    def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
+        """On the thread: all commands in one transaction."""
+        changes = db.total_changes
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(db, command) for command in commands]
+            db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            error = self._note(exc)
+            if db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # a failed rollback leaves a connection that `_note` has judged already
+                    db.execute("ROLLBACK")
+            return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
+        if db.total_changes != changes and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+            self._note_health(None)
+        if self._shredding:
+            self._shredding = not _fold_log(db)
+        return outcomes
+
+    def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object]) -> _Outcome:
+        db.execute("SAVEPOINT command")
+        tx = Tx(db, self._clock.now())
+        try:
+            result = command(tx)
+            db.execute("RELEASE command")
+        except Exception as exc:
+            if not db.in_transaction:
+                raise  # SQLite has undone the whole transaction, and with it every command in it
+            db.execute("ROLLBACK TO command")
+            db.execute("RELEASE command")
+            return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
+        self._shredding = self._shredding or tx.shredding
+        return _Outcome(result, None)
+
+    def _note(self, exc: sqlite3.Error) -> StoreError:
+        error = translate(exc, self._name)
+        error.__cause__ = exc
+        if type(error) is not StoreError:
+            self._note_health(error)
+        return error
+
+    def _note_health(self, error: StoreError | None) -> None:
+        if type(error) is not type(self.trouble):
+            if error is None:
+                event(log, "database_recovered", database=self._name)
+            else:
+                event(log, "database_in_trouble", logging.ERROR, database=self._name, code=error.code, reason=error.message)
+        self.trouble = error
+        self.broken = self.broken or isinstance(error, StoreDown)
+
+
+def _fold_log(db: sqlite3.Connection) -> bool:
+    """Move everything from the write-ahead log into the file and cut the log.
+
+    Returns: False when a reader was in the way.
+    """
+    busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return busy is not None and busy[0] == 0
