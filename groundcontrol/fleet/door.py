@@ -172,7 +172,7 @@ class AgentDoor:
         session = await store.sessions.claim(node.id, BootId(hello.boot), self._hub)
         marks = await store.metrics.marks(session)
         jobs = await self._with.jobs.wanted(session, hello.known_jobs)
-        agent = AgentSession(node, session, link, socket, hello, address, self._with)
+        agent = AgentSession(node, session, link, socket, hello, address, marks, self._with)
         if self.draining or not self._registry.add(agent):
             raise Refused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
         now_ms = int(clock.now() * 1000)

@@ -14,11 +14,11 @@ from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.fleet.codec import decode_rows
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Identity, Layout, Pack, Row, Updates
+from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Identity, Layout, Pack, Row, Updates
 from spider.wire.metrics import RHYTHM_S, parse_series
 
 MAX_TEXT: Final = 256
-MAX_SERIES: Final = 2048
+MAX_SERIES: Final = MAX_ITEMS
 MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64

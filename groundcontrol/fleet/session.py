@@ -16,7 +16,7 @@ from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.fleet.intake import KnownLayout, check_layout, check_pack, read_identity, read_updates
 from groundcontrol.fleet.quota import COSTLY, Quota
-from groundcontrol.store.base import Store
+from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
@@ -24,6 +24,7 @@ from spider.wire.frames import (
     CLOSE_SLOW,
     HEARTBEAT_S,
     SILENCE_LIMIT_S,
+    STREAM_BACKFILL,
     STREAM_LIVE,
     Ack,
     Heartbeat,
@@ -130,7 +131,7 @@ class AgentSession:
     """The live session of one node."""
 
     def __init__(
-        self, node: Node, session: Session, link: Link, socket: AgentSocket, hello: Hello, address: str, with_: Collaborators
+        self, node: Node, session: Session, link: Link, socket: AgentSocket, hello: Hello, address: str, marks: Marks, with_: Collaborators
     ) -> None:
         self.node = node
         self.session = session
@@ -153,7 +154,7 @@ class AgentSession:
         self._layouts: dict[bytes, KnownLayout] = {}
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
-        self._acked: dict[int, int] = {}
+        self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
         self.watched_until = 0.0
         """Monotonic end of the lease that the node was told of."""
         self.frames = 0

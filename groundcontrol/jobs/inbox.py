@@ -12,7 +12,7 @@ from spider.wire.frames import JobOutput, JobProgress
 
 MAX_WAITING: Final = 64
 """Messages; of output that is twice the window a node may send ahead."""
-JOIN_BYTES: Final = 512 * 1024
+JOIN_BYTES: Final = 128 * 1024
 """Output that is written in one transaction."""
 MAX_JOBS: Final = 2048
 

@@ -384,6 +384,17 @@ class EnrolledListView(Answer):
     server_url: str
 
 
+class ResetUserBody(Body):
+    username: str
+
+
+class ResetUserView(Answer):
+    """The new password, shown once."""
+
+    username: str
+    password: str
+
+
 # -- live ------------------------------------------------------------------------------
 # MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
 # Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],

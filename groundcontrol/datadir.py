@@ -1,0 +1,44 @@
+"""What the hub itself wants of its data folder; the store makes it private and locks it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.errors import ConfigError
+
+PID_NAME: Final = "hub.pid"
+_REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
+"""File systems over a network: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder where SQLite is not safe, or that is somebody else's. One that does not exist yet is judged by its parent.
+
+    Raises: ConfigError.
+    """
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        owner = path.stat().st_uid if path.exists() else os.geteuid()
+        kind = _file_system(there)
+    except OSError as exc:
+        raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
+    if owner != os.geteuid():
+        raise ConfigError(f"the data folder {path} belongs to user {owner}, but this is user {os.geteuid()}")
+    if kind in _REMOTE:
+        raise ConfigError(f"the data folder {path} is on a network file system ({kind}), where SQLite is not safe: use a local disk")
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system under `path`, by the longest mount point above it."""
+    best, kind = "", ""
+    where = os.fspath(path.resolve())
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape")
+        if len(point) >= len(best) and (where == point or where.startswith(point.rstrip("/") + "/")):
+            best, kind = point, after.split()[0]
+    return kind

@@ -1,0 +1,99 @@
+"""What the process and its keeper have to do with each other: signals, systemd, the loop's own pulse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+LAG_EVERY_S: Final = 0.25
+LAG_WINDOW: Final = 240
+"""Measurements that `LoopLag.worst_s` looks back on: a minute."""
+WANTED_FILES: Final = 65_536
+
+
+class StopSignals:
+    """The first SIGTERM or SIGINT asks for an orderly stop, the second ends the process on the spot.
+
+    That is safe at any moment: what was acknowledged has been committed.
+    """
+
+    def __init__(self, last_words: Callable[[], None]) -> None:
+        """`last_words` runs before the process ends on the spot; it must neither wait nor fail."""
+        self.asked = asyncio.Event()
+        self._last_words = last_words
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._received, number)
+
+    def _received(self, number: signal.Signals) -> None:
+        if self.asked.is_set():
+            event(log, "hub_stopped_at_once", logging.WARNING, signal=number.name)
+            self._last_words()
+            os._exit(128 + number)
+        event(log, "hub_stopping", signal=number.name)
+        self.asked.set()
+
+
+class Keeper:
+    """systemd, when it started this process (`sd_notify(3)`); else nothing."""
+
+    def __init__(self, address: str | None, watchdog_usec: str | None) -> None:
+        self._address = address
+        self.watchdog_s = int(watchdog_usec) / 2_000_000 if watchdog_usec and watchdog_usec.isdigit() and address else None
+
+    def tell(self, state: str) -> None:
+        """Send one message; a keeper that is not there is no trouble."""
+        if self._address:
+            name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
+                told.setblocking(False)
+                told.sendto(state.encode(), name)
+
+
+class LoopLag:
+    """How late the event loop is: the time that everybody waits for whatever hogs it."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._seen: deque[float] = deque(maxlen=LAG_WINDOW)
+        self.total_s = 0.0
+
+    @property
+    def worst_s(self) -> float:
+        """The worst of the last minute."""
+        return max(self._seen, default=0.0)
+
+    async def run(self) -> None:
+        """Measure, and tell the keeper that the loop turns; until cancelled."""
+        loop = asyncio.get_running_loop()
+        told_at = loop.time()
+        while True:
+            wanted = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            late = max(0.0, loop.time() - wanted)
+            self._seen.append(late)
+            self.total_s += late
+            if self._keeper.watchdog_s is not None and loop.time() - told_at >= self._keeper.watchdog_s:
+                told_at = loop.time()
+                self._keeper.tell("WATCHDOG=1")
+
+
+def harden() -> None:
+    """Private files, no core dumps (they would hold keys), room for many sockets."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

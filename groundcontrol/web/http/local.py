@@ -1,0 +1,56 @@
+"""Calls that only the hub's own machine may make, by the local socket. By network they do not exist."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from groundcontrol.errors import NotFound
+from groundcontrol.fleet.enrol import enrol
+from groundcontrol.web import schema
+from groundcontrol.web.call import Call
+from groundcontrol.web.control import local_actor
+from groundcontrol.web.routes import Route
+
+_WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def routes(fleet_id: str, fleet_key: bytes) -> tuple[Route, ...]:
+    """The rows that `build_app` adds to its table."""
+
+    async def enrol_local(call: Call, body: schema.LocalEnrolBody) -> schema.EnrolledListView:
+        """Create nodes and hand out their keys."""
+        _only_local(call)
+        services = call.services
+        made = await enrol(
+            services.store.nodes, services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
+        )
+        views = [
+            schema.EnrolledView(
+                node_id=one.node.id,
+                name=one.node.name,
+                generation=one.node.generation,
+                fleet_id=fleet_id,
+                session_key=one.session_key.hex(),
+                launch_key=one.launch_key.hex(),
+            )
+            for one in made
+        ]
+        return schema.EnrolledListView(nodes=views, server_url=services.config.node_url)
+
+    async def reset_user(call: Call, body: schema.ResetUserBody) -> schema.ResetUserView:
+        """Give a user a new password, and end all their sessions."""
+        _only_local(call)
+        password = "-".join("".join(secrets.choice(_WORD_CHARS) for _ in range(5)) for _ in range(4))
+        user = await call.services.auth.reset_password(call.scope, body.username, password)
+        return schema.ResetUserView(username=user.username, password=password)
+
+    return (
+        Route("POST", "/local/enrol", "node.enrol", enrol_local, schema.EnrolledListView, schema.LocalEnrolBody, status=201),
+        Route("POST", "/local/reset-user", "user.reset", reset_user, schema.ResetUserView, schema.ResetUserBody),
+    )
+
+
+def _only_local(call: Call) -> None:
+    if local_actor(call.request) is None:
+        raise NotFound("there is nothing at this address")
