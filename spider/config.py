@@ -163,11 +163,11 @@ def parse_url(text: str) -> Url:
 
     Raises: ValueError: not `wss://host[:port]/path`, or `ws://` to another machine.
     """
-    match = _URL.match(text.lower() if "/" not in text[8:] else text[:8].lower() + _lower_authority(text[8:]))
+    match = _URL.match(text)
     if match is None:
         raise ValueError("wss://host/ws is expected (ASCII, without user name)")
-    secure = match.group("scheme") == "wss"
-    host = match.group("host")
+    secure = match.group("scheme").lower() == "wss"
+    host = match.group("host").lower()
     usual = 443 if secure else 80
     port = int(match.group("port") or usual)
     if not 0 < port < 65536:
@@ -176,11 +176,6 @@ def parse_url(text: str) -> Url:
         raise ValueError("ws:// is allowed to this machine only; use wss://")
     authority = host if port == usual else f"{host}:{port}"
     return Url(secure, host.strip("[]"), port, match.group("path") or "/ws", authority)
-
-
-def _lower_authority(rest: str) -> str:
-    authority, slash, path = rest.partition("/")
-    return authority.lower() + slash + path
 
 
 def parse_conf(text: str) -> Dict[str, str]:

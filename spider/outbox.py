@@ -54,6 +54,11 @@ class _Parcel:
         self.size += len(row) + _ROW_OVERHEAD
 
 
+def _is_sound(layout: Layout) -> bool:
+    """Whether a frame can hold it."""
+    return 0 < len(layout.series) <= MAX_ITEMS and sum(len(name.encode("utf-8")) + 5 for name in layout.series) <= MAX_FRAME_BYTES // 2
+
+
 class Outbox:
     """What the sampler puts in and the link takes out. Everything happens on one event loop; nothing here waits."""
 
@@ -68,6 +73,7 @@ class Outbox:
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._told: Deque[bytes] = deque(maxlen=MAX_TOLD)
         self._refused: Set[str] = set()
+        self._sound: Dict[str, bytes] = {}
         self._size = 0
         self.dropped_rows = 0
         """Rows that were lost because the hub was away for too long, or that no hub would take."""
@@ -106,7 +112,13 @@ class Outbox:
         self._make_room(now)
 
     def _pack(self, layout: Layout, row: Row) -> Optional[bytes]:
-        fits = 0 < len(layout.series) <= MAX_ITEMS and len(row.values) == len(layout.series) and EARLIEST_MS <= row.taken_at_ms <= LATEST_MS
+        if self._sound.get(layout.family) != layout.layout and _is_sound(layout):
+            self._sound[layout.family] = layout.layout
+        fits = (
+            self._sound.get(layout.family) == layout.layout
+            and len(row.values) == len(layout.series)
+            and EARLIEST_MS <= row.taken_at_ms <= LATEST_MS
+        )
         try:
             packed = pack_row(row) if fits else b""
         except LocalProtocolError:

@@ -20,3 +20,7 @@ class PeerSilent(ProtocolError):
 
 class LocalProtocolError(Exception):
     """This end used the session wrongly: a fault of this program, never of the peer."""
+
+
+class SessionOver(LocalProtocolError):
+    """Nothing more can be said in this session; the next one may take it."""

@@ -7,7 +7,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Type, cast
 
 from spider.wire import proof
 from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack, unpack
-from spider.wire.errors import LocalProtocolError, NotProven, PeerSilent, ProtocolError
+from spider.wire.errors import LocalProtocolError, NotProven, PeerSilent, ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_SLOW,
     CLOSE_TOO_BIG,
@@ -132,10 +132,10 @@ class Link:
     def send(self, message: Message) -> bytes:
         """The frame to send now; frames go out in the order in which they were made.
 
-        Raises: LocalProtocolError: the session is over, or the message is too big or not for this direction.
+        Raises: SessionOver; LocalProtocolError: the message is too big or not for this direction.
         """
         if self._over:
-            raise LocalProtocolError("the session is over")
+            raise SessionOver("the session is over")
         payload = self._codec.encode(message)
         if len(payload) + proof.TAG_BYTES > MAX_FRAME_BYTES:
             raise LocalProtocolError(f"{type(message).__name__} of {len(payload)} bytes is too big")

@@ -1,0 +1,53 @@
+"""The command line: the agent, or root's launcher and runner, from the same file."""
+
+import os
+import sys
+from typing import List, NoReturn, Optional
+
+from spider.version import VERSION
+
+
+def main(argv: Optional[List[str]] = None) -> NoReturn:
+    """Run one of the three programs and end the process with its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["launch"]:
+        from spider import launcher  # noqa: PLC0415 - each program loads only what is its own
+
+        sys.exit(launcher.main(words[1:]))
+    if words[:1] == ["run"]:
+        from spider import runner  # noqa: PLC0415
+
+        sys.exit(runner.main(words[1:]))
+    if words in (["--version"], ["-V"]):
+        sys.stdout.write(f"spider {VERSION}\n")
+        sys.exit(0)
+    _agent(words)
+
+
+def _agent(words: List[str]) -> NoReturn:
+    import asyncio  # noqa: PLC0415
+
+    from spider import logs  # noqa: PLC0415
+    from spider.config import EXIT_CONFIG, USAGE, Config, ConfigError  # noqa: PLC0415
+
+    if words in (["--help"], ["-h"]):
+        sys.stdout.write(USAGE)
+        sys.exit(0)
+    try:
+        config = Config.from_env(os.environ, words)
+    except ConfigError as error:
+        sys.stderr.write("".join(f"spider: {fault}\n" for fault in error.faults))
+        sys.exit(EXIT_CONFIG)
+    from spider.agent import run_agent  # noqa: PLC0415
+
+    logs.set_up()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    status = loop.run_until_complete(run_agent(config))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # a name look-up that hangs in its thread must not keep the process
+
+
+if __name__ == "__main__":
+    main()

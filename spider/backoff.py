@@ -1,0 +1,46 @@
+"""How long to wait before the hub is dialled again. Pure: the end of a session goes in, seconds come out."""
+
+import random
+from typing import Optional
+
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_HOST, CLOSE_UNKNOWN
+
+BASE_S = 1.0
+CAP_S = 60.0
+HEALTHY_S = 60.0
+"""A session that lasted this long starts the count anew."""
+LEAST_INTERVAL_S = 1.0
+"""Between the starts of two attempts."""
+NOT_MINE_S = 600.0
+CLONE_S = 300.0
+LONGEST_S = 600.0
+_STRANGE = {CLOSE_UNKNOWN: NOT_MINE_S, CLOSE_HOST: NOT_MINE_S, CLOSE_CLONE: CLONE_S}
+
+
+class Backoff:
+    """Full jitter over a doubling limit, so that a fleet does not come back all at once."""
+
+    def __init__(self, dice: Optional[random.Random] = None) -> None:
+        self._dice = dice or random.Random()
+        self._failures = 0
+
+    def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: Optional[float] = None) -> float:
+        """How long to wait now.
+
+        Args:
+            attempt_s: since the attempt began. healthy_s: how long its session was up.
+            code, reason: what the hub closed with. retry_after_s: what it asked for with 503.
+        """
+        if healthy_s >= HEALTHY_S:
+            self._failures = 0
+        limit = min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        if code in _STRANGE:
+            return _STRANGE[code]
+        if code == CLOSE_GOING_AWAY and reason.isascii() and reason.isdigit() and len(reason) <= 9:
+            wait = self._dice.uniform(0, min(int(reason) / 1000, LONGEST_S))
+        else:
+            wait = self._dice.uniform(0, limit)
+        if retry_after_s is not None:
+            wait = min(retry_after_s, LONGEST_S) + self._dice.uniform(0, limit)
+        return max(wait, LEAST_INTERVAL_S - attempt_s)

@@ -1,0 +1,468 @@
+"""A WebSocket client (RFC 6455) on asyncio streams: binary messages, no extensions, everything bounded.
+
+The handshake is bounded in size and time, TLS is always verified (by authorities, or by a pinned public key),
+and what the server may not send ends the connection with the code that the RFC names.
+"""
+
+import asyncio
+import base64
+import hashlib
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Deque, Dict, List, NamedTuple, Optional, Tuple
+
+from spider.config import Url
+from spider.wire.frames import MAX_FRAME_BYTES
+from spider.wire.proof import same
+
+if TYPE_CHECKING:
+    import ssl
+
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+MAX_HEAD_BYTES = 16 * 1024
+_READ_BYTES = 64 * 1024
+_MAX_CONTROL_BYTES = 125
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG = 0, 1, 2, 8, 9, 10
+CODE_NORMAL, CODE_AWAY, CODE_PROTOCOL, CODE_UNSUPPORTED, CODE_NO_STATUS, CODE_ABNORMAL, CODE_TOO_BIG = (
+    1000,
+    1001,
+    1002,
+    1003,
+    1005,
+    1006,
+    1009,
+)
+
+
+class WebSocketError(Exception):
+    """The connection cannot be made or used; the text is for people."""
+
+
+class HandshakeRefused(WebSocketError):
+    """The server answered, but not with a WebSocket."""
+
+    def __init__(self, reason: str, status: int = 0, retry_after_s: Optional[float] = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class Closed(WebSocketError):
+    """The connection is over; `code` and `reason` are the server's, or 1006 when it said nothing."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"closed with {code}" + (f" ({reason})" if reason else ""))
+        self.code = code
+        self.reason = reason
+
+
+class Violation(Exception):
+    """The server broke the RFC; `code` is what to close with."""
+
+    def __init__(self, reason: str, code: int = CODE_PROTOCOL) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+# -- frames ----------------------------------------------------------------------------------------
+
+
+def mask(data: bytes, key: bytes) -> bytes:
+    """XOR with the four bytes of `key`, over and over."""
+    size = len(data)
+    pad = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(size, "little")
+
+
+def build_frame(opcode: int, data: bytes) -> bytes:
+    """One whole masked frame, as a client sends it."""
+    size = len(data)
+    if size < 126:
+        head = bytes((0x80 | opcode, 0x80 | size))
+    elif size < 1 << 16:
+        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
+    key = os.urandom(4)
+    return head + key + mask(data, key)
+
+
+class Incoming(NamedTuple):
+    """A whole message, or a control frame."""
+
+    opcode: int
+    data: bytes
+
+
+class FrameReader:
+    """Bytes of the server in, messages and control frames out. Pure; holds at most one message and one read."""
+
+    def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max = max_bytes
+        self._buffer = bytearray()
+        self._parts: List[bytes] = []
+        self._parts_size = 0
+        self._fragmented = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        self._buffer += data
+
+    def next(self) -> Optional[Incoming]:
+        """The next message or control frame; None: more bytes are needed.
+
+        Raises: Violation.
+        """
+        while True:
+            frame = self._frame()
+            if frame is None:
+                return None
+            final, opcode, data = frame
+            if opcode >= OP_CLOSE:
+                return Incoming(opcode, data)
+            if (opcode == OP_CONTINUATION) != self._fragmented:
+                raise Violation("a fragment in the wrong place")
+            self._parts.append(data)
+            self._parts_size += len(data)
+            self._fragmented = not final
+            if final:
+                whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts, self._parts_size = [], 0
+                return Incoming(OP_BINARY, whole)
+            if not data:
+                self._parts.pop()  # endless empty fragments take no memory
+
+    def _frame(self) -> Optional[Tuple[bool, int, bytes]]:
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return None
+        first, second = buffer[0], buffer[1]
+        opcode, size, at = first & 0x0F, second & 0x7F, 2
+        if first & 0x70:
+            raise Violation("reserved bits are set")
+        if second & 0x80:
+            raise Violation("a server does not mask")
+        if opcode == OP_TEXT:
+            raise Violation("text is not spoken here", CODE_UNSUPPORTED)
+        if opcode not in (OP_CONTINUATION, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG):
+            raise Violation("an unknown opcode")
+        if opcode >= OP_CLOSE and (not first & 0x80 or size > _MAX_CONTROL_BYTES):
+            raise Violation("a control frame that is too long or in pieces")
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            at += width
+            if len(buffer) < at:
+                return None
+            size = int.from_bytes(buffer[2:at], "big")
+            if size < (126 if width == 2 else 1 << 16) or size >> 63:
+                raise Violation("a length that is not in its shortest form")
+        if opcode < OP_CLOSE and self._parts_size + size > self._max:
+            raise Violation("a message that is too big", CODE_TOO_BIG)
+        if len(buffer) < at + size:
+            return None
+        data = bytes(buffer[at : at + size])
+        del buffer[: at + size]
+        return bool(first & 0x80), opcode, data
+
+
+def read_close(data: bytes) -> Tuple[int, str]:
+    """Code and reason of a close frame.
+
+    Raises: Violation: a code or text that may not stand there.
+    """
+    if not data:
+        return CODE_NO_STATUS, ""
+    code = int.from_bytes(data[:2], "big")
+    if len(data) == 1 or not (code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+        raise Violation("an impossible close code")
+    try:
+        return code, data[2:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Violation("a close reason that is no text", 1007) from error
+
+
+def close_payload(code: int, reason: str) -> bytes:
+    """What a close frame carries; the reason is cut to fit, between characters."""
+    text = reason.encode("utf-8")[: _MAX_CONTROL_BYTES - 2]
+    return code.to_bytes(2, "big") + text.decode("utf-8", "ignore").encode("utf-8")
+
+
+# -- the handshake ---------------------------------------------------------------------------------
+
+
+def build_request(url: Url, key: bytes, subprotocol: str, agent: str) -> bytes:
+    """The upgrade request; it offers no extension."""
+    lines = (
+        f"GET {url.path} HTTP/1.1",
+        f"Host: {url.authority}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key.decode('ascii')}",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Protocol: {subprotocol}",
+        f"User-Agent: {agent}",
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode("ascii")
+
+
+def accept_for(key: bytes) -> str:
+    """What a server that understood the request answers."""
+    return base64.b64encode(hashlib.sha1(key + _MAGIC).digest()).decode("ascii")  # noqa: S324 - the RFC's, no secret rests on it
+
+
+def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
+    """Hold the server's answer against the request.
+
+    Args:   head: everything up to the empty line.
+    Raises: HandshakeRefused.
+    """
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or len(words[1]) != 3 or not (words[1].isascii() and words[1].isdigit()):
+        raise HandshakeRefused("what answers there does not speak HTTP/1.1")
+    status = int(words[1])
+    headers: Dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if line and (not colon or not name or name != name.strip()):
+            raise HandshakeRefused("a broken HTTP header", status)
+        name = name.lower()
+        headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+    if status != 101:
+        raise HandshakeRefused(f"the server answered {status} and no WebSocket", status, _seconds(headers.get("retry-after", "")))
+    upgrades = [token.strip().lower() for token in headers.get("connection", "").split(",")]
+    if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in upgrades:
+        raise HandshakeRefused("the server did not switch to WebSocket", status)
+    if not same(headers.get("sec-websocket-accept", "").encode("latin-1"), accept_for(key).encode("latin-1")):
+        raise HandshakeRefused("the server answered another handshake than ours", status)
+    if headers.get("sec-websocket-extensions"):
+        raise HandshakeRefused("the server chose an extension that was not offered", status)
+    if headers.get("sec-websocket-protocol") != subprotocol:
+        raise HandshakeRefused(f"the server does not speak {subprotocol}", status)
+
+
+def _seconds(text: str) -> Optional[float]:
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
+
+
+# -- TLS -------------------------------------------------------------------------------------------
+
+
+def public_key_info(certificate: bytes) -> bytes:
+    """The SubjectPublicKeyInfo inside an X.509 certificate (DER).
+
+    Raises: ValueError: not a certificate.
+    """
+    whole, _ = _der(certificate, 0)
+    tbs, _ = _der(whole, 0)
+    at = 0
+    if tbs[:1] == b"\xa0":  # the version, when it is not v1
+        _, at = _der(tbs, at)
+    for _field in ("serial number", "signature algorithm", "issuer", "validity", "subject"):
+        _, at = _der(tbs, at)
+    _, end = _der(tbs, at)
+    return tbs[at:end]
+
+
+def _der(data: bytes, at: int) -> Tuple[bytes, int]:
+    """The content of the DER value at an offset, and where it ends."""
+    head = data[at : at + 2]
+    if len(head) < 2:
+        raise ValueError("truncated")
+    size, start = head[1], at + 2
+    if size >= 0x80:
+        width = size & 0x7F
+        size = int.from_bytes(data[start : start + width], "big")
+        start += width
+        if not 0 < width <= 4:
+            raise ValueError("an odd length")
+    if start + size > len(data):
+        raise ValueError("truncated")
+    return data[start : start + size], start + size
+
+
+def _tls_context(pin: Optional[bytes]) -> "ssl.SSLContext":
+    import ssl  # noqa: PLC0415 - 3 MB that a node on ws:// need not carry
+
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if pin is not None:  # no authority has signed this hub; its key is known instead, and checked right after the handshake
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check_pin(writer: asyncio.StreamWriter, pin: bytes) -> None:
+    connection = writer.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    try:
+        seen = hashlib.sha256(public_key_info(certificate or b"")).digest()
+    except ValueError as error:
+        raise WebSocketError("the hub's certificate cannot be read") from error
+    if not same(seen, pin):
+        raise WebSocketError("the hub's key is not the one that is pinned in spider.conf")
+
+
+# -- the connection --------------------------------------------------------------------------------
+
+
+class WebSocket:
+    """An open connection. One task receives; any task may send."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frames = FrameReader()
+        self._waiting: Deque[bytes] = deque()
+        self._drains = asyncio.Lock()  # before Python 3.10 two tasks must not drain at once
+        self._close_sent = False
+        self._over: Optional[Closed] = None
+
+    def write(self, data: bytes) -> None:
+        """Put one binary message on the way; `drain` waits until there is room for more.
+
+        Raises: Closed.
+        """
+        if self._over is not None or self._close_sent:
+            raise self._over or Closed(CODE_ABNORMAL)
+        self._writer.write(build_frame(OP_BINARY, data))
+
+    async def drain(self) -> None:
+        """Wait while the network has more than it can take.
+
+        Raises: Closed.
+        """
+        try:
+            async with self._drains:
+                await self._writer.drain()
+        except OSError as error:
+            raise self._end(CODE_ABNORMAL, str(error)) from error
+
+    async def send(self, data: bytes) -> None:
+        """Send one binary message; waits while the network is congested.
+
+        Raises: Closed.
+        """
+        self.write(data)
+        await self.drain()
+
+    async def receive(self) -> bytes:
+        """The next binary message. Pings are answered on the way.
+
+        Raises: Closed.
+        """
+        while self._over is None:
+            message = await self._step()
+            if message is not None:
+                return message
+        raise self._over
+
+    async def _step(self) -> Optional[bytes]:
+        try:
+            frame = self._frames.next()
+            if frame is None:
+                data = await self._reader.read(_READ_BYTES)
+                if not data:
+                    raise self._end(CODE_ABNORMAL, "the connection was cut")
+                self._frames.feed(data)
+            elif frame.opcode == OP_BINARY:
+                return frame.data
+            elif frame.opcode == OP_PING:
+                self._control(OP_PONG, frame.data)
+                await self.drain()
+            elif frame.opcode == OP_CLOSE:
+                code, reason = read_close(frame.data)
+                self._send_close(CODE_NORMAL if code == CODE_NO_STATUS else code, "")
+                raise self._end(code, reason)
+        except Violation as error:
+            self._send_close(error.code, str(error))
+            raise self._end(error.code, str(error)) from error
+        except OSError as error:
+            raise self._end(CODE_ABNORMAL, str(error)) from error
+        return None
+
+    async def close(self, code: int = CODE_NORMAL, reason: str = "") -> None:
+        """Say goodbye and let go; takes at most CLOSE_TIMEOUT_S."""
+        self._send_close(code, reason)
+        if self._over is None:
+            self._over = Closed(code, reason)
+            try:
+                await asyncio.wait_for(self._until_closed(), CLOSE_TIMEOUT_S)
+            except (asyncio.TimeoutError, OSError, Violation):  # it need not answer
+                self._writer.transport.abort()
+        self._writer.close()
+        try:
+            await asyncio.wait_for(self._writer.wait_closed(), CLOSE_TIMEOUT_S)
+        except (asyncio.TimeoutError, OSError):
+            self._writer.transport.abort()
+
+    async def _until_closed(self) -> None:
+        while True:
+            frame = self._frames.next()
+            if frame is None:
+                data = await self._reader.read(_READ_BYTES)
+                if not data:
+                    return
+                self._frames.feed(data)
+            elif frame.opcode == OP_CLOSE:
+                return
+
+    def _control(self, opcode: int, data: bytes) -> None:
+        if not self._close_sent:
+            self._writer.write(build_frame(opcode, data))
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if not self._close_sent:
+            self._control(OP_CLOSE, close_payload(code, reason))
+            self._close_sent = True
+
+    def _end(self, code: int, reason: str) -> Closed:
+        if self._over is None:
+            self._over = Closed(code, reason)
+        return self._over
+
+
+async def connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, timeout_s: float = CONNECT_TIMEOUT_S) -> WebSocket:
+    """Look the name up, connect, verify, and shake hands.
+
+    Raises: WebSocketError (HandshakeRefused when something answered that is no WebSocket).
+    """
+    try:
+        return await asyncio.wait_for(_connect(url, subprotocol, agent, pin), timeout_s)
+    except asyncio.TimeoutError as error:
+        raise WebSocketError(f"{url.authority} did not answer within {timeout_s:.0f} s") from error
+
+
+async def _connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes]) -> WebSocket:
+    context = _tls_context(pin) if url.secure else None
+    try:
+        reader, writer = await asyncio.open_connection(
+            url.host,
+            url.port,
+            ssl=context,
+            server_hostname=url.host if context else None,
+            limit=MAX_HEAD_BYTES,
+            happy_eyeballs_delay=0.25,
+        )
+    except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a name that cannot be encoded is a ValueError
+        raise WebSocketError(f"{url.authority} cannot be reached: {error}") from error
+    try:
+        if pin is not None and context is not None:
+            _check_pin(writer, pin)
+        key = base64.b64encode(os.urandom(16))
+        writer.write(build_request(url, key, subprotocol, agent))
+        head = await reader.readuntil(b"\r\n\r\n")
+        check_response(head[:-4], key, subprotocol)
+    except BaseException as error:
+        writer.transport.abort()
+        if isinstance(error, asyncio.LimitOverrunError):
+            raise HandshakeRefused("the server's answer is too long to be one") from error
+        if isinstance(error, (asyncio.IncompleteReadError, OSError)):
+            raise WebSocketError(f"{url.authority} closed the connection before it answered") from error
+        raise
+    return WebSocket(reader, writer)
