@@ -320,6 +320,16 @@ export interface EnrolledListView {
   server_url: string;
 }
 
+export interface ResetUserBody {
+  username: string;
+}
+
+/** The new password, shown once. */
+export interface ResetUserView {
+  username: string;
+  password: string;
+}
+
 export interface SubscribeBody {
   topic: string;
   after?: number | null;
@@ -529,4 +539,5 @@ export type ErrorCode =
   | "store.fenced"
   | "store.full"
   | "store.read_only"
-  | "unavailable";
+  | "unavailable"
+  | "vault.not_opened";
