@@ -1,0 +1,115 @@
+"""One admitted request, as handlers see it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from groundcontrol.auth.sessions import Caller
+from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
+from groundcontrol.domain.permissions import Action, Owned, authorize
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import BadRequest, NotFound, Unauthenticated
+from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.services import Services
+from spider.wire.ids import is_id
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 500
+MAX_CURSOR_CHARS: Final = 200
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that has passed the gate."""
+
+    services: Services
+    request: web.Request
+    cookies: Cookies
+    address: str
+    """Of the client, behind trusted proxies."""
+    known: Caller | None
+    """None: a public route."""
+
+    @property
+    def caller(self) -> Caller:
+        if self.known is None:
+            raise Unauthenticated("log in first")
+        return self.known
+
+    @property
+    def scope(self) -> Scope:
+        return self.caller.scope
+
+    def authorize(self, action: Action, resource: Owned) -> None:
+        """Ask again, now that the thing itself is known."""
+        authorize(self.scope, action, resource)
+
+    @property
+    def node_id(self) -> NodeId:
+        return NodeId(self._id("node"))
+
+    @property
+    def job_id(self) -> JobId:
+        return JobId(self._id("job"))
+
+    @property
+    def deployment_id(self) -> DeploymentId:
+        return DeploymentId(self._id("deployment"))
+
+    def _id(self, what: str) -> str:
+        text = self.request.match_info["id"]
+        if not is_id(text):
+            raise NotFound(f"there is no {what} of this id")
+        return text
+
+    def query(self, *known: str) -> dict[str, str]:
+        """The query, each name once.
+
+        Raises: BadRequest: a name that this call does not know, or one given twice.
+        """
+        found: dict[str, str] = {}
+        for name, value in self.request.query.items():
+            if name not in known:
+                raise BadRequest(f"this call does not know the parameter {name[:40]!r}")
+            if name in found:
+                raise BadRequest(f"the parameter {name} stands twice")
+            found[name] = value
+        return found
+
+    def page(self, *others: str) -> tuple[int, str | None]:
+        """`?limit=&cursor=`.
+
+        Raises: BadRequest.
+        """
+        query = self.query("limit", "cursor", *others)
+        cursor = query.get("cursor") or None
+        if cursor is not None and (len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii() or not cursor.isprintable()):
+            raise BadRequest("the parameter cursor is not one that this hub gave")
+        return whole_number(query.get("limit"), "limit", 1, MAX_LIMIT, DEFAULT_LIMIT), cursor
+
+    def idempotency_key(self) -> str | None:
+        """What makes a repeat harmless.
+
+        Raises: BadRequest.
+        """
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.match(key):
+            raise BadRequest("the header Idempotency-Key must hold 1 to 128 visible ASCII characters")
+        return key
+
+
+def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:
+    """Read a parameter.
+
+    Raises: BadRequest: not a whole number in [low, high].
+    """
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
+        raise BadRequest(f"the parameter {name} must be a whole number from {low} to {high}")
+    return int(text)

@@ -1,0 +1,109 @@
+"""THE map from errors to answers. No other place knows a status code of an error."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from groundcontrol import errors
+from groundcontrol.errors import HubError
+from groundcontrol.web.schema import ErrorMessage, Problem
+from spider.logs import event
+from spider.wire.ids import new_time_id
+
+log = logging.getLogger(__name__)
+
+STATUS: Final[dict[type[HubError], int]] = {
+    errors.HubError: 500,
+    errors.StoreError: 500,
+    errors.StoreDown: 503,
+    errors.StoreBusy: 503,
+    errors.StoreFull: 507,
+    errors.StoreReadOnly: 503,
+    errors.Fenced: 409,
+    errors.Conflict: 409,
+    errors.NotFound: 404,
+    errors.VaultError: 500,
+    errors.BadRequest: 400,
+    errors.TooLarge: 413,
+    errors.UnsupportedType: 415,
+    errors.NotAcceptable: 406,
+    errors.MethodNotAllowed: 405,
+    errors.IdempotencyMismatch: 409,
+    errors.Unauthenticated: 401,
+    errors.BadCredentials: 401,
+    errors.TooManyAttempts: 429,
+    errors.PasswordChangeRequired: 403,
+    errors.StepUpRequired: 403,
+    errors.SetupCodeRequired: 403,
+    errors.WeakPassword: 400,
+    errors.Forbidden: 403,
+    errors.CrossSite: 403,
+    errors.NodeOffline: 409,
+    errors.PolicyRefuses: 409,
+    errors.CredentialsRequired: 409,
+    errors.TargetNotAllowed: 400,
+    errors.HostKeyMismatch: 409,
+    errors.JobNotCancellable: 409,
+    errors.Unavailable: 503,
+}
+"""Every class of `groundcontrol.errors` stands here; a test holds that."""
+
+RETRY_S: Final = 2
+PROBLEM_TYPE: Final = "application/problem+json"
+
+
+def problem_of(error: HubError, instance: str) -> Problem:
+    """An error as the outside sees it. One that is the hub's own fault says no more than where the log has it."""
+    status = STATUS[type(error)]
+    ours = status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return Problem(
+        type=f"urn:stardust:error:{error.code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail="the hub failed at this; its log says why, under the instance named here" if ours else error.message,
+        code=error.code,
+        instance=instance,
+        facts={} if ours else error.detail,
+    )
+
+
+def live_error(error: HubError, topic: str = "") -> ErrorMessage:
+    """The same on the live socket."""
+    problem = problem_of(error, "")
+    return ErrorMessage(code=problem.code, message=problem.detail, topic=topic)
+
+
+def problem_response(error: HubError) -> web.Response:
+    """An answer of RFC 9457; faults of the hub go to its log with their traceback."""
+    instance = f"urn:stardust:answer:{new_time_id()}"
+    problem = problem_of(error, instance)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.ERROR if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+        event(log, "request_failed", level, instance=instance, code=error.code, message=error.message, exc_info=problem.status == 500)
+    response = web.Response(body=msgspec.json.encode(problem), status=problem.status, content_type=PROBLEM_TYPE)
+    wait = error.detail.get("retry_after_s", RETRY_S if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    if isinstance(wait, int):
+        response.headers[hdrs.RETRY_AFTER] = str(wait)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="stardust"'
+    return response
+
+
+def from_http(error: web.HTTPException) -> HubError:
+    """What aiohttp itself refuses, in our words."""
+    match error.status:
+        case HTTPStatus.NOT_FOUND:
+            return errors.NotFound("there is nothing at this address")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return errors.MethodNotAllowed("this address does not know this method")
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return errors.TooLarge("the request is larger than allowed")
+        case HTTPStatus.EXPECTATION_FAILED | HTTPStatus.BAD_REQUEST | HTTPStatus.UPGRADE_REQUIRED:
+            return errors.BadRequest("this is not a request that the hub understands")
+        case _:
+            return HubError(f"unforeseen HTTP error {error.status}")

@@ -1,0 +1,80 @@
+"""The gate before every handler: size, who, from where, may they. What a route's row does not allow is denied."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from groundcontrol.auth.sessions import Caller
+from groundcontrol.domain.permissions import Action, authorize
+from groundcontrol.domain.scope import DEFAULT_ORG, Scope
+from groundcontrol.errors import PasswordChangeRequired, Unauthenticated
+from groundcontrol.web.body import check_size
+from groundcontrol.web.call import Call
+from groundcontrol.web.control import local_actor
+from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
+from groundcontrol.web.peer import address_of
+from groundcontrol.web.services import Services
+
+_BEARER: Final = "bearer "
+
+
+class Gate:
+    """Admits requests of one hub."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._origins = services.config.origins
+        self.cookies = Cookies(secure=services.config.secure)
+
+    async def admit(self, request: web.Request, action: Action | None, *, pending: bool = False, step_up: bool = False) -> Call:
+        """Let a request in, or raise.
+
+        Args:   action: what the route does; None: public.
+                pending: open to a session that must change its password first.
+                step_up: wants the password within the last five minutes.
+        Raises: TooLarge, Unauthenticated, CrossSite, PasswordChangeRequired, Forbidden, StepUpRequired.
+        """
+        check_size(request)
+        address = address_of(request, self._services.config.trusted_proxies)
+        caller: Caller | None = None
+        if action is not None:
+            caller = await self._caller(request, address)
+            if caller.user is not None and caller.user.must_change_password and not pending:
+                raise PasswordChangeRequired("change the password first: nothing else is open until then")
+            authorize(caller.scope, action)
+            if step_up:
+                self._services.auth.require_step_up(caller)
+        return Call(self._services, request, self.cookies, address, caller)
+
+    async def _caller(self, request: web.Request, address: str) -> Caller:
+        local = local_actor(request)
+        if local is not None:
+            return Caller(Scope(local, DEFAULT_ORG), None, None)
+        bearer = bearer_token(request)
+        if bearer is not None:
+            return await self._services.auth.authenticate(bearer, address)
+        token = self.cookies.access(request)
+        if not token:
+            raise Unauthenticated("log in first")
+        unsafe = request.method not in SAFE_METHODS
+        check_same_origin(request, self._origins, required=unsafe)
+        caller = await self._services.auth.authenticate(token, address)
+        if unsafe and caller.session is not None:
+            check_csrf(request, caller.session.csrf_token)
+        return caller
+
+
+def bearer_token(request: web.BaseRequest) -> str | None:
+    """The token of the Authorization header; None: the request has no such header.
+
+    Raises: Unauthenticated: it has one that is not a Bearer token.
+    """
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if not given:
+        return None
+    if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+        raise Unauthenticated("log in first")
+    return given[0][len(_BEARER) :].strip()

@@ -1,0 +1,65 @@
+"""The headers that stand on every answer, whatever it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import hdrs, web
+
+_OFF: Final = (
+    "accelerometer", "ambient-light-sensor", "autoplay", "battery", "bluetooth", "browsing-topics", "camera", "clipboard-read",
+    "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection", "local-fonts",
+    "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "publickey-credentials-get", "screen-wake-lock", "serial",
+    "storage-access", "usb", "web-share", "window-management", "xr-spatial-tracking",
+)  # fmt: skip
+
+
+def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
+    """The fixed set.
+
+    Args: origins: where the page is served from; its live socket is the only other thing it may connect to.
+          secure: whether browsers come by TLS.
+    """
+    sockets = " ".join(sorted("ws" + origin.removeprefix("http") for origin in origins))
+    policy = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        f"connect-src 'self' {sockets}",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types stardust",
+    )
+    headers = {
+        "Content-Security-Policy": "; ".join(policy),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _OFF),
+    }
+    if secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+class HeaderWriter:
+    """Puts the set on an answer as its last change before it is sent."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    async def __call__(self, _request: web.BaseRequest, response: web.StreamResponse) -> None:
+        self.write(response)
+
+    def write(self, response: web.StreamResponse) -> None:
+        """What stays of the answer's own: Cache-Control. What goes: the name of the server's software."""
+        response.headers.update(self._headers)
+        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        response.headers.popall(hdrs.SERVER, None)

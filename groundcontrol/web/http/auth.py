@@ -1,0 +1,85 @@
+"""`/api/v1/auth`: log-in, password, refresh, step-up, log-out, who am I."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import hdrs, web
+
+from groundcontrol.auth.sessions import Issued
+from groundcontrol.errors import BadRequest, Unauthenticated
+from groundcontrol.web import schema, views
+from groundcontrol.web.call import Call
+from groundcontrol.web.errors import problem_response
+from groundcontrol.web.origin import check_same_origin
+
+
+def _answer(call: Call, issued: Issued) -> web.Response:
+    view = schema.LoginView(
+        token=issued.token,
+        expires_at=issued.token_expires_at,
+        csrf_token=issued.session.csrf_token,
+        user=views.user_view(issued.user),
+    )
+    response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
+    call.cookies.set(response, issued.token, issued.refresh)
+    return response
+
+
+def _no_second_factor(totp: str | None) -> None:
+    if totp is not None:
+        raise BadRequest("this hub has no second factor: leave out totp")
+
+
+async def login(call: Call, body: schema.LoginBody) -> web.Response:
+    """Open a session."""
+    _no_second_factor(body.totp)
+    check_same_origin(call.request, call.services.config.origins, required=False)
+    issued = await call.services.auth.login(
+        body.username,
+        body.password,
+        setup_code=body.setup_code,
+        address=call.address,
+        user_agent=call.request.headers.get(hdrs.USER_AGENT, ""),
+    )
+    return _answer(call, issued)
+
+
+async def refresh(call: Call) -> web.Response:
+    """Swap the refresh cookie for new ones."""
+    check_same_origin(call.request, call.services.config.origins, required=True)
+    token = call.cookies.refresh(call.request)
+    if not token:
+        raise Unauthenticated("log in first")
+    try:
+        return _answer(call, await call.services.auth.refresh(token))
+    except Unauthenticated as exc:
+        response = problem_response(exc)
+        call.cookies.clear(response)
+        return response
+
+
+async def password(call: Call, body: schema.PasswordBody) -> web.Response:
+    """Change the own password; every other session ends."""
+    return _answer(call, await call.services.auth.change_password(call.caller, body.current, body.new))
+
+
+async def step_up(call: Call, body: schema.StepUpBody) -> None:
+    """Prove the password once more."""
+    _no_second_factor(body.totp)
+    await call.services.auth.step_up(call.caller, body.password)
+
+
+async def logout(call: Call) -> web.Response:
+    """End this session."""
+    await call.services.auth.logout(call.caller)
+    response = web.Response(status=204)
+    call.cookies.clear(response)
+    return response
+
+
+async def me(call: Call) -> schema.MeView:
+    """Who this session belongs to, and until when."""
+    user, session = call.caller.user, call.caller.session
+    if user is None or session is None:
+        raise BadRequest("the local socket has no session")
+    return schema.MeView(user=views.user_view(user), csrf_token=session.csrf_token, expires_at=session.expires_at)

@@ -1,0 +1,80 @@
+"""`/api/v1/deployments` and `DELETE nodes/{id}`: putting Spider on a server and taking it off."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from groundcontrol.errors import BadRequest, TooLarge
+from groundcontrol.web import schema, views
+from groundcontrol.web.call import Call
+
+MAX_KEY_BYTES: Final = 16 << 10
+
+
+async def create_deployment(call: Call, body: schema.DeploymentBody) -> schema.DeploymentView:
+    """Put Spider on a server."""
+    _check_key_size(body.private_key)
+    fields = msgspec.structs.asdict(body)
+    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ())})
+    return views.deployment_view(await call.services.deployments.install(call.scope, request, call.idempotency_key()))
+
+
+async def list_deployments(call: Call) -> schema.DeploymentsView:
+    """A page of deployments, newest first."""
+    limit, cursor = call.page()
+    page = await call.services.store.deployments.deployments(call.scope, limit, cursor)
+    return schema.DeploymentsView(deployments=[views.deployment_view(one) for one in page.items], next=page.next)
+
+
+async def get_deployment(call: Call) -> schema.DeploymentView:
+    """One deployment with its steps."""
+    call.query()
+    return views.deployment_view(await call.services.store.deployments.deployment(call.scope, call.deployment_id))
+
+
+async def confirm_host_key(call: Call, body: schema.HostKeyBody) -> schema.DeploymentView:
+    """Say that the host key shown is the server's own."""
+    await _control(call)
+    return views.deployment_view(await call.services.deployments.confirm_host_key(call.scope, call.deployment_id, body.fingerprint))
+
+
+async def cancel_deployment(call: Call) -> schema.DeploymentView:
+    """Stop, and undo what was done."""
+    await _control(call)
+    return views.deployment_view(await call.services.deployments.cancel(call.scope, call.deployment_id))
+
+
+async def retry_deployment(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
+    """Try a failed one again, with the fields that are given anew."""
+    await _control(call)
+    return views.deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, _overrides(body)))
+
+
+async def remove_node(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
+    """Take Spider off a server and forget the node; `?force=true` forgets one that is gone."""
+    force = call.query("force").get("force", "false")
+    if force not in ("true", "false"):
+        raise BadRequest("the parameter force is true or false")
+    services = call.services
+    call.authorize("node.delete", await services.store.nodes.node(call.scope, call.node_id))
+    return views.deployment_view(await services.deployments.remove(call.scope, call.node_id, _overrides(body), force == "true"))
+
+
+async def _control(call: Call) -> None:
+    call.authorize("deployment.control", await call.services.store.deployments.deployment(call.scope, call.deployment_id))
+
+
+def _overrides(body: schema.RetryBody | None) -> DeploymentOverrides | None:
+    if body is None:
+        return None
+    _check_key_size(body.private_key)
+    fields = msgspec.structs.asdict(body)
+    return DeploymentOverrides(**{**fields, "tags": tuple(body.tags) if body.tags is not None else None})
+
+
+def _check_key_size(key: str | None) -> None:
+    if key is not None and len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+        raise TooLarge(f"the private key is larger than {MAX_KEY_BYTES} bytes; paste the key alone", limit_bytes=MAX_KEY_BYTES)

@@ -1,0 +1,125 @@
+"""`/api/v1/nodes`: the fleet and its members."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from groundcontrol.bus.base import Changed
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import BadRequest
+from groundcontrol.web import schema, views
+from groundcontrol.web.call import Call
+from groundcontrol.web.services import Services
+from spider.wire.metrics import METRICS, parse_series
+
+MAX_NAME_CHARS: Final = 100
+MAX_TAGS: Final = 32
+MAX_TAG_CHARS: Final = 64
+MAX_METRICS: Final = 50
+_SPLIT: Final = re.compile(r",(?![^{}]*\})")
+
+
+async def list_nodes(call: Call) -> schema.NodesView:
+    """A page of the fleet; `latest` holds the summary, or what `?metrics=` names."""
+    limit, cursor = call.page("metrics")
+    wanted = _wanted(call.request.query.get("metrics"))
+    services = call.services
+    page = await services.store.nodes.nodes(call.scope, limit, cursor)
+    kept = await kept_credentials(services)
+    return schema.NodesView(
+        nodes=[
+            views.node_view(
+                node,
+                views.summary(latest) if wanted is None else views.chosen_series(latest, wanted),
+                online=services.registry.online(node.id),
+                credentials_kept=node.id in kept,
+            )
+            for node in page.items
+            for latest in (services.registry.latest(node.id),)
+        ],
+        next=page.next,
+    )
+
+
+async def get_node(call: Call) -> schema.NodeView:
+    """One node with all of its newest values."""
+    call.query()
+    return await full_view(call.services, call.scope, call.node_id)
+
+
+async def edit_node(call: Call, body: schema.NodePatch) -> schema.NodeView:
+    """Change its name, its tags or both."""
+    services = call.services
+    call.authorize("node.edit", await services.store.nodes.node(call.scope, call.node_id))
+    if body.name is None and body.tags is None:
+        raise BadRequest("nothing to change: give name, tags or both")
+    node = await services.store.nodes.edit_node(
+        call.scope,
+        call.node_id,
+        name=checked_name(body.name) if body.name is not None else None,
+        tags=checked_tags(body.tags) if body.tags is not None else None,
+    )
+    services.bus.publish(Changed("node", node.id, node.version))
+    return await full_view(services, call.scope, node.id)
+
+
+async def full_view(services: Services, scope: Scope, node_id: NodeId) -> schema.NodeView:
+    """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
+    node = await services.store.nodes.node(scope, node_id)
+    return await view_of(services, node, summary=False)
+
+
+async def view_of(services: Services, node: Node, *, summary: bool) -> schema.NodeView:
+    """A node with its summary, or with everything."""
+    latest = services.registry.latest(node.id)
+    return views.node_view(
+        node,
+        views.summary(latest) if summary else views.samples(latest),
+        online=services.registry.online(node.id),
+        credentials_kept=bool(await services.store.secrets.credentials(node.id)),
+    )
+
+
+async def kept_credentials(services: Services) -> frozenset[str]:
+    """The nodes for which credentials are kept."""
+    return frozenset(record.id for record in await services.store.secrets.secrets() if record.table == "credential")
+
+
+def checked_name(name: str) -> str:
+    """A node's name as it is kept.
+
+    Raises: BadRequest.
+    """
+    text = " ".join(name.split())
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
+        raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
+    return text
+
+
+def checked_tags(tags: list[str]) -> tuple[str, ...]:
+    """Tags as they are kept: each once, in the order given.
+
+    Raises: BadRequest.
+    """
+    trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
+    if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and tag.isprintable() for tag in trimmed):
+        raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
+    return trimmed
+
+
+def _wanted(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name for name in _SPLIT.split(text) if name]
+    if not names or len(names) > MAX_METRICS:
+        raise BadRequest(f"the parameter metrics names 1 to {MAX_METRICS} series, separated by commas")
+    for name in names:
+        if name not in METRICS:
+            try:
+                parse_series(name)
+            except ValueError as exc:
+                raise BadRequest(f"the parameter metrics: {exc}") from exc
+    return names

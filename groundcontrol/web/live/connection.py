@@ -1,0 +1,290 @@
+"""One browser tab on the live socket. Its rights are asked for again and again; nothing is kept of them here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from groundcontrol.auth.sessions import Caller
+from groundcontrol.bus.base import Revoked
+from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
+from groundcontrol.domain.permissions import Action, authorize
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, Unauthenticated
+from groundcontrol.web import schema
+from groundcontrol.web.errors import live_error
+from groundcontrol.web.live.job_stream import JobStream
+from groundcontrol.web.live.messages import encode
+from groundcontrol.web.live.outgoing import Outgoing, TooSlow
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+MAX_TOPICS: Final = 64
+RECHECK_S: Final = 10.0
+CLOSE_LIMIT_S: Final = 1.0
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_MALFORMED: Final = 4400
+CLOSE_SESSION_OVER: Final = 4401
+CLOSE_TOO_SLOW: Final = 4408
+
+ACTIONS: Final[dict[str, Action]] = {
+    "fleet": "node.read",
+    "node": "node.read",
+    "job": "job.read",
+    "deployment": "deployment.read",
+    "events": "event.read",
+}
+"""Kind of topic -> what is asked of `authorize`."""
+_TOPIC: Final = re.compile(r"(?:(fleet|events)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
+
+Act = Callable[[Any], Awaitable[None]]
+
+_ENVELOPE: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
+_SUBSCRIBE: Final = msgspec.msgpack.Decoder(schema.SubscribeBody)
+_UNSUBSCRIBE: Final = msgspec.msgpack.Decoder(schema.UnsubscribeBody)
+_NOTHING: Final = msgspec.msgpack.Decoder(schema.Nothing)
+
+log = logging.getLogger(__name__)
+
+
+class Feeds(Protocol):
+    """Topics that are shared by all browsers (`ws_browser.Live`)."""
+
+    async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None: ...
+    def leave(self, connection: Connection, org: int, topic: str) -> None: ...
+
+
+class _End(Exception):
+    """The connection is to be closed."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def _why(ended: BaseExceptionGroup[_End]) -> tuple[int, str]:
+    first = ended.exceptions[0]
+    return _why(first) if isinstance(first, BaseExceptionGroup) else (first.code, first.reason)
+
+
+class Connection:
+    """One browser tab."""
+
+    def __init__(
+        self,
+        services: Services,
+        feeds: Feeds,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        caller: Caller,
+        patience_s: float,
+    ) -> None:
+        self._services = services
+        self._feeds = feeds
+        self._socket = socket
+        self._transport = transport
+        self._caller = caller
+        self._outgoing = Outgoing(services.clock, patience_s=patience_s)
+        self._topics: dict[str, Callable[[], None]] = {}
+        """Topic -> what ends it."""
+        self._group: asyncio.TaskGroup | None = None
+        self._check = asyncio.Event()
+        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def scope(self) -> Scope:
+        return self._caller.scope
+
+    def put(self, message: bytes) -> None:
+        """Queue a message for this browser."""
+        self._outgoing.put(message)
+
+    def belongs_to(self, revoked: Revoked) -> bool:
+        """Whether this may concern whoever is behind the socket."""
+        session = self._caller.session
+        return session is not None and (revoked.session == session.id or revoked.user == session.user_id)
+
+    def recheck(self) -> None:
+        """Ask the store again, now."""
+        self._check.set()
+
+    def end(self, code: int, reason: str) -> None:
+        """Close from outside."""
+        if not self._ending.done():
+            self._ending.set_exception(_End(code, reason))
+
+    async def run(self, hello: schema.LiveHello) -> None:
+        """Serve until either side ends it."""
+        self.put(encode("hello", hello))
+        code, reason = CLOSE_GOING_AWAY, ""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._write(), name="live writer")
+                group.create_task(self._watch_rights(), name="live rights")
+                group.create_task(self._wait_for_end(), name="live end")
+                await self._read()
+        except* _End as ended:
+            code, reason = _why(ended)
+        except* ConnectionError:
+            code = CLOSE_GOING_AWAY
+        finally:
+            topics = list(self._topics)
+            for stop in list(self._topics.values()):
+                stop()
+            self._topics.clear()
+            if self._ending.done():
+                self._ending.exception()
+            self._outgoing.clear()
+            await self._close(code, reason, topics)
+
+    async def _close(self, code: int, reason: str, topics: list[str]) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                for topic in topics if code == CLOSE_TOO_SLOW else ():
+                    await self._socket.send_bytes(encode("gap", schema.GapMessage(topic=topic)))
+                await self._socket.close(code=code, message=reason.encode())
+        except (TimeoutError, ConnectionError, RuntimeError):
+            if self._transport is not None:
+                self._transport.abort()
+
+    # -- tasks ---------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        try:
+            await self._outgoing.pump(self._socket.send_bytes)
+        except TooSlow as exc:
+            raise _End(CLOSE_TOO_SLOW, "the page did not take what was sent to it") from exc
+
+    async def _wait_for_end(self) -> None:
+        await self._ending
+
+    async def _watch_rights(self) -> None:
+        """The session's row, whenever something was revoked, and every ten seconds in any case."""
+        session = self._caller.session
+        if session is None:
+            return
+        while True:
+            wait = max(0.0, min(RECHECK_S, session.expires_at - self._services.clock.now()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._check.wait()
+            self._check.clear()
+            await self._renew_rights()
+
+    async def _renew_rights(self) -> None:
+        try:
+            self._caller = await self._services.auth.recheck(self._caller)
+            for topic in list(self._topics):
+                await self._allow(topic)
+        except (Unauthenticated, PasswordChangeRequired) as exc:
+            self._outgoing.clear()
+            raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
+
+    async def _allow(self, topic: str) -> None:
+        match = _TOPIC.match(topic)
+        try:
+            authorize(self.scope, ACTIONS[match[1] or match[2]] if match else "audit.read")
+        except HubError as exc:
+            self._stop(topic)
+            self.put(encode("error", live_error(exc, topic)))
+
+    # -- what the page says --------------------------------------------------------------
+
+    def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], Act]]:
+        """Every message that a page may send, with its schema and what is done."""
+        return {
+            "subscribe": (_SUBSCRIBE, self._subscribe),
+            "unsubscribe": (_UNSUBSCRIBE, self._unsubscribe),
+            "ping": (_NOTHING, self._ping),
+        }
+
+    async def _read(self) -> None:
+        kinds = self._kinds()
+        async for message in self._socket:
+            if message.type is not WSMsgType.BINARY:
+                raise _End(CLOSE_MALFORMED, "messages are MessagePack in binary frames")
+            try:
+                kind, raw = _ENVELOPE.decode(message.data)
+                known = kinds.get(kind)
+                body = known[0].decode(raw) if known else None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+                raise _End(CLOSE_MALFORMED, f"this is not a message of the live socket: {exc}"[:120]) from exc
+            if known is None:
+                self.put(encode("error", live_error(BadRequest(f"there is no message {kind[:40]!r}"))))
+                continue
+            await known[1](body)
+        raise _End(self._socket.close_code or CLOSE_GOING_AWAY, "")
+
+    async def _ping(self, _body: schema.Nothing) -> None:
+        self.put(encode("pong", schema.Nothing()))
+
+    async def _unsubscribe(self, body: schema.UnsubscribeBody) -> None:
+        self._stop(body.topic)
+
+    async def _subscribe(self, body: schema.SubscribeBody) -> None:
+        try:
+            await self._start(body)
+        except HubError as exc:
+            self.put(encode("error", live_error(exc, body.topic[:64])))
+
+    async def _start(self, body: schema.SubscribeBody) -> None:
+        match = _TOPIC.match(body.topic)
+        if match is None:
+            raise BadRequest("a topic is fleet, events, node:<id>, job:<id> or deployment:<id>")
+        if body.after is not None and body.after < 0:
+            raise BadRequest("after must not be negative")
+        kind, key = match[1] or match[2], match[3] or ""
+        await self._renew_rights()
+        authorize(self.scope, ACTIONS[kind])
+        self._stop(body.topic)
+        if len(self._topics) >= MAX_TOPICS:
+            raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
+        await self._check_resource(kind, key)
+        if kind == "job":
+            stream = JobStream(self._services, lambda: self.scope, JobId(key), body.after or 0, self.put, self._outgoing.room)
+            assert self._group is not None
+            self._topics[body.topic] = _canceller(self._group.create_task(self._guarded(stream), name=f"live {stream.topic}"))
+            return
+        org = self.scope.org
+        self._topics[body.topic] = lambda: self._feeds.leave(self, org, body.topic)
+        try:
+            await self._feeds.join(self, body.topic, kind, key)
+        except HubError:
+            self._topics.pop(body.topic, None)
+            raise
+
+    async def _check_resource(self, kind: str, key: str) -> None:
+        """The thing itself, with the caller's own rights."""
+        store, scope = self._services.store, self.scope
+        match kind:
+            case "node":
+                authorize(scope, ACTIONS[kind], await store.nodes.node(scope, NodeId(key)))
+            case "job":
+                authorize(scope, ACTIONS[kind], await store.jobs.job(scope, JobId(key)))
+            case "deployment":
+                authorize(scope, ACTIONS[kind], await store.deployments.deployment(scope, DeploymentId(key)))
+
+    async def _guarded(self, stream: JobStream) -> None:
+        try:
+            await stream.run()
+        except Exception:
+            event(log, "job_stream_crashed", logging.ERROR, topic=stream.topic, exc_info=True)
+            self.put(encode("error", live_error(HubError("a stream crashed"), stream.topic)))
+
+    def _stop(self, topic: str) -> None:
+        stop = self._topics.pop(topic, None)
+        if stop is not None:
+            stop()
+
+
+def _canceller(task: asyncio.Task[None]) -> Callable[[], None]:
+    return lambda: (task.cancel(), None)[1]

@@ -1,0 +1,297 @@
+"""Topics that many browsers share: read once, encoded once, numbered, sent to all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, Policy, SessionMoved, Topic
+from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
+from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.errors import HubError, NotFound
+from groundcontrol.web import schema, views
+from groundcontrol.web.errors import live_error
+from groundcontrol.web.http.nodes import full_view, kept_credentials, view_of
+from groundcontrol.web.live.messages import encode, topic_message
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+FLEET_EVERY_S: Final = 1.0
+RECENT_EVENTS: Final = 50
+PAGE: Final = 500
+RETRY_S: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[bytes], None]
+
+
+class _Seat:
+    """One browser at a feed. Until it has its snapshot, changes wait for it."""
+
+    __slots__ = ("deliver", "early")
+
+    def __init__(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        self.early: list[bytes] | None = []
+
+    def take(self, message: bytes) -> None:
+        if self.early is None:
+            self.deliver(message)
+        else:
+            self.early.append(message)
+
+
+class Feed(ABC):
+    """One topic of one organisation."""
+
+    policy: ClassVar[Policy] = "ordered"
+    limit: ClassVar[int] = 256
+
+    def __init__(self, services: Services, org: int, topic: str) -> None:
+        self.services = services
+        self.topic = topic
+        self.scope = Scope(Actor("system", "live", "live", "admin"), org)
+        self._seq = 0
+        self._seats: dict[object, _Seat] = {}
+        self.over = False
+        """What it tells of is gone."""
+
+    @property
+    def empty(self) -> bool:
+        return not self._seats
+
+    @abstractmethod
+    def topics(self) -> tuple[Topic, ...]:
+        """What it listens to on the bus."""
+
+    @abstractmethod
+    async def snapshot(self) -> schema.Answer:
+        """All of it, as it is now."""
+
+    @abstractmethod
+    async def take(self, told: BusEvent, /) -> None:
+        """Send what an event means."""
+
+    def watched(self) -> tuple[NodeId, ...]:
+        """Nodes that should send each second while this is looked at."""
+        return ()
+
+    async def join(self, key: object, deliver: Deliver) -> None:
+        """Send a snapshot, then every change after it; a second time means a new snapshot.
+
+        Raises: HubError: there is nothing to show.
+        """
+        seat = self._seats[key] = _Seat(deliver)
+        try:
+            await self._seat_down(seat)
+        except BaseException:
+            self.leave(key)
+            raise
+
+    def leave(self, key: object) -> None:
+        self._seats.pop(key, None)
+
+    async def _seat_down(self, seat: _Seat) -> None:
+        seq = self._seq
+        message = topic_message("snapshot", self.topic, seq, await self.snapshot())
+        early, seat.early = seat.early or [], None
+        for waiting in (message, *early):
+            seat.deliver(waiting)
+
+    def emit(self, data: schema.Answer) -> None:
+        """Send a change to all."""
+        self._seq += 1
+        self._send(topic_message("change", self.topic, self._seq, data))
+
+    def _send(self, message: bytes) -> None:
+        for seat in self._seats.values():
+            seat.take(message)
+
+    async def renew(self) -> None:
+        """Something was lost: say so, and show everything anew."""
+        self._send(encode("gap", schema.GapMessage(topic=self.topic)))
+        for seat in list(self._seats.values()):
+            if seat.early is None:
+                seat.early = []
+                await self._seat_down(seat)
+
+    def end(self, error: HubError) -> None:
+        """Tell all that there is nothing here any more."""
+        self.over = True
+        self._send(encode("error", live_error(error, self.topic)))
+
+    async def run(self) -> None:
+        """Follow the bus until cancelled, or until what it tells of is gone."""
+        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as told:
+            async for message in told:
+                try:
+                    if isinstance(message, Gap):
+                        await self.renew()
+                    else:
+                        await self.take(message)
+                except NotFound as exc:
+                    self.end(exc)
+                    return
+                except HubError as exc:
+                    event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                    await self.services.clock.sleep(RETRY_S)
+                    self._send(encode("gap", schema.GapMessage(topic=self.topic)))
+
+
+class NodeFeed(Feed):
+    """`node:<id>`: every row as it arrives."""
+
+    def __init__(self, services: Services, org: int, node: NodeId) -> None:
+        super().__init__(services, org, f"node:{node}")
+        self._node = node
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("node_live", self._node), Topic("changed", f"node:{self._node}"), Topic("session", self._node))
+
+    def watched(self) -> tuple[NodeId, ...]:
+        return (self._node,)
+
+    async def snapshot(self) -> schema.NodeView:
+        return await full_view(self.services, self.scope, self._node)
+
+    async def take(self, told: BusEvent, /) -> None:
+        if isinstance(told, NodeLive):
+            self.emit(schema.NodeChange(latest={name: schema.Sample(value, told.taken_at) for name, value in told.values.items()}))
+        else:
+            self.emit(schema.NodeChange(latest={}, node=await self.snapshot()))
+
+
+class DeploymentFeed(Feed):
+    """`deployment:<id>`."""
+
+    def __init__(self, services: Services, org: int, deployment: DeploymentId) -> None:
+        super().__init__(services, org, f"deployment:{deployment}")
+        self._deployment = deployment
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed", self.topic),)
+
+    async def snapshot(self) -> schema.DeploymentView:
+        return views.deployment_view(await self.services.store.deployments.deployment(self.scope, self._deployment))
+
+    async def take(self, _told: BusEvent, /) -> None:
+        self.emit(await self.snapshot())
+
+
+class EventsFeed(Feed):
+    """`events`."""
+
+    def __init__(self, services: Services, org: int) -> None:
+        super().__init__(services, org, "events")
+        self._shown: set[EventId] = set()
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> schema.EventsData:
+        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        self._shown.update(one.id for one in page.items)
+        return schema.EventsData(events=[views.event_view(one) for one in page.items])
+
+    async def take(self, told: BusEvent, /) -> None:
+        if not isinstance(told, Changed) or told.kind != "event" or told.id in self._shown:
+            return
+        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        fresh = [one for one in reversed(page.items) if one.id not in self._shown]
+        self._shown = {one.id for one in page.items}
+        for one in fresh:
+            self.emit(views.event_view(one))
+
+
+class FleetFeed(Feed):
+    """`fleet`: what changed of all nodes, at most once a second."""
+
+    policy = "latest"
+    limit = 20_000
+
+    def __init__(self, services: Services, org: int) -> None:
+        super().__init__(services, org, "fleet")
+        self._known: set[NodeId] = set()
+        self._values: set[NodeId] = set()
+        self._facts: set[NodeId] = set()
+        self._dirty = asyncio.Event()
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("node_live"), Topic("changed"), Topic("session"))
+
+    def watched(self) -> tuple[NodeId, ...]:
+        return tuple(self._known)
+
+    async def snapshot(self) -> schema.FleetData:
+        services = self.services
+        kept = await kept_credentials(services)
+        nodes: list[schema.NodeView] = []
+        cursor: str | None = None
+        while True:
+            page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
+            for node in page.items:
+                latest = views.summary(services.registry.latest(node.id))
+                online = services.registry.online(node.id)
+                nodes.append(views.node_view(node, latest, online=online, credentials_kept=node.id in kept))
+            cursor = page.next
+            if cursor is None:
+                break
+        self._known.update(NodeId(node.id) for node in nodes)
+        return schema.FleetData(nodes=nodes)
+
+    async def take(self, told: BusEvent, /) -> None:
+        match told:
+            case NodeLive(node=node):
+                if node not in self._known:
+                    return
+                self._values.add(node)
+            case SessionMoved(node=node):
+                self._facts.add(node)
+            case Changed(kind="node", id=id_):
+                self._facts.add(NodeId(id_))
+            case _:
+                return
+        self._dirty.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().run(), name="live fleet events")
+            group.create_task(self._tell(), name="live fleet changes")
+
+    async def _tell(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            facts, self._facts = self._facts, set()
+            values, self._values = self._values - facts, set()
+            try:
+                change = await self._change(facts, values)
+            except HubError as exc:
+                event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                self._facts |= facts
+                self._values |= values
+                self._dirty.set()
+            else:
+                if change.nodes or change.latest or change.removed:
+                    self.emit(change)
+            await self.services.clock.sleep(FLEET_EVERY_S)
+
+    async def _change(self, facts: set[NodeId], values: set[NodeId]) -> schema.FleetChange:
+        services = self.services
+        change = schema.FleetChange(nodes=[], latest={}, removed=[])
+        for node_id in sorted(facts):
+            try:
+                node = await services.store.nodes.node(self.scope, node_id)
+            except NotFound:
+                if node_id in self._known:
+                    self._known.discard(node_id)
+                    change.removed.append(node_id)
+                continue
+            self._known.add(node_id)
+            change.nodes.append(await view_of(services, node, summary=True))
+        change.latest.update({node_id: views.summary(services.registry.latest(node_id)) for node_id in sorted(values)})
+        return change

@@ -1,0 +1,80 @@
+"""What waits to be sent to one browser: bounded in bytes and in age, so that a slow one costs the hub nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from spider.clock import Clock
+
+MAX_QUEUED_BYTES: Final = 4 << 20
+PATIENCE_S: Final = 10.0
+ROOM_BYTES: Final = 512 << 10
+"""Below this a stream that can wait (job output) goes on."""
+
+
+class TooSlow(Exception):
+    """The browser does not take what is sent to it."""
+
+
+class Outgoing:
+    """A queue of messages for one socket, sent by `pump`."""
+
+    def __init__(self, clock: Clock, *, max_bytes: int = MAX_QUEUED_BYTES, patience_s: float = PATIENCE_S) -> None:
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._patience_s = patience_s
+        self._queue: deque[tuple[float, bytes]] = deque()
+        self._bytes = 0
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._overflow = False
+
+    def put(self, message: bytes) -> None:
+        """Queue a message; when it does not fit the queue is given up, and `pump` says so."""
+        if self._overflow:
+            return
+        self._queue.append((self._clock.monotonic(), message))
+        self._bytes += len(message)
+        self._overflow = self._bytes > self._max_bytes
+        if self._bytes >= ROOM_BYTES:
+            self._room.clear()
+        self._some.set()
+
+    async def room(self) -> None:
+        """Wait until little is queued."""
+        await self._room.wait()
+
+    async def pump(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Send until cancelled.
+
+        Raises: TooSlow: more than the limit is queued, or a message waited longer than the patience lasts.
+        """
+        while True:
+            while not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            queued_at, message = self._queue[0]
+            left = self._patience_s - (self._clock.monotonic() - queued_at)
+            if self._overflow or left <= 0:
+                self.clear()
+                raise TooSlow
+            try:
+                async with asyncio.timeout(left):
+                    await send(message)
+            except TimeoutError as exc:
+                self.clear()
+                raise TooSlow from exc
+            self._queue.popleft()
+            self._bytes -= len(message)
+            if self._bytes < ROOM_BYTES:
+                self._room.set()
+
+    def clear(self) -> None:
+        """Give up what is queued."""
+        self._queue.clear()
+        self._bytes = 0
+        self._room.set()

@@ -1,0 +1,99 @@
+"""OpenAPI 3.1, made of the route table and the schema."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, Final
+
+import msgspec
+
+from groundcontrol.web.errors import PROBLEM_TYPE
+from groundcontrol.web.routes import ROOT, ROUTES, Parameter, Route
+from groundcontrol.web.schema import Problem
+from spider.version import VERSION
+
+_REF: Final = "#/components/schemas/{name}"
+_ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
+
+
+def document() -> dict[str, Any]:
+    """The whole description; every answer in the tests is held against it."""
+    kinds = {kind for route in ROUTES for kind in (route.answer, route.body) if kind is not None} | {Problem}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    references, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    refs = dict(zip(ordered, references, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(ROOT + route.path, {})[route.method.lower()] = _operation(route, refs)
+    paths[ROOT + "/openapi.json"] = {
+        "get": {
+            "operationId": "openapi",
+            "summary": "This description.",
+            "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}}},
+            "security": [],
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Stardust", "version": VERSION, "description": "Ground Control's REST interface. Times are Unix seconds."},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a log-in."},
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-stardust",
+                    "description": "Set by a log-in; unsafe methods also need the session's X-CSRF-Token. Without TLS: stardust-plain.",
+                },
+            },
+        },
+    }
+
+
+def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {kind: {"schema": {}} for kind in route.answers}
+    if route.answer is not None:
+        content["application/json"] = {"schema": refs[route.answer]}
+    done: dict[str, Any] = {"description": "Done"}
+    if content and route.status != 204:
+        done["content"] = content
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0],
+        "parameters": [*_path_parameters(route.path), *(_query_parameter(parameter) for parameter in route.query)],
+        "responses": {
+            str(route.status): done,
+            "default": {"description": "Refused or failed", "content": {PROBLEM_TYPE: {"schema": refs[Problem]}}},
+        },
+        "security": [] if route.action is None else [{"bearer": []}, {"cookie": []}],
+    }
+    if route.keyed:
+        operation["parameters"].append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Makes a repeat harmless.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            }
+        )
+    if route.body is not None:
+        operation["requestBody"] = {"required": not route.optional_body, "content": {"application/json": {"schema": refs[route.body]}}}
+    if route.action is not None:
+        operation["x-stardust-action"] = route.action
+    return operation
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "path", "required": True, "schema": _ID} for name in re.findall(r"{(\w+)}", path)]
+
+
+def _query_parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": parameter.kind}
+    if parameter.many:
+        schema = {"type": "array", "items": schema}
+    return {"name": parameter.name, "in": "query", "required": parameter.required, "description": parameter.about, "schema": schema}

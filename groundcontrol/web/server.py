@@ -1,0 +1,145 @@
+"""The hub's one HTTP application: REST, the live socket, the page, and what others hang into it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from groundcontrol.errors import HubError, NotFound
+from groundcontrol.web import openapi
+from groundcontrol.web.body import MAX_BODY_BYTES, read_body
+from groundcontrol.web.errors import from_http, problem_response
+from groundcontrol.web.gate import Gate
+from groundcontrol.web.headers import HeaderWriter, security_headers
+from groundcontrol.web.protocol import HubRunner
+from groundcontrol.web.routes import ROOT, ROUTES, Route
+from groundcontrol.web.services import Services
+from groundcontrol.web.static import Page
+from groundcontrol.web.ws_browser import Live
+from spider.logs import event
+
+SERVICES: Final = web.AppKey("services", Services)
+GATE: Final = web.AppKey("gate", Gate)
+LIVE: Final = web.AppKey("live", Live)
+HEADERS: Final = web.AppKey("headers", HeaderWriter)
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+
+def build_app(
+    services: Services, *, routes: Sequence[Route] = (), others: Sequence[web.RouteDef] = (), page: Page | None = None
+) -> web.Application:
+    """Make the application; `make_runner` serves it.
+
+    Args: routes: more rows of the REST table, admitted by the same gate (the local-only calls).
+          others: handlers that guard themselves (`/ws`, `/healthz`).
+          page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
+    """
+    shown = Page.load() if page is None else page
+    gate = Gate(services)
+    live = Live(services, gate, page_build=shown.build or services.build)
+    headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
+    app = web.Application(middlewares=[_answer_errors(shown)], client_max_size=MAX_BODY_BYTES)
+    app[SERVICES], app[GATE], app[LIVE], app[HEADERS] = services, gate, live, headers
+    for route in (*ROUTES, *routes):
+        app.router.add_route(route.method, ROOT + route.path, _handle(gate, route))
+    description = msgspec.json.encode(openapi.document())
+    app.router.add_route("GET", ROOT + "/openapi.json", _describe(description))
+    app.router.add_route("GET", ROOT + "/live", live.handle)
+    app.add_routes(others)
+    app.on_response_prepare.append(headers)
+    app.cleanup_ctx.append(_run_live)
+    app.on_shutdown.append(_close_live)
+    return app
+
+
+def make_runner(app: web.Application) -> HubRunner:
+    """What serves the application, with the hub's limits."""
+    return HubRunner(app, app[HEADERS])
+
+
+def _handle(gate: Gate, route: Route) -> Handle:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        call = await gate.admit(request, route.action, pending=route.pending, step_up=route.step_up)
+        if route.body is None:
+            answer = await route.handler(call)
+        else:
+            answer = await route.handler(call, await read_body(request, route.body, optional=route.optional_body))
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        if answer is None:
+            return web.Response(status=route.status)
+        return web.Response(body=msgspec.json.encode(answer), status=route.status, content_type="application/json")
+
+    return handle
+
+
+def _describe(description: bytes) -> Handle:
+    async def describe(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=description, content_type="application/json")
+
+    return describe
+
+
+def _answer_errors(page: Page) -> Middleware:
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handle) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except HubError as exc:
+            error, allow = exc, None
+        except web.HTTPException as exc:
+            if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_ours(request.path):
+                return _page_answer(page, request)
+            error, allow = from_http(exc), exc.headers.get("Allow")
+        except ConnectionError:
+            raise
+        except Exception:
+            event(log, "request_crashed", logging.ERROR, method=request.method, route=_route_of(request), exc_info=True)
+            error, allow = HubError("a handler crashed"), None
+        if request.writer.output_size > 0:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the answer had begun")
+        response = problem_response(error)
+        if allow is not None:
+            response.headers["Allow"] = allow
+        return response
+
+    return answer_errors
+
+
+def _is_ours(path: str) -> bool:
+    """Addresses of programs: the page never answers for them."""
+    return path in ("/api", "/ws", "/healthz", "/metrics", "/install.sh") or path.startswith(("/api/", "/ws/"))
+
+
+def _page_answer(page: Page, request: web.Request) -> web.StreamResponse:
+    try:
+        return page.answer(request)
+    except NotFound as exc:
+        return problem_response(exc)
+
+
+def _route_of(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+async def _run_live(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(app[LIVE].run(), name="live")
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _close_live(app: web.Application) -> None:
+    await app[LIVE].close()

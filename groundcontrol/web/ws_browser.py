@@ -1,0 +1,167 @@
+"""`/api/v1/live`: all browsers of one hub. Topics that many look at are read and encoded once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from groundcontrol.auth.sessions import Caller
+from groundcontrol.bus.base import Interest, Revoked, Topic
+from groundcontrol.domain.ids import DeploymentId, NodeId
+from groundcontrol.errors import BadRequest, HubError, NotFound, Unavailable
+from groundcontrol.web import schema
+from groundcontrol.web.gate import Gate, bearer_token
+from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, CLOSE_LIMIT_S, Connection
+from groundcontrol.web.live.feeds import DeploymentFeed, EventsFeed, Feed, FleetFeed, NodeFeed
+from groundcontrol.web.live.outgoing import PATIENCE_S
+from groundcontrol.web.origin import check_socket_origin
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+MAX_FRAME_BYTES: Final = 64 << 10
+MAX_CONNECTIONS: Final = 512
+HEARTBEAT_S: Final = 20.0
+INTEREST_EVERY_S: Final = 5.0
+INTEREST_TTL_S: Final = 15.0
+
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """All browsers of one hub."""
+
+    def __init__(self, services: Services, gate: Gate, *, page_build: str, patience_s: float = PATIENCE_S) -> None:
+        self.services = services
+        self.patience_s = patience_s
+        self._gate = gate
+        self._build = page_build
+        self._connections: set[Connection] = set()
+        self._feeds: dict[tuple[int, str], tuple[Feed, asyncio.Task[None]]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    # -- life ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Own the feeds, pass on revocations and interest; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._revocations(), name="live revocations")
+            group.create_task(self._beat(), name="live interest")
+
+    async def close(self) -> None:
+        """Send everybody away."""
+        for connection in list(self._connections):
+            connection.end(CLOSE_GOING_AWAY, "the hub is stopping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * CLOSE_LIMIT_S):
+                await self._empty.wait()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """The handshake, and the connection until its end."""
+        call = await self._gate.admit(request, "live.open")
+        if call.caller.session is not None and bearer_token(request) is None:
+            check_socket_origin(request, self.services.config.origins)
+        if len(self._connections) >= MAX_CONNECTIONS or self._group is None:
+            raise Unavailable("too many pages are open at this hub; try again later")
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=CLOSE_LIMIT_S, writer_limit=MAX_FRAME_BYTES
+        )
+        if not socket.can_prepare(request):
+            raise BadRequest("this address speaks WebSocket only")
+        await socket.prepare(request)
+        connection = Connection(self.services, self, socket, request.transport, call.caller, self.patience_s)
+        self._connections.add(connection)
+        self._empty.clear()
+        try:
+            await connection.run(self._hello(call.caller))
+        finally:
+            self._connections.discard(connection)
+            if not self._connections:
+                self._empty.set()
+        return socket
+
+    def _hello(self, caller: Caller) -> schema.LiveHello:
+        now = self.services.clock.now()
+        ends = caller.session.expires_at if caller.session is not None else now + 86_400.0
+        return schema.LiveHello(hub_id=self.services.hub_id, build=self._build, now=now, session_expires_at=ends)
+
+    async def _revocations(self) -> None:
+        async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as told:
+            async for message in told:
+                for connection in list(self._connections):
+                    if not isinstance(message, Revoked) or connection.belongs_to(message):
+                        connection.recheck()
+
+    # -- feeds ---------------------------------------------------------------------------
+
+    async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None:
+        """Give a connection a snapshot of a shared topic, and its changes from then on."""
+        org = connection.scope.org
+        feed = self._feed(org, topic, kind, key)
+        try:
+            await feed.join(connection, connection.put)
+        except HubError:
+            self.leave(connection, org, topic)
+            raise
+        self._interest(feed)
+
+    def leave(self, connection: Connection, org: int, topic: str) -> None:
+        """Take a connection out; a topic without listeners ends."""
+        found = self._feeds.get((org, topic))
+        if found is None:
+            return
+        feed, task = found
+        feed.leave(connection)
+        if feed.empty:
+            del self._feeds[org, topic]
+            task.cancel()
+
+    def _feed(self, org: int, topic: str, kind: str, key: str) -> Feed:
+        found = self._feeds.get((org, topic))
+        if found is not None and not found[0].over and not found[1].done():
+            return found[0]
+        if self._group is None:
+            raise Unavailable("the hub is stopping")
+        feed: Feed
+        match kind:
+            case "fleet":
+                feed = FleetFeed(self.services, org)
+            case "events":
+                feed = EventsFeed(self.services, org)
+            case "node":
+                feed = NodeFeed(self.services, org, NodeId(key))
+            case "deployment":
+                feed = DeploymentFeed(self.services, org, DeploymentId(key))
+            case _:
+                raise NotFound("there is no such topic")
+        task = self._group.create_task(self._guard(feed), name=f"live {topic}")
+        self._feeds[org, topic] = (feed, task)
+        return feed
+
+    async def _guard(self, feed: Feed) -> None:
+        """A feed that breaks takes nobody with it: its listeners are told."""
+        try:
+            await feed.run()
+        except Exception:
+            event(log, "live_feed_crashed", logging.ERROR, topic=feed.topic, exc_info=True)
+            feed.end(HubError("a feed crashed"))
+
+    def _interest(self, *feeds: Feed) -> None:
+        nodes = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched()))
+        if nodes:
+            self.services.bus.publish(Interest(nodes, INTEREST_TTL_S))
+
+    async def _beat(self) -> None:
+        while True:
+            await self.services.clock.sleep(INTEREST_EVERY_S)
+            self._interest(*(feed for feed, _ in self._feeds.values()))
