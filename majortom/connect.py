@@ -73,6 +73,22 @@ class Connector:
         self._limits = limits
         self._rule = rule
         self._slots: dict[str, _Slot] = {}
+        self._at_work: set[tuple[str, int]] = set()
+
+    @contextlib.contextmanager
+    def alone(self, reached: Reached, port: int) -> Iterator[None]:
+        """Be the only deployment to this address: a second one would take the first one's unfinished work away.
+
+        Raises: DeployError: there is one already.
+        """
+        place = (reached.address, port)
+        if place in self._at_work:
+            raise failure("busy", "connect")
+        self._at_work.add(place)
+        try:
+            yield
+        finally:
+            self._at_work.discard(place)
 
     @contextlib.asynccontextmanager
     async def _slot(self, address: str) -> AsyncIterator[None]:

@@ -71,6 +71,10 @@ MESSAGES: Final[dict[str, str]] = {
     "start_failed": "Spider did not start on the server ({why}).",
     "no_session": "Spider runs on the server but did not come back to Ground Control at {url} within {seconds} seconds ({why}).",
     "uninstall_failed": "Not everything could be removed from the server: {left}.",
+    # -- at the hub ----------------------------------------------------------------------
+    "name_taken": "A node named {name} exists already: give this one another name.",
+    "hub_failed": "Ground Control could not go on ({why}): look at its log, then try again.",
+    "hub_stopped": "Ground Control was stopped while this was running: press Retry, which first clears away what was left on the server.",
     # -- the way there -------------------------------------------------------------------
     "connection_lost": "The connection to the server was lost: try again.",
     "step_timeout": "The step took longer than {seconds} seconds: look at the load of the server and try again.",

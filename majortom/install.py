@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import resources
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class Installation:
         """
         way = await find_way(self._connector, self._target, self.steps, restart)
         try:
-            async with enter(self._connector, way, self.steps, self._limits) as login:
+            async with self._enter_alone(way) as login:
                 try:
                     probe = await self._carry_out(login, make_payload, verify)
                 except BaseException as exc:
@@ -83,6 +84,12 @@ class Installation:
         except ConnectionError:
             raise failure("connection_lost", self.steps.now) from None
         return Installed(way.reached.key, probe)
+
+    @contextlib.asynccontextmanager
+    async def _enter_alone(self, way: Way) -> AsyncIterator[Login]:
+        with self._connector.alone(way.reached, self._target.port):
+            async with enter(self._connector, way, self.steps, self._limits) as login:
+                yield login
 
     async def _carry_out(self, login: Login, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
         steps, limits = self.steps, self._limits

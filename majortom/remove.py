@@ -6,7 +6,7 @@ from majortom import shell
 from majortom.base import HostKey, Reporter, Target
 from majortom.connect import Connector, Limits
 from majortom.errors import failure
-from majortom.session import Restart, Steps, enter, find_way
+from majortom.session import Restart, Steps, Way, enter, find_way
 
 
 class Removal:
@@ -24,6 +24,11 @@ class Removal:
         Raises: DeployError.
         """
         way = await find_way(self._connector, self._target, self.steps, restart)
+        with self._connector.alone(way.reached, self._target.port):
+            await self._take_off(way)
+        return way.reached.key
+
+    async def _take_off(self, way: Way) -> None:
         source = shell.script("node.sh")
         async with enter(self._connector, way, self.steps, self._limits) as login:
             async with self.steps.step("stop"):
@@ -35,4 +40,3 @@ class Removal:
                 if answer.of("left"):
                     raise failure("uninstall_failed", "verify", left=", ".join(answer.of("left")))
                 closing.append("nothing of Stardust is left on the server")
-        return way.reached.key

@@ -1,0 +1,66 @@
+"""What is kept of a server's credentials, sealed record by record."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NamedTuple, Protocol
+
+from groundcontrol.domain.deployments import DeploymentRequest, HostKey
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.store.base import SecretStore
+
+TABLE: Final = "credential"
+_SECRETS: Final = ("private_key", "passphrase", "password", "sudo_password")
+_WAY: Final = "way"
+"""Host, port, user name and host key: no secrets, but bound to the node by the seal as they are."""
+
+
+class Vault(Protocol):
+    """What is needed of `groundcontrol.vault.Vault`."""
+
+    @property
+    def fleet_key(self) -> bytes: ...
+    def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord: ...
+    def open(self, record: SealedRecord) -> bytes: ...
+
+
+class Kept(NamedTuple):
+    """Credentials as they were kept."""
+
+    request: DeploymentRequest
+    host_key: HostKey | None
+
+
+async def keep(secrets: SecretStore, vault: Vault, scope: Scope, node: NodeId, request: DeploymentRequest, host_key: HostKey) -> None:
+    """Replace what is kept for this node.
+
+    Raises: StoreError.
+    """
+    way = {"host": request.host, "port": request.port, "username": request.username, "host_key": list(host_key)}
+    plain = {_WAY: json.dumps(way), **{name: getattr(request, name) for name in _SECRETS}}
+    before = {record.column: record.version for record in await secrets.credentials(node)}
+    sealed = [vault.seal(TABLE, node, name, before.get(name, 0) + 1, text.encode()) for name, text in plain.items() if text]
+    await secrets.save_credentials(scope, node, sealed)
+
+
+async def recall(secrets: SecretStore, vault: Vault, node: NodeId) -> Kept | None:
+    """Open what is kept for this node; None: nothing.
+
+    Raises: what the vault raises when a record does not open.
+    """
+    plain = {record.column: vault.open(record).decode() for record in await secrets.credentials(node)}
+    if _WAY not in plain:
+        return None
+    way = json.loads(plain[_WAY])
+    request = DeploymentRequest(
+        host=way["host"],
+        port=way["port"],
+        username=way["username"],
+        private_key=plain.get("private_key"),
+        passphrase=plain.get("passphrase"),
+        password=plain.get("password"),
+        sudo_password=plain.get("sudo_password"),
+    )
+    return Kept(request, HostKey(*way["host_key"]))

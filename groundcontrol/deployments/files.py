@@ -1,0 +1,41 @@
+"""The files that tell a Spider where it belongs."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+from groundcontrol.domain.nodes import Node
+from majortom.bundle import BundleError
+
+
+def spider_conf(node: Node, url: str, fleet: str) -> str:
+    """Write `spider.conf` of this node."""
+    return f"[hub]\nurl = {url}\nfleet = {fleet}\n\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
+
+
+def policy_conf(mode: str) -> str:
+    """Write the first `policy.conf`; from then on it is its owner's."""
+    return (
+        "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
+        "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"
+        "# verbs = refresh, check, upgrade, full-upgrade\n"
+        f"[policy]\nversion = 1\nmode = {mode}\n"
+    )
+
+
+def bundle_version(bundle: bytes) -> str:
+    """Read which version of Spider a bundle holds.
+
+    Raises: BundleError: it does not say.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            text = archive.read("spider/version.py").decode()
+    except (KeyError, UnicodeError, zipfile.BadZipFile) as exc:
+        raise BundleError(f"the Spider bundle cannot be read: {exc}") from exc
+    found = re.search(r'^VERSION = "([0-9A-Za-z][0-9A-Za-z.+-]{0,63})"', text, re.MULTILINE)
+    if found is None or ".." in found[1]:
+        raise BundleError("the Spider bundle does not say its version")
+    return found[1]

@@ -1,0 +1,83 @@
+"""A running deployment's row: every change saved, published, and waited for by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.deployments import rows
+from groundcontrol.domain.deployments import Deployment, HostKey
+from groundcontrol.domain.scope import Scope
+from groundcontrol.store.base import AuditEntry, Store
+from majortom import base
+from majortom.base import StepName
+from spider.clock import Clock
+
+CONFIRM_LIMIT_S: Final = 600.0
+"""How long a fingerprint waits for a person."""
+
+
+class Progress:
+    """Major Tom's `Reporter`, over one row. The row is written by this object alone while the deployment runs."""
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, confirm_limit_s: float = CONFIRM_LIMIT_S
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._scope = scope
+        self._confirm_limit_s = confirm_limit_s
+        self._writing = asyncio.Lock()
+        self._confirmed: asyncio.Future[bool] | None = None
+        self.row = deployment
+        self.host_key_confirmed = False
+
+    async def change(self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None) -> Deployment:
+        """Save a change and tell of it.
+
+        Raises: StoreError.
+        """
+        async with self._writing:
+            self.row = await self._store.deployments.save_deployment(self._scope, change(self.row), audit)
+            self._bus.publish(Changed("deployment", self.row.id, self.row.version))
+            return self.row
+
+    async def started(self, step: StepName) -> None:
+        await self.change(lambda row: rows.step_started(row, step, self._clock.now()))
+
+    async def detail(self, step: StepName, text: str) -> None:
+        await self.change(lambda row: rows.step_detail(row, step, text))
+
+    async def done(self, step: StepName, detail: str = "") -> None:
+        await self.change(lambda row: rows.step_done(row, step, detail, self._clock.now()))
+
+    async def confirm_host_key(self, key: base.HostKey) -> bool:
+        """Show the key and wait for a person; False after CONFIRM_LIMIT_S."""
+        self._confirmed = asyncio.get_running_loop().create_future()
+        try:
+            await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key)))
+            async with asyncio.timeout(self._confirm_limit_s):
+                self.host_key_confirmed = await self._confirmed
+        except TimeoutError:
+            self.host_key_confirmed = False
+        finally:
+            self._confirmed = None
+        return self.host_key_confirmed
+
+    async def confirm(self, audit: AuditEntry) -> Deployment | None:
+        """A person has confirmed the key that is shown. None: it is not waited for any more."""
+        waiting = self._confirmed
+        if waiting is None or waiting.done():
+            return None
+        row = await self.change(lambda row: row._replace(state="running"), audit)
+        if not waiting.done():
+            waiting.set_result(True)
+        return row
+
+    async def show_host_key(self, key: base.HostKey) -> None:
+        """Put the key that was used on the row."""
+        if self.row.host_key != HostKey(*key):
+            await self.change(lambda row: row._replace(host_key=HostKey(*key)))

@@ -1,0 +1,75 @@
+"""How a Deployment changes, as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, Step
+from groundcontrol.domain.ids import DeploymentId, NodeId
+from groundcontrol.domain.scope import Scope
+from spider.wire.ids import new_time_id
+
+MAX_DETAIL_CHARS = 500
+
+
+def new_deployment(
+    scope: Scope,
+    kind: DeploymentKind,
+    steps: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    username: str,
+    name: str,
+    node: NodeId | None,
+    at: float,
+) -> Deployment:
+    """A deployment that has not begun."""
+    return Deployment(
+        id=DeploymentId(new_time_id(at)), org=scope.org, kind=kind, state="running", node_id=node,
+        host=host, port=port, username=username, name=name, host_key=None,
+        steps=tuple(Step(step, "waiting", "", None, None) for step in steps), error=None,
+        created_by=scope.actor.name, created_at=at, ended_at=None, version=1,
+    )  # fmt: skip
+
+
+def begun_again(deployment: Deployment, *, host: str, port: int, username: str, name: str) -> Deployment:
+    """The same deployment from its first step."""
+    steps = tuple(Step(step.name, "waiting", "", None, None) for step in deployment.steps)
+    return deployment._replace(state="running", host=host, port=port, username=username, name=name, steps=steps, error=None, ended_at=None)
+
+
+def step_started(deployment: Deployment, name: str, at: float) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(state="running", started_at=at))
+
+
+def step_detail(deployment: Deployment, name: str, text: str) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(detail=_line(text)))
+
+
+def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(state="done", detail=_line(detail) or step.detail, ended_at=at))
+
+
+def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
+    """Close it: a running step has failed with it, what was not begun is skipped."""
+    steps = []
+    for step in deployment.steps:
+        match step.state:
+            case "running":
+                steps.append(step._replace(state="done" if state == "succeeded" else "failed", ended_at=at))
+            case "waiting" if error is not None and step.name == error.step:
+                steps.append(step._replace(state="failed", started_at=at, ended_at=at))
+            case "waiting":
+                steps.append(step._replace(state="skipped"))
+            case _:
+                steps.append(step)
+    return deployment._replace(state=state, steps=tuple(steps), error=error, ended_at=at)
+
+
+def _with_step(deployment: Deployment, name: str, change: Callable[[Step], Step]) -> Deployment:
+    return deployment._replace(steps=tuple(change(step) if step.name == name else step for step in deployment.steps))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:MAX_DETAIL_CHARS]

@@ -1,0 +1,52 @@
+"""Which servers this hub may deploy to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from groundcontrol.errors import TargetNotAllowed
+from majortom.connect import forbidden_address, is_loopback, is_own
+from majortom.errors import MESSAGES
+
+RESOLVE_LIMIT_S: Final = 5.0
+
+
+class HubAddress(NamedTuple):
+    """How nodes find this hub, and who finds it at all."""
+
+    node_url: Callable[[], str]
+    """Asked when it is needed: with port 0 it is known only after the start."""
+    has_server_url: bool
+    loopback_only: bool
+
+
+def refusal(hub: HubAddress, address: str) -> str | None:
+    """Say why a server with this IP address is not deployed to; None: it is."""
+    why = forbidden_address(address)
+    if why is not None:
+        return why
+    if is_loopback(address) and not hub.loopback_only:
+        return "loopback addresses are allowed only while Ground Control itself listens on loopback only (--bind 127.0.0.1)"
+    if not hub.has_server_url and not is_own(address):
+        return "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
+    return None
+
+
+async def check_target(hub: HubAddress, host: str) -> None:
+    """Refuse a target before anything is begun. A name that does not resolve is left to the deployment, which says so.
+
+    Raises: TargetNotAllowed.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_LIMIT_S):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return
+    for address in dict.fromkeys(str(entry[4][0]) for entry in found):
+        why = refusal(hub, address)
+        if why is not None:
+            raise TargetNotAllowed(MESSAGES["target_not_allowed"].format(host=host, why=why), field="host")

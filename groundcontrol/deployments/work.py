@@ -1,0 +1,259 @@
+"""One deployment being done: Major Tom on the one side, the node's row, keys and credentials on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.deployments import credentials, rows
+from groundcontrol.deployments.credentials import Vault
+from groundcontrol.deployments.files import bundle_version, policy_conf, spider_conf
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.requests import target_of
+from groundcontrol.deployments.targets import HubAddress
+from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentRequest, HostKey
+from groundcontrol.domain.ids import EventId, NodeId
+from groundcontrol.domain.log import Event
+from groundcontrol.domain.nodes import NewNode
+from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.errors import Conflict, HubError, NotFound, StoreError
+from groundcontrol.store.base import Store
+from majortom import base
+from majortom.base import DeployError, Payload, Secret
+from majortom.deployer import MajorTom
+from majortom.errors import failure
+from majortom.install import Wish
+from majortom.probe import Probe
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import CLOSE_UNKNOWN
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.proof import node_keys
+
+log = logging.getLogger(__name__)
+
+CLEAN_UP_TRIES = 5
+
+
+class Presence(Protocol):
+    """What is needed of `fleet.registry.Registry`."""
+
+    async def wait_online(self, node: NodeId, timeout_s: float) -> None: ...
+    def close(self, node: NodeId, code: int = ..., reason: str = ...) -> Awaitable[None]: ...
+
+
+class Tools(NamedTuple):
+    """Everything a deployment works with."""
+
+    store: Store
+    bus: Bus
+    vault: Vault
+    clock: Clock
+    presence: Presence
+    hub: HubAddress
+    fleet: str
+    major: MajorTom
+    bundle: Callable[[], bytes]
+    """Reads the Spider bundle; called off the loop."""
+
+
+class Work:
+    """Carries out one deployment to its end, whatever that is; never raises but for cancellation of the whole hub."""
+
+    def __init__(self, tools: Tools, scope: Scope, progress: Progress, request: DeploymentRequest, pinned: HostKey | None) -> None:
+        self._tools = tools
+        self._scope = scope
+        self.progress = progress
+        self.request = request
+        self.pinned = pinned
+        self.stopping = False
+        """The hub is going down: who cancels this is nobody."""
+        self._made: NodeId | None = None
+
+    async def run(self) -> None:
+        """Do it, and save how it ended."""
+        try:
+            await (self._install() if self.progress.row.kind == "install" else self._remove())
+        except asyncio.CancelledError:
+            if self.stopping:
+                exc_ = failure("hub_stopped", self._step())
+                await self._end("failed", DeploymentError(exc_.code, exc_.message, exc_.step))
+            else:
+                await self._end("cancelled", None)
+            raise
+        except DeployError as exc:
+            await self._end("failed", DeploymentError(exc.code, exc.message, exc.step))
+        except HubError as exc:
+            event(log, "deployment_store_failed", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
+            await self._end("failed", self._hub_failed(exc.message))
+        except Exception:
+            event(log, "deployment_crashed", logging.ERROR, exc_info=True, deployment=self.progress.row.id)
+            await self._end("failed", self._hub_failed("an error in its own code"))
+        else:
+            await self._end("succeeded", None)
+
+    def _hub_failed(self, why: str) -> DeploymentError:
+        exc = failure("hub_failed", self._step(), why=why)
+        return DeploymentError(exc.code, exc.message, exc.step)
+
+    def _step(self) -> base.StepName:
+        begun = [step.name for step in self.progress.row.steps if step.state != "waiting"]
+        return begun[-1] if begun else "connect"  # type: ignore[return-value]  # rows hold the names of StepName
+
+    # -- installation ------------------------------------------------------------------------
+
+    async def _install(self) -> None:
+        tools, request = self._tools, self.request
+        wish = Wish(
+            hub_url=tools.hub.node_url(),
+            tls_pinned=False,
+            fleet=tools.fleet,
+            install_python=request.install_python,
+            replaceable=self._forgotten,
+        )
+        done = await tools.major.install(target_of(request, self.pinned), wish, self.progress, self._payload, self._verify)
+        await self.progress.show_host_key(done.host_key)
+        node = self._made
+        if request.keep_credentials and node is not None:
+            try:
+                await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, request, HostKey(*done.host_key))
+            except StoreError as exc:
+                event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
+                await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
+
+    async def _forgotten(self, node: str) -> bool:
+        return await self._tools.store.nodes.find_node(NodeId(node)) is None
+
+    async def _payload(self, _probe: Probe) -> Payload:
+        """Make the node and its keys."""
+        tools, request = self._tools, self.request
+        name = request.name or request.host
+        bundle = await asyncio.to_thread(tools.bundle)
+        new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
+        self._made = new.id
+        try:
+            node = await tools.store.nodes.create_node(self._scope, new)
+        except Conflict:
+            self._made = None
+            raise failure("name_taken", "probe", name=name) from None
+        await self.progress.change(lambda row: row._replace(node_id=node.id))
+        tools.bus.publish(Changed("node", node.id, node.version))
+        keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
+        return Payload(
+            version=bundle_version(bundle),
+            bundle=bundle,
+            spider_conf=spider_conf(node, tools.hub.node_url(), tools.fleet),
+            policy_conf=policy_conf(request.policy),
+            session_key=Secret(keys.session.hex()),
+            launch_key=Secret(keys.launch.hex()),
+            install_python=request.install_python,
+        )
+
+    async def _verify(self, timeout_s: float) -> None:
+        assert self._made is not None
+        await self._tools.presence.wait_online(self._made, timeout_s)
+
+    # -- removal -----------------------------------------------------------------------------
+
+    async def _remove(self) -> None:
+        host_key = await self._tools.major.remove(target_of(self.request, self.pinned), self.progress)
+        await self.progress.show_host_key(host_key)
+        await wipe(self._tools, self._scope, self.progress)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    async def _end(self, state: str, error: DeploymentError | None) -> None:
+        """Save the end; a node that an installation made and did not finish goes with it."""
+        progress, at = self.progress, self._tools.clock.now()
+        failed = state != "succeeded"
+        node = self._made if failed else None
+
+        def close(row: Deployment) -> Deployment:
+            row = row._replace(node_id=None) if failed and row.kind == "install" else row
+            return rows.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
+
+        for attempt in range(CLEAN_UP_TRIES):
+            try:
+                if node is not None:
+                    await forget_node(self._tools, self._scope, node, "the installation failed")
+                    node = None
+                row = await progress.change(close)
+                await tell(self._tools, row)
+                return
+            except StoreError as exc:
+                # The next start of the hub closes what is still open here.
+                event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
+                await self._tools.clock.sleep(0.2 * 2**attempt)
+
+
+async def wipe(tools: Tools, scope: Scope, progress: Progress) -> None:
+    """Forget the node: session, row, samples, credentials.
+
+    Raises: StoreError.
+    """
+    node = progress.row.node_id
+    assert node is not None
+    await progress.started("wipe")
+    await forget_node(tools, scope, node, "the node was removed")
+    await progress.done("wipe", "node, samples and kept credentials are wiped")
+
+
+async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> None:
+    """Delete a node, leave its tombstone, end its session.
+
+    Raises: StoreError.
+    """
+    with contextlib.suppress(NotFound):
+        await tools.store.nodes.delete_node(scope, node)
+    await tools.presence.close(node, CLOSE_UNKNOWN, reason)
+    tools.bus.publish(Changed("node", node, 0))
+
+
+async def tell(tools: Tools, row: Deployment) -> None:
+    """Write the event of an end.
+
+    Raises: StoreError.
+    """
+    what = "Installing on" if row.kind == "install" else "Removing from"
+    why = f": {row.error.message}" if row.error else ""
+    at = tools.clock.now()
+    written = Event(
+        EventId(new_time_id(at)), row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", "hub", at,
+        row.node_id if row.kind == "install" else None, f"{what} {row.name} ({row.host}) {row.state}{why}",
+        {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None},
+    )  # fmt: skip
+    await tools.store.log.add_event(written)
+    tools.bus.publish(Changed("event", written.id, 1))
+
+
+async def close_unfinished(tools: Tools) -> None:
+    """At the start: end what a killed hub left running.
+
+    Raises: StoreError.
+    """
+    for row in await tools.store.deployments.unfinished_deployments():
+        scope = Scope(SYSTEM.actor, row.org)
+        node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
+        progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+        finished = (node is not None and not node.pending) if row.kind == "install" else (row.node_id is not None and node is None)
+        at = tools.clock.now()
+        if finished:
+            # The installation's node has come back, or the removal had come to its last step.
+            await tell(tools, await progress.change(lambda row: rows.ended(row, "succeeded", at)))  # noqa: B023  # called at once
+            continue
+        if node is not None and row.kind == "install":
+            await forget_node(tools, scope, node.id, "the installation failed")
+        begun = [step.name for step in row.steps if step.state != "waiting"]
+        step: base.StepName = begun[-1] if begun else "connect"  # type: ignore[assignment]  # rows hold the names of StepName
+        exc = failure("hub_stopped", step)
+        error = DeploymentError(exc.code, exc.message, exc.step)
+
+        def close(row: Deployment) -> Deployment:
+            row = row._replace(node_id=None) if row.kind == "install" else row
+            return rows.ended(row, "failed", at, error)  # noqa: B023  # called at once
+
+        await tell(tools, await progress.change(close))
