@@ -1,0 +1,273 @@
+"""The vault: one secret opens the keyring, the keyring opens every sealed record.
+
+    secret -> bcrypt.kdf -> [0:32] wraps the key-encryption key (KEK), [32:64] tells a wrong secret from a damaged keyring
+    KEK    -> HKDF: keys for tokens, audit rows, the password pepper
+           -> wraps one random data key (DEK) per record version; the DEK seals that version alone
+
+A sealed blob is `01 | kek_id u32 | nonce 12 | wrapped DEK 48 | nonce 12 | ciphertext and tag`; both seals are bound to
+table, record, column, version and kek_id, so that a value that was moved does not open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hashlib
+import hmac
+import os
+import struct
+import unicodedata
+from base64 import b32decode, b32encode
+from typing import Final, NamedTuple, Protocol
+
+import bcrypt
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.errors import ConfigError, VaultError
+from spider.wire.ids import is_id, new_random_id
+
+ROUNDS: Final = 200
+LEAST_ROUNDS: Final = 100
+FLEET_KEY: Final = ("fleet", "fleet", "key")
+"""Table, record and column under which the fleet key is kept."""
+
+_FORMAT: Final = 1
+_NONCE: Final = 12
+_WRAPPED: Final = 32 + 16
+_HEAD: Final = struct.Struct(">BI")
+_LEAST_CHARACTERS: Final = 16
+_LEAST_DISTINCT: Final = 6
+_SAMPLES: Final = (
+    "changeme", "change-me", "change_me", "change me", "changethis", "replaceme", "replace-me", "your-secret", "yoursecret", "your_secret",
+    "my-secret", "mysecret", "secret-key", "secretkey", "supersecret", "super-secret", "notasecret", "password", "passw0rd", "letmein",
+    "qwerty", "asdfgh", "zxcvbn", "1q2w3e4r", "0123456789", "123456789", "9876543210", "abcdefgh", "example", "placeholder",
+    "stardust-secret", "stardustsecret", "stardust_secret", "insertsecret", "todo", "testtest", "default",
+)  # fmt: skip
+"""Found in a secret, case aside, and without them fewer than `_LEAST_CHARACTERS` are left: it was copied, not made."""
+
+
+class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in the database; worthless without the secret."""
+
+    v: int
+    kdf: str
+    rounds: int
+    salt: bytes
+    check: bytes
+    kek_id: int
+    nonce: bytes
+    ct: bytes
+    fleet_id: str
+
+
+class NewKeyring(NamedTuple):
+    keyring: bytes
+    fleet: SealedRecord
+    """The sealed fleet key."""
+
+
+class KeyringStore(Protocol):
+    """What is needed of the store (`groundcontrol.store.base.SecretStore`)."""
+
+    async def keyring(self) -> bytes | None: ...
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes: ...
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
+
+
+class Vault:
+    """An open keyring. Its `repr` shows nothing."""
+
+    __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "fleet_id", "jwt_key", "pepper")
+
+    def __init__(self, kek: bytes, kek_id: int, fleet_id: str, fleet: SealedRecord) -> None:
+        """Raises: VaultError: the fleet key does not open."""
+        self._kek = kek
+        self._kek_id = kek_id
+        self.fleet_id = fleet_id
+        self.jwt_key = _derive(kek, b"stardust/jwt/v1")
+        self.audit_key = _derive(kek, b"stardust/audit/v1")
+        self.pepper = _derive(kek, b"stardust/pepper/v1")
+        if (fleet.table, fleet.id, fleet.column) != FLEET_KEY:
+            raise VaultError("the fleet key is missing")
+        self._fleet_key = self.open(fleet)
+
+    def __repr__(self) -> str:
+        return "Vault(***)"
+
+    @property
+    def fleet_key(self) -> bytes:
+        """32 bytes; every node's keys derive from it."""
+        return self._fleet_key
+
+    @property
+    def key_id(self) -> int:
+        """Which generation of the key-encryption key this is."""
+        return self._kek_id
+
+    def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord:
+        """Seal one value for this place and version. A new value needs a new version."""
+        return _seal(self._kek, self._kek_id, table, record, column, version, plaintext)
+
+    def open(self, record: SealedRecord) -> bytes:
+        """Open a sealed value.
+
+        Raises: VaultError: it was altered or moved, or sealed under another key.
+        """
+        place = f"{record.table}.{record.column} of {record.id}"
+        head = _HEAD.size
+        if len(record.sealed) < head + 2 * _NONCE + _WRAPPED + 16:
+            raise VaultError(f"the sealed value {place} is cut off")
+        form, kek_id = _HEAD.unpack_from(record.sealed)
+        if form != _FORMAT or kek_id != self._kek_id:
+            raise VaultError(f"the sealed value {place} was sealed under another key (format {form}, key {kek_id})")
+        bound = _bound(record.table, record.id, record.column, record.version, kek_id)
+        wrapped = record.sealed[head : head + _NONCE + _WRAPPED]
+        sealed = record.sealed[head + _NONCE + _WRAPPED :]
+        try:
+            dek = AESGCM(self._kek).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound + b"dek")
+            return AESGCM(dek).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound + b"value")
+        except InvalidTag:
+            raise VaultError(f"the sealed value {place} does not open: it was altered or moved") from None
+
+
+def check_secret(text: str | None) -> str:
+    """Let a secret pass that is worth having; one newline at its end is taken off.
+
+    Returns: the secret as it is used (NFC).
+    Raises:  ConfigError: one plain line that says what is wrong with it and what to do.
+    """
+    make = "make one with: head -c 32 /dev/urandom | base64"
+    if text is None or text in ("", "\n"):
+        raise ConfigError(f"STARDUST_SECRET is not set; {make}")
+    secret = unicodedata.normalize("NFC", text.removesuffix("\n"))
+    if secret != secret.strip():
+        raise ConfigError("STARDUST_SECRET begins or ends with white space; take it off")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in secret):
+        raise ConfigError(f"STARDUST_SECRET contains characters that nobody can type; {make}")
+    if len(secret) < _LEAST_CHARACTERS:
+        raise ConfigError(f"STARDUST_SECRET has {len(secret)} characters and needs at least {_LEAST_CHARACTERS}; {make}")
+    if len(set(secret)) < _LEAST_DISTINCT:
+        raise ConfigError(f"STARDUST_SECRET has fewer than {_LEAST_DISTINCT} different characters; {make}")
+    left = secret.casefold()
+    for sample in _SAMPLES:
+        left = left.replace(sample, "")
+    if left != secret.casefold() and len(left) < _LEAST_CHARACTERS:
+        raise ConfigError(f"STARDUST_SECRET is a well-known sample; {make}")
+    return secret
+
+
+async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> Vault:
+    """Open the keyring of this store; on a new store, make it first.
+
+    Raises: ConfigError: the secret is weak or not the one of this store, or the keyring is damaged or too weak.
+            VaultError: the fleet key is missing or does not open.
+    """
+    blob = await store.keyring()
+    if blob is None:
+        fresh = await create_keyring(secret, rounds)
+        blob = await store.create_keyring(fresh.keyring, fresh.fleet)
+    fleet = await store.secret(*FLEET_KEY)
+    if fleet is None:
+        raise VaultError("the fleet key is missing from the database: restore a backup")
+    return await unlock(secret, blob, fleet)
+
+
+async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
+    """Make a keyring with a new fleet. Takes most of a second on a thread.
+
+    Raises: ConfigError: the secret is weak, or fewer than `LEAST_ROUNDS`.
+    """
+    checked = check_secret(secret)
+    if rounds < LEAST_ROUNDS:
+        raise ConfigError(f"the keyring needs at least {LEAST_ROUNDS} rounds")
+    salt, kek, kek_id, fleet_id = os.urandom(16), AESGCM.generate_key(256), 1, new_random_id()
+    root = await _root(checked, salt, rounds)
+    nonce = os.urandom(_NONCE)
+    keyring = Keyring(
+        v=_FORMAT,
+        kdf="bcrypt-pbkdf",
+        rounds=rounds,
+        salt=salt,
+        check=_check_of(root),
+        kek_id=kek_id,
+        nonce=nonce,
+        ct=AESGCM(root[:32]).encrypt(nonce, kek, _bound("keyring", fleet_id, "kek", _FORMAT, kek_id)),
+        fleet_id=fleet_id,
+    )
+    fleet = _seal(kek, kek_id, *FLEET_KEY, 1, os.urandom(32))
+    return NewKeyring(msgspec.msgpack.encode(keyring), fleet)
+
+
+async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord) -> Vault:
+    """Open a keyring. Takes most of a second on a thread.
+
+    Raises: ConfigError: the secret is wrong, or the keyring is damaged or has fewer than `LEAST_ROUNDS`.
+            VaultError: the fleet key does not open.
+    """
+    try:
+        keyring = msgspec.msgpack.decode(keyring_blob, type=Keyring)
+    except msgspec.MsgspecError:
+        raise ConfigError("the keyring in the database is damaged: restore a backup") from None
+    if keyring.v != _FORMAT or keyring.kdf != "bcrypt-pbkdf" or len(keyring.salt) != 16 or not is_id(keyring.fleet_id):
+        raise ConfigError("the keyring in the database is damaged or of a newer Stardust")
+    if keyring.rounds < LEAST_ROUNDS:
+        raise ConfigError(f"the keyring in the database has only {keyring.rounds} rounds: it was weakened, restore a backup")
+    root = await _root(check_secret(secret), keyring.salt, keyring.rounds)
+    if not hmac.compare_digest(_check_of(root), keyring.check):
+        raise ConfigError("STARDUST_SECRET is not the one that this data folder was made with")
+    try:
+        bound = _bound("keyring", keyring.fleet_id, "kek", _FORMAT, keyring.kek_id)
+        kek = AESGCM(root[:32]).decrypt(keyring.nonce, keyring.ct, bound)
+    except (InvalidTag, ValueError, struct.error):
+        raise ConfigError("the keyring in the database was altered: restore a backup") from None
+    return Vault(kek, keyring.kek_id, keyring.fleet_id, fleet)
+
+
+def recovery_text(fleet_key: bytes) -> str:
+    """The fleet key as it is printed once: base32 in groups, with a checksum."""
+    text = b32encode(fleet_key + hashlib.sha256(fleet_key).digest()[:3]).decode()
+    return "-".join(text[at : at + 7] for at in range(0, len(text), 7))
+
+
+def parse_recovery(text: str) -> bytes:
+    """Read what `recovery_text` printed; case, spaces and dashes do not matter.
+
+    Raises: ValueError: it was mistyped.
+    """
+    plain = "".join(c for c in text.upper() if c not in "- \t\r\n")
+    try:
+        raw = b32decode(plain)
+    except binascii.Error:
+        raw = b""
+    if len(raw) != 35 or not hmac.compare_digest(hashlib.sha256(raw[:32]).digest()[:3], raw[32:]):
+        raise ValueError("this is not a recovery key; compare it with the print")
+    return raw[:32]
+
+
+async def _root(secret: str, salt: bytes, rounds: int) -> bytes:
+    return await asyncio.to_thread(bcrypt.kdf, secret.encode(), salt, 64, rounds)
+
+
+def _check_of(root: bytes) -> bytes:
+    return hmac.digest(root[32:], b"stardust/check", hashlib.sha256)
+
+
+def _derive(kek: bytes, info: bytes) -> bytes:
+    """HKDF-SHA256 (RFC 5869) without salt, one block."""
+    return hmac.digest(hmac.digest(bytes(32), kek, hashlib.sha256), info + b"\x01", hashlib.sha256)
+
+
+def _bound(table: str, record: str, column: str, version: int, kek_id: int) -> bytes:
+    parts = [text.encode() for text in ("stardust", "v1", table, record, column)] + [struct.pack(">Q", version), struct.pack(">I", kek_id)]
+    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _seal(kek: bytes, kek_id: int, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord:
+    bound = _bound(table, record, column, version, kek_id)
+    dek, wrap_nonce, nonce = AESGCM.generate_key(256), os.urandom(_NONCE), os.urandom(_NONCE)
+    wrapped = wrap_nonce + AESGCM(kek).encrypt(wrap_nonce, dek, bound + b"dek")
+    sealed = nonce + AESGCM(dek).encrypt(nonce, plaintext, bound + b"value")
+    return SealedRecord(table, record, column, version, _HEAD.pack(_FORMAT, kek_id) + wrapped + sealed)
