@@ -273,7 +273,7 @@ class Jobs:
                 session = self._session
                 try:
                     flowed |= await self._step(follow)
-                except (ConnectionError, LocalProtocolError):  # noqa: PERF203  # one job's trouble is not the next one's
+                except (ConnectionError, LocalProtocolError):  # the rest of the jobs waits for the next session
                     if session == self._session:
                         self.suspend()  # the session went; the next one begins with `resume`
                     break

@@ -1,0 +1,238 @@
+"""Real apt on a real host: what is printed arrives whole, once, and what was begun is carried to its end."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import statistics
+
+import pytest
+
+from tests.system.agent_host import JOBS, OUT, AgentHost
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+RESTARTER = """set -e
+d=/srv/restarter; mkdir -p $d/old/DEBIAN $d/new/DEBIAN
+for v in old new; do
+  n=1.0; [ $v = new ] && n=2.0
+  printf 'Package: lab-restarter\\nVersion: %s\\nArchitecture: all\\nMaintainer: lab <lab@localhost>\\nDescription: restarts the agent\\n' $n > $d/$v/DEBIAN/control
+done
+cat > $d/new/DEBIAN/postinst <<'P'
+#!/bin/sh
+set -e
+echo "lab-restarter: before the restart"
+systemctl restart stardust-spider.service
+systemctl daemon-reexec
+systemctl restart stardust-launcher.socket
+sleep 300 &
+for i in 1 2 3 4 5 6 7 8 9 10; do echo "lab-restarter: step $i"; sleep 0.2; done
+echo "lab-restarter: after the restart"
+P
+chmod 755 $d/new/DEBIAN/postinst
+dpkg-deb --root-owner-group -b $d/old /srv/restarter/lab-restarter_1.0_all.deb >/dev/null
+dpkg -i /srv/restarter/lab-restarter_1.0_all.deb >/dev/null
+r=/srv/lab-repo/apt/main
+dpkg-deb --root-owner-group -b $d/new $r/lab-restarter_2.0_all.deb >/dev/null
+cd $r
+{ printf '\\n'; cat $d/new/DEBIAN/control; printf 'Filename: ./lab-restarter_2.0_all.deb\\nSize: %s\\nSHA256: %s\\n' \
+  $(stat -c %s lab-restarter_2.0_all.deb) $(sha256sum lab-restarter_2.0_all.deb | cut -d' ' -f1); } >> Packages
+sed -i '/^SHA256:/,$d' Release
+printf 'SHA256:\\n %s %s Packages\\n' $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) >> Release
+apt-get -q update >/dev/null
+"""
+
+
+def configured(agent: AgentHost, package: str) -> int:
+    """How often dpkg configured a package, by its own log of this host's life, after the factory."""
+    return int(agent.host.sh(f"grep -cE ' configure {package}:(all|amd64) 2.0 ' /var/log/dpkg.log || true"))
+
+
+def test_an_upgrade_of_everything_streams_whole_and_tells_what_changed(agent: AgentHost) -> None:
+    job = agent.order("upgrade")
+    ended = agent.wait_ended(job, 240)
+    assert (ended["state"], ended["exit_code"], ended["error_code"]) == ("succeeded", 0, ""), ended
+    output = agent.check_output(job)
+    steps = [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", output)]
+    assert steps == list(range(1, 101))
+    changes = dict(zip(ended["change_packages"], zip(ended["change_from"], ended["change_to"], strict=True), strict=True))
+    assert changes["lab-hello"] == ("1.0", "2.0")
+    assert changes["lab-extra"] == ("", "2.0")
+    assert len(changes) >= 7
+    assert agent.host.sh("grep -c edited /etc/lab-conf.conf /etc/lab-conf/* 2>/dev/null || true") is not None
+    progress = [json.loads(line) for line in agent.host.read(f"{OUT}/{job}.progress").splitlines()]
+    phases = list(dict.fromkeys(line["phase"] for line in progress))
+    assert phases[0] == "plan"
+    assert phases[-1] == "check"
+    assert "commit" in phases
+    percents = [line["percent"] for line in progress if line["phase"] == "commit"]
+    assert percents == sorted(percents)
+    assert max(percents) > 50
+    assert agent.host.sh(f"find / -xdev -group stardust -not -path '/var/lib/stardust/*' -not -path '/run/*' 2>/dev/null || true") == ""
+    chunks = [line.split() for line in agent.host.read(f"{OUT}/{job}.chunks").splitlines()]
+    assert len(chunks) >= 20  # it came while it was printed, not at the end
+    again = agent.order("upgrade")
+    ended = agent.wait_ended(again)
+    assert (ended["state"], ended["change_packages"]) == ("succeeded", [])
+
+
+def test_spider_killed_during_an_upgrade_loses_and_doubles_nothing(agent: AgentHost) -> None:
+    dice = random.Random(11)
+    job = agent.order("upgrade", {"packages": ["lab-slow", "lab-hello"]})
+    agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    apt = agent.host.sh("pgrep -x apt-get").split()
+    kills = 0
+    while kills < 6 and agent.host.run("test", "-e", f"{JOBS}/{job}/result", check=False).returncode:
+        agent.host.sh("systemctl kill -s KILL stardust-spider.service")
+        kills += 1
+        if kills < 4:
+            assert agent.host.sh("pgrep -x apt-get").split() == apt
+        agent.wait(f"systemctl -q is-active stardust-spider.service && sleep {dice.uniform(0.1, 0.8):.2f}")
+    assert kills >= 2
+    ended = agent.wait_ended(job)
+    assert ended["state"] == "succeeded"
+    output = agent.check_output(job)
+    assert [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", output)] == list(range(1, 101))
+    assert configured(agent, "lab-slow") == 1
+    assert agent.host.sh("journalctl -q -o cat -t systemd | grep -c '^Started stardust-job@'").strip() == "1"
+
+
+def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: AgentHost) -> None:
+    agent.host.sh(RESTARTER)
+    before = agent.host.sh("systemctl show -p MainPID --value stardust-spider.service")
+    job = agent.order("upgrade", {"packages": ["lab-restarter"]})
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"]) == ("succeeded", 0), ended
+    assert agent.host.sh("systemctl show -p MainPID --value stardust-spider.service") != before
+    output = agent.check_output(job)
+    assert output.count(b"lab-restarter: after the restart") == 1
+    assert agent.version("lab-restarter") == "ii 2.0"
+    assert agent.result(job)["tty_held"] is True  # the `sleep` that it left behind has the terminal; nobody waits for it
+    # What it left in its cgroup does not count as a job.
+    following = agent.order("check")
+    assert agent.wait_ended(following)["state"] == "succeeded"
+
+
+def test_a_package_that_fails_is_a_failure_with_its_name(agent: AgentHost) -> None:
+    agent.host.sh("apt-mark unhold lab-fail")
+    job = agent.order("upgrade", {"packages": ["lab-fail", "lab-hello"]})
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"], ended["error_code"]) == ("failed", 100, "job.packages_broken"), ended
+    assert "lab-fail" in ended["error_text"]
+    assert "lab-hello" in ended["change_packages"]
+    agent.check_output(job)
+    # And nothing more is asked of dpkg before that is repaired.
+    job = agent.order("upgrade")
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"], ended["error_code"]) == ("failed", None, "job.packages_broken")
+    assert agent.version("lab-sec") == "ii 1.0"
+
+
+def test_names_that_are_not_installed_or_on_hold_are_refused_by_name(agent: AgentHost) -> None:
+    for packages, code in ((["lab-hello", "lab-extra"], "job.unknown_package"), (["lab-hang"], "job.package_held")):
+        ended = agent.wait_ended(agent.order("upgrade", {"packages": packages}))
+        assert (ended["state"], ended["error_code"]) == ("failed", code)
+        assert packages[-1] in ended["error_text"]
+    assert agent.version("lab-hello") == "ii 1.0"
+
+
+def test_a_refresh_with_a_dead_repository_is_no_success(agent: AgentHost) -> None:
+    agent.host.sh("rm /etc/apt/sources.list.d/*; printf 'deb [trusted=yes] file:/srv/lab-repo/apt/main ./\\n' > /etc/apt/sources.list")
+    ended = agent.wait_ended(agent.order("refresh"))
+    assert (ended["state"], ended["error_code"]) == ("succeeded", ""), ended
+    assert agent.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 0
+    agent.host.sh("printf 'deb [trusted=yes] http://127.0.0.9:9/debian dead main\\n' >> /etc/apt/sources.list")
+    job = agent.order("refresh")
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"], ended["error_code"]) == ("failed", 0, "job.repository_stale"), ended
+    assert "127.0.0.9" in ended["error_text"]
+    agent.check_output(job)
+
+
+def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
+    hold = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(float(sys.argv[2]))"
+    for verb, path in (("upgrade", "/var/lib/dpkg/lock-frontend"), ("refresh", "/var/lib/apt/lists/lock")):
+        agent.host.sh("rm -f /etc/apt/sources.list.d/debian.sources")
+        agent.host.sh(f"systemd-run -q --collect --unit=holder-{verb} python3 -c \"{hold}\" {path} 7")
+        job = agent.order(verb, {"packages": ["lab-hello"]} if verb == "upgrade" else {})
+        ended = agent.wait_ended(job)
+        assert ended["state"] == "succeeded", ended
+        progress = [json.loads(line) for line in agent.host.read(f"{OUT}/{job}.progress").splitlines()]
+        waiting = [line["text"] for line in progress if line["phase"] == "waiting_lock"]
+        assert waiting, progress
+        assert "python3" in waiting[0]
+
+
+def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: AgentHost) -> None:
+    job = agent.order("upgrade", {"packages": ["lab-slow"]})
+    agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    runner = json.loads(agent.host.read(f"{JOBS}/{job}/run"))["pid"]
+    agent.host.sh(f"kill -KILL {runner}")
+    agent.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress", 20)
+    assert agent.hand_in(agent.seal("check")[1])["why"] == "busy"
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["error_code"]) == ("interrupted", "job.killed"), ended
+    assert agent.version("lab-slow") == "ii 2.0"
+    assert agent.host.read(f"{OUT}/{job}") == agent.log(job)
+    assert ended["output_bytes"] == len(agent.log(job))
+
+
+def test_pulling_the_plug_is_an_interruption(agent: AgentHost) -> None:
+    from tests.support.lab import lab
+
+    job = agent.order("upgrade", {"packages": ["lab-slow"]})
+    agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    lab("kill", agent.host.name)
+    lab("start", agent.host.name)
+    agent.wait("systemctl -q is-active stardust-spider.service")
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["error_code"]) == ("interrupted", "job.power_lost"), ended
+    assert agent.hand_in(agent.seal("check")[1])["answer"] == "accepted"
+    job = agent.order("upgrade", {"packages": ["lab-hello"]})
+    assert agent.wait_ended(job)["error_code"] == "job.packages_broken"
+
+
+def test_a_full_disk_under_the_log_loses_output_but_not_the_result(agent: AgentHost) -> None:
+    agent.host.sh("mount -t tmpfs -o size=12m,mode=2750,gid=stardust small /var/lib/stardust/jobs")
+    job = agent.order("upgrade", {"packages": ["lab-slow"]})
+    agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    agent.host.sh("head -c 20m /dev/zero > /var/lib/stardust/jobs/filler 2>/dev/null || true")
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"]) == ("succeeded", 0), ended
+    assert ended["lost_bytes"] > 0
+    agent.check_output(job)
+    assert agent.version("lab-slow") == "ii 2.0"
+
+
+def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: AgentHost) -> None:
+    job = agent.order("upgrade", {"packages": ["lab-slow"]})
+    agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    boot = agent.host.read("/proc/sys/kernel/random/boot_id")
+    agent.host.sh("systemctl --no-block reboot")
+    agent.wait("test \"$(systemctl is-system-running)\" = stopping")
+    _, frame = agent.seal("check")
+    agent.put("/root/order", frame)
+    said = agent.host.sh(
+        "systemd-socket-activate --help >/dev/null 2>&1; test -S /run/stardust/launcher.sock && echo open || echo closed", check=False
+    ).strip()
+    assert said in ("open", "closed")
+    if said == "open":
+        assert agent.hand_in(frame).get("why") in ("host-stopping", "busy", None)
+    agent.wait(f"test \"$(cat /proc/sys/kernel/random/boot_id)\" != {boot.decode().strip()} && systemctl -q is-active stardust-spider.service", 120)
+    ended = agent.wait_ended(job)
+    assert (ended["state"], ended["exit_code"]) == ("succeeded", 0), ended
+    agent.check_output(job)
+    assert agent.version("lab-slow") == "ii 2.0"
+
+
+def test_an_order_is_accepted_within_a_blink(agent: AgentHost) -> None:
+    took = []
+    for _ in range(7):
+        job = agent.order("check")
+        agent.wait_ended(job)
+        answer = json.loads(agent.host.read(f"{OUT}/{job}.answer"))
+        assert answer["answer"] == "accepted"
+        took.append(answer["took_ms"])
+    print(f"order to accepted: median {statistics.median(took):.0f} ms, most {max(took):.0f} ms")
+    assert statistics.median(took) < 1500
