@@ -25,15 +25,16 @@ class Attempt(NamedTuple):
     """Those that a correct password empties again."""
 
 
-def login_attempt(username: str, address: str, *, known: bool) -> Attempt:
+def login_attempt(account: str, address: str, *, known: bool) -> Attempt:
     """The buckets of a log-in.
 
-    Args: known: this user has logged in from this address before. Such an address has a count of its own,
+    Args: account: the user's id, so that no spelling of the name has a count of its own; the name where there is no such user.
+          known: this user has logged in from this address before. Such an address has a count of its own,
                  so that strangers who guess at the account do not lock its owner out.
     """
-    account = hashlib.sha256(username.casefold().encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    name = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     place = limit_key(address)
-    who = f"account:{account}@{place}" if known else f"account:{account}"
+    who = f"account:{name}@{place}" if known else f"account:{name}"
     returned = {**_rungs(who, ACCOUNT), **_rungs(f"address:{place}", ADDRESS)}
     return Attempt({**returned, **_rungs(f"address-long:{place}", ADDRESS_LONG)}, tuple(returned))
 

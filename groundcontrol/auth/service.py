@@ -135,7 +135,8 @@ class AuthService:
                 Unavailable: too many log-ins at this moment.
         """
         user = await self._users.user_by_name(username)
-        attempt = login_attempt(username, address, known=user is not None and await self._known(user, address))
+        known = user is not None and await self._known(user, address)
+        attempt = login_attempt(user.id if user is not None else username.casefold(), address, known=known)
         await self._reserve(attempt)
         right = await self.passwords.verify(user.password_hash if user is not None else None, password)
         if user is None or not right or user.disabled:
@@ -289,7 +290,7 @@ class AuthService:
         made = await self.passwords.hash(new)
         user = await self._users.save_password(scope, user.id, made, None, must_change=False)
         self._bus.publish(Revoked("", user.id))
-        await self._users.clear_attempts((*login_attempt(username, "", known=False).returned, *proof_attempt(user.id).returned))
+        await self._users.clear_attempts((*login_attempt(user.id, "", known=False).returned, *proof_attempt(user.id).returned))
         return user
 
     # -- parts ---------------------------------------------------------------------------
