@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus
 from groundcontrol.deployments import credentials, rows
+from groundcontrol.deployments.credentials import Vault
+from groundcontrol.deployments.files import bundle_version
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import check_request, has_credentials, merge, same_server
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
-from groundcontrol.deployments.work import Presence, Tools, Work, close_unfinished, tell, wipe
+from groundcontrol.deployments.work import CloseSession, Spider, Tools, WaitOnline, Work, close_unfinished, tell, wipe
 from groundcontrol.domain.deployments import (
     INSTALL_STEPS,
     REMOVE_STEPS,
@@ -39,7 +40,7 @@ REMEMBER_S: Final = 900.0
 """How long the fields of a deployment that failed stay in memory for a retry."""
 MAX_REMEMBERED: Final = 64
 CANCEL_WAIT_S: Final = 2.0
-CLOSE_LIMIT_S: Final = 8.0
+CLOSE_LIMIT_S: Final = 6.0
 LEFT_BEHIND: Final = (
     "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust and the"
     " user stardust are still there; adding it again and removing it clears them away"
@@ -58,10 +59,20 @@ class _Active(NamedTuple):
 
 
 class DeploymentService:
-    """Owns every running deployment; `run` is its life. `build` makes one."""
+    """Owns every running deployment; `run` is its life.
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    Args:
+        config: how nodes find this hub, which decides which servers it deploys to.
+        bundle: the Spider bundle (`majortom.bundle.read_bundle`).
+        wait_online, close: of the registry of live sessions.
+    """
+
+    def __init__(
+        self, *, config: HubAddress, store: Store, bus: Bus, vault: Vault, clock: Clock, bundle: bytes,
+        wait_online: WaitOnline, close: CloseSession, limits: Limits = Limits(),  # noqa: B008  # immutable
+    ) -> None:  # fmt: skip
+        major = MajorTom(clock, lambda address: refusal(config, address), limits)
+        self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, Spider(bundle_version(bundle), bundle))
         self._active: dict[DeploymentId, _Active] = {}
         self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
         self._group: asyncio.TaskGroup | None = None
@@ -91,7 +102,7 @@ class DeploymentService:
         for active in self._active.values():
             active.work.stopping = True
             tasks.append(active.task)
-        for limit_s in (CLOSE_LIMIT_S, 1.0):
+        for limit_s in (CLOSE_LIMIT_S, 0.5):
             tasks = [task for task in tasks if not task.done()]
             for task in tasks:
                 task.cancel()
@@ -313,18 +324,3 @@ class DeploymentService:
             if len(self._remembered) <= MAX_REMEMBERED and self._remembered[oldest].until > now:
                 return
             del self._remembered[oldest]
-
-
-def build(
-    store: Store, bus: Bus, vault: credentials.Vault, clock: Clock, presence: Presence, *,
-    hub: HubAddress, fleet: str, bundle: Callable[[], bytes], limits: Limits = Limits(),  # noqa: B008  # immutable
-) -> DeploymentService:  # fmt: skip
-    """Put a service together.
-
-    Args:
-        hub: how nodes find this hub, which decides which servers it deploys to.
-        fleet: the fleet's id as text.
-        bundle: reads the Spider bundle (`majortom.bundle.read_bundle`).
-    """
-    major = MajorTom(clock, lambda address: refusal(hub, address), limits)
-    return DeploymentService(Tools(store, bus, vault, clock, presence, hub, fleet, major, bundle))

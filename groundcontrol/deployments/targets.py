@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 from groundcontrol.errors import TargetNotAllowed
 from majortom.connect import forbidden_address, is_loopback, is_own
@@ -14,13 +13,15 @@ from majortom.errors import MESSAGES
 RESOLVE_LIMIT_S: Final = 5.0
 
 
-class HubAddress(NamedTuple):
-    """How nodes find this hub, and who finds it at all."""
+class HubAddress(Protocol):
+    """How nodes find this hub, and who finds it at all (`config.Config`)."""
 
-    node_url: Callable[[], str]
-    """Asked when it is needed: with port 0 it is known only after the start."""
-    has_server_url: bool
-    loopback_only: bool
+    @property
+    def node_url(self) -> str: ...
+    @property
+    def server_url(self) -> str | None: ...
+    @property
+    def loopback_only(self) -> bool: ...
 
 
 def refusal(hub: HubAddress, address: str) -> str | None:
@@ -30,7 +31,7 @@ def refusal(hub: HubAddress, address: str) -> str | None:
         return why
     if is_loopback(address) and not hub.loopback_only:
         return "loopback addresses are allowed only while Ground Control itself listens on loopback only (--bind 127.0.0.1)"
-    if not hub.has_server_url and not is_own(address):
+    if hub.server_url is None and not is_own(address):
         return "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
     return None
 

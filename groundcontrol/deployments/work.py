@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.credentials import Vault
-from groundcontrol.deployments.files import bundle_version, policy_conf, spider_conf
+from groundcontrol.deployments.files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import target_of
 from groundcontrol.deployments.targets import HubAddress
@@ -39,11 +39,17 @@ log = logging.getLogger(__name__)
 CLEAN_UP_TRIES = 5
 
 
-class Presence(Protocol):
-    """What is needed of `fleet.registry.Registry`."""
+WaitOnline = Callable[[NodeId, float], Awaitable[None]]
+"""Returns once the node has a live session; TimeoutError after these seconds."""
+CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
+"""Ends a node's session with a code and a reason."""
 
-    async def wait_online(self, node: NodeId, timeout_s: float) -> None: ...
-    def close(self, node: NodeId, code: int = ..., reason: str = ...) -> Awaitable[None]: ...
+
+class Spider(NamedTuple):
+    """The bundle that is installed."""
+
+    version: str
+    bundle: bytes
 
 
 class Tools(NamedTuple):
@@ -53,12 +59,11 @@ class Tools(NamedTuple):
     bus: Bus
     vault: Vault
     clock: Clock
-    presence: Presence
+    wait_online: WaitOnline
+    close_session: CloseSession
     hub: HubAddress
-    fleet: str
     major: MajorTom
-    bundle: Callable[[], bytes]
-    """Reads the Spider bundle; called off the loop."""
+    spider: Spider
 
 
 class Work:
@@ -109,9 +114,9 @@ class Work:
     async def _install(self) -> None:
         tools, request = self._tools, self.request
         wish = Wish(
-            hub_url=tools.hub.node_url(),
+            hub_url=tools.hub.node_url,
             tls_pinned=False,
-            fleet=tools.fleet,
+            fleet=tools.vault.fleet_id,
             install_python=request.install_python,
             replaceable=self._forgotten,
         )
@@ -132,7 +137,6 @@ class Work:
         """Make the node and its keys."""
         tools, request = self._tools, self.request
         name = request.name or request.host
-        bundle = await asyncio.to_thread(tools.bundle)
         new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
         self._made = new.id
         try:
@@ -144,9 +148,9 @@ class Work:
         tools.bus.publish(Changed("node", node.id, node.version))
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
         return Payload(
-            version=bundle_version(bundle),
-            bundle=bundle,
-            spider_conf=spider_conf(node, tools.hub.node_url(), tools.fleet),
+            version=tools.spider.version,
+            bundle=tools.spider.bundle,
+            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id),
             policy_conf=policy_conf(request.policy),
             session_key=Secret(keys.session.hex()),
             launch_key=Secret(keys.launch.hex()),
@@ -155,7 +159,7 @@ class Work:
 
     async def _verify(self, timeout_s: float) -> None:
         assert self._made is not None
-        await self._tools.presence.wait_online(self._made, timeout_s)
+        await self._tools.wait_online(self._made, timeout_s)
 
     # -- removal -----------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> 
     """
     with contextlib.suppress(NotFound):
         await tools.store.nodes.delete_node(scope, node)
-    await tools.presence.close(node, CLOSE_UNKNOWN, reason)
+    await tools.close_session(node, CLOSE_UNKNOWN, reason)
     tools.bus.publish(Changed("node", node, 0))
 
 
