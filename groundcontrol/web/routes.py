@@ -9,7 +9,7 @@ import msgspec
 
 from groundcontrol.domain.permissions import Action
 from groundcontrol.web import schema
-from groundcontrol.web.http import audit, auth, deployments, events, jobs, metrics, nodes
+from groundcontrol.web.http import audit, auth, deployments, events, history, jobs, metrics, nodes
 
 ROOT: Final = "/api/v1"
 
@@ -72,6 +72,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         status=202, optional_body=True, step_up=True, query=(FORCE,),
     ),
     Route("GET", "/metrics", "metric.read", metrics.list_metrics, schema.MetricsView),
+    Route(
+        "GET", "/nodes/{id}/history", "history.read", history.get_history, schema.HistoryView,
+        query=(
+            Parameter("metric", "a series such as `disk.read{device=sda}`; up to 50", required=True, many=True),
+            Parameter("from", "Unix seconds; without it an hour before `to`"),
+            Parameter("to", "Unix seconds; without it now"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600)", "integer"),
+        ),
+        answers=("application/msgpack", "text/csv"),
+    ),
     Route("POST", "/deployments", "deployment.create", deployments.create_deployment, schema.DeploymentView, schema.DeploymentBody, status=202, keyed=True),
     Route("GET", "/deployments", "deployment.read", deployments.list_deployments, schema.DeploymentsView, query=(LIMIT, CURSOR)),
     Route("GET", "/deployments/{id}", "deployment.read", deployments.get_deployment, schema.DeploymentView),

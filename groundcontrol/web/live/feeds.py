@@ -57,6 +57,7 @@ class Feed(ABC):
         self.scope = Scope(Actor("system", "live", "live", "admin"), org)
         self._seq = 0
         self._seats: dict[object, _Seat] = {}
+        self._listening = asyncio.Event()
         self.over = False
         """What it tells of is gone."""
 
@@ -87,6 +88,7 @@ class Feed(ABC):
         """
         seat = self._seats[key] = _Seat(deliver)
         try:
+            await self._listening.wait()
             await self._seat_down(seat)
         except BaseException:
             self.leave(key)
@@ -127,6 +129,7 @@ class Feed(ABC):
     async def run(self) -> None:
         """Follow the bus until cancelled, or until what it tells of is gone."""
         async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as told:
+            self._listening.set()
             async for message in told:
                 try:
                     if isinstance(message, Gap):
