@@ -9,9 +9,9 @@ import asyncio
 import hashlib
 import logging
 import math
-import threading
 from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
+from spider.aside import aside
 from spider.clock import Clock
 from spider.collectors.base import Collector
 from spider.logs import event
@@ -85,7 +85,7 @@ class _Source:
         self.result: Result = ([], [])
         self._failing = False
         self._late = False
-        self._thread: Optional[threading.Thread] = None
+        self._out: Optional[asyncio.Future[None]] = None
 
     def measure(self, now: float) -> None:
         """Read here and now; a failure gives nulls, and one line in the log until it is over."""
@@ -116,26 +116,17 @@ class _Source:
         return self.result if in_time else nothing(self.result)
 
     def measure_aside(self, now: float) -> "Optional[asyncio.Future[None]]":
-        """Read in a thread of its own, a daemon: a dead disk may keep it for ever. None: the last one is still out."""
-        if self._thread is not None and self._thread.is_alive():
+        """Read beside the loop. None: the last reading is still out."""
+        if self._out is not None and not self._out.done():
             return None
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        self._out = asyncio.ensure_future(aside(lambda: self.measure(now), self.name))
+        return self._out
 
-        def settle() -> None:
-            if not done.done():
-                done.set_result(None)
-
-        def work() -> None:
-            self.measure(now)
-            try:
-                loop.call_soon_threadsafe(settle)
-            except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
-                return
-
-        self._thread = threading.Thread(target=work, name=self.name, daemon=True)
-        self._thread.start()
-        return done
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._out is not None:
+            self._out.cancel()
+        self.collector.close()
 
 
 class _Family:
@@ -201,7 +192,7 @@ class Sampler:
             await asyncio.gather(*tasks, return_exceptions=True)
             for family in self._families.values():
                 for source in family.sources:
-                    source.collector.close()
+                    source.stop()
 
     async def _run(self, family: _Family) -> None:
         now = self._clock.now()
@@ -226,7 +217,7 @@ class Sampler:
             event(log, "samples_missed", family=family.name, samples=missed)
 
     async def _sample(self, family: _Family, taken_at_ms: int) -> None:
-        aside: Dict[asyncio.Future[None], _Source] = {}
+        out: Dict[asyncio.Future[None], _Source] = {}
         late: List[_Source] = []
         for source in family.sources:
             if not source.collector.blocking:
@@ -236,18 +227,18 @@ class Sampler:
             if done is None:
                 late.append(source)
             else:
-                aside[done] = source
-        late += [aside[left] for left in await self._settled(set(aside), family.rhythm_s / 2)]
+                out[done] = source
+        late += [out[left] for left in await self._settled(set(out), family.rhythm_s / 2)]
         layout, row = family.row([source.answered(source not in late) for source in family.sources], taken_at_ms)
         if layout.series:
             self._sink(layout, row)
 
-    async def _settled(self, aside: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
+    async def _settled(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
         """Wait for them all, but not for ever. Returns: those that are still out."""
-        if not aside:
-            return aside
+        if not out:
+            return out
         limit: asyncio.Future[None] = asyncio.ensure_future(self._clock.sleep(min(limit_s, BLOCKING_LIMIT_S)))
-        left = set(aside)
+        left = set(out)
         try:
             while left and not limit.done():
                 done, _ = await asyncio.wait({*left, limit}, return_when=asyncio.FIRST_COMPLETED)

@@ -83,7 +83,7 @@ def parse_filesystems(data: bytes) -> Set[str]:
 
 
 def choose(mounts: List[Mount], on_disks: Set[str]) -> List[Mount]:
-    """The file systems to report: each once, by its shortest mount point.
+    """The file systems to report: each once, by the place where the whole of it is mounted, the shortest of several.
 
     Those on disks, and whatever is at `/`. Memory (tmpfs) is counted as memory; a network file system belongs to the host that
     serves it, and asking about it hangs when that host is gone; images are always full. A mount that another one hides is left
@@ -99,9 +99,13 @@ def choose(mounts: List[Mount], on_disks: Set[str]) -> List[Mount]:
             if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
                 continue
         known = best.get(mount.device)
-        if known is None or (len(point), point) < (len(known.point), known.point):
+        if known is None or _rank(mount) < _rank(known):
             best[mount.device] = mount
     return sorted(best.values(), key=lambda mount: mount.point)
+
+
+def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
+    return mount.point != "/", mount.root != "/", len(mount.point), mount.point
 
 
 def reachable(mount: Mount, own: List[Mount]) -> Optional[str]:

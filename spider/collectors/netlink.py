@@ -75,15 +75,13 @@ class Netlink:
         Returns: for each message of the answer: the datagram it stands in, start and end of its body.
         Raises:  OSError: no such socket here, or the kernel refuses; ValueError: the answer is malformed.
         """
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, self._protocol)
-            self._buffer = bytearray(_BUFFER_BYTES)
-        self._seq = self._seq % 0x7FFFFFFF + 1
+        sock = self._open()
         whole = False
+        self._seq = self._seq % 0x7FFFFFFF + 1
         try:
-            self._socket.send(HEADER.pack(16 + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, self._seq, 0) + body)
+            sock.send(HEADER.pack(16 + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, self._seq, 0) + body)
             for _ in range(_MOST_DATAGRAMS):
-                size = self._socket.recv_into(self._buffer)
+                size = sock.recv_into(self._buffer)
                 data = bytes(memoryview(self._buffer)[:size])
                 for answer, start, end in parse_messages(data):
                     if answer == _NLMSG_DONE:
@@ -92,11 +90,21 @@ class Netlink:
                     yield data, start, end
             raise OSError(errno.EMSGSIZE, "a netlink dump has no end")
         finally:
-            if not whole:
-                self.close()  # the rest of this answer must not be taken for the next one
+            if whole and self._socket is None:
+                self._socket = sock
+            else:  # the rest of this answer must not be taken for that to the next question
+                sock.close()
+
+    def _open(self) -> socket.socket:
+        """Take the socket; it is given back when its question is answered."""
+        sock, self._socket = self._socket, None
+        if sock is None:
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, self._protocol)
+        if not self._buffer:
+            self._buffer = bytearray(_BUFFER_BYTES)
+        return sock
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            self._buffer = bytearray()

@@ -1,0 +1,115 @@
+"""The readers beside psutil, an independent reading of this very machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from spider.collectors.cpu import parse_stat
+from spider.collectors.disk import parse_diskstats
+from spider.collectors.filesystems import Filesystems
+from spider.collectors.linux import linux_collectors
+from spider.collectors.load import parse_loadavg
+from spider.collectors.memory import parse_meminfo
+from spider.collectors.network import parse_net_dev
+from spider.collectors.tcp import Tcp
+from spider.wire.metrics import parse_series
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def test_processor_times_agree() -> None:
+    ours, theirs = parse_stat(read("/proc/stat")), psutil.cpu_times()
+    for name in ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"):
+        assert getattr(ours[0], name) * TICK == pytest.approx(getattr(theirs, name), abs=1.0)
+    assert len(ours[1]) == psutil.cpu_count()
+
+
+def test_load_agrees() -> None:
+    assert parse_loadavg(read("/proc/loadavg")) == pytest.approx(psutil.getloadavg(), abs=0.2)
+
+
+def test_memory_agrees() -> None:
+    ours, theirs, swap = parse_meminfo(read("/proc/meminfo")), psutil.virtual_memory(), psutil.swap_memory()
+    assert ours.total == theirs.total
+    assert ours.available == pytest.approx(theirs.available, abs=256 << 20)
+    assert ours.used == pytest.approx(theirs.total - theirs.available, abs=256 << 20)
+    assert ours.cached == pytest.approx(theirs.cached, abs=256 << 20)
+    assert ours.buffers == pytest.approx(theirs.buffers, abs=64 << 20)
+    assert ours.swap_total == swap.total
+    assert ours.swap_used == pytest.approx(swap.used, abs=64 << 20)
+
+
+def test_disks_agree() -> None:
+    ours, theirs = parse_diskstats(read("/proc/diskstats")), psutil.disk_io_counters(perdisk=True)
+    assert ours
+    for name, counters in ours.items():
+        assert counters.read_bytes == pytest.approx(theirs[name].read_bytes, abs=256 << 20)
+        assert counters.written_bytes == pytest.approx(theirs[name].write_bytes, abs=256 << 20)
+        assert counters.busy_ms == pytest.approx(theirs[name].busy_time, abs=2000)
+
+
+def test_network_agrees() -> None:
+    ours, theirs = parse_net_dev(read("/proc/net/dev")), psutil.net_io_counters(pernic=True)
+    assert set(ours) == set(theirs) - {"lo"}
+    for name, (received, sent) in ours.items():
+        assert received == pytest.approx(theirs[name].bytes_recv, abs=64 << 20)
+        assert sent == pytest.approx(theirs[name].bytes_sent, abs=64 << 20)
+
+
+def test_file_systems_agree() -> None:
+    found = Filesystems()
+    values = found.read(0.0)
+    by_name = dict(zip(found.series(), values, strict=True))
+    theirs = psutil.disk_usage("/")
+    assert by_name["filesystem.size{mount=/}"] == theirs.total
+    assert by_name["filesystem.used{mount=/}"] == pytest.approx(theirs.used, abs=256 << 20)
+
+
+def test_tcp_states_agree() -> None:
+    """With sockets of our own in many states; other programs of this machine may change some meanwhile, so a few tries."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        six = stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6)) if socket.has_ipv6 else listener
+        for server in (listener, six, listener):
+            stack.enter_context(socket.create_connection(server.getsockname()[:2]))
+            stack.enter_context(server.accept()[0])
+        half = stack.enter_context(socket.create_connection(listener.getsockname()))
+        listener.accept()[0].close()
+        stack.enter_context(half)
+        done = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+        done.close()
+        peer.close()
+        tcp = Tcp()
+        for attempt in range(20):
+            values = tcp.read(attempt * 100.0)
+            ours = {name: value for name, value in zip(tcp.series(), values, strict=True) if value}
+            theirs = {f"tcp.{state.lower()}": count for state, count in Counter(c.status for c in psutil.net_connections("tcp")).items()}
+            if ours == theirs:
+                break
+            time.sleep(0.05)
+        tcp.close()
+        assert ours == theirs
+        assert {"tcp.established", "tcp.listen", "tcp.close_wait", "tcp.fin_wait2"} <= set(ours)
+
+
+def test_all_collectors_of_this_machine_name_what_they_give() -> None:
+    for collector in linux_collectors():
+        for now in (1.0, 2.0):
+            values = collector.read(now)
+            assert len(values) == len(collector.series())
+        for name in collector.series():
+            assert parse_series(name)[0].family == collector.family
+        collector.close()

@@ -1,0 +1,104 @@
+"""What the collectors share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.collectors.base import LARGEST, KernelFile, label, numbers, per_second, read_text
+from spider.wire.metrics import parse_series, series_name
+
+
+def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    file = KernelFile(str(path))
+    assert file.read() == b"one"
+    path.write_bytes(b"two, longer")
+    assert file.read() == b"two, longer"
+    file.close()
+
+
+def test_a_file_longer_than_one_read_comes_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(200_000))
+    file = KernelFile(str(path))
+    assert file.read() == path.read_bytes()
+    file.close()
+
+
+def test_a_kernel_file_of_many_records_comes_whole() -> None:
+    file = KernelFile("/proc/self/smaps")
+    with open("/proc/self/smaps", "rb") as fresh:
+        assert file.read().count(b"VmFlags") == pytest.approx(fresh.read().count(b"VmFlags"), abs=5)
+    file.close()
+
+
+def test_a_file_without_end_is_refused() -> None:
+    file = KernelFile("/dev/zero")
+    with pytest.raises(OSError, match="larger than"):
+        file.read()
+
+
+def test_a_file_that_went_away_is_found_again_when_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    file = KernelFile(str(path))
+    with pytest.raises(FileNotFoundError):
+        file.read()
+    path.write_bytes(b"back")
+    assert file.read() == b"back"
+    file.close()
+
+
+def test_a_stale_descriptor_is_opened_again_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"fresh")
+    file = KernelFile(str(path))
+    assert file.read() == b"fresh"
+    stale = file._fd
+    folder = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(folder, stale)  # a read of it now fails, as one of a dead lxcfs does
+    os.close(folder)
+    assert file.read() == b"fresh"
+    file.close()
+
+
+def test_a_rate_is_a_difference_by_time() -> None:
+    assert per_second(3000, 1000, 2.0) == 1000
+    assert per_second(1000, 1000, 1.0) == 0
+
+
+def test_a_counter_that_went_back_has_no_rate() -> None:
+    assert per_second(1, 2, 1.0) is None
+    assert per_second(2, 1, 0.0) is None
+    assert per_second(LARGEST, 0, 0.001) is None
+
+
+def test_counters_outside_their_range_are_refused() -> None:
+    assert numbers([b"0", str(LARGEST).encode()]) == [0, LARGEST]
+    for wrong in (b"-1", str(LARGEST + 1).encode(), b"x", b"", b"1" * 400):
+        with pytest.raises(ValueError, match=r"."):
+            numbers([wrong])
+
+
+@given(st.text())
+def test_any_text_of_a_host_makes_a_series_that_can_be_read_again(text: str) -> None:
+    name = series_name("filesystem.size", "mount", label(text))
+    assert parse_series(name)[1] == label(text)
+
+
+def test_a_path_that_is_no_text_makes_a_series_too() -> None:
+    assert label(os.fsdecode(b"/mnt/\xff\xfe")) == "/mnt/??"
+    assert label("/mnt/{a}\n") == "/mnt/_a__"
+
+
+def test_a_text_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
+    assert read_text(str(tmp_path)) == ""
+    assert read_text(str(tmp_path / "none")) == ""
+    assert read_text("no\0name") == ""
+    os.mkfifo(tmp_path / "pipe")
+    assert read_text(str(tmp_path / "pipe")) == ""

@@ -1,0 +1,142 @@
+"""Which file systems are reported, and how full they are."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, reachable
+from tests.unit.spider.collectors.captured import captured, write
+
+ON_DISKS = parse_filesystems(captured("machine", "filesystems"))
+
+
+def mounts(origin: str, name: str) -> list[Mount]:
+    return parse_mountinfo(captured(origin, name))
+
+
+def test_kinds_on_disks_are_told_by_the_kernel() -> None:
+    assert {"ext2", "ext3", "ext4", "squashfs", "fuseblk", "xfs", "erofs", "btrfs"} == ON_DISKS
+
+
+@pytest.mark.parametrize(
+    ("origin", "name", "chosen"),
+    [
+        ("machine", "self_mountinfo", ["/"]),
+        ("nspawn", "1_mountinfo", ["/"]),
+        ("nspawn-sandbox", "self_mountinfo", ["/"]),
+        ("lxcfs", "self_mountinfo", ["/"]),
+        ("cgroup2-host", "self_mountinfo", ["/"]),
+        ("loop-mounts", "1_mountinfo", ["/", "/mnt/data disk"]),
+    ],
+)
+def test_real_file_systems_are_chosen_once(origin: str, name: str, chosen: list[str]) -> None:
+    assert [mount.point for mount in choose(mounts(origin, name), ON_DISKS)] == chosen
+
+
+def test_escaped_paths_are_paths_again() -> None:
+    found = mounts("loop-mounts", "1_mountinfo")
+    assert Mount("7:0", "/", "/mnt/data disk", "ext4") in found
+    assert Mount("7:0", "/part", "/mnt/bind", "ext4") in found
+
+
+def test_a_sandbox_is_seen_through() -> None:
+    """/home would be a tmpfs's figures in the unit's own namespace."""
+    own, real = mounts("nspawn-sandbox", "self_mountinfo"), mounts("nspawn-sandbox", "1_mountinfo")
+    assert reachable(choose(real, ON_DISKS)[0], own) == "/"
+    assert reachable(Mount("8:2", "/", "/home", "ext4"), own) is None
+
+
+def test_a_file_system_hidden_at_its_place_is_asked_at_another() -> None:
+    own = mounts("loop-mounts", "self_mountinfo")
+    disk = choose(mounts("loop-mounts", "1_mountinfo"), ON_DISKS)[1]
+    assert disk.point == "/mnt/data disk"
+    assert reachable(disk, own) == "/mnt/bind"
+
+
+@pytest.mark.parametrize(
+    "kind", ["nfs4", "cifs", "ceph", "9p", "fuse.sshfs", "fuse.lxcfs", "tmpfs", "autofs", "overlay", "squashfs", "iso9660", "erofs"]
+)
+def test_what_is_not_on_a_disk_or_always_full_is_left_out(kind: str) -> None:
+    assert choose([Mount("0:9", "/", "/srv", kind)], ON_DISKS | {"iso9660"}) == []
+
+
+def test_pools_and_subvolumes_and_a_stick_are_chosen() -> None:
+    found = [
+        Mount("0:30", "/@", "/", "btrfs"),
+        Mount("0:30", "/@home", "/home", "btrfs"),
+        Mount("0:40", "/", "/tank/a", "zfs"),
+        Mount("0:41", "/", "/tank/b", "zfs"),
+        Mount("8:17", "/", "/run/media/me/stick", "vfat"),
+        Mount("8:33", "/@data", "/data", "btrfs"),
+        Mount("8:49", "/", "/run/other", "ext4"),
+    ]
+    points = [mount.point for mount in choose(found, ON_DISKS | {"vfat"})]
+    assert points == ["/", "/data", "/run/media/me/stick", "/tank/a", "/tank/b"]
+
+
+@pytest.mark.parametrize("text", [b"1 2 3\n", b"36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw\n", b"\xff - \xff\n"])
+def test_what_is_no_mountinfo_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match="too short"):
+        parse_mountinfo(text)
+
+
+def test_usage_is_that_of_df(tmp_path: Path) -> None:
+    usage, stat = measure(str(tmp_path)), os.statvfs(tmp_path)
+    assert usage.size == stat.f_blocks * stat.f_frsize
+    assert usage.used == pytest.approx((stat.f_blocks - stat.f_bfree) * stat.f_frsize, abs=64 << 20)
+
+
+def proc_of(root: Path, lines: str) -> Filesystems:
+    write(root, {"proc/filesystems": b"\text4\n", "proc/self/mountinfo": lines, "proc/1/mountinfo": lines})
+    return Filesystems(str(root / "proc"), limit_s=0.2)
+
+
+def test_a_mounted_file_is_left_out_and_a_missing_place_is_null(tmp_path: Path) -> None:
+    write(tmp_path, {"file": "", "disk/x": ""})
+    lines = "".join(f"1 1 8:{number} / {tmp_path}/{name} rw - ext4 d rw\n" for number, name in enumerate(("disk", "file", "gone")))
+    found = proc_of(tmp_path, lines)
+    values = dict(zip((found.read(0.0), found.series())[1], found.read(0.0), strict=True))
+    size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    assert values[f"filesystem.size{{mount={tmp_path}/disk}}"] == size
+    assert f"filesystem.inodes_used{{mount={tmp_path}/disk}}" in values
+    assert not [name for name in values if "/file}" in name or "/gone}" in name]
+
+
+def test_without_process_1_the_own_mounts_are_read(tmp_path: Path) -> None:
+    found = proc_of(tmp_path, "1 1 8:1 / / rw - ext4 d rw\n")
+    (tmp_path / "proc/1/mountinfo").unlink()
+    assert len(found.read(0.0)) == len(found.series()) >= 2
+
+
+def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """statvfs is the kernel's, and a dead disk cannot be had here: this one call is held back."""
+    held, asked = threading.Event(), []
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        asked.append(path)
+        if path.endswith("/dead"):
+            held.wait(10)
+        return real(path)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    write(tmp_path, {"dead/x": "", "live/x": ""})
+    found = proc_of(
+        tmp_path, "".join(f"1 1 8:{number} / {tmp_path}/{name} rw - ext4 d rw\n" for number, name in enumerate(("dead", "live")))
+    )
+    for _ in range(2):
+        values = found.read(0.0)
+        by_name = dict(zip(found.series(), values, strict=True))
+        assert by_name[f"filesystem.used{{mount={tmp_path}/dead}}"] is None
+        assert by_name[f"filesystem.used{{mount={tmp_path}/live}}"] is not None
+    assert asked.count(f"{tmp_path}/dead") == 1, "it is not asked again while it hangs"
+    held.set()
+    for thread in threading.enumerate():
+        if thread.name == "statvfs":
+            thread.join(5)
+    found.read(0.0)
+    assert asked.count(f"{tmp_path}/dead") == 2

@@ -1,0 +1,87 @@
+"""Whatever stands in /proc, a parser gives an answer or ValueError."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spider.collectors.addresses import parse_addresses
+from spider.collectors.cpu import parse_stat
+from spider.collectors.disk import parse_diskstats
+from spider.collectors.filesystems import choose, parse_filesystems, parse_mountinfo
+from spider.collectors.identity import parse_cpu_model, parse_os_release, parse_uptime
+from spider.collectors.load import parse_loadavg
+from spider.collectors.memory import parse_meminfo
+from spider.collectors.netlink import parse_attributes, parse_messages
+from spider.collectors.network import parse_net_dev
+from spider.collectors.sensors import parse_temperature
+from spider.collectors.tcp import count_states, parse_sockstat
+from tests.unit.spider.collectors.captured import captured
+
+
+def text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def messages(data: bytes) -> list[tuple[bytes, int, int]]:
+    try:
+        return [(data, start, end) for _, start, end in parse_messages(data)]
+    except OSError:  # the kernel said so: not a matter of parsing
+        return []
+
+
+PARSERS: list[tuple[Callable[[bytes], Any], str, str]] = [
+    (parse_stat, "machine", "stat"),
+    (parse_loadavg, "machine", "loadavg"),
+    (parse_meminfo, "machine", "meminfo"),
+    (parse_diskstats, "machine", "diskstats"),
+    (parse_net_dev, "machine", "net_dev"),
+    (lambda data: parse_sockstat(data, b"TCP"), "machine", "net_sockstat"),
+    (lambda data: choose(parse_mountinfo(data), {"ext4"}), "loop-mounts", "1_mountinfo"),
+    (parse_filesystems, "machine", "filesystems"),
+    (lambda data: parse_os_release(text(data)), "nspawn", "os-release"),
+    (lambda data: parse_cpu_model(text(data)), "machine", "cpuinfo"),
+    (lambda data: parse_uptime(text(data)), "machine", "uptime"),
+    (lambda data: parse_temperature(text(data)), "machine", "uptime"),
+    (lambda data: count_states(messages(data)), "netlink", "sock_diag"),
+    (lambda data: parse_addresses(messages(data)), "netlink", "getaddr"),
+    (lambda data: list(parse_attributes(data, 0, len(data))), "netlink", "getaddr"),
+]
+NAMES = ["stat", "loadavg", "meminfo", "diskstats", "net_dev", "sockstat", "mountinfo", "filesystems", "os_release"]
+NAMES += ["cpuinfo", "uptime", "temperature", "sock_diag", "getaddr", "attributes"]
+
+
+def damaged(original: bytes) -> st.SearchStrategy[bytes]:
+    """A real file, with a stretch of it cut out and other bytes put there."""
+    at = st.integers(0, len(original))
+    junk = st.one_of(
+        st.binary(max_size=40), st.sampled_from([b"-1", b"9" * 30, b"nan", b"1e999", b"\n", b"\0", b" ", b":", b"\\777", b"1_0"])
+    )
+    return st.builds(lambda a, b, new: original[: min(a, b)] + new + original[max(a, b) :], at, at, junk)
+
+
+@pytest.mark.parametrize(("parser", "origin", "name"), PARSERS, ids=NAMES)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_parser_raises_nothing_but_valueerror(parser: Callable[[bytes], Any], origin: str, name: str, data: st.DataObject) -> None:
+    original = captured(origin, name)
+    if origin == "netlink":
+        original = original[4:]  # without the length that the capture put before the first datagram
+    content = data.draw(st.one_of(st.binary(max_size=300), damaged(original)))
+    with contextlib.suppress(ValueError):
+        parser(content)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda raw: not set(raw) & set(b"\n\\ ")), min_size=1, max_size=4))
+def test_any_path_survives_the_way_through_mountinfo(parts: list[bytes]) -> None:
+    path = b"/" + b" \\\t".join(parts)
+    escaped = b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in path)
+    (mount,) = parse_mountinfo(b"36 35 98:0 / " + escaped + b" rw,noatime - ext4 /dev/x rw\n")
+    assert mount.point == os.fsdecode(path)

@@ -1,0 +1,218 @@
+"""What a server is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spider.collectors.identity import (
+    HostIdentity,
+    IdentityReader,
+    detect_package_manager,
+    parse_cpu_model,
+    parse_os_release,
+    parse_uptime,
+    read_timezone,
+    reboot_required,
+)
+from spider.collectors.virtualization import detect_container, detect_machine
+from tests.unit.spider.collectors.captured import captured, write
+
+
+def test_os_release_of_a_debian_host_is_read_by_value() -> None:
+    release = parse_os_release(captured("nspawn", "os-release").decode())
+    assert (release["ID"], release["NAME"], release["VERSION_ID"]) == ("debian", "Debian GNU/Linux", "12")
+
+
+def test_os_release_is_quoted_as_in_a_shell() -> None:
+    text = '# a remark\nNAME=\'It is\'\nPRETTY_NAME="a \\"b\\" \\$c"\nID=arch\nVERSION_ID=\nlower=1\nnonsense\nBROKEN="x\n'
+    assert parse_os_release(text) == {"NAME": "It is", "PRETTY_NAME": 'a "b" $c', "ID": "arch", "VERSION_ID": "", "BROKEN": '"x'}
+
+
+def test_the_cpu_model_of_the_machine_is_read_by_value() -> None:
+    text = captured("machine", "cpuinfo").decode()
+    assert parse_cpu_model(text) == next(line.split(": ")[1] for line in text.splitlines() if line.startswith("model name"))
+
+
+def test_a_processor_that_does_not_say_its_name_has_its_boards() -> None:
+    arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"
+    assert parse_cpu_model(arm, "Raspberry Pi 4 Model B") == "Raspberry Pi 4 Model B"
+    assert parse_cpu_model(arm) == "ARM implementer 0x41 part 0xd0c"
+    assert parse_cpu_model("") == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "release", "manager"),
+    [
+        ({"var/lib/dpkg/status": "Package: a\n"}, {"ID": "debian"}, "apt"),
+        ({"var/lib/dpkg/status": ""}, {"ID": "debian"}, ""),
+        ({"var/lib/pacman/local/a-1/desc": "x"}, {"ID": "arch"}, "pacman"),
+        ({"lib/apk/db/installed": "P:a\n"}, {"ID": "alpine"}, "apk"),
+        ({"var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/zypper": "x"}, {"ID": "opensuse-leap", "ID_LIKE": "suse opensuse"}, "zypper"),
+        (
+            {"var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x", "usr/bin/yum": "x"},
+            {"ID": "rocky", "ID_LIKE": "rhel centos fedora"},
+            "dnf",
+        ),
+        ({"usr/lib/sysimage/rpm/rpmdb.sqlite": "x", "usr/bin/dnf5": "x"}, {"ID": "fedora"}, "dnf5"),
+        ({"var/lib/rpm/Packages": "x", "usr/bin/yum": "x"}, {"ID": "centos", "ID_LIKE": "rhel fedora"}, "yum"),
+        ({"var/lib/dpkg/status": "x", "var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x"}, {"ID": "debian"}, "apt"),
+        ({"var/lib/dpkg/status": "x", "var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x"}, {"ID": "fedora"}, "dnf"),
+        ({"var/lib/dpkg/status": "x", "var/lib/pacman/local/a/desc": "x"}, {"ID": "manjaro", "ID_LIKE": "arch"}, "pacman"),
+        ({"usr/bin/apt-get": "x", "usr/bin/dnf": "x"}, {"ID": "other"}, ""),
+        ({"run/ostree-booted": "", "usr/lib/sysimage/rpm/rpmdb.sqlite": "x"}, {"ID": "fedora"}, "rpm-ostree"),
+        ({"etc/NIXOS": ""}, {"ID": "nixos"}, "nixos"),
+    ],
+)
+def test_the_package_manager_is_the_one_whose_database_the_system_is_made_from(
+    tmp_path: Path, files: dict[str, str | bytes], release: dict[str, str], manager: str
+) -> None:
+    assert detect_package_manager(str(write(tmp_path, files)), release) == manager
+
+
+def test_a_dnf_that_is_dnf5_says_so(tmp_path: Path) -> None:
+    write(tmp_path, {"usr/lib/sysimage/rpm/rpmdb.sqlite": "x", "usr/bin/dnf5": "x"})
+    (tmp_path / "usr/bin/dnf").symlink_to("dnf5")
+    assert detect_package_manager(str(tmp_path), {"ID": "fedora"}) == "dnf5"
+
+
+def test_the_time_zone_is_where_localtime_leads(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    assert read_timezone(root) == "UTC"
+    write(tmp_path, {"etc/timezone": "Europe/Oslo\n"})
+    assert read_timezone(root) == "Europe/Oslo"
+    (tmp_path / "etc/localtime").symlink_to("../usr/share/zoneinfo/America/New_York")
+    assert read_timezone(root) == "America/New_York"
+    (tmp_path / "etc/localtime").unlink()
+    write(tmp_path, {"etc/localtime": b"TZif"})
+    assert read_timezone(root) == "Europe/Oslo"
+
+
+class TestRebootRequired:
+    """`no` needs evidence."""
+
+    def ask(self, root: Path, manager: str = "apt", kernel: str = "6.1", *, in_container: bool = False, booted_at: float = 2e9) -> str:
+        return reboot_required(str(root), manager, kernel, booted_at, in_container)
+
+    @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
+    def test_a_mark_says_yes(self, tmp_path: Path, mark: str) -> None:
+        assert self.ask(write(tmp_path, {mark: "*** System restart required ***\n"}), in_container=True) == "yes"
+
+    def test_nothing_at_all_is_unknown(self, tmp_path: Path) -> None:
+        assert self.ask(tmp_path) == "unknown"
+
+    def test_no_mark_where_something_makes_marks_says_no(self, tmp_path: Path) -> None:
+        assert self.ask(write(tmp_path, {"etc/kernel/postinst.d/unattended-upgrades": "x"})) == "no"
+
+    def test_modules_of_another_kernel_only_say_yes(self, tmp_path: Path) -> None:
+        write(tmp_path, {"lib/modules/6.2/modules.dep": ""})
+        assert self.ask(tmp_path, "pacman") == "yes"
+        assert self.ask(tmp_path, "dnf") == "yes"
+        assert self.ask(tmp_path, "pacman", in_container=True) == "unknown"
+
+    def test_modules_still_there_say_no_where_they_go_with_the_kernel(self, tmp_path: Path) -> None:
+        write(tmp_path, {"lib/modules/6.1/modules.dep": "", "lib/modules/5.0/leftover": ""})
+        assert self.ask(tmp_path, "pacman") == "no"
+        assert self.ask(tmp_path, "dnf") == "unknown"
+
+    def test_a_debian_without_a_new_kernel_says_no_and_with_one_unknown(self, tmp_path: Path) -> None:
+        write(tmp_path, {"lib/modules/6.1/modules.dep": "", "boot/vmlinuz-6.1": "x"})
+        assert self.ask(tmp_path, booted_at=4e9) == "no"
+        assert self.ask(tmp_path, booted_at=1.0) == "unknown"
+
+
+def test_containers_are_told_by_what_their_managers_leave(tmp_path: Path) -> None:
+    assert detect_container(str(tmp_path / "none")) == ""
+    for number, (name, content, kind) in enumerate(
+        [
+            ("run/systemd/container", "systemd-nspawn\n", "systemd-nspawn"),
+            ("run/.containerenv", "", "podman"),
+            (".dockerenv", "", "docker"),
+            ("proc/vz/version", "", "openvz"),
+            ("proc/sys/kernel/osrelease", "5.15.90.1-microsoft-standard-WSL2\n", "wsl"),
+        ]
+    ):
+        assert detect_container(str(write(tmp_path / str(number), {name: content}))) == kind
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        ({"sys/class/dmi/id/sys_vendor": "QEMU"}, "qemu"),
+        ({"sys/class/dmi/id/product_name": "KVM"}, "kvm"),
+        ({"sys/class/dmi/id/sys_vendor": "VMware, Inc."}, "vmware"),
+        ({"sys/class/dmi/id/sys_vendor": "Microsoft Corporation", "sys/class/dmi/id/product_name": "Virtual Machine"}, "microsoft"),
+        ({"sys/class/dmi/id/sys_vendor": "Microsoft Corporation", "sys/class/dmi/id/product_name": "Surface"}, "none"),
+        ({"sys/class/dmi/id/sys_vendor": "innotek GmbH"}, "oracle"),
+        ({"sys/class/dmi/id/sys_vendor": "Amazon EC2", "proc/cpuinfo": "flags : fpu hypervisor"}, "amazon"),
+        ({"sys/class/dmi/id/sys_vendor": "Amazon EC2", "proc/cpuinfo": "flags : fpu"}, "none"),
+        ({"sys/class/dmi/id/sys_vendor": "Dell Inc.", "proc/cpuinfo": "flags : fpu"}, "none"),
+        ({"sys/hypervisor/type": "xen"}, "xen"),
+        ({"sys/hypervisor/type": "xen", "proc/xen/capabilities": "control_d\n"}, "none"),
+        ({"proc/device-tree/hypervisor/compatible": "linux,kvm\0"}, "kvm"),
+        (
+            {
+                "proc/cpuinfo": captured("machine", "cpuinfo"),
+                "sys/devices/system/clocksource/clocksource0/available_clocksource": "tsc kvm-clock\n",
+            },
+            "kvm",
+        ),
+        ({"proc/cpuinfo": captured("machine", "cpuinfo")}, "vm"),
+        ({"proc/cpuinfo": "flags : fpu"}, "none"),
+    ],
+)
+def test_hypervisors_are_told_by_firmware_and_processor(tmp_path: Path, files: dict[str, str | bytes], kind: str) -> None:
+    assert detect_machine(str(write(tmp_path, files))) == kind
+
+
+def test_an_unknown_architecture_without_a_sign_stays_unknown(tmp_path: Path) -> None:
+    assert detect_machine(str(tmp_path), "aarch64") == ""
+
+
+def test_uptime_is_read_by_value() -> None:
+    assert parse_uptime(captured("machine", "uptime").decode()) == 5827.32
+    assert parse_uptime(captured("lxcfs", "uptime").decode()) == 16.40
+    for wrong in ("", "x", "nan 1", "-1 2", "1e300"):
+        with pytest.raises(ValueError, match=r"."):
+            parse_uptime(wrong)
+
+
+def test_the_moment_of_the_boot_does_not_flutter(tmp_path: Path) -> None:
+    reader = IdentityReader(str(write(tmp_path, {"proc/uptime": "100.00 0\n"})))
+    assert reader.read(1_000_000.0).booted_at_ms == 999_900_000
+    assert reader.read(1_000_002.4).booted_at_ms == 999_900_000
+    assert reader.read(1_000_600.0).booted_at_ms == 1_000_500_000
+
+
+def test_this_machine_is_who_it_says(tmp_path: Path) -> None:
+    identity = IdentityReader().read(2e9)
+    assert identity.hostname == platform.node()
+    assert identity.kernel == platform.release()
+    assert identity.cpu_cores == os.cpu_count()
+    assert identity.architecture == platform.machine()
+    assert identity.memory_bytes == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    shown = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+    assert set(identity.addresses) <= set(shown)
+
+
+def test_an_empty_host_is_unknown_and_no_failure(tmp_path: Path) -> None:
+    identity = IdentityReader(str(tmp_path)).read(0.0)
+    assert (identity.machine_id, identity.os_version, identity.package_manager, identity.booted_at_ms) == ("", "", "", 0)
+    assert identity.reboot_required == "unknown"
+
+
+def test_the_frame_adds_what_spider_says_of_itself() -> None:
+    host = HostIdentity("h", "m", "debian", "Debian", "12", "6.1", "x86_64", "kvm", "cpu", 2, 3, "apt", "UTC", 4, ["192.0.2.1"], "no")
+    frame = host.frame("0.1.0", "managed", ("refresh", "check"))
+    assert frame.hostname == "h"
+    assert (frame.addresses, frame.agent_version, frame.policy_mode, frame.policy_verbs) == (
+        ["192.0.2.1"],
+        "0.1.0",
+        "managed",
+        ["refresh", "check"],
+    )
+    assert frame.reboot_required == "no"

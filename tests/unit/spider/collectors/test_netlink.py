@@ -1,0 +1,53 @@
+"""Netlink messages: captured, cut and asked for."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from spider.collectors.addresses import parse_addresses
+from spider.collectors.netlink import HEADER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink, parse_attributes, parse_messages
+from tests.unit.spider.collectors.captured import dumped
+
+
+def test_addresses_are_those_of_the_host_that_stay() -> None:
+    assert parse_addresses(dumped("getaddr")) == ["203.0.113.9", "198.51.100.1", "2001:db8::7"]
+
+
+def test_an_error_of_the_kernel_is_one_here() -> None:
+    message = HEADER.pack(36, 2, 0, 1, 0) + struct.pack("=i", -95) + bytes(16)
+    with pytest.raises(OSError, match="not supported") as caught:
+        list(parse_messages(message))
+    assert caught.value.errno == 95
+
+
+@pytest.mark.parametrize("cut", [1, 15, 17, 40])
+def test_a_message_that_is_cut_off_is_refused(cut: int) -> None:
+    message = HEADER.pack(44, 20, 0, 1, 0) + bytes(28)
+    with pytest.raises(ValueError, match="netlink"):
+        list(parse_messages(message[:cut]))
+
+
+def test_an_attribute_longer_than_its_message_is_refused() -> None:
+    with pytest.raises(ValueError, match="attribute"):
+        list(parse_attributes(struct.pack("=HHI", 12, 1, 7), 0, 8))
+
+
+def test_two_questions_at_one_socket_get_their_own_answers() -> None:
+    netlink = Netlink(NETLINK_ROUTE)
+    whole = [data[start : start + 8] for data, start, _ in netlink.dump(22, bytes(8))]
+    left = netlink.dump(22, bytes(8))
+    next(left)
+    again = netlink.dump(22, bytes(8))
+    first = next(again)
+    del left
+    assert [first[0][first[1] : first[1] + 8], *(data[start : start + 8] for data, start, _ in again)] == whole
+    netlink.close()
+
+
+def test_a_question_the_kernel_does_not_know_is_refused() -> None:
+    netlink = Netlink(NETLINK_SOCK_DIAG)
+    with pytest.raises(OSError, match=r"."):
+        list(netlink.dump(20, bytes(2)))
+    netlink.close()

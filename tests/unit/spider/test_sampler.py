@@ -1,0 +1,315 @@
+"""Families on their rhythms, under a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.collectors.base import Collector
+from spider.collectors.linux import linux_collectors
+from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of
+from spider.wire.frames import MAX_ITEMS, Layout, Row
+from spider.wire.metrics import RHYTHM_S
+from tests.unit.spider.manual_clock import ManualClock, settle
+
+START = 1_000_000.0
+
+
+class Gauge:
+    """A collector whose values are what the test says."""
+
+    counts = False
+    blocking = False
+
+    def __init__(self, family: str = "pulse", names: tuple[str, ...] = ("load.1",), value: Callable[[], int] = lambda: 7) -> None:
+        self.family = family
+        self.names = list(names)
+        self.value = value
+        self.read_at: list[float] = []
+        self.closed = False
+
+    def series(self) -> list[str]:
+        return self.names
+
+    def read(self, now: float) -> list[int | None]:
+        self.read_at.append(now)
+        return [self.value() for _ in self.names]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Counter(Gauge):
+    counts = True
+
+
+class Aside(Gauge):
+    blocking = True
+
+
+class Rows:
+    """A sink that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Layout, Row]] = []
+
+    def __call__(self, layout: Layout, row: Row) -> None:
+        self.rows.append((layout, row))
+
+    def seconds(self, family: str = "pulse") -> list[int]:
+        assert all(row.taken_at_ms % 1000 == 0 for _, row in self.rows)
+        return [row.taken_at_ms // 1000 - int(START) for layout, row in self.rows if layout.family == family]
+
+
+@asynccontextmanager
+async def running(clock: ManualClock, sink: Rows, *collectors: Collector) -> AsyncIterator[Sampler]:
+    sampler = Sampler(collectors, clock, sink)
+    task = asyncio.create_task(sampler.run())
+    await settle()
+    try:
+        yield sampler
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a thread does."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - a thread has no asyncio.Event
+            await asyncio.sleep(0.001)
+
+
+async def test_the_first_pulse_comes_within_the_first_second_or_so() -> None:
+    for start, first in ((START, 1), (START + 0.5, 1), (START + 0.79, 1), (START + 0.9, 2)):
+        clock, rows = ManualClock(start), Rows()
+        async with running(clock, rows, Counter()):
+            await clock.advance(1.25)
+            assert rows.seconds()[0] == first
+
+
+async def test_samples_stand_on_whole_seconds_without_drift() -> None:
+    clock, rows = ManualClock(START + 0.37), Rows()
+    async with running(clock, rows, Counter()):
+        await clock.advance(600, late=0.004)
+        assert rows.seconds() == list(range(1, 601))
+
+
+async def test_a_level_is_measured_at_once() -> None:
+    clock, rows = ManualClock(START + 0.37), Rows()
+    async with running(clock, rows, Gauge("breathe", ("temperature{sensor=a}",))):
+        assert rows.seconds("breathe") == [0]
+        await clock.advance(130)
+        assert rows.seconds("breathe") == [0, 60, 120]
+
+
+async def test_a_suspended_machine_leaves_a_gap_and_no_burst(caplog: pytest.LogCaptureFixture) -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge()) as sampler:
+        await clock.advance(2.5)
+        clock.suspend(3600)
+        with caplog.at_level(logging.INFO):
+            await clock.advance(3)
+        assert rows.seconds() == [0, 1, 2, 3603, 3604, 3605]
+        assert sampler.missed == {"pulse": 3600}
+        assert [record.getMessage() for record in caplog.records] == ["samples_missed"]
+
+
+async def test_a_loop_that_was_held_up_skips_what_it_missed() -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge()):
+        await clock.advance(4.9, late=1.6)
+        assert rows.seconds() == [0, 2, 4]
+
+
+async def test_a_clock_that_is_set_back_or_forward_stops_nothing() -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge(), Gauge("breathe", ("temperature{sensor=a}",))):
+        await clock.advance(2.5)
+        clock.set_wall(START - 1000.25)
+        await clock.advance(3)
+        assert rows.seconds()[3:] == [-1000, -999, -998]
+        clock.set_wall(START + 5000.75)
+        await clock.advance(120)
+        assert rows.seconds()[6:] == list(range(5001, 5121))
+        assert len(rows.seconds("breathe")) in (2, 3, 4)
+
+
+async def test_series_that_change_make_a_new_layout() -> None:
+    clock, rows, gauge = ManualClock(), Rows(), Gauge(names=("load.1", "load.5"))
+    async with running(clock, rows, gauge, Gauge(names=("load.15",))):
+        await clock.advance(1)
+        gauge.names = ["load.1"]
+        await clock.advance(1)
+        gauge.names = ["load.1", "load.5"]
+        await clock.advance(1)
+    layouts = [layout for layout, _ in rows.rows]
+    assert [layout.series for layout in layouts] == [["load.1", "load.5", "load.15"]] * 2 + [
+        ["load.1", "load.15"],
+        ["load.1", "load.5", "load.15"],
+    ]
+    assert layouts[0] is layouts[1]
+    assert layouts[0] == layouts[3] != layouts[2]
+    assert all(len(layout.series) == len(row.values) for layout, row in rows.rows)
+
+
+async def test_a_collector_that_fails_gives_nulls_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    failing = False
+
+    def value() -> int:
+        if failing:
+            raise OSError(5, "Input/output error")
+        return 1
+
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge(value=value), Gauge(names=("load.5",))):
+        await clock.advance(1)
+        failing = True
+        await clock.advance(3)
+        failing = False
+        await clock.advance(1)
+    assert [row.values for _, row in rows.rows] == [[1, 7], [1, 7], [None, 7], [None, 7], [None, 7], [1, 7]]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["collector_failed"]
+    assert caplog.records[0].facts == {"collector": "Gauge", "why": "OSError: [Errno 5] Input/output error"}  # type: ignore[attr-defined]
+
+
+async def test_a_fault_of_a_collector_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge(value=lambda: 1 // 0), Gauge(names=("load.5",))):
+        await clock.advance(1)
+    assert [row.values for _, row in rows.rows] == [[7], [7]]
+    assert caplog.records[0].exc_info is not None
+
+
+async def test_values_that_do_not_match_their_series_are_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    class Wrong(Gauge):
+        def read(self, now: float) -> list[int | None]:
+            return [1, 2]
+
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Wrong(), Gauge(names=("load.5",))):
+        await clock.advance(1)
+    assert [row.values for _, row in rows.rows] == [[7], [7]]
+    assert [record.getMessage() for record in caplog.records] == ["collector_failed"]
+
+
+async def test_a_family_without_series_sends_nothing() -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge("breathe", ())):
+        await clock.advance(120)
+    assert rows.rows == []
+
+
+async def test_a_blocking_collector_runs_in_a_thread_of_its_own() -> None:
+    threads: list[str] = []
+
+    def value() -> int:
+        threads.append(threading.current_thread().name)
+        return 5
+
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Aside("breathe", ("temperature{sensor=a}",), value)):
+        await until(lambda: bool(rows.rows))
+    assert threads == ["Aside"]
+    assert rows.rows[0][1].values == [5]
+
+
+async def test_a_collector_that_hangs_delays_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    held, hangs = threading.Event(), False
+
+    def value() -> int:
+        if hangs:
+            held.wait(30)
+        return 5
+
+    slow = Aside("breathe", ("temperature{sensor=a}",), value)
+    quick = Gauge("breathe", ("temperature{sensor=b}",))
+    clock, rows = ManualClock(), Rows()
+    try:
+        async with running(clock, rows, slow, quick, Gauge()):
+            await until(lambda: bool(rows.seconds("breathe")))
+            hangs = True
+            await clock.advance(190)
+            breathes = [row.values for layout, row in rows.rows if layout.family == "breathe"]
+            assert breathes == [[5, 7], [None, 7], [None, 7], [None, 7]]
+            assert rows.seconds() == list(range(191)), "the pulse does not notice"
+            assert len(slow.read_at) == 2, "it is not asked again while it is out"
+            assert [record.getMessage() for record in caplog.records] == ["collector_late"]
+            hangs = False
+            held.set()
+            await until(lambda: not any(thread.name == "Aside" for thread in threading.enumerate()))
+            await clock.advance(51)
+            await until(lambda: len(rows.seconds("breathe")) == 5)
+            assert [row.values for layout, row in rows.rows if layout.family == "breathe"][-1] == [5, 7]
+    finally:
+        held.set()
+
+
+async def test_a_stopped_sampler_closes_its_collectors() -> None:
+    clock, gauge = ManualClock(), Gauge()
+    async with running(clock, Rows(), gauge):
+        await clock.advance(1)
+    assert gauge.closed
+
+
+async def test_a_sink_that_fails_ends_the_sampler_aloud() -> None:
+    def sink(layout: Layout, row: Row) -> None:
+        raise RuntimeError("no room")
+
+    with pytest.raises(RuntimeError, match="no room"):
+        await Sampler([Gauge(), Gauge("breathe", ("temperature{sensor=a}",))], ManualClock(), sink).run()
+
+
+async def test_a_series_named_twice_or_too_many_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    many = tuple(f"cpu.core{{core={number}}}" for number in range(MAX_ITEMS))
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Gauge(names=("load.1", "load.5")), Gauge(names=("load.1",), value=lambda: 8), Gauge(names=many)):
+        await clock.advance(2)
+    layout, row = rows.rows[-1]
+    assert layout.series[:3] == ["load.1", "load.5", "cpu.core{core=0}"]
+    assert len(layout.series) == len(row.values) == MAX_ITEMS
+    assert row.values[:2] == [7, 7]
+    assert [record.getMessage() for record in caplog.records] == ["series_left_out"]
+
+
+async def test_this_machine_gives_a_pulse_and_a_breath() -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, *linux_collectors()):
+        await clock.advance(2)
+        await until(lambda: {layout.family for layout, _ in rows.rows} == set(RHYTHM_S))
+    for layout, row in rows.rows:
+        assert len(layout.series) == len(row.values)
+        assert layout == layout_of(layout.family, RHYTHM_S[layout.family], layout.series)
+
+
+def test_a_layout_is_named_by_its_content() -> None:
+    layout = layout_of("pulse", 1, ["cpu.total", "load.1"])
+    assert layout.layout == hashlib.sha256(b"pulse\ncpu.total\nload.1\n").digest()[:8]
+    assert layout.layout.hex() == "d00aece4d19d1176"
+    assert layout_of("pulse", 1, ["load.1", "cpu.total"]).layout != layout.layout
+    assert layout_of("breathe", 1, ["cpu.total", "load.1"]).layout != layout.layout
+
+
+@given(st.sampled_from([1, 5, 60]), st.integers(0, 10_000), st.lists(st.floats(0, 200), max_size=30))
+def test_whatever_the_delays_samples_go_forward_and_never_double(rhythm_s: int, first_s: int, delays: list[float]) -> None:
+    rhythm, now, taken = Rhythm(rhythm_s, first_s), float(first_s), []
+    for delay in delays:
+        second, missed = rhythm.take(now)
+        assert missed >= 0
+        if second is not None:
+            taken.append(second)
+        wait_s = rhythm.wait_s(now)
+        assert 0 < wait_s <= rhythm_s + EARLY_S
+        now += wait_s + delay
+    assert taken == sorted(set(taken))
+    assert all(second >= first_s for second in taken)
