@@ -67,6 +67,8 @@ class NewKeyring(NamedTuple):
     keyring: bytes
     fleet: SealedRecord
     """The sealed fleet key."""
+    vault: Vault
+    """What the keyring opens to."""
 
 
 class KeyringStore(Protocol):
@@ -169,6 +171,8 @@ async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> 
     if blob is None:
         fresh = await create_keyring(secret, rounds)
         blob = await store.create_keyring(fresh.keyring, fresh.fleet)
+        if blob == fresh.keyring:
+            return fresh.vault
     fleet = await store.secret(*FLEET_KEY)
     if fleet is None:
         raise VaultError("the fleet key is missing from the database: restore a backup")
@@ -198,7 +202,7 @@ async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
         fleet_id=fleet_id,
     )
     fleet = _seal(kek, kek_id, *FLEET_KEY, 1, os.urandom(32))
-    return NewKeyring(msgspec.msgpack.encode(keyring), fleet)
+    return NewKeyring(msgspec.msgpack.encode(keyring), fleet, Vault(kek, kek_id, fleet_id, fleet))
 
 
 async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord) -> Vault:

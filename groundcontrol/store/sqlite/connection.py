@@ -39,15 +39,16 @@ class Thread(aiosqlite.Connection):
         return result
 
 
-async def open_thread(path: Path, *, read_only: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
+async def open_thread(path: Path, *, page_size: int | None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
     """Connect to the database file; transactions are begun and ended by hand.
 
+    Args:   page_size: what a new file is made with; None opens read-only.
     Raises: StoreError: as `translate` says.
     """
-    thread = Thread(partial(_connect, path, "ro" if read_only else "rw", busy_timeout_s), 64)
+    thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", busy_timeout_s), 64)
     try:
         await thread
-        await thread.run(_set_up_reader if read_only else _set_up_writer)
+        await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size))
     except sqlite3.Error as exc:
         await thread.close()
         raise translate(exc, path.name) from exc
@@ -58,8 +59,9 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
-def _set_up_writer(db: sqlite3.Connection) -> None:
+def _set_up_writer(page_size: int, db: sqlite3.Connection) -> None:
     db.row_factory = sqlite3.Row
+    db.execute(f"PRAGMA page_size = {page_size}")
     db.execute("PRAGMA journal_mode = WAL").fetchall()
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")

@@ -23,10 +23,13 @@ class Kind(NamedTuple):
     """Its file in each migration's folder."""
     application_id: int
     """Stands in the file's header, so that one is never taken for the other."""
+    page_size: int
 
 
-CONTROL: Final = Kind("sqlite.sql", 0x53445354)
-SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358)
+CONTROL: Final = Kind("sqlite.sql", 0x53445354, 4096)
+SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, 16384)
+"""Packs lie in the pages of a clustered table, which keep only a quarter page of each: with 2 kB packs a day of a node took
+114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
 
 
 class Migration(NamedTuple):

@@ -37,7 +37,7 @@ class Reader:
         threads: list[Thread] = []
         try:
             for _ in range(size):
-                threads.append(await open_thread(path, read_only=True))  # noqa: PERF401  those opened so far must be known below
+                threads.append(await open_thread(path, page_size=None))  # noqa: PERF401  those opened so far must be known below
         except BaseException:
             for thread in threads:
                 await thread.close()
