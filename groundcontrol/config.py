@@ -15,27 +15,12 @@ from typing import Final, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from groundcontrol.errors import ConfigError
+from groundcontrol.vault import check_secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-MIN_SECRET_CHARS: Final = 16
-MIN_SECRET_KINDS: Final = 6
-"""How many different characters a secret must have."""
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
 """A network with a shorter prefix trusts half the internet: a wildcard by another name."""
-
-_SAMPLES: Final = frozenset(
-    {
-        "0123456789abcdef", "1234567890123456", "123456789012345678", "12345678901234567890", "abcdefghijklmnop",
-        "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfgh", "qwertyuiopasdfghjkl", "qwertyuiopasdfghjklzxcvbnm", "asdfghjklqwertyu",
-        "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc4rfv", "zaq12wsxcde34rfv", "correct horse battery staple", "correcthorsebatterystaple",
-        "replace-with-a-long-random-text", "your-secret-here", "your-very-long-secret", "at-least-16-characters",
-        "at least 16 characters", "stardust-secret", "stardust_secret", "stardustsecret!!", "supersecretsupersecret",
-        "thisisnotasecret", "this-is-a-secret", "not-a-real-secret", "dont-use-this-secret", "insert-secret-here",
-    }
-)  # fmt: skip
-"""Texts that stand in examples everywhere; somebody always keeps them."""
-_SAMPLE_STARTS: Final = ("changeme", "change-me", "change_me", "change me", "password", "passw0rd", "secretsecret", "adminadmin", "letmein")
 
 
 class Secret:
@@ -345,14 +330,10 @@ class _Reader:
         )
 
     def _check_secret(self, name: str, secret: str | None) -> None:
-        if not secret:
-            self._faults.append(
-                f"{name} is not set: give at least {MIN_SECRET_CHARS} random characters, for instance of `openssl rand -base64 32`, in {name} or in the file that {name}_FILE names"
-            )
-            return
-        why = weakness(secret)
-        if why:
-            self._faults.append(f"{name} is too weak: it {why}; use for instance the output of `openssl rand -base64 32`")
+        try:
+            check_secret(secret)
+        except ConfigError as exc:
+            self._faults.append(str(exc).replace("STARDUST_SECRET", name))
 
     def _port(self) -> int:
         text, where = self._raw["port"]
@@ -434,15 +415,3 @@ class _Reader:
 def _normalised(text: str) -> str:
     """NFC, and without the one line feed that editors put at the end of a file."""
     return unicodedata.normalize("NFC", text.removesuffix("\n").removesuffix("\r"))
-
-
-def weakness(secret: str) -> str | None:
-    """What is wrong with a secret, as the end of a sentence; None: it is good enough."""
-    lowered = secret.strip().lower()
-    if len(secret) < MIN_SECRET_CHARS:
-        return f"has {len(secret)} characters, and {MIN_SECRET_CHARS} are needed"
-    if len(lowered) < MIN_SECRET_CHARS or len(set(lowered)) < MIN_SECRET_KINDS:
-        return f"has only {len(set(lowered))} different characters, and {MIN_SECRET_KINDS} are needed"
-    if lowered in _SAMPLES or lowered.startswith(_SAMPLE_STARTS):
-        return "stands in every list of examples"
-    return None

@@ -70,7 +70,12 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
     Raises: ProtocolError: no end that a job can have.
     """
     lists = (message.change_packages, message.change_from, message.change_to)
-    if message.state not in _ENDS or len({len(part) for part in lists}) != 1 or not _SHA256.fullmatch(message.output_sha256):
+    if (
+        message.state not in _ENDS
+        or message.output_bytes < 0
+        or len({len(part) for part in lists}) != 1
+        or not _SHA256.fullmatch(message.output_sha256)
+    ):
         raise ProtocolError("an end that no job has")
     changes = tuple(Change(clean(name), clean(before), clean(after)) for name, before, after in zip(*lists, strict=True))
     state = cast("JobState", message.state)
@@ -86,8 +91,8 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
         JobEvidence(
             progress_percent=100 if state == "succeeded" else None,
             exit_code=message.exit_code if message.exit_code is not None and -255 <= message.exit_code <= 255 else None,
-            output_bytes=held_bytes,
-            output_sha256=held_sha256,
+            output_bytes=message.output_bytes,
+            output_sha256=message.output_sha256 or None,
             started_at=job.started_at if job.started_at is not None else started_at,
             ended_at=_plausible(message.ended_at_ms, job, now) or now,
             changes=changes,

@@ -33,8 +33,6 @@ class Inbox:
         """Jobs known to be running or further."""
         self.ends: dict[str, int] = {}
         """How much of a job's output is held."""
-        self.short: dict[str, int] = {}
-        """How often a job was said to have ended while output was missing."""
 
     async def put(self, message: JobMessage) -> None:
         """Take a message; waits while there are too many."""

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -39,7 +40,7 @@ PROGRESS_EVERY_S: Final = 0.5
 RETRY_EVERY_S: Final = 5.0
 UNANSWERED_S: Final = 60.0
 """After its time is up, a job that was handed over and never answered is given this much longer."""
-SHORT_LIMIT: Final = 5
+SHORT_LIMIT: Final = 3
 """A job that is said to have ended this often without all of its output is taken as it is."""
 STORE_RETRY_S: Final = 1.0
 CLOSE_INTERNAL: Final = 1011
@@ -66,6 +67,8 @@ class JobRunner:
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
         self._again: dict[JobId, _Again] = {}
+        self._short: Counter[JobId] = Counter()
+        """How often a job was said to have ended while output was missing."""
         self.output_bytes = 0
         self.ended = 0
 
@@ -159,9 +162,10 @@ class JobRunner:
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
         """What a node hears in its welcome about the jobs that it still keeps."""
         ids = [JobId(job) for job in known]
-        forget = set(await self._store.jobs.finished(ids, session.node)) if ids else set()
-        wanted = [await self._store.jobs.job(SYSTEM, job) for job in ids if job not in forget]
-        return WantedJobs([job.id for job in wanted], [job.output_bytes for job in wanted], sorted(forget))
+        if not ids:
+            return WantedJobs((), (), ())
+        held = await self._store.jobs.held(ids, session.node)
+        return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
         """A node is back: hand over again what it never saw, and name what it has lost."""
@@ -261,6 +265,8 @@ class JobRunner:
         job_id = JobId(message.job)
         await self._begin(agent, inbox, job_id)
         end = await self._store.jobs.append_output(job_id, message.offset, message.data, agent.session)
+        if end < message.offset:
+            raise ProtocolError("output with a hole before it")  # the next session goes on from what is held
         agent.post(JobAck(job_id, end))
         await agent.flush()
         start = max(message.offset, inbox.ends.get(job_id, 0))
@@ -328,10 +334,9 @@ class JobRunner:
         if job.state in TERMINAL and not may_move(job.state, message.state):
             await agent.tell(JobDone(job_id))  # said again because our answer was lost
             return
-        if job.output_bytes < message.output_bytes and inbox.short.get(job_id, 0) < SHORT_LIMIT:
-            inbox.short[job_id] = inbox.short.get(job_id, 0) + 1
-            await agent.tell(JobAck(job_id, job.output_bytes))  # go on from here, then say again that it ended
-            return
+        if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
+            self._short[job_id] += 1
+            raise ProtocolError("a job ended before its output was sent")  # the next session goes on from what is held
         digest = hashlib.sha256()
         held = 0
         async for part in self._store.jobs.output(SYSTEM, job_id, 0):
@@ -347,8 +352,8 @@ class JobRunner:
             await self._tell_ended(job)
         for memory in (inbox.own, inbox.begun):
             memory.discard(job_id)
-        for counted in (inbox.ends, inbox.short):
-            counted.pop(job_id, None)
+        inbox.ends.pop(job_id, None)
+        self._short.pop(job_id, None)
         self._again.pop(job_id, None)
         await agent.tell(JobDone(job_id))
 

@@ -48,7 +48,9 @@ def healthz(vitals: Vitals) -> Handle:
     async def handle(_request: web.Request) -> web.StreamResponse:
         trouble = vitals.trouble()
         database = await _answers(vitals.store)
-        status: Literal["ok", "draining", "failing"] = "draining" if trouble == "draining" else "failing" if trouble or not database else "ok"
+        status: Literal["ok", "draining", "failing"] = (
+            "draining" if trouble == "draining" else "failing" if trouble or not database else "ok"
+        )
         view = HealthView(status=status, version=VERSION, database=database and trouble in ("", "draining"))
         return web.Response(body=msgspec.json.encode(view), status=200 if status == "ok" else 503, content_type="application/json")
 

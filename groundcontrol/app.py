@@ -1,0 +1,289 @@
+"""The composition root: the only file that knows every implementation. Opens, connects, serves, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+from groundcontrol.auth.service import AuthService
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.config import Config
+from groundcontrol.datadir import PID_NAME, check_folder
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.ids import HubId
+from groundcontrol.errors import ConfigError, StoreDown, StoreError, VaultError
+from groundcontrol.fleet.door import AgentDoor
+from groundcontrol.fleet.ingest import Ingest
+from groundcontrol.fleet.interest import Watching
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.fleet.session import Collaborators
+from groundcontrol.janitor import Janitor
+from groundcontrol.jobs.runner import JobRunner
+from groundcontrol.jobs.service import JobService
+from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, harden
+from groundcontrol.store.base import HubFacts, Store
+from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.vault import open_vault
+from groundcontrol.web import ws_agent
+from groundcontrol.web.control import SOCKET_NAME, listen
+from groundcontrol.web.http import health, local
+from groundcontrol.web.server import GATE, build_app, make_runner
+from groundcontrol.web.services import Services
+from majortom.bundle import BundleError, read_bundle
+from spider.clock import Clock, SystemClock
+from spider.logs import event, set_up
+from spider.version import VERSION
+from spider.wire.ids import new_time_id
+
+log = logging.getLogger(__name__)
+
+EXIT_OK: Final = 0
+EXIT_SOFTWARE: Final = 70
+EXIT_AGAIN: Final = 75
+"""The database failed: a fresh process may well succeed."""
+EXIT_CONFIG: Final = 78
+BACKLOG: Final = 1024
+DRAIN_LIMIT_S: Final = 9.0
+FLUSH_LIMIT_S: Final = 3.0
+WEB_LIMIT_S: Final = 3.0
+
+
+class _Stop(Exception):
+    """Ends the group of tasks: the hub was asked to stop."""
+
+
+@dataclass
+class Parts:
+    """What runs, for starting and stopping it in order."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    store: Store
+    bus: LocalBus
+    registry: Registry
+    ingest: Ingest
+    watching: Watching
+    jobs: JobRunner
+    deployments: DeploymentService
+    door: AgentDoor
+    auth: AuthService
+    janitor: Janitor
+    lag: LoopLag
+    runner: web.AppRunner
+
+
+def serve(environ: MutableMapping[str, str], argv: Sequence[str]) -> int:
+    """Run the hub until it is told to stop.
+
+    Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
+    """
+    harden()
+    try:
+        config = Config.from_env(environ, argv)
+        set_up(style=config.log_format)
+        check_folder(config.data_dir)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
+    except ConfigError as exc:
+        for line in str(exc).splitlines():
+            print(f"stardust: {line}", file=sys.stderr)  # noqa: T201  # a refused start speaks plainly, whatever the log's format
+        return EXIT_CONFIG
+    except Exception:  # the boundary of the process: what no task could handle ends it, and says so
+        event(log, "hub_failed", logging.CRITICAL, exc_info=True)
+        return EXIT_SOFTWARE
+
+
+async def _run(config: Config, keeper: Keeper) -> int:
+    clock = SystemClock()
+    listener = _bind(config)
+    config = config.on_port(listener.getsockname()[1])
+    pid, control = config.data_dir / PID_NAME, config.data_dir / SOCKET_NAME
+
+    def remove_files() -> None:
+        for path in (pid, control):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    with contextlib.closing(listener):
+        database = await open_database(config.data_dir, clock=clock, control=config.control_db)
+        try:
+            pid.write_text(f"{os.getpid()}\n")
+            signals = StopSignals(remove_files)
+            parts = await _compose(config, clock, database, keeper)
+            try:
+                return await _serve(parts, listener, keeper, signals)
+            finally:
+                parts.auth.close()
+        finally:
+            await database.close()
+            remove_files()
+
+
+def _bind(config: Config) -> socket.socket:
+    """Take the port before anything else is touched."""
+    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    try:
+        listener.bind((config.bind, config.port))
+    except OSError as exc:
+        listener.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise ConfigError(f"port {config.port} on {config.bind} is taken by another program: choose one with --port") from exc
+        raise ConfigError(f"{config.bind} port {config.port} cannot be listened on: {exc.strerror}") from exc
+    return listener
+
+
+async def _compose(config: Config, clock: Clock, database: Database, keeper: Keeper) -> Parts:
+    hub = HubId(new_time_id(clock.now()))
+    try:
+        vault = await open_vault(config.secret.reveal(), database.secrets)
+    except VaultError as exc:
+        raise ConfigError(f"the vault in {config.control_db} does not open: {exc.message}") from exc
+    store = await database.store(audit_key=vault.audit_key, chain=hub)
+    bus = LocalBus()
+    auth = AuthService(
+        users=store.users, audit=store.log, bus=bus, clock=clock, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id
+    )
+    code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
+    if code is not None:
+        _say(f"first start: log in as {config.admin_user} with the first password and choose a new one")
+        _say(f"setup code, needed to do that from a public address (shown once): {code}")
+    try:
+        bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
+    except BundleError as exc:
+        raise ConfigError(str(exc)) from exc
+    registry = Registry(store, bus, clock, hub)
+    ingest = Ingest(store.metrics, clock)
+    watching = Watching(registry, bus, clock)
+    jobs = JobRunner(store, bus, clock, registry, vault.fleet_key)
+    deployments = DeploymentService(
+        config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close
+    )
+    together = Collaborators(store, bus, clock, ingest, jobs, registry.show, registry.end)
+    door = AgentDoor(together, registry, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts)
+    lag = LoopLag(keeper)
+    services = Services(
+        config=config, clock=clock, store=store, bus=bus, registry=registry, jobs=JobService(store, bus, clock), deployments=deployments,
+        auth=auth, hub_id=hub, build=VERSION,
+    )  # fmt: skip
+    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database))
+    app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key))
+    app.add_routes(
+        [
+            web.get("/ws", ws_agent.handler(door, config.trusted_proxies)),
+            web.get("/healthz", health.healthz(vitals)),
+            web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
+        ]
+    )
+    facts = HubFacts(hub, config.node_url, VERSION)
+    janitor = Janitor(store, clock, facts, broken=lambda: database.broken, trouble=lambda: database.trouble, probe=database.probe)
+    return Parts(
+        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, door, auth, janitor, lag, make_runner(app)
+    )  # fmt: skip
+
+
+async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals: StopSignals) -> int:
+    """Run everything; returns the exit status."""
+    status = EXIT_OK
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, work in (
+                ("ingest", parts.ingest.run()),
+                ("registry", parts.registry.run()),
+                ("recall", parts.registry.recall()),
+                ("watching", parts.watching.run()),
+                ("jobs", parts.jobs.run()),
+                ("deployments", parts.deployments.run()),
+                ("janitor", parts.janitor.run()),
+                ("lag", parts.lag.run()),
+            ):
+                group.create_task(work, name=name)
+            await parts.runner.setup()
+            control = await asyncio.to_thread(listen, parts.config.data_dir / SOCKET_NAME)
+            sites = [web.SockSite(parts.runner, control), web.SockSite(parts.runner, listener, backlog=BACKLOG)]
+            for site in sites:
+                await site.start()
+            gc.collect()
+            gc.freeze()  # what lives as long as the process need not be looked through again
+            keeper.tell("READY=1")
+            event(
+                log, "hub_ready", port=parts.config.port, bind=parts.config.bind, url=parts.config.node_url, data=str(parts.config.data_dir)
+            )
+            await signals.asked.wait()
+            keeper.tell("STOPPING=1")
+            await _drain(parts, sites)
+            raise _Stop
+    except* _Stop:
+        event(log, "hub_stopped")
+    except* StoreDown as failed:
+        event(log, "hub_gave_up", logging.CRITICAL, why=str(failed.exceptions[0]))
+        status = EXIT_AGAIN
+    return status
+
+
+async def _drain(parts: Parts, sites: Sequence[web.BaseSite]) -> None:
+    """Let nobody in, send everybody away, commit what was taken."""
+    parts.door.draining = True
+    try:
+        async with asyncio.timeout(DRAIN_LIMIT_S):
+            for site in sites:
+                await site.stop()
+            await asyncio.gather(parts.deployments.close(), _drain_agents(parts))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WEB_LIMIT_S):
+                    await parts.runner.cleanup()
+    except TimeoutError:
+        event(log, "drain_cut_short", logging.WARNING)
+
+
+async def _drain_agents(parts: Parts) -> None:
+    await parts.registry.drain()
+    if not await parts.ingest.flush(FLUSH_LIMIT_S):
+        event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
+
+
+def _trouble(door: AgentDoor, database: Database) -> str:
+    if door.draining:
+        return "draining"
+    trouble: StoreError | None = database.trouble
+    return "" if trouble is None else trouble.code
+
+
+def _figures(
+    registry: Registry, ingest: Ingest, jobs: JobRunner, door: AgentDoor, bus: LocalBus, lag: LoopLag, database: Database
+) -> Iterator[health.Figure]:
+    agents = registry.agents()
+    yield health.Figure("agents_online", "gauge", "Nodes with a live session.", {"": float(len(agents))})
+    yield health.Figure(
+        "agents_throttled_seconds", "gauge", "Time that live sessions were made to wait.", {"": sum(a.throttled_s for a in agents)}
+    )
+    refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
+    yield health.Figure("agents_refused_total", "counter", "Openings that ended without a session.", refused)
+    yield health.Figure("rows_total", "counter", "Live rows that arrived.", {"": float(registry.rows)})
+    yield health.Figure("packs_stored_total", "counter", "Packs that were committed.", {"": float(ingest.packs)})
+    yield health.Figure("pack_batches_total", "counter", "Transactions that they took.", {"": float(ingest.batches)})
+    yield health.Figure("packs_dropped_total", "counter", "Packs of sessions that ended before the commit.", {"": float(ingest.dropped)})
+    yield health.Figure("job_output_bytes_total", "counter", "Output of jobs that was committed.", {"": float(jobs.output_bytes)})
+    yield health.Figure("jobs_ended_total", "counter", "Jobs that reached a final state.", {"": float(jobs.ended)})
+    yield health.Figure("bus_dropped_total", "counter", "Messages that a slow subscriber missed.", {"": float(bus.dropped)})
+    yield health.Figure("loop_lag_seconds_max", "gauge", "The longest that the event loop was late within a minute.", {"": lag.worst_s})
+    yield health.Figure("database_in_trouble", "gauge", "1 while the database takes nothing.", {"": float(database.trouble is not None)})
+
+
+def _say(line: str) -> None:
+    print(f"stardust: {line}", file=sys.stderr, flush=True)  # noqa: T201  # for the console, never for a log collector

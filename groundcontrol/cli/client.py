@@ -1,0 +1,145 @@
+"""How the command reaches a hub: by the local socket, or by its address and a token."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+from groundcontrol.web.control import SOCKET_NAME, short_path
+
+DEFAULT_FOLDER: Final = ".stardust"
+TIMEOUT_S: Final = 30.0
+_MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+class CliError(Exception):
+    """The text is the whole message to the user."""
+
+
+class Hub:
+    """An open way to one hub."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._url: str | None = args.url
+        self._folder = Path(args.data_dir)
+        self._http: aiohttp.ClientSession | None = None
+        self._where = self._url or str(self._folder)
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        if self._url is not None:
+            if not self._url.startswith(("https://", "http://localhost:", "http://127.0.0.1:", "http://[::1]:")):
+                raise CliError(f"--url {self._url}: a token is only sent over https:// (http:// to this machine)")
+            token = os.environ.get("STARDUST_TOKEN", "")
+            if not token:
+                raise CliError("--url wants a token in STARDUST_TOKEN")
+            self._http = aiohttp.ClientSession(self._url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+            return self
+        path = self._folder / SOCKET_NAME
+        if not path.exists():
+            raise CliError(f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir")
+        self._http = aiohttp.ClientSession("http://hub", connector=_LocalConnector(path), timeout=timeout)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Ask for JSON."""
+        return await self._call("GET", path, params=dict(params or {}))
+
+    async def post(self, path: str, body: object) -> Any:
+        """Send JSON."""
+        return await self._call("POST", path, json=body)
+
+    async def health(self) -> tuple[int, Any]:
+        """What /healthz says, with its status."""
+        async with self._request("GET", "/healthz") as answer:
+            return answer.status, await _json(answer)
+
+    async def raw(self, path: str, params: Mapping[str, str]) -> bytes:
+        """Bytes, as they are."""
+        async with self._request("GET", "/api/v1" + path, params=dict(params)) as answer:
+            await self._check(answer)
+            return await answer.read()
+
+    async def every(self, path: str, name: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
+        """Every item of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            asked = {**(params or {}), "limit": "500", **({"cursor": cursor} if cursor else {})}
+            page = await self.get(path, asked)
+            for item in page[name]:
+                yield item
+            cursor = page["next"]
+            if not cursor:
+                return
+
+    async def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+        async with self._request(method, "/api/v1" + path, **kwargs) as answer:
+            await self._check(answer)
+            return await _json(answer)
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **kwargs: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._http is not None
+        try:
+            async with self._http.request(method, path, **kwargs) as answer:
+                yield answer
+        except (aiohttp.ClientConnectionError, ConnectionError, FileNotFoundError) as exc:
+            raise CliError(f"no hub answers at {self._where}: {exc}") from exc
+        except TimeoutError as exc:
+            raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s") from exc
+
+    async def _check(self, answer: aiohttp.ClientResponse) -> None:
+        if answer.status < 400:
+            return
+        try:
+            problem = json.loads(await answer.text())
+            raise CliError(shown(str(problem["detail"])))
+        except (ValueError, KeyError, TypeError):
+            raise CliError(f"the hub at {self._where} answered with status {answer.status}") from None
+
+
+class _LocalConnector(aiohttp.UnixConnector):
+    """Reaches sockets in folders of any depth."""
+
+    def __init__(self, path: Path) -> None:
+        self._short = short_path(path)
+        super().__init__(self._short.__enter__())
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        await super().close(abort_ssl=abort_ssl)
+        self._short.__exit__(None, None, None)
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    try:
+        return json.loads(await answer.text())
+    except ValueError:
+        raise CliError("what answers there is not a Stardust hub") from None
+
+
+def shown(text: str) -> str:
+    """Text of a node or hub for this terminal: control characters are shown, never sent."""
+    return text.translate(_MASKED)
+
+
+async def node_of(hub: Hub, wanted: str) -> Any:
+    """The node of this id or name.
+
+    Raises: CliError: there is none.
+    """
+    async for node in hub.every("/nodes", "nodes"):
+        if wanted in (node["id"], node["name"]):
+            return node
+    raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them")

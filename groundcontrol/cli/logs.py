@@ -1,0 +1,29 @@
+"""`stardust logs`: the latest events."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from groundcontrol.cli.client import Hub, node_of
+from groundcontrol.cli.table import moment, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--node", help="only those of this node (name or id)")
+    parser.add_argument("--limit", type=int, default=30, help="how many [30]")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """List them, oldest first, so that the newest stands last."""
+    async with Hub(args) as hub:
+        params = {"limit": str(max(1, min(args.limit, 500)))}
+        if args.node:
+            params["node"] = (await node_of(hub, args.node))["id"]
+        page = await hub.get("/events", params)
+    if args.json:
+        print(json.dumps(page))
+        return 0
+    rows = [[moment(one["at"]), one["severity"], one["type"], one["message"]] for one in reversed(page["events"])]
+    print(table(("AT", "SEVERITY", "TYPE", "WHAT"), rows))
+    return 0

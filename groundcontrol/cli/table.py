@@ -1,0 +1,51 @@
+"""Tables and figures for people at a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from groundcontrol.cli.client import shown
+
+MISSING = "-"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be."""
+    cells = [list(head), *([shown(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def percent(sample: Any) -> str:
+    """A share of `latest`."""
+    return MISSING if not sample or sample["value"] is None else f"{sample['value']:.0f}%"
+
+
+def ratio(part: Any, whole: Any) -> str:
+    """One of `latest` as a share of another."""
+    if not part or not whole or part["value"] is None or not whole["value"]:
+        return MISSING
+    return f"{100 * part['value'] / whole['value']:.0f}%"
+
+
+def figure(sample: Any) -> str:
+    """A plain number of `latest`."""
+    return MISSING if not sample or sample["value"] is None else f"{sample['value']:.2f}"
+
+
+def age(at: float | None) -> str:
+    """How long ago, in the largest unit that says something."""
+    if at is None:
+        return "never"
+    seconds = max(0.0, time.time() - at)
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds / 86_400:.0f} d ago"
+
+
+def moment(at: float | None) -> str:
+    """Local date and time."""
+    return MISSING if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

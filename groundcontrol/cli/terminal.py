@@ -1,0 +1,36 @@
+"""Job output on the terminal of whoever typed the command: colours and lines stay, everything that acts on a terminal goes."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+_KEPT: Final = re.compile(
+    r"\x1b\[[0-9;]{0,32}m"  # colours
+    r"|[\t\n\r\b]"
+)
+_SEQUENCE: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[\]PX^_][^\x1b\x07\x9c]{0,4096}(?:\x1b\\|\x07|\x9c|\Z)"  # OSC, DCS, SOS, PM, APC with their text
+    r"|\x1b[ -/]*[0-~]"  # two and three bytes
+    r"|[\x00-\x1f\x7f-\x9f]"
+)
+_OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x1b\x07\x9c]{0,4096}\x1b?|[ -/]*)?\Z")
+
+
+class Cleaner:
+    """Takes the output in pieces; a character or sequence that is cut by a piece's end waits for the next."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+
+    def feed(self, data: bytes) -> str:
+        """What may be printed of the next piece."""
+        text = self._held + self._decoder.decode(data)
+        cut = _OPEN.search(text)
+        self._held = ""
+        if cut is not None:
+            text, self._held = text[: cut.start()], text[cut.start() :]
+        return _SEQUENCE.sub(lambda found: found.group(0) if _KEPT.fullmatch(found.group(0)) else "", text)
