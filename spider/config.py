@@ -16,7 +16,8 @@ _MAX_CONF_BYTES = 64 * 1024
 _SECTIONS = {"hub": {"url", "fleet", "tls_pin"}, "node": {"id", "generation", "name"}}
 _OPTIONAL = {"tls_pin", "name"}
 _URL = re.compile(
-    r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z"
+    r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z",
+    re.IGNORECASE | re.ASCII,
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]")
 _BOOT = re.compile(r"[0-9a-f]{32}\Z")

@@ -179,9 +179,11 @@ class Outbox:
             self._ready[stream].clear()
             self._next[stream] = mark + 1
         left.sort(key=lambda parcel: parcel.born_at)
+        fresh = self._clock.monotonic() - PACK_S
         for parcel in left:
+            late = parcel.seq >= 0 or parcel.born_at < fresh  # what was just measured and never sent is live
             parcel.seq = -1
-        self._ready[STREAM_BACKFILL].extend(left)
+            self._ready[STREAM_BACKFILL if late else STREAM_LIVE].append(parcel)
         self._pack_s = max(1, min(welcome.pack_s, MAX_PACK_ROWS))
         self._leases.clear()
         self._told.clear()
