@@ -58,7 +58,7 @@ def _any(kind: type) -> dict[str, Any]:
     """`object` in the schema stands for any JSON value."""
     if kind is not object:
         raise NotImplementedError
-    return {}
+    return {"description": "any JSON value"}
 
 
 def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
