@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
 CONNECT_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
 MAX_HEAD_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
 _MAX_CONTROL_BYTES = 125
@@ -386,18 +386,18 @@ class WebSocket:
             raise self._end(CODE_ABNORMAL, str(error)) from error
         return None
 
-    async def close(self, code: int = CODE_NORMAL, reason: str = "") -> None:
-        """Say goodbye and let go; takes at most CLOSE_TIMEOUT_S."""
+    async def close(self, code: int = CODE_NORMAL, reason: str = "", timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Say goodbye and let go; takes at most twice `timeout_s`. Never raises."""
         self._send_close(code, reason)
         if self._over is None:
             self._over = Closed(code, reason)
             try:
-                await asyncio.wait_for(self._until_closed(), CLOSE_TIMEOUT_S)
+                await asyncio.wait_for(self._until_closed(), timeout_s)
             except (asyncio.TimeoutError, OSError, Violation):  # it need not answer
                 self._writer.transport.abort()
         self._writer.close()
         try:
-            await asyncio.wait_for(self._writer.wait_closed(), CLOSE_TIMEOUT_S)
+            await asyncio.wait_for(self._writer.wait_closed(), timeout_s)
         except (asyncio.TimeoutError, OSError):
             self._writer.transport.abort()
 
