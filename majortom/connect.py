@@ -160,6 +160,10 @@ class Connector:
                     )
             except asyncssh.KeyExchangeFailed:
                 raise _OtherAlgorithm from None
+            except asyncssh.ConnectionLost:
+                if not await _speaks_first(address, port):
+                    raise failure("not_ssh", "connect", host=host, port=port) from None
+                raise
         if key is None:
             raise failure("not_ssh", "connect", host=host, port=port)
         bits = _rsa_bits(key)
@@ -213,6 +217,19 @@ class _OtherAlgorithm(Exception):
     """The server has no host key of the kind that was asked for."""
 
 
+async def _speaks_first(address: str, port: int) -> bool:
+    """Whether a server says anything, or hangs up, before it is spoken to: an SSH server does, a web server does not."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(address, port)
+            try:
+                said = await reader.read(4)
+                return said in (b"", b"SSH-")
+            finally:
+                writer.close()
+    return False
+
+
 def _algs(kind: str) -> Sequence[str]:
     return _RSA_ALGS if kind == "ssh-rsa" else (kind,)
 
@@ -263,6 +280,8 @@ def _translated(
         if "timeout" in str(exc).lower():
             raise failure("login_timeout", step, seconds=f"{seconds:g}") from None
         raise failure("ssh_refused", step, host=host, why=one_line(str(exc)) or "without a reason") from None
+    except (ConnectionResetError, BrokenPipeError):
+        raise failure("ssh_refused", step, host=host, why="connection reset") from None
     except ConnectionRefusedError:
         raise failure("port_closed", step, host=host, port=port) from None
     except OSError as exc:

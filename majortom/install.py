@@ -224,7 +224,7 @@ def last_words(lines: list[str]) -> str:
 
     Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
     """
-    state = ""
+    state, named = "", ""
     for line in reversed(lines):
         if line.startswith("state "):
             state = line[6:]
@@ -235,7 +235,9 @@ def last_words(lines: list[str]) -> str:
             if line.strip() and not line.startswith("systemd"):
                 return one_line(line)
             continue
-        if isinstance(entry, dict) and entry.get("level") in ("warning", "error", "critical"):
-            why = next((entry[name] for name in ("why", "reason", "error", "message") if entry.get(name)), entry.get("event", ""))
-            return one_line(str(why))
-    return one_line(state) or "it says nothing"
+        if not isinstance(entry, dict) or entry.get("level") not in ("warning", "error", "critical"):
+            continue
+        if entry.get("why"):
+            return one_line(str(entry["why"]))
+        named = named or str(entry.get("event", ""))
+    return one_line(named or state) or "it says nothing"

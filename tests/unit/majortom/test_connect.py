@@ -1,0 +1,310 @@
+"""Connections to real SSH servers: what they are told before their key is known."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from majortom.base import DeployError, HostKey, Secret, Target
+from majortom.connect import (
+    CIPHERS,
+    HOST_KEY_ALGS,
+    KEX_ALGS,
+    MACS,
+    Connector,
+    Limits,
+    Reached,
+    any_address,
+    check_host_key,
+    describe,
+    forbidden_address,
+    is_loopback,
+    is_own,
+    same_fingerprint,
+)
+from majortom.keys import LoadedKey, load_key
+from tests.unit.majortom.ssh_server import serving
+
+ED25519 = asyncssh.generate_private_key("ssh-ed25519")
+OTHER = asyncssh.generate_private_key("ssh-ed25519")
+ECDSA = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+LIMITS = Limits(connect_s=5, login_s=5)
+
+
+def target(port: int, **given: object) -> Target:
+    fields = {
+        "host": "127.0.0.1", "port": port, "username": "admin", "private_key": None, "passphrase": None, "password": None,
+        "sudo_password": None, "pinned": None, "expected_fingerprint": None,
+    }  # fmt: skip
+    return Target(**{**fields, **given})  # type: ignore[arg-type]  # named as they are
+
+
+def connector() -> Connector:
+    return Connector(LIMITS, any_address)
+
+
+async def user_key() -> LoadedKey:
+    return await load_key(Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()), None)
+
+
+async def login_error(where: Target, reached: Reached, key: LoadedKey | None) -> DeployError:
+    with pytest.raises(DeployError) as caught:
+        async with connector().login(where, reached, key):
+            pass
+    return caught.value
+
+
+async def reach_and_log_in(where: Target) -> None:
+    reached = await connector().reach(where)
+    async with connector().login(where, reached, None):
+        pass
+
+
+async def test_the_host_key_is_learnt_without_an_authentication_packet() -> None:
+    async with serving(ED25519) as (port, seen):
+        reached = await connector().reach(target(port))
+    assert reached.key == describe(ED25519)
+    assert reached.key.fingerprint == ED25519.get_fingerprint()
+    assert seen == []
+
+
+async def test_a_man_in_the_middle_gets_no_authentication_packet() -> None:
+    async with serving(ED25519) as (port, _):
+        reached = await connector().reach(target(port))
+    async with serving(OTHER) as (port, seen):
+        error = await login_error(target(port, password=Secret("right")), reached, await user_key())
+        assert error.code == "host_key_changed"
+        assert error.step == "host_key"
+    assert seen == []
+
+
+async def test_a_wrong_key_is_named_and_only_this_key_was_offered() -> None:
+    async with serving(ED25519) as (port, seen):
+        reached = await connector().reach(target(port))
+        key = await user_key()
+        error = await login_error(target(port), reached, key)
+    assert error.code == "key_rejected"
+    assert "authorized_keys" in error.message
+    assert [line for line in seen if line.startswith("key")] == [f"key admin {key.fingerprint}"]
+
+
+async def test_a_wrong_password_is_named() -> None:
+    async with serving(ED25519) as (port, _):
+        reached = await connector().reach(target(port))
+        error = await login_error(target(port, password=Secret("canary-wrong")), reached, None)
+    assert error.code == "password_rejected"
+    assert "canary" not in error.message
+
+
+async def test_neither_ssh_agent_nor_ssh_config_of_the_hub_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent_calls: list[bytes] = []
+
+    async def agent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        agent_calls.append(await reader.read(100))
+        writer.close()
+
+    listening = await asyncio.start_unix_server(agent, str(tmp_path / "agent"))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text("Host *\n  Port 1\n  User evil\n  ProxyCommand touch " + str(tmp_path / "pwn") + "\n")
+    (tmp_path / ".ssh/id_ed25519").write_bytes(OTHER.export_private_key())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    async with serving(ED25519) as (port, seen):
+        reached = await connector().reach(target(port))
+        key = await user_key()
+        await login_error(target(port), reached, key)
+    listening.close()
+    await listening.wait_closed()
+    assert agent_calls == []
+    assert not (tmp_path / "pwn").exists()
+    assert seen[0] == "begin admin"
+    assert not any(OTHER.get_fingerprint() in line for line in seen)
+
+
+async def test_a_right_password_logs_in_and_the_connection_ends() -> None:
+    async with serving(ED25519) as (port, _):
+        reached = await connector().reach(target(port))
+        async with connector().login(target(port, password=Secret("right")), reached, None) as connection:
+            assert not connection.is_closed()
+        assert connection.is_closed()
+
+
+async def test_the_pinned_kind_of_key_is_asked_for_first() -> None:
+    async with serving(ED25519, ECDSA) as (port, _):
+        assert (await connector().reach(target(port))).key.type == "ssh-ed25519"
+        reached = await connector().reach(target(port, pinned=describe(ECDSA)))
+        assert reached.key == describe(ECDSA)
+        assert check_host_key(target(port, pinned=describe(ECDSA)), reached)
+
+
+async def test_a_server_that_lost_the_pinned_kind_of_key_has_changed() -> None:
+    async with serving(ED25519) as (port, _):
+        where = target(port, pinned=describe(ECDSA))
+        reached = await connector().reach(where)
+        with pytest.raises(DeployError) as caught:
+            check_host_key(where, reached)
+    assert caught.value.code == "host_key_changed"
+    assert ED25519.get_fingerprint() in caught.value.message
+    assert ECDSA.get_fingerprint() in caught.value.message
+
+
+async def test_a_fingerprint_of_any_of_the_server_s_keys_confirms_it() -> None:
+    async with serving(ED25519, ECDSA) as (port, _):
+        for key in (ED25519, ECDSA):
+            where = target(port, expected_fingerprint=key.get_fingerprint())
+            assert check_host_key(where, await connector().reach(where))
+        where = target(port, expected_fingerprint=OTHER.get_fingerprint())
+        with pytest.raises(DeployError) as caught:
+            check_host_key(where, await connector().reach(where))
+    assert caught.value.code == "host_key_unexpected"
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        {"kex_algs": ["diffie-hellman-group1-sha1"]},
+        {"kex_algs": ["diffie-hellman-group14-sha1"]},
+        {"encryption_algs": ["aes128-cbc"], "mac_algs": ["hmac-sha2-256"]},
+        {"encryption_algs": ["aes256-ctr"], "mac_algs": ["hmac-sha1"]},
+    ],
+)
+async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[str]]) -> None:
+    async with serving(ED25519, **weak) as (port, seen):
+        with pytest.raises(DeployError) as caught:
+            await reach_and_log_in(target(port, password=Secret("right")))
+    assert caught.value.code == "no_common_algorithm"
+    assert seen == []
+
+
+async def test_short_rsa_host_keys_warn_or_are_refused() -> None:
+    async with serving(asyncssh.generate_private_key("ssh-rsa", key_size=2048)) as (port, _):
+        assert "2048" in (await connector().reach(target(port))).warning
+    async with serving(asyncssh.generate_private_key("ssh-rsa", key_size=1024)) as (port, _):
+        with pytest.raises(DeployError) as caught:
+            await connector().reach(target(port))
+    assert caught.value.code == "host_key_weak"
+
+
+def test_no_old_algorithm_is_offered() -> None:
+    offered = " ".join((*HOST_KEY_ALGS, *KEX_ALGS, *CIPHERS, *MACS))
+    for weak in ("sha1", "cbc", "dss", "md5", "group1-", "arcfour", "3des"):
+        assert weak not in offered
+    assert "ssh-rsa" not in HOST_KEY_ALGS
+    assert KEX_ALGS
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+async def test_a_closed_port_is_named() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with pytest.raises(DeployError) as caught:
+            await connector().reach(target(unused.getsockname()[1]))
+    assert caught.value.code == "port_closed"
+
+
+async def test_a_wrong_host_is_named() -> None:
+    with pytest.raises(DeployError) as caught:
+        await connector().reach(target(22, host="no-such-host.invalid"))
+    assert caught.value.code == "host_unknown"
+    assert "no-such-host.invalid" in caught.value.message
+
+
+async def test_a_server_that_says_nothing_times_out(silent: int) -> None:
+    with pytest.raises(DeployError) as caught:
+        await Connector(Limits(connect_s=0.3), any_address).reach(target(silent))
+    assert caught.value.code == "connect_timeout"
+
+
+@pytest.fixture
+async def web_server() -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_server_that_is_not_ssh_is_named(web_server: int) -> None:
+    with pytest.raises(DeployError) as caught:
+        await connector().reach(target(web_server))
+    assert caught.value.code == "not_ssh"
+
+
+async def test_the_rule_for_addresses_is_asked_of_the_address_that_is_used(silent: int) -> None:
+    with pytest.raises(DeployError) as caught:
+        await Connector(LIMITS, lambda address: f"{address} is mine").reach(target(silent, host="localhost"))
+    assert caught.value.code == "target_not_allowed"
+    assert "127.0.0.1 is mine" in caught.value.message or "::1 is mine" in caught.value.message
+
+
+async def test_eight_at_once_are_let_through_to_one_address(silent: int) -> None:
+    limits = Limits(connect_s=30, at_once=8)
+    busy = Connector(limits, any_address)
+    tasks = [asyncio.create_task(busy.reach(target(silent))) for _ in range(12)]
+    async with asyncio.timeout(10):
+        while len(open_to(silent)) < 8:  # noqa: ASYNC110  # the table of the kernel tells nobody of its changes
+            await asyncio.sleep(0.02)
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+        assert len(open_to(silent)) == 8
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def open_to(port: int) -> list[str]:
+    """Established connections to this port, as this machine's /proc shows the client's ends."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return [line for line in lines if line.split()[2] == f"0100007F:{port:04X}" and line.split()[3] == "01"]
+
+
+def test_two_deployments_to_one_address_are_one_too_many() -> None:
+    busy = connector()
+    reached = Reached("127.0.0.1", HostKey("", "", ""), "")
+    with busy.alone(reached, 22), pytest.raises(DeployError) as caught, busy.alone(reached, 22):
+        pass
+    assert caught.value.code == "busy"
+    with busy.alone(reached, 22), busy.alone(reached, 23):
+        pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0", "::", "169.254.169.254", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:169.254.1.1"],
+)
+def test_addresses_that_are_no_server_are_forbidden(address: str) -> None:
+    assert forbidden_address(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.0.2.7", "127.0.0.1", "::1", "2001:db8::1"])
+def test_other_addresses_are_not(address: str) -> None:
+    assert forbidden_address(address) is None
+
+
+def test_this_machine_knows_its_own_addresses() -> None:
+    assert is_own("127.0.0.1")
+    assert is_own("127.0.2.9")
+    assert is_loopback("::ffff:127.0.0.1")
+    assert not is_own("192.0.2.7")
+
+
+def test_fingerprints_are_compared_as_people_paste_them() -> None:
+    shown = "SHA256:z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A"
+    assert same_fingerprint(" z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A= ", shown)
+    assert not same_fingerprint("SHA256:Z4BBFpR+5fzBwlqRGCNtghe+sAIybLGmy10J75XmX2A", shown)

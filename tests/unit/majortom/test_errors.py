@@ -1,0 +1,51 @@
+"""The closed table of what can go wrong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import majortom
+from majortom.errors import MESSAGES, failure, one_line
+from majortom.install import last_words
+
+SOURCES = [path for path in Path(majortom.__file__).parent.rglob("*") if path.suffix in (".py", ".sh")]
+HUB = Path(majortom.__file__).parents[1] / "groundcontrol/deployments"
+
+
+@pytest.mark.parametrize("code", sorted(MESSAGES))
+def test_each_message_is_one_sentence(code: str) -> None:
+    fields = {name: "x" for _, name, _, _ in Formatter().parse(MESSAGES[code]) if name}
+    text = failure(code, "probe", **fields).message
+    assert text.endswith((".", ")"))
+    assert "\n" not in text
+    assert re.fullmatch(r"[a-z0-9_]+", code)
+
+
+def test_each_code_that_is_raised_is_in_the_table_and_each_in_the_table_is_raised() -> None:
+    text = "\n".join(path.read_text() for path in [*SOURCES, *HUB.glob("*.py")])
+    raised = set(re.findall(r'failure\(\s*"([a-z0-9_]+)"', text)) | set(re.findall(r"\bdie ([a-z0-9_]+)", text))
+    assert raised <= set(MESSAGES)
+    unused = {code for code in MESSAGES if len(re.findall(rf"(?<![a-z_]){code}(?![a-z_])", text)) < 2}
+    assert not unused
+
+
+def test_text_from_elsewhere_is_made_harmless() -> None:
+    assert one_line("a\x1b[31mb\n\n c\t\u202ed") == "a [31mb c d"
+    assert len(one_line("x" * 1000)) == 200
+
+
+def test_the_last_words_of_spider_are_found() -> None:
+    lines = [
+        "state ActiveState=active SubState=running",
+        '{"level": "info", "event": "spider_starts"}',
+        '{"level": "warning", "event": "hub_not_reached", "why": "connection refused"}',
+        '{"level": "warning", "event": "link_waits", "seconds": 60}',
+    ]
+    assert last_words(lines) == "connection refused"
+    assert last_words(lines[:2]) == "ActiveState=active SubState=running"
+    assert last_words([*lines, "SyntaxError: invalid syntax"]) == "SyntaxError: invalid syntax"
+    assert last_words([]) == "it says nothing"

@@ -1,0 +1,194 @@
+"""What is decided about a server, from what is there."""
+
+from __future__ import annotations
+
+import contextlib
+from importlib import resources
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from majortom.base import DeployError, Payload, Secret
+from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, plan_install, render_unit, upload_files, with_launcher
+from majortom.probe import Existing, Folder, Probe, parse_probe, summary
+
+FLEET = "0" * 26
+FOLDERS = tuple(Folder(path, 1 << 30, writable=True, noexec=False) for path in ("/opt", "/etc/systemd/system", "/var/lib", "/tmp"))
+GOOD = Probe(
+    uid=0, kernel="Linux", arch="x86_64", hostname="web-1", os_id="debian", os_name="Debian GNU/Linux 12 (bookworm)", clock=1000.0,
+    systemd=True, systemd_version=252, systemd_state="running", selinux="absent", package_manager="apt-get", missing_tools=(),
+    folders=FOLDERS, python="/usr/bin/python3", python_version="3.11.2", python_old="", python_incomplete="", reach="ok", existing=Existing(),
+)  # fmt: skip
+NO_PYTHON = GOOD._replace(python="", python_version="", reach="")
+
+
+def refused(probe: Probe, *, install_python: bool = False, replaceable: bool = False) -> str:
+    with pytest.raises(DeployError) as caught:
+        plan_install(probe, install_python=install_python, hub_url="ws://hub/ws", fleet=FLEET, replaceable=replaceable)
+    assert caught.value.step == "probe"
+    return caught.value.code
+
+
+def test_a_fresh_server_needs_nothing_first() -> None:
+    plan = plan_install(GOOD, install_python=True, hub_url="", fleet=FLEET, replaceable=False)
+    assert plan == ("nothing", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"kernel": "FreeBSD"}, "not_linux"),
+        ({"systemd": False}, "no_systemd"),
+        ({"systemd_version": 219}, "systemd_old"),
+        ({"systemd_state": "stopping"}, "systemd_stopping"),
+        ({"missing_tools": ("flock", "useradd")}, "tool_missing"),
+        ({"folders": (Folder("/opt", 1 << 30, writable=False, noexec=False),)}, "read_only"),
+        ({"folders": (Folder("/opt", 4096, writable=True, noexec=False),)}, "no_space"),
+        ({"existing": Existing(jobs=1)}, "job_running"),
+        ({"existing": Existing(paths=("/opt/stardust",))}, "already_installed"),
+        ({"existing": Existing(user="stardust:x:1000:1000::/home/stardust:/bin/sh")}, "name_in_use"),
+        ({"existing": Existing(group="stardust:x:1000:")}, "name_in_use"),
+        ({"python": "", "reach": ""}, "no_python3"),
+        ({"python": "", "python_old": "3.6.8", "reach": ""}, "python3_old"),
+        ({"python": "", "python_incomplete": "asyncio ssl", "reach": ""}, "python3_incomplete"),
+        ({"reach": "connection refused"}, "hub_unreachable"),
+    ],
+)
+def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any], code: str) -> None:
+    assert refused(GOOD._replace(**change)) == code
+
+
+def test_no_python3_names_the_option() -> None:
+    with pytest.raises(DeployError, match="install_python"):
+        plan_install(NO_PYTHON, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
+
+
+def test_python3_is_installed_when_that_was_agreed_to() -> None:
+    assert plan_install(NO_PYTHON, install_python=True, hub_url="", fleet=FLEET, replaceable=False).python_manager == "apt-get"
+    assert refused(NO_PYTHON._replace(package_manager=""), install_python=True) == "no_package_manager"
+
+
+def test_an_unfinished_installation_is_cleared_away_first() -> None:
+    there = Existing(paths=("/opt/stardust", "/var/lib/stardust"), finished=False, user="stardust:x:998:998")
+    assert plan_install(GOOD._replace(existing=there), install_python=False, hub_url="", fleet=FLEET, replaceable=False).clean == "undo"
+
+
+def test_a_whole_installation_is_replaced_only_when_this_hub_has_forgotten_it() -> None:
+    there = GOOD._replace(existing=Existing(paths=("/opt/stardust",), finished=True, node="1" * 26, fleet=FLEET))
+    assert plan_install(there, install_python=False, hub_url="", fleet=FLEET, replaceable=True).clean == "remove"
+    assert refused(there) == "already_installed"
+    assert refused(there._replace(existing=there.existing._replace(fleet="2" * 26)), replaceable=True) == "already_installed"
+
+
+# -- what the probe prints ---------------------------------------------------------------------
+
+
+LINES = """uid=0
+kernel=Linux
+arch=x86_64
+hostname=node2
+clock=1795169086
+os_PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+os_VERSION_ID="12"
+os_ID=debian
+systemd=yes
+systemd_version=systemd 252 (252.39-1~deb12u1)
+systemd_state=degraded
+selinux=1
+package_manager=apt-get
+folder /opt=80000 yes no
+folder /tmp=70 no yes
+existing=/opt/stardust /etc/stardust
+journal=begun
+existing_id=0123456789abcdefghjkmnpqrs
+user=
+group=stardust:x:998:
+jobs=0
+python_incomplete=does not run
+python=/usr/bin/python3.11
+python_version=3.11.2
+reach=connection refused""".splitlines()
+
+
+def test_the_answer_of_the_probe_is_read() -> None:
+    probe = parse_probe(LINES)
+    assert probe.os_name == "Debian GNU/Linux 12 (bookworm)"
+    assert probe.systemd_version == 252
+    assert probe.selinux == "enforcing"
+    assert probe.folders == (
+        Folder("/opt", 80000 * 1024, writable=True, noexec=False),
+        Folder("/tmp", 70 * 1024, writable=False, noexec=True),
+    )
+    assert probe.existing.paths == ("/opt/stardust", "/etc/stardust")
+    assert probe.existing.finished is False
+    assert probe.existing.group == "stardust:x:998:"
+    assert probe.python == "/usr/bin/python3.11"
+    assert probe.reach == "connection refused"
+
+
+def test_a_probe_that_lacks_what_every_server_has_is_an_error() -> None:
+    with pytest.raises(DeployError, match="the answer lacks kernel"):
+        parse_probe(["uid=0"])
+
+
+@given(st.lists(st.text(max_size=60), max_size=30))
+def test_any_answer_is_a_probe_or_a_named_error(extra: list[str]) -> None:
+    probe = parse_probe([*LINES, *extra])
+    assert probe.python == "/usr/bin/python3.11"
+    with contextlib.suppress(DeployError):
+        parse_probe(extra)
+
+
+def test_a_path_of_python_with_a_shell_in_it_is_not_taken() -> None:
+    assert parse_probe([*[line for line in LINES if not line.startswith("python=")], "python=/usr/bin/python3;id"]).python == ""
+
+
+def test_the_summary_tells_of_a_wrong_clock() -> None:
+    assert summary(GOOD, GOOD.clock) == "Debian GNU/Linux 12 (bookworm), x86_64, systemd 252, Python 3.11.2"
+    assert "300 s behind" in summary(GOOD, GOOD.clock + 300)
+
+
+# -- what is copied ----------------------------------------------------------------------------
+
+
+def payload(mode: str) -> Payload:
+    policy = f"[policy]\nversion = 1\nmode = {mode}\n"
+    return Payload("0.1.0", b"zip", "[hub]\n", policy, Secret("11" * 32), Secret("22" * 32), install_python=False)
+
+
+def units() -> dict[str, str]:
+    folder = resources.files("majortom") / "units"
+    return {name: (folder / name).read_text() for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}
+
+
+def test_monitor_gets_neither_launcher_nor_launch_key() -> None:
+    files = upload_files(payload("monitor"), units(), "/usr/bin/python3", 252)
+    assert set(files) == {"spider.pyz", "spider.conf", "policy.conf", "session.key", SPIDER_UNIT, "manifest"}
+    assert not with_launcher("[policy]\nmode = monitor")
+    assert with_launcher("[policy]\nmode = readonly")
+
+
+def test_the_manifest_lists_every_file() -> None:
+    files = upload_files(payload("managed"), units(), "/usr/bin/python3", 252)
+    listed = [line.split("  ")[1] for line in files["manifest"].decode().splitlines()]
+    assert sorted([*listed, "manifest"]) == sorted(files)
+    assert files["launch.key"] == bytes([0x22]) * 32
+
+
+@pytest.mark.parametrize("version", ["../x", "a/b", "", "..", "1 2", "-x", "x" * 80])
+def test_a_version_that_is_no_plain_word_is_refused(version: str) -> None:
+    with pytest.raises(ValueError, match="not a version"):
+        upload_files(payload("managed")._replace(version=version), units(), "/usr/bin/python3", 252)
+
+
+def test_units_are_fitted_to_the_server() -> None:
+    for name, text in units().items():
+        fitted = render_unit(text, "/usr/libexec/platform-python", 239)
+        assert "/usr/bin/python3" not in fitted
+        assert "Type=exec" not in fitted
+        assert ("ExecStart=/usr/libexec/platform-python " in fitted) == ("ExecStart=" in text), name
+    assert render_unit("Type=exec\n", "/usr/bin/python3", 252) == "Type=exec\n"
+    with pytest.raises(ValueError, match="plain path"):
+        render_unit("", "/usr/bin/python3 -c 'x'", 252)
