@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 
 class ManualClock:
@@ -42,3 +43,10 @@ class QuickClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._factor)
+
+
+async def eventually(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    """Wait until plain state that other tasks change is as it should be."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - the state belongs to code that has no event for a test
+            await asyncio.sleep(0.005)

@@ -1,0 +1,181 @@
+"""A small hub for tests: the real opening and codec behind a real WebSocket server, a memory of packs, and faults on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from groundcontrol.fleet import codec
+from spider.config import Config, parse_url
+from spider.wire import ids, proof
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, SUBPROTOCOL, Ack, Layout, Message, Pack, Row, Welcome
+from spider.wire.session import Hello, HubOpening, Link
+
+FLEET_KEY = b"f" * 32
+BOOT = "0123456789abcdef" * 2
+
+
+class TestHub:
+    """Knows one node. Everything that it heard stands in its lists."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.fleet = ids.new_random_id()
+        self.node = ids.new_random_id()
+        self.key = proof.node_keys(FLEET_KEY, self.node, 1).session
+        self.answer_key: Callable[[], bytes] = lambda: self.key
+        """The key of the challenge; a random one stands for a hub that does not know this node."""
+        self.answer_fleet = self.fleet
+        self.silent = False
+        """Accept the session and say nothing after the welcome."""
+        self.refuse_with: tuple[int, str] | None = None
+        """Close with this instead of a welcome."""
+        self.http: tuple[int, dict[str, str]] | None = None
+        """Answer with this instead of a WebSocket."""
+        self.keep_ack: Callable[[Pack], bool] = lambda _pack: False
+        """Whether the acknowledgement of this pack is lost."""
+        self.cut_after: Callable[[Pack], bool] = lambda _pack: False
+        """Whether the connection is cut when this pack is stored."""
+        self.jobs: dict[str, int] = {}
+        self.forget_jobs: list[str] = []
+        self.attempts: list[float] = []
+        self.hellos: list[Hello] = []
+        self.raw: list[bytes] = []
+        self.heard: list[Message] = []
+        self.rows: dict[tuple[int, int], list[Row]] = {}
+        self.marks = {STREAM_LIVE: -1, STREAM_BACKFILL: -1}
+        self.layouts: dict[bytes, Layout] = {}
+        self.sessions: list[tuple[ServerConnection, Link]] = []
+        self.closes: list[tuple[int, str]] = []
+        self.news = asyncio.Event()
+        self.port = 0
+
+    def config(self, **changes: object) -> Config:
+        """Settings of a Spider that belongs to this hub."""
+        fields: dict[str, object] = {
+            "url": parse_url(f"ws://127.0.0.1:{self.port}/ws"),
+            "fleet": self.fleet,
+            "tls_pin": None,
+            "node": self.node,
+            "generation": 1,
+            "name": "test",
+            "boot": BOOT,
+            "policy_path": "/nonexistent/policy.conf",
+            "state_dir": "/nonexistent",
+            "jobs_dir": "/nonexistent",
+            "launcher_path": "/nonexistent/launcher.sock",
+            "key": self.key,
+        }
+        return Config(**{**fields, **changes})  # type: ignore[arg-type]  # named and typed above
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[TestHub]:
+        """Listen on a free port, the same one each time."""
+        async with serve(
+            self._serve, "127.0.0.1", self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, process_request=self._request,
+            close_timeout=1,
+        ) as server:  # fmt: skip
+            self.port = server.sockets[0].getsockname()[1]
+            yield self
+
+    async def until(self, condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+        """Wait until what was heard fulfils the condition."""
+        async with asyncio.timeout(limit_s):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+    async def tell(self, message: Message) -> None:
+        """Say something in the present session."""
+        connection, link = self.sessions[-1]
+        await connection.send(link.send(message))
+
+    async def cut(self) -> None:
+        """Cut the present connection without a word."""
+        self.sessions[-1][0].transport.abort()
+
+    def values(self, streams: Iterable[int] = (STREAM_LIVE, STREAM_BACKFILL)) -> list[int | None]:
+        """The first value of every row held, in the order of time."""
+        rows = [row for (stream, _seq), pack in self.rows.items() if stream in streams for row in pack]
+        return [row.values[0] for row in sorted(rows, key=lambda row: row.taken_at_ms)]
+
+    def _request(self, connection: ServerConnection, _request: Request) -> Response | None:
+        self.attempts.append(time.monotonic())
+        self.news.set()
+        if self.http is None:
+            return None
+        response = connection.respond(HTTPStatus(self.http[0]), "no\n")
+        for name, value in self.http[1].items():
+            response.headers[name] = value
+        return response
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        try:
+            await self._session(connection)
+        except ProtocolError as error:
+            await connection.close(error.close_code, error.reason[:100])
+        except ConnectionClosed as closed:
+            if closed.rcvd is not None:
+                self.closes.append((closed.rcvd.code, closed.rcvd.reason))
+        finally:
+            self.news.set()
+
+    async def _receive(self, connection: ServerConnection) -> bytes:
+        data = await connection.recv()
+        assert isinstance(data, bytes)
+        self.raw.append(data)
+        return data
+
+    async def _session(self, connection: ServerConnection) -> None:
+        opening = HubOpening(await self._receive(connection), os.urandom(32), int(time.time() * 1000), self.answer_fleet, codec.CODEC)
+        self.hellos.append(opening.hello)
+        await connection.send(opening.challenge(self.answer_key()))
+        link = opening.auth(await self._receive(connection))
+        if self.refuse_with is not None:
+            await connection.close(*self.refuse_with)
+            return
+        welcome = Welcome(
+            len(self.hellos), int(time.time() * 1000), 10, self.marks[STREAM_LIVE], self.marks[STREAM_BACKFILL],
+            list(self.jobs), list(self.jobs.values()), self.forget_jobs,
+        )  # fmt: skip
+        await connection.send(link.send(welcome))
+        self.sessions.append((connection, link))
+        self.news.set()
+        while True:
+            message = link.receive(await self._receive(connection), time.monotonic())
+            if message is None or self.silent:
+                continue
+            self.heard.append(message)
+            if isinstance(message, Layout):
+                self.layouts[message.layout] = message
+            elif isinstance(message, Pack):
+                await self._pack(connection, link, message)
+            self.news.set()
+
+    async def _pack(self, connection: ServerConnection, link: Link, pack: Pack) -> None:
+        assert pack.layout in self.layouts
+        if pack.seq == self.marks[pack.stream] + 1:
+            self.marks[pack.stream] = pack.seq
+            self.rows[pack.stream, pack.seq] = codec.decode_rows(pack.coding, pack.body)
+        else:
+            assert pack.seq <= self.marks[pack.stream], "a hole in a stream"
+        if self.cut_after(pack):
+            connection.transport.abort()
+        elif not self.keep_ack(pack):
+            await connection.send(link.send(Ack(pack.stream, pack.seq)))
+
+
+def other_hub_key() -> bytes:
+    """A key that no node has."""
+    return os.urandom(32)

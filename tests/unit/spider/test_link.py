@@ -1,0 +1,321 @@
+"""The way to the hub, end to end: a real Spider link against a small hub on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from spider.backoff import Backoff
+from spider.config import Config
+from spider.jobs import Jobs
+from spider.link import HubLink, NotConnected
+from spider.outbox import Outbox
+from spider.wire import ids
+from spider.wire.frames import (
+    HEARTBEAT_S,
+    SILENCE_LIMIT_S,
+    STREAM_BACKFILL,
+    STREAM_LIVE,
+    Ack,
+    Heartbeat,
+    JobAnswer,
+    JobOutput,
+    JobStart,
+    Layout,
+    Message,
+    Pack,
+    Row,
+    Updates,
+    Watch,
+)
+from tests.unit.spider.clocks import QuickClock, eventually
+from tests.unit.spider.hubs import TestHub, other_hub_key
+
+FACTOR = 20.0
+PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total"])
+
+
+class Node:
+    """A Spider without collectors: the test is its sampler."""
+
+    def __init__(self, config: Config, factor: float = FACTOR) -> None:
+        self.clock = QuickClock(factor)
+        self.outbox = Outbox(self.clock)
+        self.waits: list[float] = []
+        self.jobs = Jobs(config.jobs_dir, config.launcher_path, self.clock, self._send, config.boot)
+        self.link = HubLink(config, self.outbox, self.jobs, self.clock, _Kept(self.waits))
+        self.joined = 0
+        self.link.on_joined(self._count)
+        self.second = 0
+
+    async def _send(self, message: Message) -> None:
+        await self.link.send(message)
+
+    def _count(self) -> None:
+        self.joined += 1
+
+    def sample(self, rows: int = 1) -> None:
+        """The next rows, each one second after the last."""
+        for _ in range(rows):
+            self.outbox.add(PULSE, Row(1_800_000_000_000 + self.second * 1000, [self.second]))
+            self.second += 1
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Node]:
+        tasks = [asyncio.create_task(self.link.run(), name="link"), asyncio.create_task(self.jobs.run(), name="jobs")]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in ended), ended
+
+
+class _Kept(Backoff):
+    """The real back-off with loaded dice, and a record of what it said."""
+
+    def __init__(self, waits: list[float]) -> None:
+        super().__init__(random.Random(3))
+        self._waits = waits
+
+    def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: float | None = None) -> float:
+        wait = super().after(attempt_s, healthy_s, code, reason, retry_after_s)
+        self._waits.append(wait)
+        return wait
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[TestHub]:
+    async with TestHub().running() as running:
+        yield running
+
+
+async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: TestHub, tmp_path: Path) -> None:
+    jobs = [ids.new_time_id(float(at)) for at in (1, 2)]
+    for job in jobs:
+        (tmp_path / job).mkdir()
+    async with Node(hub.config(jobs_dir=str(tmp_path))).running():
+        await hub.until(lambda: bool(hub.sessions))
+    assert hub.hellos[0].host == f"127.0.0.1:{hub.port}"
+    assert hub.hellos[0].known_jobs == jobs
+    assert hub.hellos[0].boot == "0123456789abcdef" * 2
+
+
+async def test_samples_arrive_without_a_gap_over_any_number_of_cuts(hub: TestHub) -> None:
+    dice = random.Random(5)
+    hub.cut_after = lambda _pack: dice.random() < 0.15
+    hub.keep_ack = lambda _pack: dice.random() < 0.3
+    async with Node(hub.config()).running() as node:
+        for _ in range(40):
+            node.sample(10)
+            await hub.until(lambda: len(hub.values()) >= node.second - 40)
+        hub.cut_after = hub.keep_ack = lambda _pack: False
+        await hub.until(lambda: len(hub.values()) == 400)
+        assert hub.values() == list(range(400))
+        assert len(hub.hellos) > 3
+        await eventually(lambda: node.outbox.pending() == (0, 0))
+
+
+async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_lost(hub: TestHub) -> None:
+    hub.keep_ack = lambda _pack: True
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        node.sample(30)
+        await hub.until(lambda: len(hub.values()) == 30)
+        hub.keep_ack = lambda _pack: False
+        await hub.cut()
+        await hub.until(lambda: len(hub.sessions) == 2)
+        node.sample(10)
+        await hub.until(lambda: len(hub.values()) == 40)
+        assert hub.values() == list(range(40))
+        assert [(pack.stream, pack.seq) for pack in hub.heard if isinstance(pack, Pack)] == [(STREAM_LIVE, seq) for seq in range(4)]
+
+
+async def test_an_outage_is_backfilled_behind_the_live_samples(hub: TestHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        hub.http = (503, {})
+        await hub.cut()
+        await hub.until(lambda: len(hub.attempts) > 2)
+        node.sample(100)
+        late = node.clock.monotonic() + 11
+        await eventually(lambda: node.clock.monotonic() > late)  # older than one pack: not live any more
+        node.sample(10)
+        hub.http = None
+        await hub.until(lambda: len(hub.values()) == 110)
+    assert hub.values([STREAM_BACKFILL]) == list(range(100))
+    assert hub.values([STREAM_LIVE]) == list(range(100, 110))
+    first = next(pack for pack in hub.heard if isinstance(pack, Pack))
+    assert first.stream == STREAM_LIVE
+
+
+async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: TestHub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.answer_key = other_hub_key
+    async with Node(hub.config()).running() as node:
+        node.sample(50)
+        await hub.until(lambda: bool(hub.closes))
+        assert len(hub.raw) == 1
+        assert hub.closes == [(4401, "not proven")]
+        await eventually(lambda: bool(node.waits))
+        assert node.waits == [600.0]
+        assert any("this hub is not mine, or has forgotten me" in str(record.__dict__.get("facts")) for record in caplog.records)
+
+
+async def test_a_hub_of_another_fleet_gets_the_hello_and_nothing_else(hub: TestHub) -> None:
+    config = hub.config()
+    hub.answer_fleet = ids.new_random_id()
+    async with Node(config).running() as node:
+        await hub.until(lambda: bool(hub.closes))
+        assert len(hub.raw) == 1
+        await eventually(lambda: bool(node.waits))
+        assert node.waits == [600.0]
+
+
+@pytest.mark.parametrize(("code", "reason", "least", "most"), [(4401, "", 600, 600), (4403, "", 600, 600), (4409, "", 300, 300)])
+async def test_a_hub_that_does_not_want_this_node_is_left_alone_for_long(
+    hub: TestHub, code: int, reason: str, least: float, most: float
+) -> None:
+    hub.refuse_with = (code, reason)
+    async with Node(hub.config()).running() as node:
+        await eventually(lambda: bool(node.waits))
+        assert least <= node.waits[0] <= most
+        assert node.joined == 0
+
+
+async def test_a_hub_that_goes_away_is_dialled_again_within_the_jitter_it_names(hub: TestHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        await hub.sessions[0][0].close(4410, "8000")
+        await hub.until(lambda: len(hub.sessions) == 2)
+        assert 0 <= node.waits[0] <= 8
+        await eventually(lambda: node.joined == 2)
+
+
+async def test_a_busy_hub_is_asked_again_when_it_said(hub: TestHub) -> None:
+    hub.http = (503, {"Retry-After": "20"})
+    async with Node(hub.config()).running() as node:
+        await eventually(lambda: bool(node.waits))
+        assert 20 <= node.waits[0] <= 21
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 502])
+async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: TestHub, status: int) -> None:
+    hub.http = (status, {})
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: len(hub.attempts) >= 3)
+        gaps = [later - earlier for earlier, later in zip(hub.attempts, hub.attempts[1:], strict=False)]
+        assert all(gap * FACTOR >= 0.9 for gap in gaps)
+        assert node.joined == 0
+
+
+async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_comes_back(hub: TestHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        connection, link = hub.sessions[0]
+        link.send(Heartbeat(1))
+        await connection.send(link.send(Heartbeat(2)))
+        await hub.until(lambda: bool(hub.closes) and len(hub.sessions) == 2)
+        assert hub.closes[0][0] == 4400
+        await eventually(lambda: node.joined == 2)
+
+
+async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: TestHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        node.sample(10)
+        await hub.until(lambda: len(hub.values()) == 10)
+        await hub.tell(Ack(STREAM_LIVE, 500))
+        await hub.until(lambda: len(hub.sessions) == 2)
+        node.sample(10)
+        await hub.until(lambda: len(hub.values()) == 20)
+        assert hub.values() == list(range(20))
+
+
+async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: TestHub) -> None:
+    hub.silent = True
+    async with Node(hub.config(), factor=100.0).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        began = node.clock.monotonic()
+        await hub.until(lambda: bool(hub.closes))
+        took = node.clock.monotonic() - began
+        assert SILENCE_LIMIT_S <= took < SILENCE_LIMIT_S + 30
+        assert hub.closes[0][0] == 4408
+        assert len(hub.raw) == 3  # hello, answer, one heartbeat after 20 s
+        assert HEARTBEAT_S < SILENCE_LIMIT_S
+
+
+async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: TestHub) -> None:
+    async with Node(hub.config()).running() as node:
+        await hub.until(lambda: bool(hub.sessions))
+        node.sample(10)
+        await hub.until(lambda: len(hub.values()) == 10)
+        await hub.tell(Watch(["pulse"], 1, 10))
+        await eventually(lambda: node.outbox.watched("pulse"))
+        node.sample(3)
+        await hub.until(lambda: len(hub.values()) == 13)
+        await eventually(lambda: not node.outbox.watched("pulse"))
+        node.sample(10)
+        await hub.until(lambda: len(hub.values()) == 23)
+        assert [len(rows) for rows in hub.rows.values()] == [10, 1, 1, 1, 10]
+
+
+async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
+    node = Node(hub.config())
+    with pytest.raises(NotConnected):
+        await node.link.send(Updates(0, 0, 0))
+    async with node.running():
+        await eventually(lambda: node.joined == 1)
+        await node.link.send(Updates(1, 2, 3))
+        await hub.until(lambda: Updates(1, 2, 3) in hub.heard)
+
+
+async def test_the_next_attempt_finds_a_hub_that_was_started_again() -> None:
+    hub = TestHub()
+    async with hub.running():
+        config = hub.config()
+    async with Node(config).running() as node:
+        await eventually(lambda: len(node.waits) >= 2)
+        node.sample(10)
+        async with hub.running():
+            await hub.until(lambda: len(hub.values()) == 10)
+
+
+async def test_an_order_reaches_the_launcher_and_its_output_comes_back_from_the_offset_the_hub_holds(tmp_path: Path) -> None:
+    job = ids.new_time_id()
+    jobs_dir, socket_path = tmp_path / "jobs", tmp_path / "launcher.sock"
+    jobs_dir.mkdir()
+    orders: list[bytes] = []
+
+    async def launch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        orders.append(await reader.read(1000))
+        folder = jobs_dir / job
+        folder.mkdir()
+        (folder / "plan").write_text(json.dumps({"job": job, "verb": "check", "args": {}}))
+        (folder / "log").write_bytes(b"x" * 100_000)
+        writer.write(json.dumps({"answer": "accepted", "why": "", "clock": 1.0}).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    launcher = await asyncio.start_unix_server(launch, socket_path)
+    async with launcher, TestHub().running() as hub:
+        config = hub.config(jobs_dir=str(jobs_dir), launcher_path=str(socket_path))
+        async with Node(config).running():
+            await hub.until(lambda: bool(hub.sessions))
+            await hub.tell(JobStart(job, b"the order"))
+            await hub.until(lambda: sum(len(m.data) for m in hub.heard if isinstance(m, JobOutput)) == 100_000)
+            answers = [message for message in hub.heard if isinstance(message, JobAnswer)]
+            assert [(answer.job, answer.answer) for answer in answers] == [(job, "accepted")]
+            assert orders == [b"the order"]
+            hub.jobs = {job: 99_000}
+            hub.heard.clear()
+            await hub.cut()
+            await hub.until(lambda: any(isinstance(message, JobOutput) for message in hub.heard))
+            output = [message for message in hub.heard if isinstance(message, JobOutput)]
+            assert (output[0].offset, len(output[0].data)) == (99_000, 1000)
