@@ -128,7 +128,7 @@ class Runner:
         write(self.state / "spider.conf", self.spider_conf(), 0o644)
         names = ("spider.pyz", "spider.conf", "spider.key", "policy.conf")
         fds = [os.open(self.state / name, os.O_RDONLY) for name in names]
-        bundle, conf, policy = (f"/proc/self/fd/{fd}" for fd in (fds[0], fds[1], fds[3]))
+        bundle, conf = (f"/proc/self/fd/{fd}" for fd in fds[:2])
         who: dict[str, object] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -137,7 +137,7 @@ class Runner:
         try:
             with open(self.state / "spider.log", "ab", buffering=0) as log:  # noqa: ASYNC230 - opened once per start
                 self.spider = await asyncio.create_subprocess_exec(
-                    python, "-I", "-B", bundle, "--config", conf, "--key", f"fd:{fds[2]}", "--policy", policy,
+                    python, "-I", "-B", bundle, "--config", conf, "--key", f"fd:{fds[2]}", "--policy", f"fd:{fds[3]}",
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
                     env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, pass_fds=fds, **who,  # type: ignore[arg-type]  # keywords of Popen
                 )  # fmt: skip

@@ -16,6 +16,7 @@ from spider.link import HubLink
 from spider.logs import event
 from spider.outbox import Outbox
 from spider.sampler import Sampler
+from spider.trusted import place
 from spider.wire.frames import JobEnded, Message
 
 STOP_LIMIT_S = 4.0
@@ -62,7 +63,7 @@ def _parts(config: Config, clock: Clock) -> Dict[str, Coroutine[None, None, None
 def _policy_owner(path: str) -> int:
     """Root, unless this Spider serves its own user alone with a policy of that user's."""
     try:
-        owner = os.stat(path).st_uid
+        owner = os.stat(place(path)).st_uid
     except OSError:
         return 0
     return owner if owner == os.geteuid() else 0

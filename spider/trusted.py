@@ -1,9 +1,19 @@
 """Reading files that only their owner may have written."""
 
 import os
+import re
 import stat
 
 MAX_BYTES = 64 * 1024
+
+
+_DESCRIPTOR = re.compile(r"fd:(\d{1,4})\Z")
+
+
+def place(path: str) -> str:
+    """Where a file named on the command line is: itself, or, for `fd:N`, what this program was started with as descriptor N."""
+    match = _DESCRIPTOR.match(path)
+    return f"/proc/self/fd/{match.group(1)}" if match else path
 
 
 class Untrusted(Exception):
@@ -13,11 +23,12 @@ class Untrusted(Exception):
 def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
     """Read a file that the decision of a privileged program rests on.
 
-    Args:    owner: the uid that must own it. private: nobody but the owner may even read it.
+    Args:    path: a file, or `fd:N`. owner: the uid that must own it. private: nobody but the owner may even read it.
     Raises:  Untrusted: missing, a link, not a plain file, another owner, writable by others, or too big.
     """
+    follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # a descriptor was chosen by whoever started this program
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(place(path), os.O_RDONLY | follow | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
         raise Untrusted(f"{path}: {exc.strerror}") from exc
     try:
