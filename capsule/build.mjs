@@ -1,0 +1,90 @@
+/** Builds the page into the hub's package: hashed names, a .gz beside each file, licence texts, a build id. */
+import * as esbuild from "esbuild";
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import zlib from "node:zlib";
+import { writeIcons } from "./tools/icons.mjs";
+import { licences } from "./tools/licences.mjs";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const at = process.argv.indexOf("--out");
+const out = path.resolve(at > 0 ? process.argv[at + 1] : path.join(here, "../groundcontrol/web/static"));
+const modules = path.join(here, "node_modules");
+
+const FONTS = {
+  "assets/inter.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+  "assets/jbmono.woff2": "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2",
+};
+
+/** Fonts come from their packages; each `[data-theme=dark]{…}` also holds where the theme is auto and the system is dark. */
+const styles = {
+  name: "styles",
+  setup(build) {
+    build.onResolve({ filter: /^assets\/.*\.woff2$/ }, (args) => ({ path: path.join(modules, FONTS[args.path]) }));
+    build.onLoad({ filter: /src\/styles\/.*\.css$/ }, async (args) => {
+      const text = await fs.promises.readFile(args.path, "utf8");
+      const dark = [...text.matchAll(/\[data-theme=dark\]([^{},]*)\{[^}]*\}/g)].map((found) => found[0].replace("data-theme=dark", "data-theme=auto"));
+      const auto = dark.length ? `\n@media (prefers-color-scheme:dark){${dark.join("\n")}}` : "";
+      return { contents: text + auto, loader: "css" };
+    });
+  },
+};
+
+const licenceTexts = licences(modules); // read first: a missing text stops the build before anything is removed
+writeIcons(path.join(modules, "lucide-static/icons"), path.join(here, "src/ui/icons.gen.ts"));
+fs.rmSync(out, { recursive: true, force: true });
+
+const result = await esbuild.build({
+  absWorkingDir: here,
+  entryPoints: { app: "src/app/main.tsx", style: "src/styles/main.css" },
+  bundle: true,
+  minify: true,
+  splitting: true,
+  format: "esm",
+  target: "es2022",
+  outdir: out,
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  entryNames: "a/[name]-[hash]",
+  chunkNames: "a/[name]-[hash]",
+  assetNames: "a/[name]-[hash]",
+  loader: { ".woff2": "file" },
+  plugins: [styles],
+  metafile: true,
+  legalComments: "none",
+  logLevel: "warning",
+});
+
+const made = Object.entries(result.metafile.outputs).map(([file, facts]) => ({ file: path.resolve(here, file), ...facts }));
+const name = (file) => path.relative(out, file).split(path.sep).join("/");
+const entry = (source) => name(made.find((one) => one.entryPoint === source).file);
+const inter = name(made.find((one) => /inter-latin/.test(one.file)).file);
+
+const iconText = fs.readFileSync(path.join(here, "assets/icon.svg"));
+const icon = `a/icon-${createHash("sha256").update(iconText).digest("hex").slice(0, 8)}.svg`;
+fs.writeFileSync(path.join(out, icon), iconText);
+
+const files = made.map((one) => name(one.file)).sort();
+const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
+const html = fs
+  .readFileSync(path.join(here, "assets/index.html"), "utf8")
+  .replaceAll("{build}", build)
+  .replaceAll("{app}", `/${entry("src/app/main.tsx")}`)
+  .replaceAll("{style}", `/${entry("src/styles/main.css")}`)
+  .replaceAll("{inter}", `/${inter}`)
+  .replaceAll("{icon}", `/${icon}`);
+fs.writeFileSync(path.join(out, "index.html"), html);
+fs.writeFileSync(path.join(out, "licences.txt"), licenceTexts);
+fs.writeFileSync(path.join(out, "build.json"), JSON.stringify({ build, entry: `/${entry("src/app/main.tsx")}` }) + "\n");
+
+for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
+  const full = path.join(file.parentPath ?? file.path, file.name);
+  if (!file.isFile() || file.name.endsWith(".woff2") || full === path.join(out, "index.html")) continue;
+  fs.writeFileSync(`${full}.gz`, zlib.gzipSync(fs.readFileSync(full), { level: 9 }));
+}
+// Kept beside the sources, not shipped: tools/budget.mjs reads which chunk holds what.
+fs.mkdirSync(path.join(here, ".types"), { recursive: true });
+fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs: result.metafile.outputs }));
+console.log(`capsule ${build}: ${files.length} files in ${out}`);

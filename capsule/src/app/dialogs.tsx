@@ -1,0 +1,37 @@
+/** The dialog that is open, each fetched when it is first needed. */
+
+import type { VNode } from "preact";
+import { open } from "../state/dialogs";
+import { stepUp } from "../state/stepup";
+import { lazy } from "../ui/lazy";
+
+const AddNode = lazy("the dialog", async () => (await import("../pages/add/add")).AddNodeDialog);
+const RemoveNode = lazy("the dialog", async () => (await import("../pages/remove/remove")).RemoveNodeDialog);
+const Palette = lazy("the palette", async () => (await import("./palette")).Palette);
+const Keys = lazy("the list of keys", async () => (await import("./extras")).Keys);
+const StepUpDialog = lazy("the dialog", async () => (await import("./extras")).StepUpDialog);
+
+export function Dialogs(): VNode {
+  return (
+    <>
+      <Chosen />
+      {stepUp.value && <StepUpDialog />}
+    </>
+  );
+}
+
+function Chosen(): VNode | null {
+  const wanted = open.value;
+  switch (wanted?.kind) {
+    case "add":
+      return <AddNode key={wanted.deployment ?? "new"} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+    case "remove":
+      return <RemoveNode key={wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+    case "palette":
+      return <Palette />;
+    case "keys":
+      return <Keys />;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,54 @@
+/** Which page a path means. */
+
+import type { VNode } from "preact";
+import { FleetPage } from "../pages/fleet/fleet";
+import { lazy } from "../ui/lazy";
+import { Empty } from "../ui/parts";
+import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
+
+const NodePage = lazy("the node’s page", async () => (await import("../pages/node/node")).NodePage);
+const JobsPage = lazy("the list of jobs", async () => (await import("../pages/jobs/jobs")).JobsPage);
+const JobPage = lazy("the job’s page", async () => (await import("../pages/job/job")).JobPage);
+const EventsPage = lazy("the list of events", async () => (await import("../pages/events/events")).EventsPage);
+
+export type Section = "fleet" | "jobs" | "events";
+
+export interface Route {
+  section: Section;
+  /** Another key = another page. */
+  key: string;
+  node: string | null;
+  job: string | null;
+  view: () => VNode;
+}
+
+const ID = /^[0-9A-Za-z]{1,64}$/;
+
+export function routeOf(path: string): Route {
+  const parts = path.split("/").filter(Boolean);
+  const [first, id = "", tab = "overview"] = parts;
+  const base = { node: null, job: null };
+  if (first === undefined) return { ...base, section: "fleet", key: "fleet", view: () => <FleetPage /> };
+  if (first === "n" && ID.test(id) && parts.length <= 3 && (NODE_TABS as readonly string[]).includes(tab)) {
+    return { ...base, section: "fleet", key: `n/${id}`, node: id, view: () => <NodePage key={id} id={id} tab={tab as NodeTab} /> };
+  }
+  if (first === "jobs" && parts.length === 1) return { ...base, section: "jobs", key: "jobs", view: () => <JobsPage /> };
+  if (first === "jobs" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: `jobs/${id}`, job: id, view: () => <JobPage key={id} id={id} /> };
+  if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
+  return { ...base, section: "fleet", key: path, view: () => <Nowhere /> };
+}
+
+function Nowhere(): VNode {
+  return (
+    <div class="page">
+      <h1 class="hidden-text" tabIndex={-1}>
+        Not found
+      </h1>
+      <Empty icon="satellite" title="There is no such page" text="The address is wrong, or what it showed is gone.">
+        <a class="button" href="/">
+          Go to the fleet
+        </a>
+      </Empty>
+    </div>
+  );
+}

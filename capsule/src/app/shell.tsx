@@ -1,0 +1,240 @@
+import type { ComponentChildren, VNode } from "preact";
+import { clock } from "../core/time";
+import { actionWord } from "../core/words";
+import { show } from "../state/dialogs";
+import { active } from "../state/deployments";
+import { ids, loaded, nodeSignal, rows } from "../state/fleet";
+import { jobs, running } from "../state/jobs";
+import { live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
+import { place } from "../state/router";
+import { logOut, mayAct, user } from "../state/session";
+import { nextTheme, theme } from "../state/theme";
+import { Button } from "../ui/button";
+import { Glyph } from "../ui/glyph";
+import { Icon, Logo, type IconName } from "../ui/icon";
+import { MenuButton } from "../ui/menu";
+import { Banner } from "../ui/parts";
+import type { Route } from "./routes";
+
+const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
+
+export function Shell({ route, children }: { route: Route; children: ComponentChildren }): VNode {
+  return (
+    <>
+      <a class="hidden-text skip" href="#main">
+        Skip to content
+      </a>
+      <div class="shell">
+        <Side route={route} />
+        <div>
+          <Top route={route} />
+          <Banners />
+          <main id="main" tabIndex={-1}>
+            {children}
+          </main>
+        </div>
+      </div>
+      <TabBar route={route} />
+    </>
+  );
+}
+
+function Entry({ href, icon, label, count, current }: { href: string; icon: IconName; label: string; count?: string; current: boolean }): VNode {
+  return (
+    <a class="nav" href={href} title={label} aria-current={current ? "page" : undefined}>
+      <Icon name={icon} />
+      {label}
+      {count && <span class="count">{count}</span>}
+    </a>
+  );
+}
+
+const runningWords = (): string => (running.value.length ? `${running.value.length} running` : "");
+
+function Side({ route }: { route: Route }): VNode {
+  const tags = new Map<string, number>();
+  for (const { node } of rows.value) for (const tag of node.tags) tags.set(tag, (tags.get(tag) ?? 0) + 1);
+  const shownTags = [...tags].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, 12);
+  const query = place.value.query.get("q") ?? "";
+  return (
+    <nav class="side" aria-label="Main">
+      <a class="brand" href="/" aria-label="Stardust, to the fleet">
+        <Logo />
+        <span>
+          Stardust
+          <small class="cut">{location.host}</small>
+        </span>
+      </a>
+      <Entry href="/" icon="server" label="Fleet" count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
+      <Entry href="/jobs" icon="list-checks" label="Jobs" count={runningWords()} current={route.section === "jobs"} />
+      <Entry href="/events" icon="scroll-text" label="Events" current={route.section === "events"} />
+      {shownTags.length > 0 && (
+        <div class="tags">
+          <h2>Tags</h2>
+          {shownTags.map(([tag, count]) => (
+            <a key={tag} class="nav" href={`/?q=${encodeURIComponent(`tag:${tag}`)}`} aria-current={route.key === "fleet" && query === `tag:${tag}` ? "true" : undefined}>
+              <Icon name="tag" size="small" />
+              <span class="cut">{tag}</span>
+              <span class="count">{count}</span>
+            </a>
+          ))}
+        </div>
+      )}
+      <div class="foot">
+        <button type="button" class="nav" onClick={nextTheme} title={`Theme: ${theme.value}`}>
+          <Icon name={THEME_ICONS[theme.value]} />
+          Theme<span class="count">{theme.value}</span>
+        </button>
+        <button type="button" class="nav" onClick={() => void logOut()} title={`Sign out ${user.value?.username ?? ""}`} aria-label={`Sign out ${user.value?.username ?? ""}`}>
+          <Icon name="log-out" />
+          Sign out<span class="count cut">{user.value?.username}</span>
+        </button>
+      </div>
+    </nav>
+  );
+}
+
+function Crumb({ route }: { route: Route }): VNode {
+  if (route.node) {
+    return (
+      <div class="crumb cut">
+        <a href="/">Fleet</a>
+        <span class="slash">/</span>
+        <span class="cut">{nodeSignal(route.node)?.value.name ?? "Node"}</span>
+      </div>
+    );
+  }
+  if (route.job) {
+    const job = jobs.value.find((one) => one.id === route.job);
+    return (
+      <div class="crumb cut">
+        <a href="/jobs">Jobs</a>
+        <span class="slash">/</span>
+        <span class="cut">{job ? `${actionWord(job.action)}, ${nodeSignal(job.node_id)?.value.name ?? "removed node"}` : "Job"}</span>
+      </div>
+    );
+  }
+  return <div class="crumb cut">{{ fleet: "Fleet", jobs: "Jobs", events: "Events" }[route.section]}</div>;
+}
+
+function Top({ route }: { route: Route }): VNode {
+  const working = active.value;
+  const first = working[0];
+  return (
+    <header class="top">
+      <a class="only-phone" href="/" aria-label="Fleet">
+        <Logo size={28} />
+      </a>
+      <Crumb route={route} />
+      <button type="button" class="cmd" aria-label="Search or run a command" onClick={() => show({ kind: "palette" })}>
+        <Icon name="search" size="small" />
+        <span class="grow">Search or run a command</span>
+        <kbd>Ctrl K</kbd>
+      </button>
+      {first && (
+        <Button
+          slim
+          kind="quiet"
+          class="only-desk"
+          onClick={() => (first.kind === "remove" && first.node_id ? show({ kind: "remove", node: first.node_id, deployment: first.id }) : show({ kind: "add", deployment: first.id }))}
+        >
+          <Glyph kind="run" label="" />
+          {working.length > 1 ? `${working.length} deployments` : `${first.kind === "remove" ? "Removing" : "Adding"} ${first.name || first.host}`}
+        </Button>
+      )}
+      <span class="live only-desk" role="status">
+        {live.value ? (
+          <>
+            <Glyph kind="ok" label="" />
+            Live · 1 s
+          </>
+        ) : (
+          <>
+            <Glyph kind="stale" label="" />
+            Connecting…
+          </>
+        )}
+      </span>
+      {mayAct.value && (
+        <Button kind="primary" icon="plus" class="only-desk" onClick={() => show({ kind: "add" })}>
+          Add node
+        </Button>
+      )}
+    </header>
+  );
+}
+
+function Banners(): VNode | null {
+  const since = lostSince.value;
+  const wait = retryIn.value;
+  if (since === null && !newerBuild.value) return null;
+  return (
+    <div class="banners">
+      {since !== null && (
+        <Banner
+          mark={<Icon name="wifi-off" />}
+          action={
+            <Button slim onClick={tryNow}>
+              Try now
+            </Button>
+          }
+        >
+          <b>No connection to Ground Control.</b> <span class="plain">Values are from {clock(since)}. </span>
+          <span class="plain num" aria-hidden="true">
+            {wait === null || wait === 0 ? "Trying now…" : `Trying again in ${wait} s.`}
+          </span>
+        </Banner>
+      )}
+      {newerBuild.value && (
+        <Banner
+          kind="info"
+          mark={<Icon name="info" />}
+          action={
+            <Button slim onClick={() => location.reload()}>
+              Reload
+            </Button>
+          }
+        >
+          A newer version of this page is there.
+        </Banner>
+      )}
+    </div>
+  );
+}
+
+function TabBar({ route }: { route: Route }): VNode {
+  const at = (section: Route["section"]): "page" | undefined => (route.section === section ? "page" : undefined);
+  return (
+    <nav class="tabbar" aria-label="Main, phone">
+      <a href="/" aria-current={at("fleet")}>
+        <Icon name="server" size="large" />
+        Fleet
+      </a>
+      <a href="/jobs" aria-current={at("jobs")}>
+        <Icon name="list-checks" size="large" />
+        Jobs
+        {running.value.length > 0 && (
+          <span class="dot">
+            <span class="hidden-text">running: </span>
+            {running.value.length}
+          </span>
+        )}
+      </a>
+      <a href="/events" aria-current={at("events")}>
+        <Icon name="scroll-text" size="large" />
+        Events
+      </a>
+      <MenuButton
+        label="Account"
+        class="quiet"
+        groups={[
+          [{ label: `Theme: ${theme.value}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() }],
+          [{ label: `Sign out ${user.value?.username ?? ""}`, icon: "log-out", run: () => void logOut() }],
+        ]}
+      >
+        <Icon name="settings" size="large" />
+        Account
+      </MenuButton>
+    </nav>
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * Makes the raw output of a job safe to show: what colours and progress bars need passes, everything else is removed.
+ *
+ * Passes: printable text, newline, carriage return, tab, backspace; `CSI … m` and cursor and erase sequences; save and restore cursor.
+ * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding,
+ * characters that turn the direction of writing, and bytes that are not UTF-8.
+ */
+
+const ESC = 0x1b;
+const BEL = 0x07;
+const CAN = 0x18;
+const SUB = 0x1a;
+const NEWLINE = 0x0a;
+const SHOWN_CONTROLS = new Set([0x08, 0x09, NEWLINE, 0x0d]);
+const SHOWN_FINALS = new Set([..."mABCDEFGHfdJKXsu"].map((letter) => letter.charCodeAt(0)));
+const LONGEST_CSI = 48;
+const LONGEST_STRING = 4096;
+
+type State = "text" | "escape" | "charset" | "csi" | "csi-drop" | "string" | "string-escape";
+
+export class OutputCleaner {
+  #state: State = "text";
+  #held: number[] = [];
+  #missing = 0;
+  #swallowed = 0;
+
+  /** Cleans the next bytes; a sequence cut by the end of `bytes` goes on in the next call. */
+  clean(bytes: Uint8Array): Uint8Array {
+    const out: number[] = [];
+    for (const byte of bytes) this.#step(byte, out);
+    return Uint8Array.from(out);
+  }
+
+  #step(byte: number, out: number[]): void {
+    switch (this.#state) {
+      case "text":
+        this.#text(byte, out);
+        return;
+      case "escape":
+        this.#escape(byte, out);
+        return;
+      case "charset":
+        if (byte >= 0x30) this.#state = "text";
+        return;
+      case "csi":
+      case "csi-drop":
+        this.#csi(byte, out);
+        return;
+      case "string":
+        this.#swallowed += 1;
+        if (byte === BEL || byte === CAN || byte === SUB || this.#swallowed > LONGEST_STRING) this.#state = "text";
+        else if (byte === ESC) this.#state = "string-escape";
+        else if (byte === NEWLINE) {
+          this.#state = "text"; // a string that never ends must not hide what follows
+          out.push(byte);
+        }
+        return;
+      case "string-escape":
+        if (byte === 0x5c) this.#state = "text";
+        else this.#escape(byte, out);
+    }
+  }
+
+  #text(byte: number, out: number[]): void {
+    if (this.#missing > 0) {
+      if (byte >= 0x80 && byte <= 0xbf) {
+        this.#held.push(byte);
+        this.#missing -= 1;
+        if (this.#missing === 0) {
+          if (isShown(this.#held)) out.push(...this.#held);
+          this.#held = [];
+        }
+        return;
+      }
+      this.#held = [];
+      this.#missing = 0;
+    }
+    if (byte === ESC) this.#state = "escape";
+    else if (byte < 0x20) {
+      if (SHOWN_CONTROLS.has(byte)) out.push(byte);
+    } else if (byte < 0x7f) out.push(byte);
+    else if (byte >= 0xc2 && byte <= 0xf4) {
+      this.#held = [byte];
+      this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    }
+  }
+
+  #escape(byte: number, out: number[]): void {
+    this.#held = [];
+    this.#swallowed = 0;
+    if (byte === 0x5b) this.#state = "csi";
+    else if (byte === 0x5d || byte === 0x50 || byte === 0x58 || byte === 0x5e || byte === 0x5f) this.#state = "string";
+    else if (byte >= 0x20 && byte <= 0x2f) this.#state = "charset";
+    else if (byte !== ESC) {
+      this.#state = "text";
+      if (byte === 0x37 || byte === 0x38) out.push(ESC, byte);
+      else if (byte === NEWLINE) out.push(byte);
+    }
+  }
+
+  #csi(byte: number, out: number[]): void {
+    if (byte >= 0x40 && byte <= 0x7e) {
+      if (this.#state === "csi" && SHOWN_FINALS.has(byte)) out.push(ESC, 0x5b, ...this.#held, byte);
+      this.#held = [];
+      this.#state = "text";
+    } else if (byte === ESC) this.#state = "escape";
+    else if (byte === CAN || byte === SUB) this.#state = "text";
+    else if (byte < 0x20) {
+      if (SHOWN_CONTROLS.has(byte)) out.push(byte);
+    } else if ((byte >= 0x30 && byte <= 0x39) || byte === 0x3b || byte === 0x3a) {
+      this.#held.push(byte);
+      if (this.#held.length > LONGEST_CSI) this.#state = "csi-drop";
+    } else this.#state = "csi-drop";
+  }
+}
+
+/** False for C1 controls and for the characters that turn the direction of writing. */
+function isShown(bytes: readonly number[]): boolean {
+  const [a, b = 0, c = 0] = bytes;
+  if (a === 0xc2 && b <= 0x9f) return false;
+  if (a === 0xd8 && b === 0x9c) return false;
+  if (a === 0xe2 && b === 0x80) return !(c === 0x8e || c === 0x8f || (c >= 0xaa && c <= 0xae));
+  if (a === 0xe2 && b === 0x81) return !(c >= 0xa6 && c <= 0xa9);
+  return true;
+}

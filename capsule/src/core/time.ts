@@ -1,0 +1,61 @@
+/** Times in the viewer's zone, durations in two parts at most. Seconds everywhere. */
+
+const NBSP = " ";
+const two = (value: number): string => String(value).padStart(2, "0");
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+export function clock(at: number, withSeconds = true): string {
+  const date = new Date(at * 1000);
+  const base = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  return withSeconds ? `${base}:${two(date.getSeconds())}` : base;
+}
+
+export function day(at: number): string {
+  const date = new Date(at * 1000);
+  return `${date.getDate()}${NBSP}${MONTHS[date.getMonth()] ?? ""}`;
+}
+
+/** The time when it was today, else the day with the time. */
+export function moment(at: number, now: number): string {
+  const same = new Date(at * 1000).toDateString() === new Date(now * 1000).toDateString();
+  return same ? clock(at, false) : `${day(at)}, ${clock(at, false)}`;
+}
+
+export const iso = (at: number): string => new Date(at * 1000).toISOString();
+
+/** "6 min 12 s", "142 d 6 h", "0.4 s". */
+export function duration(seconds: number): string {
+  const s = Math.max(0, seconds);
+  if (s < 9.95) return `${s.toFixed(1)}${NBSP}s`;
+  const whole = Math.round(s);
+  if (whole < 60) return `${whole}${NBSP}s`;
+  return parts(whole);
+}
+
+/** As `duration`, without tenths: what a clock that ticks each second shows. */
+export function age(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  return whole < 60 ? `${whole}${NBSP}s` : parts(whole);
+}
+
+/** The largest part alone: a table's column. */
+export function short(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s >= 86400) return `${Math.floor(s / 86400)}${NBSP}d`;
+  if (s >= 3600) return `${Math.floor(s / 3600)}${NBSP}h`;
+  if (s >= 60) return `${Math.floor(s / 60)}${NBSP}min`;
+  return `${s}${NBSP}s`;
+}
+
+function parts(whole: number): string {
+  const units: [number, string][] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = units.findIndex(([length]) => whole >= length);
+  const out: string[] = [];
+  let left = whole;
+  for (const [length, name] of units.slice(first, first + 2)) {
+    const amount = Math.floor(left / length);
+    left -= amount * length;
+    if (amount > 0) out.push(`${amount}${NBSP}${name}`);
+  }
+  return out.join(" ");
+}

@@ -1,0 +1,130 @@
+/**
+ * The last minutes of a node's series, in columns for a chart.
+ *
+ * Each family (one rhythm) keeps its own times. A place where no sample came for more than 2.5 intervals becomes
+ * a row of nulls, so that no line is drawn over it: charts break on null only, never on NaN.
+ */
+
+export const GAP_INTERVALS = 2.5;
+
+export interface Columns {
+  times: number[];
+  values: (number | null)[][];
+}
+
+interface Track {
+  times: number[];
+  values: (number | null)[];
+}
+
+export class LiveWindow {
+  readonly #tracks = new Map<string, Track>();
+
+  constructor(readonly seconds: number) {}
+
+  /** Adds one sample; samples may arrive late or twice, the newest word on a moment wins. */
+  add(name: string, at: number, value: number | null): void {
+    let track = this.#tracks.get(name);
+    if (!track) this.#tracks.set(name, (track = { times: [], values: [] }));
+    const { times, values } = track;
+    let place = times.length;
+    while (place > 0 && (times[place - 1] as number) > at) place -= 1;
+    if (place > 0 && (times[place - 1] as number) === at) {
+      values[place - 1] = value;
+      return;
+    }
+    if (place === times.length) {
+      times.push(at);
+      values.push(value);
+    } else {
+      times.splice(place, 0, at);
+      values.splice(place, 0, value);
+    }
+    const oldest = (times[times.length - 1] as number) - this.seconds - 5;
+    let drop = 0;
+    while (drop < times.length && (times[drop] as number) < oldest) drop += 1;
+    // Dropped in lumps: shifting an array by one on each second would copy it each second.
+    if (drop >= 60) {
+      times.splice(0, drop);
+      values.splice(0, drop);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#tracks.has(name);
+  }
+
+  /** Names with a sample in the window that end at `until`. */
+  names(): string[] {
+    return [...this.#tracks.keys()];
+  }
+
+  clear(): void {
+    this.#tracks.clear();
+  }
+
+  /** The columns of several series over `[until - seconds, until]`, on the union of their times. */
+  columns(names: readonly string[], until: number, interval: number): Columns {
+    const from = until - this.seconds;
+    const tracks = names.map((name) => this.#tracks.get(name));
+    const all = new Set<number>();
+    for (const track of tracks) for (const at of track?.times ?? []) if (at >= from && at <= until + 1) all.add(at);
+    const times = [...all].sort((a, b) => a - b);
+    const values = tracks.map((track) => {
+      if (!track) return times.map(() => null);
+      let next = 0;
+      return times.map((at) => {
+        while (next < track.times.length && (track.times[next] as number) < at) next += 1;
+        return track.times[next] === at ? (track.values[next] ?? null) : null;
+      });
+    });
+    return breakGaps({ times, values }, interval * GAP_INTERVALS);
+  }
+}
+
+/** Puts a row of nulls into each hole that is longer than `limit` seconds. */
+export function breakGaps({ times, values }: Columns, limit: number): Columns {
+  const outTimes: number[] = [];
+  const outValues: (number | null)[][] = values.map(() => []);
+  times.forEach((at, row) => {
+    const before = times[row - 1];
+    if (before !== undefined && at - before > limit) {
+      outTimes.push(before + (at - before) / 2);
+      for (const column of outValues) column.push(null);
+    }
+    outTimes.push(at);
+    values.forEach((column, index) => (outValues[index] as (number | null)[]).push(column[row] ?? null));
+  });
+  return { times: outTimes, values: outValues };
+}
+
+/**
+ * Buckets from the hub, made ready for a chart: a bucket without any sample is a hole only when it is longer than
+ * the rhythm of the series explains (a series of one sample a minute has empty buckets of six seconds).
+ */
+export function fromBuckets({ times, values }: Columns, step: number, rhythm: number): Columns {
+  const keep: number[] = [];
+  times.forEach((_, row) => {
+    if (values.some((column) => column[row] != null)) keep.push(row);
+  });
+  const dense = { times: keep.map((row) => times[row] as number), values: values.map((column) => keep.map((row) => column[row] ?? null)) };
+  return breakGaps(dense, Math.max(step * 1.5, rhythm * GAP_INTERVALS));
+}
+
+export interface Hole {
+  from: number;
+  to: number;
+}
+
+/** The stretches of `[from, until]` without a sample: between two rows of which the second is a break, and at the ends. */
+export function holes({ times, values }: Columns, from: number, until: number, limit: number): Hole[] {
+  const found: Hole[] = [];
+  let last: number | null = null;
+  times.forEach((at, row) => {
+    if (!values.some((column) => column[row] != null)) return;
+    if (last === null ? at - from > limit : at - last > limit) found.push({ from: last ?? from, to: at });
+    last = at;
+  });
+  if (last !== null && until - last > limit) found.push({ from: last, to: until });
+  return found;
+}

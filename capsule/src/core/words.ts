@@ -1,0 +1,47 @@
+/** Words for states, phases and actions of jobs. */
+
+export const ACTION_WORDS: Record<string, string> = {
+  refresh: "Refresh package lists",
+  check: "Check for updates",
+  upgrade: "Upgrade packages",
+  "full-upgrade": "Full upgrade",
+};
+
+export const PHASE_WORDS: Record<string, string> = {
+  refresh: "reading package lists",
+  plan: "planning",
+  waiting_lock: "waiting for another package manager",
+  download: "downloading",
+  commit: "installing",
+  triggers: "finishing",
+  check: "checking the result",
+};
+
+export const STATE_WORDS: Record<string, string> = {
+  queued: "Waiting for the server",
+  dispatched: "Sent to the server",
+  accepted: "Accepted by the server",
+  running: "Running",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  interrupted: "Interrupted",
+  expired: "Expired",
+  unknown: "Outcome unknown",
+};
+
+const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"]);
+
+export const jobEnded = (state: string): boolean => ENDED.has(state);
+export const actionWord = (action: string): string => ACTION_WORDS[action] ?? action;
+export const phaseWord = (phase: string): string => PHASE_WORDS[phase] ?? phase;
+export const stateWord = (state: string): string => STATE_WORDS[state] ?? state;
+
+/** The glyph of a job's state. */
+export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off" | "warn" {
+  if (state === "succeeded") return "done";
+  if (state === "failed") return "fail";
+  if (state === "cancelled" || state === "expired") return "off";
+  if (state === "interrupted" || state === "unknown") return "warn";
+  return state === "queued" ? "wait" : "run";
+}

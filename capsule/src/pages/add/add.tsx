@@ -1,0 +1,284 @@
+import type { Signal } from "@preact/signals";
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { active, cancelDeployment, confirmHostKey, deploymentEnded, look, retryDeployment, startDeployment } from "../../state/deployments";
+import { hide } from "../../state/dialogs";
+import { go } from "../../state/router";
+import { toast } from "../../state/toasts";
+import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Dialog } from "../../ui/dialog";
+import { Check, SelectField, Switch, TagsField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { follow } from "../../state/deployments";
+import { ServerFields, SignInFields } from "./connection";
+import { bodyOf, faults, NO_ENTRIES, type Entries } from "./entries";
+import { FailureBox } from "./failure";
+import { Bar, Steps } from "./steps";
+import { duration } from "../../core/time";
+
+/** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
+export function AddNodeDialog({ deployment }: { deployment?: string }): VNode | null {
+  const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
+  const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
+    const held = active.peek().find((one) => one.id === deployment);
+    return held ? follow(held) : null;
+  });
+  const [editing, setEditing] = useState(false);
+  const id = running?.peek().id;
+  useEffect(() => (id ? look(id) : undefined), [id]);
+  const close = (): void => {
+    setEntries(NO_ENTRIES);
+    if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", `Adding ${running.peek().name || running.peek().host}`, "It goes on in the background.");
+    hide();
+  };
+  if (!running || editing) {
+    return (
+      <Form
+        entries={entries}
+        onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
+        onClose={close}
+        submit={async () => {
+          if (running && editing) {
+            setRunning(await retryDeployment(running.peek().id, bodyOf(entries)));
+            setEditing(false);
+          } else setRunning(await startDeployment(bodyOf(entries)));
+        }}
+      />
+    );
+  }
+  return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
+}
+
+interface FormProps {
+  entries: Entries;
+  onChange: (part: Partial<Entries>) => void;
+  onClose: () => void;
+  submit: () => Promise<void>;
+}
+
+const FIELD_OF: Record<string, keyof Entries> = {
+  host: "host", port: "port", username: "username", private_key: "key", passphrase: "passphrase", password: "password", sudo_password: "sudoPassword", name: "name", tags: "tags",
+}; // prettier-ignore
+
+function Form({ entries, onChange, onClose, submit }: FormProps): VNode {
+  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+  const [refusal, setRefusal] = useState("");
+  const [busy, setBusy] = useState(false);
+  const change = (part: Partial<Entries>): void => {
+    onChange(part);
+    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part))));
+  };
+  const send = async (): Promise<void> => {
+    const found = faults(entries);
+    setWrong(found);
+    setRefusal("");
+    if (Object.keys(found).length || busy) return;
+    setBusy(true);
+    try {
+      await submit();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const field = FIELD_OF[String(error.facts["field"] ?? "")];
+      if (field) setWrong({ [field]: error.detail });
+      else setRefusal(error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title="Add node" subtitle="Stardust signs in once over SSH and installs the agent." icon="server" onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void send();
+        }}
+      >
+        <div class="deploy-form">
+          {refusal && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {refusal}
+            </Banner>
+          )}
+          <ServerFields entries={entries} wrong={wrong} onChange={change} />
+          <div class="halves">
+            <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField label="Name in Stardust" value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: "taken from the host name", autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+          </div>
+          <SignInFields entries={entries} wrong={wrong} onChange={change} />
+          <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <div class="halves">
+            <SelectField
+              label="Policy on the server"
+              value={entries.policy}
+              onPick={(policy) => change({ policy: policy as Entries["policy"] })}
+              hint={{ managed: "Stardust may watch, check and upgrade.", readonly: "Stardust may watch and check, never change.", monitor: "Stardust may only watch." }[entries.policy]}
+              options={[
+                ["managed", "Managed"],
+                ["readonly", "Read only"],
+                ["monitor", "Monitor"],
+              ]}
+            />
+            <TagsField label="Tags" tags={entries.tags} onTags={(tags) => change({ tags })} />
+          </div>
+        </div>
+        <footer>
+          <span class="t3 aside">Next, you confirm the server’s fingerprint.</span>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={busy}>
+            Connect
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+interface RunningProps {
+  one: DeploymentView;
+  entries: Entries;
+  /** null: nothing was typed here (the page was loaded anew), so there is nothing to correct. */
+  onEdit: (() => void) | null;
+  onClose: () => void;
+  onRetry: (body: RetryBody) => Promise<void>;
+}
+
+function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
+  const where = `${one.username}@${one.host}:${one.port}`;
+  const name = one.name || one.host;
+  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey one={one} onClose={onClose} />;
+  if (one.state === "failed" || one.state === "cancelled") {
+    const took = one.ended_at === null ? "" : ` · stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`;
+    return (
+      <Dialog key="failed" title={one.state === "failed" ? `Could not deploy to ${name}` : `Deployment to ${name} cancelled`} subtitle={where + took} icon="server" onClose={onClose}>
+        <FailureBox one={one} entries={entries} onRetry={onRetry} />
+        <Steps deployment={one} last="Done" />
+        <footer>
+          {onEdit && (
+            <Button kind="quiet" onClick={onEdit}>
+              Edit connection
+            </Button>
+          )}
+          <span class="t3 end aside">{onEdit ? "Your entries are kept until you close this." : ""}</span>
+          <Button onClick={onClose}>Close</Button>
+        </footer>
+      </Dialog>
+    );
+  }
+  const done = one.state === "succeeded";
+  const open = (): void => {
+    onClose();
+    if (one.node_id) go(`/n/${one.node_id}`);
+  };
+  return (
+    <Dialog key="running" title={done ? `${name} is live` : `Deploying to ${name}`} subtitle={`${where} · Major Tom`} icon="server" onClose={onClose}>
+      <Bar deployment={one} label="Deployment" />
+      <Steps deployment={one} last="Done" />
+      <footer>
+        <span class="t3 aside">{done ? "The agent completed a session and sends samples." : entries.keep ? "Credentials are kept sealed for updates and removal." : "Key and passwords stay in memory for this deployment only."}</span>
+        {done ? (
+          <>
+            <Button class="end" onClick={onClose}>
+              Close
+            </Button>
+            {one.node_id && (
+              <Button kind="primary" onClick={open}>
+                Open node
+              </Button>
+            )}
+          </>
+        ) : (
+          <>
+            <Button class="end" onClick={onClose}>
+              Run in background
+            </Button>
+            <CancelButton id={one.id} />
+          </>
+        )}
+      </footer>
+    </Dialog>
+  );
+}
+
+function CancelButton({ id, words = "Cancel" }: { id: string; words?: string }): VNode {
+  const [busy, setBusy] = useState(false);
+  const cancel = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      await cancelDeployment(id);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", "It could not be cancelled", error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Button kind="danger" busy={busy} onClick={() => void cancel()}>
+      {words}
+    </Button>
+  );
+}
+
+const KEY_FILES: Record<string, string> = {
+  "ssh-ed25519": "ssh_host_ed25519_key.pub",
+  "ssh-rsa": "ssh_host_rsa_key.pub",
+  "rsa-sha2-256": "ssh_host_rsa_key.pub",
+  "rsa-sha2-512": "ssh_host_rsa_key.pub",
+};
+
+function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode {
+  const [match, setMatch] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
+  const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
+  const trust = async (): Promise<void> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      await confirmHostKey(one.id, fingerprint);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog key="hostkey" title="Is this the right server?" subtitle={`${one.host}:${one.port} · first contact`} icon="server" onClose={onClose}>
+      <div class="body">
+        {wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )}
+        <p class="t2">Stardust has not seen this host before. Compare the fingerprint with the one the server shows, then continue.</p>
+        <div class="fingerprint">
+          <span class="label">{type.replace(/^ssh-/, "").toUpperCase()} host key</span>
+          <code aria-label="Fingerprint">{fingerprint}</code>
+        </div>
+        <div>
+          <span class="label">On the server, run</span>
+          <div class="code">
+            <code>{command}</code>
+            <CopyButton text={() => command} />
+          </div>
+        </div>
+        <Check checked={match} onCheck={setMatch}>
+          The fingerprints match
+        </Check>
+      </div>
+      <footer>
+        <CancelButton id={one.id} />
+        <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
+          Trust and deploy
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,106 @@
+/** A failed deployment: the cause in one sentence, what was left, the one field that mends it, and the way on. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { fixFor, leftBehind, stepTitle, type FixField } from "../../core/steps";
+import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Check, SecretField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { KeyField } from "./connection";
+import type { Entries } from "./entries";
+
+interface Props {
+  one: DeploymentView;
+  entries: Entries;
+  onRetry: (body: RetryBody) => Promise<void>;
+}
+
+export function FailureBox({ one, entries, onRetry }: Props): VNode {
+  const fix = one.error ? fixFor(one.error.code) : null;
+  const [value, setValue] = useState(() => start(fix, one, entries));
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const step = one.error?.step || one.steps.find((candidate) => candidate.state !== "done")?.name || "connect";
+  const retry = async (): Promise<void> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      await onRetry(bodyFor(fix, value));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <div class="failure" role="alert">
+      <h3>
+        <Glyph kind="fail" size="large" label="" />
+        <span>{one.error?.message ?? "It was cancelled before it was done."}</span>
+      </h3>
+      {one.kind === "install" && <p class="t2">{leftBehind(step)}</p>}
+      <form
+        class="fix"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!busy) void retry();
+        }}
+      >
+        <Fix fix={fix} one={one} value={value} onValue={setValue} />
+        <Button kind="primary" type="submit" icon="rotate-cw" busy={busy} disabled={fix === "private_key" && !value}>
+          Retry from “{stepTitle(step)}”
+        </Button>
+      </form>
+      {wrong && <p class="wrong">{wrong}</p>}
+    </div>
+  );
+}
+
+function start(fix: FixField, one: DeploymentView, entries: Entries): string {
+  if (fix === "host") return entries.host || one.host;
+  if (fix === "port") return entries.port || String(one.port);
+  if (fix === "username") return one.username;
+  if (fix === "name") return one.name;
+  return "";
+}
+
+function Fix({ fix, one, value, onValue }: { fix: FixField; one: DeploymentView; value: string; onValue: (value: string) => void }): VNode | null {
+  const off = { autocomplete: "off", spellcheck: false, autocapitalize: "off", autofocus: true };
+  switch (fix) {
+    case "host":
+      return <TextField label="Host name or IP" value={value} onText={onValue} input={off} />;
+    case "port":
+      return <TextField label="Port" value={value} onText={onValue} input={{ ...off, inputmode: "numeric" }} />;
+    case "username":
+      return <TextField label="SSH user" value={value} onText={onValue} input={off} />;
+    case "name":
+      return <TextField label="Name in Stardust" value={value} onText={onValue} input={off} />;
+    case "passphrase":
+      return <SecretField label="Key passphrase" value={value} onText={onValue} input={off} />;
+    case "password":
+      return <SecretField label={`SSH password of ${one.username}`} value={value} onText={onValue} input={off} />;
+    case "sudo_password":
+      return <SecretField label={`sudo password of ${one.username}`} value={value} onText={onValue} input={off} />;
+    case "private_key":
+      return <KeyField value={value} name="" onKey={onValue} />;
+    case "install_python":
+      return (
+        <div class="field">
+          <Check checked={value === "yes"} onCheck={(on) => onValue(on ? "yes" : "")}>
+            Install Python with the server’s package manager
+          </Check>
+        </div>
+      );
+    case null:
+      return null;
+  }
+}
+
+function bodyFor(fix: FixField, value: string): RetryBody {
+  if (fix === null || (value === "" && fix !== "install_python")) return {};
+  if (fix === "port") return { port: Number(value) };
+  if (fix === "install_python") return { install_python: value === "yes" };
+  if (fix === "private_key") return { private_key: value.endsWith("\n") ? value : `${value}\n` };
+  return { [fix]: fix === "host" || fix === "username" || fix === "name" ? value.trim() : value };
+}

@@ -1,0 +1,52 @@
+import type { VNode } from "preact";
+import { stepTitle } from "../../core/steps";
+import { duration, iso } from "../../core/time";
+import { now } from "../../state/clock";
+import type { DeploymentView, StepView } from "../../state/types";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+
+const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "off" };
+
+/** The steps of a deployment or removal, each with how long it took. */
+export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
+  const done = deployment.state === "succeeded";
+  return (
+    <ol class="steps" aria-label="Steps" aria-live="polite">
+      {deployment.steps.map((step) => (
+        <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
+          <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
+          <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name)}</span>
+          <Took step={step} running={deployment.state === "running"} />
+          {step.detail && <span class="detail">{step.detail}</span>}
+        </li>
+      ))}
+      <li class={done ? "" : "waiting"}>
+        <Glyph kind={done ? "done" : "wait"} size="large" label={done ? "done" : "waiting"} />
+        <span>{last}</span>
+        <span />
+      </li>
+    </ol>
+  );
+}
+
+function Took({ step, running }: { step: StepView; running: boolean }): VNode {
+  if (step.started_at === null) return <span />;
+  const end = step.ended_at ?? (running ? Math.max(now.value, step.started_at) : null);
+  return <time dateTime={iso(step.started_at)}>{end === null ? "" : duration(end - step.started_at)}</time>;
+}
+
+/** Share of the steps that are over, for the bar. */
+export function progressOf(deployment: DeploymentView): number {
+  if (deployment.state === "succeeded") return 100;
+  const over = deployment.steps.filter((step) => step.state === "done" || step.state === "skipped").length;
+  return Math.round((over / Math.max(1, deployment.steps.length + 1)) * 100);
+}
+
+export function Bar({ deployment, label }: { deployment: DeploymentView; label: string }): VNode {
+  const share = progressOf(deployment);
+  return (
+    <div class="deploy-bar" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={share}>
+      <i style={{ width: `${share}%` }} />
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+/** Filtering and sorting of rows: pure, so that it can be held by tests. */
+
+import { worry } from "../../core/facts";
+import { parseFilter, type Filter, type Filterable } from "../../core/filter";
+import type { Row } from "../../state/fleet";
+
+export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up";
+const KEYS: readonly string[] = ["state", "name", "cpu", "memory", "disk", "network", "load", "temperature", "updates", "up"];
+
+export function parseSort(text: string | null): { key: SortKey; down: boolean } {
+  const down = text?.startsWith("-") ?? false;
+  const key = down ? (text ?? "").slice(1) : (text ?? "");
+  return KEYS.includes(key) ? { key: key as SortKey, down } : { key: "name", down: false };
+}
+
+const STATE_WORDS = { ok: "online", warn: "warning", crit: "critical", off: "offline", stale: "stale", wait: "pending" } as const;
+
+export function filterable({ node, facts, standing }: Row): Filterable {
+  const gone = standing === "off" || standing === "wait";
+  return {
+    name: node.name,
+    address: node.address,
+    tags: node.tags,
+    os: `${node.identity.os_id} ${node.identity.os_name} ${node.identity.os_version}`,
+    state: STATE_WORDS[standing],
+    cpu: gone ? null : facts.cpu,
+    memory: gone ? null : facts.memory,
+    disk: gone ? null : facts.disk,
+    load: gone ? null : facts.load,
+    updates: node.updates.total,
+    security: node.updates.security,
+  };
+}
+
+function weight({ node, facts, standing }: Row, key: SortKey): number | null {
+  const gone = standing === "off" || standing === "wait";
+  switch (key) {
+    case "state":
+      return worry[standing];
+    case "updates":
+      return node.updates.total;
+    case "up":
+      return gone || !node.identity.booted_at ? null : -node.identity.booted_at;
+    case "network":
+      return gone || facts.received === null ? null : facts.received + (facts.sent ?? 0);
+    case "name":
+      return null;
+    default:
+      return gone ? null : facts[key];
+  }
+}
+
+/** What is not known comes last whichever way the rest is sorted. */
+export function ordered(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
+  const turn = down ? -1 : 1;
+  return rows
+    .filter((row) => filter.matches(filterable(row)))
+    .map((row) => ({ row, by: weight(row, key) }))
+    .sort((a, b) => {
+      const names = a.row.node.name.localeCompare(b.row.node.name, undefined, { numeric: true });
+      if (key === "name") return names * turn;
+      if (a.by === null || b.by === null) return a.by === b.by ? names : a.by === null ? 1 : -1;
+      return (a.by - b.by) * turn || names;
+    })
+    .map(({ row }) => row);
+}
+
+export { parseFilter };

@@ -1,0 +1,70 @@
+import type { VNode } from "preact";
+import { duration, moment } from "../../core/time";
+import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
+import { hubNow, now } from "../../state/clock";
+import { nodeSignal } from "../../state/fleet";
+import { go } from "../../state/router";
+import type { JobView } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+import { Time } from "../../ui/parts";
+
+export function took(job: JobView, at: number): string {
+  if (job.started_at === null) return "—";
+  return duration((job.ended_at ?? at) - job.started_at);
+}
+
+/** Where it stands, in words. */
+export function standing(job: JobView): string {
+  if (job.state === "running" && job.phase) return job.progress_percent === null ? phaseWord(job.phase) : `${phaseWord(job.phase)}, ${job.progress_percent}%`;
+  if (job.state === "succeeded" && job.changes.length) return `Succeeded, ${job.changes.length} ${job.changes.length === 1 ? "change" : "changes"}`;
+  return stateWord(job.state);
+}
+
+export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
+  return (
+    <div class="card grid-table jobs-table" role="table" aria-label="Jobs" aria-rowcount={jobs.length + 1}>
+      <div role="row" class="head">
+        {["State", "Job", "Node", "Outcome", "By", "Started", "Took"].map((label) => (
+          <span key={label} role="columnheader">
+            {label === "State" ? <span class="hidden-text">State</span> : label}
+          </span>
+        ))}
+      </div>
+      {jobs.map((job) => (
+        <Row key={job.id} job={job} />
+      ))}
+    </div>
+  );
+}
+
+function Row({ job }: { job: JobView }): VNode {
+  const node = nodeSignal(job.node_id)?.value.name ?? "removed node";
+  const at = job.started_at ?? job.created_at;
+  return (
+    <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>
+      <span role="cell">
+        <Glyph kind={jobGlyph(job.state)} label={stateWord(job.state)} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        <a href={`/jobs/${job.id}`} tabIndex={-1}>
+          {actionWord(job.action)}
+        </a>
+      </span>
+      <span role="cell" class="cut">
+        {node}
+      </span>
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`}>
+        {standing(job)}
+      </span>
+      <span role="cell" class="cut t3">
+        {job.created_by}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={at}>{moment(at, hubNow())}</Time>
+      </span>
+      <span role="cell" class="t3">
+        {took(job, jobEnded(job.state) ? 0 : now.value)}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,231 @@
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { passwordRules, strength } from "../../core/password";
+import { age } from "../../core/time";
+import { changePassword, knowsCurrentPassword, logIn, logOut, notice, phase, resume, user } from "../../state/session";
+import { ApiError } from "../../state/types";
+import { Button } from "../../ui/button";
+import { SecretField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Icon, Logo } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+import { Sky } from "./sky";
+
+export function LoginPage(): VNode {
+  return phase.value === "change" ? <ChangePassword /> : phase.value === "unreachable" ? <Unreachable /> : <SignIn />;
+}
+
+function Frame({ title, text, alert, children }: { title: string; text: ComponentChildren; alert?: ComponentChildren; children: ComponentChildren }): VNode {
+  const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  const words = location.protocol === "https:" ? "Encrypted connection" : local ? "Connection within this machine" : "This connection is not encrypted";
+  useEffect(() => {
+    document.title = `${title} · Stardust`;
+  }, [title]);
+  return (
+    <div class="login">
+      <Sky />
+      <main class="middle" id="main">
+        <div class="box">
+          <div>
+            <Logo size={40} />
+            <h1>{title}</h1>
+            <p class="t3">{text}</p>
+          </div>
+          {alert}
+          {children}
+        </div>
+      </main>
+      <footer class="foot">
+        <span>Stardust</span>
+        <span class="row">
+          <Icon name="lock" size="small" />
+          {words}
+        </span>
+      </footer>
+    </div>
+  );
+}
+
+/** Seconds left until `until` (ms), counted down once a second. */
+function useCountdown(until: number): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    const tick = (): void => setLeft(Math.max(0, Math.ceil((until - Date.now()) / 1000)));
+    tick();
+    const timer = setInterval(tick, 250);
+    return () => clearInterval(timer);
+  }, [until]);
+  return left;
+}
+
+function SignIn(): VNode {
+  const [username, setUsername] = useState("");
+  const [password, setPassword] = useState("");
+  const [setupCode, setSetupCode] = useState("");
+  const [wantsCode, setWantsCode] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [until, setUntil] = useState(0);
+  const secret = useRef<HTMLInputElement>(null);
+  const left = useCountdown(until);
+  const submit = async (): Promise<void> => {
+    if (busy || left > 0) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      await logIn(username, password, setupCode);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 429) setUntil(Date.now() + (error.retryAfterS ?? 60) * 1000);
+      else if (error.code === "auth.setup_code_required") setWantsCode(true);
+      setWrong(words(error));
+      if (error.status === 401) {
+        setPassword("");
+        secret.current?.focus();
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+  const said = left > 0 ? `Too many attempts. Try again in ${age(left)}.` : wrong;
+  return (
+    <Frame
+      title="Sign in to Stardust"
+      text={location.host}
+      alert={
+        said ? (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {said}
+          </Banner>
+        ) : notice.value ? (
+          <Banner kind="calm" mark={<Icon name="info" />}>
+            {notice.value}
+          </Banner>
+        ) : null
+      }
+    >
+      <form
+        class="panel"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <TextField label="User name" value={username} onText={setUsername} input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+        <SecretField label="Password" value={password} onText={setPassword} inputRef={secret} input={{ name: "password", autocomplete: "current-password", required: true }} />
+        {wantsCode && (
+          <TextField label="Setup code" value={setupCode} onText={setSetupCode} hint="Ground Control prints it on its console at the first start." input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }} />
+        )}
+        <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
+          Sign in
+        </Button>
+      </form>
+    </Frame>
+  );
+}
+
+function words(error: ApiError): string {
+  switch (error.code) {
+    case "auth.bad_credentials":
+    case "auth.required":
+      return "User name or password is wrong.";
+    case "auth.rate_limited":
+      return "Too many attempts.";
+    case "auth.setup_code_required":
+      return "This is the first sign-in, from another machine. Enter the setup code from Ground Control’s console.";
+    default:
+      return error.detail;
+  }
+}
+
+function ChangePassword(): VNode {
+  const username = user.value?.username ?? "";
+  const asks = !knowsCurrentPassword();
+  const [current, setCurrent] = useState("");
+  const [password, setPassword] = useState("");
+  const [repeat, setRepeat] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const rules = passwordRules(password, repeat, username, current);
+  const ready = rules.long && rules.ownWords && rules.match && (!asks || current !== "");
+  const score = strength(password);
+  const submit = async (): Promise<void> => {
+    if (!ready || busy) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      await changePassword(current, password);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? "The current password is wrong." : error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Frame
+      title="Choose a new password"
+      text="This is the first sign-in with the default password. Set your own to continue."
+      alert={
+        wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )
+      }
+    >
+      <form
+        class="panel"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
+        {asks && <SecretField label="Current password" value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
+        <div>
+          <SecretField label="New password" value={password} onText={setPassword} input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus: !asks }} />
+          <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={`Strength: ${["none", "weak", "fair", "good", "strong"][score] ?? ""}`}>
+            {[1, 2, 3, 4].map((step) => (
+              <i key={step} class={score >= step ? "filled" : ""} />
+            ))}
+          </div>
+        </div>
+        <ul class="rules" aria-label="Rules for the password">
+          <Rule met={rules.long}>At least 12 characters</Rule>
+          <Rule met={rules.ownWords}>Not the default and not the user name</Rule>
+          <Rule met={rules.match}>Both entries match</Rule>
+        </ul>
+        <SecretField label="Repeat it" value={repeat} onText={setRepeat} input={{ name: "repeat-password", autocomplete: "new-password", maxLength: 1024, required: true }} />
+        <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
+          Set password and continue
+        </Button>
+        <Button kind="quiet" onClick={() => void logOut()}>
+          Sign out
+        </Button>
+      </form>
+    </Frame>
+  );
+}
+
+function Rule({ met, children }: { met: boolean; children: ComponentChildren }): VNode {
+  return (
+    <li>
+      <Glyph kind={met ? "done" : "wait"} label={met ? "met" : "not met yet"} />
+      {children}
+    </li>
+  );
+}
+
+function Unreachable(): VNode {
+  return (
+    <Frame title="No connection to Ground Control" text={location.host}>
+      <div class="panel">
+        <p class="t2">The page is here, but Ground Control does not answer. It may be starting, or the network is down.</p>
+        <Button kind="primary" onClick={() => void resume()}>
+          Try again
+        </Button>
+      </div>
+    </Frame>
+  );
+}

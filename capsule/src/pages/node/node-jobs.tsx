@@ -1,0 +1,40 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { jobs, loadJobsOf } from "../../state/jobs";
+import { ApiError, type JobView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Empty, Failure, Loading } from "../../ui/parts";
+import { JobsTable } from "../jobs/table";
+
+export function NodeJobs({ id }: { id: string }): VNode {
+  const [found, setFound] = useState<readonly JobView[] | null>(null);
+  const [next, setNext] = useState<string | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const load = async (cursor?: string): Promise<void> => {
+    try {
+      const page = await loadJobsOf(id, cursor);
+      setFound((before) => (cursor ? [...(before ?? []), ...page.jobs] : page.jobs));
+      setNext(page.next);
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    }
+  };
+  // What happens to this node's jobs is told by the list that is kept live.
+  const sign = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
+  useEffect(() => void load(), [id, sign]);
+  if (failure) return <Failure title="The jobs could not be read" error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading what="the jobs" onRetry={() => void load()} />;
+  if (!found.length) return <Empty icon="list-checks" title="No jobs yet" text="Checks and upgrades of this node are listed here, each with its whole output." />;
+  return (
+    <div class="stack">
+      <JobsTable jobs={found} />
+      {next && (
+        <div>
+          <Button onClick={() => void load(next)}>Show more</Button>
+        </div>
+      )}
+    </div>
+  );
+}

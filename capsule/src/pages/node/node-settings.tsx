@@ -1,0 +1,93 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { moment } from "../../core/time";
+import { hubNow } from "../../state/clock";
+import { show } from "../../state/dialogs";
+import { patchNode } from "../../state/fleet";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { TagsField, TextField } from "../../ui/field";
+
+export function NodeSettings({ view }: { view: NodeView }): VNode {
+  return (
+    <div class="settings">
+      {mayAct.value && <Names view={view} />}
+      <section class="card" aria-label="About this node">
+        <h2>About this node</h2>
+        <dl class="facts">
+          <dt>Address</dt>
+          <dd>{view.address}</dd>
+          <dt>Host name</dt>
+          <dd>{view.identity.hostname || "—"}</dd>
+          <dt>Architecture</dt>
+          <dd>{[view.identity.architecture, view.identity.virtualization].filter(Boolean).join(", ") || "—"}</dd>
+          <dt>Package manager</dt>
+          <dd>{view.identity.package_manager || "—"}</dd>
+          <dt>Addresses</dt>
+          <dd>{view.identity.addresses.join(", ") || "—"}</dd>
+          <dt>Policy on the server</dt>
+          <dd>{view.policy ? view.policy.mode : "—"}</dd>
+          <dt>Credentials</dt>
+          <dd>{view.credentials_kept ? "kept, sealed" : "not kept"}</dd>
+          <dt>Added</dt>
+          <dd>{moment(view.created_at, hubNow())}</dd>
+        </dl>
+      </section>
+      {mayAct.value && (
+        <section class="card" aria-label="Remove">
+          <h2>Remove</h2>
+          <p class="t2">The agent is uninstalled from the server, and the node with its history is deleted here.</p>
+          <div>
+            <Button kind="danger" icon="trash-2" onClick={() => show({ kind: "remove", node: view.id })}>
+              Remove node…
+            </Button>
+          </div>
+        </section>
+      )}
+    </div>
+  );
+}
+
+function Names({ view }: { view: NodeView }): VNode {
+  const [name, setName] = useState(view.name);
+  const [tags, setTags] = useState<readonly string[]>(view.tags);
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
+  const save = async (): Promise<void> => {
+    if (!changed || busy) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      await patchNode(view.id, { name: name.trim(), tags: [...tags] });
+      toast("done", "Saved", name.trim());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <section class="card" aria-label="Name and tags">
+      <h2>Name and tags</h2>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <TextField label="Name in Stardust" value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
+        <TagsField label="Tags" tags={tags} onTags={setTags} />
+        <div>
+          <Button kind="primary" type="submit" busy={busy} disabled={!changed || !name.trim()}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </section>
+  );
+}

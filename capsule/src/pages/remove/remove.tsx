@@ -1,0 +1,133 @@
+import type { Signal } from "@preact/signals";
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { age, duration } from "../../core/time";
+import { now } from "../../state/clock";
+import { active, deploymentEnded, follow, look, removeNode, retryDeployment } from "../../state/deployments";
+import { hide } from "../../state/dialogs";
+import { nodeSignal } from "../../state/fleet";
+import { go, place } from "../../state/router";
+import { toast } from "../../state/toasts";
+import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { Check, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { ServerFields, SignInFields } from "../add/connection";
+import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
+import { FailureBox } from "../add/failure";
+import { Bar, Steps } from "../add/steps";
+
+/** Type the name, then watch the steps. */
+export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
+  const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
+  const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
+    const held = active.peek().find((one) => one.id === deployment);
+    return held ? follow(held) : null;
+  });
+  const started = running?.peek().id;
+  useEffect(() => (started ? look(started) : undefined), [started]);
+  const name = view?.name ?? running?.peek().name ?? "the node";
+  const close = (): void => {
+    hide();
+    const one = running?.peek();
+    if (one && !deploymentEnded(one)) toast("run", `Removing ${name}`, "It goes on in the background.");
+    if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
+  };
+  if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
+  if (!view) return null;
+  return <Ask view={view} onClose={close} onStarted={setRunning} />;
+}
+
+function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }): VNode {
+  const [typed, setTyped] = useState("");
+  const [force, setForce] = useState(false);
+  const [needs, setNeeds] = useState(!view.credentials_kept && !view.simulated);
+  const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
+  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+  const [refusal, setRefusal] = useState("");
+  const [busy, setBusy] = useState(false);
+  const matches = typed === view.name;
+  const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
+  const remove = async (): Promise<void> => {
+    if (!matches || busy) return;
+    const asks = needs && !force;
+    const found = asks ? faults(entries) : {};
+    setWrong(found);
+    if (Object.keys(found).length) return;
+    setBusy(true);
+    setRefusal("");
+    try {
+      onStarted(await removeNode(view.id, asks ? credentialsOf(entries) : {}, force));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "credentials_required") setNeeds(true);
+      setRefusal(error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => event.preventDefault()}
+      >
+        <div class={needs && !force ? "deploy-form" : "body"}>
+          {refusal && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {refusal}
+            </Banner>
+          )}
+          <p class="t2">
+            {force
+              ? "The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone."
+              : "Spider is uninstalled from the server: its service, files, user and keys."}{" "}
+            Its history of {age(now.value - view.created_at)} is deleted here. This cannot be undone.
+          </p>
+          {needs && !force && (
+            <>
+              <p class="t2">No credentials are kept for this server. Give them once more; they are used for the removal only.</p>
+              <ServerFields entries={entries} wrong={wrong} onChange={change} />
+              <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <SignInFields entries={entries} wrong={wrong} onChange={change} />
+            </>
+          )}
+          {(view.state !== "online" || needs) && (
+            <Check checked={force} onCheck={setForce}>
+              The server is gone, only forget the node
+            </Check>
+          )}
+          <ConfirmName name={view.name} value={typed} onText={setTyped} />
+        </div>
+        <footer>
+          <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="destroy" icon="trash-2" busy={busy} disabled={!matches} onClick={() => void remove()}>
+            Remove node
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: string; onClose: () => void; onRetry: (body: RetryBody) => Promise<void> }): VNode {
+  const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - one.created_at)}`;
+  const failed = one.state === "failed" || one.state === "cancelled";
+  const done = one.state === "succeeded";
+  return (
+    <Dialog key={one.state} title={failed ? `Could not remove ${name}` : done ? `${name} was removed` : `Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
+      {failed ? <FailureBox one={one} entries={NO_ENTRIES} onRetry={onRetry} /> : <Bar deployment={one} label="Removal" />}
+      <Steps deployment={one} last="Removed" />
+      <footer>
+        <span class="t3 aside">{done ? "Nothing of Stardust is left on the server." : failed ? "" : "This goes on when the dialog is closed."}</span>
+        <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
+          {done ? "Done" : failed ? "Close" : "Run in background"}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,105 @@
+/** Deployments and removals: start, follow, confirm the host key, cancel, retry. Secrets pass through and are not kept here. */
+
+import { computed, signal, type Signal } from "@preact/signals";
+import { ApiError, call, idempotencyKey } from "../wire/http";
+import type { DeploymentBody, DeploymentView, DeploymentsView, RetryBody } from "../wire/schema.gen";
+import { watch } from "./link";
+import { onSessionEnd, phase } from "./session";
+import { withStepUp } from "./stepup";
+import { toast } from "./toasts";
+
+const known = new Map<string, Signal<DeploymentView>>();
+const ends = new Map<string, () => void>();
+const shown = new Set<string>();
+const version = signal(0);
+
+export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
+
+export const active = computed<readonly DeploymentView[]>(() => {
+  void version.value;
+  return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
+});
+
+function note(one: DeploymentView): Signal<DeploymentView> {
+  const held = known.get(one.id);
+  if (held) {
+    const before = held.peek();
+    held.value = one;
+    if (!deploymentEnded(before) && deploymentEnded(one)) ended(one);
+    return held;
+  }
+  const made = signal(one);
+  known.set(one.id, made);
+  version.value += 1;
+  return made;
+}
+
+/** A deployment that nobody looks at says how it ended. */
+function ended(one: DeploymentView): void {
+  ends.get(one.id)?.();
+  ends.delete(one.id);
+  if (shown.has(one.id)) return;
+  const name = one.name || one.host;
+  const installs = one.kind === "install";
+  if (one.state === "succeeded") toast("done", installs ? `${name} was added` : `${name} was removed`);
+  else if (one.state === "failed") toast("fail", installs ? `${name} could not be added` : `${name} could not be removed`, one.error?.message ?? "");
+}
+
+/** Follows one deployment live; the signal is the same for every caller. */
+export function follow(one: DeploymentView): Signal<DeploymentView> {
+  const held = note(one);
+  if (!ends.has(one.id) && !deploymentEnded(held.peek())) {
+    const take = (data: unknown): void => void note(data as DeploymentView);
+    ends.set(one.id, watch(`deployment:${one.id}`, { snapshot: take, change: take }, { whileHidden: true }));
+  }
+  return held;
+}
+
+/** While its dialog is open no toast is needed. Returns its own end. */
+export function look(id: string): () => void {
+  shown.add(id);
+  return () => shown.delete(id);
+}
+
+export async function startDeployment(body: DeploymentBody): Promise<Signal<DeploymentView>> {
+  return follow(await withStepUp(() => call<DeploymentView>("POST", "deployments", { body, idempotencyKey: idempotencyKey() })));
+}
+
+export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
+  const query = force ? { force: "true" } : {};
+  return follow(await withStepUp(() => call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query, idempotencyKey: idempotencyKey() })));
+}
+
+export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {
+  follow(await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } })));
+}
+
+export async function cancelDeployment(id: string): Promise<void> {
+  note(await call<DeploymentView>("POST", `deployments/${id}/cancel`));
+}
+
+export async function retryDeployment(id: string, body: RetryBody): Promise<Signal<DeploymentView>> {
+  const one = await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body, idempotencyKey: idempotencyKey() }));
+  return follow(one);
+}
+
+async function load(): Promise<void> {
+  try {
+    const page = await call<DeploymentsView>("GET", "deployments", { query: { limit: 20 } });
+    for (const one of page.deployments) if (!deploymentEnded(one)) follow(one);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // Only what runs in the background is missing then; the link's own banner says that the hub is away.
+  }
+}
+
+phase.subscribe((at) => {
+  if (at === "ready") void load();
+});
+onSessionEnd(() => {
+  for (const end of ends.values()) end();
+  ends.clear();
+  known.clear();
+  shown.clear();
+  version.value += 1;
+});

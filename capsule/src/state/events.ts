@@ -1,0 +1,57 @@
+/** The newest events, live. Lists that an event makes old are loaded again from here. */
+
+import { effect, signal } from "@preact/signals";
+import { call } from "../wire/http";
+import type { EventView, EventsView } from "../wire/schema.gen";
+import { watch } from "./link";
+import { onSessionEnd, phase } from "./session";
+
+const HELD = 200;
+
+export const events = signal<readonly EventView[]>([]);
+export const eventsLoaded = signal(false);
+const listeners = new Set<(event: EventView) => void>();
+
+/** Returns its own end. */
+export function onEvent(listener: (event: EventView) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+let end: (() => void) | null = null;
+effect(() => {
+  if (phase.value !== "ready" || end) return;
+  end = watch(
+    "events",
+    {
+      snapshot: (data) => {
+        events.value = (data as { events: EventView[] }).events.slice(0, HELD).sort((a, b) => b.at - a.at);
+        eventsLoaded.value = true;
+      },
+      change: (data) => {
+        const event = data as EventView;
+        if (!events.value.some((one) => one.id === event.id)) events.value = [event, ...events.value].slice(0, HELD);
+        for (const tell of listeners) tell(event);
+      },
+      refused: () => {
+        eventsLoaded.value = true;
+      },
+    },
+    { whileHidden: true },
+  );
+});
+onSessionEnd(() => {
+  end?.();
+  end = null;
+  events.value = [];
+  eventsLoaded.value = false;
+});
+
+export interface EventPage {
+  events: EventView[];
+  next: string | null;
+}
+
+export const loadEvents = (nodeId: string | undefined, cursor?: string): Promise<EventPage> =>
+  call<EventsView>("GET", "events", { query: { limit: 50, node: nodeId, cursor } });
+

@@ -1,0 +1,175 @@
+/** All nodes: one signal each, so that a new value touches one row. */
+
+import { computed, effect, signal, type Signal } from "@preact/signals";
+import { call } from "../wire/http";
+import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
+import { factsOf, standingOf, type Facts, type Standing } from "../core/facts";
+import { now } from "./clock";
+import { watch } from "./link";
+import { onSessionEnd, phase } from "./session";
+import { forgetSparks, noteCpu } from "./sparks";
+
+const map = new Map<string, Signal<NodeView>>();
+
+/** Grows with each change of membership or value. */
+const version = signal(0);
+/** The ids there are; changes only when a node comes or goes. */
+export const ids = signal<readonly string[]>([]);
+export const loaded = signal(false);
+
+export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
+
+export interface Row {
+  node: NodeView;
+  facts: Facts;
+  standing: Standing;
+}
+
+export function rowOf(node: NodeView, at: number): Row {
+  const facts = factsOf(node);
+  return { node, facts, standing: standingOf(node, facts, at) };
+}
+
+/** Every node with its facts, worked out at most once for each second and change. */
+export const rows = computed<readonly Row[]>(() => {
+  void version.value;
+  const at = now.value;
+  return [...map.values()].map((node) => rowOf(node.peek(), at));
+});
+
+function put(node: NodeView): boolean {
+  const known = map.get(node.id);
+  noteCpu(node.id, node.latest["cpu.total"]);
+  if (known) {
+    known.value = node;
+    return false;
+  }
+  map.set(node.id, signal(node));
+  return true;
+}
+
+function snapshot(data: FleetData): void {
+  const there = new Set(data.nodes.map((node) => node.id));
+  for (const id of map.keys()) if (!there.has(id)) map.delete(id);
+  for (const node of data.nodes) put(node);
+  ids.value = [...map.keys()];
+  loaded.value = true;
+  version.value += 1;
+}
+
+function change(data: FleetChange): void {
+  let members = false;
+  for (const node of data.nodes) members = put(node) || members;
+  for (const [id, latest] of Object.entries(data.latest)) {
+    const node = map.get(id);
+    if (!node) continue;
+    noteCpu(id, latest["cpu.total"]);
+    node.value = { ...node.peek(), latest: merged(node.peek().latest, latest) };
+  }
+  for (const id of data.removed) members = map.delete(id) || members;
+  if (members) ids.value = [...map.keys()];
+  version.value += 1;
+}
+
+/** The fullest mount may be another one than before: parts of the old one must not stay beside it. */
+function merged(before: NodeView["latest"], after: NodeView["latest"]): NodeView["latest"] {
+  const next = { ...before, ...after };
+  for (const metric of ["filesystem.used", "temperature", "disk.busy"]) {
+    const fresh = Object.keys(after).filter((name) => name.startsWith(`${metric}{`));
+    if (!fresh.length) continue;
+    for (const name of Object.keys(before)) {
+      if (!name.startsWith(`${metric}{`) || fresh.includes(name)) continue;
+      delete next[name];
+      if (metric === "filesystem.used") delete next[name.replace(".used", ".size")];
+    }
+  }
+  return next;
+}
+
+let end: (() => void) | null = null;
+effect(() => {
+  if (phase.value !== "ready" || end) return;
+  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) });
+});
+onSessionEnd(() => {
+  end?.();
+  end = null;
+  map.clear();
+  forgetSparks();
+  ids.value = [];
+  loaded.value = false;
+  version.value += 1;
+});
+
+/** Name or tags; the hub's answer is what is shown. */
+export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
+  const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
+  const known = map.get(id);
+  if (known) known.value = { ...node, latest: { ...known.peek().latest } };
+  version.value += 1;
+  return node;
+}
+
+export interface Vitals {
+  nodes: number;
+  online: number;
+  counts: Record<Standing, number>;
+  cpu: number | null;
+  cores: number;
+  memoryUsed: number;
+  memoryTotal: number;
+  received: number;
+  sent: number;
+  updates: number;
+  updateNodes: number;
+  security: number;
+  securityNodes: number;
+  updatesKnown: boolean;
+}
+
+export const vitals = computed<Vitals>(() => {
+  const v: Vitals = {
+    nodes: 0, online: 0, counts: { ok: 0, warn: 0, crit: 0, off: 0, stale: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
+    received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false,
+  }; // prettier-ignore
+  let weighted = 0;
+  let weight = 0;
+  for (const { node, facts, standing } of rows.value) {
+    v.nodes += 1;
+    v.counts[standing] += 1;
+    v.updatesKnown ||= node.updates.total !== null;
+    if (node.updates.total) {
+      v.updates += node.updates.total;
+      v.updateNodes += 1;
+    }
+    if (node.updates.security) {
+      v.security += node.updates.security;
+      v.securityNodes += 1;
+    }
+    if (node.state !== "online") continue;
+    v.online += 1;
+    v.cores += node.identity.cpu_cores;
+    if (facts.cpu !== null) {
+      const share = node.identity.cpu_cores || 1;
+      weighted += facts.cpu * share;
+      weight += share;
+    }
+    v.memoryUsed += facts.memoryUsed ?? 0;
+    v.memoryTotal += facts.memoryTotal ?? 0;
+    v.received += facts.received ?? 0;
+    v.sent += facts.sent ?? 0;
+  }
+  if (weight > 0) v.cpu = weighted / weight;
+  return v;
+});
+
+/** The fleet's CPU and network of the last minutes, one point a second, for the sparks of the strip. */
+export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });
+const TRAIL = 60;
+effect(() => {
+  void now.value;
+  if (!loaded.peek()) return;
+  const { cpu, received, online } = vitals.peek();
+  const { cpu: cpus, network } = trail.peek();
+  trail.value = { cpu: [...cpus, cpu].slice(-TRAIL), network: [...network, online ? received : null].slice(-TRAIL) };
+});

@@ -1,0 +1,78 @@
+/** The one live socket of this tab, and what the page shows of it. */
+
+import { computed, signal } from "@preact/signals";
+import { Connection, type LinkState, type Topic } from "../wire/connection";
+import { ROOT } from "../wire/http";
+import { hubNow, now, setHubTime } from "./clock";
+import { onFrame } from "./frames";
+import { onSessionEnd, phase, stillSignedIn } from "./session";
+
+const BANNER_S = 3;
+const HIDDEN_MS = 30_000;
+
+const state = signal<LinkState>({ at: "closed" });
+const lostAt = signal<number | null>(null);
+const builtAs = document.querySelector<HTMLMetaElement>('meta[name="stardust-build"]')?.content ?? "";
+
+/** A newer page is there; loading it is the user's decision. */
+export const newerBuild = signal(false);
+export const live = computed(() => state.value.at === "open");
+/** Since when nothing comes (hub time), once that is worth saying; null = all is well. */
+export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
+/** Seconds until the next attempt; null = trying right now. */
+export const retryIn = computed(() => (state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000 + now.value * 0)) : null));
+/** Grows with each connection made: who fills holes from history watches this. */
+export const connections = signal(0);
+
+const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+const connection = new Connection(
+  `${scheme}//${location.host}${ROOT}live`,
+  (next) => {
+    if (next.at === "waiting") lostAt.value ??= hubNow();
+    if (next.at === "open" || next.at === "closed") lostAt.value = null;
+    state.value = next;
+  },
+  (hello) => {
+    setHubTime(hello.now);
+    connections.value += 1;
+    if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
+  },
+  stillSignedIn,
+);
+
+/** Subscribes for as long as the page is seen: a tab hidden for long gets no samples, and a new snapshot when it is back. */
+export function watch(name: string, topic: Topic, { whileHidden = false }: { whileHidden?: boolean } = {}): () => void {
+  const framed: Topic = {
+    ...topic,
+    snapshot: (data) => onFrame(() => topic.snapshot(data)),
+    change: (data, seq) => onFrame(() => topic.change(data, seq)),
+  };
+  let end: (() => void) | null = connection.subscribe(name, framed);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const seen = (): void => {
+    clearTimeout(timer);
+    if (document.hidden) {
+      timer = setTimeout(() => {
+        end?.();
+        end = null;
+      }, HIDDEN_MS);
+    } else if (!end) {
+      end = connection.subscribe(name, framed);
+      connections.value += 1;
+    }
+  };
+  if (!whileHidden) document.addEventListener("visibilitychange", seen);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+    end?.();
+    end = null;
+  };
+}
+
+export const tryNow = (): void => connection.retryNow();
+
+phase.subscribe((at) => {
+  if (at === "ready") connection.start();
+});
+onSessionEnd(() => connection.stop());

@@ -1,0 +1,120 @@
+/** Who is signed in, and the way in and out. The token itself lives in an HttpOnly cookie; only the CSRF token is held here. */
+
+import { computed, signal } from "@preact/signals";
+import { ApiError, call, setHooks } from "../wire/http";
+import type { LoginView, MeView, UserView } from "../wire/schema.gen";
+
+export type Phase = "loading" | "unreachable" | "login" | "change" | "ready";
+
+const EARLY_S = 60;
+const SOONEST_S = 5;
+
+export const phase = signal<Phase>("loading");
+export const user = signal<UserView | null>(null);
+export const mayAct = computed(() => user.value !== null && user.value.role !== "viewer");
+/** Why the log-in is shown again; empty on a first visit. */
+export const notice = signal("");
+
+let csrf = "";
+/** Held between log-in and the forced change only, so that it need not be typed twice. */
+let typedPassword = "";
+let renewing: Promise<boolean> | null = null;
+let timer: ReturnType<typeof setTimeout> | undefined;
+const endings = new Set<() => void>();
+
+/** Called when a session ends, so that what was loaded with it goes too. */
+export function onSessionEnd(listener: () => void): void {
+  endings.add(listener);
+}
+
+function enter({ user: who, csrf_token, expires_at }: LoginView | MeView): void {
+  csrf = csrf_token;
+  user.value = who;
+  notice.value = "";
+  phase.value = who.must_change_password ? "change" : "ready";
+  clearTimeout(timer);
+  const wait = Math.max(SOONEST_S, expires_at - Date.now() / 1000 - EARLY_S);
+  timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
+}
+
+function leave(why: string): void {
+  clearTimeout(timer);
+  csrf = "";
+  typedPassword = "";
+  const was = phase.value;
+  user.value = null;
+  phase.value = "login";
+  notice.value = was === "ready" || was === "change" ? why : "";
+  for (const end of endings) end();
+}
+
+/** One renewal at a time; false = the session is over. A hub that is away ends nothing. */
+export function renew(): Promise<boolean> {
+  renewing ??= call<LoginView>("POST", "auth/refresh", { renews: false })
+    .then((answer) => {
+      enter(answer);
+      return true;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+        leave("Your session ended. Sign in again to go on.");
+        return false;
+      }
+      clearTimeout(timer);
+      timer = setTimeout(() => void renew(), SOONEST_S * 1000);
+      return false;
+    })
+    .finally(() => {
+      renewing = null;
+    });
+  return renewing;
+}
+
+setHooks({ csrf: () => csrf, renew });
+
+/** On start: is there a session already? */
+export async function resume(): Promise<void> {
+  phase.value = "loading";
+  try {
+    enter(await call<MeView>("GET", "auth/me"));
+  } catch (error) {
+    if (error instanceof ApiError && error.status !== 0 && error.status < 500) phase.value = "login";
+    else phase.value = "unreachable";
+  }
+}
+
+/** Before a new live socket: false when the session is over. */
+export async function stillSignedIn(): Promise<boolean> {
+  try {
+    await call<MeView>("GET", "auth/me");
+    return true;
+  } catch (error) {
+    return !(error instanceof ApiError && error.status === 401);
+  }
+}
+
+export async function logIn(username: string, password: string, setupCode: string): Promise<void> {
+  const answer = await call<LoginView>("POST", "auth/login", {
+    body: { username, password, ...(setupCode ? { setup_code: setupCode } : {}) },
+    renews: false,
+  });
+  typedPassword = answer.user.must_change_password ? password : "";
+  enter(answer);
+}
+
+export const knowsCurrentPassword = (): boolean => typedPassword !== "";
+
+export async function changePassword(current: string, next: string): Promise<void> {
+  const answer = await call<LoginView>("POST", "auth/password", { body: { current: current || typedPassword, new: next } });
+  typedPassword = "";
+  enter(answer);
+}
+
+export async function logOut(): Promise<void> {
+  try {
+    await call<undefined>("POST", "auth/logout", { renews: false });
+  } finally {
+    leave("");
+    notice.value = "";
+  }
+}

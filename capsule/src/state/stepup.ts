@@ -1,0 +1,34 @@
+/** Acts that want the password once more: ask for it, then do the act again. */
+
+import { signal } from "@preact/signals";
+import { ApiError, call } from "../wire/http";
+
+export interface StepUp {
+  confirm(password: string): Promise<void>;
+  cancel(): void;
+}
+
+export const stepUp = signal<StepUp | null>(null);
+
+/** Runs `act`; when the hub wants the password first, asks for it. Cancelled = the hub's refusal. */
+export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "auth.step_up_required") throw error;
+    await new Promise<void>((resolve, reject) => {
+      stepUp.value = {
+        confirm: async (password) => {
+          await call<undefined>("POST", "auth/step-up", { body: { password } });
+          stepUp.value = null;
+          resolve();
+        },
+        cancel: () => {
+          stepUp.value = null;
+          reject(error);
+        },
+      };
+    });
+    return act();
+  }
+}

@@ -1,0 +1,145 @@
+/** Shows a job's output. Bytes are cleaned, then written; nothing that is typed goes anywhere. */
+
+import { FitAddon } from "@xterm/addon-fit";
+import { Terminal, type ITheme } from "@xterm/xterm";
+import type { VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { OutputCleaner } from "../core/output";
+import { styledDocument } from "./sheets";
+
+/** As wide as the terminal that the job runs in. */
+const COLUMNS = 120;
+const SCROLLBACK = 5000;
+const FEWEST_ROWS = 10;
+
+export interface ScreenHandle {
+  write(bytes: Uint8Array): void;
+  /** Everything that is held, as plain text. */
+  text(): string;
+  toEnd(): void;
+}
+
+export interface ScreenProps {
+  label: string;
+  /** Changes with the theme: colours are read again. */
+  shade: string;
+  onReady: (screen: ScreenHandle) => void;
+  /** False once the reader scrolls up, true when the end is in sight again. */
+  onFollow: (following: boolean) => void;
+}
+
+function colours(): ITheme {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name: string): string => style.getPropertyValue(name).trim();
+  const text = token("--term-fg");
+  return {
+    background: token("--term-bg"),
+    foreground: text,
+    cursor: token("--term-bg"),
+    cursorAccent: token("--term-bg"),
+    selectionBackground: `${token("--accent")}55`,
+    black: token("--term-bg"),
+    brightBlack: token("--t-dim"),
+    red: token("--t-red"),
+    brightRed: token("--t-red"),
+    green: token("--t-green"),
+    brightGreen: token("--t-green"),
+    yellow: token("--t-yellow"),
+    brightYellow: token("--t-yellow"),
+    blue: token("--t-blue"),
+    brightBlue: token("--t-blue"),
+    magenta: token("--t-mag"),
+    brightMagenta: token("--t-mag"),
+    cyan: token("--c2"),
+    brightCyan: token("--c2"),
+    white: text,
+    brightWhite: text,
+    scrollbarSliderBackground: `${token("--text-3")}55`,
+    scrollbarSliderHoverBackground: `${token("--text-3")}88`,
+    scrollbarSliderActiveBackground: `${token("--text-3")}aa`,
+  };
+}
+
+export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode {
+  const box = useRef<HTMLDivElement>(null);
+  const terminal = useRef<Terminal | null>(null);
+  useEffect(() => {
+    const element = box.current as HTMLDivElement;
+    const styled = styledDocument(document);
+    const made = new Terminal({
+      documentOverride: styled.document,
+      cols: COLUMNS,
+      rows: 24,
+      scrollback: SCROLLBACK,
+      disableStdin: true,
+      cursorBlink: false,
+      cursorInactiveStyle: "none",
+      fontFamily: '"JBMono V", ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace',
+      fontSize: innerWidth <= 760 ? 11 : 12,
+      lineHeight: 1.25,
+      letterSpacing: 0,
+      drawBoldTextInBrightColors: false,
+      minimumContrastRatio: 4.5,
+      theme: colours(),
+      // Links in output are text: what a server prints must not become something to press.
+      linkHandler: null,
+    });
+    terminal.current = made;
+    let gone = false;
+    const fit = new FitAddon();
+    made.loadAddon(fit);
+    const resize = (): void => {
+      const rows = fit.proposeDimensions()?.rows;
+      if (rows && Number.isFinite(rows)) made.resize(COLUMNS, Math.max(FEWEST_ROWS, rows));
+    };
+    const cleaner = new OutputCleaner();
+    const start = (): void => {
+      if (gone) return;
+      made.open(element);
+      made.textarea?.setAttribute("aria-label", label);
+      made.textarea?.setAttribute("readonly", "");
+      resize();
+      // Single keys belong to the page's reader here: arrows and page keys scroll, Escape leaves.
+      made.attachCustomKeyEventHandler((event) => {
+        if (event.type === "keydown" && event.key === "Escape") made.blur();
+        return false;
+      });
+      made.onScroll(() => onFollow(atEnd(made)));
+      onReady({
+        write: (bytes) => made.write(cleaner.clean(bytes)),
+        text: () => {
+          const lines: string[] = [];
+          const { active } = made.buffer;
+          for (let row = 0; row < active.length; row += 1) {
+            const line = active.getLine(row);
+            if (!line) continue;
+            const words = line.translateToString(true);
+            if (line.isWrapped && lines.length) lines[lines.length - 1] += words;
+            else lines.push(words);
+          }
+          return `${lines.join("\n").trimEnd()}\n`;
+        },
+        toEnd: () => made.scrollToBottom(),
+      });
+    };
+    document.fonts.load('12px "JBMono V"').then(start, start);
+    const sized = new ResizeObserver(resize);
+    sized.observe(element);
+    const wheel = (): void => void requestAnimationFrame(() => onFollow(atEnd(made)));
+    element.addEventListener("wheel", wheel, { passive: true });
+    return () => {
+      gone = true;
+      sized.disconnect();
+      element.removeEventListener("wheel", wheel);
+      made.dispose();
+      styled.release();
+      terminal.current = null;
+    };
+  }, []);
+  useEffect(() => {
+    if (terminal.current) terminal.current.options.theme = colours();
+  }, [shade]);
+  return <div class="screen" ref={box} role="log" aria-label={label} tabIndex={0} />;
+}
+
+const atEnd = (terminal: Terminal): boolean => terminal.buffer.active.viewportY >= terminal.buffer.active.baseY;

@@ -1,0 +1,49 @@
+import type { ComponentChildren, TargetedMouseEvent, VNode } from "preact";
+import { Glyph } from "./glyph";
+import { Icon, type IconName } from "./icon";
+
+type Kind = "" | "primary" | "quiet" | "danger" | "destroy";
+
+interface Props {
+  kind?: Kind;
+  icon?: IconName;
+  slim?: boolean;
+  /** Keeps its width and shows the running glyph; a second press does nothing. */
+  busy?: boolean;
+  /** For a button that is an icon only. */
+  name?: string;
+  type?: "button" | "submit";
+  disabled?: boolean;
+  class?: string;
+  /** Further attributes: `aria-pressed`, `autofocus`, `form` … */
+  more?: Readonly<Record<string, string | boolean | undefined>>;
+  onClick?: (event: TargetedMouseEvent<HTMLButtonElement>) => void;
+  children?: ComponentChildren;
+}
+
+export function Button({ kind = "", icon, slim = false, busy = false, name, type = "button", class: extra = "", disabled = false, more = {}, children, onClick }: Props): VNode {
+  const classes = ["button", kind, slim ? "slim" : "", name ? "only-icon" : "", extra].filter(Boolean).join(" ");
+  return (
+    <button
+      {...more}
+      type={type}
+      disabled={disabled}
+      class={classes}
+      aria-label={name}
+      title={name}
+      aria-busy={busy || undefined}
+      onClick={(event) => {
+        if (busy) event.preventDefault();
+        else onClick?.(event);
+      }}
+    >
+      {icon && <Icon name={icon} size="small" />}
+      {children !== undefined && <span class="row">{children}</span>}
+      {busy && (
+        <span class="busy">
+          <Glyph kind="run" label="" />
+        </span>
+      )}
+    </button>
+  );
+}

@@ -1,0 +1,40 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { Button } from "./button";
+
+const SAY_MS = 1500;
+
+/** Where the clipboard is closed to us (plain http from elsewhere), a selection and the old command still work. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "hidden-text";
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+export function CopyButton({ text, name, slim = true }: { text: () => string; name?: string; slim?: boolean }): VNode {
+  const [said, setSaid] = useState("");
+  const copy = async (): Promise<void> => {
+    setSaid((await copyText(text())) ? "Copied" : "Could not copy");
+    setTimeout(() => setSaid(""), SAY_MS);
+  };
+  return (
+    <>
+      <Button kind={name ? "quiet" : ""} slim={slim} icon={said === "Copied" ? "check" : "copy"} {...(name ? { name: said || name } : {})} onClick={() => void copy()}>
+        {name ? undefined : said || "Copy"}
+      </Button>
+      <span class="hidden-text" role="status">
+        {said}
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,53 @@
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { Button } from "./button";
+import { Icon, type IconName } from "./icon";
+
+interface Props {
+  title: string;
+  subtitle?: ComponentChildren;
+  icon?: IconName;
+  size?: "" | "wide" | "narrow";
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+/** A modal dialog; on a phone a sheet from below. Focus goes to its title and comes back to what opened it. */
+export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props): VNode {
+  const ref = useRef<HTMLDialogElement>(null);
+  const head = useRef<HTMLHeadingElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const dialog = ref.current as HTMLDialogElement;
+    const opener = document.activeElement;
+    dialog.showModal();
+    if (!dialog.querySelector("[autofocus]")) head.current?.focus();
+    return () => {
+      dialog.close();
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      class={`dialog ${size}`}
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <header>
+        {icon && <Icon name={icon} size="large" />}
+        <div class="grow">
+          <h2 id={id} ref={head} tabIndex={-1}>
+            {title}
+          </h2>
+          {subtitle && <p class="meta t3 cut">{subtitle}</p>}
+        </div>
+        <Button kind="quiet" name="Close" icon="x" onClick={onClose} />
+      </header>
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,87 @@
+/** State as a shape first and a colour second: each has its own silhouette at 12 px. */
+
+import type { VNode } from "preact";
+
+export type GlyphKind = "ok" | "warn" | "crit" | "off" | "stale" | "pause" | "run" | "done" | "wait" | "fail";
+
+export const GLYPH_WORDS: Record<GlyphKind, string> = {
+  ok: "Online",
+  warn: "Warning",
+  crit: "Critical",
+  off: "Offline",
+  stale: "Stale",
+  pause: "Maintenance",
+  run: "Running",
+  done: "Done",
+  wait: "Waiting",
+  fail: "Failed",
+};
+
+function shape(kind: GlyphKind): VNode {
+  switch (kind) {
+    case "ok":
+      return <circle cx="6" cy="6" r="4" fill="var(--ok-f)" />;
+    case "warn":
+      return (
+        <>
+          <path d="M6 .9 11.6 11H.4Z" fill="var(--warn-f)" stroke="var(--warn-f)" stroke-linejoin="round" />
+          <path d="M6 4.4v3M6 9v.2" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" />
+        </>
+      );
+    case "crit":
+      return (
+        <>
+          <path d="M6 .4 11.6 6 6 11.6.4 6Z" fill="var(--crit-f)" stroke="var(--crit-f)" stroke-linejoin="round" stroke-width=".8" />
+          <path d="M6 3.4v3M6 8.4v.2" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" />
+        </>
+      );
+    case "off":
+      return (
+        <>
+          <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--text-3)" stroke-width="1.5" />
+          <path d="M2.9 9.1 9.1 2.9" stroke="var(--text-3)" stroke-width="1.5" />
+        </>
+      );
+    case "stale":
+      return <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--text-3)" stroke-width="1.5" stroke-dasharray="2.2 1.9" />;
+    case "pause":
+      return (
+        <>
+          <rect x="2" y="1.6" width="2.8" height="8.8" rx="1" fill="var(--text-3)" />
+          <rect x="7.2" y="1.6" width="2.8" height="8.8" rx="1" fill="var(--text-3)" />
+        </>
+      );
+    case "run":
+      return (
+        <g class="spin">
+          <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--track)" stroke-width="1.8" />
+          <path d="M6 1.4A4.6 4.6 0 0 1 10.6 6" fill="none" stroke="var(--accent-t)" stroke-width="1.8" stroke-linecap="round" />
+        </g>
+      );
+    case "done":
+      return (
+        <>
+          <circle cx="6" cy="6" r="5.4" fill="var(--ok-f)" />
+          <path d="m3.6 6.2 1.7 1.7 3.2-3.6" fill="none" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" />
+        </>
+      );
+    case "wait":
+      return <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--line-2)" stroke-width="1.5" />;
+    case "fail":
+      return (
+        <>
+          <circle cx="6" cy="6" r="5.4" fill="var(--crit-f)" />
+          <path d="m4.2 4.2 3.6 3.6m0-3.6-3.6 3.6" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" />
+        </>
+      );
+  }
+}
+
+/** `label` empty = decoration beside words that say the same. */
+export function Glyph({ kind, size = "", label = GLYPH_WORDS[kind] }: { kind: GlyphKind; size?: "" | "tiny" | "large"; label?: string }): VNode {
+  return (
+    <svg class={`glyph ${size}`} viewBox="0 0 12 12" {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" })}>
+      {shape(kind)}
+    </svg>
+  );
+}

@@ -1,0 +1,28 @@
+import { h, type ComponentType, type VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Failure, Loading } from "./parts";
+
+/** A part of the page that is fetched when it is first shown. */
+export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>): (props: P) => VNode | null {
+  let held: ComponentType<P> | null = null;
+  return function Lazy(props: P): VNode | null {
+    const [part, setPart] = useState<ComponentType<P> | null>(() => held);
+    const [failed, setFailed] = useState(false);
+    const fetchIt = (): void => {
+      setFailed(false);
+      load().then(
+        (loaded) => {
+          held = loaded;
+          setPart(() => loaded);
+        },
+        () => setFailed(true),
+      );
+    };
+    useEffect(() => {
+      if (!held) fetchIt();
+    }, []);
+    if (part) return h(part as ComponentType<object>, props);
+    if (failed) return <Failure title="This part of the page could not be loaded" error={{ detail: `Ground Control did not send ${what}.`, instance: "" }} onRetry={fetchIt} />;
+    return <Loading what={what} />;
+  };
+}

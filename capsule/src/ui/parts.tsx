@@ -1,0 +1,204 @@
+/** Small pieces that only show: meters, sparks, tags, banners, empty and loading states. */
+
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Level } from "../core/facts";
+import { clock, iso } from "../core/time";
+import { Button } from "./button";
+import { Glyph } from "./glyph";
+import { Icon, type IconName } from "./icon";
+
+export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
+  return (
+    <span class={`meter ${level}`} aria-hidden="true">
+      {value !== null && <i style={{ width: `${Math.max(0, Math.min(100, value))}%` }} />}
+    </span>
+  );
+}
+
+/** A threshold crossing beside a number: a shape too, never colour alone. */
+export function Mark({ level }: { level: Level }): VNode | null {
+  return level ? <Glyph kind={level} size="tiny" /> : null;
+}
+
+interface SparkProps {
+  values: readonly (number | null)[];
+  width?: number;
+  height?: number;
+  /** Top of the scale; the largest value when it is not given. */
+  max?: number;
+  kind?: "" | "second" | Level;
+}
+
+export function Spark({ values, width = 72, height = 20, max, kind = "" }: SparkProps): VNode {
+  const top = Math.max(max ?? Math.max(...values.map((value) => value ?? 0)) * 1.15, 1e-9);
+  let line = "";
+  let drawing = false;
+  values.forEach((value, index) => {
+    if (value === null) {
+      drawing = false;
+      return;
+    }
+    const x = (index / Math.max(1, values.length - 1)) * width;
+    const y = height - 1 - (Math.min(value, top) / top) * (height - 2);
+    line += `${drawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    drawing = true;
+  });
+  return (
+    <svg class={`spark ${kind}`} width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+      <path d={line} />
+    </svg>
+  );
+}
+
+export function Time({ at, children }: { at: number; children?: ComponentChildren }): VNode {
+  return <time dateTime={iso(at)}>{children ?? clock(at)}</time>;
+}
+
+interface BannerProps {
+  kind?: "" | "crit" | "info" | "calm";
+  mark: ComponentChildren;
+  /** Spoken at once. */
+  alert?: boolean;
+  children: ComponentChildren;
+  action?: ComponentChildren;
+}
+
+export function Banner({ kind = "", mark, alert = false, children, action }: BannerProps): VNode {
+  return (
+    <div class={`banner ${kind}`} role={alert ? "alert" : "status"}>
+      {mark}
+      <span class="grow">{children}</span>
+      {action}
+    </div>
+  );
+}
+
+export function Empty({ icon, title, text, children }: { icon: IconName; title: string; text: ComponentChildren; children?: ComponentChildren }): VNode {
+  return (
+    <div class="card empty">
+      <Icon name={icon} size="huge" />
+      <h2>{title}</h2>
+      <p>{text}</p>
+      {children && <div class="row">{children}</div>}
+    </div>
+  );
+}
+
+interface Failed {
+  detail: string;
+  instance: string;
+}
+
+/** What went wrong in one panel; the rest of the page keeps working. */
+export function Failure({ title, error, onRetry }: { title: string; error: Failed; onRetry: () => void }): VNode {
+  return (
+    <div class="card empty" role="alert">
+      <Icon name="circle-alert" size="huge" />
+      <h2>{title}</h2>
+      <p>
+        {error.detail} {error.instance && <span class="mono">{error.instance}</span>}
+      </p>
+      <div class="row">
+        <Button slim icon="rotate-cw" onClick={onRetry}>
+          Try again
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+const QUIET_MS = 150;
+const LONG_MS = 8000;
+
+/** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
+export function Loading({ rows = 5, what, onRetry }: { rows?: number; what: string; onRetry?: () => void }): VNode | null {
+  const [stage, setStage] = useState(0);
+  useEffect(() => {
+    const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
+    return () => timers.forEach(clearTimeout);
+  }, []);
+  if (stage === 0) return null;
+  return (
+    <div class="card grid-table" aria-busy="true" aria-label={`Loading ${what}`}>
+      {stage === 2 && (
+        <div class="empty" role="status">
+          <p>Loading {what} takes longer than usual.</p>
+          {onRetry && (
+            <Button slim onClick={onRetry}>
+              Try again
+            </Button>
+          )}
+        </div>
+      )}
+      {Array.from({ length: rows }, (_, index) => (
+        <div class="loading-row" key={index}>
+          <span class="skeleton dot" />
+          <span class={`skeleton w${index % 3}`} />
+          <span class="skeleton" />
+          <span class="skeleton" />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+export function Segmented<T extends string>({ label, value, options, onPick }: { label: string; value: T; options: readonly { key: T; label: string; show?: ComponentChildren }[]; onPick: (key: T) => void }): VNode {
+  return (
+    <div
+      class="segmented"
+      role="radiogroup"
+      aria-label={label}
+      onKeyDown={(event) => {
+        const step = event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : event.key === "ArrowLeft" || event.key === "ArrowUp" ? -1 : 0;
+        if (!step) return;
+        event.preventDefault();
+        const at = options.findIndex((option) => option.key === value);
+        const next = options[(at + step + options.length) % options.length];
+        if (!next) return;
+        onPick(next.key);
+        (event.currentTarget.children[options.indexOf(next)] as HTMLElement).focus();
+      }}
+    >
+      {options.map((option) => (
+        <button key={option.key} type="button" role="radio" aria-checked={option.key === value} tabIndex={option.key === value ? 0 : -1} aria-label={option.label} title={option.show ? option.label : undefined} onClick={() => onPick(option.key)}>
+          {option.show ?? option.label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+export interface Tab {
+  key: string;
+  label: string;
+  href: string;
+  count?: number;
+}
+
+export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
+  return (
+    <div
+      class="tabs"
+      role="tablist"
+      aria-label={label}
+      onKeyDown={(event) => {
+        const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+        if (!step) return;
+        const at = tabs.findIndex((tab) => tab.key === current);
+        const next = tabs[(at + step + tabs.length) % tabs.length];
+        if (!next) return;
+        event.preventDefault();
+        onPick(next);
+        (event.currentTarget.children[tabs.indexOf(next)] as HTMLElement).focus();
+      }}
+    >
+      {tabs.map((tab) => (
+        <a key={tab.key} href={tab.href} role="tab" aria-selected={tab.key === current} tabIndex={tab.key === current ? 0 : -1} aria-controls="panel">
+          {tab.label}
+          {tab.count !== undefined && <span class="count">{tab.count}</span>}
+        </a>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,14 @@
+import { useEffect, useState } from "preact/hooks";
+
+const query = matchMedia("(max-width: 760px)");
+
+/** Follows the width of the screen. */
+export function usePhone(): boolean {
+  const [phone, setPhone] = useState(query.matches);
+  useEffect(() => {
+    const changed = (): void => setPhone(query.matches);
+    query.addEventListener("change", changed);
+    return () => query.removeEventListener("change", changed);
+  }, []);
+  return phone;
+}

@@ -1,0 +1,215 @@
+/** One live socket: reconnects with growing waits, subscribes again with what it last saw, asks anew where a number is missing. */
+
+import { Decoder, encode } from "@msgpack/msgpack";
+import { backoff } from "../core/backoff";
+import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
+
+const QUIET_MS = 20_000;
+const PONG_MS = 10_000;
+const OPEN_MS = 10_000;
+
+export interface Topic {
+  snapshot(data: unknown): void;
+  change(data: unknown, seq: number): void;
+  /** The hub refuses this topic (gone, not allowed). */
+  refused?(error: ErrorMessage): void;
+  /** Job output: where to go on from; such a topic survives a restart of the hub, and its numbers do not grow by one. */
+  offset?(): number;
+}
+
+export type LinkState = { at: "connecting" } | { at: "open" } | { at: "waiting"; until: number; since: number } | { at: "closed" };
+
+interface Watch {
+  topic: Topic;
+  seq: number | null;
+}
+
+/** What the browser gives; a test gives its own. */
+export interface Surroundings {
+  open(url: string): WebSocket;
+  now(): number;
+  random(): number;
+}
+
+const browser: Surroundings = {
+  open: (url) => new WebSocket(url),
+  now: () => Date.now(),
+  random: () => Math.random(),
+};
+
+export class Connection {
+  readonly #watches = new Map<string, Watch>();
+  readonly #decoder = new Decoder();
+  #socket: WebSocket | null = null;
+  #ready = false;
+  #hub = "";
+  #attempt = 0;
+  #lostAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #quiet: ReturnType<typeof setTimeout> | undefined;
+  #wanted = false;
+
+  constructor(
+    readonly url: string,
+    readonly onState: (state: LinkState) => void,
+    readonly onHello: (hello: LiveHello) => void,
+    /** Called before each new attempt after a loss; false = do not connect (the session is over). */
+    readonly mayConnect: () => Promise<boolean>,
+    readonly around: Surroundings = browser,
+  ) {}
+
+  start(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#wanted = false;
+    this.#drop();
+    clearTimeout(this.#timer);
+    this.onState({ at: "closed" });
+  }
+
+  /** Connects now instead of at the end of the wait. */
+  retryNow(): void {
+    if (!this.#wanted || this.#socket) return;
+    clearTimeout(this.#timer);
+    this.#connect();
+  }
+
+  /** Returns its own end. */
+  subscribe(name: string, topic: Topic): () => void {
+    const watch: Watch = { topic, seq: null };
+    this.#watches.set(name, watch);
+    if (this.#ready) this.#ask(name, watch);
+    return () => {
+      if (this.#watches.get(name) !== watch) return;
+      this.#watches.delete(name);
+      this.#send(["unsubscribe", { topic: name }]);
+    };
+  }
+
+  #connect(): void {
+    this.onState({ at: "connecting" });
+    const socket = this.around.open(this.url);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#ready = false;
+    this.#arm(OPEN_MS, () => this.#lost(socket));
+    socket.onmessage = (event: MessageEvent<unknown>) => {
+      if (this.#socket === socket) this.#receive(socket, event.data);
+    };
+    socket.onclose = socket.onerror = () => this.#lost(socket);
+  }
+
+  #receive(socket: WebSocket, data: unknown): void {
+    if (!(data instanceof ArrayBuffer)) return this.#lost(socket);
+    let message: LiveMessage;
+    try {
+      message = this.#decoder.decode(new Uint8Array(data)) as LiveMessage;
+    } catch {
+      return this.#lost(socket);
+    }
+    this.#listen(socket);
+    switch (message[0]) {
+      case "hello":
+        this.#hello(message[1]);
+        return;
+      case "snapshot":
+      case "change":
+        this.#data(message[0], message[1]);
+        return;
+      case "gap":
+        this.#again(message[1]);
+        return;
+      case "error":
+        this.#watches.get(message[1].topic)?.topic.refused?.(message[1]);
+    }
+  }
+
+  #hello(hello: LiveHello): void {
+    // Another start of the hub counts from the beginning; offsets of job output stay true.
+    if (hello.hub_id !== this.#hub) for (const watch of this.#watches.values()) watch.seq = null;
+    this.#hub = hello.hub_id;
+    this.#attempt = 0;
+    this.#lostAt = 0;
+    this.#ready = true;
+    this.onHello(hello);
+    this.onState({ at: "open" });
+    for (const [name, watch] of this.#watches) this.#ask(name, watch);
+  }
+
+  #data(kind: "snapshot" | "change", { topic: name, seq, data }: TopicMessage): void {
+    const watch = this.#watches.get(name);
+    if (!watch) return;
+    if (kind === "snapshot") {
+      watch.seq = seq;
+      watch.topic.snapshot(data);
+      return;
+    }
+    if (!watch.topic.offset && watch.seq !== null) {
+      if (seq <= watch.seq) return;
+      if (seq !== watch.seq + 1) return this.#again({ topic: name });
+    }
+    watch.seq = seq;
+    watch.topic.change(data, seq);
+  }
+
+  #again({ topic: name }: GapMessage): void {
+    const watch = this.#watches.get(name);
+    if (!watch) return;
+    watch.seq = null;
+    this.#send(["unsubscribe", { topic: name }]);
+    this.#ask(name, watch);
+  }
+
+  #ask(name: string, watch: Watch): void {
+    const after = watch.topic.offset ? watch.topic.offset() : watch.seq;
+    this.#send(["subscribe", after === null ? { topic: name } : { topic: name, after }]);
+  }
+
+  #send(request: LiveRequest): void {
+    if (this.#socket && this.#ready) this.#socket.send(encode(request));
+  }
+
+  #listen(socket: WebSocket): void {
+    this.#arm(QUIET_MS, () => {
+      this.#send(["ping", {}]);
+      this.#arm(PONG_MS, () => this.#lost(socket));
+    });
+  }
+
+  #arm(ms: number, then: () => void): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(then, ms);
+  }
+
+  #drop(): void {
+    clearTimeout(this.#quiet);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#ready = false;
+    if (!socket) return;
+    socket.onclose = socket.onerror = socket.onmessage = null;
+    socket.close();
+  }
+
+  #lost(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.#drop();
+    if (!this.#wanted) return;
+    const now = this.around.now();
+    this.#lostAt ||= now;
+    const wait = backoff(this.#attempt, this.around.random()) * 1000;
+    this.#attempt += 1;
+    this.onState({ at: "waiting", until: now + wait, since: this.#lostAt });
+    this.#timer = setTimeout(() => void this.#next(), wait);
+  }
+
+  async #next(): Promise<void> {
+    if (!(await this.mayConnect()) || !this.#wanted || this.#socket) return;
+    this.#connect();
+  }
+}

@@ -1,0 +1,117 @@
+/** REST: JSON both ways, the session's CSRF token on unsafe methods, RFC 9457 answers as one typed error. */
+
+import type { ErrorCode, Problem } from "./schema.gen";
+
+export const ROOT = "/api/v1/";
+const PATIENCE_MS = 15_000;
+
+export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable";
+
+/** The hub's refusal, or that it could not be reached (`status` 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly code: FailureCode,
+    readonly status: number,
+    readonly detail: string,
+    readonly facts: Readonly<Record<string, unknown>> = {},
+    /** Names this answer in the hub's log. */
+    readonly instance = "",
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(detail);
+  }
+}
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+interface Hooks {
+  /** The CSRF token of this session; empty = none. */
+  csrf(): string;
+  /** The session ended: true when it was renewed and the call may be made again. */
+  renew(): Promise<boolean>;
+}
+
+let hooks: Hooks = { csrf: () => "", renew: async () => false };
+
+export function setHooks(given: Hooks): void {
+  hooks = given;
+}
+
+export function url(path: string, query: Query = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? (value as readonly string[]) : [value]) search.append(name, String(one));
+  }
+  const text = search.toString();
+  return ROOT + path + (text ? `?${text}` : "");
+}
+
+async function once(method: Method, path: string, query: Query, body: unknown, headers: Record<string, string>): Promise<Response> {
+  const init: RequestInit = {
+    method,
+    headers: { accept: "application/json", ...headers },
+    credentials: "same-origin",
+    cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  };
+  if (method !== "GET") {
+    (init.headers as Record<string, string>)["x-csrf-token"] = hooks.csrf();
+    (init.headers as Record<string, string>)["content-type"] = "application/json";
+    init.body = JSON.stringify(body ?? {});
+  }
+  try {
+    return await fetch(url(path, query), init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "TimeoutError") throw new ApiError("timeout", 0, "Ground Control did not answer within 15 s.");
+    throw new ApiError("network", 0, "Ground Control could not be reached.");
+  }
+}
+
+async function problem(response: Response): Promise<ApiError> {
+  const after = Number(response.headers.get("retry-after"));
+  const retry = response.headers.has("retry-after") && Number.isFinite(after) ? after : null;
+  let said: Partial<Problem> = {};
+  try {
+    said = (await response.json()) as Partial<Problem>;
+  } catch {
+    return new ApiError("answer.unreadable", response.status, `Ground Control answered ${response.status}.`, {}, "", retry);
+  }
+  const code = (said.code ?? "internal") as FailureCode;
+  return new ApiError(code, response.status, said.detail || said.title || `Ground Control answered ${response.status}.`, said.facts ?? {}, said.instance ?? "", retry);
+}
+
+interface Options {
+  query?: Query;
+  body?: unknown;
+  idempotencyKey?: string;
+  /** False for calls that make or end the session. */
+  renews?: boolean;
+}
+
+export async function call<T>(method: Method, path: string, { query = {}, body, idempotencyKey, renews = true }: Options = {}): Promise<T> {
+  const headers: Record<string, string> = idempotencyKey ? { "idempotency-key": idempotencyKey } : {};
+  let response = await once(method, path, query, body, headers);
+  if (response.status === 401 && renews && (await hooks.renew())) response = await once(method, path, query, body, headers);
+  if (!response.ok) throw await problem(response);
+  if (response.status === 204) return undefined as T;
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new ApiError("answer.unreadable", response.status, "Ground Control's answer could not be read.");
+  }
+}
+
+/** Raw bytes (a job's output). */
+export async function bytes(path: string, query: Query = {}): Promise<Uint8Array> {
+  let response = await once("GET", path, query, undefined, { accept: "*/*" });
+  if (response.status === 401 && (await hooks.renew())) response = await once("GET", path, query, undefined, { accept: "*/*" });
+  if (!response.ok) throw await problem(response);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** A key that makes a repeated request harmless. */
+export function idempotencyKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
