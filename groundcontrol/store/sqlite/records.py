@@ -68,5 +68,5 @@ def _build(kind: type[T], found: Mapping[str, object]) -> T:
 
 
 def digest(*parts: object) -> bytes:
-    """Name a command by what it was asked with: a repeat has the same digest."""
-    return hashlib.sha256(msgspec.msgpack.encode(parts)).digest()[:16]
+    """Name a command by what it was asked with: a repeat has the same digest. Raises as `to_json` does."""
+    return hashlib.sha256(to_json(parts).encode()).digest()[:16]
