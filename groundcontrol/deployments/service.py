@@ -92,6 +92,11 @@ class DeploymentService:
                 self._group = None
                 await self._cancel_all()
 
+    @property
+    def ready(self) -> bool:
+        """Whether deployments are begun; False before `run` has cleared up and after `close`."""
+        return self._group is not None and not self._closing.is_set()
+
     async def close(self) -> None:
         """End every deployment: each takes back what it has begun, within CLOSE_LIMIT_S."""
         self._closing.set()
@@ -214,6 +219,9 @@ class DeploymentService:
         """
         tools = self._tools
         row = await self._controlled(scope, deployment)
+        if row.ended_at is not None and deployment in self._active:
+            # Its end is saved, its last words are being written.
+            await asyncio.wait([self._active[deployment].task], timeout=CANCEL_WAIT_S)
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
         before, pinned = await self._fields_of(scope, row)
@@ -270,7 +278,7 @@ class DeploymentService:
         """Refuse a second deployment to the same server, and a name that another node has."""
         for active in self._active.values():
             row = active.work.progress.row
-            if (row.host, row.port) == (request.host, request.port) and row.org == scope.org:
+            if row.ended_at is None and (row.host, row.port) == (request.host, request.port) and row.org == scope.org:
                 raise Conflict(f"a deployment to {request.host} is running already", deployment=row.id)
         if own is not None or request.name is None:
             return
@@ -284,7 +292,7 @@ class DeploymentService:
                 return
 
     def _check_room(self) -> None:
-        if self._group is None or self._closing.is_set():
+        if not self.ready:
             raise Unavailable("Ground Control is starting or stopping: try again in a moment")
         if len(self._active) >= MAX_ACTIVE:
             raise Unavailable(f"{MAX_ACTIVE} deployments are running already: wait until one has ended")

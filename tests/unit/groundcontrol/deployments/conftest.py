@@ -1,0 +1,129 @@
+"""A deployments service over the real store, bus and vault, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncssh
+import pytest
+
+from groundcontrol.bus.base import Topic
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.deployments import Deployment, DeploymentRequest
+from groundcontrol.domain.ids import DeploymentId, HubId, NodeId
+from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
+from majortom.bundle import build_bundle
+from majortom.connect import Limits
+from spider.clock import SystemClock
+
+ADMIN = Scope(Actor("user", "u1", "admin", "admin"), 1)
+VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
+SECRET = "kR7-vault-of-the-tests-41"
+
+
+class Config(NamedTuple):
+    """What the service asks of the hub's settings."""
+
+    node_url: str = "ws://127.0.0.1:8933/ws"
+    server_url: str | None = None
+    loopback_only: bool = True
+
+
+class Desk:
+    """The service with what is around it."""
+
+    def __init__(self, store: Store, bus: LocalBus, vault: Vault, bundle: bytes) -> None:
+        self.store = store
+        self.bus = bus
+        self.vault = vault
+        self.bundle = bundle
+        self.closed: list[NodeId] = []
+        self.service = self.make(Config())
+
+    def make(self, config: Config) -> DeploymentService:
+        limits = Limits(connect_s=5, login_s=5, verify_s=1)
+        return DeploymentService(
+            config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
+            wait_online=self._never, close=self._close, limits=limits,
+        )  # fmt: skip
+
+    async def _never(self, _node: NodeId, timeout_s: float) -> None:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.Event().wait()
+
+    def _close(self, node: NodeId, _code: int, _reason: str) -> Awaitable[None]:
+        self.closed.append(node)
+        return asyncio.sleep(0)
+
+    async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
+        """Wait for a state of a row, by what the bus tells of it."""
+        topic = Topic("changed", f"deployment:{deployment}")
+        async with asyncio.timeout(20), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
+            row = await self.store.deployments.deployment(ADMIN, deployment)
+            while not reached(row):
+                await anext(events)
+                row = await self.store.deployments.deployment(ADMIN, deployment)
+        return row
+
+    async def end_of(self, deployment: DeploymentId) -> Deployment:
+        return await self.until(deployment, lambda row: row.ended_at is not None)
+
+    @contextlib.asynccontextmanager
+    async def running(self, service: DeploymentService | None = None) -> AsyncIterator[DeploymentService]:
+        """Run a service as the hub does."""
+        mine = service or self.service
+        task = asyncio.create_task(mine.run())
+        try:
+            async with asyncio.timeout(5):
+                while not mine.ready:  # noqa: ASYNC110  # a few turns of the loop
+                    await asyncio.sleep(0)
+            yield mine
+        finally:
+            await mine.close()
+            await task
+
+
+@pytest.fixture(scope="session")
+def bundle() -> bytes:
+    return build_bundle()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return asyncio.run(create_keyring(SECRET, LEAST_ROUNDS)).vault
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, bundle: bytes, vault: Vault) -> AsyncIterator[Desk]:
+    clock = SystemClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    try:
+        hub = HubId("h" * 26)
+        store = await database.store(audit_key=vault.audit_key, chain=hub)
+        yield Desk(store, LocalBus(), vault, bundle)
+    finally:
+        await database.close()
+
+
+@pytest.fixture(scope="session")
+def key_text() -> str:
+    return asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+
+
+@pytest.fixture
+def request_to(key_text: str) -> Callable[..., DeploymentRequest]:
+    """Makes a request to a port of this machine."""
+
+    def make(port: int, **given: object) -> DeploymentRequest:
+        fields: dict[str, object] = {"host": "127.0.0.1", "port": port, "username": "root", "private_key": key_text, **given}
+        return DeploymentRequest(**fields)  # type: ignore[arg-type]  # named as they are
+
+    return make

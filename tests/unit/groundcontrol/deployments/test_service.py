@@ -1,0 +1,353 @@
+"""Deployments as people ask for them, up to the point where a server would be changed (that is tests/system/test_deploy.py)."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import asyncssh
+import pytest
+
+from groundcontrol.deployments import credentials, rows
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.requests import check_request
+from groundcontrol.domain.deployments import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, DeploymentRequest, HostKey
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import NewNode
+from groundcontrol.errors import (
+    BadRequest,
+    Conflict,
+    CredentialsRequired,
+    Forbidden,
+    HostKeyMismatch,
+    NotFound,
+    TargetNotAllowed,
+    Unavailable,
+)
+from majortom.connect import describe
+from spider.clock import SystemClock
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Config, Desk
+from tests.unit.majortom.ssh_server import serving
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+Requests = Callable[..., DeploymentRequest]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+async def test_a_failed_deployment_says_why_and_leaves_no_node(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        row = await service.install(ADMIN, request_to(closed_port, name="web-1"), None)
+        row = await desk.end_of(row.id)
+    assert row.state == "failed"
+    assert row.error is not None
+    assert (row.error.code, row.error.step) == ("port_closed", "connect")
+    assert [step.state for step in row.steps] == ["failed"] + ["skipped"] * (len(INSTALL_STEPS) - 1)
+    assert row.node_id is None
+    assert (await desk.store.nodes.nodes(ADMIN, 10)).items == []
+    events = (await desk.store.log.events(ADMIN, 10)).items
+    assert [event.type for event in events] == ["deployment.failed"]
+    assert row.error.message in events[0].message
+
+
+async def test_a_host_key_waits_for_its_confirmation(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        assert row.host_key is not None
+        assert row.host_key.fingerprint == KEY.get_fingerprint()
+        assert seen == []
+        with pytest.raises(HostKeyMismatch):
+            await service.confirm_host_key(ADMIN, row.id, "SHA256:" + "A" * 43)
+        with pytest.raises(Forbidden):
+            await service.confirm_host_key(VIEWER, row.id, KEY.get_fingerprint())
+        assert seen == []
+        assert (await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())).state == "running"
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "key_rejected"
+    assert seen[0] == "begin root"
+    actions = [entry.action for entry in (await desk.store.log.audit(ADMIN, 50)).items]
+    assert "deployment.host_key" in actions
+    assert await desk.store.log.verify_audit() is None
+
+
+async def test_a_fingerprint_given_beforehand_confirms_without_asking(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port, host_key=KEY.get_fingerprint()), None)
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert row.error.code == "key_rejected"
+        row = await service.install(ADMIN, request_to(port, host_key="SHA256:" + "A" * 43), None)
+        seen.clear()
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "host_key_unexpected"
+    assert seen == []
+
+
+async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> None:
+    wanted = rows.new_deployment(ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", node=None, at=1.0)
+    row = await desk.store.deployments.create_deployment(ADMIN, wanted)
+    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
+    assert not await progress.confirm_host_key(describe(KEY))
+    assert progress.row.state == "awaiting_host_key"
+    assert not progress.host_key_confirmed
+
+
+async def test_cancelling_ends_a_deployment_that_waits(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
+        assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
+        with pytest.raises(Conflict):
+            await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+    assert seen == []
+
+
+async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(closed_port, host_key=KEY.get_fingerprint(), name="a"), None)
+        await desk.end_of(row.id)
+        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=port, username="ops", host_key=KEY.get_fingerprint()))
+        assert (again.id, again.state, again.port, again.username, again.error) == (row.id, "running", port, "ops", None)
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "key_rejected"
+    assert seen[0] == "begin ops"
+
+
+async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+        seen.clear()
+        await service.retry(ADMIN, row.id, None)
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "key_rejected"
+    assert seen
+
+
+async def test_a_retry_after_a_restart_needs_the_secrets_again(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        row = await service.install(ADMIN, request_to(closed_port), None)
+        await desk.end_of(row.id)
+    async with desk.running(desk.make(Config())) as service:
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, row.id, None)
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, row.id, DeploymentOverrides(sudo_password="x"))
+        await service.retry(ADMIN, row.id, DeploymentOverrides(password="x"))
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "port_closed"
+
+
+async def test_only_what_failed_is_retried(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        with pytest.raises(Conflict):
+            await service.retry(ADMIN, row.id, None)
+
+
+async def test_the_same_idempotency_key_gives_the_first_deployment(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        first = await service.install(ADMIN, request_to(port), "k1")
+        second = await service.install(ADMIN, request_to(port), "k1")
+        assert first.id == second.id
+        with pytest.raises(Conflict):
+            await service.install(ADMIN, request_to(port), None)
+
+
+async def test_a_second_deployment_to_a_server_under_another_name_is_refused_there(desk: Desk, request_to: Requests) -> None:
+    """By its address: otherwise the second would clear away what the first has begun."""
+    async with serving(KEY) as (port, _), desk.running() as service:
+        first = await service.install(ADMIN, request_to(port, host_key=KEY.get_fingerprint()), None)
+        second = await service.install(ADMIN, request_to(port, host="localhost", host_key=KEY.get_fingerprint()), None)
+        ends = [await desk.end_of(first.id), await desk.end_of(second.id)]
+    assert all(row.error is not None and row.error.code in ("busy", "key_rejected") for row in ends)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"host": ""}, {"host": "a b"}, {"host": "-oProxyCommand=x"}, {"host": "a/b"}, {"port": 0}, {"port": 70000},
+        {"username": "-x"}, {"username": "a b"}, {"username": ""}, {"host_key": "MD5:aa:bb"}, {"name": ""}, {"name": "x" * 101},
+        {"name": "a\x1bb"}, {"tags": ("",)}, {"tags": ("t" * 65,)}, {"tags": tuple(map(str, range(40)))}, {"sudo_password": "a\nb"},
+        {"private_key": "x" * 20000},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(request_to: Requests, bad: dict[str, object]) -> None:
+    with pytest.raises(BadRequest) as caught:
+        check_request(replace(request_to(22), **bad))  # type: ignore[arg-type]  # named as they are
+    assert caught.value.detail["field"] == next(iter(bad))
+
+
+async def test_a_bad_request_begins_nothing(desk: Desk, request_to: Requests) -> None:
+    async with desk.running() as service:
+        with pytest.raises(BadRequest):
+            await service.install(ADMIN, request_to(0), None)
+    assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
+
+
+async def test_a_name_that_is_taken_is_refused(desk: Desk, request_to: Requests) -> None:
+    await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "Web-1", "h"))
+    async with desk.running() as service:
+        with pytest.raises(Conflict, match="web-1"):
+            await service.install(ADMIN, request_to(22, name="web-1"), None)
+
+
+async def test_viewers_may_not_deploy(desk: Desk, request_to: Requests) -> None:
+    async with desk.running() as service:
+        with pytest.raises(Forbidden):
+            await service.install(VIEWER, request_to(22), None)
+
+
+async def test_before_its_start_nothing_is_begun(desk: Desk, request_to: Requests) -> None:
+    with pytest.raises(Unavailable):
+        await desk.service.install(ADMIN, request_to(22), None)
+    assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
+
+
+async def test_without_server_url_only_this_machine_is_deployed_to(desk: Desk, request_to: Requests) -> None:
+    async with desk.running() as service:
+        with pytest.raises(TargetNotAllowed, match="--server-url"):
+            await service.install(ADMIN, request_to(22, host="192.0.2.7"), None)
+
+
+async def test_a_hub_that_listens_beyond_loopback_does_not_deploy_to_loopback(desk: Desk, request_to: Requests) -> None:
+    service = desk.make(Config("wss://hub.example/ws", "wss://hub.example/ws", loopback_only=False))
+    async with desk.running(service):
+        for host in ("127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "2130706433", "0x7f.1", "169.254.169.254", "0.0.0.0"):
+            with pytest.raises(TargetNotAllowed):
+                await service.install(ADMIN, request_to(22, host=host), None)
+
+
+# -- removal -----------------------------------------------------------------------------------
+
+
+async def node_with(desk: Desk, request: DeploymentRequest | None) -> NodeId:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1"))
+    if request is not None:
+        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
+    return node.id
+
+
+async def test_removal_without_credentials_asks_for_them(desk: Desk) -> None:
+    node = await node_with(desk, None)
+    async with desk.running() as service:
+        with pytest.raises(CredentialsRequired, match="web-1"):
+            await service.remove(ADMIN, node, None, force=False)
+    assert (await desk.store.nodes.node(ADMIN, node)).name == "web-1"
+
+
+async def test_a_server_that_is_gone_is_forgotten_by_force(desk: Desk, request_to: Requests) -> None:
+    node = await node_with(desk, request_to(22))
+    async with desk.running() as service:
+        row = await service.remove(ADMIN, node, None, force=True)
+    assert row.state == "succeeded"
+    assert [step.state for step in row.steps] == ["skipped"] * (len(REMOVE_STEPS) - 1) + ["done"]
+    assert "/opt/stardust" in row.steps[-1].detail
+    assert desk.closed == [node]
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node)
+    assert await desk.store.secrets.credentials(node) == []
+
+
+async def test_removal_uses_the_kept_credentials_and_the_pinned_host_key(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        node = await node_with(desk, request_to(port, username="kept"))
+        row = await desk.end_of((await service.remove(ADMIN, node, None, force=False)).id)
+        assert row.error is not None
+        assert (row.error.code, row.kind, row.node_id) == ("key_rejected", "remove", node)
+        assert seen[0] == "begin kept"
+    seen.clear()
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(other) as (changed, seen), desk.running(desk.make(Config())) as service:
+        node2 = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-2", "127.0.0.1"))
+        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node2.id, request_to(changed), HostKey(*describe(KEY)))
+        row = await desk.end_of((await service.remove(ADMIN, node2.id, None, force=False)).id)
+        assert row.error is not None
+        assert row.error.code == "host_key_changed"
+        assert seen == []
+    assert (await desk.store.nodes.node(ADMIN, node2.id)).name == "web-2"
+
+
+async def test_kept_credentials_are_sealed_and_open_again(desk: Desk, request_to: Requests) -> None:
+    request = request_to(2222, username="admin", sudo_password="canary-sudo", passphrase="canary-pass")
+    node = await node_with(desk, request)
+    records = await desk.store.secrets.credentials(node)
+    assert {record.column for record in records} == {"way", "private_key", "passphrase", "sudo_password"}
+    for record in records:
+        assert b"canary" not in record.sealed
+        assert b"PRIVATE KEY" not in record.sealed
+    kept = await credentials.recall(desk.store.secrets, desk.vault, node)
+    assert kept is not None
+    assert (kept.request.port, kept.request.username, kept.request.sudo_password) == (2222, "admin", "canary-sudo")
+    assert kept.request.private_key == request.private_key
+    assert kept.host_key is not None
+    assert kept.host_key.fingerprint == KEY.get_fingerprint()
+
+
+def test_requests_do_not_show_their_secrets(request_to: Requests) -> None:
+    shown = repr(request_to(22, sudo_password="canary", password="canary", passphrase="canary"))
+    assert "canary" not in shown
+    assert "PRIVATE" not in shown
+
+
+async def test_no_secret_comes_into_rows_events_or_audit(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        request = request_to(port, private_key=None, password="canary-1", sudo_password="canary-2", host_key=KEY.get_fingerprint())
+        row = await desk.end_of((await service.install(ADMIN, request, None)).id)
+    assert row.error is not None
+    assert row.error.code == "password_rejected"
+    everything = [row, (await desk.store.log.events(ADMIN, 50)).items, (await desk.store.log.audit(ADMIN, 50)).items]
+    assert "canary" not in json.dumps(everything, default=repr)
+
+
+# -- stopping and starting ---------------------------------------------------------------------
+
+
+async def test_stopping_the_hub_ends_what_runs_with_a_sentence(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _):
+        async with desk.running() as service:
+            row = await service.install(ADMIN, request_to(port), None)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        row = await desk.store.deployments.deployment(ADMIN, row.id)
+    assert row.state == "failed"
+    assert row.error is not None
+    assert row.error.code == "hub_stopped"
+
+
+async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "half", "h"))
+    wanted = rows.new_deployment(ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="half", node=node.id, at=1.0)
+    wanted = rows.step_started(rows.step_done(rows.step_started(wanted, "connect", 1.0), "connect", "", 2.0), "upload", 3.0)
+    row = await desk.store.deployments.create_deployment(ADMIN, wanted)
+    async with desk.running():
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert (row.state, row.error.code, row.error.step, row.node_id) == ("failed", "hub_stopped", "upload", None)
+    assert [step.state for step in row.steps].count("failed") == 1
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node.id)
+
+
+async def test_sixty_four_deployments_at_once_are_enough(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 1)
+    async with serving(KEY) as (port, _), serving(KEY) as (other, _), desk.running() as service:
+        await service.install(ADMIN, request_to(port), None)
+        with pytest.raises(Unavailable):
+            await service.install(ADMIN, request_to(other, name="b"), None)
