@@ -19,7 +19,7 @@ from groundcontrol.fleet.quota import COSTLY, Quota
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.errors import ProtocolError
+from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_SLOW,
     HEARTBEAT_S,
@@ -274,7 +274,7 @@ class AgentSession:
             try:
                 self._sent_at = self._with.clock.monotonic()
                 await self.socket.send(self._link.send(message))
-            except SocketClosed:
+            except (SocketClosed, SessionOver):
                 return  # the reader of this socket sees it too, and ends the session
         if not (self._acks or self._outbox):
             self._stuck_since = None

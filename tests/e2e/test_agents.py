@@ -1,0 +1,392 @@
+"""Agents and the hub: enrolment, samples, acknowledgement, and everything that must end only the sender's session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from spider.wire.frames import (
+    CLOSE_CLONE,
+    CLOSE_HOST,
+    CLOSE_PROTOCOL,
+    CLOSE_TOO_BIG,
+    CLOSE_UNKNOWN,
+    MAX_FRAME_BYTES,
+    STREAM_BACKFILL,
+    SUBPROTOCOL,
+    JobOutput,
+    Layout,
+    Pack,
+)
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.session import NodeOpening
+from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.hub import HubProcess
+
+SPELL = iter(range(1, 10_000))
+
+
+def name() -> str:
+    return f"node-{next(SPELL)}"
+
+
+def history(hub: HubProcess, node_id: str, start: float, end: float) -> list[float]:
+    """What is stored of `load.1`, second by second."""
+    reply = hub.local("GET", f"/api/v1/nodes/{node_id}/history?metric=load.1&from={start}&to={end}&points=4000")
+    assert reply.status == 200, reply.body
+    return [value for value in reply.json["series"]["load.1"]["avg"] if value is not None]
+
+
+async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("this-machine")
+    assert hub.node(node.node_id)["state"] == "pending"
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    started = time.time()
+    try:
+        spider.launch()
+        await until(lambda: hub.node(node.node_id)["state"] == "online", 5, "not online within 5 s")
+        await until(lambda: hub.node(node.node_id)["latest"].get("cpu.total"), 15, "no sample arrived")
+        await until(lambda: hub.node(node.node_id)["identity"]["cpu_cores"] == os.cpu_count(), 10, "no identity arrived")
+        asked = f"/api/v1/nodes/{node.node_id}/history?metric=cpu.total&from={started - 5}&to={started + 30}&points=60"
+
+        def seconds() -> list[float]:
+            series = hub.local("GET", asked).json["series"]["cpu.total"]
+            return [value for value in series["avg"] if value is not None]
+
+        await until(lambda: len(seconds()) >= 8, 15, "the seconds are not in the history")
+        assert all(0 <= value <= 100 for value in seconds())
+    finally:
+        spider.close()
+    await until(lambda: hub.node(node.node_id)["state"] == "offline", 5)
+
+
+async def test_samples_are_stored_before_they_are_acknowledged(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        start = time.time() - 100
+        await agent.say(layout_of(), *(pack_of(seq, at=start + seq) for seq in range(20)))
+        await agent.wait_acked(19)
+        values = await asyncio.to_thread(history, shared_hub, node.node_id, start - 1, start + 25)
+        assert values == [float(seq) for seq in range(20)]
+
+
+async def test_a_pack_that_is_sent_twice_is_stored_once(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node, node) as [agent, again]:
+        start = time.time() - 50
+        await agent.join()
+        await agent.say(layout_of(), *(pack_of(seq, at=start + seq) for seq in range(5)))
+        await agent.wait_acked(4)
+        await agent.close()
+        welcome = await again.join()
+        assert (welcome.live_seq, welcome.backfill_seq) == (4, -1)
+        await again.say(layout_of(), *(pack_of(seq, at=start + seq) for seq in range(3, 8)))
+        await again.wait_acked(7)
+        values = await asyncio.to_thread(history, shared_hub, node.node_id, start - 1, start + 12)
+        assert values == [float(seq) for seq in range(8)]
+
+
+async def test_backfill_has_a_stream_of_its_own(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        start = time.time() - 100
+        await agent.say(layout_of(), pack_of(0, at=start + 50))
+        await agent.say(*(pack_of(seq, at=start + seq, stream=STREAM_BACKFILL) for seq in range(3)))
+        await agent.wait_acked(0)
+        await agent.wait_acked(2, STREAM_BACKFILL)
+
+
+async def test_a_sequence_with_a_hole_is_not_acknowledged(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.say(layout_of(), pack_of(0), pack_of(2), pack_of(3))
+        await agent.wait_acked(0)
+        await agent.say(pack_of(1))
+        await agent.wait_acked(1)
+        assert agent.acked[0] == 1
+
+
+@pytest.mark.timeout(240)
+async def test_what_was_acknowledged_survives_twenty_kills(hub: HubProcess) -> None:
+    [node] = hub.enrol("survivor")
+    start = time.time() - 5000
+    acked, dice = -1, random.Random(7)
+    for _ in range(20):
+        async with agents(hub, node) as [agent]:
+            welcome = await agent.join()
+            assert welcome.live_seq >= acked, "something acknowledged was lost"
+            seq = welcome.live_seq
+            await agent.say(layout_of())
+            killed_after = dice.randint(5, 60)
+            try:
+                for count in range(1000):
+                    seq += 1
+                    await agent.say(pack_of(seq, at=start + seq))
+                    if count == killed_after:
+                        await agent.wait_acked(seq - killed_after + 2)
+                        await hub.kill()
+                        break
+                while True:
+                    await agent.hear(5)
+            except (AgentClosed, ConnectionError, TimeoutError):
+                pass
+            acked = max(acked, agent.acked[0])
+        began = time.monotonic()
+        await hub.start()
+        assert time.monotonic() - began < 5, "the hub took longer than 5 s to start after a kill"
+    async with agents(hub, node) as [agent]:
+        welcome = await agent.join()
+        assert welcome.live_seq >= acked > 20
+    values = await asyncio.to_thread(history, hub, node.node_id, start - 1, start + 3000)
+    assert values == [float(seq) for seq in range(welcome.live_seq + 1)]
+
+
+# -- the opening ---------------------------------------------------------------------------------------
+
+
+async def test_an_unknown_node_hears_a_proof_that_is_none_and_is_sent_away(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node._replace(node_id=new_random_id()), node) as [stranger, forger]:
+        for agent, opening in (
+            (stranger, NodeOpening(stranger.node.node_id, 1, node.session_key, "b" * 32, stranger.host, "0", [], [], os.urandom(32))),
+            (forger, NodeOpening(node.node_id, 1, os.urandom(32), "b" * 32, forger.host, "0", [], [], os.urandom(32))),
+        ):
+            await agent.connect()
+            await agent.raw(opening.hello())
+            challenge = await agent.receive_raw()
+            assert len(challenge) > 64
+            await agent.raw(b"\x92\x03\xc4\x20" + os.urandom(32))
+            assert (await agent.wait_closed()).code == CLOSE_UNKNOWN
+
+
+async def test_a_relayed_session_is_refused(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        agent.host = "hub.example.com"
+        with pytest.raises(AgentClosed) as closed:
+            await agent.join()
+        assert closed.value.code == CLOSE_HOST
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_every_name_of_this_machine_is_accepted_without_a_server_url(shared_hub: HubProcess, host: str) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        agent.host = f"{host}:{shared_hub.port}"
+        await agent.join()
+
+
+async def test_a_generation_that_is_neither_current_nor_next_is_unknown(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node._replace(generation=5)) as [agent]:
+        await agent.connect()
+        opening = NodeOpening(node.node_id, 5, node.session_key, "b" * 32, agent.host, "0", [], [], os.urandom(32))
+        await agent.raw(opening.hello())
+        await agent.receive_raw()
+        await agent.raw(b"\x92\x03\xc4\x20" + os.urandom(32))
+        assert (await agent.wait_closed()).code == CLOSE_UNKNOWN
+
+
+async def test_a_clone_is_refused_while_the_first_one_lives(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node, node) as [first, clone]:
+        await first.join()
+        clone.boot = "c" * 32
+        reading = asyncio.create_task(first.wait_closed(20))  # answers pings
+        with pytest.raises(AgentClosed) as closed:
+            await clone.join()
+        assert closed.value.code == CLOSE_CLONE
+        assert not reading.done()
+        reading.cancel()
+        events = (await shared_hub.call("GET", f"/api/v1/events?node={node.node_id}")).json["events"]
+        assert "node.cloned" in {event["type"] for event in events}
+
+
+async def test_another_boot_takes_over_when_the_first_one_is_dead(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node, node) as [first, second]:
+        await first.join()  # and from now on it does not read, so it answers no ping
+        second.boot = "d" * 32
+        await second.join()
+        await second.say(layout_of(), pack_of(0))
+        await second.wait_acked(0)
+
+
+async def test_the_newest_of_one_boot_wins_at_once_and_the_old_session_is_fenced(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node, node) as [old, new]:
+        first = await old.join()
+        began = time.monotonic()
+        second = await new.join()
+        assert time.monotonic() - began < 1
+        assert second.epoch > first.epoch
+        assert (await old.wait_closed()).code == CLOSE_CLONE
+        await new.say(layout_of(), pack_of(0))
+        await new.wait_acked(0)
+
+
+async def test_a_browser_is_refused_at_the_agents_door(shared_hub: HubProcess) -> None:
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,), origin=shared_hub.url)
+        assert refused.value.status == 403
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(shared_hub.ws_url)
+        assert refused.value.status == 400
+
+
+async def test_a_silent_opening_ends_and_one_address_gets_only_so_many(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with aiohttp.ClientSession() as http:
+        silent = [await http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,)) for _ in range(20)]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,))
+        assert refused.value.status == 503
+        assert refused.value.headers is not None
+        assert 1 <= int(refused.value.headers["Retry-After"]) <= 30
+        assert (await shared_hub.call("GET", "/healthz")).status == 200
+        async with asyncio.timeout(15):
+            for ws in silent:
+                await ws.receive()
+                assert ws.close_code == CLOSE_PROTOCOL
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+
+
+# -- hostile frames --------------------------------------------------------------------------------------
+
+
+async def hostile_frames(agent: TestAgent) -> dict[str, bytes]:
+    assert agent.link is not None
+    good = agent.link.send(pack_of(1))
+    return {
+        "tagged wrongly": good[:-1] + bytes([good[-1] ^ 1]),
+        "altered": bytes([good[0] ^ 1]) + good[1:],
+        "of nothing": b"",
+        "too short": b"\x92",
+        "random": random.Random(5).randbytes(500),
+        "oversized": good[:-16] + bytes(MAX_FRAME_BYTES),
+    }
+
+
+@pytest.mark.parametrize("what", ["tagged wrongly", "altered", "of nothing", "too short", "random", "oversized"])
+async def test_a_hostile_frame_ends_only_its_senders_session(shared_hub: HubProcess, what: str) -> None:
+    bad_node, good_node = shared_hub.enrol(name(), name())
+    async with agents(shared_hub, bad_node, good_node, bad_node) as [bad, good, back]:
+        await bad.join()
+        await good.join()
+        await good.say(layout_of(), pack_of(0))
+        await bad.say(layout_of(), pack_of(0))
+        await bad.wait_acked(0)
+        await bad.raw((await hostile_frames(bad))[what])
+        assert (await bad.wait_closed()).code == (CLOSE_TOO_BIG if what == "oversized" else CLOSE_PROTOCOL)
+        await good.say(pack_of(1))
+        await good.wait_acked(1)
+        assert (await back.join()).live_seq == 0
+
+
+async def test_a_replayed_and_a_reordered_frame_end_the_session(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node, node) as [first, second]:
+        await first.join()
+        assert first.link is not None
+        frame = first.link.send(layout_of())
+        await first.raw(frame)
+        await first.raw(frame)
+        assert (await first.wait_closed()).code == CLOSE_PROTOCOL
+        await second.join()
+        assert second.link is not None
+        one, two = second.link.send(layout_of()), second.link.send(pack_of(0))
+        await second.raw(two)
+        await second.raw(one)
+        assert (await second.wait_closed()).code == CLOSE_PROTOCOL
+
+
+async def test_a_text_message_ends_the_session(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        assert agent._ws is not None
+        await agent._ws.send_str("hello")
+        assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        layout_of(series=["cpu.total", "no.such.metric"]),
+        layout_of(series=["cpu.total", "cpu.total"]),
+        layout_of(series=["temperature{sensor=a}"]),
+        layout_of(series=[]),
+        layout_of(family="sundries"),
+        Layout(b"short", "pulse", 1, ["cpu.total"]),
+        pack_of(0, layout=Layout(b"unknown!", "pulse", 1, ["cpu.total"])),
+        Pack(0, 0, layout_of().layout, 7, b"\x90"),
+        Pack(0, 0, layout_of().layout, 0, b"\x90"),
+        Pack(9, 0, layout_of().layout, *pack_of(0)[3:]),
+        Pack(0, -1, layout_of().layout, *pack_of(0)[3:]),
+        Pack(0, 0, layout_of().layout, *pack_of(0, layout=layout_of(series=["cpu.total"]))[3:]),
+        JobOutput(new_time_id(), 0, 0, b"not mine"),
+        IDENTITY._replace(cpu_cores=-1),
+        IDENTITY._replace(addresses=["10.0.0.1"] * 1000),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+async def test_a_message_that_says_what_it_may_not_ends_the_session(shared_hub: HubProcess, message: Layout | Pack | JobOutput) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.say(layout_of(), message)
+        assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
+
+
+async def test_texts_of_a_node_are_cleaned_and_capped(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY._replace(hostname="web\x1b[2J\u202e-1\0", os_name="D" * 5000, policy_mode="anything"))
+        await until(lambda: shared_hub.node(node.node_id)["identity"]["hostname"])
+        found = await asyncio.to_thread(shared_hub.node, node.node_id)
+        assert found["identity"]["hostname"] == "web[2J-1"
+        assert len(found["identity"]["os_name"]) == 256
+        assert found["policy"]["mode"] == "invalid"
+
+
+async def test_a_noisy_node_is_throttled_alone(shared_hub: HubProcess) -> None:
+    noisy_node, calm_node = shared_hub.enrol(name(), name())
+    async with agents(shared_hub, noisy_node, calm_node) as [noisy, calm]:
+        await noisy.join()
+        await calm.join()
+        await calm.say(layout_of())
+
+        assert noisy.link is not None
+        frames = [noisy.link.send(layout_of()), *map(noisy.link.send, [pack_of(0)] * 6000)]
+
+        async def flood() -> None:
+            for frame in frames:
+                await noisy.raw(frame)
+
+        flooding = asyncio.create_task(flood())
+        try:
+            waits = []
+            for seq in range(40):
+                began = time.monotonic()
+                await calm.say(pack_of(seq))
+                await calm.wait_acked(seq)
+                waits.append(time.monotonic() - began)
+            assert sorted(waits)[len(waits) // 2] < 0.3
+            metrics = (await shared_hub.call("GET", "/metrics")).body.decode()
+            throttled = next(line for line in metrics.splitlines() if line.startswith("stardust_agents_throttled_seconds "))
+            assert float(throttled.split()[1]) > 0
+        finally:
+            flooding.cancel()
+            await asyncio.gather(flooding, return_exceptions=True)
