@@ -1,0 +1,283 @@
+"""People, sessions, rate limits, secrets, events and the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groundcontrol.domain.ids import SessionId, UserId
+from groundcontrol.domain.scope import Actor
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.errors import BadRequest, Conflict, NotFound
+from groundcontrol.store.base import AuditEntry, Store
+from spider.wire.ids import new_random_id
+from tests.contract.conftest import Backend
+from tests.contract.making import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_event, new_node, new_user, twice
+from tests.support.clock import ManualClock
+
+
+async def admin_with_session(store: Store, clock: ManualClock) -> tuple[User, LoginSession]:
+    user = new_user()
+    await store.users.create_first_admin(user, b"h" * 32, clock.now())
+    session = login(user, clock.now())
+    await store.users.open_session(session, logged_in(user))
+    return user, session
+
+
+async def test_the_first_admin_is_made_once_for_ever(store: Store, clock: ManualClock) -> None:
+    assert await store.users.count_users() == 0
+    assert await store.users.initialised_at() is None
+    user = new_user()
+    await twice(lambda: store.users.create_first_admin(user, b"h" * 32, clock.now()))
+    assert await store.users.count_users() == 1
+    assert await store.users.initialised_at() == clock.now()
+    assert await store.users.setup_code_hash() == b"h" * 32
+    results = await asyncio.gather(
+        *(store.users.create_first_admin(new_user(f"u{at}"), b"x", clock.now()) for at in range(20)), return_exceptions=True
+    )
+    assert all(isinstance(result, Conflict) for result in results)
+    assert await store.users.user(user.id) == user
+    assert await store.users.user_by_name("ADMIN") == user
+    assert await store.users.user_by_name("nobody") is None
+    assert await store.users.user(UserId("nobody")) is None
+
+
+async def test_of_twenty_first_admins_one_wins(store: Store, clock: ManualClock) -> None:
+    results = await asyncio.gather(
+        *(store.users.create_first_admin(new_user(f"u{at}"), b"x", clock.now()) for at in range(20)), return_exceptions=True
+    )
+    assert sum(result is None for result in results) == 1
+    assert await store.users.count_users() == 1
+
+
+async def test_a_session_lives_until_it_is_ended(store: Store, clock: ManualClock) -> None:
+    user, session = await admin_with_session(store, clock)
+    await store.users.open_session(session, logged_in(user))
+    assert await store.users.login_session(session.id) == (session, user)
+    assert await store.users.login_session(SessionId("nothing")) is None
+    assert list(await store.users.sessions_of(user.id)) == [session]
+    scope = SCOPE._replace(actor=Actor("user", user.id, user.username, user.role))
+    with pytest.raises(NotFound):
+        await store.users.revoke_session(STRANGER, session.id)
+    await twice(lambda: store.users.revoke_session(scope, session.id))
+    assert await store.users.login_session(session.id) is None
+    assert list(await store.users.sessions_of(user.id)) == []
+    assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "auth.logout"]
+
+
+async def test_a_session_ends_by_the_stores_clock(store: Store, clock: ManualClock) -> None:
+    _, session = await admin_with_session(store, clock)
+    clock.advance(86_401.0)
+    assert await store.users.login_session(session.id) is None
+    with pytest.raises(Conflict):
+        await store.users.refresh_session(session.id, session.refresh_hash, b"f" * 32, clock.now(), clock.now() + 10)
+
+
+async def test_a_new_password_ends_every_other_session(store: Store, clock: ManualClock) -> None:
+    user, session = await admin_with_session(store, clock)
+    other = login(user, clock.now())
+    await store.users.open_session(other, logged_in(user))
+    after = await twice(lambda: store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False))
+    assert (after.password_version, after.must_change_password, after.password_hash) == (2, False, "$argon2id$new")
+    assert await store.users.login_session(other.id) is None
+    kept = await store.users.login_session(session.id)
+    assert kept is not None
+    assert kept[0].password_version == 2
+    assert await store.users.setup_code_hash() is None
+    assert ("admin", "auth.password", user.id) in await audited(store)
+    await store.users.save_password(SCOPE, user.id, "$argon2id$third", None, must_change=True)
+    assert await store.users.login_session(session.id) is None
+    with pytest.raises(NotFound):
+        await store.users.save_password(STRANGER, user.id, "x", None, must_change=False)
+
+
+async def test_a_refresh_swaps_the_token_and_a_spent_one_ends_the_session(store: Store, clock: ManualClock) -> None:
+    _, session = await admin_with_session(store, clock)
+    at = clock.now() + 600
+    refreshed = await twice(lambda: store.users.refresh_session(session.id, session.refresh_hash, b"2" * 32, at, at + 86_400))
+    assert (refreshed.refresh_hash, refreshed.expires_at, refreshed.last_seen_at) == (b"2" * 32, at + 86_400, at)
+    with pytest.raises(Conflict):
+        await store.users.refresh_session(session.id, session.refresh_hash, b"3" * 32, at, at + 86_400)
+    assert await store.users.login_session(session.id) is None
+    with pytest.raises(Conflict):
+        await store.users.refresh_session(session.id, b"2" * 32, b"4" * 32, at, at + 86_400)
+    assert ("admin", "auth.refresh_reused", session.id) in await audited(store)
+
+
+async def test_of_twenty_refreshes_with_one_token_one_wins(store: Store, clock: ManualClock) -> None:
+    _, session = await admin_with_session(store, clock)
+    results = await asyncio.gather(
+        *(
+            store.users.refresh_session(session.id, session.refresh_hash, bytes([at]) * 32, clock.now(), clock.now() + 10)
+            for at in range(20)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(not isinstance(result, Conflict) for result in results) == 1
+
+
+async def test_step_up_moves_the_proof_forward_only(store: Store, clock: ManualClock) -> None:
+    _, session = await admin_with_session(store, clock)
+    await twice(lambda: store.users.step_up(session.id, clock.now() + 100))
+    await store.users.step_up(session.id, clock.now() + 50)
+    live = await store.users.login_session(session.id)
+    assert live is not None
+    assert live[0].authenticated_at == clock.now() + 100
+    with pytest.raises(NotFound):
+        await store.users.step_up(SessionId("nothing"), clock.now())
+
+
+async def test_attempts_are_counted_before_they_are_made(store: Store, clock: ManualClock) -> None:
+    buckets = {"account:admin": (3, 900.0), "address:192.0.2.7": (30, 900.0)}
+    waits = await asyncio.gather(*(store.users.reserve_attempt(buckets, clock.now()) for _ in range(20)))
+    assert waits.count(0.0) == 3
+    assert set(waits) == {0.0, 900.0}
+    assert await store.users.reserve_attempt({"address:192.0.2.7": (4, 900.0)}, clock.now()) == 0.0  # three were counted, no more
+    await store.users.clear_attempts(["account:admin"])
+    assert await store.users.reserve_attempt(buckets, clock.now()) == 0.0
+
+
+async def test_attempts_survive_a_restart_and_a_clock_that_jumps(backend: Backend) -> None:
+    buckets = {"account:admin": (1, 900.0)}
+    at = backend.clock.now()
+    assert await backend.store.users.reserve_attempt(buckets, at) == 0.0
+    store = await backend.reopen()
+    assert await store.users.reserve_attempt(buckets, at + 300.0) == 600.0
+    assert await store.users.reserve_attempt(buckets, at - 86_400.0) == 900.0
+    assert await store.users.reserve_attempt(buckets, at + 900.0) == 0.0
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
+async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
+    bucket, at, allowed = new_random_id(), clock.now(), []
+    for gap in gaps:
+        at += gap
+        wait = await store.users.reserve_attempt({bucket: (limit, 60.0)}, at)
+        if wait == 0.0:
+            allowed.append(at)
+        else:
+            assert 0.0 < wait <= 60.0
+            assert sum(earlier > at - 60.0 for earlier in allowed) >= limit
+    assert all(sum(at - 60.0 < other <= at for other in allowed) <= limit for at in allowed)
+
+
+def sealed(node: str, column: str, value: bytes = b"sealed", version: int = 1) -> SealedRecord:
+    return SealedRecord("credential", node, column, version, value)
+
+
+async def test_the_first_keyring_wins_together_with_its_fleet_key(backend: Backend) -> None:
+    keyring = backend.database.secrets
+    assert await keyring.keyring() is None
+    records = [SealedRecord("fleet", "fleet", "key", 1, bytes([at])) for at in range(20)]
+    stored = await asyncio.gather(*(keyring.create_keyring(bytes([at]), record) for at, record in enumerate(records)))
+    assert len(set(stored)) == 1
+    assert await keyring.keyring() == stored[0]
+    fleet = await keyring.secret("fleet", "fleet", "key")
+    assert fleet is not None
+    assert fleet.sealed == stored[0]
+    assert list(await backend.store.secrets.secrets()) == [fleet]
+
+
+async def test_credentials_are_replaced_as_a_whole_and_shredded(store: Store) -> None:
+    node = (await store.nodes.create_node(SCOPE, new_node())).id
+    first = [sealed(node, "private_key"), sealed(node, "passphrase")]
+    await twice(lambda: store.secrets.save_credentials(SCOPE, node, first))
+    assert sorted(await store.secrets.credentials(node)) == sorted(first)
+    second = [sealed(node, "password", b"other", 2)]
+    await store.secrets.save_credentials(SCOPE, node, second)
+    assert list(await store.secrets.credentials(node)) == second
+    await twice(lambda: store.secrets.shred_credentials(SCOPE, node))
+    assert list(await store.secrets.credentials(node)) == []
+    actions = [action for _, action, _ in await audited(store)]
+    assert actions == ["node.create", "credential.save", "credential.save", "credential.shred"]
+    with pytest.raises(NotFound):
+        await store.secrets.save_credentials(STRANGER, node, first)
+    with pytest.raises(BadRequest):
+        await store.secrets.save_credentials(SCOPE, node, [SealedRecord("fleet", "fleet", "key", 1, b"mine")])
+
+
+async def test_events_come_newest_first_and_once(store: Store, clock: ManualClock) -> None:
+    node = (await store.nodes.create_node(SCOPE, new_node())).id
+    made = [new_event(clock.now() + at, node if at % 2 else None) for at in range(5)]
+    for event in made:
+        await twice(lambda event=event: store.log.add_event(event))  # type: ignore[misc]  # bound in this turn
+    page = await store.log.events(SCOPE, 3)
+    rest = await store.log.events(SCOPE, 3, page.next)
+    assert [*page.items, *rest.items] == made[::-1]
+    assert (await store.log.events(SCOPE, 10, node=node)).items == [made[3], made[1]]
+    assert (await store.log.events(STRANGER, 10)).items == []
+
+
+async def test_audit_pages_hold_each_row_once(store: Store, clock: ManualClock) -> None:
+    for at in range(10):
+        if at % 3 == 0:
+            clock.advance(1.0)
+        await store.nodes.create_node(SCOPE, new_node(f"n{at}"))
+    everything = (await store.log.audit(SCOPE, 100)).items
+    assert [row.n for row in everything] == list(range(10, -1, -1))
+    paged, cursor = [], None
+    while True:
+        page = await store.log.audit(SCOPE, 4, cursor)
+        paged += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    assert paged == everything
+
+
+async def test_secrets_and_control_characters_never_reach_the_audit_log(store: Store, clock: ManualClock) -> None:
+    entry = AuditEntry(
+        ADMIN._replace(name="ad\x1b[31mmin\ud800"),
+        "auth.login",
+        "who\0\n" + "x" * 2000,
+        "refused",
+        {"password": "hunter2", "nested": {"private_key": "KEY", "list": ["a\x07b"]}, "count": 3, "ratio": float("nan")},
+    )
+    await store.log.add_audit(entry, clock.now() - 60)
+    row = (await store.log.audit(SCOPE, 1)).items[0]
+    assert row.actor == "ad\\x1b[31mmin\\ud800"
+    assert row.target.startswith("who\\x00\\nxxx")
+    assert len(row.target) < 1100
+    assert row.result == "refused"
+    expected = {"password": "***", "nested": {"private_key": "***", "list": ["a\\x07b"]}, "count": 3, "ratio": None, "at": clock.now() - 60}
+    assert row.detail == expected
+    assert await store.log.verify_audit() is None
+
+
+async def test_every_state_change_has_its_row_and_a_refused_one_has_none(store: Store) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    with pytest.raises(Conflict):
+        await store.nodes.create_node(SCOPE, new_node())
+    await store.nodes.delete_node(SCOPE, node.id)
+    assert [action for _, action, _ in await audited(store)] == ["node.create", "node.delete"]
+    row = (await store.log.audit(SCOPE, 1)).items[0]
+    assert (row.actor, row.address, row.target, row.result) == ("admin", "192.0.2.7", node.id, "done")
+    assert row.detail == {"name": "web-1", "address": "192.0.2.1"}
+
+
+async def test_chains_of_several_starts_hold_each_other(backend: Backend) -> None:
+    store = backend.store
+    for at in range(3):
+        await store.nodes.create_node(SCOPE, new_node(f"{at}-a"))
+        await store.nodes.create_node(SCOPE, new_node(f"{at}-b"))
+        assert await store.log.verify_audit() is None
+        backend.clock.advance(60.0)
+        store = await backend.reopen()
+    rows = (await store.log.audit(SCOPE, 100)).items
+    assert len({row.chain for row in rows}) == 3
+    anchors = [row for row in rows if row.action == "audit.anchor"]
+    assert [len(anchor.detail) for anchor in reversed(anchors)] == [0, 1, 1]
+
+
+async def test_many_commands_at_once_all_end(store: Store) -> None:
+    names = [f"n{at}" for at in range(300)]
+    random.Random(3).shuffle(names)
+    made = await asyncio.gather(*(store.nodes.create_node(SCOPE, new_node(name)) for name in names))
+    assert len({node.no for node in made}) == 300
+    assert await store.log.verify_audit() is None
