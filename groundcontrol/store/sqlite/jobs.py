@@ -146,6 +146,8 @@ class SqliteJobs:
             if before != to and not may_move(before, to):
                 raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
             fields = _merge(row, evidence, final=before == to and to in TERMINAL)
+            if before in TERMINAL and before != to and evidence.error is None:
+                fields["error"] = None  # it belonged to the guess that has now become the truth
             if to in TERMINAL and fields["ended_at"] is None:
                 fields["ended_at"] = tx.now
             if before == to and all(row[name] == value for name, value in fields.items()):
