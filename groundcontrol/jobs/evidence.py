@@ -85,14 +85,15 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
         error = JobError(
             "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
         )
+    certain = message.state in ("succeeded", "failed")  # else what was guessed may yet turn out otherwise, with more output
     started_at = _plausible(message.started_at_ms, job, now)
     return Verdict(
         state,
         JobEvidence(
             progress_percent=100 if state == "succeeded" else None,
             exit_code=message.exit_code if message.exit_code is not None and -255 <= message.exit_code <= 255 else None,
-            output_bytes=message.output_bytes,
-            output_sha256=message.output_sha256 or None,
+            output_bytes=message.output_bytes if certain else None,
+            output_sha256=message.output_sha256 or None if certain else None,
             started_at=job.started_at if job.started_at is not None else started_at,
             ended_at=_plausible(message.ended_at_ms, job, now) or now,
             changes=changes,

@@ -1,0 +1,345 @@
+"""Jobs from the order to the result: by the real Spider with a launcher of the test's own, and word by word."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spider.wire.frames import (
+    CLOSE_PROTOCOL,
+    JobAck,
+    JobAnswer,
+    JobDone,
+    JobEnded,
+    JobOutput,
+    JobProgress,
+    JobStart,
+)
+from spider.wire.orders import Order, open_order
+from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.hub import Enrolled, HubProcess
+
+SPELL = iter(range(1, 10_000))
+LINE = b"Setting up lab-slow (1.1) ... \x1b[32mdone\x1b[0m\r\n"
+
+
+def ended(job: str, output: bytes, state: str = "succeeded", **other: Any) -> JobEnded:
+    now_ms = int(time.time() * 1000)
+    return JobEnded(
+        job, state, 0, 0, len(output), hashlib.sha256(output).hexdigest(), 0, now_ms - 1000, now_ms,
+        ["lab-slow"], ["1.0"], ["1.1"], "", "",
+    )._replace(**other)  # fmt: skip
+
+
+async def order(hub: HubProcess, node: Enrolled, action: str = "upgrade", **more: Any) -> Any:
+    reply = await hub.call("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": action, **more})
+    assert reply.status == 202, reply.body
+    return reply.json
+
+
+async def job_is(hub: HubProcess, job_id: str, state: str, limit_s: float = 10.0) -> Any:
+    await until(lambda: hub.job(job_id)["state"] == state, limit_s, f"the job is not {state}")
+    return await asyncio.to_thread(hub.job, job_id)
+
+
+@pytest.fixture
+async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
+    """A node that has joined and allows everything."""
+    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    async with agents(shared_hub, node) as [made]:
+        await made.join()
+        await made.say(IDENTITY)
+        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        yield made
+
+
+async def started(hub: HubProcess, agent: TestAgent, **more: Any) -> tuple[str, Order]:
+    """Order an upgrade; returns its id and what the node was told to do."""
+    job = await order(hub, agent.node, **more)
+    start = await agent.expect(JobStart)
+    assert start.job == job["id"]
+    return job["id"], open_order(agent.node.launch_key, start.order)
+
+
+# -- with the real Spider ------------------------------------------------------------------------------
+
+
+async def long_job(runner: FakeRunner, _order: Order) -> None:
+    for step in range(20):
+        runner.say(b"%d " % step + LINE * 50)
+        runner.progress("commit", step * 5)
+        await asyncio.sleep(0.1)
+    runner.end(changes=(("lab-slow", "1.0", "1.1"),))
+
+
+async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("worker")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long_job) as launcher:
+        try:
+            spider.launch()
+            await until(lambda: hub.node(node.node_id)["policy"], 10)
+            job = await order(hub, node, packages=["lab-slow"])
+            await job_is(hub, job["id"], "running")
+            await until(lambda: hub.job(job["id"])["progress_percent"], 10)
+            done = await job_is(hub, job["id"], "succeeded", 20)
+        finally:
+            spider.close()
+    printed = b"".join(b"%d " % step + LINE * 50 for step in range(20))
+    assert [(told.verb, told.args) for told in launcher.orders] == [("upgrade", {"packages": ["lab-slow"]})]
+    assert hub.job_output(job["id"]) == printed
+    assert done["output_sha256"] == hashlib.sha256(printed).hexdigest()
+    assert done["changes"] == [{"package": "lab-slow", "from": "1.0", "to": "1.1"}]
+    assert (done["exit_code"], done["progress_percent"], done["error"]) == (0, 100, None)
+    types = [event["type"] for event in hub.local("GET", f"/api/v1/events?node={node.node_id}").json["events"]]
+    assert "job.succeeded" in types
+
+
+@pytest.mark.parametrize("victim", ["hub", "spider"])
+async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
+    [node] = hub.enrol("worker")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long_job) as launcher:
+        try:
+            spider.launch()
+            await until(lambda: hub.node(node.node_id)["policy"], 10)
+            job = await order(hub, node)
+            await until(lambda: hub.job(job["id"])["output_bytes"] > 5000, 10)
+            if victim == "hub":
+                await hub.kill()
+                await hub.start()
+            else:
+                await asyncio.to_thread(spider.slay)
+                spider.launch()
+            done = await job_is(hub, job["id"], "succeeded", 30)
+        finally:
+            spider.close()
+    printed = b"".join(b"%d " % step + LINE * 50 for step in range(20))
+    assert len(launcher.orders) == 1
+    assert hub.job_output(job["id"]) == printed
+    assert done["output_sha256"] == hashlib.sha256(printed).hexdigest()
+
+
+async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path: Path) -> None:
+    async def short(runner: FakeRunner, _order: Order) -> None:
+        runner.say(LINE)
+        runner.end()
+
+    [node] = hub.enrol("worker")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, short) as launcher:
+        launcher.refuse = ["busy"] * 12
+        try:
+            spider.launch()
+            await until(lambda: hub.node(node.node_id)["policy"], 10)
+            job = await order(hub, node)
+            await job_is(hub, job["id"], "succeeded", 40)
+        finally:
+            spider.close()
+    assert len(launcher.orders) == 1
+    assert not launcher.refuse
+
+
+# -- word by word ----------------------------------------------------------------------------------------
+
+
+async def test_output_is_acknowledged_once_it_is_stored_and_goes_on_where_it_stopped(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, told = await started(shared_hub, agent, packages=["lab-slow", "libc6:amd64"])
+    assert (told.job, told.verb, told.args, told.node) == (job, "upgrade", {"packages": ["lab-slow", "libc6:amd64"]}, agent.node.node_id)
+    assert told.exp - told.iat <= 600
+    await agent.say(JobAnswer(job, "accepted", "", int(time.time() * 1000)), JobOutput(job, 0, 0, LINE))
+    assert (await agent.expect(JobAck)).offset == len(LINE)
+    assert await asyncio.to_thread(shared_hub.job_output, job) == LINE
+    await agent.close()
+    agent.known_jobs = [job]
+    welcome = await agent.join()
+    assert (welcome.job_ids, welcome.job_offsets, welcome.forget_jobs) == ([job], [len(LINE)], [])
+    await agent.say(JobOutput(job, len(LINE) - 5, 0, LINE[-5:] + LINE), ended(job, LINE + LINE))
+    await agent.expect(JobDone)
+    assert await asyncio.to_thread(shared_hub.job_output, job) == LINE + LINE
+    await agent.say(ended(job, LINE + LINE))  # our answer was lost
+    await agent.expect(JobDone)
+    await agent.close()
+    assert (await agent.join()).forget_jobs == [job]
+
+
+async def test_progress_is_shown(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    for percent in range(0, 60, 10):
+        await agent.say(JobProgress(job, 0, "download", percent, "a", "b"))
+    await until(lambda: shared_hub.job(job)["progress_percent"] == 50)
+    await agent.say(JobProgress(job, 0, "no such phase", -1, "a", "b"))
+    await agent.say(ended(job, b"", state="failed", exit_code=100, error_code="job.apt", error_text="E: it\x1b[2J broke"))
+    done = await job_is(shared_hub, job, "failed")
+    assert (done["phase"], done["exit_code"]) == ("download", 100)
+    assert done["error"] == {"code": "job.apt", "message": "E: it[2J broke"}
+
+
+async def test_output_that_is_not_what_the_node_printed_makes_the_outcome_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE, output_sha256="0" * 64))
+    await agent.expect(JobDone)
+    done = await asyncio.to_thread(shared_hub.job, job)
+    assert done["state"] == "unknown"
+    assert done["error"]["code"] == "job.output_mismatch"
+
+
+async def test_a_hole_in_the_output_ends_the_session_and_the_next_one_fills_it(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(JobOutput(job, 0, 0, LINE), JobOutput(job, 10_000, 0, LINE))
+    assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
+    agent.known_jobs = [job]
+    assert (await agent.join()).job_offsets == [len(LINE)]
+
+
+async def test_a_job_that_ended_before_its_output_came_is_asked_for_the_rest(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE + LINE))
+    assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
+    agent.known_jobs = [job]
+    assert (await agent.join()).job_offsets == [len(LINE)]
+    await agent.say(JobOutput(job, len(LINE), 0, LINE), ended(job, LINE + LINE))
+    await agent.expect(JobDone)
+    assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "succeeded"
+
+
+async def test_late_evidence_turns_a_guess_into_the_truth_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(ended(job, b"", state="interrupted", exit_code=None, error_code="job.killed", error_text="killed"))
+    await agent.expect(JobDone)
+    assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "interrupted"
+    await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE))
+    await agent.expect(JobDone)
+    truth = await job_is(shared_hub, job, "succeeded")
+    assert truth["error"] is None
+    assert truth["exit_code"] == 0
+    await agent.say(ended(job, LINE, state="failed"))
+    await agent.expect(JobDone)
+    assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "succeeded"
+
+
+async def test_a_node_whose_clock_differs_gets_the_order_again_by_its_own_time_once(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, first = await started(shared_hub, agent)
+    behind_ms = int((time.time() - 7200) * 1000)
+    await agent.say(JobAnswer(job, "refused", "too-early", behind_ms))
+    again = await agent.expect(JobStart)
+    second = open_order(agent.node.launch_key, again.order)
+    assert abs(first.iat - 7200 - second.iat) <= 2
+    await agent.say(JobAnswer(job, "refused", "too-early", behind_ms))
+    done = await job_is(shared_hub, job, "failed")
+    assert done["error"]["code"] == "job.too_early"
+
+
+@pytest.mark.parametrize("why", ["policy-verb", "no-space", "bad-mac", "bad-args", "no-key", "some-new-word"])
+async def test_a_refusal_of_the_launcher_is_a_failed_job_with_a_sentence(shared_hub: HubProcess, agent: TestAgent, why: str) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(JobAnswer(job, "refused", why, int(time.time() * 1000)))
+    done = await job_is(shared_hub, job, "failed")
+    assert done["error"]["message"]
+    assert done["error"]["code"] == ("job.refused" if why == "some-new-word" else f"job.{why.replace('-', '_')}")
+
+
+async def test_an_order_that_was_lost_on_its_way_is_sent_again_in_the_next_session(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.close()
+    await agent.join()
+    assert (await agent.expect(JobStart)).job == job
+    await agent.close()
+    agent.known_jobs = [job]
+    await agent.join()
+    with pytest.raises(TimeoutError):
+        await agent.expect(JobStart, 3)
+
+
+async def test_a_job_that_the_node_has_lost_is_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    await agent.say(JobAnswer(job, "accepted", "", 0), JobOutput(job, 0, 0, LINE))
+    await job_is(shared_hub, job, "running")
+    await agent.close()
+    agent.known_jobs = []
+    await agent.join()
+    done = await job_is(shared_hub, job, "unknown")
+    assert done["error"]["code"] == "job.lost"
+
+
+async def test_one_job_at_a_time_and_a_job_that_waits_can_be_taken_back(shared_hub: HubProcess, agent: TestAgent) -> None:
+    job, _ = await started(shared_hub, agent)
+    waiting = await order(shared_hub, agent.node, "check")
+    with pytest.raises(TimeoutError):
+        await agent.expect(JobStart, 3)
+    assert (await shared_hub.call("POST", f"/api/v1/jobs/{waiting['id']}/cancel")).json["state"] == "cancelled"
+    refused = await shared_hub.call("POST", f"/api/v1/jobs/{job}/cancel")
+    assert (refused.status, refused.json["code"]) == (409, "job.not_cancellable")
+    third = await order(shared_hub, agent.node, "refresh")
+    await agent.say(ended(job, b""))
+    await agent.expect(JobDone)
+    assert (await agent.expect(JobStart)).job == third["id"]
+
+
+async def test_a_job_for_a_node_that_is_away_waits_for_it(shared_hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    job = await order(shared_hub, node)
+    assert job["state"] == "queued"
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        assert (await agent.expect(JobStart)).job == job["id"]
+
+
+async def test_a_foreign_job_ends_the_session_and_is_audited(shared_hub: HubProcess, agent: TestAgent) -> None:
+    [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    foreign = (await order(shared_hub, other))["id"]
+    await agent.say(JobOutput(foreign, 0, 0, b"forged"))
+    with pytest.raises(AgentClosed):
+        await agent.expect(JobAck)
+    assert (await asyncio.to_thread(shared_hub.job, foreign))["output_bytes"] == 0
+    rows = (await shared_hub.call("GET", "/api/v1/audit")).json["audit"]
+    assert any(row["action"] == "job.evidence" and row["result"] == "refused" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "status"),
+    [
+        (("monitor", []), "refresh", 409),
+        (("readonly", ["refresh", "check"]), "upgrade", 409),
+        (("readonly", ["refresh", "check"]), "check", 202),
+        (("managed", ["refresh"]), "check", 409),
+        (("invalid", []), "check", 409),
+    ],
+)
+async def test_what_the_nodes_own_policy_forbids_is_refused_at_once(
+    shared_hub: HubProcess, agent: TestAgent, policy: tuple[str, list[str]], action: str, status: int
+) -> None:
+    mode, verbs = policy
+    await agent.say(IDENTITY._replace(policy_mode=mode, policy_verbs=verbs))
+    await until(lambda: shared_hub.node(agent.node.node_id)["policy"] == {"mode": mode, "verbs": verbs})
+    reply = await shared_hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", {"action": action})
+    assert reply.status == status
+    if status == 409:
+        assert reply.json["code"] == "node.policy_refuses"
+        assert "policy.conf" in reply.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "upgrade", "packages": []},
+        {"action": "upgrade", "packages": ["sudo-"]},
+        {"action": "upgrade", "packages": ["-oAPT::Foo"]},
+        {"action": "upgrade", "packages": ["a b"]},
+        {"action": "refresh", "packages": ["bash"]},
+        {"action": "upgrade", "packages": ["x" * 200]},
+        {"action": "upgrade", "reboot": True},
+        {"action": "remove"},
+        {},
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused(shared_hub: HubProcess, agent: TestAgent, body: object) -> None:
+    reply = await shared_hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", body)
+    assert reply.status == 400, reply.body
