@@ -11,7 +11,6 @@ table, record, column, version and kek_id, so that a value that was moved does n
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hashlib
 import hmac
 import os
@@ -211,23 +210,31 @@ async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord) -> Vault
     Raises: ConfigError: the secret is wrong, or the keyring is damaged or has fewer than `LEAST_ROUNDS`.
             VaultError: the fleet key does not open.
     """
+    keyring = _read_keyring(keyring_blob)
+    root = await _root(check_secret(secret), keyring.salt, keyring.rounds)
+    return Vault(_unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet)
+
+
+def _read_keyring(blob: bytes) -> Keyring:
     try:
-        keyring = msgspec.msgpack.decode(keyring_blob, type=Keyring)
+        keyring = msgspec.msgpack.decode(blob, type=Keyring)
     except msgspec.MsgspecError:
         raise ConfigError("the keyring in the database is damaged: restore a backup") from None
     if keyring.v != _FORMAT or keyring.kdf != "bcrypt-pbkdf" or len(keyring.salt) != 16 or not is_id(keyring.fleet_id):
         raise ConfigError("the keyring in the database is damaged or of a newer Stardust")
     if keyring.rounds < LEAST_ROUNDS:
         raise ConfigError(f"the keyring in the database has only {keyring.rounds} rounds: it was weakened, restore a backup")
-    root = await _root(check_secret(secret), keyring.salt, keyring.rounds)
+    return keyring
+
+
+def _unwrap(keyring: Keyring, root: bytes) -> bytes:
     if not hmac.compare_digest(_check_of(root), keyring.check):
         raise ConfigError("STARDUST_SECRET is not the one that this data folder was made with")
     try:
         bound = _bound("keyring", keyring.fleet_id, "kek", _FORMAT, keyring.kek_id)
-        kek = AESGCM(root[:32]).decrypt(keyring.nonce, keyring.ct, bound)
+        return AESGCM(root[:32]).decrypt(keyring.nonce, keyring.ct, bound)
     except (InvalidTag, ValueError, struct.error):
         raise ConfigError("the keyring in the database was altered: restore a backup") from None
-    return Vault(kek, keyring.kek_id, keyring.fleet_id, fleet)
 
 
 def recovery_text(fleet_key: bytes) -> str:
@@ -244,7 +251,7 @@ def parse_recovery(text: str) -> bytes:
     plain = "".join(c for c in text.upper() if c not in "- \t\r\n")
     try:
         raw = b32decode(plain)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if len(raw) != 35 or not hmac.compare_digest(hashlib.sha256(raw[:32]).digest()[:3], raw[32:]):
         raise ValueError("this is not a recovery key; compare it with the print")

@@ -123,5 +123,3 @@ async def audited(store: Store) -> list[tuple[str, str, str]]:
     """(actor, action, target) of everything so far, the oldest first, without the chain's own first row."""
     page = await store.log.audit(SCOPE, 1000)
     return [(row.actor, row.action, row.target) for row in reversed(page.items) if row.action != "audit.anchor"]
-
-

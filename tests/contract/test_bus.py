@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -41,12 +42,14 @@ def output(at: int) -> JobOutputArrived:
     return JobOutputArrived(JOB, at, b"x")
 
 
-async def drain(bus: LocalBus, publish: list[BusEvent], *topics: Topic, limit: int = 1000, policy: Policy = "ordered") -> list[BusEvent | Gap]:
+async def drain(
+    bus: LocalBus, publish: list[BusEvent], *topics: Topic, limit: int = 1000, policy: Policy = "ordered"
+) -> list[BusEvent | Gap]:
     """What a reader gets that is slower than everything that is published."""
     got: list[BusEvent | Gap] = []
     async with bus.subscribe(*topics, limit=limit, policy=policy) as events:
-        for event in publish:
-            bus.publish(event)
+        for told in publish:
+            bus.publish(told)
         if isinstance(bus, ShakyBus):
             bus.settle()
         end = Revoked("end", "")
@@ -133,11 +136,15 @@ async def test_publishing_to_nobody_is_nothing(any_bus: LocalBus) -> None:
 
 async def test_a_waiting_reader_is_woken(bus: LocalBus) -> None:
     async with bus.subscribe(Topic("interest"), limit=1, policy="latest") as events, asyncio.TaskGroup() as group:
-        waiting = group.create_task(anext(events), name="reader")  # type: ignore[arg-type]  # anext gives an awaitable
+        waiting = group.create_task(next_of(events), name="reader")
         await asyncio.sleep(0)
         bus.publish(Interest((NODE,), 15.0))
         async with asyncio.timeout(1.0):
             assert await waiting == Interest((NODE,), 15.0)
+
+
+async def next_of(events: AsyncIterator[BusEvent | Gap]) -> BusEvent | Gap:
+    return await anext(events)
 
 
 async def test_nothing_is_left_of_a_subscription_that_ended(bus: LocalBus) -> None:

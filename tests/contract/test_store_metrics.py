@@ -28,9 +28,7 @@ async def session_of(store: Store, name: str = "web-1") -> Session:
 
 
 async def times_of(store: Store, session: Session, start_ms: int = 0, end_ms: int = 2 * AT_MS) -> list[int]:
-    return [
-        row.taken_at_ms async for _, rows in store.metrics.read(session.no, start_ms / 1000, end_ms / 1000, ["pulse"]) for row in rows
-    ]
+    return [row.taken_at_ms async for _, rows in store.metrics.read(session.no, start_ms / 1000, end_ms / 1000, ["pulse"]) for row in rows]
 
 
 async def test_a_pack_is_stored_once_however_often_it_comes(store: Store) -> None:

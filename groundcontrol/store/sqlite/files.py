@@ -39,8 +39,6 @@ def make_private_file(path: Path) -> bool:
     Raises:  ConfigError: it cannot be made, or others may read it.
     """
     try:
-        if not path.parent.is_dir():
-            raise ConfigError(f"there is no folder {path.parent} for the database")
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
@@ -59,6 +57,8 @@ class FolderLock:
         Raises: ConfigError: another hub has it.
         """
         path = folder / LOCK_NAME
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder} for the database")
         try:
             self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as exc:

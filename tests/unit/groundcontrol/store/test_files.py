@@ -1,0 +1,245 @@
+"""The data folder: private, of one hub, of a known schema; and what is in the files when things were removed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.errors import ConfigError
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
+from spider.clock import SystemClock
+from tests.contract.making import SCOPE, new_node
+
+CLOCK = SystemClock()
+_OPEN = """
+import asyncio, sys
+from pathlib import Path
+from groundcontrol.store.sqlite import open_database
+from spider.clock import SystemClock
+asyncio.run(open_database(Path(sys.argv[1]), clock=SystemClock()))
+"""
+
+
+async def open_and_close(folder: Path, control: Path | None = None) -> None:
+    await (await open_database(folder, clock=CLOCK, control=control)).close()
+
+
+def edit(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(sql)
+
+
+async def test_folder_and_files_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "data"
+    database = await open_database(folder, clock=CLOCK)
+    try:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+        assert set(modes) >= {"stardust.db", "stardust.db-wal", "stardust-samples.db", "stardust-samples.db-shm", "hub.lock"}
+        assert set(modes.values()) == {0o600}
+    finally:
+        await database.close()
+
+
+async def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    await open_and_close(folder)
+    folder.chmod(0o755)
+    with pytest.raises(ConfigError, match="chmod 700"):
+        await open_database(folder, clock=CLOCK)
+    folder.chmod(0o700)
+    (folder / "stardust.db").chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        await open_database(folder, clock=CLOCK)
+
+
+async def test_an_empty_folder_is_made_private(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    await open_and_close(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    with pytest.raises(ConfigError, match="not a folder"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+
+
+async def test_a_second_hub_on_the_folder_is_refused_and_a_later_one_is_not(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        other = await asyncio.create_subprocess_exec(*(sys.executable, "-c", _OPEN, str(tmp_path / "data")), stderr=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(60.0):
+            _, said = await other.communicate()
+        assert b"ConfigError: another hub is running" in said
+        with pytest.raises(ConfigError, match="another hub"):
+            await open_database(tmp_path / "other", clock=CLOCK, control=tmp_path / "data" / "mine.db")
+    finally:
+        await database.close()
+    await open_and_close(tmp_path / "data")
+
+
+async def test_the_control_database_may_stand_elsewhere_and_the_samples_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    await open_and_close(tmp_path / "data", tmp_path / "big" / "hub.sqlite")
+    assert {file.name for file in (tmp_path / "big").iterdir()} == {"hub.sqlite", "hub-samples.sqlite", "hub.lock"}
+    with pytest.raises(ConfigError, match="no folder"):
+        await open_database(tmp_path / "data", clock=CLOCK, control=tmp_path / "nowhere" / "hub.db")
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    await open_and_close(tmp_path / "data")
+    edit(tmp_path / "data" / "stardust.db", "PRAGMA user_version = 99")
+    before = (tmp_path / "data" / "stardust.db").read_bytes()
+    with pytest.raises(ConfigError, match="newer Stardust"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    assert (tmp_path / "data" / "stardust.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 5000])
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "stardust.db").write_bytes(content)
+    (tmp_path / "data" / "stardust.db").chmod(0o600)
+    with pytest.raises(ConfigError):
+        await open_database(tmp_path / "data", clock=CLOCK)
+
+
+async def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    edit(tmp_path / "data" / "stardust.db", "CREATE TABLE theirs (a)")
+    (tmp_path / "data" / "stardust.db").chmod(0o600)
+    with pytest.raises(ConfigError, match="not a database of this kind"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    await open_and_close(tmp_path / "mine")
+    (tmp_path / "mine" / "stardust-samples.db").replace(tmp_path / "mine" / "stardust.db")
+    with pytest.raises(ConfigError, match="not a database of this kind"):
+        await open_database(tmp_path / "mine", clock=CLOCK)
+
+
+async def test_a_damaged_page_is_found_at_the_start(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    store = await database.store(audit_key=bytes(32), chain="c")
+    for at in range(50):
+        await store.nodes.create_node(SCOPE, new_node(f"n{at}"))
+    await database.close()
+    path = tmp_path / "data" / "stardust.db"
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'node'").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\x5a" * 4096
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="damaged"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+@pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
+def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
+    path = tmp_path / "some.db"
+    known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
+    with closing(opened(path)) as db:
+        bring_up(db, path, kind, known)  # type: ignore[arg-type]
+        assert list(tmp_path.glob("*.before-*")) == []
+        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        no = len(known) + 1
+        bad = Migration(no, "bad", "CREATE TABLE half (a); INSERT INTO half VALUES (1); CREATE TABLE half (again);")
+        with pytest.raises(sqlite3.OperationalError):
+            bring_up(db, path, kind, [*known, bad])  # type: ignore[arg-type]
+        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == tables
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known),)
+        good = Migration(no, "good", "CREATE TABLE whole (a)")
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        assert db.execute("PRAGMA user_version").fetchone() == (no,)
+    copies = list(tmp_path.glob("*.before-*"))
+    assert [copy.name for copy in copies] == [f"some.db.before-{no:04d}"]
+    assert copies[0].stat().st_mode & 0o777 == 0o600
+    with closing(opened(copies[0])) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
+
+
+SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "attempt", "audit"}
+"""Tables that belong to no organisation, or whose keys no organisation chooses."""
+
+
+def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "some.db")) as db:
+        bring_up(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+        owned = [table for table in tables if table not in SYSTEM_WIDE]
+        assert len(owned) >= 8
+        for table in owned:
+            for _, index, unique, *_ in db.execute(f"PRAGMA index_list({table})").fetchall():
+                if unique:
+                    assert db.execute(f"PRAGMA index_info({index})").fetchone()[2] == "org", index
+
+
+def test_migrations_are_numbered_and_named_alike_for_both_files() -> None:
+    names = [step.name for step in migrations(CONTROL)]
+    assert names == [step.name for step in migrations(SAMPLES)]
+    assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) for name in names)
+
+
+async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
+    """S-57: the sealed bytes are gone from the database and from its log, while the hub runs."""
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        store = await database.store(audit_key=bytes(32), chain="c")
+        nodes = [await store.nodes.create_node(SCOPE, new_node(f"n{at}")) for at in range(3)]
+        canaries = [f"canary-{at}-".encode() * 40 for at in range(3)]
+        for node, canary in zip(nodes, canaries, strict=True):
+            await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "private_key", 1, canary)])
+        assert all(found(tmp_path, canary) for canary in canaries)
+        await store.secrets.shred_credentials(SCOPE, nodes[0].id)
+        await store.secrets.save_credentials(SCOPE, nodes[1].id, [SealedRecord("credential", nodes[1].id, "password", 2, b"new")])
+        await store.nodes.delete_node(SCOPE, nodes[2].id)
+        assert not any(found(tmp_path, canary[:20]) for canary in canaries)
+    finally:
+        await database.close()
+
+
+def found(folder: Path, canary: bytes) -> bool:
+    return any(canary in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_start(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    store = await database.store(audit_key=bytes(32), chain="c")
+    node = await store.nodes.create_node(SCOPE, new_node())
+    await store.nodes.delete_node(SCOPE, node.id)
+    await database.close()
+    edit(tmp_path / "data" / "stardust.db", "UPDATE node_grave SET samples_dropped = 0")
+    edit(tmp_path / "data" / "stardust-samples.db", f"INSERT INTO hot VALUES (1, {node.no}, 1, 0, 0, x'00', 1, 1, 0, x'00')")
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    await database.store(audit_key=bytes(32), chain="d")
+    await database.close()
+    with closing(opened(tmp_path / "data" / "stardust-samples.db")) as db:
+        assert db.execute("SELECT count(*) FROM hot").fetchone() == (0,)
+
+
+async def test_a_full_disk_is_seen_by_the_probe_and_seen_to_be_over(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        assert await database.probe() is None
+        thread = database._control.writer._thread
+        await thread.run(lambda db: db.execute("PRAGMA query_only = ON"))
+        found = [await database.probe(), database.trouble]
+        assert [trouble and trouble.code for trouble in found] == ["store.read_only"] * 2
+        await thread.run(lambda db: db.execute("PRAGMA query_only = OFF"))
+        assert [await database.probe(), database.trouble] == [None, None]
+        assert not database.broken
+    finally:
+        await database.close()

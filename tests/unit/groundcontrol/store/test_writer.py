@@ -1,0 +1,265 @@
+"""The one writing connection: groups, failures, and what it does when the disk does not do its part."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.errors import Conflict, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite.connection import open_thread
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+from spider.clock import SystemClock
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    file = tmp_path / "some.db"
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE item (no INTEGER PRIMARY KEY, body TEXT UNIQUE)")
+    db.close()
+    return file
+
+
+@pytest.fixture
+async def writer(path: Path) -> AsyncIterator[Writer]:
+    made = Writer(await open_thread(path, page_size=4096, busy_timeout_s=0.05), path.name, SystemClock(), queue_limit=50)
+    yield made
+    await made.close()
+
+
+def put(body: str) -> Callable[[Tx], str]:
+    def command(tx: Tx) -> str:
+        tx.do("INSERT INTO item (body) VALUES (?)", body)
+        return body
+
+    return command
+
+
+def trouble_of(writer: Writer) -> type[StoreError] | None:
+    return type(writer.trouble) if writer.trouble else None
+
+
+def bodies(path: Path) -> list[str]:
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return [row[0] for row in db.execute("SELECT body FROM item ORDER BY no")]
+    finally:
+        db.close()
+
+
+async def test_commands_that_wait_together_commit_together(writer: Writer, path: Path) -> None:
+    assert await asyncio.gather(*(writer.run(put(f"{at}")) for at in range(40))) == [f"{at}" for at in range(40)]
+    assert writer.stats.commands == 40
+    assert writer.stats.commits <= 2
+    assert bodies(path) == [f"{at}" for at in range(40)]
+
+
+async def test_a_command_that_fails_leaves_the_others_of_its_group_alone(writer: Writer, path: Path) -> None:
+    def half_done(tx: Tx) -> None:
+        tx.do("INSERT INTO item (body) VALUES ('half')")
+        raise Conflict("changed meanwhile")
+
+    def wrong(tx: Tx) -> None:
+        tx.do("INSERT INTO item (body) VALUES ('a')")  # there already
+
+    def mistaken(tx: Tx) -> None:
+        tx.do("INSERT INTO item (body) VALUES ('wrong')")
+        raise KeyError("a mistake in the program")
+
+    results = await asyncio.gather(*(writer.run(c) for c in (put("a"), half_done, wrong, mistaken, put("b"))), return_exceptions=True)
+    assert [type(result) for result in results] == [str, Conflict, StoreError, KeyError, str]
+    assert bodies(path) == ["a", "b"]
+    assert writer.stats.commits == 1
+    assert writer.trouble is None
+
+
+async def test_an_answer_comes_only_after_the_commit(writer: Writer, path: Path) -> None:
+    await writer.run(put("seen"))
+    assert bodies(path) == ["seen"]
+
+
+async def test_synchronous_is_full_and_the_log_is_ahead(writer: Writer) -> None:
+    found = await writer._thread.run(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")])
+    assert found == [2, "wal"]
+
+
+async def test_the_queue_has_an_end(writer: Writer) -> None:
+    results = await asyncio.gather(*(writer.run(put(f"{at}")) for at in range(60)), return_exceptions=True)
+    assert sum(isinstance(result, StoreBusy) for result in results) == 10
+    assert writer.stats.refused == 10
+
+
+async def test_a_caller_that_gives_up_does_not_stop_the_others(writer: Writer, path: Path) -> None:
+    tasks = [asyncio.create_task(writer.run(put(f"{at}"))) for at in range(3)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [str, asyncio.CancelledError, str]
+    assert bodies(path) == ["0", "2"]
+
+
+async def test_closing_finishes_what_waits_and_refuses_the_rest(path: Path) -> None:
+    writer = Writer(await open_thread(path, page_size=4096), path.name, SystemClock())
+    waiting = [asyncio.create_task(writer.run(put(f"{at}"))) for at in range(5)]
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await asyncio.gather(*waiting) == ["0", "1", "2", "3", "4"]
+    with pytest.raises(StoreDown):
+        await writer.run(put("late"))
+    assert not path.with_name(path.name + "-wal").exists()
+
+
+async def test_a_full_disk_acknowledges_nothing_and_goes_on_by_itself(writer: Writer, path: Path) -> None:
+    await writer.run(put("first"))
+    pages = await writer._thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await writer._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone())
+    acknowledged, refused = ["first"], 0
+    for at in range(20):
+        try:
+            acknowledged.append(await writer.run(put(f"{at}" + "x" * 3000)))
+        except StoreFull:
+            refused += 1
+    assert refused >= 15
+    assert trouble_of(writer) is StoreFull
+    assert not writer.broken
+    await writer._thread.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
+    acknowledged.append(await writer.run(put("room again")))
+    assert trouble_of(writer) is None
+    assert bodies(path) == acknowledged
+
+
+async def test_a_lock_held_by_a_stranger_is_busy_and_passes(writer: Writer, path: Path) -> None:
+    stranger = sqlite3.connect(path, isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreBusy):
+            await writer.run(put("a"))
+    finally:
+        stranger.execute("ROLLBACK")
+        stranger.close()
+    await writer.run(put("a"))
+    assert writer.trouble is None
+
+
+async def test_a_file_that_cannot_be_written_is_said_and_not_fatal(writer: Writer) -> None:
+    await writer._thread.run(lambda db: db.execute("PRAGMA query_only = ON"))
+    with pytest.raises(StoreReadOnly):
+        await writer.run(put("a"))
+    assert trouble_of(writer) is StoreReadOnly
+    await writer._thread.run(lambda db: db.execute("PRAGMA query_only = OFF"))
+    await writer.run(put("a"))
+    assert trouble_of(writer) is None
+
+
+_ON_A_FAILING_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from groundcontrol.errors import StoreDown
+from groundcontrol.store.sqlite import open_database
+from spider.clock import SystemClock
+
+async def main():
+    database = await open_database(Path(sys.argv[1]), clock=SystemClock())
+    store = await database.store(audit_key=bytes(32), chain="c")
+    assert await database.probe() is None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))  # from here on, long files fail with EFBIG: an I/O error
+    for at in range(200):
+        try:
+            await store.users.reserve_attempt({f"{at}" + "x" * 2000: (1, 60.0)}, 1.0)
+        except StoreDown:
+            break
+    else:
+        raise AssertionError("the disk did not fail")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert database.broken
+    for _ in range(2):
+        try:
+            await store.users.clear_attempts(["a"])
+        except StoreDown as error:
+            print(error.message)
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+def test_after_an_input_output_error_nothing_goes_through_that_connection(tmp_path: Path) -> None:
+    """F-13: a connection that saw EIO is never used again, even when the disk is well."""
+    argv = [sys.executable, "-c", _ON_A_FAILING_DISK, str(tmp_path / "data")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("must start again") == 2
+
+
+async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Path) -> None:
+    reader = await Reader.open(path, 2)
+    try:
+        for at in range(5):
+            await writer.run(put(f"{at}"))
+            assert await reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM item")[0]["n"]) == at + 1
+        with pytest.raises(StoreReadOnly):
+            await reader.run(lambda rows: rows.all("DELETE FROM item"))
+        with pytest.raises(StoreError):
+            await reader.run(lambda rows: rows.all("SELECT nothing FROM nowhere"))
+        assert len(await asyncio.gather(*(reader.run(_slow_count) for _ in range(20)))) == 20
+    finally:
+        await reader.close()
+
+
+def _slow_count(rows: Rows) -> int:
+    sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT sum(i) AS s FROM n"
+    return int(rows.all(sql)[0]["s"])
+
+
+async def test_a_reader_whose_caller_gave_up_serves_the_next(path: Path, writer: Writer) -> None:
+    reader = await Reader.open(path, 1)
+    try:
+        task = asyncio.create_task(reader.run(_slow_count))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await reader.run(_slow_count) == 2001000
+    finally:
+        await reader.close()
+
+
+async def test_each_file_has_one_writing_connection_and_the_rest_cannot_write(tmp_path: Path) -> None:
+    """F-34."""
+    database = await open_database(tmp_path / "data", clock=SystemClock())
+    try:
+        for name in ("stardust.db", "stardust-samples.db"):
+            flags = [_flags(fd) for fd in os.listdir("/proc/self/fd") if _target(fd) == str(tmp_path / "data" / name)]
+            assert len(flags) == 4
+            assert sorted(flag & os.O_ACCMODE for flag in flags) == [os.O_RDONLY] * 3 + [os.O_RDWR]
+        await _refuses_to_write(database)
+    finally:
+        await database.close()
+
+
+async def _refuses_to_write(database: Database) -> None:
+    for thread in database._control.reader._threads:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await thread.run(lambda db: db.execute("CREATE TABLE mine (a)"))
+
+
+def _target(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return ""
+
+
+def _flags(fd: str) -> int:
+    text = Path(f"/proc/self/fdinfo/{fd}").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("flags:")).split()[1], 8)
