@@ -3,10 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 
 const NAMES = [
-  "arrow-down", "arrow-up", "check", "chevron-down", "chevron-right", "circle-alert", "clock", "copy", "cpu", "download", "ellipsis",
-  "eye", "eye-off", "file-key", "filter", "hard-drive", "info", "keyboard", "layout-grid", "list-checks", "lock", "log-out", "memory-stick",
-  "menu", "monitor", "moon", "package", "pause", "play", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server",
-  "settings", "shield", "sliders-horizontal", "square", "sun", "sun-moon", "table-2", "tag", "terminal", "trash-2", "users", "wifi-off", "x",
+  "arrow-down", "arrow-up", "check", "chevron-down", "circle-alert", "clock", "copy", "cpu", "download",
+  "eye", "eye-off", "file-key", "filter", "info", "keyboard", "layout-grid", "list-checks", "lock", "log-out", "memory-stick",
+  "menu", "monitor", "moon", "package", "pause", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server",
+  "settings", "shield", "square", "sun", "sun-moon", "table-2", "tag", "trash-2", "wifi-off", "x",
 ];
 
 export function writeIcons(folder, target) {

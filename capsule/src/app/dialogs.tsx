@@ -5,11 +5,11 @@ import { open } from "../state/dialogs";
 import { stepUp } from "../state/stepup";
 import { lazy } from "../ui/lazy";
 
-const AddNode = lazy("the dialog", async () => (await import("../pages/add/add")).AddNodeDialog);
-const RemoveNode = lazy("the dialog", async () => (await import("../pages/remove/remove")).RemoveNodeDialog);
-const Palette = lazy("the palette", async () => (await import("./palette")).Palette);
-const Keys = lazy("the list of keys", async () => (await import("./extras")).Keys);
-const StepUpDialog = lazy("the dialog", async () => (await import("./extras")).StepUpDialog);
+const AddNode = lazy("the dialog", async () => (await import("./more")).AddNodeDialog);
+const RemoveNode = lazy("the dialog", async () => (await import("./more")).RemoveNodeDialog);
+const Palette = lazy("the palette", async () => (await import("./more")).Palette);
+const Keys = lazy("the list of keys", async () => (await import("./more")).Keys);
+const StepUpDialog = lazy("the dialog", async () => (await import("./more")).StepUpDialog);
 
 export function Dialogs(): VNode {
   return (

@@ -6,10 +6,10 @@ import { lazy } from "../ui/lazy";
 import { Empty } from "../ui/parts";
 import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
 
-const NodePage = lazy("the node’s page", async () => (await import("../pages/node/node")).NodePage);
-const JobsPage = lazy("the list of jobs", async () => (await import("../pages/jobs/jobs")).JobsPage);
-const JobPage = lazy("the job’s page", async () => (await import("../pages/job/job")).JobPage);
-const EventsPage = lazy("the list of events", async () => (await import("../pages/events/events")).EventsPage);
+const NodePage = lazy("the node’s page", async () => (await import("../pages/more")).NodePage);
+const JobsPage = lazy("the list of jobs", async () => (await import("../pages/more")).JobsPage);
+const JobPage = lazy("the job’s page", async () => (await import("../pages/more")).JobPage);
+const EventsPage = lazy("the list of events", async () => (await import("../pages/more")).EventsPage);
 
 export type Section = "fleet" | "jobs" | "events";
 

@@ -36,6 +36,8 @@ export interface ChartProps {
   min?: number;
   /** A fixed top; else it follows the values, growing at once and shrinking late. */
   max?: number;
+  /** Marks of the axis at powers of two: sizes in GiB. */
+  binary?: boolean;
   threshold?: { at: number; level: "warn" | "crit" };
   axis: (value: number) => string;
   value: (value: number) => string;
@@ -44,6 +46,7 @@ export interface ChartProps {
 }
 
 const FONT = '11px "Inter V", system-ui, sans-serif';
+const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const SHRINK_MS = 30_000;
 const SYNC = uPlot.sync("node");
 
@@ -131,7 +134,7 @@ function drawThreshold(plot: uPlot, { props: { threshold } }: Held): void {
 }
 
 function make(box: HTMLElement, held: Held, onTip: (tip: Tip | null) => void): uPlot {
-  const { series, axis } = held.props;
+  const { series, axis, binary } = held.props;
   const text = token("--text-3");
   const fill = Number(token("--c-fill")) || 0.1;
   const drawn: uPlot.Series[] = series.map(({ name, colour, filled, dashed }) => {
@@ -168,7 +171,7 @@ function make(box: HTMLElement, held: Held, onTip: (tip: Tip | null) => void): u
           space: 54,
           values: (_plot, splits, _axis, _space, increment) => splits.map((at) => (increment >= 86_400 ? day(at) : clock(at, increment < 60))),
         },
-        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, values: (_plot, splits) => splits.map(axis) },
+        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(axis) },
       ],
       series: [{}, ...drawn],
       bands,

@@ -95,7 +95,7 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
     const cleaner = new OutputCleaner();
     const start = (): void => {
       if (gone) return;
-      made.open(element);
+      styled.during(() => made.open(element));
       made.textarea?.setAttribute("aria-label", label);
       made.textarea?.setAttribute("readonly", "");
       resize();

@@ -7,6 +7,8 @@
 
 export interface StyledDocument {
   document: Document;
+  /** Runs `work` with the real document handing out such elements too: xterm 6.0 asks it for the one of its scroll bar. */
+  during(work: () => void): void;
   /** Takes all its sheets out again. */
   release(): void;
 }
@@ -21,9 +23,10 @@ export function styledDocument(real: Document): StyledDocument {
     sheets.delete(sheet);
     real.adoptedStyleSheets = real.adoptedStyleSheets.filter((one) => one !== sheet);
   };
+  const plain = real.createElement.bind(real) as (tag: string, options?: ElementCreationOptions) => HTMLElement;
   const styleElement = (): HTMLElement => {
     const sheet = new CSSStyleSheet();
-    const element = real.createElement("i");
+    const element = plain("i");
     element.hidden = true;
     adopt(sheet);
     let text = "";
@@ -41,9 +44,10 @@ export function styledDocument(real: Document): StyledDocument {
     };
     return element;
   };
+  const create = (tag: string, options?: ElementCreationOptions): HTMLElement => (tag === "style" ? styleElement() : plain(tag, options));
   const proxy = new Proxy(real, {
     get(target, name) {
-      if (name === "createElement") return (tag: string, options?: ElementCreationOptions) => (tag === "style" ? styleElement() : target.createElement(tag, options));
+      if (name === "createElement") return create;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
     },
@@ -51,6 +55,14 @@ export function styledDocument(real: Document): StyledDocument {
   });
   return {
     document: proxy,
+    during: (work) => {
+      Object.defineProperty(real, "createElement", { value: create, configurable: true });
+      try {
+        work();
+      } finally {
+        Reflect.deleteProperty(real, "createElement");
+      }
+    },
     release: () => {
       for (const sheet of [...sheets]) drop(sheet);
     },

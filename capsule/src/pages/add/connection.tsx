@@ -98,8 +98,12 @@ export function KeyField({ value, name, wrong = "", onKey }: { value: string; na
                 placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
                 value={value}
                 maxLength={LARGEST_KEY}
-                onInput={(event) => onKey(event.currentTarget.value, "")}
-                onBlur={(event) => readKeyHead(event.currentTarget.value) && setPasting(false)}
+                onInput={(event) => {
+                  const text = event.currentTarget.value;
+                  onKey(text, "");
+                  // Not when the focus leaves: the form would shrink between the press and the release of a button below.
+                  if (readKeyHead(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
+                }}
               />
             )}
           </>

@@ -32,7 +32,7 @@ function describe({ node, facts, standing }: Row, at: number): Trouble | null {
   if (standing === "warn" || standing === "crit") {
     const cores = node.identity.cpu_cores;
     const found: [boolean, string, string][] = [
-      [fillLevel(facts.disk) === standing, `${facts.mount} ${percent(facts.disk)} full`, `of ${node.address}`],
+      [fillLevel(facts.disk) === standing, `${facts.mount} ${percent(facts.disk)} full`, node.address],
       [cpuLevel(facts.cpu) === standing, `CPU ${percent(facts.cpu)}`, `load ${load(facts.load)} on ${cores} cores`],
       [fillLevel(facts.memory) === standing, `Memory ${percent(facts.memory)}`, `load ${load(facts.load)} on ${cores} cores`],
       [heatLevel(facts.temperature) === standing, `${degrees(facts.temperature)}C`, `CPU ${percent(facts.cpu)}`],

@@ -186,7 +186,7 @@ const RECENT = 5;
 function RecentEvents({ id }: { id: string }): VNode {
   const own = events.value.filter((event) => event.node_id === id).slice(0, RECENT);
   return (
-    <section class="card" aria-label="Recent events">
+    <section class="card recent" aria-label="Recent events">
       <header>
         <h3>Events</h3>
         <a class="accent meta end" href={`/n/${id}/events`}>

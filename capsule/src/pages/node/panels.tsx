@@ -61,6 +61,7 @@ interface SpecProps extends PanelProps {
   min?: number;
   max?: number;
   wide?: boolean;
+  binary?: boolean;
   threshold?: { at: number; level: "warn" | "crit" };
 }
 
@@ -114,7 +115,7 @@ export function CpuPanel(props: PanelProps): VNode {
 
 export function MemoryPanel(props: PanelProps): VNode {
   const total = props.view.latest["memory.total"]?.value ?? props.view.identity.memory_bytes;
-  return <Panel {...props} label="Memory" lines={MEMORY_LINES} text={size} axis={(value) => size(value).replace(/\.0+(?=\s)/, "")} {...(total ? { max: total } : {})} />;
+  return <Panel {...props} label="Memory" lines={MEMORY_LINES} binary text={size} axis={(value) => size(value).replace(/\.0+(?=\s)/, "")} {...(total ? { max: total } : {})} />;
 }
 
 export function LoadPanel(props: PanelProps): VNode {

@@ -1,0 +1,6 @@
+/** Dialogs that are not part of the first view. */
+
+export { AddNodeDialog } from "../pages/add/add";
+export { RemoveNodeDialog } from "../pages/remove/remove";
+export { Keys, StepUpDialog } from "./extras";
+export { Palette } from "./palette";

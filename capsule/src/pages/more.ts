@@ -1,0 +1,6 @@
+/** The pages behind the first view: one chunk, so that the shared parts are not cut into crumbs. */
+
+export { EventsPage } from "./events/events";
+export { JobPage } from "./job/job";
+export { JobsPage } from "./jobs/jobs";
+export { NodePage } from "./node/node";
