@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 
 
 class ManualClock:
@@ -39,3 +40,19 @@ class ManualClock:
     def jump(self, seconds: float) -> None:
         """The wall clock alone is set to another time."""
         self._now += seconds
+
+
+class ShiftedClock:
+    """The machine's clock, which a test may move on: for code that waits for threads and sockets as well as for time."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.shift
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.shift
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,394 @@
+"""Log-in and sessions on a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.auth.service import AuthService
+from groundcontrol.auth.sessions import Caller, Issued
+from groundcontrol.bus.base import Revoked, Topic
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.errors import (
+    BadCredentials,
+    ConfigError,
+    Forbidden,
+    NotFound,
+    PasswordChangeRequired,
+    SetupCodeRequired,
+    StepUpRequired,
+    TooManyAttempts,
+    Unauthenticated,
+    WeakPassword,
+)
+from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite import open_database
+from tests.support.clock import ShiftedClock
+
+PASSWORD = "three green sparrows"
+NEW = "four yellow herons"
+LOCAL = "127.0.0.1"
+PUBLIC = "203.0.113.9"
+
+
+class Door:
+    """A service, and what it stands on."""
+
+    def __init__(self, store: Store, clock: ShiftedClock) -> None:
+        self.store, self.clock, self.bus = store, clock, LocalBus()
+        self.service = AuthService(
+            users=store.users,
+            audit=store.log,
+            bus=self.bus,
+            clock=clock,
+            jwt_key=b"j" * 32,
+            pepper=b"p" * 32,
+            issuer="hub",
+            words=("orion",),
+        )
+
+    async def login(self, password: str = PASSWORD, username: str = "admin", address: str = LOCAL, code: str | None = None) -> Issued:
+        return await self.service.login(username, password, setup_code=code, address=address, user_agent="test")
+
+    async def caller(self, issued: Issued) -> Caller:
+        return await self.service.authenticate(issued.token, LOCAL)
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    """No user yet."""
+    clock = ShiftedClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    made = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
+    yield made
+    made.service.close()
+    await database.close()
+
+
+@pytest.fixture
+async def ready(door: Door) -> Door:
+    """With an admin who has a good password."""
+    assert await door.service.first_start("admin", PASSWORD) is None
+    return door
+
+
+# -- first start -----------------------------------------------------------------------------
+
+
+async def test_the_default_password_opens_only_the_way_to_another_one(door: Door) -> None:
+    assert await door.service.first_start("admin", None) is not None
+
+    issued = await door.login("admin")
+
+    assert issued.user.must_change_password
+    with pytest.raises(PasswordChangeRequired):
+        await door.service.refresh(issued.refresh)
+    with pytest.raises(PasswordChangeRequired):
+        await door.service.recheck(await door.caller(issued))
+    changed = await door.service.change_password(await door.caller(issued), "admin", NEW)
+    assert not changed.user.must_change_password
+    assert not (await door.login(NEW)).user.must_change_password
+
+
+async def test_from_outside_the_default_password_wants_the_code_of_the_console(door: Door) -> None:
+    code = await door.service.first_start("admin", None)
+    assert code is not None
+    assert len(code) == 20
+
+    with pytest.raises(SetupCodeRequired):
+        await door.login("admin", address=PUBLIC)
+    with pytest.raises(SetupCodeRequired):
+        await door.login("admin", address=PUBLIC, code="A" * 20)
+    with pytest.raises(BadCredentials):
+        await door.login("wrong", address=PUBLIC, code=code)
+    assert (await door.login("admin", address=PUBLIC, code=f" {code.lower()} ")).user.must_change_password
+
+
+async def test_a_changed_password_never_wants_the_code(ready: Door) -> None:
+    assert (await ready.login(address=PUBLIC)).user.username == "admin"
+
+
+async def test_the_default_password_dies_after_a_day(door: Door) -> None:
+    code = await door.service.first_start("admin", None)
+    door.clock.shift = 24 * 3600 + 1
+
+    with pytest.raises(Forbidden, match="24 hours"):
+        await door.login("admin", code=code)
+
+
+async def test_a_given_password_that_is_weak_must_be_changed_too(door: Door) -> None:
+    assert await door.service.first_start("boss", "changeme") is not None
+    assert (await door.login("changeme", "boss")).user.must_change_password
+
+
+async def test_the_first_start_happens_once(ready: Door) -> None:
+    assert await ready.service.first_start("mallory", "another good password") is None
+    with pytest.raises(BadCredentials):
+        await ready.login("another good password", "mallory")
+
+
+async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> None:
+    clock = ShiftedClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
+    await door.service.first_start("admin", PASSWORD)
+    await database._control.writer.run(lambda tx: tx.do("DELETE FROM account"))
+
+    with pytest.raises(ConfigError, match="set up before"):
+        await door.service.first_start("admin", None)
+    door.service.close()
+    await database.close()
+
+
+# -- log-in ----------------------------------------------------------------------------------
+
+
+async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) -> None:
+    with pytest.raises(BadCredentials) as known:
+        await ready.login("wrong password")
+    with pytest.raises(BadCredentials) as unknown:
+        await ready.login("wrong password", "nobody")
+
+    assert (known.value.message, known.value.detail) == (unknown.value.message, unknown.value.detail)
+    assert ready.service.passwords.hashed == 1 + 2  # one for the first admin
+
+
+async def test_a_refused_log_in_stands_in_the_audit_log_without_what_was_typed(ready: Door) -> None:
+    with pytest.raises(BadCredentials):
+        await ready.login("typed-canary", "hunter2-canary")
+
+    rows = (await ready.store.log.audit(SYSTEM, 10)).items
+    assert (rows[0].action, rows[0].result) == ("auth.login", "refused")
+    assert not any("canary" in str(row) for row in rows)
+
+
+async def test_the_sixth_attempt_within_a_minute_waits(ready: Door) -> None:
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await ready.login("wrong password")
+    with pytest.raises(TooManyAttempts) as refused:
+        await ready.login()
+    assert 1 <= int(str(refused.value.detail["retry_after_s"])) <= 60
+
+    ready.clock.shift += 61
+    await ready.login()
+
+
+async def test_the_wait_grows_with_the_failures(ready: Door) -> None:
+    waits = []
+    for _ in range(40):
+        try:
+            await ready.login("wrong password")
+        except BadCredentials:
+            continue
+        except TooManyAttempts as exc:
+            waits.append(int(str(exc.detail["retry_after_s"])))
+            ready.clock.shift += waits[-1]
+
+    assert waits[0] <= 61
+    assert max(waits) > 1800
+    assert ready.service.passwords.hashed <= 1 + 40
+
+
+async def test_a_burst_beats_no_limit(ready: Door) -> None:
+    before = ready.service.passwords.hashed
+
+    outcomes = await asyncio.gather(*(ready.login("wrong password") for _ in range(500)), return_exceptions=True)
+
+    assert ready.service.passwords.hashed - before <= 5
+    assert sum(isinstance(outcome, TooManyAttempts) for outcome in outcomes) >= 495
+
+
+async def test_one_address_may_not_try_many_accounts(ready: Door) -> None:
+    outcomes = await asyncio.gather(
+        *(ready.login("wrong password", f"user{number}", PUBLIC) for number in range(20)), return_exceptions=True
+    )
+
+    assert sum(isinstance(outcome, BadCredentials) for outcome in outcomes) == 5
+
+
+async def test_many_addresses_may_not_try_one_account(ready: Door) -> None:
+    outcomes = await asyncio.gather(
+        *(ready.login("wrong password", address=f"198.51.100.{number}") for number in range(20)), return_exceptions=True
+    )
+
+    assert sum(isinstance(outcome, BadCredentials) for outcome in outcomes) == 5
+
+
+async def test_strangers_do_not_lock_the_owner_out(ready: Door) -> None:
+    await ready.login(address="192.0.2.77")
+    for number in range(8):
+        with pytest.raises((BadCredentials, TooManyAttempts)):
+            await ready.login("wrong password", address=f"198.51.100.{number}")
+
+    assert (await ready.login(address="192.0.2.77")).user.username == "admin"
+
+
+async def test_log_ins_that_work_are_not_limited_to_five(ready: Door) -> None:
+    for _ in range(8):
+        await ready.login()
+
+
+async def test_the_counts_survive_a_restart(ready: Door) -> None:
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await ready.login("wrong password")
+    again = Door(ready.store, ready.clock)
+
+    with pytest.raises(TooManyAttempts):
+        await again.login()
+    again.service.close()
+
+
+async def test_spelling_the_name_otherwise_gives_no_fresh_count(ready: Door) -> None:
+    for name in ("admin", "ADMIN", "Admin", "aDMIN", "admiN"):
+        with pytest.raises(BadCredentials):
+            await ready.login("wrong password", name, f"198.51.100.{len(name) + ord(name[0])}")
+    with pytest.raises(TooManyAttempts):
+        await ready.login("wrong password", "aDmIn", "203.0.113.1")
+
+
+# -- sessions --------------------------------------------------------------------------------
+
+
+async def test_a_token_is_good_until_its_session_ends(ready: Door) -> None:
+    issued = await ready.login()
+    caller = await ready.caller(issued)
+    await ready.service.logout(caller)
+
+    with pytest.raises(Unauthenticated):
+        await ready.caller(issued)
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(issued.refresh)
+
+
+async def test_a_changed_password_ends_every_other_session_at_once(ready: Door) -> None:
+    here, there = await ready.login(), await ready.login()
+
+    async with ready.bus.subscribe(Topic("revoked"), limit=10, policy="ordered") as told:
+        changed = await ready.service.change_password(await ready.caller(here), PASSWORD, NEW)
+        event = await anext(told)
+
+    assert event == Revoked("", here.user.id)
+    with pytest.raises(Unauthenticated):
+        await ready.caller(there)
+    with pytest.raises(Unauthenticated):
+        await ready.caller(here)  # its token names the old password; its session goes on with the new one
+    assert (await ready.caller(changed)).session is not None
+    with pytest.raises(BadCredentials):
+        await ready.login(PASSWORD)
+
+
+@pytest.mark.parametrize("new", ["short", PASSWORD, "orion1234567"])
+async def test_a_bad_new_password_changes_nothing(ready: Door, new: str) -> None:
+    issued = await ready.login()
+
+    with pytest.raises(WeakPassword):
+        await ready.service.change_password(await ready.caller(issued), PASSWORD, new)
+    assert (await ready.caller(issued)).session is not None
+
+
+async def test_guessing_the_password_within_a_session_is_limited(ready: Door) -> None:
+    caller = await ready.caller(await ready.login())
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await ready.service.step_up(caller, "wrong password")
+    with pytest.raises(TooManyAttempts):
+        await ready.service.step_up(caller, PASSWORD)
+    with pytest.raises(TooManyAttempts):
+        await ready.service.change_password(caller, PASSWORD, NEW)
+
+
+async def test_a_proof_counts_for_five_minutes(ready: Door) -> None:
+    issued = await ready.login()
+    ready.service.require_step_up(await ready.caller(issued))
+    ready.clock.shift += 301
+    caller = await ready.caller(issued)
+    with pytest.raises(StepUpRequired):
+        ready.service.require_step_up(caller)
+
+    await ready.service.step_up(caller, PASSWORD)
+    ready.service.require_step_up(await ready.caller(issued))
+
+
+async def test_a_refresh_is_no_proof(ready: Door) -> None:
+    issued = await ready.login()
+    ready.clock.shift += 301
+    fresh = await ready.service.refresh(issued.refresh)
+
+    with pytest.raises(StepUpRequired):
+        ready.service.require_step_up(await ready.caller(fresh))
+
+
+async def test_two_tabs_may_refresh_at_once(ready: Door) -> None:
+    issued = await ready.login()
+
+    first, second = await asyncio.gather(ready.service.refresh(issued.refresh), ready.service.refresh(issued.refresh))
+    ready.clock.shift += 9
+    third = await ready.service.refresh(issued.refresh)
+
+    assert first.refresh == second.refresh == third.refresh != issued.refresh
+
+
+async def test_a_spent_refresh_token_ends_the_session_for_everybody(ready: Door) -> None:
+    issued = await ready.login()
+    fresh = await ready.service.refresh(issued.refresh)
+    ready.clock.shift += 11
+
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(issued.refresh)
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(fresh.refresh)
+    with pytest.raises(Unauthenticated):
+        await ready.caller(fresh)
+
+
+@pytest.mark.parametrize("token", ["", "x", "." * 50, "0" * 26 + ".", "0" * 26 + "." + "A" * 43, "0" * 26 + "." + "é" * 43])
+async def test_a_made_up_refresh_token_is_refused(ready: Door, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(token)
+
+
+async def test_a_session_ends_after_a_day_without_refresh_and_after_a_week_in_any_case(ready: Door) -> None:
+    issued = await ready.login()
+    ready.clock.shift += 24 * 3600 + 1
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(issued.refresh)
+
+    issued = await ready.login()
+    refresh = issued.refresh
+    for _ in range(7):
+        ready.clock.shift += 23.9 * 3600
+        refresh = (await ready.service.refresh(refresh)).refresh
+    ready.clock.shift += 3600
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(refresh)
+
+
+async def test_remembered_refreshes_do_not_pile_up(ready: Door) -> None:
+    issued = await ready.login()
+    refresh = issued.refresh
+    for _ in range(20):
+        ready.clock.shift += 20
+        refresh = (await ready.service.refresh(refresh)).refresh
+
+    assert len(ready.service._refreshes) <= 2
+
+
+async def test_a_password_is_reset_from_the_hubs_machine(ready: Door) -> None:
+    issued = await ready.login()
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await ready.login("wrong password", address=PUBLIC)
+
+    await ready.service.reset_password(SYSTEM, "admin", NEW)
+
+    with pytest.raises(Unauthenticated):
+        await ready.caller(issued)
+    assert await ready.login(NEW)
+    with pytest.raises(NotFound):
+        await ready.service.reset_password(SYSTEM, "nobody", NEW)

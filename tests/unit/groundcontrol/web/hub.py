@@ -1,0 +1,344 @@
+"""The web side in this process on a real store; only the nodes and the deployer are played."""
+
+from __future__ import annotations
+
+import contextlib
+import http.cookies
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import test_utils, web
+
+from groundcontrol.auth.service import AuthService
+from groundcontrol.auth.sessions import new_session
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.config import Config
+from groundcontrol.domain.deployments import INSTALL_STEPS, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Step
+from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
+from groundcontrol.domain.nodes import NewNode, Node
+from groundcontrol.domain.scope import Actor as Person
+from groundcontrol.domain.scope import Role, Scope
+from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.jobs.service import JobService
+from groundcontrol.store.base import AuditEntry, Store
+from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.web.routes import ROOT
+from groundcontrol.web.server import build_app, make_runner
+from groundcontrol.web.services import Services
+from groundcontrol.web.static import Page
+from spider.wire.ids import new_random_id, new_time_id
+from tests.support.clock import ShiftedClock
+from tests.support.openapi import Description
+
+ORIGIN = "https://hub.example"
+PASSWORD = "three green sparrows"
+ADMIN = Scope(Person("user", "0" * 26, "admin", "admin"), 1)
+KEY = bytes(range(32))
+PEPPER = bytes(range(32, 64))
+
+
+class PlayedNodes:
+    """`fleet.registry`, as far as the page sees it."""
+
+    def __init__(self) -> None:
+        self.connected: set[NodeId] = set()
+        self.values: dict[NodeId, dict[str, tuple[float | None, float]]] = {}
+
+    def online(self, node: NodeId) -> bool:
+        return node in self.connected
+
+    def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
+        return self.values.get(node, {})
+
+
+class PlayedDeployer:
+    """`deployments.service` without servers: it keeps what it was asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked: list[tuple[str, object]] = []
+
+    async def install(self, scope: Scope, request: DeploymentRequest, idempotency_key: str | None) -> Deployment:
+        self.asked.append(("install", request))
+        return await self._store.deployments.create_deployment(scope, a_deployment(request.host), idempotency_key)
+
+    async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
+        self.asked.append(("remove", (node_id, overrides, force)))
+        made = a_deployment("gone.example")._replace(kind="remove", node_id=node_id)
+        return await self._store.deployments.create_deployment(scope, made)
+
+    async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
+        self.asked.append(("confirm", fingerprint))
+        return await self._store.deployments.deployment(scope, deployment)
+
+    async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
+        self.asked.append(("cancel", deployment))
+        return await self._store.deployments.deployment(scope, deployment)
+
+    async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
+        self.asked.append(("retry", overrides))
+        return await self._store.deployments.deployment(scope, deployment)
+
+
+def a_deployment(host: str = "web-3.example") -> Deployment:
+    steps = tuple(Step(name, "waiting", "", None, None) for name in INSTALL_STEPS)
+    key = HostKey("ssh-ed25519", "SHA256:" + "a" * 43, "ssh-ed25519 AAAA")
+    made = DeploymentId(new_time_id())
+    return Deployment(made, 1, "install", "running", None, host, 22, "root", host, key, steps, None, "admin", 1.0, None, 1)
+
+
+@dataclass
+class Client:
+    """A browser or a program; every answer is held against OpenAPI."""
+
+    hub: TestHub
+    session: aiohttp.ClientSession
+    csrf: str = ""
+    bearer: str = ""
+    login: LoginSession | None = None
+    user: User | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+    """Headers of every request."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        data: bytes | None = None,
+        params: Any = None,
+    ) -> Answer:
+        sent: dict[str, str] = dict(self.extra)
+        if self.bearer:
+            sent["Authorization"] = f"Bearer {self.bearer}"
+        elif method not in ("GET", "HEAD"):
+            sent |= {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": self.csrf}
+        if body is not None:
+            data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+        for name, value in (headers or {}).items():
+            sent.pop(name, None)
+            if value is not None:
+                sent[name] = value
+        url = self.hub.url(path if path.startswith(("/", "http")) else f"{ROOT}/{path}")
+        async with self.session.request(method, url, data=data, headers=sent, params=params, allow_redirects=False) as response:
+            answer = Answer(response.status, response.headers.copy(), await response.read(), response.content_type)
+        if url.path.startswith(ROOT) and method != "HEAD":
+            self.hub.description.check(method, url.path, answer.status, answer.content_type, answer.body)
+        return answer
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        return await self.request("GET", path, **more)
+
+    async def post(self, path: str, body: object = None, **more: Any) -> Answer:
+        return await self.request("POST", path, body, **more)
+
+    @contextlib.asynccontextmanager
+    async def live(self, **headers: str) -> AsyncIterator[LiveSocket]:
+        """The live socket, after its hello."""
+        sent = {"Origin": ORIGIN, **headers}
+        if self.bearer:
+            sent["Authorization"] = f"Bearer {self.bearer}"
+        async with self.session.ws_connect(self.hub.url(f"{ROOT}/live"), headers=sent, max_msg_size=0) as socket:
+            live = LiveSocket(socket)
+            live.hello = await live.expect("hello")
+            yield live
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+    content_type: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of a Problem."""
+        return str(self.json["code"])
+
+
+class LiveSocket:
+    """The page's end."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.hello: Any = None
+
+    async def send(self, kind: str, body: object) -> None:
+        await self.socket.send_bytes(msgspec.msgpack.encode([kind, body]))
+
+    async def subscribe(self, topic: str, after: int | None = None) -> None:
+        await self.send("subscribe", {"topic": topic} if after is None else {"topic": topic, "after": after})
+
+    async def next(self, timeout_s: float = 5.0) -> tuple[str, Any]:
+        message = await self.socket.receive(timeout=timeout_s)
+        assert message.type is aiohttp.WSMsgType.BINARY, f"{message.type!r} {message.data!r} {message.extra!r}"
+        kind, body = msgspec.msgpack.decode(message.data)
+        return kind, body
+
+    async def expect(self, kind: str, timeout_s: float = 5.0) -> Any:
+        got, body = await self.next(timeout_s)
+        assert got == kind, (got, body)
+        return body
+
+    async def closed(self, timeout_s: float = 5.0) -> int:
+        """Read until the hub closes; its code."""
+        while True:
+            message = await self.socket.receive(timeout=timeout_s)
+            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+                return self.socket.close_code or 0
+
+
+class _Server(test_utils.TestServer):
+    async def _make_runner(self, **_options: Any) -> web.BaseRunner[Any]:
+        return make_runner(self.app)
+
+
+class TestHub:
+    """The hub's web side, started."""
+
+    __test__ = False
+
+    def __init__(self, database: Database, store: Store, clock: ShiftedClock, config: Config, page: Page | None) -> None:
+        self.database = database
+        self.store = store
+        self.clock = clock
+        self.config = config
+        self.bus = LocalBus()
+        self.nodes = PlayedNodes()
+        self.deployer = PlayedDeployer(store)
+        self.auth = AuthService(
+            users=store.users, audit=store.log, bus=self.bus, clock=clock, jwt_key=KEY, pepper=PEPPER, issuer="test-hub"
+        )
+        self.services = Services(
+            config=config,
+            clock=clock,
+            store=store,
+            bus=self.bus,
+            registry=self.nodes,
+            jobs=JobService(store, self.bus, clock),
+            deployments=self.deployer,
+            auth=self.auth,
+            hub_id=HubId(new_time_id()),
+            build="test",
+        )
+        self.app = build_app(self.services, page=page)
+        self.server = _Server(self.app, skip_url_asserts=True)
+        self.description = Description({"paths": {}})
+        self.sessions: list[aiohttp.ClientSession] = []
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            await session.close()
+        await self.server.close()
+
+    def url(self, path: str) -> Any:
+        return self.server.make_url(path)
+
+    def anonymous(self) -> Client:
+        """A client that is not logged in; it keeps cookies whatever they say of TLS."""
+        session = aiohttp.ClientSession(cookie_jar=_Jar(), auto_decompress=False)
+        self.sessions.append(session)
+        return Client(self, session)
+
+    async def user(self, username: str, role: Role, *, must_change: bool = False, password_hash: str = "none") -> User:
+        """A user straight in the store."""
+        user = User(UserId(new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
+        await self.database._control.writer.run(
+            lambda tx: tx.do(
+                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
+                " disabled, created_at) VALUES (1, ?, ?, ?, ?, ?, 1, ?, 0, ?)",
+                user.id,
+                username,
+                username,
+                role,
+                password_hash,
+                must_change,
+                user.created_at,
+            )
+        )
+        return user
+
+    async def sql(self, statement: str, *values: Any) -> None:
+        """Change the database behind everybody's back."""
+        await self.database._control.writer.run(lambda tx: tx.do(statement, *values))
+
+    async def logged_in(self, role: Role = "admin", *, must_change: bool = False, cookie: bool = True, user: User | None = None) -> Client:
+        """A client with a session, made without the price of a password hash."""
+        user = user or await self.user(f"{role}-{new_random_id()[:6]}", role, must_change=must_change)
+        session, refresh = new_session(user, address="127.0.0.1", user_agent="test", now=self.clock.now())
+        await self.store.users.open_session(session, AuditEntry(Person("user", user.id, user.username, role), "auth.login", user.id))
+        issued = self.auth._issued(session, user, refresh)
+        client = self.anonymous()
+        client.login, client.user, client.csrf = session, user, session.csrf_token
+        if cookie:
+            client.session.cookie_jar.update_cookies({"__Host-stardust": issued.token, "__Secure-stardust-refresh": refresh}, self.url("/"))
+        else:
+            client.bearer = issued.token
+        return client
+
+    async def node(self, name: str = "web-3") -> Node:
+        """A node in the store."""
+        return await self.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "192.0.2.3"))
+
+
+class _Jar(aiohttp.CookieJar):
+    """Sends Secure cookies by plain HTTP too: the proxy that ends TLS is not part of these tests. One path for both cookies."""
+
+    def __init__(self) -> None:
+        super().__init__(unsafe=True)
+        self.kept: dict[str, str] = {}
+
+    def update_cookies(self, cookies: Any, response_url: Any = None) -> None:
+        for name, morsel in dict(cookies).items():
+            value = getattr(morsel, "value", morsel)
+            expired = getattr(morsel, "get", {}.get)("max-age") == "0"
+            if expired:
+                self.kept.pop(name, None)
+            else:
+                self.kept[name] = str(value)
+
+    def filter_cookies(self, request_url: Any = None) -> Any:
+        found: http.cookies.BaseCookie[str] = http.cookies.SimpleCookie()
+        for name, value in self.kept.items():
+            found[name] = value
+        return found
+
+
+def a_config(folder: Path, server_url: str | None = "wss://hub.example/ws", proxies: str = "") -> Config:
+    environ = {"STARDUST_SECRET": "a quite random thing 4711"}
+    argv = ["--data-dir", str(folder)]
+    if proxies:
+        environ["STARDUST_TRUSTED_PROXIES"] = proxies
+    if server_url is not None:
+        argv += ["--server-url", server_url]
+    return replace(Config.from_env(environ, argv), port=8933)
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, *, config: Config | None = None, page: Page | None = None) -> AsyncIterator[TestHub]:
+    """A hub for the length of a test."""
+    clock = ShiftedClock()
+    config = config or a_config(folder)
+    async with contextlib.AsyncExitStack() as stack:
+        database = await open_database(folder / "data", clock=clock)
+        stack.push_async_callback(database.close)
+        store = await database.store(audit_key=KEY, chain="test-hub")
+        hub = TestHub(database, store, clock, config, page or Page({}, {}, ""))
+        stack.callback(hub.auth.close)
+        await hub.server.start_server()
+        stack.push_async_callback(hub.close)
+        async with aiohttp.ClientSession() as session, session.get(hub.url(f"{ROOT}/openapi.json")) as response:
+            hub.description = Description(await response.json())
+        yield hub

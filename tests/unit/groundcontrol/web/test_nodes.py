@@ -1,0 +1,154 @@
+"""`/api/v1/nodes`."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.store.base import SealedRecord
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+
+
+async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    first, second = await hub.node("a"), await hub.node("b")
+    hub.nodes.connected.add(first.id)
+    hub.nodes.values[first.id] = {"cpu.total": (12.5, 100.0), "cpu.user": (3.0, 100.0), "load.1": (None, 100.0)}
+
+    page = (await admin.get("nodes?limit=1")).json
+    rest = (await admin.get(f"nodes?limit=1&cursor={page['next']}")).json
+
+    assert [node["id"] for node in page["nodes"] + rest["nodes"]] == [first.id, second.id]
+    assert rest["next"] is None
+    assert page["nodes"][0]["state"] == "online"
+    assert rest["nodes"][0]["state"] == "pending"
+    assert page["nodes"][0]["latest"] == {"cpu.total": {"value": 12.5, "at": 100.0}, "load.1": {"value": None, "at": 100.0}}
+
+
+async def test_the_list_holds_the_metrics_that_were_asked_for(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+    hub.nodes.values[node.id] = {"disk.read{device=sda}": (1.0, 5.0), "disk.read{device=sdb}": (2.0, 5.0), "cpu.total": (1.0, 5.0)}
+
+    by_name = (await admin.get("nodes", params={"metrics": "disk.read"})).json["nodes"][0]["latest"]
+    by_series = (await admin.get("nodes", params={"metrics": "disk.read{device=sdb},cpu.total"})).json["nodes"][0]["latest"]
+
+    assert set(by_name) == {"disk.read{device=sda}", "disk.read{device=sdb}"}
+    assert set(by_series) == {"disk.read{device=sdb}", "cpu.total"}
+
+
+@pytest.mark.parametrize(
+    "query", ["metrics=nonsense", "metrics=", "limit=0", "limit=501", "limit=x", "cursor=%00", "what=1", "limit=1&limit=2"]
+)
+async def test_a_wrong_query_is_refused_by_name(hub: TestHub, query: str) -> None:
+    answer = await (await hub.logged_in()).get(f"nodes?{query}")
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_a_cursor_that_this_hub_did_not_give_is_refused(hub: TestHub) -> None:
+    await hub.node()
+
+    answer = await (await hub.logged_in()).get("nodes?cursor=made-up")
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_one_node_shows_all_that_was_measured(hub: TestHub) -> None:
+    viewer = await hub.logged_in("viewer")
+    node = await hub.node()
+    hub.nodes.values[node.id] = {"cpu.user": (3.0, 100.0)}
+
+    shown = (await viewer.get(f"nodes/{node.id}")).json
+
+    assert shown["latest"] == {"cpu.user": {"value": 3.0, "at": 100.0}}
+    assert not shown["credentials_kept"]
+
+
+async def test_kept_credentials_are_said_and_never_shown(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+    await hub.store.secrets.save_credentials(ADMIN, node.id, [SealedRecord("credential", node.id, "private_key", 1, b"sealed-canary")])
+
+    one, many = await admin.get(f"nodes/{node.id}"), await admin.get("nodes")
+
+    assert one.json["credentials_kept"] is True
+    assert many.json["nodes"][0]["credentials_kept"] is True
+    assert b"canary" not in one.body + many.body
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+@pytest.mark.parametrize("node", [new_random_id(), "nonsense", "%2e%2e%2fetc%2fpasswd"])
+async def test_a_node_that_is_not_there_is_not_found(hub: TestHub, method: str, node: str) -> None:
+    admin = await hub.logged_in()
+
+    answer = await admin.request(method, f"nodes/{node}", {} if method == "PATCH" else None)
+
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    node = await hub.node()
+
+    answer = await operator.request("PATCH", f"nodes/{node.id}", {"name": "  db   1 ", "tags": ["prod", "prod", "eu"]})
+
+    assert (answer.json["name"], answer.json["tags"]) == ("db 1", ["prod", "eu"])
+    assert (await hub.store.nodes.node(ADMIN, node.id)).name == "db 1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"name": ""}, {"name": "a\u202eb\u0000"}, {"name": "x" * 101}, {"tags": [""]}, {"tags": ["x" * 65]}, {"owner": "me"}, {"name": 3}],
+)
+async def test_a_change_that_makes_no_sense_is_refused(hub: TestHub, body: object) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+
+    answer = await admin.request("PATCH", f"nodes/{node.id}", body)
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_a_taken_name_is_a_conflict(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("a")
+    node = await hub.node("b")
+
+    answer = await admin.request("PATCH", f"nodes/{node.id}", {"name": "a"})
+
+    assert (answer.status, answer.code) == (409, "conflict")
+
+
+async def test_removal_starts_a_deployment(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+
+    plain = await admin.request("DELETE", f"nodes/{node.id}")
+    forced = await admin.request("DELETE", f"nodes/{node.id}?force=true", {"username": "root", "password": "pw"})
+
+    assert (plain.status, plain.json["kind"], forced.status) == (202, "remove", 202)
+    assert hub.deployer.asked[0] == ("remove", (node.id, None, False))
+    _kind, (_, overrides, force) = hub.deployer.asked[1]  # type: ignore[misc]
+    assert (overrides.username, force) == ("root", True)
+
+
+async def test_removal_wants_the_password_once_more(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+    assert admin.login is not None
+    hub.clock.shift += 301
+
+    answer = await admin.request("DELETE", f"nodes/{node.id}")
+
+    assert (answer.status, answer.code) == (403, "auth.step_up_required")
+    assert hub.deployer.asked == []
+
+
+async def test_removal_refuses_a_force_that_is_neither(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+
+    answer = await admin.request("DELETE", f"nodes/{node.id}?force=maybe")
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
