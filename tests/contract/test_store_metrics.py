@@ -12,8 +12,8 @@ from groundcontrol.domain.history import StoredRow
 from groundcontrol.domain.ids import BootId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import BadRequest, Conflict
+from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks, Store
-from groundcontrol.store.history import read_window
 from spider.wire.ids import new_random_id
 from tests.contract.conftest import Backend
 from tests.contract.making import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
@@ -185,7 +185,10 @@ async def test_a_restart_goes_on_where_it_was(backend: Backend) -> None:
 async def test_history_is_down_sampled_from_what_is_stored(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 20_000) for at in range(3)])  # ten seconds, then a gap of ten
-    window = await read_window(store.metrics, session.no, ["cpu.total"], AT_MS / 1000, AT_MS / 1000 + 60, 6)
+    builder = WindowBuilder(["cpu.total"], AT_MS / 1000, AT_MS / 1000 + 60, 6)
+    async for layout, rows in store.metrics.read(session.no, builder.start, builder.end, builder.families):
+        builder.add(layout, rows)
+    window = builder.finish()
     assert (window.step_s, window.tier) == (10, "1s")
     assert window.times == [AT_MS / 1000 + at * 10 for at in range(6)]
     assert window.series["cpu.total"].avg == [0.045, None] * 3

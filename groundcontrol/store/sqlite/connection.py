@@ -17,6 +17,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S: Final = 1.5
 """How long a statement waits for a lock that a stranger (a shell, a copy tool) holds."""
 
+LOG_BYTES: Final = 4 << 20
+"""How long the write-ahead log grows before it is folded into the file."""
+
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
     sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
@@ -39,16 +42,17 @@ class Thread(aiosqlite.Connection):
         return result
 
 
-async def open_thread(path: Path, *, page_size: int | None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
+async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
     """Connect to the database file; transactions are begun and ended by hand.
 
     Args:   page_size: what a new file is made with; None opens read-only.
+            wipe: overwrite what is deleted.
     Raises: StoreError: as `translate` says.
     """
     thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", busy_timeout_s), 64)
     try:
         await thread
-        await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size))
+        await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size, wipe))
     except sqlite3.Error as exc:
         await thread.close()
         raise translate(exc, path.name) from exc
@@ -59,15 +63,16 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
-def _set_up_writer(page_size: int, db: sqlite3.Connection) -> None:
+def _set_up_writer(page_size: int, wipe: bool, db: sqlite3.Connection) -> None:
     db.row_factory = sqlite3.Row
     db.execute(f"PRAGMA page_size = {page_size}")
     db.execute("PRAGMA journal_mode = WAL").fetchall()
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
-    db.execute("PRAGMA secure_delete = ON").fetchall()
+    db.execute(f"PRAGMA secure_delete = {'ON' if wipe else 'OFF'}").fetchall()
     db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA journal_size_limit = 67108864").fetchall()
+    db.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_size}").fetchall()
+    db.execute(f"PRAGMA journal_size_limit = {2 * LOG_BYTES}").fetchall()
     db.execute("PRAGMA cache_size = -32768")
 
 

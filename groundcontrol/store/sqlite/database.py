@@ -44,7 +44,7 @@ class _File:
         await asyncio.to_thread(make_private_file, path)
         thread: Thread | None = None
         try:
-            thread = await open_thread(path, page_size=kind.page_size)
+            thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
         except BaseException as exc:

@@ -24,10 +24,12 @@ class Kind(NamedTuple):
     application_id: int
     """Stands in the file's header, so that one is never taken for the other."""
     page_size: int
+    wipe: bool
+    """Whether what is deleted is overwritten: secrets are, an expired hour of samples is not worth writing twice."""
 
 
-CONTROL: Final = Kind("sqlite.sql", 0x53445354, 4096)
-SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, 16384)
+CONTROL: Final = Kind("sqlite.sql", 0x53445354, page_size=4096, wipe=True)
+SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, page_size=16384, wipe=False)
 """Packs lie in the pages of a clustered table, which keep only a quarter page of each: with 2 kB packs a day of a node took
 114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
 
