@@ -1,6 +1,6 @@
 /** Times in the viewer's zone, durations in two parts at most. Seconds everywhere. */
 
-const NBSP = " ";
+const NBSP = "\u00a0";
 const two = (value: number): string => String(value).padStart(2, "0");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 

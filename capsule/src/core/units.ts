@@ -1,7 +1,7 @@
 /** Numbers as people read them: sizes binary, rates decimal, three significant digits, "—" for what is not known. */
 
 export const UNKNOWN = "—";
-const NBSP = " ";
+const NBSP = "\u00a0";
 
 export interface Quantity {
   value: string;
@@ -72,7 +72,7 @@ export function load(value: number | null | undefined): string {
 
 /** 1 208: a thin gap between thousands. */
 export function count(value: number | null | undefined): string {
-  return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
+  return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 export function plural(amount: number, one: string, many = `${one}s`): string {

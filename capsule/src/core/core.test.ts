@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff } from "./backoff";
+import { factsOf, standingOf, type NodeLike } from "./facts";
+import { parseFilter, type Filterable } from "./filter";
+import { passwordRules, strength } from "./password";
+import { labelled, parseSeries } from "./series";
+import { fixFor, leftBehind } from "./steps";
+import { age, duration, short } from "./time";
+import { count, digits3, percent, rate, share, size } from "./units";
+
+test("sizes are binary, rates decimal, both with three digits", () => {
+  assert.equal(size(0), "0\u00a0B");
+  assert.equal(size(1536), "1.50\u00a0KiB");
+  assert.equal(size(128 * 2 ** 30), "128\u00a0GiB");
+  assert.equal(rate(8_400_000), "8.40\u00a0MB/s");
+  assert.equal(rate(999_900), "1.00\u00a0MB/s");
+  assert.equal(digits3(9.996), "10.0");
+  assert.equal(digits3(99.96), "100");
+});
+
+test("what is not known is a dash, never 0", () => {
+  for (const said of [size(null), rate(undefined), percent(null), count(null)]) assert.equal(said, "—");
+  assert.equal(share(5, 0), null);
+  assert.equal(share(null, 5), null);
+});
+
+test("durations have two parts at most", () => {
+  assert.equal(duration(0.42), "0.4\u00a0s");
+  assert.equal(duration(372), "6\u00a0min 12\u00a0s");
+  assert.equal(duration(3600), "1\u00a0h");
+  assert.equal(age(8_040), "2\u00a0h 14\u00a0min");
+  assert.equal(age(142 * 86400 + 6 * 3600 + 59), "142\u00a0d 6\u00a0h");
+  assert.equal(short(400_000), "4\u00a0d");
+});
+
+test("series are read with and without a label", () => {
+  assert.deepEqual(parseSeries("filesystem.used{mount=/var/lib}"), { metric: "filesystem.used", label: "mount", value: "/var/lib" });
+  assert.deepEqual(parseSeries("load.1"), { metric: "load.1", label: "", value: "" });
+  assert.equal(parseSeries("nonsense{"), null);
+  assert.deepEqual([...labelled({ "cpu.core{core=0}": { value: 1, at: 1 }, "cpu.cores": { value: 1, at: 1 } }, "cpu.core").keys()], ["0"]);
+});
+
+const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
+const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100 });
+
+test("a row's facts come from a summary and from all series alike", () => {
+  const whole = factsOf(
+    node({
+      "cpu.total": sample(12),
+      "memory.used": sample(1),
+      "memory.total": sample(4),
+      "filesystem.used{mount=/}": sample(5),
+      "filesystem.size{mount=/}": sample(10),
+      "filesystem.used{mount=/srv}": sample(9),
+      "filesystem.size{mount=/srv}": sample(10),
+      "network.received{interface=eth0}": sample(3),
+      "network.received{interface=eth1}": sample(4),
+      "network.received{interface=lo}": sample(100),
+      "temperature{sensor=a}": sample(40),
+      "temperature{sensor=b}": sample(60),
+    }),
+  );
+  assert.deepEqual([whole.memory, whole.disk, whole.mount, whole.received, whole.temperature], [25, 90, "/srv", 7, 60]);
+  assert.equal(factsOf(node({ "network.received": sample(7) })).received, 7);
+});
+
+test("standing: worst first, stale after five seconds, offline as the hub says", () => {
+  const at = (latest: NodeLike["latest"], now = 100, state: NodeLike["state"] = "online"): string => standingOf(node(latest, state), factsOf(node(latest, state)), now);
+  assert.equal(at({ "cpu.total": sample(10) }), "ok");
+  assert.equal(at({ "cpu.total": sample(85) }), "warn");
+  assert.equal(at({ "cpu.total": sample(93) }), "crit");
+  assert.equal(at({ "cpu.total": sample(93) }, 106), "stale");
+  assert.equal(at({ "cpu.total": sample(93) }, 106, "offline"), "off");
+  assert.equal(at({ "cpu.total": sample(null) }), "ok");
+});
+
+const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", state: "critical", cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
+const fits = (text: string): boolean => parseFilter(text).matches(row);
+
+test("the filter knows words, keys, comparisons and their opposite", () => {
+  for (const yes of ["", "web", "10.20", "WEB-03", "tag:production", "state:critical", "state:online", "os:debian", "cpu>80", "mem>=91", "disk<50%", "updates>0", "-tag:ci web", "cpu>80 memory>90"]) assert.ok(fits(yes), yes);
+  for (const no of ["db", "tag:prod", "state:offline", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
+});
+
+test("what the filter does not understand is said in words", () => {
+  assert.match(parseFilter("cpu>").error, /needs a number/);
+  assert.match(parseFilter("foo>3").error, /cannot be compared/);
+  assert.match(parseFilter("state:fine").error, /is no state/);
+  assert.match(parseFilter("tag:").error, /needs a value/);
+  assert.equal(parseFilter("web cpu>3").error, "");
+});
+
+test("waits grow to fifteen seconds, each with jitter", () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 5, 50].map((attempt) => Number(backoff(attempt, 0.999999999).toFixed(3))), [0.5, 1, 2, 4, 8, 15, 15]);
+  assert.equal(backoff(5, 0), 7.5);
+});
+
+test("each failure that one field mends names it", () => {
+  assert.equal(fixFor("sudo_password_wrong"), "sudo_password");
+  assert.equal(fixFor("key_encrypted"), "passphrase");
+  assert.equal(fixFor("port_closed"), "port");
+  assert.equal(fixFor("no_session"), null);
+  assert.match(leftBehind("become_root"), /Nothing was changed/);
+  assert.match(leftBehind("install"), /undone/);
+});
+
+test("a password must be long, one's own, and typed twice alike", () => {
+  assert.deepEqual(passwordRules("correct horse", "correct horse", "admin", "admin"), { long: true, ownWords: true, match: true });
+  assert.equal(passwordRules("admin", "admin", "admin", "admin").ownWords, false);
+  assert.equal(passwordRules("adminadminadmin", "", "x", "").ownWords, false);
+  assert.ok(strength("aaaaaaaaaaaaaaaaaaaa") < strength("correct horse battery"));
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { breakGaps, fromBuckets, holes, LiveWindow } from "./window";
+
+test("a hole of more than two and a half intervals becomes a null that no line crosses", () => {
+  const window = new LiveWindow(300);
+  for (const at of [100, 101, 102, 110, 111]) window.add("a", at, at);
+  const { times, values } = window.columns(["a"], 111, 1);
+  assert.deepEqual(times, [100, 101, 102, 106, 110, 111]);
+  assert.deepEqual(values, [[100, 101, 102, null, 110, 111]]);
+});
+
+test("two late seconds are no hole", () => {
+  assert.deepEqual(breakGaps({ times: [0, 1, 3.4], values: [[1, 2, 3]] }, 2.5).times, [0, 1, 3.4]);
+});
+
+test("late and repeated samples find their place, and the newest word wins", () => {
+  const window = new LiveWindow(300);
+  window.add("a", 10, 1);
+  window.add("a", 12, 3);
+  window.add("a", 11, 2);
+  window.add("a", 12, 4);
+  assert.deepEqual(window.columns(["a"], 12, 1).values, [[1, 2, 4]]);
+});
+
+test("what could not be measured stays a null beside a series that could", () => {
+  const window = new LiveWindow(300);
+  window.add("a", 1, 5);
+  window.add("b", 1, null);
+  assert.deepEqual(window.columns(["a", "b", "c"], 1, 1).values, [[5], [null], [null]]);
+});
+
+test("a long session holds no more than its window", () => {
+  const window = new LiveWindow(60);
+  for (let at = 0; at < 10_000; at += 1) window.add("a", at, at);
+  assert.equal(window.columns(["a"], 9_999, 1).times.length, 61);
+});
+
+test("empty buckets between two samples of a slow series are not a hole", () => {
+  const times = Array.from({ length: 21 }, (_, index) => index * 6);
+  const column = times.map((at) => (at % 60 === 0 ? 20 : null));
+  assert.deepEqual(fromBuckets({ times, values: [column] }, 6, 60).values, [[20, 20, 20]]);
+});
+
+test("an empty bucket of a fast series is a hole", () => {
+  const { values } = fromBuckets({ times: [0, 6, 12, 18], values: [[1, null, 1, 1]] }, 6, 1);
+  assert.deepEqual(values, [[1, null, 1, 1]]);
+});
+
+test("holes are named with their ends, also before the first and after the last sample", () => {
+  const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
+  assert.deepEqual(holes(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);
+  assert.deepEqual(holes({ times: [], values: [[]] }, 0, 40, 2.5), []);
+});

@@ -1,0 +1,174 @@
+import { decode, encode } from "@msgpack/msgpack";
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Connection, type LinkState, type Surroundings, type Topic } from "./connection";
+
+/** A socket whose other end is the test. */
+class End {
+  binaryType = "blob";
+  onmessage: ((event: { data: ArrayBuffer }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  sent: unknown[] = [];
+  closed = false;
+
+  send(bytes: Uint8Array): void {
+    this.sent.push(decode(bytes));
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  say(message: unknown): void {
+    const bytes = encode(message);
+    this.onmessage?.({ data: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer });
+  }
+}
+
+interface Rig {
+  connection: Connection;
+  ends: End[];
+  states: LinkState[];
+  hello(hub?: string): End;
+}
+
+function rig(mayConnect = async (): Promise<boolean> => true): Rig {
+  const ends: End[] = [];
+  const states: LinkState[] = [];
+  const around: Surroundings = {
+    open: () => {
+      const end = new End();
+      ends.push(end);
+      return end as unknown as WebSocket;
+    },
+    now: () => 0,
+    random: () => 0.999,
+  };
+  const connection = new Connection("ws://x", (state) => states.push(state), () => undefined, mayConnect, around);
+  return {
+    connection,
+    ends,
+    states,
+    hello: (hub = "one") => {
+      const end = ends.at(-1) as End;
+      end.say(["hello", { hub_id: hub, build: "b", now: 1, session_expires_at: 2 }]);
+      return end;
+    },
+  };
+}
+
+const listener = (got: unknown[], offset?: () => number): Topic => ({
+  snapshot: (data) => got.push(["snapshot", data]),
+  change: (data, seq) => got.push(["change", data, seq]),
+  ...(offset ? { offset } : {}),
+});
+
+test("a topic is asked for after the hello, and its numbers are followed", () => {
+  const { connection, hello } = rig();
+  const got: unknown[] = [];
+  connection.subscribe("fleet", listener(got));
+  connection.start();
+  const end = hello();
+  assert.deepEqual(end.sent, [["subscribe", { topic: "fleet" }]]);
+  end.say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
+  end.say(["change", { topic: "fleet", seq: 5, data: "a" }]);
+  end.say(["change", { topic: "fleet", seq: 5, data: "again" }]);
+  assert.deepEqual(got, [["snapshot", "all"], ["change", "a", 5]]);
+  connection.stop();
+});
+
+test("a missing number asks for a new snapshot and guesses nothing", () => {
+  const { connection, hello } = rig();
+  const got: unknown[] = [];
+  connection.subscribe("fleet", listener(got));
+  connection.start();
+  const end = hello();
+  end.say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
+  end.say(["change", { topic: "fleet", seq: 6, data: "b" }]);
+  assert.deepEqual(got, [["snapshot", "all"]]);
+  assert.deepEqual(end.sent.slice(1), [["unsubscribe", { topic: "fleet" }], ["subscribe", { topic: "fleet" }]]);
+  connection.stop();
+});
+
+test("after a loss it waits, connects anew and goes on from what it saw", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const { connection, ends, states, hello } = rig();
+    connection.subscribe("fleet", listener([]));
+    connection.subscribe("job:1", listener([], () => 77));
+    connection.start();
+    hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
+    ends[0]?.onclose?.();
+    assert.equal(states.at(-1)?.at, "waiting");
+    mock.timers.tick(500);
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.equal(ends.length, 2);
+    assert.deepEqual(hello().sent, [["subscribe", { topic: "fleet", after: 4 }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    connection.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("another start of the hub counts anew, but offsets of output stay true", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const { connection, ends, hello } = rig();
+    connection.subscribe("fleet", listener([]));
+    connection.subscribe("job:1", listener([], () => 77));
+    connection.start();
+    hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
+    ends[0]?.onclose?.();
+    mock.timers.tick(500);
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.deepEqual(hello("two").sent, [["subscribe", { topic: "fleet" }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    connection.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("a session that is over ends the attempts", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const { connection, ends, hello } = rig(async () => false);
+    connection.start();
+    hello();
+    ends[0]?.onclose?.();
+    mock.timers.tick(20_000);
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.equal(ends.length, 1);
+    connection.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("a hub that falls silent is asked, then given up", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const { connection, states, hello } = rig();
+    connection.start();
+    const end = hello();
+    mock.timers.tick(20_000);
+    assert.deepEqual(end.sent, [["ping", {}]]);
+    mock.timers.tick(10_000);
+    assert.equal(states.at(-1)?.at, "waiting");
+    connection.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("what is not MessagePack ends the socket, not the page", () => {
+  const { connection, ends, states, hello } = rig();
+  connection.start();
+  hello();
+  ends[0]?.onmessage?.({ data: new Uint8Array([0xc1, 0xff]).buffer });
+  assert.equal(states.at(-1)?.at, "waiting");
+  connection.stop();
+});
