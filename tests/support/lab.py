@@ -26,8 +26,9 @@ def unavailable() -> str | None:
     """Why no hosts can be booted here; None: they can."""
     if os.geteuid() != 0:
         return "booting lab hosts needs root"
-    if subprocess.run(["systemd-detect-virt", "--container", "--quiet"], check=False).returncode == 0:
-        return "lab hosts cannot be booted inside a container"
+    inside = subprocess.run(["systemd-detect-virt", "--container"], capture_output=True, text=True, check=False).stdout.strip()
+    if inside == "systemd-nspawn":
+        return "lab hosts cannot be booted inside a lab host"
     return None
 
 

@@ -1,0 +1,63 @@
+"""A real Chromium against the real hub."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+
+from tests.support.hub import HubProcess
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+DESKTOP = {"width": 1440, "height": 900}
+FIRST_REFUSAL = "401 (Unauthorized)"
+"""The browser's own word for the question whether somebody is logged in."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("no chromium is installed; scripts/test installs it")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub as on its first start: admin / admin."""
+    with HubProcess(tmp_path / "hub", default_admin=True) as hub:
+        yield hub
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
+    """A page that must stay free of errors, refused content included; a screenshot of its end is kept in the test's folder."""
+    context = browser.new_context(viewport=DESKTOP, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict in disguise
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    faults: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        expected = FIRST_REFUSAL in message.text or "ERR_CONNECTION_REFUSED" in message.text
+        if message.type == "error" and not expected:
+            faults.append(f"console: {message.text}")
+
+    def broke(error: Error) -> None:
+        faults.append(f"page: {error}")
+
+    page.on("console", heard)
+    page.on("pageerror", broke)
+    yield page
+    page.screenshot(path=tmp_path / "end.png")
+    context.close()
+    assert not faults, faults

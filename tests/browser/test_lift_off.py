@@ -1,0 +1,190 @@
+"""The whole line in a real browser: log in, add a server, watch it, upgrade it, remove it, and find nothing left."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from groundcontrol.domain.deployments import INSTALL_STEPS
+from tests.support import fsdiff
+from tests.support.hub import PASSWORD, HubProcess
+from tests.support.lab import Host
+
+pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(300)]
+
+FRESH_S = 1.2
+"""How far what is shown may lie behind what the hub has."""
+STEPS = 100
+WATCHED_CHANGES = 20
+SSH_USERS = {"admin": "lab-admin-pw", "root": ""}
+JOB_LIMIT_MS = 120_000
+
+
+def first_log_in(page: Page, hub: HubProcess) -> None:
+    """admin / admin opens nothing but the choice of a password."""
+    page.goto(hub.url)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill("admin")
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("input[name=new-password]").fill(PASSWORD)
+    page.locator("input[name=repeat-password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No nodes yet")).to_be_visible()
+
+
+def add_node(page: Page, host: Host, user: str, name: str) -> None:
+    """The dialog, from the empty page to the live node."""
+    page.get_by_role("button", name="Add node").last.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Host name or IP").fill(host.address)
+    dialog.get_by_label("Port").fill(str(host.port))
+    dialog.get_by_label("SSH user").fill(user)
+    dialog.get_by_label("Name in Stardust").fill(name)
+    dialog.get_by_role("button", name="Paste key").click()
+    dialog.get_by_label("Private key text").fill(host.private_key())
+    if SSH_USERS[user]:
+        dialog.get_by_label("sudo password", exact=True).fill(SSH_USERS[user])
+    dialog.get_by_role("button", name="Connect").click()
+    expect(dialog.get_by_text("Is this the right server?")).to_be_visible()
+    shown = dialog.get_by_label("Fingerprint", exact=True).inner_text()
+    assert shown in {key["fingerprint"] for key in host.host_keys}
+    dialog.get_by_text("The fingerprints match").click()
+    dialog.get_by_role("button", name="Trust and deploy").click()
+    expect(dialog.get_by_role("button", name="Open node")).to_be_visible(timeout=60_000)
+    steps = dialog.locator("[data-step]")
+    assert steps.evaluate_all("found => found.map(step => [step.dataset.step, step.dataset.state])") == [
+        [step, "done"] for step in INSTALL_STEPS
+    ]
+    kept = page.evaluate("() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), location.href])")
+    assert "PRIVATE KEY" not in kept
+    assert "lab-admin-pw" not in kept
+    dialog.get_by_role("button", name="Open node").click()
+    assert "PRIVATE KEY" not in page.content()
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
+def node_id_of(page: Page) -> str:
+    match = re.search(r"/n/([0-9a-hjkmnp-tv-z]{26})", page.url)
+    assert match, page.url
+    return match.group(1)
+
+
+def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
+    """What the page shows is what the hub has, at most FRESH_S later; several seconds in a row."""
+    cell = page.locator('[data-series="cpu.user"]').first
+    expect(cell).to_be_visible()
+    seen: dict[float, float] = {}
+    for _ in range(5):
+        truth = hub.node(node)["latest"]["cpu.user"]
+        asked_at = time.monotonic()
+        while True:
+            shown_at, shown = (float(cell.get_attribute(name) or "nan") for name in ("data-at", "data-value"))
+            seen[shown_at] = shown
+            if shown_at >= truth["at"]:
+                break
+            assert time.monotonic() - asked_at < FRESH_S, f"the page shows {shown_at}, the hub has {truth}"
+        if shown_at == truth["at"]:
+            assert shown == pytest.approx(truth["value"])
+        page.wait_for_function("([old]) => Number(document.querySelector('[data-series=\"cpu.user\"]').dataset.at) > old", arg=[shown_at])
+    assert len(seen) >= 5
+    history = hub.local("GET", f"/api/v1/nodes/{node}/history?metric=cpu.user&from={min(seen)}&to={max(seen) + 1}&points=600").json
+    held = dict(zip(history["times"], history["series"]["cpu.user"]["avg"], strict=True))
+    for at, value in seen.items():
+        if held.get(at) is not None:
+            assert value == pytest.approx(held[at], abs=0.01)
+    painted = page.evaluate(
+        """() => [...document.querySelectorAll('canvas')].filter(canvas => canvas.width &&
+            new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size > 3).length"""
+    )
+    assert painted >= 4, "the charts are empty"
+
+
+def terminal_text(page: Page) -> str:
+    """All the text that the terminal holds, as the page's own copy button gives it."""
+    page.get_by_role("button", name="Copy output").click()
+    paper = page.context.new_page()  # the page under test may not read the clipboard, and says so in its headers
+    paper.set_content("<textarea></textarea>")
+    paper.get_by_role("textbox").focus()
+    paper.keyboard.press("Control+V")
+    text = paper.get_by_role("textbox").input_value()
+    paper.close()
+    return text
+
+
+COUNT_CHANGES = """() => {
+    const rows = document.querySelector('.xterm-rows');
+    window.changesOfTerminal = 0;
+    let last = rows.textContent;
+    const look = () => {
+        if (rows.textContent !== last) { last = rows.textContent; window.changesOfTerminal += 1; }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+def upgrade_it(page: Page, hub: HubProcess, host: Host) -> None:
+    """Real packages, streamed; the page is loaded anew in the middle."""
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Upgrade packages…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start upgrade").click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    job = page.url.rpartition("/")[2].partition("?")[0]
+    terminal = page.get_by_role("log")
+    rows = page.locator(".xterm-rows")
+    expect(rows).to_contain_text("lab-slow: step 5/", timeout=JOB_LIMIT_MS)
+    page.evaluate(COUNT_CHANGES)
+    expect(rows).to_contain_text("lab-slow: step 60/", timeout=JOB_LIMIT_MS)
+    changes = page.evaluate("window.changesOfTerminal")
+    assert hub.job(job)["state"] == "running"
+    page.reload()
+    expect(terminal).to_be_visible()
+    expect(rows).to_contain_text("lab-slow: step 6", timeout=JOB_LIMIT_MS)
+    page.evaluate(COUNT_CHANGES)
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible(timeout=JOB_LIMIT_MS)
+    changes += page.evaluate("window.changesOfTerminal")
+    assert changes >= WATCHED_CHANGES, f"the page changed {changes} times"
+    found = [int(step) for step in re.findall(r"lab-slow: step (\d+)/100", terminal_text(page))]
+    assert found == list(range(1, STEPS + 1))
+    ended = hub.job(job)
+    assert ended["exit_code"] == 0
+    assert {"lab-slow", "lab-hello"} <= {change["package"].partition(":")[0] for change in ended["changes"]}
+    expect(page.get_by_role("table", name="Changed packages").get_by_text("lab-slow")).to_be_visible()
+    assert host.run("sha256sum", f"/var/lib/stardust/jobs/{job}/log").stdout.split()[0] == ended["output_sha256"]
+    assert "2.0" in host.sh("dpkg-query -W -f '${Version}' lab-slow")
+
+
+def remove_it(page: Page, node: str, name: str) -> None:
+    """By typing its name; a wrong one opens nothing."""
+    page.get_by_role("link", name="Fleet").first.click()
+    page.get_by_role("row").get_by_text(name).first.click()
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Remove").click()
+    dialog = page.get_by_role("dialog")
+    button = dialog.get_by_role("button", name="Remove node")
+    box = dialog.get_by_role("textbox").last
+    box.fill(name + "x")
+    expect(button).to_be_disabled()
+    box.fill(name)
+    button.click()
+    expect(dialog.get_by_text("was removed")).to_be_visible(timeout=60_000)
+    dialog.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("No nodes yet")).to_be_visible()
+    assert node not in page.content()
+
+
+@pytest.mark.parametrize("user", SSH_USERS)
+def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess, host: Host, user: str) -> None:
+    name = f"first-{user}"
+    before = fsdiff.look(host.sh)
+    first_log_in(page, fresh_hub)
+    add_node(page, host, user, name)
+    node = node_id_of(page)
+    watch_it_live(page, fresh_hub, node)
+    upgrade_it(page, fresh_hub, host)
+    remove_it(page, node, name)
+    left = [line for line in fsdiff.difference(before, fsdiff.look(host.sh)) if "stardust" in line]
+    assert not left, "\n".join(left)
