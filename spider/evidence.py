@@ -11,7 +11,7 @@
 
 import hashlib
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from spider.cgroups import job_processes
 from spider.jobfiles import (
@@ -42,6 +42,9 @@ _INTERRUPTED = {
 }
 
 
+Processes = Callable[[str], Optional[List[int]]]
+
+
 class Glimpse(NamedTuple):
     """A job at one moment."""
 
@@ -64,9 +67,10 @@ class Verdict(NamedTuple):
     """Why it counts as interrupted; or orphaned, overdue while it goes on. Empty = nothing out of the ordinary."""
 
 
-def look(jobs_dir: str, job: str, offset: int, limit: int) -> Glimpse:
+def look(jobs_dir: str, job: str, offset: int, limit: int, processes: Processes = job_processes) -> Glimpse:
     """Read what there is of a job. Blocks on its files.
 
+    Args:   offset, limit: which part of the log to read. processes: tells those of a job's unit; None = it cannot be told.
     Raises: OSError: they cannot be read.
     """
     folder = os.path.join(jobs_dir, job)
@@ -81,11 +85,10 @@ def look(jobs_dir: str, job: str, offset: int, limit: int) -> Glimpse:
                 output = file.read(limit)
     except FileNotFoundError:
         size = 0
-    return Glimpse(run, result, stopped, read_progress(folder), size, output, result is None and _alive(job, run))
+    return Glimpse(run, result, stopped, read_progress(folder), size, output, result is None and _alive(processes(job), run))
 
 
-def _alive(job: str, run: Optional[Run]) -> bool:
-    processes = job_processes(job)
+def _alive(processes: Optional[List[int]], run: Optional[Run]) -> bool:
     if processes is not None:
         return bool(processes)
     return run is not None and os.path.exists(f"/proc/{run.pid}")  # no cgroups to be seen: the runner alone can be told

@@ -12,8 +12,9 @@ import random
 from typing import Awaitable, Callable, Deque, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
 
 from spider import logs
+from spider.cgroups import job_processes
 from spider.clock import Clock
-from spider.evidence import Glimpse, ending, judge, log_digest, look
+from spider.evidence import Glimpse, Processes, ending, judge, log_digest, look
 from spider.jobfiles import PLAN, Progress
 from spider.policy import PolicyRefused, read_policy
 from spider.wire.errors import LocalProtocolError
@@ -90,12 +91,22 @@ class Jobs:
     """All jobs of this node that the hub has not got completely."""
 
     def __init__(
-        self, jobs_dir: str, launcher_path: str, clock: Clock, send: Send, boot: str = "", policy_path: str = "", policy_owner: int = 0
+        self,
+        jobs_dir: str,
+        launcher_path: str,
+        clock: Clock,
+        send: Send,
+        boot: str = "",
+        policy_path: str = "",
+        policy_owner: int = 0,
+        processes: Processes = job_processes,
     ) -> None:
         """Args:
         boot: which boot this is, 32 hex digits.
         policy_path: lets Spider say by itself that this node allows nothing at all; the launcher decides the rest.
+        processes: tells which processes a job's unit has.
         """
+        self._processes = processes
         self._dir = jobs_dir
         self._launcher = launcher_path
         self._clock = clock
@@ -191,16 +202,15 @@ class Jobs:
             await self._ordered.wait()
             while self._orders:
                 message = self._orders[0]
-                session = self._session
                 try:
-                    await self._carry(message, session)
+                    await self._carry(message)
                 except (ConnectionError, LocalProtocolError) as exc:
                     logs.event(_log, "answer_not_sent", level=logging.WARNING, job=message.job, why=str(exc))
                 finally:
                     self._orders.popleft()
             self._ordered.clear()
 
-    async def _carry(self, message: JobStart, session: int) -> None:
+    async def _carry(self, message: JobStart) -> None:
         if not is_id(message.job):
             return
         told = await self._hand_in(message)
@@ -209,10 +219,9 @@ class Jobs:
             # Refused as a replay, or the launcher died after it had begun: the folder is the answer.
             told = Told("accepted", "known", told.clock)
         logs.event(_log, "order_answered", job=message.job, answer=told.answer, why=told.why)
-        if session != self._session:
-            return  # the hub sends the order again in the next session, and is told then
+        # In whatever session there is by now. If there is none, the next hello names the job, or the hub sends the order again.
         await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
-        if accepted and session == self._session and message.job not in self._forgotten:
+        if accepted and message.job not in self._forgotten:
             self._follows.setdefault(message.job, _Follow(message.job))
             self._wake.set()
 
@@ -292,7 +301,7 @@ class Jobs:
         session = self._session
         loop = asyncio.get_event_loop()
         room = min(READ_AHEAD_BYTES, OUTPUT_WINDOW_BYTES - (follow.sent - follow.acked))
-        seen = await loop.run_in_executor(None, look, self._dir, follow.job, follow.sent, room)
+        seen = await loop.run_in_executor(None, look, self._dir, follow.job, follow.sent, room, self._processes)
         at_ms = int(self._clock.now() * 1000)
         for start in range(0, len(seen.output), MAX_OUTPUT_BYTES):
             if session != self._session:

@@ -22,7 +22,7 @@ TICK_S = 0.1
 QUIET_S = 0.1
 """After a program ended, its last words have arrived when nothing came for this long."""
 LINGER_S = 0.5
-DRAIN_LIMIT_S = 3.0
+DRAIN_LIMIT_S = 1.5
 MAX_LINE_BYTES = 4096
 PROGRESS_RHYTHM_S = 0.2
 INTERRUPT_RHYTHM_S = 15.0

@@ -5,9 +5,11 @@ lines, all three: apt-get answers 0 when a repository is dead or when it was int
 was installed beside one that was broken before.
 """
 
+import fcntl
 import glob
 import os
 import signal
+import struct
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -20,6 +22,7 @@ from spider.wire.frames import Updates
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
+DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
 LISTS = "/var/lib/apt/lists"
 SUCCESS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
 
@@ -211,6 +214,30 @@ def judge_upgrade(ended: Ended, errors: Errors, plan: Plan, before: Inventory, a
     return Outcome("failed", ended.rc, ended.signal, changes, code, f"{text}. {said}" if said else text)
 
 
+def lock_holder(path: str) -> Optional[Lock]:
+    """Who holds a lock of apt's or dpkg's now; needs root. Newer releases of apt wait for it in silence."""
+    if struct.calcsize("P") != 8:
+        return None  # another layout; apt's own words must do
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    if kind == fcntl.F_UNLCK:
+        return None
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            name = file.read().strip()
+    except OSError:
+        return Lock(path, "", "")
+    return Lock(path, str(pid), name)
+
+
 def _refuse_broken(inventory: Inventory, console: Console) -> None:
     """dpkg must be in order before anything is asked of it: one broken package spoils every later run.
 
@@ -236,7 +263,7 @@ def _check_names(packages: Sequence[str], inventory: Inventory) -> None:
 
     Raises: _Trouble.
     """
-    unknown = [name for name in packages if name not in inventory]
+    unknown = [name for name in packages if name not in inventory]  # the host's own architecture is never part of a name
     if unknown:
         raise _Trouble("job.unknown_package", f"not installed on this node: {', '.join(name[:100] for name in unknown[:20])}")
     held = [name for name in packages if inventory[name].held]
@@ -341,6 +368,9 @@ def _upgrade(verb: str, packages: Sequence[str], console: Console) -> Outcome:
         console.say(told.strip())
         return Outcome("succeeded", 0, 0, ())
     errors = Errors()
+    holder = lock_holder(DPKG_LOCK)
+    if holder is not None:
+        console.progress("waiting_lock", text=str(holder))
 
     def each_line(line: str) -> None:
         lock = errors.see(line)

@@ -68,14 +68,18 @@ Inventory = Dict[str, Installed]
 
 
 def parse_inventory(text: str) -> Inventory:
-    r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t…\n'`; what is not present is left out."""
+    r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t${Architecture}…\n'`.
+
+    What is not present is left out. dpkg writes `libc6:amd64` where apt writes `libc6`: the host's own architecture, which is
+    that of dpkg itself, is taken off the names.
+    """
+    rows = [fields for fields in (line.split("\t") for line in text.split("\n")) if len(fields) >= 4]
+    own = ":" + next((fields[3] for fields in rows if fields[1] == "dpkg"), "")
     found: Inventory = {}
-    for line in text.split("\n"):
-        fields = line.split("\t")
-        if len(fields) >= 3:
-            package = Installed(fields[2], fields[0])
-            if package.present:
-                found[fields[1]] = package
+    for status, name, version, *_ in rows:
+        package = Installed(version, status)
+        if package.present:
+            found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = package
     return found
 
 

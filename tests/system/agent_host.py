@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import subprocess
 import time
 import zipfile
 from importlib import resources
@@ -126,6 +127,19 @@ class AgentHost:
             "timeout", str(limit_s), "/bin/sh", "-c", f"until {condition}; do sleep 0.05; done", check=False, timeout_s=limit_s + 30
         )
         assert done.returncode == 0, f"not within {limit_s} s: {condition}\n{self.journal()}"
+
+    def wait_for_boot_after(self, boot: bytes, limit_s: float = 120.0) -> None:
+        """Wait until the host has booted again and Spider runs. Asked from outside: a question that is asked while it goes down hangs."""
+        ends_at = time.monotonic() + limit_s
+        question = "cat /proc/sys/kernel/random/boot_id; systemctl is-active stardust-spider.service"
+        while time.monotonic() < ends_at:
+            try:
+                told = self.host.run("/bin/sh", "-c", question, check=False, timeout_s=5).stdout.split()
+            except subprocess.TimeoutExpired:
+                continue
+            if len(told) == 2 and told[0] != boot.decode().strip() and told[1] == "active":
+                return
+        raise AssertionError(f"the host has not come back within {limit_s} s")
 
     def wait_ended(self, job: str, limit_s: float = 90.0) -> dict[str, Any]:
         """How Spider said that the job ended."""

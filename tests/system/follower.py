@@ -9,7 +9,6 @@ import json
 import os
 import random
 import time
-from typing import Dict
 
 from spider.clock import SystemClock
 from spider.jobs import Jobs
@@ -28,7 +27,7 @@ class Follower:
         self.jobs = Jobs(
             "/var/lib/stardust/jobs", "/run/stardust/launcher.sock", SystemClock(), self.store, boot=os.environ["STARDUST_BOOT"]
         )
-        self.handed_at: Dict[str, float] = {}
+        self.handed_at: dict[str, float] = {}
 
     def _append(self, name: str, data: bytes) -> None:
         with open(os.path.join(OUT, name), "ab") as file:
@@ -62,22 +61,28 @@ class Follower:
             self._append(message.job + ".ended", json.dumps(message._asdict()).encode() + b"\n")
             self.jobs.done(JobDone(message.job))
 
-    async def take_orders(self) -> None:
+    def _take_orders(self) -> None:
+        for job in os.listdir(IN):
+            path = os.path.join(IN, job)
+            with open(path, "rb") as file:
+                order = file.read()
+            os.unlink(path)
+            self.handed_at[job] = time.monotonic()
+            self.jobs.start(JobStart(job, order))
+
+    def _resume(self) -> None:
+        ended = [job for job in self.jobs.known() if os.path.exists(os.path.join(OUT, job + ".ended"))]
+        self.jobs.forget(ended)
+        self.jobs.resume({job: self._size(job) for job in self.jobs.known()})
+
+    async def watch_orders(self) -> None:
         while True:
-            for job in os.listdir(IN):
-                path = os.path.join(IN, job)
-                with open(path, "rb") as file:
-                    order = file.read()
-                os.unlink(path)
-                self.handed_at[job] = time.monotonic()
-                self.jobs.start(JobStart(job, order))
+            self._take_orders()
             await asyncio.sleep(0.02)
 
     async def main(self) -> None:
-        known = self.jobs.known()
-        self.jobs.forget(job for job in known if os.path.exists(os.path.join(OUT, job + ".ended")))
-        self.jobs.resume({job: self._size(job) for job in self.jobs.known()})
-        await asyncio.gather(self.jobs.run(), self.take_orders())
+        self._resume()
+        await asyncio.gather(self.jobs.run(), self.watch_orders())
 
 
 async def follow() -> None:

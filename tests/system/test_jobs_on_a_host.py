@@ -9,6 +9,7 @@ import statistics
 
 import pytest
 
+from tests.support.lab import lab
 from tests.system.agent_host import JOBS, OUT, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
@@ -60,7 +61,6 @@ def test_an_upgrade_of_everything_streams_whole_and_tells_what_changed(agent: Ag
     assert changes["lab-hello"] == ("1.0", "2.0")
     assert changes["lab-extra"] == ("", "2.0")
     assert len(changes) >= 7
-    assert agent.host.sh("grep -c edited /etc/lab-conf.conf /etc/lab-conf/* 2>/dev/null || true") is not None
     progress = [json.loads(line) for line in agent.host.read(f"{OUT}/{job}.progress").splitlines()]
     phases = list(dict.fromkeys(line["phase"] for line in progress))
     assert phases[0] == "plan"
@@ -69,7 +69,7 @@ def test_an_upgrade_of_everything_streams_whole_and_tells_what_changed(agent: Ag
     percents = [line["percent"] for line in progress if line["phase"] == "commit"]
     assert percents == sorted(percents)
     assert max(percents) > 50
-    assert agent.host.sh(f"find / -xdev -group stardust -not -path '/var/lib/stardust/*' -not -path '/run/*' 2>/dev/null || true") == ""
+    assert agent.host.sh("find / -xdev -group stardust -not -path '/var/lib/stardust/*' -not -path '/run/*' 2>/dev/null || true") == ""
     chunks = [line.split() for line in agent.host.read(f"{OUT}/{job}.chunks").splitlines()]
     assert len(chunks) >= 20  # it came while it was printed, not at the end
     again = agent.order("upgrade")
@@ -108,8 +108,8 @@ def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: Ag
     output = agent.check_output(job)
     assert output.count(b"lab-restarter: after the restart") == 1
     assert agent.version("lab-restarter") == "ii 2.0"
-    assert agent.result(job)["tty_held"] is True  # the `sleep` that it left behind has the terminal; nobody waits for it
-    # What it left in its cgroup does not count as a job.
+    # The `sleep` that it left in the job's cgroup does not count as a job.
+    assert agent.host.sh(f"pgrep -x sleep && systemctl is-active stardust-job@{job} || true").split()[-1:] != ["active"]
     following = agent.order("check")
     assert agent.wait_ended(following)["state"] == "succeeded"
 
@@ -154,7 +154,7 @@ def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
     hold = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(float(sys.argv[2]))"
     for verb, path in (("upgrade", "/var/lib/dpkg/lock-frontend"), ("refresh", "/var/lib/apt/lists/lock")):
         agent.host.sh("rm -f /etc/apt/sources.list.d/debian.sources")
-        agent.host.sh(f"systemd-run -q --collect --unit=holder-{verb} python3 -c \"{hold}\" {path} 7")
+        agent.host.sh(f'systemd-run -q --collect --unit=holder-{verb} python3 -c "{hold}" {path} 7')
         job = agent.order(verb, {"packages": ["lab-hello"]} if verb == "upgrade" else {})
         ended = agent.wait_ended(job)
         assert ended["state"] == "succeeded", ended
@@ -179,16 +179,15 @@ def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: Age
 
 
 def test_pulling_the_plug_is_an_interruption(agent: AgentHost) -> None:
-    from tests.support.lab import lab
-
     job = agent.order("upgrade", {"packages": ["lab-slow"]})
     agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
+    boot = agent.host.read("/proc/sys/kernel/random/boot_id")
     lab("kill", agent.host.name)
     lab("start", agent.host.name)
-    agent.wait("systemctl -q is-active stardust-spider.service")
+    agent.wait_for_boot_after(boot)
     ended = agent.wait_ended(job)
     assert (ended["state"], ended["error_code"]) == ("interrupted", "job.power_lost"), ended
-    assert agent.hand_in(agent.seal("check")[1])["answer"] == "accepted"
+    assert agent.wait_ended(agent.order("check"))["state"] == "succeeded"
     job = agent.order("upgrade", {"packages": ["lab-hello"]})
     assert agent.wait_ended(job)["error_code"] == "job.packages_broken"
 
@@ -210,16 +209,10 @@ def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: Agen
     agent.wait(f"grep -q 'step 3/' {JOBS}/{job}/log")
     boot = agent.host.read("/proc/sys/kernel/random/boot_id")
     agent.host.sh("systemctl --no-block reboot")
-    agent.wait("test \"$(systemctl is-system-running)\" = stopping")
+    agent.wait('test "$(systemctl is-system-running)" = stopping')
     _, frame = agent.seal("check")
-    agent.put("/root/order", frame)
-    said = agent.host.sh(
-        "systemd-socket-activate --help >/dev/null 2>&1; test -S /run/stardust/launcher.sock && echo open || echo closed", check=False
-    ).strip()
-    assert said in ("open", "closed")
-    if said == "open":
-        assert agent.hand_in(frame).get("why") in ("host-stopping", "busy", None)
-    agent.wait(f"test \"$(cat /proc/sys/kernel/random/boot_id)\" != {boot.decode().strip()} && systemctl -q is-active stardust-spider.service", 120)
+    assert agent.hand_in(frame).get("why") in ("host-stopping", None)  # systemd may have closed the socket already
+    agent.wait_for_boot_after(boot)
     ended = agent.wait_ended(job)
     assert (ended["state"], ended["exit_code"]) == ("succeeded", 0), ended
     agent.check_output(job)
@@ -228,7 +221,7 @@ def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: Agen
 
 def test_an_order_is_accepted_within_a_blink(agent: AgentHost) -> None:
     took = []
-    for _ in range(7):
+    for _ in range(5):
         job = agent.order("check")
         agent.wait_ended(job)
         answer = json.loads(agent.host.read(f"{OUT}/{job}.answer"))

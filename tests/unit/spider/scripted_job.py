@@ -1,0 +1,47 @@
+"""The runner with a package manager that runs a shell script: `python -m tests.unit.spider.scripted_job JOBS JOB SCRIPT`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from spider.packages.base import Console, Outcome
+from spider.runner import Cannot, Places, outlive_signals, run_job
+from spider.wire.frames import Updates
+
+
+class Scripted:
+    """A package manager whose only skill is /bin/sh."""
+
+    name = "scripted"
+
+    def __init__(self, script: str) -> None:
+        self._script = script
+
+    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
+        console.progress("commit", 10, "a", verb)
+        ended = console.run(["/bin/sh", "-c", self._script], {"PATH": os.environ["PATH"]}, lambda _line: None)
+        if ended.rc == 42:
+            raise RuntimeError("a fault of this program")
+        state = "succeeded" if ended.rc == 0 else "failed"
+        return Outcome(state, ended.rc, ended.signal, tuple((name, "1", "2") for name in packages))
+
+    def available_updates(self) -> Updates:
+        return Updates(0, 0, 0)
+
+
+def main() -> int:
+    """One job, as the unit would run it."""
+    jobs, job, script = sys.argv[1:]
+    outlive_signals()
+    try:
+        run_job(job, Scripted(script), os.environ.get("STARDUST_BOOT", ""), Places(jobs))
+    except Cannot as exc:
+        print(exc)
+        return 75
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

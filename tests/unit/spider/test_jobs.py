@@ -1,0 +1,392 @@
+"""Spider's side of jobs against the real launcher and the real runner; only systemd and the hub are stood in for."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from spider.clock import SystemClock
+from spider.jobfiles import read_result
+from spider.jobs import Jobs
+from spider.launcher import Places, Unit, serve
+from spider.wire.frames import (
+    MAX_OUTPUT_BYTES,
+    OUTPUT_WINDOW_BYTES,
+    JobAck,
+    JobAnswer,
+    JobDone,
+    JobEnded,
+    JobOutput,
+    JobProgress,
+    JobStart,
+    Message,
+)
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.orders import Order, seal_order
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = bytes(range(32))
+NODE = new_random_id()
+BOOT = "d" * 32
+LIMIT_S = 15.0
+
+
+class ShortClock(SystemClock):
+    """The machine's clock, on which waiting takes no time but counts."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._slept
+
+    async def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+        await asyncio.sleep(0)
+
+
+class Node:
+    """A node's root side: a launcher behind a socket, a runner behind the launcher."""
+
+    def __init__(self, folder: Path, script: str) -> None:
+        self.jobs, self.socket = folder / "jobs", folder / "launcher.sock"
+        self.script = script
+        self.runners: list[subprocess.Popen[bytes]] = []
+        self.drop = 0
+        """Connections to close without a word, as a launcher does whose slots are taken."""
+        (folder / "started").mkdir()
+        self.jobs.mkdir()
+        for name, content, mode in (
+            ("launch.key", KEY, 0o600),
+            ("spider.conf", f"[node]\nid = {NODE}\ngeneration = 1\n".encode(), 0o644),
+            ("policy.conf", b"[policy]\nversion = 1\nmode = managed\n", 0o644),
+        ):
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(mode)
+        self.policy = str(folder / "policy.conf")
+        self._places = Places(
+            str(folder / "launch.key"), str(folder / "spider.conf"), self.policy, str(self.jobs), str(folder / "started"), os.geteuid(), ()
+        )
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.socket))
+        self._listener.listen(16)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            with client:
+                if client.recv(1, socket.MSG_PEEK) == b"q":
+                    return
+                if self.drop:
+                    self.drop -= 1
+                    continue
+                serve(client, self._places, Unit(self._start, lambda: False), BOOT)
+
+    def _start(self, name: str) -> bool:
+        job = name[len("stardust-job@") : -len(".service")]
+        command = [sys.executable, "-m", "tests.unit.spider.scripted_job", str(self.jobs), job, self.script]
+        self.runners.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "STARDUST_BOOT": BOOT}))
+        return True
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(self.socket))
+            last.send(b"q")
+        self._thread.join()
+        self._listener.close()
+        for runner in self.runners:
+            runner.kill()
+            runner.wait()
+
+    def set_policy(self, text: str) -> None:
+        Path(self.policy).write_text(text)
+
+    def order(self, verb: str = "upgrade", life_s: int = 300) -> JobStart:
+        now = int(time.time())
+        job = new_time_id()
+        return JobStart(job, seal_order(KEY, Order(NODE, 1, job, verb, {"packages": ["lab"]}, now, now + life_s)))
+
+
+class Hub:
+    """Stores what it is told, acknowledges what it stored, and notes what must not happen."""
+
+    def __init__(self) -> None:
+        self.output = b""
+        self.answers: list[JobAnswer] = []
+        self.progress: list[JobProgress] = []
+        self.ended: list[JobEnded] = []
+        self.faults: list[str] = []
+        self.jobs: Jobs | None = None
+        self.acks = True
+        self.done = True
+        self.gone = False
+        self.heard = asyncio.Condition()
+
+    async def send(self, message: Message) -> None:
+        if self.gone:
+            raise ConnectionError("there is no session")
+        jobs = self.jobs
+        assert jobs is not None
+        if isinstance(message, JobOutput):
+            if message.offset != len(self.output):
+                self.faults.append(f"at {message.offset} instead of {len(self.output)}")
+            if len(message.data) > MAX_OUTPUT_BYTES:
+                self.faults.append("too much at once")
+            self.output += message.data
+            await asyncio.sleep(0.001)
+            if self.acks:
+                jobs.acked(JobAck(message.job, len(self.output)))
+        elif isinstance(message, JobAnswer):
+            self.answers.append(message)
+        elif isinstance(message, JobProgress):
+            self.progress.append(message)
+        elif isinstance(message, JobEnded):
+            self.ended.append(message)
+            if self.done:
+                jobs.done(JobDone(message.job))
+        async with self.heard:
+            self.heard.notify_all()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(LIMIT_S), self.heard:
+            await self.heard.wait_for(lambda: bool(condition()))
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path, "i=1; while [ $i -le 40 ]; do echo step $i; sleep 0.02; i=$((i+1)); done; exit 0")
+    yield node
+    node.close()
+
+
+@asynccontextmanager
+async def spider(node: Node, hub: Hub, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
+    """A running Spider; leaving is being killed."""
+    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), hub.send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
+    hub.jobs = jobs
+    task = asyncio.create_task(jobs.run())
+    try:
+        yield jobs
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_an_order_becomes_a_job_whose_output_arrives_whole(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        jobs.start(order)
+        await hub.until(lambda: hub.ended)
+        assert jobs.known() == []
+    assert [(answer.answer, answer.why) for answer in hub.answers] == [("accepted", "")]
+    assert hub.faults == []
+    ended = hub.ended[0]
+    assert (ended.state, ended.exit_code, ended.change_packages) == ("succeeded", 0, ["lab"])
+    assert hub.output == (node.jobs / order.job / "log").read_bytes()
+    assert (ended.output_bytes, ended.output_sha256) == (len(hub.output), hashlib.sha256(hub.output).hexdigest())
+    assert hub.output.count(b"step") == 40
+    assert hub.progress[0].phase == "commit"
+    assert len(node.runners) == 1
+
+
+def _moved(hub: Hub, before: int) -> bool:
+    return bool(hub.ended) or len(hub.output) > before + 30
+
+
+async def test_a_spider_that_is_killed_again_and_again_loses_and_doubles_nothing(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: len(hub.output) > 20)
+    for _ in range(6):
+        async with spider(node, hub) as jobs:
+            jobs.resume({job: len(hub.output) for job in jobs.known()})
+            before = len(hub.output)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.15):
+                    await hub.until(partial(_moved, hub, before))
+    async with spider(node, hub) as jobs:
+        if not hub.ended:
+            jobs.resume({job: len(hub.output) for job in jobs.known()})
+            await hub.until(lambda: hub.ended)
+    assert hub.faults == []
+    assert hub.output == (node.jobs / order.job / "log").read_bytes()
+    assert {ended.state for ended in hub.ended} == {"succeeded"}
+    assert len(node.runners) == 1
+
+
+async def test_a_session_that_breaks_is_gone_on_with_in_the_next(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: len(hub.output) > 20)
+        hub.gone = True
+        held = len(hub.output)
+        await asyncio.sleep(0.2)
+        assert len(hub.output) == held
+        hub.gone = False
+        assert jobs.known() == [order.job]
+        jobs.resume({order.job: held})
+        await hub.until(lambda: hub.ended)
+    assert hub.faults == []
+    assert hub.output == (node.jobs / order.job / "log").read_bytes()
+
+
+async def test_no_more_is_sent_ahead_than_the_window(node: Node) -> None:
+    node.script = "i=0; while [ $i -lt 300 ]; do printf '%8000d\\n' $i; i=$((i+1)); done"
+    hub, order = Hub(), node.order()
+    hub.acks = False
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: len(hub.output) == OUTPUT_WINDOW_BYTES)
+        for runner in node.runners:
+            assert await asyncio.to_thread(runner.wait, 20) == 0  # the job does not wait for anybody
+        await asyncio.sleep(0.3)
+        assert len(hub.output) == OUTPUT_WINDOW_BYTES
+        assert hub.ended == []
+        hub.acks = True
+        jobs.acked(JobAck(order.job, OUTPUT_WINDOW_BYTES))
+        await hub.until(lambda: hub.ended)
+    assert hub.faults == []
+    assert len(hub.output) == 300 * 8002
+
+
+async def test_the_end_is_told_again_in_every_session_until_the_hub_has_it(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    hub.done = False
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: len(hub.ended) == 1)
+        jobs.resume({order.job: len(hub.output)})
+        await hub.until(lambda: len(hub.ended) == 2)
+        assert jobs.known() == [order.job]
+        jobs.done(JobDone(order.job))
+        assert jobs.known() == []
+    assert hub.ended[0] == hub.ended[1]
+    async with spider(node, hub) as jobs:
+        assert jobs.known() == [order.job]  # a Spider that was started anew asks
+        jobs.forget([order.job])
+        assert jobs.known() == []
+
+
+async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: hub.ended)
+        jobs.start(order)
+        await hub.until(lambda: len(hub.answers) == 2)
+    assert [answer.answer for answer in hub.answers] == ["accepted", "accepted"]
+    assert len(node.runners) == 1
+
+
+async def test_a_refusal_comes_back_with_its_reason(node: Node) -> None:
+    hub, order = Hub(), node.order(life_s=-5)
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: hub.answers)
+    assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", "expired")
+    assert abs(hub.answers[0].clock_ms / 1000 - time.time()) < 10
+    assert node.runners == []
+
+
+async def test_a_launcher_whose_slots_are_taken_is_asked_again(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    node.drop = 4
+    async with spider(node, hub, ShortClock()) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: hub.answers)
+    assert hub.answers[0].answer == "accepted"
+    assert len(node.runners) == 1
+
+
+async def test_a_launcher_that_is_not_there_is_said_to_be_unreachable(node: Node, tmp_path: Path) -> None:
+    hub, order = Hub(), node.order()
+    real, node.socket = node.socket, tmp_path / "nowhere.sock"
+    async with spider(node, hub, ShortClock()) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: hub.answers)
+    node.socket = real
+    assert hub.answers[0].answer == "unreachable"
+    assert "FileNotFoundError" in hub.answers[0].why
+
+
+async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: Path) -> None:
+    for text, why in (("[policy]\nversion = 1\nmode = monitor\n", "policy-monitor"), ("[policy]\n", "policy-invalid")):
+        node.set_policy(text)
+        hub = Hub()
+        async with spider(node, hub, policy=node.policy) as jobs:
+            jobs.resume({})
+            jobs.start(node.order())
+            await hub.until(partial(len, hub.answers))
+        assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", why)
+    assert node.runners == []
+
+
+async def test_a_killed_runner_is_told_as_an_interruption(node: Node) -> None:
+    node.script = "echo begun; sleep 60"
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: b"begun" in hub.output)
+        node.runners[0].send_signal(signal.SIGKILL)
+        await asyncio.to_thread(node.runners[0].wait, 20)
+        (node.jobs / order.job / "stopped").write_text("signal killed 9 x\n")  # systemd's hook
+        await hub.until(lambda: hub.ended)
+    assert (hub.ended[0].state, hub.ended[0].error_code, hub.ended[0].signal) == ("interrupted", "job.killed", 9)
+    assert hub.ended[0].output_sha256 == hashlib.sha256(hub.output).hexdigest()
+
+
+async def test_a_job_that_seemed_never_to_begin_may_still_tell_the_truth(node: Node) -> None:
+    hub, job = Hub(), new_time_id()
+    (node.jobs / job).mkdir()
+    (node.jobs / job / "plan").write_text(f'{{"job": "{job}", "verb": "upgrade", "args": {{"packages": ["a"]}}}}')
+    clock = ShortClock()
+    async with spider(node, hub, clock) as jobs:
+        jobs.resume({job: 0})
+        await asyncio.sleep(0.3)
+        assert hub.ended == []
+        await clock.sleep(61)
+        await hub.until(lambda: hub.ended)
+        assert (hub.ended[0].state, hub.ended[0].error_code) == ("interrupted", "job.never_began")
+        node._start(f"stardust-job@{job}.service")
+        await hub.until(lambda: len(hub.ended) == 2)
+        assert hub.ended[1].state == "succeeded"
+        assert jobs.known() == []
+    assert read_result(str(node.jobs / job)) is not None
+
+
+async def test_a_flood_of_orders_is_bounded(node: Node) -> None:
+    hub = Hub()
+    hub.gone = True
+    async with spider(node, hub) as jobs:
+        for _ in range(100):
+            jobs.start(JobStart(new_time_id(), b"x"))
+        assert len(jobs._orders) <= 16

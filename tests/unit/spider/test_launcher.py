@@ -1,0 +1,257 @@
+"""The launcher's decision: the right order starts one unit, everything else starts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spider.jobfiles import read_plan
+from spider.launcher import Places, Refused, Unit, check_args, decide, prune, receive_frame, serve
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.orders import MAGIC, Order, OrderError, seal_order
+
+KEY = bytes(range(32))
+NODE = new_random_id()
+BOOT = "c" * 32
+
+
+class Systemd:
+    """Stands where systemd does, and counts."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.down = False
+        self.answer: bool | None = True
+
+    def start(self, name: str) -> bool:
+        self.started.append(name)
+        if self.answer is None:
+            raise TimeoutError(name)
+        return self.answer
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(self.start, lambda: self.down)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    def put(name: str, content: bytes, mode: int) -> str:
+        path = tmp_path / name
+        path.write_bytes(content)
+        path.chmod(mode)
+        return str(path)
+
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "started").mkdir()
+    return Places(
+        put("launch.key", KEY, 0o600),
+        put("spider.conf", f"[hub]\nurl = x\n[node]\nid = {NODE}\ngeneration = 3\nname = web % 1\n".encode(), 0o644),
+        put("policy.conf", b"[policy]\nversion = 1\nmode = managed\n", 0o644),
+        str(tmp_path / "jobs"),
+        str(tmp_path / "started"),
+        os.geteuid(),
+        (str(tmp_path),),
+    )
+
+
+def order(**over: Any) -> Order:
+    now = int(time.time())
+    return Order(NODE, 3, new_time_id(), "check", {}, now, now + 300)._replace(**over)
+
+
+def put_to(places: Places, what: Order | bytes, systemd: Systemd) -> tuple[str, str]:
+    frame = what if isinstance(what, bytes) else seal_order(KEY, what)
+    answer, _ = decide(frame, places, time.time(), BOOT, systemd.unit)
+    return answer.answer, answer.why
+
+
+def test_a_good_order_is_recorded_planned_and_started_once(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade", args={"packages": ["g++", "libc6:i386"]})
+    assert put_to(places, wish, systemd) == ("accepted", "")
+    assert systemd.started == [f"stardust-job@{wish.job}.service"]
+    plan = read_plan(os.path.join(places.jobs, wish.job))
+    assert plan == (wish.job, "upgrade", {"packages": ["g++", "libc6:i386"]})
+    record = json.loads(Path(places.started, wish.job).read_text())
+    assert (record["job"], record["verb"], record["boot"]) == (wish.job, "upgrade", BOOT)
+    assert os.stat(os.path.join(places.started, wish.job)).st_mode & 0o777 == 0o600
+    assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert len(systemd.started) == 1
+
+
+def test_the_record_outlives_everything_else_of_the_job(places: Places) -> None:
+    systemd, wish = Systemd(), order()
+    Path(places.started, wish.job).touch()  # a launcher that was killed right after it made the record
+    assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert systemd.started == []
+    assert os.listdir(places.jobs) == []
+
+
+def test_many_copies_at_once_start_one_unit(places: Places) -> None:
+    systemd, frame = Systemd(), seal_order(KEY, order())
+    said: list[tuple[str, str]] = []
+    threads = [threading.Thread(target=lambda: said.append(put_to(places, frame, systemd))) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer for answer, _ in said].count("accepted") == 1
+    assert {why for answer, why in said if answer == "refused"} <= {"replay", "busy"}
+    assert len(systemd.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("over", "why"),
+    [
+        ({"node": new_random_id()}, "wrong-node"),
+        ({"gen": 2}, "wrong-generation"),
+        ({"exp": 10, "iat": 5}, "expired"),
+        ({"job": "x"}, "bad-job"),
+        ({"verb": "shell"}, "policy-verb"),
+        ({"args": {"packages": []}, "verb": "reboot"}, "policy-verb"),
+        ({"args": {"x": 1}}, "bad-args"),
+        ({"args": {"packages": ["lab-hello"]}}, "bad-args"),
+        ({"verb": "upgrade", "args": {"packages": "lab-hello"}}, "bad-args"),
+        ({"verb": "upgrade", "args": {"reboot": True}}, "bad-args"),
+    ],
+)
+def test_what_is_not_exactly_right_starts_nothing(places: Places, over: dict[str, Any], why: str) -> None:
+    systemd = Systemd()
+    assert put_to(places, order(**over), systemd) == ("refused", why)
+    assert systemd.started == []
+    assert os.listdir(places.started) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "L", "lab\n", "~nlab", "?any"],
+)  # fmt: skip
+def test_a_name_that_apt_would_take_for_something_else_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match="bad-args"):
+        check_args(order(verb="upgrade", args={"packages": [name]}))
+
+
+def test_names_of_packages_are_taken() -> None:
+    check_args(order(verb="upgrade", args={"packages": ["g++", "libstdc++6", "python3.11", "libc6:i386", "0ad"], "reboot": False}))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.DataObject) -> None:
+    systemd = Systemd()
+    frame = bytearray(seal_order(KEY, order()))
+    if data.draw(st.booleans()):
+        frame[data.draw(st.integers(0, len(frame) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    else:
+        frame = bytearray(data.draw(st.binary(max_size=200)))
+    answer, why = put_to(places, bytes(frame), systemd)
+    assert answer == "refused"
+    assert why in ("bad-mac", "bad-magic", "bad-length")
+    assert systemd.started == []
+
+
+def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: Places) -> None:
+    systemd, wish = Systemd(), order()
+    systemd.down = True
+    assert put_to(places, wish, systemd) == ("refused", "host-stopping")
+    systemd.down = False
+    full = places._replace(roomy=("/proc",))
+    assert put_to(full, wish, systemd) == ("refused", "no-space")
+    assert os.listdir(places.started) == []
+    assert put_to(places, wish, systemd) == ("accepted", "")
+
+
+def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(places: Places) -> None:
+    systemd = Systemd()
+    systemd.answer = False
+    assert put_to(places, order(), systemd) == ("failed", "not-started")
+    systemd.answer = None
+    assert put_to(places, order(), systemd) == ("accepted", "starting")
+
+
+def test_without_a_key_that_is_root_s_alone_nothing_is_checked(places: Places) -> None:
+    systemd = Systemd()
+    os.chmod(places.launch_key, 0o640)
+    assert put_to(places, order(), systemd) == ("refused", "no-key")
+    os.chmod(places.launch_key, 0o600)
+    Path(places.launch_key).write_bytes(KEY[:31])
+    assert put_to(places, order(), systemd) == ("refused", "no-key")
+
+
+def test_the_answer_is_one_line_with_the_node_s_clock(places: Places) -> None:
+    systemd, wish = Systemd(), order()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(seal_order(KEY, wish))
+        serve(theirs, places, systemd.unit, BOOT)
+        line = json.loads(ours.recv(4096))
+    assert set(line) == {"answer", "why", "clock"}
+    assert line["answer"] == "accepted"
+    assert abs(line["clock"] - time.time()) < 5
+
+
+def test_a_frame_has_one_deadline_however_it_trickles(places: Places) -> None:
+    frame = seal_order(KEY, order())
+    ours, theirs = socket.socketpair()
+    stop = threading.Event()
+
+    def trickle() -> None:
+        for byte in frame:
+            if stop.wait(0.02):
+                return
+            ours.send(bytes([byte]))
+
+    thread = threading.Thread(target=trickle)
+    with ours, theirs:
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(Refused, match="slow-frame"):
+            receive_frame(theirs, limit_s=0.3)
+        assert time.monotonic() - began < 1.0
+        stop.set()
+        thread.join()
+
+
+def test_a_frame_is_taken_in_any_cut_and_a_false_length_is_not_waited_for() -> None:
+    frame = seal_order(KEY, order())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        thread = threading.Thread(target=lambda: [ours.send(frame[at : at + 9]) for at in range(0, len(frame), 9)])
+        thread.start()
+        assert receive_frame(theirs) == frame
+        thread.join()
+    for head in (MAGIC + b"\xff\xff\xff\xff", b"GET / HT"):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.sendall(head)
+            with pytest.raises(OrderError):
+                receive_frame(theirs)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.sendall(frame[:20])
+        ours.close()
+        with pytest.raises(Refused, match="short-frame"):
+            receive_frame(theirs)
+
+
+def test_old_ended_jobs_are_cleared_away_and_open_ones_stay(tmp_path: Path) -> None:
+    jobs = [new_time_id(1000.0 + number) for number in range(8)]
+    for job in jobs:
+        (tmp_path / job).mkdir()
+        (tmp_path / job / "plan").touch()
+        (tmp_path / job / "log").touch()
+    for job in jobs[1:]:
+        (tmp_path / job / random.Random(job).choice(["result", "stopped"])).touch()
+    (tmp_path / ".lock").touch()
+    prune(str(tmp_path), keep=3)
+    assert sorted(os.listdir(tmp_path)) == sorted([".lock", jobs[0], *jobs[5:]])

@@ -1,0 +1,96 @@
+"""The owner's policy: understood completely, or nothing is allowed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.policy import MODES, VERBS, PolicyRefused, parse_policy, read_policy
+
+
+def test_each_mode_allows_what_it_says() -> None:
+    assert parse_policy("[policy]\nversion=1\nmode=monitor\n").verbs == ()
+    assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check")
+    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == VERBS
+    narrow = parse_policy("# mine\n[policy]\nversion = 1\nmode = managed\nverbs = check, upgrade\n")
+    assert narrow.verbs == ("check", "upgrade")
+    assert narrow.refusal("upgrade") is None
+    assert narrow.refusal("full-upgrade") == "policy-verb"
+    assert narrow.refusal("shell") == "policy-verb"
+
+
+def test_a_list_of_verbs_never_widens_a_mode() -> None:
+    assert parse_policy("[policy]\nversion = 1\nmode = readonly\nverbs = check, upgrade\n").verbs == ("check",)
+    monitor = parse_policy("[policy]\nversion = 1\nmode = monitor\nverbs = check\n")
+    assert monitor.verbs == ()
+    assert monitor.refusal("check") == "policy-monitor"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mode = managed\n",
+        "[policy]\nversion = 1\n",
+        "[policy]\nmode = managed\n",
+        "[policy]\nversion = 2\nmode = managed\n",
+        "[policy]\nversion = 1\nmode = everything\n",
+        "[policy]\nversion = 1\nmode = managed # for now\n",
+        "[policy]\nversion = 1\nmode = managed\nmode = monitor\n",
+        "[policy]\nversion = 1\nmode = managed\nverb = check\n",
+        "[policy]\nversion = 1\nmode = managed\nverbs = check, reboot\n",
+        "[policy]\nversion = 1\nmode = managed\nverbs =\n",
+        "[policy]\nversion = 1\nmode = managed\n[policy]\n",
+        "[policy]\nversion = 1\nmode = managed\n[more]\n",
+        "[DEFAULT]\nmode = managed\n[policy]\nversion = 1\nmode = managed\n",
+        "[policy]\nversion = 1\nmode: managed\n",
+        "[policy]\nversion = 1\nmode = %(x)s\n",
+        "[policy]\nversion = 1\nmode = managed\nverbs = check\n  upgrade\n",
+    ],
+)
+def test_what_is_not_understood_is_refused_as_a_whole(text: str) -> None:
+    with pytest.raises(PolicyRefused):
+        parse_policy(text)
+
+
+@given(st.text(max_size=200))
+def test_junk_is_refused_and_nothing_else_happens(text: str) -> None:
+    for candidate in (text, "[policy]\nversion = 1\n" + text):
+        try:
+            assert parse_policy(candidate).mode in MODES
+        except PolicyRefused:
+            continue
+
+
+def test_a_file_that_others_could_have_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.conf"
+    owner = os.geteuid()
+    with pytest.raises(PolicyRefused, match="No such file"):
+        read_policy(str(path), owner)
+    path.write_text("[policy]\nversion = 1\nmode = managed\n")
+    path.chmod(0o644)
+    assert read_policy(str(path), owner).mode == "managed"
+    for mode in (0o664, 0o646, 0o666):
+        path.chmod(mode)
+        with pytest.raises(PolicyRefused, match="lets others in"):
+            read_policy(str(path), owner)
+    path.chmod(0o644)
+    with pytest.raises(PolicyRefused, match="owned by"):
+        read_policy(str(path), owner + 1)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(PolicyRefused):
+        read_policy(str(link), owner)
+    with pytest.raises(PolicyRefused):
+        read_policy(str(tmp_path), owner)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o644)
+    with pytest.raises(PolicyRefused, match="not a plain file"):
+        read_policy(str(fifo), owner)
+    path.write_bytes(b"[policy]\n" + b"#" * 70_000)
+    with pytest.raises(PolicyRefused, match="larger"):
+        read_policy(str(path), owner)

@@ -1,0 +1,169 @@
+"""The runner writes down what became of a job, whatever is done to it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spider.jobfiles import Result, Stopped, create_once, read_plan, read_progress, read_result, read_run, read_stopped, write_result
+from spider.runner import Cannot, Places, run_job, take_lock
+from spider.wire.ids import new_time_id
+from tests.unit.spider.scripted_job import Scripted
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> str:
+    return plan(tmp_path)
+
+
+def plan(jobs: Path, verb: str = "upgrade", packages: tuple[str, ...] = ("a",)) -> str:
+    job = new_time_id()
+    (jobs / job).mkdir()
+    create_once(str(jobs / job / "plan"), json.dumps({"job": job, "verb": verb, "args": {"packages": packages}}).encode(), 0o640)
+    return job
+
+
+def start(jobs: Path, job: str, script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.unit.spider.scripted_job", str(jobs), job, script], cwd=ROOT, stdout=subprocess.PIPE
+    )
+
+
+def wait_for(path: Path, word: bytes, limit_s: float = 20.0) -> None:
+    ends_at = time.monotonic() + limit_s
+    while not path.exists() or word not in path.read_bytes():
+        assert time.monotonic() < ends_at, f"{word!r} did not come"
+        time.sleep(0.01)
+
+
+def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str) -> None:
+    result = run_job(job, Scripted("echo hello"), "b" * 32, Places(str(tmp_path)))
+    folder = tmp_path / job
+    assert read_result(str(folder)) == result
+    assert (result.state, result.rc, result.changes, result.lost) == ("succeeded", 0, [("a", "1", "2")], 0)
+    log = (folder / "log").read_bytes()
+    assert log == b"hello\r\n"
+    assert (result.bytes, result.sha256) == (len(log), hashlib.sha256(log).hexdigest())
+    run = read_run(str(folder))
+    assert run is not None
+    assert (run.pid, run.boot) == (os.getpid(), "b" * 32)
+    progress = read_progress(str(folder))
+    assert progress is not None
+    assert (progress.phase, progress.percent, progress.text) == ("commit", 10, "upgrade")
+    assert not (folder / "result.tmp").exists()
+    assert (folder / "stopped.tmp").stat().st_size == 512  # room for systemd's hook
+
+
+def test_a_job_runs_once_for_ever(tmp_path: Path, job: str) -> None:
+    count = tmp_path / "count"
+    script = f"echo x >> {count}"
+    run_job(job, Scripted(script), "", Places(str(tmp_path)))
+    for left in ("result", "log"):
+        (tmp_path / job / left).unlink()
+    with pytest.raises(Cannot, match="begun before"):
+        run_job(job, Scripted(script), "", Places(str(tmp_path)))
+    assert count.read_text() == "x\n"
+
+
+def test_a_job_without_an_order_is_not_begun(tmp_path: Path) -> None:
+    job = new_time_id()
+    with pytest.raises(Cannot, match="no such order"):
+        run_job(job, Scripted("true"), "", Places(str(tmp_path)))
+    other = plan(tmp_path)
+    (tmp_path / job).mkdir()
+    (tmp_path / job / "plan").write_bytes((tmp_path / other / "plan").read_bytes())
+    with pytest.raises(Cannot, match="no such order"):
+        run_job(job, Scripted("true"), "", Places(str(tmp_path)))
+    assert not (tmp_path / job / "run").exists()
+
+
+def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
+    with (tmp_path / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Cannot, match="another job"):
+            take_lock(str(tmp_path), 0.2)
+    assert run_job(job, Scripted("true"), "", Places(str(tmp_path))).state == "succeeded"
+
+
+def test_every_signal_but_one_is_outlived(tmp_path: Path, job: str) -> None:
+    with start(tmp_path, job, "echo begun; sleep 1; echo ended") as runner:
+        wait_for(tmp_path / job / "log", b"begun")
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
+            runner.send_signal(number)
+        assert runner.wait(20) == 0
+    result = read_result(str(tmp_path / job))
+    assert result is not None
+    assert (result.state, result.rc) == ("succeeded", 0)
+    assert (tmp_path / job / "log").read_bytes() == b"begun\r\nended\r\n"
+
+
+def test_what_is_run_starts_with_the_usual_signal_handlers(tmp_path: Path, job: str) -> None:
+    with start(tmp_path, job, "echo ignored $(grep SigIgn /proc/self/status | cut -f2)") as runner:
+        assert runner.wait(20) == 0
+    assert (tmp_path / job / "log").read_bytes() == b"ignored 0000000000000000\r\n"
+
+
+def test_a_killed_runner_leaves_the_program_running_and_no_result(tmp_path: Path, job: str) -> None:
+    done = tmp_path / "done"
+    with start(tmp_path, job, f"trap '' HUP; echo begun; sleep 0.5; echo x > {done}") as runner:
+        wait_for(tmp_path / job / "log", b"begun")
+        runner.kill()
+        runner.wait(20)
+    wait_for(done, b"x")
+    assert read_result(str(tmp_path / job)) is None
+    assert read_run(str(tmp_path / job)) is not None
+
+
+def test_a_fault_of_the_runner_s_own_is_an_unknown_outcome_not_a_guess(tmp_path: Path, job: str) -> None:
+    result = run_job(job, Scripted("exit 42"), "", Places(str(tmp_path)))
+    assert (result.state, result.rc, result.error_code) == ("unknown", None, "job.runner_failed")
+    unmanaged = plan(tmp_path)
+    result = run_job(unmanaged, None, "", Places(str(tmp_path)))
+    assert (result.state, result.error_code) == ("failed", "job.no_package_manager")
+    strange = plan(tmp_path, verb="shell")
+    result = run_job(strange, Scripted("true"), "", Places(str(tmp_path)))
+    assert (result.state, result.error_code) == ("failed", "job.unknown_verb")
+
+
+def test_files_that_are_cut_short_read_as_not_there(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    assert (read_plan(folder), read_run(folder), read_result(folder), read_stopped(folder), read_progress(folder)) == (None,) * 5
+    for name, content in (("plan", b'{"job": '), ("run", b'{"pid": 1}'), ("result", b"[]"), ("progress", b'{"at": 1, "pha')):
+        (tmp_path / name).write_bytes(content)
+    assert (read_plan(folder), read_run(folder), read_result(folder), read_progress(folder)) == (None,) * 4
+    (tmp_path / "progress").write_bytes(b'{"at":1,"phase":"plan","percent":-1,"package":"","text":"x"}\n{"at": 2, "pha')
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.phase == "plan"
+    (tmp_path / "stopped").write_bytes(b"signal killed 9 abc\n" + bytes(400))
+    assert read_stopped(folder) == Stopped("signal", "killed", "9")
+
+
+def test_a_result_that_has_no_room_for_its_changes_says_so(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys\n"
+        "from spider.jobfiles import Result, reserve, write_result\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "reserve(sys.argv[1] + '/result.tmp', 2000)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "changes = [(f'package-{n}', '1', '2') for n in range(500)]\n"
+        "write_result(sys.argv[1], Result('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, False, changes, '', ''))\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, check=True)
+    result = read_result(str(tmp_path))
+    assert result is not None
+    assert (result.state, result.changes, result.error_code) == ("succeeded", [], "job.no_space")
+    full = Result("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, False, [], "x", "y")
+    write_result(str(tmp_path), full)
+    assert read_result(str(tmp_path)) == full

@@ -1,0 +1,182 @@
+"""A job's terminal: every byte into the log, nobody to answer a prompt, and an end that nobody can hold up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.terminal import Lines, Log, Reporter, Terminal
+
+ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+
+
+class Stage(NamedTuple):
+    terminal: Terminal
+    log: Log
+    reporter: Reporter
+    folder: Path
+    lines: list[str]
+
+    def run(self, script: str, **more: object) -> tuple[int | None, int, str]:
+        return self.terminal.run(["/bin/sh", "-c", script], ENV, self.lines.append, **more)  # type: ignore[arg-type]  # passed on
+
+    @property
+    def text(self) -> bytes:
+        return (self.folder / "log").read_bytes()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    log, reporter = Log(str(tmp_path / "log")), Reporter(str(tmp_path / "progress"))
+    terminal = Terminal(log, reporter)
+    yield Stage(terminal, log, reporter, tmp_path, [])
+    log.close()
+    reporter.close()
+
+
+def test_what_is_printed_is_in_the_log_byte_for_byte(stage: Stage) -> None:
+    ended = stage.run(r"printf 'one\n\033[32mtwo\033[0m naïve\r 5%%\r10%%\n' ; echo err >&2; printf 'no newline'; exit 3")
+    assert ended == (3, 0, "")
+    assert stage.terminal.close() is False
+    assert stage.text == "one\r\n\x1b[32mtwo\x1b[0m naïve\r 5%\r10%\r\nerr\r\nno newline".encode()
+    assert stage.lines == ["one", "10%", "err", "no newline"]
+    assert stage.log.sha256() == hashlib.sha256(stage.text).hexdigest()
+    assert (stage.log.bytes, stage.log.lost) == (len(stage.text), 0)
+
+
+def test_a_program_finds_a_terminal_of_120_columns_and_nobody_behind_the_keyboard(stage: Stage) -> None:
+    stage.run("stty size < /dev/tty; tty < /dev/tty >/dev/null && echo terminal; read answer || echo nobody; echo ${COLUMNS-unset} $TERM")
+    stage.terminal.close()
+    assert stage.lines == ["40 120", "terminal", "nobody", "unset xterm-256color"]
+
+
+def test_programs_run_one_after_the_other_on_the_same_terminal(stage: Stage) -> None:
+    for number in range(5):
+        assert stage.run(f"echo run {number} > /dev/tty") == (0, 0, "")
+    stage.terminal.say("in between")
+    stage.terminal.close()
+    assert stage.text == b"".join(b"run %d\r\n" % number for number in range(5)) + b"in between\r\n"
+
+
+def test_a_flood_arrives_whole(stage: Stage) -> None:
+    stage.run("i=0; while [ $i -lt 200 ]; do printf '%4000d\\n' $i; i=$((i+1)); done")
+    stage.terminal.close()
+    assert stage.log.bytes == 200 * 4002
+    assert [int(line) for line in stage.lines] == list(range(200))
+
+
+def test_a_signal_and_a_missing_program_are_told(stage: Stage) -> None:
+    assert stage.run("kill -KILL $$") == (None, 9, "")
+    assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == (127, 0, "")
+    stage.terminal.close()
+    assert b"/no/such/program: No such file or directory" in stage.text
+
+
+def test_a_status_descriptor_is_handed_over_and_read(stage: Stage) -> None:
+    seen: list[str] = []
+    ended = stage.terminal.run(
+        ["/bin/sh", "-c", "echo dlstatus:1:20:x >/dev/fd/{fd}; echo shown; echo last >/dev/fd/{fd}"], ENV, stage.lines.append, seen.append
+    )
+    stage.terminal.close()
+    assert ended == (0, 0, "")
+    assert seen == ["dlstatus:1:20:x", "last"]
+    assert stage.lines == ["shown"]
+
+
+def test_what_a_program_leaves_running_holds_up_nobody(stage: Stage) -> None:
+    began = time.monotonic()
+    stage.run("(trap '' HUP; while :; do echo again; sleep 0.05; done) & sleep 0.3; echo pid $!")
+    held = stage.terminal.close()
+    took_s = time.monotonic() - began
+    leftover = int(next(line for line in stage.lines if line.startswith("pid")).split()[1])
+    os.kill(leftover, signal.SIGKILL)
+    assert held is True
+    assert took_s < 6
+    assert stage.log.sha256() == hashlib.sha256(stage.text).hexdigest()
+
+
+def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: Stage) -> None:
+    stage.reporter.tell("download")
+    ended = stage.run("exec sleep 30", limits_s={"download": 0.2})
+    assert ended == (None, signal.SIGINT, "download")
+    stage.reporter.tell("commit")
+    assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == (0, 0, "")
+    stage.terminal.close()
+
+
+def test_a_listener_that_fails_leaves_the_program_to_its_end(stage: Stage, tmp_path: Path) -> None:
+    def fail(_line: str) -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        stage.terminal.run(["/bin/sh", "-c", f"echo x; sleep 0.3; echo done > {tmp_path}/done; echo y"], ENV, fail)
+    assert (tmp_path / "done").exists()
+    stage.terminal.close()
+    assert stage.text == b"x\r\ny\r\n"
+
+
+def test_a_log_that_is_full_says_how_much_it_lacks(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"), limit=10)
+    log.write(b"12345678")
+    log.write(b"90abc")
+    log.write(b"de")
+    log.close()
+    kept = (tmp_path / "log").read_bytes()
+    assert kept.startswith(b"1234567890\r\n[stardust: ")
+    assert log.lost == 5
+    assert (log.bytes, log.sha256()) == (len(kept), hashlib.sha256(kept).hexdigest())
+
+
+def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys, hashlib\n"
+        "from spider.terminal import Log\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "log = Log(sys.argv[1])\n"
+        "[log.write(b'x' * 300) for _ in range(6)]\n"
+        "print(log.bytes, log.lost, log.sha256() == hashlib.sha256(b'x' * log.bytes).hexdigest()); log.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "log")], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1000", "800", "True"]
+    assert (tmp_path / "log").stat().st_size == 1000
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+
+
+def test_progress_is_told_at_once_by_phase_and_never_falls(tmp_path: Path) -> None:
+    reporter = Reporter(str(tmp_path / "progress"))
+    reporter.tell("download", 0)
+    for percent in range(100):
+        reporter.tell("download", percent, "a", f"step {percent}")
+    reporter.tell("commit", 50, "b", "x")
+    reporter.tell("commit", 20, "c", "y")
+    reporter.close()
+    told = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
+    assert [line["phase"] for line in told] == ["download", "commit", "commit"]  # nobody can read a hundred at once
+    assert [line["percent"] for line in told if line["phase"] == "commit"] == [50, 50]
+    assert told[-1]["package"] == "c"
+
+
+@given(st.lists(st.binary(max_size=30), max_size=12))
+def test_lines_do_not_depend_on_how_the_bytes_arrive(pieces: list[bytes]) -> None:
+    whole: list[str] = []
+    cut: list[str] = []
+    for seen, chunks in ((whole, [b"".join(pieces)]), (cut, pieces)):
+        lines = Lines(seen.append)
+        for chunk in chunks:
+            lines.feed(chunk)
+        lines.end()
+    assert whole == cut
