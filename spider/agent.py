@@ -15,6 +15,7 @@ from spider.jobs import Jobs
 from spider.link import HubLink
 from spider.logs import event
 from spider.outbox import Outbox
+from spider.packages.detect import package_manager
 from spider.sampler import Sampler
 from spider.trusted import place
 from spider.wire.frames import JobEnded, Message
@@ -54,7 +55,7 @@ def _parts(config: Config, clock: Clock) -> Dict[str, Coroutine[None, None, None
     owner = _policy_owner(config.policy_path)
     jobs = Jobs(config.jobs_dir, config.launcher_path, clock, send, boot=config.boot, policy_path=config.policy_path, policy_owner=owner)
     link = HubLink(config, outbox, jobs, clock)
-    facts = Facts(config, clock, link.send, owner)
+    facts = Facts(config, clock, link.send, owner, package_manager())
     link.on_joined(facts.joined)
     sampler = Sampler(linux_collectors(), clock, outbox.add)
     return {"link": link.run(), "sampler": sampler.run(), "jobs": jobs.run(), "facts": facts.run()}

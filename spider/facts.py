@@ -9,8 +9,7 @@ from spider.clock import Clock
 from spider.collectors.identity import IdentityReader
 from spider.config import Config
 from spider.logs import event
-from spider.packages.base import PackagesUnreadable
-from spider.packages.detect import package_manager
+from spider.packages.base import PackageManager, PackagesUnreadable
 from spider.policy import Policy, PolicyRefused, read_policy
 from spider.wire.frames import Identity, Message, Updates
 
@@ -24,59 +23,79 @@ log = logging.getLogger(__name__)
 class Facts:
     """Reads the facts on their rhythm and tells the hub what is new. `run` it as one task."""
 
-    def __init__(self, config: Config, clock: Clock, send: Callable[[Message], Awaitable[None]], policy_owner: int = 0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        policy_owner: int = 0,
+        manager: Optional[PackageManager] = None,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._send = send
         self._policy_owner = policy_owner
+        self._manager = manager
         self._reader = IdentityReader()
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
-        self._identity_due = self._updates_due = clock.monotonic()
         self._untold: List[Message] = []
-        self._wake = asyncio.Event()
+        self._news = asyncio.Event()
+        self._identity_due = asyncio.Event()
+        self._updates_due = asyncio.Event()
 
     def joined(self) -> None:
         """A session has begun: the hub hears everything."""
         self._untold = [fact for fact in (self._identity, self._updates) if fact is not None]
-        self._wake.set()
+        self._news.set()
 
     def job_ended(self) -> None:
         """A job may have changed anything."""
-        self._identity_due = self._updates_due = self._clock.monotonic()
-        self._wake.set()
+        self._identity_due.set()
+        self._updates_due.set()
 
     async def run(self) -> None:
         """Read and tell until cancelled."""
-        while True:
-            self._wake.clear()
-            await self._tell()
-            if self._clock.monotonic() >= self._identity_due:
-                self._identity_due = self._clock.monotonic() + IDENTITY_S
-                await self._read_identity()
-                await self._tell()
-            if self._clock.monotonic() >= self._updates_due:
-                self._updates_due = self._clock.monotonic() + await self._read_updates()
-                await self._tell()
-            wait = min(self._identity_due, self._updates_due) - self._clock.monotonic()
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(0.0, wait))
-            except asyncio.TimeoutError:  # something is due
-                continue
+        tasks = [asyncio.ensure_future(part) for part in (self._tell(), self._watch_identity(), self._watch_updates())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell(self) -> None:
-        while self._untold:
-            fact = self._untold.pop(0)
+        while True:
+            await self._news.wait()
+            self._news.clear()
             try:
-                await self._send(fact)
+                while self._untold:
+                    await self._send(self._untold.pop(0))
             except ConnectionError:  # the next session begins with all of them
-                return
+                self._untold.clear()
 
-    async def _read_identity(self) -> None:
-        identity = await aside(self._identity_now, "identity")
+    async def _watch_identity(self) -> None:
+        while True:
+            self._identity_due.clear()
+            try:
+                identity = await aside(self._identity_now, "identity")
+            except Exception:  # a fault in reading one fact must not cost samples and jobs
+                event(log, "identity_failed", logging.ERROR, exc_info=True)
+            else:
+                self._learn_identity(identity)
+            await _due(self._identity_due, IDENTITY_S)
+
+    def _learn_identity(self, identity: Identity) -> None:
         if identity != self._identity:
             self._identity = identity
             self._untold.append(identity)
+            self._news.set()
+
+    async def _watch_updates(self) -> None:
+        while self._manager is not None:
+            self._updates_due.clear()
+            await _due(self._updates_due, await self._read_updates(self._manager))
+        await asyncio.Event().wait()  # nothing to ask here
 
     def _identity_now(self) -> Identity:
         try:
@@ -86,17 +105,26 @@ class Facts:
             policy = Policy("invalid", ())
         return self._reader.read(self._clock.now()).frame(self._config.version, policy.mode, policy.verbs)
 
-    async def _read_updates(self) -> float:
+    async def _read_updates(self, manager: PackageManager) -> float:
         """Returns: when to read them again, in seconds."""
-        manager = package_manager()
-        if manager is None:
-            return UPDATES_S
         try:
             updates = await aside(manager.available_updates, "updates")
         except PackagesUnreadable as error:
             event(log, "updates_unreadable", logging.WARNING, why=str(error))
             return UPDATES_RETRY_S
+        except Exception:  # a fault in reading one fact must not cost samples and jobs
+            event(log, "updates_failed", logging.ERROR, exc_info=True)
+            return UPDATES_S
         if updates != self._updates:
             self._updates = updates
             self._untold.append(updates)
+            self._news.set()
         return UPDATES_S
+
+
+async def _due(soon: asyncio.Event, limit_s: float) -> None:
+    """Wait until the rhythm, or a reason to read sooner."""
+    try:
+        await asyncio.wait_for(soon.wait(), limit_s)
+    except asyncio.TimeoutError:
+        return

@@ -64,7 +64,7 @@ class TestHub:
     def config(self, **changes: object) -> Config:
         """Settings of a Spider that belongs to this hub."""
         fields: dict[str, object] = {
-            "url": parse_url(f"ws://127.0.0.1:{self.port}/ws"),
+            "url": parse_url(f"ws://127.0.0.1:{self.port or 1}/ws"),
             "fleet": self.fleet,
             "tls_pin": None,
             "node": self.node,

@@ -1,0 +1,141 @@
+"""Facts of the host: told at every session's start and when they change; blocking work stays beside the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from spider.aside import aside
+from spider.clock import SystemClock
+from spider.facts import Facts
+from spider.link import NotConnected
+from spider.packages.base import Console, Outcome, PackagesUnreadable
+from spider.wire.frames import Identity, Message, Updates
+from tests.unit.spider.clocks import eventually
+from tests.unit.spider.hubs import TestHub
+
+
+class Wire:
+    """Where facts are sent, while there is a session."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.said: list[Message] = []
+
+    async def send(self, message: Message) -> None:
+        if not self.up:
+            raise NotConnected("down")
+        self.said.append(message)
+
+    def identities(self) -> list[Identity]:
+        return [message for message in self.said if isinstance(message, Identity)]
+
+
+@contextlib.asynccontextmanager
+async def running(facts: Facts) -> AsyncIterator[None]:
+    task = asyncio.create_task(facts.run(), name="facts")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def policy(folder: Path, text: str) -> str:
+    path = folder / "policy.conf"
+    path.write_text(text)
+    path.chmod(0o644)
+    return str(path)
+
+
+async def test_the_identity_is_told_at_every_session_and_when_the_policy_changes(tmp_path: Path) -> None:
+    wire = Wire()
+    path = policy(tmp_path, "[policy]\nversion = 1\nmode = readonly\n")
+    facts = Facts(TestHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
+    async with running(facts):
+        await eventually(lambda: len(wire.identities()) == 1)
+        assert wire.identities()[0].policy_mode == "readonly"
+        facts.joined()
+        await eventually(lambda: len(wire.identities()) == 2)
+        policy(tmp_path, "[policy]\nversion = 1\nmode = managed\n")
+        facts.job_ended()
+        await eventually(lambda: len(wire.identities()) == 3)
+        assert wire.identities()[2].policy_mode == "managed"
+        policy(tmp_path, "mode = managed")
+        facts.job_ended()
+        await eventually(lambda: len(wire.identities()) == 4)
+        assert (wire.identities()[3].policy_mode, wire.identities()[3].policy_verbs) == ("invalid", [])
+
+
+class Manager:
+    """Answers what it is told to."""
+
+    name = "test"
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer = Updates(3, 1, 1000)
+        self.trouble: Exception | None = None
+
+    def available_updates(self) -> Updates:
+        self.asked += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return self.answer
+
+    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
+        raise AssertionError("Spider itself runs nothing")
+
+
+async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
+    wire, manager = Wire(), Manager()
+    facts = Facts(TestHub().config(), SystemClock(), wire.send, manager=manager)
+    async with running(facts):
+        await eventually(lambda: Updates(3, 1, 1000) in wire.said)
+        for trouble in (PackagesUnreadable("locked"), RuntimeError("a bug")):
+            asked, manager.trouble = manager.asked, trouble
+            facts.job_ended()
+            await eventually(lambda asked=asked: manager.asked > asked)  # type: ignore[misc]
+        manager.trouble = None
+        manager.answer = Updates(0, 0, 2000)
+        facts.job_ended()
+        await eventually(lambda: wire.said[-1] == Updates(0, 0, 2000))
+        assert sum(isinstance(message, Updates) for message in wire.said) == 2
+
+
+async def test_facts_outlive_a_time_without_a_session() -> None:
+    wire = Wire()
+    wire.up = False
+    facts = Facts(TestHub().config(), SystemClock(), wire.send)
+    async with running(facts):
+        await eventually(lambda: facts._identity is not None)
+        assert wire.said == []
+        wire.up = True
+        facts.joined()
+        await eventually(lambda: len(wire.identities()) == 1)
+
+
+async def test_work_beside_the_loop_gives_its_value_or_its_error_to_whoever_waits() -> None:
+    here = threading.get_ident()
+    assert await aside(threading.get_ident, "test") != here
+
+    def fail() -> None:
+        raise OSError("no such disk")
+
+    with pytest.raises(OSError, match="no such disk"):
+        await aside(fail, "test")
+
+
+async def test_work_that_hangs_does_not_keep_its_waiter() -> None:
+    gate = threading.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await aside(gate.wait, "test")
+    gate.set()
