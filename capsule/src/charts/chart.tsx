@@ -24,6 +24,8 @@ export interface ChartData {
   band?: { min: (number | null)[][]; max: (number | null)[][] };
   from: number;
   to: number;
+  /** Before this there was nothing to measure, so nothing is missing. */
+  since: number;
   /** Seconds without a sample that make a hole. */
   hole: number;
 }
@@ -96,7 +98,7 @@ function drawHoles(plot: uPlot, held: Held): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
   const right = bbox.left + bbox.width;
-  for (const hole of holes(data.columns, data.from, data.to, data.hole)) {
+  for (const hole of holes(data.columns, Math.max(data.from, data.since), data.to, data.hole)) {
     const left = Math.max(bbox.left, plot.valToPos(hole.from, "x", true));
     const end = Math.min(right, plot.valToPos(hole.to, "x", true));
     if (end - left < 2) continue;
@@ -154,7 +156,7 @@ function make(box: HTMLElement, held: Held, onTip: (tip: Tip | null) => void): u
     {
       width: Math.max(50, box.clientWidth - 6),
       height: Math.max(50, box.clientHeight - 2),
-      padding: [8, 8, 0, 0],
+      padding: [8, 14, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: SYNC.key }, points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
       scales: {
@@ -196,11 +198,11 @@ function make(box: HTMLElement, held: Held, onTip: (tip: Tip | null) => void): u
 function tipAt(plot: uPlot, held: Held): Tip | null {
   const { left, idx, event } = plot.cursor;
   if (left === undefined || left < 0 || idx == null || !event || !plot.over.matches(":hover")) return null;
-  const { columns, from, to, hole } = held.props.data;
+  const { columns, from, since, to, hole } = held.props.data;
   const at = columns.times[idx];
   if (at === undefined) return null;
   const pointed = plot.posToVal(left, "x");
-  const missing = holes(columns, from, to, hole).find((one) => pointed > one.from && pointed < one.to);
+  const missing = holes(columns, Math.max(from, since), to, hole).find((one) => pointed > one.from && pointed < one.to);
   return {
     left: left + 46,
     at: missing ? pointed : at,

@@ -36,6 +36,15 @@ test("a long session holds no more than its window", () => {
   assert.equal(window.columns(["a"], 9_999, 1).times.length, 61);
 });
 
+test("a bucket of history gives way to a sample that came live within it", () => {
+  const window = new LiveWindow(300);
+  window.add("a", 11.4, 7);
+  window.addPast("a", 10, 1, 1);
+  window.addPast("a", 11, 1, 2);
+  window.addPast("a", 12, 1, 3);
+  assert.deepEqual(window.columns(["a"], 12, 1), { times: [10, 11.4, 12], values: [[1, 7, 3]] });
+});
+
 test("empty buckets between two samples of a slow series are not a hole", () => {
   const times = Array.from({ length: 21 }, (_, index) => index * 6);
   const column = times.map((at) => (at % 60 === 0 ? 20 : null));

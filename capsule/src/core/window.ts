@@ -50,17 +50,13 @@ export class LiveWindow {
     }
   }
 
-  has(name: string): boolean {
-    return this.#tracks.has(name);
-  }
-
-  /** Names with a sample in the window that end at `until`. */
-  names(): string[] {
-    return [...this.#tracks.keys()];
-  }
-
-  clear(): void {
-    this.#tracks.clear();
+  /** Adds a bucket of history, which begins at `at`; a sample that came live within it is the better word. */
+  addPast(name: string, at: number, step: number, value: number): void {
+    const times = this.#tracks.get(name)?.times ?? [];
+    for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
+      if ((times[place] as number) < at + step) return;
+    }
+    this.add(name, at, value);
   }
 
   /** The columns of several series over `[until - seconds, until]`, on the union of their times. */

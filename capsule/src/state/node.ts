@@ -3,7 +3,6 @@
 import { effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { HistoryView, NodeChange, NodeView, Sample } from "../wire/schema.gen";
-import { rhythmOf } from "../core/series";
 import { LiveWindow } from "../core/window";
 import { hubNow } from "./clock";
 import { connections, watch } from "./link";
@@ -86,13 +85,12 @@ export class NodeDetail {
     for (const name of missing) this.#filled.add(name);
     try {
       const to = hubNow();
-      const past = await this.#history(missing, to - LIVE_S, to, LIVE_S);
+      const past = await this.#history(missing, to - LIVE_S, to, POINTS);
       if (this.#closed) return;
       for (const [name, { avg }] of Object.entries(past.series)) {
         past.times.forEach((at, index) => {
           const value = avg[index];
-          // A bucket's time is its start; a live sample of the same moment is the better word.
-          if (value != null && (rhythmOf(name) >= past.step || past.step === 1)) this.#addPast(name, at, value);
+          if (value != null) this.window.addPast(name, at, past.step, value);
         });
       }
       this.version.value += 1;
@@ -100,10 +98,6 @@ export class NodeDetail {
       for (const name of missing) this.#filled.delete(name);
       if (!(error instanceof ApiError)) throw error;
     }
-  }
-
-  #addPast(name: string, at: number, value: number): void {
-    this.window.add(name, at, value);
   }
 
   #refill(): void {

@@ -96,7 +96,7 @@ function Cores({ view }: { view: NodeView }): VNode | null {
         <h3>Cores</h3>
         <span class="t3 meta end">{cores.length === 1 ? "1 thread" : `${cores.length} threads`}</span>
       </header>
-      <div class={`cores ${cores.length > MANY_CORES ? "many" : ""}`} role="img" aria-label={words}>
+      <div class={`cores ${cores.length > MANY_CORES ? "many" : ""}`} role="img" aria-label={words} style={cores.length < 8 ? { gridTemplateColumns: `repeat(${cores.length}, 1fr)` } : {}}>
         {cores.map(([core, sample]) => (
           <i key={core} class={(sample.value ?? 0) > 85 ? "hot" : ""} style={{ "--heat": String(Math.round(sample.value ?? 0)) }} title={`core ${core} ${percent(sample.value)}`} {...liveAttributes(seriesName("cpu.core", "core", core), sample)} />
         ))}

@@ -33,10 +33,10 @@ export function dataOf(detail: NodeDetail, lines: readonly Line[], range: Range,
   if (range === "live") {
     void detail.version.value;
     const columns = detail.window.columns(names, until, rhythm);
-    return { columns, from: Math.max(until - LIVE_S, Math.min(createdAt, until - 30)), to: until, hole: rhythm * GAP_INTERVALS };
+    return { columns, from: until - LIVE_S, to: until, since: createdAt, hole: rhythm * GAP_INTERVALS };
   }
   const past = detail.past.value;
-  if (!past || past.range !== range) return { columns: { times: [], values: names.map(() => []) }, from: until - 3600, to: until, hole: Infinity };
+  if (!past || past.range !== range) return { columns: { times: [], values: names.map(() => []) }, from: until - 3600, to: until, since: createdAt, hole: Infinity };
   const part = (key: "avg" | "min" | "max"): (number | null)[][] => names.map((name) => past.series[name]?.[key] ?? past.times.map(() => null));
   const together = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
   const count = names.length;
@@ -46,6 +46,7 @@ export function dataOf(detail: NodeDetail, lines: readonly Line[], range: Range,
     band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) },
     from: past.from,
     to: past.to,
+    since: createdAt,
     hole: Math.max(past.step * 1.5, rhythm * GAP_INTERVALS),
   };
 }
