@@ -34,13 +34,10 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = logging.getLogger(__name__)
 
 
-def build_app(
-    services: Services, *, routes: Sequence[Route] = (), others: Sequence[web.RouteDef] = (), page: Page | None = None
-) -> web.Application:
-    """Make the application; `make_runner` serves it.
+def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | None = None) -> web.Application:
+    """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
 
     Args: routes: more rows of the REST table, admitted by the same gate (the local-only calls).
-          others: handlers that guard themselves (`/ws`, `/healthz`).
           page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
     """
     shown = Page.load() if page is None else page
@@ -54,7 +51,6 @@ def build_app(
     description = msgspec.json.encode(openapi.document())
     app.router.add_route("GET", ROOT + "/openapi.json", _describe(description))
     app.router.add_route("GET", ROOT + "/live", live.handle)
-    app.add_routes(others)
     app.on_response_prepare.append(headers)
     app.cleanup_ctx.append(_run_live)
     app.on_shutdown.append(_close_live)

@@ -42,7 +42,7 @@ class Description:
         operation = self.document["paths"][template].get(method.lower()) if template else None
         if operation is None:
             problem = self.document["components"]["schemas"]["Problem"]
-            assert status in (401, 404, 405), f"{method} {path}: {status} from a call that is not described"
+            assert status in (400, 401, 403, 404, 405), f"{method} {path}: {status} from a call that is not described"
             self.validate(json.loads(body), problem, f"{method} {path}")
             return
         answer = operation["responses"].get(str(status))

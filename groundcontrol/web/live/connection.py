@@ -97,7 +97,8 @@ class Connection:
         """Topic -> what ends it."""
         self._group: asyncio.TaskGroup | None = None
         self._check = asyncio.Event()
-        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked_to_end = asyncio.Event()
+        self._end: _End | None = None
 
     @property
     def scope(self) -> Scope:
@@ -118,8 +119,9 @@ class Connection:
 
     def end(self, code: int, reason: str) -> None:
         """Close from outside."""
-        if not self._ending.done():
-            self._ending.set_exception(_End(code, reason))
+        if self._end is None:
+            self._end = _End(code, reason)
+            self._asked_to_end.set()
 
     async def run(self, hello: schema.LiveHello) -> None:
         """Serve until either side ends it."""
@@ -141,8 +143,6 @@ class Connection:
             for stop in list(self._topics.values()):
                 stop()
             self._topics.clear()
-            if self._ending.done():
-                self._ending.exception()
             self._outgoing.clear()
             await self._close(code, reason, topics)
 
@@ -165,7 +165,9 @@ class Connection:
             raise _End(CLOSE_TOO_SLOW, "the page did not take what was sent to it") from exc
 
     async def _wait_for_end(self) -> None:
-        await self._ending
+        await self._asked_to_end.wait()
+        if self._end is not None:
+            raise self._end
 
     async def _watch_rights(self) -> None:
         """The session's row, whenever something was revoked, and every ten seconds in any case."""

@@ -1,0 +1,479 @@
+"""`/api/v1/live`: who may open it, what each topic says, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from groundcontrol.bus.base import Changed, Interest, JobOutputArrived, NodeLive, Revoked, SessionMoved, Topic
+from groundcontrol.domain.ids import BootId, EventId, HubId, JobId
+from groundcontrol.domain.jobs import Job, JobEvidence, NewJob
+from groundcontrol.domain.log import Event
+from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.web.server import LIVE
+from spider.wire.ids import new_random_id, new_time_id
+from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_deployment
+
+
+async def refused(hub: TestHub, client: Any, **headers: str | None) -> int:
+    """The status of a handshake that must not succeed."""
+    sent = {"Origin": ORIGIN, **headers}
+    with pytest.raises(aiohttp.WSServerHandshakeError) as failed:
+        await client.session.ws_connect(hub.url("/api/v1/live"), headers={name: value for name, value in sent.items() if value is not None})
+    return failed.value.status
+
+
+# -- who may open it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None, "null", "https://evil.example", "https://hub.example.evil", "https://sub.hub.example", "http://hub.example",
+        "https://hub.example:8443", "https://hub.example/", "https://HUB.example", "", "hub.example",
+    ],
+)  # fmt: skip
+async def test_another_sites_page_gets_no_socket(hub: TestHub, origin: str | None) -> None:
+    assert await refused(hub, await hub.logged_in(), Origin=origin) == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+async def test_a_socket_that_the_browser_calls_foreign_is_refused(hub: TestHub, site: str) -> None:
+    assert await refused(hub, await hub.logged_in(), **{"Sec-Fetch-Site": site}) == 403
+
+
+async def test_the_host_header_decides_nothing(hub: TestHub) -> None:
+    assert await refused(hub, await hub.logged_in(), Origin="https://evil.example", Host="evil.example") == 403
+
+
+async def test_without_a_session_there_is_no_socket(hub: TestHub) -> None:
+    assert await refused(hub, hub.anonymous()) == 401
+
+
+async def test_before_the_password_is_changed_there_is_no_socket(hub: TestHub) -> None:
+    assert await refused(hub, await hub.logged_in(must_change=True)) == 403
+
+
+async def test_a_program_with_a_token_needs_no_origin(hub: TestHub) -> None:
+    program = await hub.logged_in(cookie=False)
+
+    async with program.session.ws_connect(hub.url("/api/v1/live"), headers={"Authorization": f"Bearer {program.bearer}"}) as socket:
+        assert (await LiveSocket(socket).expect("hello"))["hub_id"] == hub.services.hub_id
+
+
+async def test_a_plain_request_is_told_so(hub: TestHub) -> None:
+    answer = await (await hub.logged_in()).get("live", headers={"Origin": ORIGIN})
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_nothing_is_compressed(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+
+    async with admin.session.ws_connect(hub.url("/api/v1/live"), headers={"Origin": ORIGIN}, compress=15) as socket:
+        assert socket.compress == 0
+
+
+# -- what is said ------------------------------------------------------------------------------
+
+
+async def test_hello_names_hub_page_and_end_of_session(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    assert admin.login is not None
+
+    async with admin.live() as live:
+        assert (live.hello["hub_id"], live.hello["build"]) == (hub.services.hub_id, "test")
+        assert live.hello["session_expires_at"] == admin.login.expires_at
+        await live.send("ping", {})
+        assert await live.expect("pong") == {}
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "all", "node:", "node:*", "node:" + "z" * 26, "job:../../x", "audit", "fleet ", "node:" + "0" * 26 + "\n"]
+)
+async def test_a_topic_that_there_is_not_is_an_error(hub: TestHub, topic: str) -> None:
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(topic)
+        assert (await live.expect("error"))["code"] == "request.invalid"
+
+
+@pytest.mark.parametrize("kind", ["node", "job", "deployment"])
+async def test_a_thing_that_is_not_there_is_not_found(hub: TestHub, kind: str) -> None:
+    async with (await hub.logged_in()).live() as live:
+        topic = f"{kind}:{new_random_id()}"
+        await live.subscribe(topic)
+        error = await live.expect("error")
+        assert (error["code"], error["topic"]) == ("not_found", topic)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [b"", b"\xc1", msgspec.msgpack.encode("subscribe"), msgspec.msgpack.encode(["subscribe", {}]), msgspec.msgpack.encode(["subscribe", {"topic": 3}]),
+     msgspec.msgpack.encode(["subscribe", {"topic": "fleet", "more": 1}]), msgspec.msgpack.encode(["ping", {}, 1]), b"\x92" * 20_000],
+)  # fmt: skip
+async def test_what_is_no_message_ends_the_socket(hub: TestHub, frame: bytes) -> None:
+    async with (await hub.logged_in()).live() as live:
+        await live.socket.send_bytes(frame)
+        assert await live.closed() == 4400
+
+
+async def test_text_ends_the_socket(hub: TestHub) -> None:
+    async with (await hub.logged_in()).live() as live:
+        await live.socket.send_str('["ping",{}]')
+        assert await live.closed() == 4400
+
+
+async def test_an_unknown_message_is_told_and_skipped(hub: TestHub) -> None:
+    async with (await hub.logged_in()).live() as live:
+        await live.send("__class__", {})
+        assert (await live.expect("error"))["code"] == "request.invalid"
+        await live.send("ping", {})
+        await live.expect("pong")
+
+
+async def test_a_frame_over_64_kib_ends_the_socket(hub: TestHub) -> None:
+    async with (await hub.logged_in()).live() as live:
+        await live.socket.send_bytes(b"x" * (65 * 1024))
+        assert await live.closed() == 1009
+
+
+async def test_one_page_follows_a_bounded_number_of_topics(hub: TestHub) -> None:
+    nodes = [await hub.node(f"n{number}") for number in range(65)]
+    async with (await hub.logged_in()).live() as live:
+        for node in nodes:
+            await live.subscribe(f"node:{node.id}")
+        kinds = [(await live.next())[0] for _ in nodes]
+        assert kinds == ["snapshot"] * 64 + ["error"]
+
+
+# -- fleet ---------------------------------------------------------------------------------------
+
+
+async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:
+    node = await hub.node()
+    hub.nodes.values[node.id] = {"cpu.total": (1.0, 10.0), "cpu.user": (1.0, 10.0)}
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe("fleet")
+        snapshot = await live.expect("snapshot")
+        assert [one["id"] for one in snapshot["data"]["nodes"]] == [node.id]
+        assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
+
+        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
+        hub.bus.publish(NodeLive(node.id, "pulse", 11.0, {"cpu.total": 2.0}))
+        change = await live.expect("change")
+        assert change["seq"] == snapshot["seq"] + 1
+        assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
+
+        hub.nodes.connected.add(node.id)
+        hub.bus.publish(SessionMoved(node.id, 1, hub.services.hub_id, online=True))
+        assert [one["state"] for one in (await live.expect("change"))["data"]["nodes"]] == ["online"]
+
+        fresh = await hub.node("later")
+        hub.bus.publish(Changed("node", fresh.id, 1))
+        assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [fresh.id]
+
+        await hub.store.nodes.delete_node(ADMIN, node.id)
+        hub.bus.publish(Changed("node", node.id, 9))
+        assert (await live.expect("change"))["data"]["removed"] == [node.id]
+
+
+async def test_a_busy_fleet_is_told_once_a_second_at_most(hub: TestHub) -> None:
+    nodes = [await hub.node(f"n{number}") for number in range(5)]
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        loop = asyncio.get_running_loop()
+        started, changes = loop.time(), 0
+        while loop.time() - started < 2.4:
+            for node in nodes:
+                hub.nodes.values[node.id] = {"cpu.total": (loop.time(), loop.time())}
+                hub.bus.publish(NodeLive(node.id, "pulse", loop.time(), {}))
+            try:
+                kind, _ = await live.next(0.02)
+            except TimeoutError:
+                continue
+            changes += kind == "change"
+        assert 2 <= changes <= 3
+
+
+async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
+    node = await hub.node()
+    first, second = await hub.logged_in(), await hub.logged_in("viewer")
+    async with first.live() as one, second.live() as two:
+        for live in (one, two):
+            await live.subscribe("fleet")
+            await live.expect("snapshot")
+        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
+        hub.bus.publish(NodeLive(node.id, "pulse", 11.0, {}))
+        assert await one.expect("change") == await two.expect("change")
+
+
+async def test_who_looks_is_told_to_the_nodes(hub: TestHub) -> None:
+    node, other = await hub.node("a"), await hub.node("b")
+    async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told, (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        assert await anext(told) == Interest((node.id,), 15.0)
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        event = await anext(told)
+        assert isinstance(event, Interest)
+        assert set(event.nodes) == {node.id, other.id}
+
+
+# -- one node ------------------------------------------------------------------------------------
+
+
+async def test_a_node_shows_each_row(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        snapshot = await live.expect("snapshot")
+        for number in range(3):
+            hub.bus.publish(NodeLive(node.id, "pulse", float(number), {"cpu.total": number * 1.5, "load.1": None}))
+        for number in range(3):
+            change = await live.expect("change")
+            assert change["seq"] == snapshot["seq"] + 1 + number
+            assert change["data"]["latest"] == {
+                "cpu.total": {"value": number * 1.5, "at": float(number)},
+                "load.1": {"value": None, "at": float(number)},
+            }
+
+        await hub.store.nodes.edit_node(ADMIN, node.id, name="other", tags=None)
+        hub.bus.publish(Changed("node", node.id, 2))
+        assert (await live.expect("change"))["data"]["node"]["name"] == "other"
+
+
+async def test_a_removed_node_is_told(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        await hub.store.nodes.delete_node(ADMIN, node.id)
+        hub.bus.publish(Changed("node", node.id, 2))
+        assert (await live.expect("error"))["code"] == "not_found"
+        await live.subscribe(f"node:{node.id}")
+        assert (await live.expect("error"))["code"] == "not_found"
+
+
+async def test_what_the_bus_lost_is_shown_anew(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):
+            reader.lose(3)
+        assert await live.expect("gap") == {"topic": f"node:{node.id}"}
+        assert (await live.expect("snapshot"))["data"]["id"] == node.id
+
+
+async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        await live.send("unsubscribe", {"topic": f"node:{node.id}"})
+        await live.send("ping", {})
+        await live.expect("pong")
+        hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
+        await live.send("ping", {})
+        await live.expect("pong")
+        assert hub.app[LIVE]._feeds == {}
+
+
+# -- deployments and events ------------------------------------------------------------------------
+
+
+async def test_a_deployment_shows_each_step(hub: TestHub) -> None:
+    made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe(f"deployment:{made.id}")
+        assert (await live.expect("snapshot"))["data"]["state"] == "running"
+        saved = await hub.store.deployments.save_deployment(ADMIN, made._replace(state="succeeded"))
+        hub.bus.publish(Changed("deployment", made.id, saved.version))
+        assert (await live.expect("change"))["data"]["state"] == "succeeded"
+
+
+async def test_each_event_is_shown_once(hub: TestHub) -> None:
+    def event(message: str) -> Event:
+        return Event(EventId(new_time_id()), 1, "node.online", "info", "hub", 1.0, None, message, {})
+
+    await hub.store.log.add_event(event("old"))
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe("events")
+        assert [one["message"] for one in (await live.expect("snapshot"))["data"]["events"]] == ["old"]
+        for message in ("first", "second"):
+            fresh = event(message)
+            await hub.store.log.add_event(fresh)
+            hub.bus.publish(Changed("event", fresh.id, 1))
+            hub.bus.publish(Changed("event", fresh.id, 1))
+            assert (await live.expect("change"))["data"]["message"] == message
+        await live.send("ping", {})
+        await live.expect("pong")
+
+
+# -- jobs ------------------------------------------------------------------------------------------
+
+
+class Printing:
+    """A job of a node that is connected, and what it prints."""
+
+    def __init__(self, hub: TestHub, node: Node, session: Session, job: Job) -> None:
+        self.hub, self.node, self.session, self.job = hub, node, session, job
+        self.printed = b""
+
+    @classmethod
+    async def start(cls, hub: TestHub) -> Printing:
+        node = await hub.node()
+        session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
+        now = hub.clock.now()
+        wish = NewJob(JobId(new_time_id()), node.id, "upgrade", (), False, now, now + 600)
+        job = await hub.store.jobs.create_job(ADMIN, wish, None)
+        await hub.store.jobs.take([job.id], [session], now)
+        await hub.store.jobs.advance(job.id, "accepted", session, JobEvidence())
+        return cls(hub, node, session, await hub.store.jobs.advance(job.id, "running", session, JobEvidence()))
+
+    async def print(self, data: bytes, *, told: bool = True) -> None:
+        offset = len(self.printed)
+        self.printed += data
+        await self.hub.store.jobs.append_output(self.job.id, offset, data, self.session)
+        if told:
+            self.hub.bus.publish(JobOutputArrived(self.job.id, offset, data))
+
+
+async def collect(live: LiveSocket, until: int, start: int = 0) -> bytes:
+    """Output up to an offset; every chunk must join the one before."""
+    got, at = b"", start
+    while at < until:
+        kind, body = await live.next()
+        assert kind == "change", body
+        if "output" in body["data"]:
+            assert body["data"]["offset"] == at
+            got += body["data"]["output"]
+            at += len(body["data"]["output"])
+            assert body["seq"] == at
+    return got
+
+
+async def test_a_jobs_output_is_shown_from_the_start_and_then_as_it_comes(hub: TestHub) -> None:
+    printing = await Printing.start(hub)
+    await printing.print(b"before\n" * 10_000)
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe(f"job:{printing.job.id}")
+        snapshot = await live.expect("snapshot")
+        assert (snapshot["seq"], snapshot["data"]["state"]) == (0, "running")
+        assert await collect(live, 70_000) == printing.printed
+        await printing.print(b"\x1b[32mlive\xff\x00")
+        assert await collect(live, len(printing.printed), 70_000) == b"\x1b[32mlive\xff\x00"
+
+
+@pytest.mark.parametrize("after", [0, 1, 4999, 5000, 10**12])
+async def test_output_resumes_at_any_offset(hub: TestHub, after: int) -> None:
+    printing = await Printing.start(hub)
+    await printing.print(bytes(range(250)) * 20)
+    start = min(after, 5000)
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"job:{printing.job.id}", after)
+        assert (await live.expect("snapshot"))["seq"] == start
+        await printing.print(b"more")
+        assert await collect(live, 5004, start) == printing.printed[start:]
+
+
+async def test_what_the_bus_lost_of_an_output_is_read_from_the_store(hub: TestHub) -> None:
+    printing = await Printing.start(hub)
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"job:{printing.job.id}")
+        await live.expect("snapshot")
+        await printing.print(b"one ")
+        assert await collect(live, 4) == b"one "
+        await printing.print(b"two ", told=False)
+        await printing.print(b"three ")
+        assert await collect(live, 14, 4) == b"two three "
+        for reader in hub.bus.readers_of(JobOutputArrived(printing.job.id, 0, b"")):
+            reader.lose(1)
+        await printing.print(b"four", told=False)
+        assert await collect(live, 18, 14) == b"four"
+        hub.bus.publish(JobOutputArrived(printing.job.id, 0, printing.printed))
+        hub.bus.publish(JobOutputArrived(printing.job.id, 10, printing.printed[10:]))
+        assert "job" in (await live.expect("change"))["data"]  # the state, after the loss
+        await printing.print(b"!")
+        assert await collect(live, 19, 18) == b"!"  # what came twice was not shown again
+
+
+async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
+    printing = await Printing.start(hub)
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"job:{printing.job.id}")
+        await live.expect("snapshot")
+        await printing.print(b"x" * 100, told=False)
+        job = await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobEvidence(exit_code=0))
+        hub.bus.publish(Changed("job", job.id, job.version))
+        assert await collect(live, 100) == b"x" * 100
+        change = await live.expect("change")
+        assert (change["seq"], change["data"]["job"]["state"], change["data"]["job"]["exit_code"]) == (100, "succeeded", 0)
+
+
+async def test_a_negative_offset_is_refused(hub: TestHub) -> None:
+    printing = await Printing.start(hub)
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"job:{printing.job.id}", -1)
+        assert (await live.expect("error"))["code"] == "request.invalid"
+
+
+# -- its end -----------------------------------------------------------------------------------------
+
+
+async def test_log_out_closes_the_sessions_sockets_at_once(hub: TestHub) -> None:
+    admin, other = await hub.logged_in(), await hub.logged_in()
+    async with admin.live() as live, other.live() as stays:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        assert (await admin.post("auth/logout")).status == 204
+        assert await live.closed(1.0) == 4401
+        await stays.send("ping", {})
+        await stays.expect("pong")
+
+
+async def test_a_lower_role_loses_its_topics_at_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = await hub.logged_in("admin")
+    assert admin.user is not None
+    monkeypatch.setitem(__import__("groundcontrol.domain.permissions", fromlist=["x"]).PERMISSIONS, "event.read", frozenset({"admin"}))
+    async with admin.live() as live:
+        await live.subscribe("events")
+        await live.expect("snapshot")
+        await hub.sql("UPDATE account SET role = 'viewer' WHERE id = ?", admin.user.id)
+        hub.bus.publish(Revoked("", admin.user.id))
+        error = await live.expect("error")
+        assert (error["code"], error["topic"]) == ("auth.forbidden", "events")
+        await live.subscribe("events")
+        assert (await live.expect("error"))["code"] == "auth.forbidden"
+
+
+async def test_a_disabled_users_socket_is_closed(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    assert admin.user is not None
+    async with admin.live() as live:
+        await hub.sql("UPDATE account SET disabled = 1 WHERE id = ?", admin.user.id)
+        hub.bus.publish(Revoked("", admin.user.id))
+        assert await live.closed(1.0) == 4401
+
+
+async def test_even_without_a_word_on_the_bus_the_row_is_asked_at_each_subscription(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    assert admin.login is not None
+    async with admin.live() as live:
+        await hub.store.users.revoke_session(ADMIN, admin.login.id)
+        await live.subscribe("fleet")
+        assert await live.closed(1.0) == 4401
+
+
+async def test_a_stopping_hub_says_good_bye(hub: TestHub) -> None:
+    async with (await hub.logged_in()).live() as live:
+        closing = asyncio.ensure_future(hub.app[LIVE].close())
+        assert await live.closed() == 1001
+        await closing
+        assert hub.app[LIVE].connections == 0
