@@ -1,0 +1,226 @@
+"""Whatever is killed or cut while a real apt-get upgrades a real host: the upgrade goes on, is told whole, and runs once.
+
+Each upgrade ends with a package that waits for the test, so that what is killed is always killed in the middle, and so that
+it can be seen that the same processes go on working, and being followed, afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import HubProcess
+from tests.support.lab import Host
+from tests.system.agent_host import JOBS
+from tests.system.deployed import DeployedHost, Processes, until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+PACKAGES = ["lab-slow", "lab-hello", "lab-conf", "lab-svc", "lab-gate"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as process:
+        yield process
+
+
+@pytest.fixture
+def node(bare_host: Host, hub: HubProcess) -> Iterator[DeployedHost]:
+    """A host in factory state with Spider deployed to it."""
+    deployed = DeployedHost(bare_host, hub)
+    try:
+        deployed.offer_gate()
+        deployed.deploy()
+        yield deployed
+    finally:
+        deployed.open_gate()
+
+
+def begin(node: DeployedHost) -> tuple[str, Processes]:
+    """Start the upgrade and wait until it is in the middle; returns the job and who works on it."""
+    job = node.submit("upgrade", PACKAGES)
+    node.wait_held(job, b"lab-slow: step 3/")
+    row = node.job_row(job)
+    assert row["state"] == "running"
+    assert row["output_bytes"] > 0
+    return job, node.processes(job)
+
+
+def ticks(output: bytes) -> int:
+    """How far the last package has counted."""
+    return max((int(tick) for tick in re.findall(rb"lab-gate: tick (\d+)\r", output)), default=0)
+
+
+def wait_followed(node: DeployedHost, job: str, workers: Processes) -> int:
+    """Wait until the hub follows the job anew, which the same processes carry on; returns how far it has come."""
+    seen = ticks(node.log(job)) + 1
+    held = node.wait_held(job, b"lab-gate: tick %d\r" % seen)
+    assert node.processes(job) == workers
+    return len(held)
+
+
+def finish(node: DeployedHost, job: str) -> None:
+    """Let the upgrade end, and hold everything against what the node has."""
+    node.open_gate()
+    row = node.wait_row(job)
+    assert (row["state"], row["exit_code"], row["error"]) == ("succeeded", 0, None), row
+    output = node.check_whole(job)
+    assert [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", output)] == list(range(1, 101))
+    counted = [int(tick) for tick in re.findall(rb"lab-gate: tick (\d+)\r", output)]
+    assert counted == list(range(1, len(counted) + 1))
+    assert output.count(b"lab-gate: passed after %d\r" % len(counted)) == 1
+    assert {change["package"]: change["to"] for change in row["changes"]} == dict.fromkeys(PACKAGES, "2.0")
+    assert {package: node.configured(package) for package in PACKAGES} == dict.fromkeys(PACKAGES, 1)
+    node.check_ran_once(job)
+
+
+def check_databases(hub: HubProcess) -> None:
+    """After any kill the files are sound."""
+    files = sorted(hub.folder.glob("*.db"))
+    assert len(files) == 2
+    for path in files:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        database.close()
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_an_upgrade_survives_kills_of_the_hub(node: DeployedHost, kills: int) -> None:
+    hub = node.hub
+    job, workers = begin(node)
+    for _ in range(kills):
+        assert node.processes(job) == workers
+        hub.slay()
+        written = node.log_bytes(job)
+        assert node.processes(job) == workers
+        began = time.monotonic()
+        hub.launch()
+        print(f"the hub serves again after {time.monotonic() - began:.1f} s")
+        assert node.job_row(job)["state"] == "running"
+        assert wait_followed(node, job, workers) > written
+    finish(node, job)
+    assert hub.end() == 0
+    check_databases(hub)
+
+
+def test_an_upgrade_survives_kills_of_spider(node: DeployedHost) -> None:
+    job, workers = begin(node)
+    spiders = set()
+    for _ in range(4):
+        spiders.add(node.host.sh("systemctl show -p MainPID --value stardust-spider.service"))
+        node.host.sh("systemctl kill -s KILL stardust-spider.service")
+        assert node.processes(job) == workers
+        wait_followed(node, job, workers)
+    assert len(spiders) == 4
+    finish(node, job)
+
+
+def test_an_upgrade_survives_a_cut_network(node: DeployedHost) -> None:
+    job, workers = begin(node)
+    node.host.net("drop")
+    try:
+        cut_off = len(node.held(job))
+        node.wait(f"grep -q 'lab-gate: tick 120' {JOBS}/{job}/log")
+        assert node.processes(job) == workers
+        held, written = len(node.held(job)), node.log_bytes(job)
+        assert held < cut_off + 8192  # what was on its way when the network went
+        assert written > held + 4096
+    finally:
+        node.host.net("restore")
+    wait_followed(node, job, workers)
+    finish(node, job)
+
+
+def test_an_upgrade_survives_a_restart_of_the_hub(node: DeployedHost) -> None:
+    hub = node.hub
+    job, workers = begin(node)
+    began = time.monotonic()
+    assert hub.end(10) == 0
+    print(f"the hub drained in {time.monotonic() - began:.1f} s")
+    assert node.processes(job) == workers
+    hub.launch()
+    wait_followed(node, job, workers)
+    finish(node, job)
+
+
+def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(node: DeployedHost) -> None:
+    node.offer(
+        "lab-restarter",
+        """#!/bin/sh
+set -e
+echo "lab-restarter: before"
+systemctl restart stardust-spider.service
+systemctl restart stardust-launcher.socket
+systemctl daemon-reload
+for i in 1 2 3 4 5 6 7 8 9 10; do echo "lab-restarter: step $i"; sleep 0.2; done
+echo "lab-restarter: after"
+""",
+    )
+    before = node.host.sh("systemctl show -p MainPID --value stardust-spider.service")
+    job = node.submit("upgrade", ["lab-restarter", "lab-hello"])
+    row = node.wait_row(job)
+    assert (row["state"], row["exit_code"], row["error"]) == ("succeeded", 0, None), row
+    assert node.host.sh("systemctl show -p MainPID --value stardust-spider.service") != before
+    output = node.check_whole(job)
+    assert [int(step) for step in re.findall(rb"lab-restarter: step (\d+)\r", output)] == list(range(1, 11))
+    assert output.count(b"lab-restarter: before\r") == output.count(b"lab-restarter: after\r") == 1
+    assert (node.version("lab-restarter"), node.configured("lab-restarter")) == ("ii 2.0", 1)
+    node.check_ran_once(job)
+    following = node.submit("check")
+    assert node.wait_row(following)["state"] == "succeeded"
+    node.check_ran_once(job, following)
+
+
+_TAP = r"""
+import os, socket
+real, tapped = "/run/stardust/real.sock", "/run/stardust/launcher.sock"
+os.rename(tapped, real)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(tapped)
+os.chown(tapped, os.stat(real).st_uid, os.stat(real).st_gid)
+listener.listen(4)
+os.close(os.open("/run/tapping", os.O_WRONLY | os.O_CREAT))
+client, _ = listener.accept()
+order = client.recv(65536)
+with open("/run/tapped", "wb") as file:
+    file.write(order)
+launcher = socket.socket(socket.AF_UNIX)
+launcher.connect(real)
+launcher.sendall(order)
+client.sendall(launcher.recv(65536))
+os.rename(real, tapped)
+"""
+
+
+def test_an_order_that_was_listened_to_runs_nothing_again(node: DeployedHost) -> None:
+    node.put("/root/tap.py", _TAP.encode())
+    node.host.sh("systemd-run -q --collect --unit=tap python3 /root/tap.py")
+    node.wait("test -e /run/tapping")
+    job = node.submit("upgrade", ["lab-hello"])
+    row = node.wait_row(job)
+    assert (row["state"], row["exit_code"]) == ("succeeded", 0), row
+    order = node.host.read("/run/tapped")
+    assert job.encode() in order
+    node.wait("! systemctl -q is-active tap.service")
+    for _ in range(3):
+        said = node.hand_in(order)
+        assert (said["answer"], said["why"]) == ("refused", "replay")
+    for place in range(0, len(order), max(1, len(order) // 8)):
+        altered = bytearray(order)
+        altered[place] ^= 1
+        assert node.hand_in(bytes(altered))["answer"] == "refused"
+    node.check_ran_once(job)
+    assert node.configured("lab-hello") == 1
+    assert (node.record(job)["job"], node.record(job)["verb"]) == (job, "upgrade")
+    # Neither does the hub hand a job over twice: its output and its end stay as they are.
+    node.host.sh("systemctl restart stardust-spider.service")
+    until(lambda: node.job_row(job)["state"] == "succeeded", "the job is as it was")
+    node.wait_online()
+    assert node.check_whole(job)
