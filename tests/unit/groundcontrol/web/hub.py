@@ -309,6 +309,10 @@ class _Jar(aiohttp.CookieJar):
             else:
                 self.kept[name] = str(value)
 
+    def update_cookies_from_headers(self, headers: Any, response_url: Any) -> None:
+        for header in headers:
+            self.update_cookies(http.cookies.SimpleCookie(header))
+
     def filter_cookies(self, request_url: Any = None) -> Any:
         found: http.cookies.BaseCookie[str] = http.cookies.SimpleCookie()
         for name, value in self.kept.items():

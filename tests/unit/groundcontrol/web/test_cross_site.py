@@ -1,0 +1,89 @@
+"""Another site in the same browser gets nothing done."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.web.routes import ROOT, ROUTES
+from tests.unit.groundcontrol.web.hub import ORIGIN, TestHub
+from tests.unit.groundcontrol.web.test_matrix import address, name
+
+UNSAFE = [route for route in ROUTES if route.method != "GET" and route.action is not None]
+FOREIGN = {
+    "a foreign origin": {"Origin": "https://evil.example", "Sec-Fetch-Site": None},
+    "a foreign origin that claims to be the same": {"Origin": "https://evil.example"},
+    "cross-site": {"Sec-Fetch-Site": "cross-site"},
+    "a sibling": {"Origin": "https://other.example", "Sec-Fetch-Site": "same-site"},
+    "typed by hand": {"Sec-Fetch-Site": "none"},
+    "no origin at all": {"Origin": None, "Sec-Fetch-Site": None},
+    "a hidden origin": {"Origin": "null", "Sec-Fetch-Site": None},
+    "plain http": {"Origin": "http://hub.example", "Sec-Fetch-Site": None},
+    "no token": {"X-CSRF-Token": None},
+    "a wrong token": {"X-CSRF-Token": "x" * 43},
+    "an empty token": {"X-CSRF-Token": ""},
+}
+
+
+@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
+async def test_no_unsafe_call_takes_it(hub: TestHub, headers: dict[str, str | None]) -> None:
+    admin = await hub.logged_in()
+    for route in UNSAFE:
+        answer = await admin.request(route.method, address(route), {}, headers=headers)
+        assert (answer.status, answer.code) == (403, "auth.cross_site"), name(route)
+    assert (await admin.get("auth/me")).status == 200
+
+
+async def test_another_sessions_token_is_a_wrong_one(hub: TestHub) -> None:
+    admin, other = await hub.logged_in(), await hub.logged_in()
+
+    answer = await admin.post("auth/logout", headers={"X-CSRF-Token": other.csrf})
+
+    assert (answer.status, answer.code) == (403, "auth.cross_site")
+
+
+@pytest.mark.parametrize("headers", [{"Origin": ORIGIN, "Sec-Fetch-Site": None}, {"Origin": None, "Sec-Fetch-Site": "same-origin"}, {}])
+async def test_the_page_itself_is_let_through(hub: TestHub, headers: dict[str, str | None]) -> None:
+    assert (await (await hub.logged_in()).post("auth/logout", headers=headers)).status == 204
+
+
+async def test_a_token_of_a_program_needs_no_proof(hub: TestHub) -> None:
+    program = await hub.logged_in(cookie=False)
+
+    assert (await program.post("auth/logout")).status == 204
+
+
+async def test_a_cookie_beside_a_wrong_token_does_not_help(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+
+    answer = await admin.get("auth/me", headers={"Authorization": "Bearer nonsense"})
+
+    assert (answer.status, answer.code) == (401, "auth.required")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx"]
+)
+async def test_a_form_is_not_json(hub: TestHub, content_type: str) -> None:
+    admin = await hub.logged_in()
+
+    answer = await admin.post("auth/step-up", data=b'{"password": "x"}', headers={"Content-Type": content_type})
+
+    assert (answer.status, answer.code) == (415, "request.unsupported_type")
+
+
+async def test_no_answer_invites_other_origins(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    for method in ("GET", "OPTIONS", "POST"):
+        answer = await admin.request(
+            method, f"{ROOT}/nodes", headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "DELETE"}
+        )
+        assert not [header for header in answer.headers if header.lower().startswith("access-control")]
+
+
+async def test_logging_in_from_another_site_is_refused(hub: TestHub) -> None:
+    stranger = hub.anonymous()
+
+    answer = await stranger.post("auth/login", {"username": "a", "password": "b"}, headers={"Origin": "https://evil.example"})
+
+    assert (answer.status, answer.code) == (403, "auth.cross_site")
+    assert hub.auth.passwords.hashed == 0

@@ -1,0 +1,225 @@
+"""`/api/v1/auth`."""
+
+from __future__ import annotations
+
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+
+from tests.unit.groundcontrol.web.hub import PASSWORD, Client, TestHub, a_config, running
+
+NEW = "four yellow herons"
+
+
+async def log_in(hub: TestHub, password: str = PASSWORD, **more: str) -> tuple[Client, object]:
+    client = hub.anonymous()
+    answer = await client.post("auth/login", {"username": "admin", "password": password, **more})
+    assert answer.status == 200, answer.body
+    client.csrf = answer.json["csrf_token"]
+    return client, answer
+
+
+def cookies(answer: object) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for header in answer.headers.getall("Set-Cookie"):  # type: ignore[attr-defined]
+        for name, morsel in SimpleCookie(header).items():
+            found[name] = {"value": morsel.value, **{key: str(value) for key, value in morsel.items() if value}}
+    return found
+
+
+async def test_a_log_in_gives_a_token_and_two_cookies(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+
+    client, answer = await log_in(hub)
+
+    assert answer.json["user"] == {"username": "admin", "role": "admin", "must_change_password": False}  # type: ignore[attr-defined]
+    access, refresh = cookies(answer)["__Host-stardust"], cookies(answer)["__Secure-stardust-refresh"]
+    assert (access["path"], refresh["path"]) == ("/", "/api/v1/auth/refresh")
+    assert all((cookie["secure"], cookie["httponly"], cookie["samesite"]) == ("True", "True", "Strict") for cookie in (access, refresh))
+    assert access["max-age"] == "600"
+    assert "domain" not in access
+    assert (await client.get("auth/me")).json["csrf_token"] == client.csrf
+    program = hub.anonymous()
+    program.bearer = answer.json["token"]  # type: ignore[attr-defined]
+    assert (await program.get("nodes")).status == 200
+
+
+async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> None:
+    async with running(tmp_path, config=a_config(tmp_path, server_url=None)) as hub:
+        await hub.auth.first_start("admin", PASSWORD)
+        answer = await hub.anonymous().post(
+            "auth/login", {"username": "admin", "password": PASSWORD}, headers={"Origin": "http://127.0.0.1:8933"}
+        )
+
+        assert answer.status == 200
+        assert set(cookies(answer)) == {"stardust-plain", "stardust-plain-refresh"}
+        assert all("secure" not in cookie and cookie["httponly"] for cookie in cookies(answer).values())
+        assert "Strict-Transport-Security" not in answer.headers
+
+
+async def test_wrong_and_unknown_are_answered_alike(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    client = hub.anonymous()
+
+    wrong = await client.post("auth/login", {"username": "admin", "password": "wrong"})
+    unknown = await client.post("auth/login", {"username": "nobody", "password": "wrong"})
+
+    assert (wrong.status, unknown.status, wrong.code) == (401, 401, "auth.bad_credentials")
+    assert {**wrong.json, "instance": ""} == {**unknown.json, "instance": ""}
+    assert set(wrong.headers) == set(unknown.headers)
+
+
+async def test_too_many_log_ins_are_told_when_to_come_back(hub: TestHub) -> None:
+    client = hub.anonymous()
+    for _ in range(5):
+        await client.post("auth/login", {"username": "admin", "password": "wrong"})
+
+    answer = await client.post("auth/login", {"username": "admin", "password": "wrong"})
+
+    assert (answer.status, answer.code) == (429, "auth.rate_limited")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+
+
+async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", None)
+
+    client, _ = await log_in(hub, "admin")
+
+    assert (await client.get("nodes")).code == "auth.password_change_required"
+    assert (await client.post("auth/refresh")).code == "auth.password_change_required"
+    changed = await client.post("auth/password", {"current": "admin", "new": NEW})
+    assert changed.json["user"]["must_change_password"] is False
+    assert (await client.get("nodes")).status == 200
+
+
+async def test_from_outside_the_default_password_needs_the_code(tmp_path: Path) -> None:
+    async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub:
+        code = await hub.auth.first_start("admin", None)
+        outside = {"X-Forwarded-For": "203.0.113.9"}
+        body = {"username": "admin", "password": "admin"}
+
+        refused = await hub.anonymous().post("auth/login", body, headers=outside)
+        taken = await hub.anonymous().post("auth/login", {**body, "setup_code": code}, headers=outside)
+
+        assert (refused.status, refused.code, taken.status) == (403, "auth.setup_code_required", 200)
+
+
+async def test_a_new_password_ends_the_other_sessions(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    (here, _), (there, _) = await log_in(hub), await log_in(hub)
+    assert (await there.get("auth/me")).status == 200
+
+    changed = await here.post("auth/password", {"current": PASSWORD, "new": NEW})
+
+    assert changed.status == 200
+    assert (await there.get("auth/me")).status == 401
+    assert (await here.get("auth/me")).status == 200
+    assert (await here.post("auth/refresh")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"current": PASSWORD, "new": "short"}, "auth.weak_password"), ({"current": "x", "new": NEW}, "auth.bad_credentials")],
+)
+async def test_a_password_that_cannot_be_changed_stays(hub: TestHub, body: dict[str, str], code: str) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    client, _ = await log_in(hub)
+
+    answer = await client.post("auth/password", body)
+
+    assert answer.code == code
+    assert (await client.get("auth/me")).status == 200
+
+
+async def test_a_refresh_rotates_and_a_spent_one_ends_everything(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    client, _ = await log_in(hub)
+    stolen = client.session.cookie_jar.kept["__Secure-stardust-refresh"]  # type: ignore[attr-defined]
+
+    assert (await client.post("auth/refresh", headers={"X-CSRF-Token": None})).status == 200
+    assert client.session.cookie_jar.kept["__Secure-stardust-refresh"] != stolen  # type: ignore[attr-defined]
+    hub.clock.shift += 11
+    thief = hub.anonymous()
+    thief.session.cookie_jar.update_cookies({"__Secure-stardust-refresh": stolen}, hub.url("/"))
+    answer = await thief.post("auth/refresh")
+
+    assert answer.status == 401
+    assert cookies(answer)["__Secure-stardust-refresh"]["max-age"] == "0"
+    assert (await client.get("auth/me")).status == 401
+
+
+async def test_a_refresh_without_cookie_is_refused(hub: TestHub) -> None:
+    assert (await hub.anonymous().post("auth/refresh")).status == 401
+
+
+async def test_a_refresh_from_another_site_is_refused(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+
+    assert (await admin.post("auth/refresh", headers={"Origin": "https://evil.example"})).code == "auth.cross_site"
+    assert (await admin.post("auth/refresh", headers={"Origin": None, "Sec-Fetch-Site": None})).code == "auth.cross_site"
+
+
+async def test_after_log_out_a_copied_cookie_is_worthless(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    copied = dict(admin.session.cookie_jar.kept)  # type: ignore[attr-defined]
+
+    answer = await admin.post("auth/logout")
+    thief = hub.anonymous()
+    thief.session.cookie_jar.update_cookies(copied, hub.url("/"))
+
+    assert answer.status == 204
+    assert {name: cookie["max-age"] for name, cookie in cookies(answer).items()} == {
+        "__Host-stardust": "0",
+        "__Secure-stardust-refresh": "0",
+    }
+    assert (await thief.get("auth/me")).status == 401
+    assert (await thief.post("auth/refresh")).status == 401
+
+
+async def test_a_demotion_counts_from_the_next_request_on(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    assert admin.user is not None
+    assert (await admin.get("audit")).status == 200
+
+    await hub.sql("UPDATE account SET role = 'viewer' WHERE id = ?", admin.user.id)
+
+    assert (await admin.get("audit")).code == "auth.forbidden"
+    assert (await admin.get("auth/me")).json["user"]["role"] == "viewer"
+
+
+async def test_step_up_proves_the_password_once_more(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    client, _ = await log_in(hub)
+    node = await hub.node()
+    hub.clock.shift += 301
+    assert (await client.request("DELETE", f"nodes/{node.id}")).code == "auth.step_up_required"
+
+    assert (await client.post("auth/step-up", {"password": "wrong"})).status == 401
+    assert (await client.post("auth/step-up", {"password": PASSWORD})).status == 204
+    assert (await client.request("DELETE", f"nodes/{node.id}")).status == 202
+
+
+async def test_a_second_factor_is_not_silently_ignored(hub: TestHub) -> None:
+    answer = await hub.anonymous().post("auth/login", {"username": "a", "password": "b", "totp": "123456"})
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"username": "a"},
+        {"username": 1, "password": "b"},
+        {"username": "a", "password": None},
+        [],
+        "x",
+        {"username": "a\x00", "password": "b"},
+    ],
+)
+async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -> None:
+    answer = await hub.anonymous().post("auth/login", body)
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+    assert hub.auth.passwords.hashed == 0

@@ -1,0 +1,136 @@
+"""Who may call what: every route against every role, against a table written by hand."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from aiohttp import web
+
+from groundcontrol.domain.scope import Role
+from groundcontrol.web.routes import ROOT, ROUTES, Route
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import TestHub
+
+A, O, V = "admin", "operator", "viewer"  # noqa: E741  # O is the operator's column
+MATRIX: dict[str, str] = {
+    "POST /auth/login": "public",
+    "POST /auth/refresh": "public",
+    "POST /auth/password": "admin operator viewer",
+    "POST /auth/step-up": "admin operator viewer",
+    "POST /auth/logout": "admin operator viewer",
+    "GET /auth/me": "admin operator viewer",
+    "GET /nodes": "admin operator viewer",
+    "GET /nodes/{id}": "admin operator viewer",
+    "PATCH /nodes/{id}": "admin operator",
+    "DELETE /nodes/{id}": "admin operator",
+    "GET /metrics": "admin operator viewer",
+    "GET /nodes/{id}/history": "admin operator viewer",
+    "POST /deployments": "admin operator",
+    "GET /deployments": "admin operator viewer",
+    "GET /deployments/{id}": "admin operator viewer",
+    "POST /deployments/{id}/host-key": "admin operator",
+    "POST /deployments/{id}/cancel": "admin operator",
+    "POST /deployments/{id}/retry": "admin operator",
+    "POST /nodes/{id}/jobs": "admin operator",
+    "GET /jobs": "admin operator viewer",
+    "GET /jobs/{id}": "admin operator viewer",
+    "GET /jobs/{id}/output": "admin operator viewer",
+    "POST /jobs/{id}/cancel": "admin operator",
+    "GET /events": "admin operator viewer",
+    "GET /audit": "admin",
+}
+"""A new route needs a row here, by a decision and not by chance."""
+PENDING = {"POST /auth/password", "POST /auth/logout", "GET /auth/me"}
+STEP_UP = {"DELETE /nodes/{id}"}
+GUARDED = [route for route in ROUTES if route.action is not None]
+
+
+def name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def address(route: Route) -> str:
+    return ROOT + re.sub(r"{\w+}", new_random_id(), route.path)
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert [name(route) for route in ROUTES] == list(MATRIX)
+
+
+def test_only_these_are_open_before_the_password_is_changed() -> None:
+    assert {name(route) for route in ROUTES if route.pending} == PENDING
+
+
+def test_only_these_are_public() -> None:
+    assert {name(route) for route in ROUTES if route.action is None} == {row for row, roles in MATRIX.items() if roles == "public"}
+
+
+def test_these_want_the_password_once_more() -> None:
+    assert {name(route) for route in ROUTES if route.step_up} == STEP_UP
+
+
+async def test_the_router_knows_no_other_address(hub: TestHub) -> None:
+    known = {ROOT + route.path for route in ROUTES} | {ROOT + "/openapi.json", ROOT + "/live"}
+
+    assert {resource.canonical for resource in hub.app.router.resources()} == known
+    assert not any(isinstance(resource, web.StaticResource) for resource in hub.app.router.resources())
+
+
+async def test_nobody_gets_in_without_a_session(hub: TestHub) -> None:
+    stranger = hub.anonymous()
+    for route in GUARDED:
+        answer = await stranger.request(route.method, address(route), {})
+        assert (answer.status, answer.code) == (401, "auth.required"), name(route)
+
+
+@pytest.mark.parametrize("role", [A, O, V])
+async def test_each_role_gets_in_where_the_table_says(hub: TestHub, role: Role) -> None:
+    for route in GUARDED:
+        client = await hub.logged_in(role, cookie=route.method == "GET")
+        answer = await client.request(route.method, address(route), {})
+        refused = answer.status == 403 and answer.code == "auth.forbidden"
+        assert refused == (role not in MATRIX[name(route)].split()), f"{name(route)} as {role}: {answer.status}"
+        assert answer.status < 500
+
+
+async def test_a_session_that_must_change_its_password_gets_nowhere_else(hub: TestHub) -> None:
+    client = await hub.logged_in(must_change=True)
+    for route in GUARDED:
+        if name(route) in PENDING:
+            continue
+        answer = await client.request(route.method, address(route), {})
+        assert (answer.status, answer.code) == (403, "auth.password_change_required"), name(route)
+    assert (await client.get("auth/me")).json["user"]["must_change_password"] is True
+    assert (await client.get("live", headers={"Origin": "https://hub.example"})).code == "auth.password_change_required"
+
+
+async def test_nobody_sees_what_another_organisation_owns(hub: TestHub) -> None:
+    node = await hub.node()
+    stranger = await hub.logged_in("admin")
+    assert stranger.user is not None
+    await hub.sql("UPDATE account SET org = 2 WHERE id = ?", stranger.user.id)
+    await hub.sql("UPDATE login SET org = 2 WHERE id = ?", stranger.login.id if stranger.login else "")
+
+    answer = await stranger.get(f"nodes/{node.id}")
+
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert (await stranger.get("nodes")).json["nodes"] == []
+
+
+async def test_a_get_changes_nothing(hub: TestHub) -> None:
+    node = await hub.node()
+    admin = await hub.logged_in()
+
+    async def content() -> list[tuple[object, ...]]:
+        def read(rows: object) -> list[tuple[object, ...]]:
+            tables = [row["name"] for row in rows.all("SELECT name FROM sqlite_schema WHERE type = 'table'")]  # type: ignore[attr-defined]
+            return [tuple(row) for table in tables for row in rows.all(f"SELECT * FROM {table}")]  # type: ignore[attr-defined]
+
+        return await hub.database._control.reader.run(read)
+
+    before = await content()
+    for route in GUARDED:
+        if route.method == "GET":
+            await admin.get(ROOT + route.path.replace("{id}", node.id))
+    assert await content() == before
