@@ -124,7 +124,7 @@ class Connector:
     async def _known_or_first(self, target: Target, address: str) -> Reached:
         host, port = target.host, target.port
         if target.pinned is not None:
-            with contextlib.suppress(_OtherAlgorithm):
+            with contextlib.suppress(_OtherAlgorithm, DeployError):  # whatever it is, asking for any key says it again
                 return await self._host_key(host, address, port, _algs(target.pinned.type))
         try:
             first = await self._host_key(host, address, port, HOST_KEY_ALGS)
@@ -134,7 +134,7 @@ class Connector:
             for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
                 if kind == first.key.type or same_fingerprint(target.expected_fingerprint, first.key.fingerprint):
                     continue
-                with contextlib.suppress(_OtherAlgorithm):
+                with contextlib.suppress(_OtherAlgorithm, DeployError):
                     other = await self._host_key(host, address, port, _algs(kind))
                     if same_fingerprint(target.expected_fingerprint, other.key.fingerprint):
                         return other

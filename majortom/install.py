@@ -119,7 +119,7 @@ class Installation:
             except TimeoutError:
                 raise await self._no_session(login) from None
             closing.append(f"Spider came back after {self._clock.monotonic() - began:.1f} s")
-            await shell.run(login, self._node_script, ["finish", folder], "verify", limits.step_s)
+            await shell.run(login, self._node_script, ["finish"], "verify", limits.step_s)
         return probe
 
     async def _probe(self, login: Login) -> Probe:

@@ -12,10 +12,10 @@ from majortom import shell
 from majortom.errors import failure, one_line
 from majortom.shell import Login
 
-_FOLDER = re.compile(r"/tmp/stardust\.[A-Za-z0-9]{10}\Z")  # noqa: S108  # made there by mktemp, mode 0700
-_MAKE = "main() { umask 077; printf 'folder %s\\n' \"$(mktemp -d /tmp/stardust.XXXXXXXXXX)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
+_FOLDER = re.compile(r"/tmp/stardust-upload\.[A-Za-z0-9]{10}\Z")  # noqa: S108  # made there by mktemp, mode 0700
+_MAKE = "main() { umask 077; printf 'folder %s\\n' \"$(mktemp -d /tmp/stardust-upload.XXXXXXXXXX)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
 _DROP = """main() {
-    case $1 in /tmp/stardust.*) ;; *) exit 1 ;; esac
+    case $1 in /tmp/stardust-upload.*) ;; *) exit 1 ;; esac
     for key in "$1/session.key" "$1/launch.key"; do
         [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
     done

@@ -2,7 +2,7 @@
 #   python MANAGER                         install python3 with the server's package manager
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
-#   finish UPLOAD                          the installation stands: close the journal
+#   finish                                 the installation stands: close the journal
 #   diagnose                               why no session came: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 take everything of ours off again
@@ -126,7 +126,7 @@ install_spider() {
         place 0644 root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
     done
     burn "$staging"
-    burn "$upload"
+    sweep_uploads
     if command -v restorecon >/dev/null 2>&1; then restorecon -R "$OPT" "$ETC" "$VAR" "$UNITS" 2>/dev/null; fi
     systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
 }
@@ -142,6 +142,11 @@ burn() {
         [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
     done
     rm -rf -- "$1"
+}
+
+# This upload, and those of deployments whose hub was killed: one deployment at a time works on a server.
+sweep_uploads() {
+    for folder in /tmp/stardust-upload.??????????; do burn "$folder"; done
 }
 
 start_units() {
@@ -164,12 +169,12 @@ diagnose() {
 }
 
 finish() {
-    burn "$1"
     recorded complete || record complete
     sync "$JOURNAL" 2>/dev/null
 }
 
 undo() {
+    sweep_uploads
     if [ ! -f "$JOURNAL" ]; then
         rmdir -- "$VAR" 2>/dev/null
         return 0
@@ -203,7 +208,8 @@ remove() {
     stop_units
     for unit in $UNIT_FILES stardust-rollback.service stardust-rollback.timer; do
         rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"
-        rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d"
+        # Settings that an administrator laid beside our units stood there before an installation that is taken back.
+        [ "$why" = undo ] || rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d"
     done
     systemctl daemon-reload
     systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
@@ -221,6 +227,7 @@ remove() {
     give_back
     for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
     rm -rf -- "$VAR"
+    sweep_uploads
     if [ "$why" = undo ]; then search; fi
 }
 
@@ -248,7 +255,10 @@ search() {
     done
     find /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
         \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name stardust.conf \) \
-        2>/dev/null | sed 's/^/left /'
+        2>/dev/null | while IFS= read -r path; do
+        case "${why-} $path" in "undo "*.d) ;; *) printf 'left %s\n' "$path" ;; esac
+    done
+    for path in /tmp/stardust-upload.??????????; do [ ! -d "$path" ] || printf 'left %s\n' "$path"; done
     systemctl list-units --all --no-legend --plain 'stardust-spider*' 'stardust-launcher*' 'stardust-job@*' 'stardust-rollback*' 2>/dev/null |
         while read -r unit _; do printf 'left the unit %s\n' "$unit"; done
     case $(getent passwd stardust) in *:"$VAR":*) printf 'left the user stardust\n' ;; esac
@@ -268,7 +278,7 @@ main() {
     python) install_python "$1" ;;
     install) install_spider "$1" "$2" "$3" "$4" ;;
     start) start_units "$1" ;;
-    finish) finish "$1" ;;
+    finish) finish ;;
     diagnose) diagnose ;;
     stop) stop_units ;;
     remove) remove removal ;;

@@ -1,0 +1,137 @@
+"""Deployments as a client asks for them, over a real hub, and what a host looked like before."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from tests.support import fsdiff
+from tests.support import lab as labs
+from tests.support.hub import HubProcess
+from tests.support.lab import Host
+
+END_LIMIT_S = 90.0
+SUDO = "lab-admin-pw"
+
+
+class Look:
+    """The host of a desk as it was."""
+
+    def __init__(self, desk: Desk, *, packages: bool = False) -> None:
+        self._desk = desk
+        self._packages = packages
+        self._before = self._now()
+
+    def _now(self) -> dict[str, str]:
+        return fsdiff.look(lambda script: self._desk.host.sh(script, check=False), packages=self._packages)
+
+    def check_unchanged(self) -> None:
+        """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""
+        assert fsdiff.difference(self._before, self._now()) == []
+        self._desk.clean = not self._desk.spoiled
+
+
+class Desk:
+    """Asks one hub to deploy to one host."""
+
+    def __init__(self, hub: HubProcess, host: Host) -> None:
+        self.hub = hub
+        self.host = host
+        self.clean = False
+        """The host is in factory state."""
+        self.spoiled = False
+
+    def spoil(self, script: str) -> None:
+        """Change the host before a test: it is reset afterwards."""
+        self.spoiled = True
+        self.host.sh(script)
+
+    def freshen(self) -> None:
+        """Before a test: a host in factory state and a hub that runs."""
+        if not self.clean:
+            self.host.reset()
+        self.clean = self.spoiled = False
+        if not self.hub.running:
+            self.hub.launch()
+        for node in self.nodes():
+            assert self.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
+
+    def fingerprint(self) -> str:
+        """The one that the host shows now, as its own tools print it."""
+        return self.host.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+
+    def body(self, user: str, key: str = "id_ed25519", **given: Any) -> dict[str, Any]:
+        """The fields of `POST deployments`; None leaves one out."""
+        fields = {
+            "host": self.host.address, "port": self.host.port, "username": user, "private_key": self.host.private_key(key),
+            "host_key": self.fingerprint(), "name": f"lab {self.host.name}", **given,
+        }  # fmt: skip
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def begin(self, user: str, key: str = "id_ed25519", **given: Any) -> Any:
+        reply = self.hub.local("POST", "/api/v1/deployments", self.body(user, key, **given))
+        assert reply.status == 202, reply.body
+        return reply.json
+
+    def install(self, user: str, key: str = "id_ed25519", **given: Any) -> Any:
+        """Install, and wait for the end."""
+        return self.end(self.begin(user, key, **given)["id"])
+
+    def remove(self, node: str, body: dict[str, Any] | None = None) -> Any:
+        reply = self.hub.local("DELETE", f"/api/v1/nodes/{node}", body)
+        assert reply.status == 202, reply.body
+        return self.end(reply.json["id"])
+
+    def retry(self, deployment: str, **given: Any) -> Any:
+        reply = self.hub.local("POST", f"/api/v1/deployments/{deployment}/retry", given)
+        assert reply.status == 202, reply.body
+        return self.end(deployment)
+
+    def get(self, deployment: str) -> Any:
+        reply = self.hub.local("GET", f"/api/v1/deployments/{deployment}")
+        assert reply.status == 200, reply.body
+        return reply.json
+
+    def end(self, deployment: str) -> Any:
+        return self.until(deployment, lambda row: row["ended_at"] is not None)
+
+    def until(self, deployment: str, reached: Any) -> Any:
+        """Ask until a deployment is so far."""
+        deadline = time.monotonic() + END_LIMIT_S
+        while True:
+            row = self.get(deployment)
+            if reached(row):
+                return row
+            assert time.monotonic() < deadline, row
+            time.sleep(0.02)
+
+    def nodes(self) -> list[Any]:
+        found: list[Any] = self.hub.local("GET", "/api/v1/nodes").json["nodes"]
+        return found
+
+    def __enter__(self) -> Self:
+        self.hub.launch()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.hub.close()
+
+
+def any_host(own: Callable[[], Host]) -> Host:
+    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR, else one of the tests' own."""
+    name = os.environ.get("STARDUST_LAB_HOST")
+    if name is None:
+        return own()
+    return Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
+
+
+def step_of(row: Any, name: str) -> Any:
+    return next(step for step in row["steps"] if step["name"] == name)
+
+
+def seconds(row: Any) -> float:
+    """From the first contact to the verified session."""
+    return float(step_of(row, "verify")["ended_at"] - step_of(row, "connect")["started_at"])
