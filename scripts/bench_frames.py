@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
-from tests.support.hub import HubProcess
 
 from spider.sampler import layout_of
 from spider.wire.codec import pack_rows
 from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
 from spider.wire.session import Link, NodeOpening
+from tests.support.hub import Enrolled, HubProcess
 
 NODES = 100
 SECONDS = 15
@@ -77,21 +77,11 @@ async def node(socket: aiohttp.ClientWebSocketResponse, link: Link, number: int,
 LAYOUT: Layout = layout_of("pulse", 1, SERIES)
 
 
-async def dial(
-    http: aiohttp.ClientSession, url: str, host: str, enrolled: dict[str, object]
-) -> tuple[aiohttp.ClientWebSocketResponse, Link]:
+async def dial(http: aiohttp.ClientSession, url: str, host: str, enrolled: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, Link]:
     """Open one proven session."""
     socket = await http.ws_connect(url, protocols=["stardust.v1"], compress=0, max_msg_size=256 * 1024)
     opening = NodeOpening(
-        str(enrolled["node_id"]),
-        1,
-        bytes.fromhex(str(enrolled["session_key"])),
-        os.urandom(16).hex(),
-        host,
-        "bench",
-        [],
-        [],
-        os.urandom(32),
+        enrolled.node_id, enrolled.generation, enrolled.session_key, os.urandom(16).hex(), host, "bench", [], [], os.urandom(32)
     )
     await socket.send_bytes(opening.hello())
     answer, link = opening.challenge(await socket.receive_bytes(timeout=10))
@@ -108,8 +98,8 @@ async def hub_cost() -> Cost:
         hub = HubProcess(Path(folder) / "data")
         await hub.start()
         try:
-            nodes = (await hub.enrol([f"bench-{n}" for n in range(NODES)], simulated=True))["nodes"]
-            async with aiohttp.ClientSession() as http:
+            nodes = hub.enrol(*(f"bench-{n}" for n in range(NODES)), simulated=True)
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
                 dialled = [await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", enrolled) for enrolled in nodes]
                 before = cpu_s(hub.pid)
                 sent = 0
@@ -158,7 +148,7 @@ async def echo_cost() -> Cost:
                 await asyncio.sleep(max(0.0, 1 - (time.time() - at)))
             return SECONDS
 
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
             before = cpu_s(server.pid)
             async with asyncio.TaskGroup() as group:
                 tasks = []

@@ -7,7 +7,7 @@ Every text is cleaned of control characters and capped before it goes anywhere: 
 from __future__ import annotations
 
 import hashlib
-import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow
@@ -47,10 +47,9 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
     return text[: limit * 4].translate(_UNWANTED).strip()[:limit]
 
 
-def layout_id(family: str, series: list[str]) -> bytes:
-    """The name that a layout must have: the first 8 bytes of SHA-256 over family and series, each with its length."""
-    parts = [part.encode() for part in (family, *series)]
-    return hashlib.sha256(b"".join(struct.pack(">I", len(part)) + part for part in parts)).digest()[:8]
+def layout_id(family: str, series: Sequence[str]) -> bytes:
+    """The name that a layout must have: the first 8 bytes of SHA-256 over family and series, each followed by a newline."""
+    return hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode()).digest()[:8]
 
 
 def check_layout(message: Layout) -> KnownLayout:
@@ -58,7 +57,7 @@ def check_layout(message: Layout) -> KnownLayout:
 
     Raises: ProtocolError.
     """
-    if len(message.layout) != 8 or message.family not in RHYTHM_S or not 1 <= message.rhythm_s <= 3600:
+    if message.family not in RHYTHM_S or not 1 <= message.rhythm_s <= 3600:
         raise ProtocolError("not a layout of this protocol")
     if not 0 < len(message.series) <= MAX_SERIES or len(set(message.series)) != len(message.series):
         raise ProtocolError("a layout without series, with too many, or with one twice")
@@ -71,6 +70,8 @@ def check_layout(message: Layout) -> KnownLayout:
         if metric.family != message.family:
             raise ProtocolError("a series that does not belong into this layout")
         scales.append(metric.scale)
+    if message.layout != layout_id(message.family, message.series):
+        raise ProtocolError("a layout that is not named for its content")
     return KnownLayout(LayoutRow(message.layout, message.family, message.rhythm_s, tuple(message.series)), tuple(scales))
 
 

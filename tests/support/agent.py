@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import struct
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from spider import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,
@@ -38,9 +37,7 @@ BOOT = "a" * 32
 
 def layout_of(family: str = "pulse", rhythm_s: int = 1, series: Sequence[str] = SERIES) -> Layout:
     """A layout with the name that follows from its content."""
-    parts = [part.encode() for part in (family, *series)]
-    name = hashlib.sha256(b"".join(struct.pack(">I", len(part)) + part for part in parts)).digest()[:8]
-    return Layout(name, family, rhythm_s, list(series))
+    return sampler.layout_of(family, rhythm_s, series)
 
 
 def pack_of(seq: int, *, at: float | None = None, rows: int = 1, stream: int = STREAM_LIVE, layout: Layout | None = None) -> Pack:
