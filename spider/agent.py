@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from typing import Coroutine, Dict
+from typing import Awaitable, Callable, Coroutine, Dict, NamedTuple
 
 from spider.clock import Clock, SystemClock
 from spider.collectors.linux import linux_collectors
@@ -20,11 +20,20 @@ from spider.sampler import Sampler
 from spider.trusted import place
 from spider.wire.frames import JobEnded, Message
 
-STOP_LIMIT_S = 4.0
+FINISH_LIMIT_S = 1.0
+"""How long the last samples may take to be acknowledged."""
+STOP_LIMIT_S = 3.0
 """How long the parts may take to leave; the whole program is gone within 5 s."""
 MAX_THREADS = 4
 
 log = logging.getLogger(__name__)
+
+
+class _Parts(NamedTuple):
+    """What runs, and what is done before it stops."""
+
+    tasks: Dict[str, Coroutine[None, None, None]]
+    finish: Callable[[float], Awaitable[None]]
 
 
 async def run_agent(config: Config) -> int:
@@ -43,7 +52,7 @@ async def run_agent(config: Config) -> int:
     return status
 
 
-def _parts(config: Config, clock: Clock) -> Dict[str, Coroutine[None, None, None]]:
+def _parts(config: Config, clock: Clock) -> _Parts:
     """Build everything and join it up."""
     outbox = Outbox(clock)
 
@@ -58,7 +67,8 @@ def _parts(config: Config, clock: Clock) -> Dict[str, Coroutine[None, None, None
     facts = Facts(config, clock, link.send, owner, package_manager())
     link.on_joined(facts.joined)
     sampler = Sampler(linux_collectors(), clock, outbox.add)
-    return {"link": link.run(), "sampler": sampler.run(), "jobs": jobs.run(), "facts": facts.run()}
+    tasks = {"link": link.run(), "sampler": sampler.run(), "jobs": jobs.run(), "facts": facts.run()}
+    return _Parts(tasks, link.finish)
 
 
 def _policy_owner(path: str) -> int:
@@ -70,11 +80,12 @@ def _policy_owner(path: str) -> int:
     return owner if owner == os.geteuid() else 0
 
 
-async def _supervise(parts: Dict[str, Coroutine[None, None, None]], stop: asyncio.Event) -> int:
+async def _supervise(parts: _Parts, stop: asyncio.Event) -> int:
     async def stopped() -> None:
         await stop.wait()
+        await parts.finish(FINISH_LIMIT_S)
 
-    tasks = {asyncio.ensure_future(part): name for name, part in parts.items()}
+    tasks = {asyncio.ensure_future(part): name for name, part in parts.tasks.items()}
     waiter = asyncio.ensure_future(stopped())
     await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     status = 0

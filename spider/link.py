@@ -31,6 +31,7 @@ from spider.wire.frames import (
 from spider.wire.session import Link, NodeOpening
 
 TICK_S = 1.0
+FINISH_POLL_S = 0.02
 FEATURES: Sequence[str] = ()
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
@@ -116,6 +117,13 @@ class HubLink:
             await session.send(message)
         except (Closed, SessionOver) as error:
             raise NotConnected(str(error)) from error
+
+    async def finish(self, limit_s: float) -> None:
+        """Send what is left and wait for its acknowledgement; not longer than `limit_s`, nor without a session."""
+        self._outbox.flush()
+        until = self._clock.monotonic() + limit_s
+        while self._session is not None and not self._outbox.settled() and self._clock.monotonic() < until:
+            await self._clock.sleep(FINISH_POLL_S)
 
     async def run(self) -> None:
         """Dial, serve, wait, for ever."""

@@ -139,6 +139,12 @@ class Outbox:
             )
         return None
 
+    def flush(self) -> None:
+        """Let go of packs that are not full yet: nothing more may come."""
+        for family in list(self._open):
+            self._close(family)
+        self._wake()
+
     def watched(self, family: str) -> bool:
         """Whether somebody looks at this family now."""
         return self._leases.get(family, 0.0) > self._clock.monotonic()
@@ -229,6 +235,10 @@ class Outbox:
         now = self._clock.monotonic()
         self._leases = {family: end for family, end in self._leases.items() if end > now}
         self._wake()
+
+    def settled(self) -> bool:
+        """Whether every pack that was let go is acknowledged."""
+        return not any(self._queues())
 
     def pending(self) -> Tuple[int, int]:
         """How many rows wait for their acknowledgement, and their bytes in memory."""

@@ -65,7 +65,6 @@ async def test_a_session_stands_two_seconds_after_the_start_and_sigterm_ends_it(
             pulse = next(message for message in hub.heard if isinstance(message, Layout) and message.family == "pulse")
             assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
             assert any(isinstance(message, Pack) for message in hub.heard)
-            began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(5):
                 output, _ = await process.communicate()

@@ -266,6 +266,17 @@ async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: TestHub
         assert [len(rows) for rows in hub.rows.values()] == [10, 1, 1, 1, 10]
 
 
+async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: TestHub) -> None:
+    node = Node(hub.config())
+    await node.link.finish(1.0)  # without a session there is nobody to wait for
+    async with node.running():
+        await eventually(lambda: node.joined == 1)
+        node.sample(4)
+        await node.link.finish(20.0)
+        assert node.outbox.settled()
+        assert hub.values() == [0, 1, 2, 3]
+
+
 async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
     node = Node(hub.config())
     with pytest.raises(NotConnected):
