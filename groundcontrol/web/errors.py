@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import Final
 
@@ -78,14 +79,15 @@ def live_error(error: HubError, topic: str = "") -> ErrorMessage:
     return ErrorMessage(code=problem.code, message=problem.detail, topic=topic)
 
 
-def problem_response(error: HubError) -> web.Response:
-    """An answer of RFC 9457; faults of the hub go to its log with their traceback."""
+def problem_response(error: HubError, kind: type[web.Response] = web.Response, **facts: str) -> web.Response:
+    """An answer of RFC 9457. Faults of the hub go to its log, with `facts` and the traceback of what is being handled."""
     instance = f"urn:stardust:answer:{new_time_id()}"
     problem = problem_of(error, instance)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         level = logging.ERROR if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
-        event(log, "request_failed", level, instance=instance, code=error.code, message=error.message, exc_info=problem.status == 500)
-    response = web.Response(body=msgspec.json.encode(problem), status=problem.status, content_type=PROBLEM_TYPE)
+        crashed = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and sys.exc_info()[0] is not None
+        event(log, "request_failed", level, exc_info=crashed, instance=instance, code=error.code, message=error.message, **facts)
+    response = kind(body=msgspec.json.encode(problem), status=problem.status, content_type=PROBLEM_TYPE)
     wait = error.detail.get("retry_after_s", RETRY_S if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
     if isinstance(wait, int):
         response.headers[hdrs.RETRY_AFTER] = str(wait)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from groundcontrol.errors import BadRequest, HubError, TooLarge
 from groundcontrol.web.errors import problem_response
@@ -21,6 +21,14 @@ KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
 log = logging.getLogger(__name__)
+
+
+class _Bare(web.Response):
+    """An answer outside of the application, where nobody takes the software's name out again."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.popall(hdrs.SERVER, None)
 
 
 class _Connection(web.RequestHandler):
@@ -62,7 +70,7 @@ class _Connection(web.RequestHandler):
         else:
             event(log, "request_crashed", logging.ERROR, error=repr(exc))
             error = HubError("outside of any handler")
-        response = problem_response(error)
+        response = problem_response(error, _Bare)
         self._headers_of.write(response)
         response.force_close()
         return response

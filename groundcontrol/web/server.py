@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
@@ -22,7 +21,6 @@ from groundcontrol.web.routes import ROOT, ROUTES, Route
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
 from groundcontrol.web.ws_browser import Live
-from spider.logs import event
 
 SERVICES: Final = web.AppKey("services", Services)
 GATE: Final = web.AppKey("gate", Gate)
@@ -30,8 +28,6 @@ LIVE: Final = web.AppKey("live", Live)
 HEADERS: Final = web.AppKey("headers", HeaderWriter)
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-log = logging.getLogger(__name__)
 
 
 def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | None = None) -> web.Application:
@@ -91,26 +87,29 @@ def _answer_errors(page: Page) -> Middleware:
         try:
             return await handler(request)
         except HubError as exc:
-            error, allow = exc, None
+            return _refuse(request, exc)
         except web.HTTPException as exc:
             if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_ours(request.path):
                 return _page_answer(page, request)
-            error, allow = from_http(exc), exc.headers.get("Allow")
+            response = _refuse(request, from_http(exc))
+            if "Allow" in exc.headers:
+                response.headers["Allow"] = exc.headers["Allow"]
+            return response
         except ConnectionError:
             raise
         except Exception:
-            event(log, "request_crashed", logging.ERROR, method=request.method, route=_route_of(request), exc_info=True)
-            error, allow = HubError("a handler crashed"), None
-        if request.writer.output_size > 0:
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError("the answer had begun")
-        response = problem_response(error)
-        if allow is not None:
-            response.headers["Allow"] = allow
-        return response
+            return _refuse(request, HubError("a handler crashed"))
 
     return answer_errors
+
+
+def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
+    """Answer an error; where the answer has begun already, cut it off instead."""
+    if request.writer.output_size > 0:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the answer had begun") from error
+    return problem_response(error, method=request.method, route=_route_of(request))
 
 
 def _is_ours(path: str) -> bool:

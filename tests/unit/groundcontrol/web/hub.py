@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.cookies
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,7 +128,9 @@ class Client:
             if value is not None:
                 sent[name] = value
         url = self.hub.url(path if path.startswith(("/", "http")) else f"{ROOT}/{path}")
-        async with self.session.request(method, url, data=data, headers=sent, params=params, allow_redirects=False) as response:
+        async with self.session.request(
+            method, url, data=None if data is None else io.BytesIO(data), headers=sent, params=params, allow_redirects=False
+        ) as response:
             answer = Answer(response.status, response.headers.copy(), await response.read(), response.content_type)
         if url.path.startswith(ROOT) and method != "HEAD":
             self.hub.description.check(method, url.path, answer.status, answer.content_type, answer.body)

@@ -1,0 +1,102 @@
+"""What a request may weigh, and that nothing is inflated before anybody knows who sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import resource
+import zlib
+
+import pytest
+
+from tests.unit.groundcontrol.web.hub import TestHub
+
+LOGIN = "auth/login"
+
+
+@pytest.mark.parametrize(
+    ("coding", "data"),
+    [
+        ("gzip", gzip.compress(b" " * (64 << 20), 9)),
+        ("deflate", zlib.compress(b" " * (64 << 20), 9)),
+        ("gzip", b"no gzip at all"),
+        ("br", b"x"),
+        ("identity, gzip", b"x"),
+    ],
+)
+async def test_a_compressed_body_is_refused_and_not_inflated(hub: TestHub, coding: str, data: bytes) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    answer = await hub.anonymous().post(LOGIN, data=data, headers={"Content-Type": "application/json", "Content-Encoding": coding})
+
+    assert (answer.status, answer.code) == (415, "request.unsupported_type")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
+
+
+async def test_a_body_of_a_mebibyte_is_the_most(hub: TestHub) -> None:
+    client = hub.anonymous()
+    json = {"Content-Type": "application/json"}
+
+    over = await client.post(LOGIN, data=b" " * ((1 << 20) + 1), headers=json)
+    at = await client.post(LOGIN, data=b'{"username": "a", "password": "b"}'.ljust(1 << 20), headers=json)
+
+    assert (over.status, over.code) == (413, "request.too_large")
+    assert at.status == 401
+
+
+async def test_a_body_without_announced_length_is_counted(hub: TestHub) -> None:
+    async def endless() -> object:
+        for _ in range(64):
+            yield b" " * 65_536
+
+    client = hub.anonymous()
+    async with client.session.post(hub.url("/api/v1/auth/login"), data=endless(), headers={"Content-Type": "application/json"}) as response:
+        assert response.status == 413
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[", b'{"username": "a"', b"\xff\xfe", b'{"username": "\\ud800", "password": "b"}', b'{"username": "a", "password": "b\\u0000"}', b"[" * 100_000,
+     b'{"a":' * 10_000, b"1e999", b"NaN", b'{"username": "a", "password": "b", "role": "admin"}'],
+)  # fmt: skip
+async def test_junk_is_a_bad_request(hub: TestHub, data: bytes) -> None:
+    answer = await hub.anonymous().post(LOGIN, data=data, headers={"Content-Type": "application/json"})
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_the_text_names_the_field_and_never_holds_a_secret(hub: TestHub) -> None:
+    answer = await hub.anonymous().post(LOGIN, {"username": "a", "password": 4711_0815})
+
+    assert "$.password" in answer.json["detail"]
+    assert b"47110815" not in answer.body
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.body.BODY_TIMEOUT_S", 0.05)
+    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+    writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_connection_that_says_nothing_is_dropped(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.protocol.HEADERS_TIMEOUT_S", 0.05)
+    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+    writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_private_key_over_16_kib_is_refused(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+
+    answer = await admin.post("deployments", {"host": "h", "username": "u", "private_key": "x" * 16_385})
+
+    assert (answer.status, answer.code) == (413, "request.too_large")
+    assert hub.deployer.asked == []

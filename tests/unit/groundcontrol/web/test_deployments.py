@@ -1,0 +1,100 @@
+"""`/api/v1/deployments`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import ADMIN, TestHub, a_deployment
+
+BODY: dict[str, Any] = {
+    "host": "web-3.example",
+    "username": "admin",
+    "sudo_password": "sudo-canary",
+    "private_key": "key-canary",
+    "tags": ["eu"],
+}
+
+
+async def test_a_deployment_is_asked_for(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+
+    answer = await operator.post("deployments", BODY, headers={"Idempotency-Key": "k-1"})
+
+    assert (answer.status, answer.json["state"], answer.json["kind"]) == (202, "running", "install")
+    assert [step["name"] for step in answer.json["steps"]][:2] == ["connect", "host_key"]
+    asked = hub.deployer.asked[0][1]
+    assert asked == DeploymentRequest(
+        host="web-3.example", username="admin", sudo_password="sudo-canary", private_key="key-canary", tags=("eu",)
+    )
+    assert b"canary" not in answer.body
+    assert b"AAAA" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"host": "h"},
+        {**BODY, "port": "22"},
+        {**BODY, "policy": "all"},
+        {**BODY, "what": 1},
+        {**BODY, "tags": "eu"},
+        {**BODY, "host": "a\x00b"},
+    ],
+)
+async def test_a_wish_of_another_form_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
+    answer = await (await hub.logged_in()).post("deployments", body)
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+    assert hub.deployer.asked == []
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "é"])
+async def test_a_key_of_another_form_is_refused(hub: TestHub, key: str) -> None:
+    answer = await (await hub.logged_in()).post("deployments", BODY, headers={"Idempotency-Key": key})
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_deployments_are_listed_and_shown(hub: TestHub) -> None:
+    viewer = await hub.logged_in("viewer")
+    made = [await hub.store.deployments.create_deployment(ADMIN, a_deployment(f"h{number}")) for number in range(3)]
+
+    page = (await viewer.get("deployments?limit=2")).json
+    rest = (await viewer.get(f"deployments?limit=2&cursor={page['next']}")).json
+
+    assert {one["id"] for one in page["deployments"] + rest["deployments"]} == {one.id for one in made}
+    assert (await viewer.get(f"deployments/{made[0].id}")).json["host_key"]["fingerprint"] == "SHA256:" + "a" * 43
+    assert (await viewer.get(f"deployments/{new_random_id()}")).status == 404
+
+
+async def test_a_deployment_is_steered(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
+
+    confirm = await operator.post(f"deployments/{made.id}/host-key", {"fingerprint": "SHA256:x"})
+    cancel = await operator.post(f"deployments/{made.id}/cancel")
+    retry = await operator.post(f"deployments/{made.id}/retry", {"password": "pw", "tags": []})
+    plain = await operator.post(f"deployments/{made.id}/retry")
+
+    assert [confirm.status, cancel.status, retry.status, plain.status] == [200, 200, 202, 202]
+    assert hub.deployer.asked == [
+        ("confirm", "SHA256:x"),
+        ("cancel", made.id),
+        ("retry", DeploymentOverrides(password="pw", tags=())),
+        ("retry", None),
+    ]
+
+
+@pytest.mark.parametrize("what", ["host-key", "cancel", "retry"])
+async def test_one_that_is_not_there_cannot_be_steered(hub: TestHub, what: str) -> None:
+    answer = await (await hub.logged_in()).post(
+        f"deployments/{new_random_id()}/{what}", {"fingerprint": "x"} if what == "host-key" else None
+    )
+
+    assert answer.status == 404
+    assert hub.deployer.asked == []

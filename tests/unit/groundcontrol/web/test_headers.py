@@ -1,0 +1,132 @@
+"""Every answer has the fixed headers, whatever it says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.web.headers import security_headers
+from groundcontrol.web.routes import ROOT, ROUTES
+from groundcontrol.web.static import Page
+from tests.unit.groundcontrol.web.hub import PASSWORD, TestHub, running
+from tests.unit.groundcontrol.web.test_matrix import address
+
+FIXED = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self' wss://hub.example; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
+        "require-trusted-types-for 'script'; trusted-types stardust"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+
+def check(headers: object, where: str) -> None:
+    got = {name: headers.get(name) for name in FIXED}  # type: ignore[attr-defined]
+    assert got == FIXED, where
+    assert all(feature.endswith("=()") for feature in headers["Permissions-Policy"].split(", ")), where  # type: ignore[index]
+    assert "Server" not in headers, where  # type: ignore[operator]
+    assert not [name for name in headers if name.lower().startswith("access-control")], where  # type: ignore[attr-defined]
+
+
+async def test_every_route_in_every_state(hub: TestHub) -> None:
+    seen: set[int] = set()
+    for client in (await hub.logged_in(), await hub.logged_in("viewer"), hub.anonymous()):
+        for route in ROUTES:
+            for headers in ({}, {"Sec-Fetch-Site": "cross-site"}):
+                answer = await client.request(route.method, address(route), {}, headers=headers)
+                check(answer.headers, f"{route.method} {route.path} {answer.status}")
+                assert answer.headers["Cache-Control"] == "no-store"
+                seen.add(answer.status)
+                if route.path == "/auth/logout" and answer.status == 204:
+                    client = await hub.logged_in()  # noqa: PLW2901
+    assert seen >= {200, 204, 400, 401, 403, 404}
+
+
+async def test_what_is_refused_early_or_crashes(hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    admin = await hub.logged_in()
+
+    async def crash(*_: object) -> None:
+        raise ZeroDivisionError("secret-canary")
+
+    big = await admin.post("auth/step-up", data=b"x" * (1 << 20) + b"x", headers={"Content-Type": "application/json"})
+    method = await admin.request("DELETE", f"{ROOT}/metrics")
+    nothing = await admin.get("nothing/here")
+    page = await admin.get("/somewhere")
+    file = await admin.get("/a/nothing.js")
+    monkeypatch.setattr(hub.store.log, "events", crash)
+    crashed = await admin.get("events")
+
+    for answer, status in ((big, 413), (method, 405), (nothing, 404), (page, 503), (file, 404), (crashed, 500)):
+        assert answer.status == status
+        check(answer.headers, str(status))
+    assert method.headers["Allow"] == "GET"
+    assert crashed.code == "internal"
+    assert b"canary" not in crashed.body
+    assert b"ZeroDivision" not in crashed.body
+    logged = next(record for record in caplog.records if record.getMessage() == "request_failed")
+    assert logged.__dict__["facts"]["instance"] == crashed.json["instance"]
+    assert logged.exc_info is not None
+    assert logged.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_refused_socket_and_an_opened_one(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    refused = await admin.get("live", headers={"Origin": "https://evil.example"})
+    check(refused.headers, "refused")
+
+    async with admin.live() as live:
+        check(live.socket._response.headers, "opened")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+     b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+     b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)  # fmt: skip
+async def test_what_is_no_http_is_answered_in_the_same_way(hub: TestHub, junk: bytes) -> None:
+    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+    writer.write(junk)
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.read(4096)
+    writer.close()
+    await writer.wait_closed()
+
+    lines = head.decode().split("\r\n")
+    headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
+    assert lines[0].split()[1] in ("400", "413")
+    check(headers, lines[0])
+    assert b"aiohttp" not in head + body
+
+
+async def test_the_page_and_its_files(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    (built / "a").mkdir(parents=True)
+    (built / "index.html").write_text('<!doctype html><html lang="en" data-theme="auto"></html>')
+    (built / "a" / "app-ABCDEFGH.js").write_text("export {}")
+    async with running(tmp_path, page=Page.load(built)) as hub:
+        for path in ("/", "/nodes/x", "/a/app-ABCDEFGH.js", "/missing.js"):
+            check((await hub.anonymous().get(path)).headers, path)
+
+
+async def test_a_log_in_is_never_kept_by_a_cache(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    answer = await hub.anonymous().post("auth/login", {"username": "admin", "password": PASSWORD})
+
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_without_tls_nothing_promises_it() -> None:
+    headers = security_headers(["http://localhost:8933", "http://127.0.0.1:8933"], secure=False)
+
+    assert "Strict-Transport-Security" not in headers
+    assert "connect-src 'self' ws://127.0.0.1:8933 ws://localhost:8933;" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]

@@ -1,0 +1,69 @@
+"""Whose address counts."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.web.peer import client_address
+from tests.unit.groundcontrol.web.hub import a_config, running
+
+PROXIES = (ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("fd00::/64"))
+ROWS = [
+    ("203.0.113.1", [], "203.0.113.1", "no proxy, no header"),
+    ("203.0.113.1", ["1.1.1.1"], "203.0.113.1", "a stranger's header counts for nothing"),
+    ("10.0.1.1", ["1.1.1.1"], "10.0.1.1", "nor does that of a neighbour of the proxy"),
+    ("127.0.0.1", [], "127.0.0.1", "the proxy itself"),
+    ("127.0.0.1", ["203.0.113.1"], "203.0.113.1", "one hop"),
+    ("127.0.0.1", ["1.1.1.1, 203.0.113.1"], "203.0.113.1", "what the client wrote itself stands to the left"),
+    ("127.0.0.1", ["1.1.1.1", "203.0.113.1"], "203.0.113.1", "two headers are one list"),
+    ("127.0.0.1", ["203.0.113.1, 10.0.0.7"], "203.0.113.1", "two proxies"),
+    ("127.0.0.1", ["203.0.113.1, 10.0.9.9, 10.0.0.7"], "10.0.9.9", "the right-most that is none of ours"),
+    ("127.0.0.1", ["203.0.113.1, nonsense"], "127.0.0.1", "what is no address ends the search"),
+    ("127.0.0.1", ["203.0.113.1:4711"], "203.0.113.1", "with a port"),
+    ("127.0.0.1", ["[2001:db8::1]:443"], "2001:db8::1", "IPv6 with a port"),
+    ("127.0.0.1", ["2001:db8::1"], "2001:db8::1", "IPv6"),
+    ("::ffff:127.0.0.1", ["203.0.113.1"], "203.0.113.1", "IPv4 written as IPv6"),
+    ("fd00::2", ["203.0.113.1"], "203.0.113.1", "a proxy with IPv6"),
+    ("127.0.0.1", ["10.0.0.1, 10.0.0.2"], "10.0.0.1", "proxies all the way"),
+    ("127.0.0.1", [""], "127.0.0.1", "an empty header"),
+    ("", ["203.0.113.1"], "", "through the local socket"),
+]
+
+
+@pytest.mark.parametrize(("peer", "headers", "expected", "why"), ROWS, ids=[row[3] for row in ROWS])
+def test_the_address_of_the_client(peer: str, headers: list[str], expected: str, why: str) -> None:
+    assert client_address(peer, headers, PROXIES) == expected, why
+
+
+def test_a_list_without_end_is_cut() -> None:
+    assert client_address("127.0.0.1", [", ".join(["10.0.0.1"] * 10_000)], PROXIES) == "10.0.0.1"
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP", "Forwarded", "True-Client-IP", "X-Client-IP"])
+async def test_no_header_of_a_stranger_gives_a_fresh_limit(tmp_path: Path, header: str) -> None:
+    async with running(tmp_path, config=a_config(tmp_path, proxies="192.0.2.1")) as hub:
+        statuses = [
+            (
+                await hub.anonymous().post(
+                    "auth/login", {"username": f"u{number}", "password": "x"}, headers={header: f"203.0.113.{number}"}
+                )
+            ).status
+            for number in range(6)
+        ]
+        assert statuses == [401] * 5 + [429]
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit(tmp_path: Path) -> None:
+    async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub:
+        statuses = [
+            (
+                await hub.anonymous().post(
+                    "auth/login", {"username": f"u{number}", "password": "x"}, headers={"X-Forwarded-For": f"9.9.9.9, 203.0.113.{number}"}
+                )
+            ).status
+            for number in range(6)
+        ]
+        assert statuses == [401] * 6
