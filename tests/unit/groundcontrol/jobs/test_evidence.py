@@ -1,0 +1,76 @@
+"""What a node's words about a job mean."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundcontrol.domain.ids import JobId, NodeId
+from groundcontrol.domain.jobs import TERMINAL, Job
+from groundcontrol.fleet.intake import clean
+from groundcontrol.jobs.evidence import read_ended, read_progress, refusal
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import JobEnded, JobProgress
+
+NOW = 1_790_000_000.0
+SHA = hashlib.sha256(b"x").hexdigest()
+JOB = Job(
+    JobId("j"), 1, NodeId("n"), "upgrade", (), False, "running", None, None, None, 1, None, "admin", NOW - 60, NOW + 540, None, None, (), None, 1
+)  # fmt: skip
+ENDED = JobEnded("j", "succeeded", 0, 0, 1, SHA, 0, int((NOW - 50) * 1000), int((NOW - 1) * 1000), ["a"], ["1"], ["2"], "", "")
+
+
+def test_an_end_with_the_right_output_is_believed() -> None:
+    verdict = read_ended(ENDED, JOB, 1, SHA, NOW)
+    assert verdict.state == "succeeded"
+    assert verdict.evidence.changes == (("a", "1", "2"),)
+    assert (verdict.evidence.started_at, verdict.evidence.ended_at) == (NOW - 50, NOW - 1)
+
+
+def test_an_end_with_other_output_is_unknown() -> None:
+    verdict = read_ended(ENDED, JOB, 1, "0" * 64, NOW)
+    assert verdict.state == "unknown"
+    assert verdict.evidence.error is not None
+    assert verdict.evidence.error.code == "job.output_mismatch"
+
+
+def test_a_guess_leaves_the_end_of_the_output_open() -> None:
+    verdict = read_ended(ENDED._replace(state="interrupted", error_code="job.killed", error_text="k"), JOB, 1, SHA, NOW)
+    assert (verdict.evidence.output_bytes, verdict.evidence.output_sha256) == (None, None)
+
+
+def test_a_clock_that_lies_is_not_believed() -> None:
+    verdict = read_ended(ENDED._replace(started_at_ms=0, ended_at_ms=10**12 * 4), JOB, 1, SHA, NOW)
+    assert (verdict.evidence.started_at, verdict.evidence.ended_at) == (None, NOW)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"state": "cancelled"}, {"state": ""}, {"change_from": []}, {"output_sha256": "zz"}, {"output_bytes": -1}],
+)
+def test_an_end_that_no_job_has_is_a_protocol_error(other: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError):
+        read_ended(ENDED._replace(**other), JOB, 1, SHA, NOW)
+
+
+@given(st.text(max_size=100), st.text(max_size=200))
+def test_every_refusal_is_a_sentence_without_anything_that_acts(answer: str, why: str) -> None:
+    error = refusal(answer, why)
+    assert error.message
+    assert error.code.startswith("job.")
+    assert clean(error.message, 1000) == error.message.strip()
+
+
+@given(st.text(max_size=20), st.integers(-(2**40), 2**40))
+def test_progress_is_a_known_phase_and_a_share_or_nothing(phase: str, percent: int) -> None:
+    evidence = read_progress(JobProgress("j", 0, phase, percent, "", ""))
+    assert evidence.phase is None or evidence.phase == phase
+    assert evidence.progress_percent is None or 0 <= evidence.progress_percent <= 100
+
+
+def test_what_a_node_may_say_of_an_end_is_final_or_open_to_the_truth() -> None:
+    assert {"succeeded", "failed", "interrupted", "unknown"} <= TERMINAL

@@ -1,0 +1,59 @@
+"""What an agent says about jobs, in order and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundcontrol.jobs.inbox import JOIN_BYTES, MAX_WAITING, Inbox
+from spider.wire.frames import JobAnswer, JobOutput, JobProgress
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(min_size=1, max_size=2000)), max_size=MAX_WAITING))
+def test_joined_output_is_the_same_bytes_in_the_same_order(parts: list[tuple[str, bytes]]) -> None:
+    async def check() -> None:
+        inbox = Inbox()
+        said = {"a": b"", "b": b""}
+        for job, data in parts:
+            await inbox.put(JobOutput(job, len(said[job]), 0, data))
+            said[job] += data
+        inbox.close()
+        heard = {"a": b"", "b": b""}
+        while (message := await inbox.get(None)) is not None:
+            assert isinstance(message, JobOutput)
+            assert message.offset == len(heard[message.job])
+            assert len(message.data) < JOIN_BYTES + 2000
+            heard[message.job] += message.data
+        assert heard == said
+        assert inbox.done
+
+    asyncio.run(check())
+
+
+async def test_of_progress_only_the_newest_counts() -> None:
+    inbox = Inbox()
+    for percent in range(100):
+        await inbox.put(JobProgress("a", 0, "download", percent, "", ""))
+    assert await inbox.get(0.01) is None
+    assert [message.percent for message in inbox.progress.values()] == [99]
+
+
+async def test_a_full_inbox_makes_its_sender_wait() -> None:
+    inbox = Inbox()
+    for _ in range(MAX_WAITING):
+        await inbox.put(JobAnswer("a", "accepted", "", 0))
+    waiting = asyncio.create_task(inbox.put(JobAnswer("b", "accepted", "", 0)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert await inbox.get(None) is not None
+    await waiting
+
+
+async def test_closing_lets_nobody_wait_for_ever() -> None:
+    inbox = Inbox()
+    reader = asyncio.create_task(inbox.get(None))
+    await asyncio.sleep(0)
+    inbox.close()
+    assert await reader is None

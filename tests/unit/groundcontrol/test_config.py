@@ -1,0 +1,204 @@
+"""Settings: where they come from, and everything that must keep the hub from starting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.config import SETTINGS, Config, serve_parser
+from groundcontrol.errors import ConfigError
+
+SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
+
+
+def config(tmp_path: Path, *argv: str, **env: str) -> Config:
+    """Settings of a hub in an empty folder, with a good secret unless one is given."""
+    environ = {"STARDUST_DATA_DIR": str(tmp_path / "data")} | ({} if "STARDUST_SECRET_FILE" in env else {"STARDUST_SECRET": SECRET}) | env
+    return Config.from_env(environ, argv)
+
+
+def faults(tmp_path: Path, *argv: str, **env: str) -> list[str]:
+    """What keeps it from starting."""
+    with pytest.raises(ConfigError) as refused:
+        config(tmp_path, *argv, **env)
+    return str(refused.value).splitlines()
+
+
+def test_the_defaults_are_those_of_the_table(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    assert (made.port, made.bind, made.log_format, made.admin_user) == (8933, "127.0.0.1", "auto", "admin")
+    assert made.control_db == tmp_path / "data" / "stardust.db"
+    assert made.metrics_db == tmp_path / "data" / "stardust-samples.db"
+    assert (made.server_url, made.agent_bundle, made.admin_pass, made.trusted_proxies) == (None, None, None, ())
+    assert made.loopback_only
+
+
+def test_flags_beat_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text('port = 1\nbind = "127.0.0.9"\nadmin_user = "filed"\nlog-format = "text"\n')
+    made = config(tmp_path, "--config", str(file), "--port", "3", STARDUST_PORT="2", STARDUST_BIND="127.0.0.8")
+    assert (made.port, made.bind, made.admin_user, made.log_format) == (3, "127.0.0.8", "filed", "text")
+
+
+def test_the_file_in_the_data_folder_is_read_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stardust.toml").write_text('port = 4242\ntrusted_proxies = ["10.1.2.3", "fd00::/8"]\n')
+    made = config(tmp_path)
+    assert made.port == 4242
+    assert [str(network) for network in made.trusted_proxies] == ["10.1.2.3/32", "fd00::/8"]
+
+
+def test_the_old_name_of_the_bundle_flag_still_works(tmp_path: Path) -> None:
+    bundle = tmp_path / "spider.pyz"
+    bundle.touch()
+    assert config(tmp_path, "--agent-binary", str(bundle)).agent_bundle == bundle
+    assert config(tmp_path, "--agent-bundle", str(bundle)).agent_bundle == bundle
+
+
+def test_secrets_leave_the_environment_and_do_not_show(tmp_path: Path) -> None:
+    environ = {"STARDUST_SECRET": SECRET, "STARDUST_ADMIN_PASS": "hunter2-canary", "STARDUST_METRICS_TOKEN": SECRET + "x"}
+    made = Config.from_env(environ, ["--data-dir", str(tmp_path)])
+    assert not any(name in environ for name in ("STARDUST_SECRET", "STARDUST_ADMIN_PASS", "STARDUST_METRICS_TOKEN"))
+    assert made.secret.reveal() == SECRET
+    assert SECRET not in repr(made)
+    assert "hunter2" not in repr(made)
+    assert "***" in repr(made)
+
+
+def test_a_secret_comes_from_a_file_or_a_systemd_credential(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET + "\n")
+    assert config(tmp_path, STARDUST_SECRET_FILE=str(file)).secret.reveal() == SECRET
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STARDUST_DATA_DIR": str(tmp_path)}
+    assert Config.from_env(environ, []).secret.reveal() == SECRET
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", "\n", "fifteen-chars-x", "a" * 16, "abcabcabcabcabcabc", " " * 20, "changeme-changeme", "password12345678", "1234567890123456"],
+)
+def test_a_weak_secret_is_refused(tmp_path: Path, secret: str) -> None:
+    lines = faults(tmp_path, STARDUST_SECRET=secret)
+    assert len(lines) == 1
+    assert lines[0].startswith("STARDUST_SECRET ")
+    assert len(secret) < 9 or secret not in lines[0]
+
+
+def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="STARDUST_SECRET is not set"):
+        Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
+
+
+def test_a_secret_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
+    assert len(faults(tmp_path, STARDUST_SECRET_FILE=str(tmp_path / "none"))) == 1
+    huge = tmp_path / "huge"
+    huge.write_text("x" * 5000)
+    assert "STARDUST_SECRET_FILE" in faults(tmp_path, STARDUST_SECRET_FILE=str(huge))[0]
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    assert "both" in faults(tmp_path, STARDUST_SECRET=SECRET, STARDUST_SECRET_FILE=str(file))[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"STARDUST_DATABASE_URL": "postgres://db/stardust"}, "SQLite only"),
+        ({"STARDUST_NATS_URL": "nats://bus:4222"}, "single hub"),
+        ({"STARDUST_REQUIRE_TOTP": "1"}, "second factor"),
+        ({"STARDUST_PORT": "99999"}, "port"),
+        ({"STARDUST_PORT": "http"}, "port"),
+        ({"STARDUST_BIND": "example.com"}, "IP address"),
+        ({"STARDUST_LOG_FORMAT": "xml"}, "auto, json, text"),
+        ({"STARDUST_ADMIN_USER": "a b"}, "user name"),
+        ({"STARDUST_AGENT_BUNDLE": "/nowhere/spider.pyz"}, "no readable file"),
+        ({"STARDUST_TRUSTED_PROXIES": "*"}, "neither an address nor a network"),
+        ({"STARDUST_TRUSTED_PROXIES": "0.0.0.0/0"}, "everybody"),
+        ({"STARDUST_TRUSTED_PROXIES": "::/0"}, "everybody"),
+        ({"STARDUST_TRUSTED_PROXIES": "10.0.0.1, 128.0.0.0/1"}, "everybody"),
+        ({"STARDUST_TRUSTED_PROXIES": "proxy.local"}, "neither"),
+        ({"STARDUST_METRICS_TOKEN": "short"}, "STARDUST_METRICS_TOKEN"),
+        ({"STARDUST_SERVER_URL": "ws://hub.example.com/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "ws://10.0.0.1/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "https://hub.example.com"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://hub.example.com"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://hub.example.com/other"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://user:pw@hub.example.com/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://hub.example.com:0/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://hub.example.com:port/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss://*/ws"}, "wss://"),
+        ({"STARDUST_SERVER_URL": "wss:///ws"}, "wss://"),
+        ({"STARDUST_CONFIG": "/nowhere/stardust.toml"}, "not there"),
+    ],
+)
+def test_a_wrong_or_unsafe_setting_is_one_plain_line(tmp_path: Path, env: dict[str, str], words: str) -> None:
+    lines = faults(tmp_path, **env)
+    assert len(lines) == 1
+    assert words in lines[0]
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1"])
+def test_other_machines_are_let_in_only_behind_a_named_proxy_with_tls(tmp_path: Path, bind: str) -> None:
+    assert len(faults(tmp_path, "--bind", bind)) == 2
+    assert len(faults(tmp_path, "--bind", bind, "--server-url", "wss://hub.example.com/ws")) == 1
+    assert len(faults(tmp_path, "--bind", bind, STARDUST_TRUSTED_PROXIES="10.0.0.1")) == 1
+    assert len(faults(tmp_path, "--bind", bind, "--server-url", "ws://127.0.0.1/ws", STARDUST_TRUSTED_PROXIES="10.0.0.1")) == 1
+    made = config(tmp_path, "--bind", bind, "--server-url", "wss://hub.example.com/ws", STARDUST_TRUSTED_PROXIES="10.0.0.1")
+    assert not made.loopback_only
+
+
+def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
+    lines = faults(
+        tmp_path, "--port", "x", "--bind", "y", STARDUST_SECRET="short", STARDUST_NATS_URL="nats://x", STARDUST_TRUSTED_PROXIES="*"
+    )
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["port = [1]", "secret = 'x'", "no_such = 1", "data_dir = '/x'", "this is not toml", "port = true", "admin_pass = 'x'"],
+)
+def test_a_settings_file_with_a_mistake_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stardust.toml").write_text(text)
+    assert len(faults(tmp_path)) == 1
+
+
+def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
+    assert "--nonsense" in faults(tmp_path, "--nonsense")[0]
+    assert faults(tmp_path, "--por", "1")
+
+
+@pytest.mark.parametrize(
+    ("url", "origins", "hosts"),
+    [
+        ("", {"http://localhost:8933", "http://127.0.0.1:8933"}, {"localhost:8933", "127.0.0.1:8933", "[::1]:8933"}),
+        ("wss://Hub.Example.com/ws", {"https://hub.example.com"}, {"hub.example.com"}),
+        ("wss://hub.example.com:443/ws", {"https://hub.example.com"}, {"hub.example.com"}),
+        ("wss://hub.example.com:8443/ws", {"https://hub.example.com:8443"}, {"hub.example.com:8443"}),
+        ("ws://127.0.0.1:8933/ws", {"http://127.0.0.1:8933"}, {"127.0.0.1:8933"}),
+        ("ws://localhost/ws", {"http://localhost"}, {"localhost"}),
+        ("wss://[2001:db8::1]/ws", {"https://[2001:db8::1]"}, {"[2001:db8::1]"}),
+    ],
+)
+def test_origin_and_host_follow_from_the_server_url(tmp_path: Path, url: str, origins: set[str], hosts: set[str]) -> None:
+    made = config(tmp_path, STARDUST_SERVER_URL=url)
+    assert made.origins == origins
+    assert made.agent_hosts == hosts
+    assert made.secure == url.startswith("wss")
+
+
+def test_port_zero_becomes_the_one_that_the_system_chose(tmp_path: Path) -> None:
+    made = config(tmp_path, "--port", "0").on_port(40_123)
+    assert made.node_url == "ws://127.0.0.1:40123/ws"
+    assert "http://localhost:40123" in made.origins
+
+
+def test_help_names_every_setting() -> None:
+    text = serve_parser().format_help()
+    for item in SETTINGS:
+        assert item.env in text
+        assert all(flag in text for flag in item.flags)
