@@ -171,7 +171,8 @@ function make(box: HTMLElement, held: Held, onTip: (tip: Tip | null) => void): u
           ticks: { show: false },
           size: 24,
           space: 54,
-          values: (_plot, splits, _axis, _space, increment) => splits.map((at) => (increment >= 86_400 ? day(at) : clock(at, increment < 60))),
+          // A label that would be cut off at the right edge is left out.
+          values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > plot.over.clientWidth - 10 ? "" : increment >= 86_400 ? day(at) : clock(at, increment < 60))),
         },
         { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(axis) },
       ],

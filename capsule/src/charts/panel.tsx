@@ -5,7 +5,10 @@ import { useState } from "preact/hooks";
 import { clock, iso } from "../core/time";
 import type { LiveAttributes } from "../ui/live";
 import { Button } from "../ui/button";
-import { Chart, type ChartProps } from "./chart";
+import { lazy } from "../ui/lazy";
+import type { ChartProps } from "./chart";
+
+const Chart = lazy<ChartProps>("the charts", async () => (await import("./chart")).Chart);
 
 export interface LegendEntry {
   name: string;

@@ -25,8 +25,12 @@ export interface Row {
   standing: Standing;
 }
 
+/** Facts change only with the node's view, standing also with time. */
+const known = new WeakMap<NodeView, Facts>();
+
 export function rowOf(node: NodeView, at: number): Row {
-  const facts = factsOf(node);
+  let facts = known.get(node);
+  if (!facts) known.set(node, (facts = factsOf(node)));
   return { node, facts, standing: standingOf(node, facts, at) };
 }
 
@@ -38,10 +42,10 @@ export const rows = computed<readonly Row[]>(() => {
 });
 
 function put(node: NodeView): boolean {
-  const known = map.get(node.id);
+  const held = map.get(node.id);
   noteCpu(node.id, node.latest["cpu.total"]);
-  if (known) {
-    known.value = node;
+  if (held) {
+    held.value = node;
     return false;
   }
   map.set(node.id, signal(node));
@@ -104,8 +108,8 @@ onSessionEnd(() => {
 /** Name or tags; the hub's answer is what is shown. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
-  const known = map.get(id);
-  if (known) known.value = { ...node, latest: { ...known.peek().latest } };
+  const held = map.get(id);
+  if (held) held.value = { ...node, latest: { ...held.peek().latest } };
   version.value += 1;
   return node;
 }

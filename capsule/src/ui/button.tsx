@@ -25,13 +25,13 @@ export function Button({ kind = "", icon, slim = false, busy = false, name, type
   const classes = ["button", kind, slim ? "slim" : "", name ? "only-icon" : "", extra].filter(Boolean).join(" ");
   return (
     <button
-      {...more}
       type={type}
       disabled={disabled}
       class={classes}
       aria-label={name}
       title={name}
       aria-busy={busy || undefined}
+      {...more}
       onClick={(event) => {
         if (busy) event.preventDefault();
         else onClick?.(event);

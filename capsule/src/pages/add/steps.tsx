@@ -5,7 +5,7 @@ import { now } from "../../state/clock";
 import type { DeploymentView, StepView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 
-const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "off" };
+const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "wait" };
 
 /** The steps of a deployment or removal, each with how long it took. */
 export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
@@ -13,7 +13,7 @@ export function Steps({ deployment, last }: { deployment: DeploymentView; last: 
   return (
     <ol class="steps" aria-label="Steps" aria-live="polite">
       {deployment.steps.map((step) => (
-        <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
+        <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
           <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name)}</span>
           <Took step={step} running={deployment.state === "running"} />

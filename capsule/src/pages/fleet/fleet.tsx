@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
-import { loaded, rows, type Row } from "../../state/fleet";
+import { ids, loaded, rows, type Row } from "../../state/fleet";
 import { tryNow } from "../../state/link";
 import { place, setQuery } from "../../state/router";
 import { mayAct } from "../../state/session";
@@ -74,27 +74,40 @@ function Attention(): VNode | null {
   );
 }
 
+interface Held {
+  ids: readonly string[];
+  /** What was asked for when it was worked out. */
+  asked: string;
+  members: readonly string[];
+  at: number;
+  /** Under the pointer another order would be shown by now. */
+  late: boolean;
+}
+
 /** The order is worked out anew at most every five seconds, and never under the pointer. */
 function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean): { shown: readonly string[]; pending: boolean; touch: (on: boolean) => void; apply: () => void } {
-  const filter = parseFilter(text);
-  const wanted = ordered(all, filter, key, down).map((row) => row.node.id);
   const touched = useRef(false);
-  const held = useRef<{ ids: readonly string[]; sign: string; at: number }>({ ids: [], sign: "", at: 0 });
+  const held = useRef<Held>({ ids: [], asked: "", members: [], at: 0, late: false });
   const [, again] = useState(0);
-  const members = [...wanted].sort().join();
-  const sign = `${text}|${key}|${down}|${members}`;
-  const moved = wanted.some((id, index) => held.current.ids[index] !== id);
-  if (sign !== held.current.sign || (moved && !touched.current && Date.now() - held.current.at >= REORDER_MS)) {
-    held.current = { ids: wanted, sign, at: Date.now() };
+  const asked = `${text}|${key}|${down}`;
+  const members = ids.value;
+  const { current } = held;
+  const fresh = current.asked !== asked || current.members !== members;
+  if (fresh || Date.now() - current.at >= REORDER_MS) {
+    const wanted = ordered(all, parseFilter(text), key, down).map((row) => row.node.id);
+    const moved = wanted.length !== current.ids.length || wanted.some((id, index) => current.ids[index] !== id);
+    const frozen = touched.current && !fresh && moved;
+    held.current = { ids: frozen ? current.ids : wanted, asked, members, at: Date.now(), late: frozen };
   }
   return {
     shown: held.current.ids,
-    pending: touched.current && moved && held.current.ids !== wanted && Date.now() - held.current.at >= REORDER_MS,
+    pending: held.current.late,
     touch: (on) => {
       touched.current = on;
     },
     apply: () => {
-      held.current = { ids: wanted, sign, at: Date.now() };
+      touched.current = false;
+      held.current = { ...held.current, at: 0 };
       again((n) => n + 1);
     },
   };

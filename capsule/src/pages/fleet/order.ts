@@ -50,6 +50,8 @@ function weight({ node, facts, standing }: Row, key: SortKey): number | null {
   }
 }
 
+const names = new Intl.Collator(undefined, { numeric: true });
+
 /** What is not known comes last whichever way the rest is sorted. */
 export function ordered(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
   const turn = down ? -1 : 1;
@@ -57,10 +59,10 @@ export function ordered(rows: readonly Row[], filter: Filter, key: SortKey, down
     .filter((row) => filter.matches(filterable(row)))
     .map((row) => ({ row, by: weight(row, key) }))
     .sort((a, b) => {
-      const names = a.row.node.name.localeCompare(b.row.node.name, undefined, { numeric: true });
-      if (key === "name") return names * turn;
-      if (a.by === null || b.by === null) return a.by === b.by ? names : a.by === null ? 1 : -1;
-      return (a.by - b.by) * turn || names;
+      const named = names.compare(a.row.node.name, b.row.node.name);
+      if (key === "name") return named * turn;
+      if (a.by === null || b.by === null) return a.by === b.by ? named : a.by === null ? 1 : -1;
+      return (a.by - b.by) * turn || named;
     })
     .map(({ row }) => row);
 }

@@ -48,6 +48,8 @@ export function NodeTable({ ids, sort, down, onSort, onTouch }: Props): VNode {
     const row = find();
     if (row) row.focus();
     else {
+      // The row is not drawn yet: the table holds the focus meanwhile, so that the next key is not lost.
+      (table.current as HTMLElement).focus({ preventScroll: true });
       const top = (table.current as HTMLElement).getBoundingClientRect().top + scrollY;
       scrollTo(0, top + at * height - innerHeight / 2);
       requestAnimationFrame(() => requestAnimationFrame(() => find()?.focus()));
@@ -62,6 +64,7 @@ export function NodeTable({ ids, sort, down, onSort, onTouch }: Props): VNode {
       ref={table}
       class="card grid-table fleet"
       role="table"
+      tabIndex={-1}
       aria-label="Nodes"
       aria-rowcount={ids.length + 1}
       onMouseEnter={() => onTouch(true)}

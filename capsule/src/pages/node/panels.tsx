@@ -5,15 +5,13 @@ import { useState } from "preact/hooks";
 import { labelled, rhythmOf, seriesName } from "../../core/series";
 import { digits3, load as loadText, percent, rate, size } from "../../core/units";
 import { fromBuckets, GAP_INTERVALS, type Columns } from "../../core/window";
-import type { PanelProps as ChartPanelProps } from "../../charts/panel";
+import { ChartPanel } from "../../charts/panel";
 import type { ChartData, ChartSeries } from "../../charts/chart";
 import { LIVE_S, type NodeDetail, type Range } from "../../state/node";
 import { shade } from "../../state/theme";
 import type { NodeView } from "../../state/types";
-import { lazy } from "../../ui/lazy";
 import { liveAttributes } from "../../ui/live";
 
-const ChartPanel = lazy<ChartPanelProps>("the charts", async () => (await import("../../charts/panel")).ChartPanel);
 
 export interface Line extends ChartSeries {
   series: string;
