@@ -15,7 +15,10 @@ export const STEP_TITLES: Record<string, string> = {
   wipe: "Forget the credentials",
 };
 
-export const stepTitle = (name: string): string => STEP_TITLES[name] ?? name.replaceAll("_", " ");
+export function stepTitle(name: string, kind = "install"): string {
+  if (name === "verify" && kind === "remove") return "Check that nothing is left";
+  return STEP_TITLES[name] ?? name.replaceAll("_", " ");
+}
 
 export type FixField = "host" | "port" | "username" | "private_key" | "passphrase" | "password" | "sudo_password" | "install_python" | "name" | null;
 

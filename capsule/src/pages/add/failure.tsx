@@ -49,7 +49,7 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
       >
         <Fix fix={fix} one={one} value={value} onValue={setValue} />
         <Button kind="primary" type="submit" icon="rotate-cw" busy={busy} disabled={fix === "private_key" && !value}>
-          Retry from “{stepTitle(step)}”
+          Retry from “{stepTitle(step, one.kind)}”
         </Button>
       </form>
       {wrong && <p class="wrong">{wrong}</p>}

@@ -15,7 +15,7 @@ export function Steps({ deployment, last }: { deployment: DeploymentView; last: 
       {deployment.steps.map((step) => (
         <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
-          <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name)}</span>
+          <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name, deployment.kind)}</span>
           <Took step={step} running={deployment.state === "running"} />
           {step.detail && <span class="detail">{step.detail}</span>}
         </li>

@@ -193,7 +193,8 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
       </Banner>
     );
   }
-  if (standing === "stale" && at !== undefined) {
+  // Without a link the page cannot know; its own banner says so.
+  if (standing === "stale" && at !== undefined && lostSince.value === null) {
     return (
       <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
         <b>No samples for {age(now.value - at)}.</b> <span class="plain">The last values are from {clock(at)}.</span>
