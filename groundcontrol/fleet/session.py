@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.errors import Conflict
 from groundcontrol.fleet.intake import KnownLayout, check_layout, check_pack, read_identity, read_updates
 from groundcontrol.fleet.quota import COSTLY, Quota
 from groundcontrol.store.base import Marks, Store
@@ -203,7 +204,10 @@ class AgentSession:
         known = check_layout(message)
         if self._layouts.get(message.layout) == known:
             return
-        await self._with.store.metrics.save_layout(self.session, known.row)
+        try:
+            await self._with.store.metrics.save_layout(self.session, known.row)
+        except Conflict as exc:
+            raise ProtocolError("one name for two layouts") from exc
         self._layouts.pop(message.layout, None)
         if len(self._layouts) >= MAX_LAYOUTS:
             del self._layouts[next(iter(self._layouts))]

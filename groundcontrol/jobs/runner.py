@@ -26,7 +26,7 @@ from groundcontrol.store.base import AuditEntry, Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import CLOSE_CLONE, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
+from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
 from spider.wire.ids import is_id, new_time_id
 from spider.wire.orders import MAX_LIFE_S, Order, seal_order
@@ -209,6 +209,9 @@ class JobRunner:
                 await agent.end(CLOSE_CLONE, "a newer session of this node took over")
             except ProtocolError as exc:
                 await agent.end(exc.close_code, exc.reason)
+            except Conflict as exc:  # output or an end of a job that was never handed over, or was closed without it
+                event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
+                await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
             except StoreError as exc:
                 event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
             except Exception:  # the boundary: a fault of ours with one node's job leaves the others alone

@@ -1,0 +1,350 @@
+"""Nodes that say what they may not, beside nine that do not notice: each time only the sender's session ends, with its documented code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import struct
+import time
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from spider.wire import proof
+from spider.wire.frames import (
+    CLOSE_PROTOCOL,
+    CLOSE_TOO_BIG,
+    CODING_ZLIB,
+    KINDS_TO_HUB,
+    MAX_FRAME_BYTES,
+    STREAM_LIVE,
+    Heartbeat,
+    JobAnswer,
+    JobEnded,
+    JobOutput,
+    JobProgress,
+    Layout,
+    Message,
+    Pack,
+    Updates,
+    Welcome,
+)
+from spider.wire.ids import new_time_id
+from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
+from tests.support.hub import HubProcess
+from tests.unit.spider.wire.strategies import examples, near_payload
+
+BYSTANDERS = 9
+RHYTHM_S = 0.03
+CLOSE_NOT_WEBSOCKET = 1002
+CODES = {cls: kind for kind, cls in KINDS_TO_HUB.items()}
+HEARTBEAT = msgpack.packb([CODES[Heartbeat], [0]])
+PACK = b"\x92" + bytes([CODES[Pack]])
+"""How a pack begins."""
+PATIENCE_S = 0.01
+"""How long a fuzzed frame is given to end its session before the next one follows."""
+BOMB_BYTES = 64 * 1024 * 1024
+GROWTH_LIMIT_BYTES = 20 * 1024 * 1024
+
+
+class Bystanders:
+    """Nodes that report, and that hold the hub to its acknowledgements, while others misbehave."""
+
+    def __init__(self, members: list[TestAgent]) -> None:
+        self.members = members
+        self.sent = 0
+        self.rounds = asyncio.Condition()
+        self.slowest_s = 0.0
+
+    async def report(self) -> None:
+        """Send a pack each, and wait until all of them are acknowledged."""
+        seq, began = self.sent, time.monotonic()
+        self.sent += 1
+
+        async def one(agent: TestAgent) -> None:
+            await agent.say(pack_of(seq))
+            await agent.wait_acked(seq)
+
+        await asyncio.gather(*map(one, self.members))
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        async with self.rounds:
+            self.rounds.notify_all()
+
+    async def go_on(self) -> None:
+        """Wait until all of them were acknowledged something that they sent after this moment."""
+        enough = self.sent + 2
+        async with asyncio.timeout(10), self.rounds:
+            await self.rounds.wait_for(lambda: self.sent >= enough)
+
+    async def live(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await self.report()
+            await asyncio.sleep(RHYTHM_S)
+
+
+@contextlib.asynccontextmanager
+async def bystanders(hub: HubProcess) -> AsyncIterator[Bystanders]:
+    """Nine nodes with a session each, which are all still the same sessions at the end."""
+    nodes = await asyncio.to_thread(hub.enrol, *(f"bystander-{os.urandom(4).hex()}" for _ in range(BYSTANDERS)))
+    async with agents(hub, *nodes) as members:
+        for agent in members:
+            await agent.join()
+            await agent.say(layout_of())
+        group = Bystanders(members)
+        await group.report()
+        living = asyncio.create_task(group.live())
+        try:
+            yield group
+            assert not living.done(), living
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+        await group.report()  # in the same sessions
+
+
+def tagged(agent: TestAgent, payload: bytes) -> bytes:
+    """The next frame of the agent's session, whatever is in it."""
+    link = agent.link
+    assert link is not None
+    frame = payload + proof.tag(link._send_key, link._sent, payload)
+    link._sent += 1
+    return frame
+
+
+def said(payload: bytes) -> Callable[[TestAgent], Awaitable[None]]:
+    """An act: one payload in a frame that verifies."""
+
+    async def act(agent: TestAgent) -> None:
+        await agent.raw(tagged(agent, payload))
+
+    return act
+
+
+def sent(*messages: Any) -> Callable[[TestAgent], Awaitable[None]]:
+    """An act: messages as they are."""
+
+    async def act(agent: TestAgent) -> None:
+        await agent.say(layout_of(), *messages)
+
+    return act
+
+
+def wire(data: bytes) -> Callable[[TestAgent], Awaitable[None]]:
+    """An act: bytes below WebSocket."""
+
+    async def act(agent: TestAgent) -> None:
+        assert agent._ws is not None
+        connection = agent._ws._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.write(data)
+
+    return act
+
+
+async def text(agent: TestAgent) -> None:
+    assert agent._ws is not None
+    await agent._ws.send_str("hello")
+
+
+async def wrong_tag(agent: TestAgent) -> None:
+    frame = tagged(agent, HEARTBEAT)
+    await agent.raw(frame[:-1] + bytes([frame[-1] ^ 1]))
+
+
+async def replayed(agent: TestAgent) -> None:
+    assert agent.link is not None
+    frame = agent.link.send(layout_of())
+    await agent.raw(frame)
+    await agent.raw(frame)
+
+
+async def skipped(agent: TestAgent) -> None:
+    assert agent.link is not None
+    agent.link.send(layout_of())
+    await agent.say(layout_of())
+
+
+async def own_words(agent: TestAgent) -> None:
+    """What the hub has said itself, sent back to it."""
+    assert agent.link is not None
+    frame = HEARTBEAT
+    await agent.raw(frame + proof.tag(agent.link._receive_key, 0, frame))
+
+
+def bomb_of(size: int) -> Pack:
+    """Many zeros that fit into one frame."""
+    return Pack(STREAM_LIVE, 0, layout_of().layout, CODING_ZLIB, zlib.compress(bytes(size), 9))
+
+
+def deep_bomb() -> Pack:
+    """A pack that is an array in an array in an array."""
+    return Pack(STREAM_LIVE, 0, layout_of().layout, CODING_ZLIB, zlib.compress(b"\x91" * 200_000, 9))
+
+
+GONE = new_time_id()
+ENDED = JobEnded(GONE, "succeeded", 0, 0, 0, "", 0, 0, 0, [], [], [], "", "")
+ACTS: dict[str, tuple[Callable[[TestAgent], Awaitable[None]], int]] = {
+    "a text message": (text, CLOSE_PROTOCOL),
+    "nothing": (wire(b"\x82\x80abcd"), CLOSE_PROTOCOL),
+    "a wrong tag": (wrong_tag, CLOSE_PROTOCOL),
+    "a replayed frame": (replayed, CLOSE_PROTOCOL),
+    "a frame left out": (skipped, CLOSE_PROTOCOL),
+    "the hub's own key": (own_words, CLOSE_PROTOCOL),
+    "a frame that is too big": (said(PACK + b"\xc6" + struct.pack(">I", MAX_FRAME_BYTES) + bytes(MAX_FRAME_BYTES)), CLOSE_TOO_BIG),
+    "a frame of a megabyte": (said(bytes(1_000_000)), CLOSE_TOO_BIG),
+    "junk": (said(b"\xc1\xc1\xc1"), CLOSE_PROTOCOL),
+    "an empty payload": (said(b""), CLOSE_PROTOCOL),
+    "a payload that is cut off": (said(HEARTBEAT[:-1]), CLOSE_PROTOCOL),
+    "a map": (said(msgpack.packb({"kind": 1})), CLOSE_PROTOCOL),
+    "arrays in arrays": (said(PACK + b"\x91" * 100_000), CLOSE_PROTOCOL),
+    "an array of four milliards": (said(PACK + b"\xdd\xff\xff\xff\xff"), CLOSE_PROTOCOL),
+    "a text of four milliards": (said(PACK + b"\x91\xdb\xff\xff\xff\xff"), CLOSE_PROTOCOL),
+    "a welcome": (said(msgpack.packb([5, list(Welcome(1, 1, 10, 0, 0, [], [], []))])), 0),
+    "a bomb of 64 MB": (sent(bomb_of(BOMB_BYTES)), CLOSE_TOO_BIG),
+    "a deep bomb": (sent(deep_bomb()), CLOSE_PROTOCOL),
+    "no rows": (sent(pack_of(0, rows=0)), CLOSE_PROTOCOL),
+    "too many rows": (sent(pack_of(0, rows=601)), CLOSE_PROTOCOL),
+    "a layout nobody named": (sent(pack_of(0, layout=Layout(b"unknown!", "pulse", 1, ["cpu.total"]))), CLOSE_PROTOCOL),
+    "an unknown series": (sent(layout_of(series=["cpu.total", "cpu.of.others"])), CLOSE_PROTOCOL),
+    "two layouts with one name": (sent(layout_of()._replace(rhythm_s=2)), CLOSE_PROTOCOL),
+    "impossible updates": (sent(Updates(-2, 1, 0)), CLOSE_PROTOCOL),
+    "an impossible identity": (sent(IDENTITY._replace(memory_bytes=-1)), CLOSE_PROTOCOL),
+    "output of a job that is none": (sent(JobOutput(GONE, 0, 0, b"x")), CLOSE_PROTOCOL),
+    "the end of a job that is none": (sent(ENDED), CLOSE_PROTOCOL),
+    "an id that is none": (sent(JobAnswer("../../etc/passwd", "accepted", "", 0)), CLOSE_PROTOCOL),
+    "bytes that are no WebSocket": (wire(b"GET / HTTP/1.1\r\n\r\n" * 20), CLOSE_NOT_WEBSOCKET),
+    "reserved bits": (wire(b"\xf2\x80abcd"), CLOSE_NOT_WEBSOCKET),
+}  # fmt: skip
+
+
+async def end_of(agent: TestAgent, limit_s: float = 5.0) -> int | str | None:
+    """How the hub ended the session; it may say other things before."""
+    try:
+        return (await agent.wait_closed(limit_s)).code
+    except TimeoutError:
+        return "not ended"
+
+
+async def foreign_job(hub: HubProcess, node_id: str) -> str:
+    """A job of a node, which waits because the node is away."""
+    reply = await hub.call("POST", f"/api/v1/nodes/{node_id}/jobs", {"action": "check"})
+    assert reply.status == 202, reply.body
+    job: str = reply.json["id"]
+    return job
+
+
+def resident_bytes(hub: HubProcess) -> int:
+    """Memory of the hub's process."""
+    pages = int(Path(f"/proc/{hub.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(autouse=True)
+def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nothing that a node says is an error of the hub, which would fill its log with tracebacks."""
+    hub: HubProcess = request.getfixturevalue("hub" if "hub" in request.fixturenames else "shared_hub")
+    before = len(hub.events)
+    yield
+    assert [line for line in hub.events[before:] if line["level"] in ("error", "critical")] == []
+
+
+async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, "hostile")
+    async with bystanders(shared_hub) as others:
+        got: dict[str, int | str | None] = {}
+        for name, (act, code) in ACTS.items():
+            async with agents(shared_hub, node) as [agent]:
+                await agent.join()
+                await act(agent)
+                if code:
+                    got[name] = await end_of(agent)
+                else:  # of a kind that the hub does not take: counted, not looked at
+                    await agent.say(layout_of(), pack_of(agent.acked[STREAM_LIVE] + 1))
+                    await agent.wait_acked(agent.acked[STREAM_LIVE] + 1)
+            await others.go_on()
+        assert got == {name: code for name, (_act, code) in ACTS.items() if code}
+
+
+@pytest.mark.parametrize("kind", [JobOutput, JobProgress, JobAnswer, JobEnded], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("whose", ["of another node", "that waits", "that was taken back"])
+async def test_nothing_can_be_said_about_a_job_that_the_node_was_not_given(shared_hub: HubProcess, kind: type[Any], whose: str) -> None:
+    hostile, other = await asyncio.to_thread(shared_hub.enrol, f"hostile-{os.urandom(4).hex()}", f"other-{os.urandom(4).hex()}")
+    first = await foreign_job(shared_hub, hostile.node_id)
+    job = await foreign_job(shared_hub, other.node_id if whose == "of another node" else hostile.node_id)
+    if whose == "that was taken back":
+        assert (await shared_hub.call("POST", f"/api/v1/jobs/{job}/cancel")).status == 200
+    before = await asyncio.to_thread(shared_hub.job, job)
+    messages: dict[type[Any], Message] = {
+        JobOutput: JobOutput(job, 0, 0, b"not printed by any job"),
+        JobProgress: JobProgress(job, 0, "commit", 50, "lab-hello", ""),
+        JobAnswer: JobAnswer(job, "accepted", "", int(time.time() * 1000)),
+        JobEnded: ENDED._replace(job=job),
+    }
+    async with bystanders(shared_hub), agents(shared_hub, hostile, hostile) as [agent, again]:
+        await agent.join()
+        await agent.say(messages[kind])
+        if whose == "of another node" or kind is JobOutput or (kind is JobEnded and whose == "that waits"):
+            assert await end_of(agent) == CLOSE_PROTOCOL
+        else:  # what comes too late is no fault
+            await agent.say(layout_of(), pack_of(0))
+            await agent.wait_acked(0)
+        await agent.close()
+        await again.join()
+    assert await asyncio.to_thread(shared_hub.job, job) == before
+    assert await asyncio.to_thread(shared_hub.job_output, job) == b""
+    assert first != job
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("frames", [3000, pytest.param(20_000, marks=pytest.mark.slow)])
+async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
+    nodes = await asyncio.to_thread(hub.enrol, *(f"fuzz-{number}" for number in range(4)))
+    right = examples(KINDS_TO_HUB)
+    right |= {CODES[Layout]: layout_of(), CODES[Pack]: pack_of(0)}
+    codes: Counter[int | None] = Counter()
+    left = frames
+    bomb = bomb_of(BOMB_BYTES)
+
+    async def session(agent: TestAgent, dice: random.Random) -> None:
+        """Send fuzzed frames until the hub has had enough of them."""
+        nonlocal left
+        await agent.join()
+        await agent.say(layout_of())
+        closing = asyncio.create_task(agent.wait_closed(60))
+        try:
+            while left > 0 and not closing.done():
+                left -= 1
+                payload = near_payload(dice, dict(KINDS_TO_HUB), right) if dice.random() < 0.98 else msgpack.packb([CODES[Pack], bomb])
+                with contextlib.suppress(ConnectionError):  # closed meanwhile
+                    await agent.raw(tagged(agent, payload) if dice.random() < 0.9 else payload + dice.randbytes(16))
+                await asyncio.wait({closing}, timeout=PATIENCE_S)
+            if closing.done():
+                codes[closing.result().code] += 1
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+
+    async def fuzz(index: int) -> None:
+        dice = random.Random(index)
+        while left > 0:
+            async with agents(hub, nodes[index]) as [agent]:
+                await session(agent, dice)
+
+    async with bystanders(hub) as others:
+        await others.go_on()
+        before = resident_bytes(hub)
+        await asyncio.gather(*map(fuzz, range(len(nodes))))
+        grown = resident_bytes(hub) - before
+        print(f"{frames} frames: {dict(codes)}, {grown / 1e6:.1f} MB more, slowest acknowledgement {others.slowest_s:.2f} s")
+    assert grown < GROWTH_LIMIT_BYTES
+    assert set(codes) <= {CLOSE_PROTOCOL, CLOSE_TOO_BIG}
+    assert codes[CLOSE_PROTOCOL] > frames / 10
