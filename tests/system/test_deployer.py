@@ -1,0 +1,275 @@
+"""Major Tom without a hub: what a verification that fails, a cancellation and a cut connection leave on a real host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from majortom.base import DeployError, HostKey, Payload, Secret, Target
+from majortom.bundle import build_bundle
+from majortom.connect import Limits, any_address
+from majortom.deployer import MajorTom
+from majortom.install import Wish
+from majortom.probe import Probe
+from spider.clock import SystemClock
+from spider.wire.ids import new_random_id
+from tests.support import fsdiff
+from tests.support import lab as labs
+from tests.support.lab import Host
+from tests.system.deploying import any_host
+
+pytestmark = pytest.mark.system
+
+FLEET = new_random_id()
+SESSION_KEY = "5e" * 32
+
+
+class Notes:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def started(self, step: str) -> None:
+        self.lines.append(f"> {step}")
+
+    async def detail(self, step: str, text: str) -> None:
+        self.lines.append(f"  {step}: {text}")
+
+    async def done(self, step: str, detail: str = "") -> None:
+        self.lines.append(f"< {step} {detail}")
+
+    async def confirm_host_key(self, key: HostKey) -> bool:
+        self.lines.append(f"? {key.fingerprint}")
+        return True
+
+
+class Trial:
+    """Installs to one host."""
+
+    def __init__(self, host: Host, url: str) -> None:
+        self.host = host
+        self.url = url
+        self.notes = Notes()
+        self.install_python = False
+        self.major = MajorTom(SystemClock(), any_address, Limits(verify_s=2, undo_s=60))
+
+    def target(self, user: str = "root", sudo_password: str | None = None) -> Target:
+        sudo = Secret(sudo_password) if sudo_password else None
+        return Target(self.host.address, self.host.port, user, Secret(self.host.private_key()), None, None, sudo, None, None)
+
+    async def payload(self, _probe: Probe) -> Payload:
+        conf = f"[hub]\nurl = {self.url}\nfleet = {FLEET}\n\n[node]\nid = {new_random_id()}\ngeneration = 1\nname = trial\n"
+        policy = "[policy]\nversion = 1\nmode = managed\n"
+        bundle = await asyncio.to_thread(build_bundle)
+        return Payload("0.1.0", bundle, conf, policy, Secret(SESSION_KEY), Secret("1a" * 32), install_python=self.install_python)
+
+    async def install(self, verify: Callable[[float], Awaitable[None]], target: Target | None = None) -> None:
+        async def never(_node: str) -> bool:
+            return False
+
+        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
+        await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
+
+    async def look(self, *, packages: bool = False) -> dict[str, str]:
+        return await asyncio.to_thread(fsdiff.look, lambda script: self.host.sh(script, check=False), packages=packages)
+
+    async def sh(self, script: str) -> str:
+        return await asyncio.to_thread(self.host.sh, script, check=False)
+
+
+@contextlib.asynccontextmanager
+async def listening() -> AsyncIterator[str]:
+    """Something that accepts connections and is no hub."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    try:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.fixture
+async def trial(request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    await asyncio.to_thread(host.reset)
+    async with listening() as url:
+        yield Trial(host, url)
+
+
+async def nobody_comes(_seconds: float) -> None:
+    raise TimeoutError
+
+
+async def at_once(_seconds: float) -> None:
+    return
+
+
+@pytest.mark.parametrize(("user", "password"), [("root", None), ("admin", "lab-admin-pw")])
+async def test_a_spider_that_does_not_come_back_is_taken_off_again(trial: Trial, user: str, password: str | None) -> None:
+    before = await trial.look()
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        raise TimeoutError
+
+    with pytest.raises(DeployError) as caught:
+        await trial.install(wait, trial.target(user, password))
+    assert (caught.value.code, caught.value.step) == ("no_session", "verify")
+    assert trial.url in caught.value.message
+    assert "(the hub" in caught.value.message or "clos" in caught.value.message
+    assert trial.notes.lines[-1] == "  verify: everything was taken back: the server is as before"
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
+async def test_a_hub_that_went_away_meanwhile_is_named(trial: Trial) -> None:
+    before = await trial.look()
+    async with contextlib.AsyncExitStack() as hub:
+        trial.url = await hub.enter_async_context(listening())
+
+        async def wait(_seconds: float) -> None:
+            await hub.aclose()
+            raise TimeoutError
+
+        with pytest.raises(DeployError, match="connection refused") as caught:
+            await trial.install(wait)
+    assert (caught.value.code, caught.value.step) == ("hub_unreachable", "verify")
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
+async def test_a_cancelled_installation_is_taken_back(trial: Trial) -> None:
+    before = await trial.look()
+    verifying = asyncio.Event()
+
+    async def wait(_seconds: float) -> None:
+        verifying.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(trial.install(wait))
+    async with asyncio.timeout(60):
+        await verifying.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
+@pytest.mark.parametrize("step", ["probe", "upload", "install", "start"])
+async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial, step: str) -> None:
+    before = await trial.look()
+    task = asyncio.create_task(trial.install(at_once))
+    async with asyncio.timeout(60):
+        while f"> {step}" not in trial.notes.lines:  # noqa: ASYNC110  # the step may come and go within a turn of the loop
+            await asyncio.sleep(0.001)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
+async def test_a_connection_that_is_cut_is_taken_back_over_a_new_one(trial: Trial) -> None:
+    before = await trial.look()
+
+    async def cut(_seconds: float) -> None:
+        await trial.sh("pkill -KILL -f '^sshd: root'")
+        raise TimeoutError
+
+    with pytest.raises(DeployError) as caught:
+        await trial.install(cut)
+    assert caught.value.code in ("connection_lost", "ssh_refused")
+    assert trial.notes.lines[-1].endswith("the server is as before")
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
+async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> None:
+    limits = Limits(connect_s=2, login_s=2, step_s=5, verify_s=1, undo_s=5, keepalive_s=0.5)
+    trial.major = MajorTom(SystemClock(), any_address, limits)
+
+    async def pull_the_plug(_seconds: float) -> None:
+        await asyncio.to_thread(trial.host.net, "drop")
+        raise TimeoutError
+
+    try:
+        with pytest.raises(DeployError, match="Not everything could be taken back"):
+            await trial.install(pull_the_plug)
+    finally:
+        await asyncio.to_thread(trial.host.net, "restore")
+    # A later try finds the unfinished installation, clears it away and goes on.
+    trial.major = MajorTom(SystemClock(), any_address)
+    await trial.install(at_once)
+    assert any("clearing away" in line for line in trial.notes.lines)
+
+
+async def test_no_key_stands_in_arguments_environment_or_logs_of_the_server(trial: Trial) -> None:
+    seen: list[str] = []
+
+    async def look_around(_seconds: float) -> None:
+        seen.append(await trial.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"))
+        seen.append(await trial.sh("journalctl -o verbose --no-pager; cat /var/log/*.log /var/log/sudo-io 2>/dev/null"))
+
+    await trial.sh("echo 'Defaults log_input, log_output' > /etc/sudoers.d/log")
+    await trial.install(look_around, trial.target("admin", "lab-admin-pw"))
+    seen.append(await trial.sh("find /var/log/sudo-io -type f -exec zcat -f {} +"))
+    assert "spider.pyz" in seen[0]
+    assert "COMMAND=/bin/sh" in seen[1]
+    assert "install_spider" in seen[2], "sudo keeps our script here, which is why no key may be in it"
+    for text in seen:
+        for canary in (SESSION_KEY, "1a" * 32, "lab-admin-pw", "PRIVATE KEY", "\x5e" * 32, "\x1a" * 32):
+            assert canary not in text
+
+
+async def test_a_second_installation_at_the_same_time_is_refused(trial: Trial) -> None:
+    outcomes = await asyncio.gather(*(trial.install(at_once) for _ in range(3)), return_exceptions=True)
+    assert sorted(outcome.code if isinstance(outcome, DeployError) else repr(outcome) for outcome in outcomes) == ["None", "busy", "busy"]
+
+
+# -- a server without python -------------------------------------------------------------------
+
+
+@pytest.fixture
+async def bare_trial() -> AsyncIterator[Trial]:
+    """On a host without any python: the one that STARDUST_LAB_BARE names, else one of the tests' own."""
+    name = os.environ.get("STARDUST_LAB_BARE")
+    if name is None:
+        await asyncio.to_thread(labs.up, debian=2, debian_nopython=1)
+    listed = json.loads(await asyncio.to_thread(labs.lab, "list"))
+    host = next(Host(facts) for facts in listed if facts["name"] == name or (name is None and facts["flavour"] == "debian-nopython"))
+    await asyncio.to_thread(host.reset)
+    async with listening() as url:
+        yield Trial(host, url)
+
+
+async def test_a_server_without_python_is_left_alone_unless_that_was_agreed(bare_trial: Trial) -> None:
+    before = await bare_trial.look()
+    with pytest.raises(DeployError, match="install_python") as caught:
+        await bare_trial.install(at_once)
+    assert (caught.value.code, caught.value.step) == ("no_python3", "probe")
+    assert fsdiff.difference(before, await bare_trial.look()) == []
+
+
+async def test_python_is_installed_when_agreed_and_taken_back_with_a_failure(bare_trial: Trial) -> None:
+    bare_trial.install_python = True
+    before = await bare_trial.look(packages=True)
+    packages = await bare_trial.sh("dpkg-query -W")
+    with pytest.raises(DeployError) as caught:
+        await bare_trial.install(nobody_comes)
+    assert caught.value.code == "no_session"
+    assert await bare_trial.sh("dpkg-query -W") == packages
+    assert fsdiff.difference(before, await bare_trial.look(packages=True)) == []
+
+    await bare_trial.install(at_once)
+    assert "3." in await bare_trial.sh("python3 --version")
+    notes = Notes()
+    await bare_trial.major.remove(bare_trial.target(), notes)
+    assert any("python3 was installed for Stardust and stays" in line for line in notes.lines)
+    left = fsdiff.difference(before, await bare_trial.look(packages=True))
+    assert [line for line in left if "stardust" in line.lower()] == []
