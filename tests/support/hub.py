@@ -81,9 +81,11 @@ class HubProcess:
         secret: str = SECRET,
         port: int = 0,
         default_admin: bool = False,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Args:
         folder: becomes the data folder.
+        prefix: put before the command, as `nice` is.
         args, env: added to the command line and the environment.
         port: 0 = any free one, kept over restarts.
         default_admin: admin/admin, as on a real first start.
@@ -91,6 +93,9 @@ class HubProcess:
         self.folder = folder
         self.port = port
         self._args = list(args)
+        self._prefix = list(prefix)
+        self.view = folder
+        """The data folder as this process sees it."""
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}
         self._env |= {"STARDUST_SECRET": secret, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
         if not default_admin:
@@ -113,7 +118,7 @@ class HubProcess:
         self.lines = []
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "groundcontrol", "serve", "--port", str(self.port), "--data-dir", str(self.folder),
+                *self._prefix, sys.executable, "-m", "groundcontrol", "serve", "--port", str(self.port), "--data-dir", str(self.folder),
                 "--log-format", "json", *self._args,
             ],
             cwd=self.folder.parent, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -250,7 +255,7 @@ class HubProcess:
 
     def local(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Reply:
         """One call through the local socket, as the owner of the data folder."""
-        return self._send(_LocalConnection(self.folder / "control.sock"), method, path, body, None, headers)
+        return self._send(_LocalConnection(self.view / "control.sock"), method, path, body, None, headers)
 
     def _send(
         self,

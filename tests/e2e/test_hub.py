@@ -1,0 +1,366 @@
+"""The hub as a process: when it must not start, how it stops, what it does without room, and who may speak to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from spider.wire.frames import CLOSE_GOING_AWAY, Watch
+from tests.support.agent import IDENTITY, AgentClosed, agents, layout_of, pack_of, until
+from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+
+OTHER_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
+
+
+def serve(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Start a hub that is expected not to start."""
+    return subprocess.run(
+        [sys.executable, "-m", "groundcontrol", "serve", "--port", "0", "--data-dir", str(folder), *argv],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)} | env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def stardust(hub: HubProcess, *words: str, status: int = 0) -> str:
+    """Run the command against a hub; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "groundcontrol", *words],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(hub.folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+# -- refusing to start -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"STARDUST_SECRET": "fifteen-chars-x"},
+        {"STARDUST_SECRET": "a" * 16},
+        {"STARDUST_SECRET": "changeme-changeme"},
+        {"STARDUST_SECRET": SECRET, "STARDUST_DATABASE_URL": "postgres://db"},
+        {"STARDUST_SECRET": SECRET, "STARDUST_NATS_URL": "nats://bus"},
+        {"STARDUST_SECRET": SECRET, "STARDUST_TRUSTED_PROXIES": "*"},
+        {"STARDUST_SECRET": SECRET, "STARDUST_SERVER_URL": "ws://hub.example.com/ws"},
+        {"STARDUST_SECRET": SECRET, "STARDUST_AGENT_BUNDLE": "/nowhere"},
+    ],
+)
+def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, env: dict[str, str]) -> None:
+    done = serve(tmp_path / "data", **env)
+    assert done.returncode == 78
+    assert done.stdout == ""
+    assert done.stderr.startswith("stardust: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub"):
+        pass
+    done = serve(tmp_path / "hub", STARDUST_SECRET=OTHER_SECRET)
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+    assert OTHER_SECRET not in done.stdout + done.stderr
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.login()
+
+
+def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: HubProcess, tmp_path: Path) -> None:
+    second = serve(hub.folder, STARDUST_SECRET=SECRET)
+    assert second.returncode == 78
+    assert "another hub" in second.stderr
+    taken = serve(tmp_path / "other", "--port", str(hub.port), STARDUST_SECRET=SECRET)
+    assert taken.returncode == 78
+    assert f"port {hub.port}" in taken.stderr
+    assert "--port" in taken.stderr
+    assert hub.request("GET", "/healthz").status == 200
+    assert (hub.folder / "hub.pid").read_text().strip() == str(hub.pid)
+
+
+def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (folder / "something").touch()
+    folder.chmod(0o755)
+    done = serve(folder, STARDUST_SECRET=SECRET)
+    assert done.returncode == 78
+    assert "chmod 700" in done.stderr
+
+
+def test_everything_that_is_kept_is_private(hub: HubProcess) -> None:
+    assert stat.S_IMODE(hub.folder.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in hub.folder.iterdir()}
+    assert {"stardust.db", "stardust-samples.db", "control.sock", "hub.pid", "hub.lock"} <= modes.keys()
+    assert all(mode & 0o077 == 0 for mode in modes.values()), modes
+    hub.end()
+    assert not (hub.folder / "control.sock").exists()
+    assert not (hub.folder / "hub.pid").exists()
+
+
+def test_secrets_stand_nowhere(tmp_path: Path) -> None:
+    password = "canary of the admin 7613"
+    token = "canary-metrics-Q8s5xV2"
+    hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token})
+    with hub:
+        hub.login(password=password)
+        [node] = hub.enrol("canary")
+        hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": password + "x"})
+        assert hub.request("GET", "/metrics", token=token).status == 200
+        command = Path(f"/proc/{hub.pid}/cmdline").read_bytes()
+    kept = b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
+    for secret in (SECRET, password, token, node.session_key.hex(), node.launch_key.hex()):
+        assert secret not in hub.output
+        assert secret.encode() not in command + kept
+    assert node.session_key not in kept
+
+
+# -- starting and stopping ---------------------------------------------------------------------------------
+
+
+def test_systemd_is_told_when_the_hub_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keeper:
+        keeper.bind(str(tmp_path / "notify"))
+        keeper.settimeout(10)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
+        with HubProcess(tmp_path / "hub", env=env) as hub:
+            assert keeper.recv(100) == b"READY=1"
+            assert keeper.recv(100) == b"WATCHDOG=1"
+            hub.end()
+        told = b""
+        while told != b"STOPPING=1":
+            told = keeper.recv(100)
+
+
+async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -> None:
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(20)))
+    async with agents(hub, *nodes) as joined:
+        for agent in joined:
+            await agent.join()
+            await agent.say(layout_of(), *(pack_of(seq) for seq in range(5)))
+            await agent.wait_acked(1)
+        began = time.monotonic()
+        stopping = asyncio.create_task(hub.stop())
+        for agent in joined:
+            seen = agent.acked[0]
+            with pytest.raises(AgentClosed) as closed:
+                while True:
+                    await agent.hear()
+            assert closed.value.code == CLOSE_GOING_AWAY
+            assert 2_000 <= int(closed.value.reason) <= 10_000
+            assert agent.acked[0] >= seen
+        assert await stopping == 0
+        assert time.monotonic() - began < 10
+    await hub.start()
+    async with agents(hub, *nodes) as back:
+        for agent, before in zip(back, joined, strict=True):
+            assert (await agent.join()).live_seq >= before.acked[0]
+
+
+def test_a_second_signal_ends_it_on_the_spot(hub: HubProcess) -> None:
+    assert hub.process is not None
+    with socket.create_connection(("127.0.0.1", hub.port)) as held:
+        held.sendall(b"GET /healthz HTTP/1.1\r\n")  # a request that never ends keeps the drain waiting
+        os.kill(hub.pid, signal.SIGTERM)
+        hub.wait_event("hub_stopping")
+        began = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hub.pid, signal.SIGTERM)
+        assert hub.process.wait(10) in (0, 128 + signal.SIGTERM)
+        assert time.monotonic() - began < 2
+    assert not (hub.folder / "control.sock").exists()
+
+
+# -- no room --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub whose data folder is a small file system of its own."""
+    script = 'mount -t tmpfs -o size=6m,mode=0700 small "$0" && exec "$@"'
+    folder = tmp_path / "hub"
+    folder.mkdir(mode=0o700)
+    prefix = ["unshare", "-rm", "sh", "-c", script, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow mount namespaces")
+    hub = HubProcess(folder, prefix=prefix)
+    hub.view = Path("/nowhere")
+    with hub:
+        hub.view = Path(f"/proc/{hub.pid}/root{folder}")
+        yield hub
+
+
+async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hub: HubProcess) -> None:
+    hub = small_hub
+    [node] = await asyncio.to_thread(hub.enrol, "web-1")
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+        filler = hub.view / "filler"
+        with contextlib.suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(os.urandom(4096))
+                file.flush()
+        sent = 0
+
+        async def send_until_it_is_full() -> None:
+            nonlocal sent
+            for sent in range(1, 60):
+                await agent.say(pack_of(sent, rows=100))
+                await asyncio.sleep(0.02)
+
+        await send_until_it_is_full()
+        await until(lambda: hub.request("GET", "/healthz").status == 503, 15)
+        health = (await asyncio.to_thread(hub.request, "GET", "/healthz")).json
+        assert (health["status"], health["database"]) == ("failing", False)
+        held = agent.acked[0]
+        assert held < sent
+        filler.unlink()
+        began = time.monotonic()
+        await agent.wait_acked(sent, limit_s=15)
+        assert time.monotonic() - began < 10
+        await until(lambda: hub.request("GET", "/healthz").status == 200, 10)
+
+
+# -- who may speak ---------------------------------------------------------------------------------------------
+
+
+def test_health_says_how_it_is_to_everybody(shared_hub: HubProcess) -> None:
+    reply = shared_hub.request("GET", "/healthz")
+    assert reply.status == 200
+    assert reply.json == {"status": "ok", "version": reply.json["version"], "database": True}
+    assert "nosniff" in str(reply.headers)
+
+
+def test_metrics_are_for_whoever_has_a_token(shared_hub: HubProcess) -> None:
+    assert shared_hub.request("GET", "/metrics").status == 401
+    assert shared_hub.request("GET", "/metrics", token="wrong").status == 401
+    reply = shared_hub.request("GET", "/metrics", token=shared_hub.login().token)
+    assert reply.status == 200
+    lines = reply.body.decode().splitlines()
+    assert any(line.startswith("stardust_agents_online ") for line in lines)
+    assert all(line.startswith(("# HELP stardust_", "# TYPE stardust_", "stardust_")) for line in lines)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/local/enrol", "/api/v1/local/reset-user"])
+def test_local_calls_do_not_exist_by_network(shared_hub: HubProcess, path: str) -> None:
+    body = {"names": ["x"]} if path.endswith("enrol") else {"username": "admin"}
+    assert shared_hub.request("POST", path, body).status == 401
+    assert shared_hub.request("POST", path, body, token=shared_hub.login().token).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"names": []},
+        {"names": ["a", "a"]},
+        {"names": [""]},
+        {"names": ["a\x1bb"]},
+        {"names": ["a"], "address": ""},
+        {"names": "a"},
+        {"name": "a"},
+        {"names": ["x" * 101]},
+    ],
+)
+def test_an_enrolment_that_makes_no_sense_is_refused(shared_hub: HubProcess, body: object) -> None:
+    assert shared_hub.local("POST", "/api/v1/local/enrol", body).status == 400
+
+
+def test_a_name_is_given_once(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("only-one")
+    assert shared_hub.local("POST", "/api/v1/local/enrol", {"names": ["only-one"]}).status == 409
+
+
+def test_what_is_done_by_the_local_socket_is_audited_as_local(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("audited")
+    rows = shared_hub.local("GET", "/api/v1/audit").json["audit"]
+    assert any(row["actor"] == f"local:{os.geteuid()}" and row["action"] == "node.create" for row in rows)
+
+
+async def test_a_node_that_somebody_looks_at_is_told_to_send_each_second(shared_hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, "watched")
+    async with agents(shared_hub, node) as [agent], aiohttp.ClientSession() as http:
+        await agent.join()
+        await agent.say(IDENTITY, layout_of())
+        token = (await asyncio.to_thread(shared_hub.login)).token
+        async with http.ws_connect(
+            f"{shared_hub.url}/api/v1/live", headers={"Authorization": f"Bearer {token}", "Origin": f"http://127.0.0.1:{shared_hub.port}"}
+        ) as live:
+            await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
+            watch = await agent.expect(Watch)
+            assert watch.rhythm_s in (1, 60)
+            assert 5 <= watch.lease_s <= 60
+            await agent.say(pack_of(0))
+            async with asyncio.timeout(5):
+                while True:
+                    kind, body = msgspec.msgpack.decode(await live.receive_bytes())
+                    if kind == "change" and body["data"].get("latest", {}).get("cpu.total"):
+                        break
+            assert body["data"]["latest"]["cpu.total"]["value"] == 12.34
+
+
+# -- the command -------------------------------------------------------------------------------------------------
+
+
+def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2")
+    assert "ok" in stardust(hub, "status")
+    assert json.loads(stardust(hub, "s", "--json"))["nodes"] == {"online": 0, "offline": 0, "pending": 2}
+    listed = stardust(hub, "nodes")
+    assert "web-1" in listed
+    assert "pending" in listed
+    assert [node["name"] for node in json.loads(stardust(hub, "n", "--json", "--state", "pending"))["nodes"]] == ["web-1", "web-2"]
+    assert "there is no node" in stardust(hub, "run", "check", "web-9", status=1)
+    job = json.loads(stardust(hub, "run", "--json", "--no-wait", "check", "web-1"))
+    assert job["state"] == "queued"
+    assert job["id"] in stardust(hub, "jobs")
+    assert json.loads(stardust(hub, "jobs", "--json", "--node", "web-1"))["jobs"][0]["created_by"] == f"local:{os.geteuid()}"
+    stardust(hub, "logs")
+
+
+def test_a_password_that_was_lost_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:
+    before = hub.login()
+    made = json.loads(stardust(hub, "user", "--json", "reset", "admin"))
+    assert hub.request("GET", "/api/v1/auth/me", token=before.token).status == 401
+    hub.login(password=made["password"])
+    assert hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD}).status == 401
+    assert "no user" in stardust(hub, "user", "reset", "nobody", status=1)
+
+
+def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
+    nobody = HubProcess(tmp_path / "none")
+    for verb in ("status", "nodes", "jobs", "logs"):
+        said = stardust(nobody, verb, status=1)
+        assert "no hub" in said
+        assert "Traceback" not in said
+    assert "no verb" in stardust(nobody, "launch", status=2)
+    assert "serve" in stardust(nobody, "help")
+    for verb in ("serve", "status", "nodes", "run", "jobs", "logs", "user"):
+        assert "--" in stardust(nobody, "help", verb)
+        assert stardust(nobody, verb, "--help")
