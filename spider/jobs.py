@@ -130,7 +130,8 @@ class Jobs:
             names = os.listdir(self._dir)
         except OSError:
             return []
-        return sorted(name for name in names if is_id(name) and name not in self._forgotten)[-MAX_KNOWN:]
+        fresh = sorted((name for name in names if is_id(name) and name not in self._forgotten), reverse=True)
+        return sorted(job for job in fresh[:MAX_KNOWN] if self._exists(job))
 
     def start(self, message: JobStart) -> None:
         """Take an order for the launcher. Repeating it is harmless."""
@@ -171,7 +172,7 @@ class Jobs:
         for job, offset in offsets.items():
             if is_id(job) and self._exists(job):
                 follows[job] = self._follows.get(job) or _Follow(job)
-                follows[job].rewind(offset)
+                follows[job].rewind(max(0, offset))
         self._follows = follows
         self._wake.set()
 

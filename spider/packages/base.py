@@ -58,7 +58,13 @@ class Plan(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a job ended: exit status, difference of the inventories and error lines taken together."""
+    """How a job ended: exit status, difference of the inventories and error lines taken together.
+
+    Codes: job.repository_stale, job.lists_missing, job.lock_busy, job.packages_broken, job.unknown_package, job.package_held,
+    job.would_remove, job.unmet_dependencies, job.fetch_failed, job.no_space, job.incomplete, job.timed_out, job.signal,
+    job.package_manager (any other error of its own). Of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
+    Told without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace.
+    """
 
     state: str
     """succeeded, failed or unknown."""

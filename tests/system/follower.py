@@ -12,6 +12,7 @@ import time
 
 from spider.clock import SystemClock
 from spider.jobs import Jobs
+from spider.packages.apt import available_updates
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, Message
 
 STATE = "/var/lib/stardust/spider"
@@ -82,6 +83,8 @@ class Follower:
 
     async def main(self) -> None:
         self._resume()
+        updates = await asyncio.get_running_loop().run_in_executor(None, available_updates)
+        self._append("updates", json.dumps(updates._asdict()).encode() + b"\n")
         await asyncio.gather(self.jobs.run(), self.watch_orders())
 
 

@@ -192,6 +192,25 @@ def test_pulling_the_plug_is_an_interruption(agent: AgentHost) -> None:
     assert agent.wait_ended(job)["error_code"] == "job.packages_broken"
 
 
+def test_updates_are_counted_inside_the_sandbox_without_privileges(agent: AgentHost) -> None:
+    agent.wait(f"test -s {OUT}/updates")
+    told = json.loads(agent.host.read(f"{OUT}/updates").splitlines()[-1])
+    plan = agent.host.sh("apt-get -s dist-upgrade").splitlines()
+    upgrades = [line for line in plan if re.match(r"Inst \S+ \[", line)]
+    assert told["total"] == len(upgrades) > 0
+    assert told["security"] == sum("-security" in line for line in upgrades) > 0
+    lists = float(agent.host.sh("stat -c %Y /var/lib/apt/lists"))
+    assert abs(told["checked_at_ms"] / 1000 - lists) < 2
+    # A refresh that reaches nobody is no refresh.
+    agent.host.sh("sed -i s/deb.debian.org/127.0.0.9:9/ /etc/apt/sources.list.d/debian.sources")
+    assert agent.wait_ended(agent.order("refresh"), 120)["error_code"] == "job.repository_stale"
+    assert agent.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 1
+    agent.host.sh("systemctl restart stardust-spider.service")
+    agent.wait(f"test $(wc -l < {OUT}/updates) -ge 2")
+    again = json.loads(agent.host.read(f"{OUT}/updates").splitlines()[-1])
+    assert again["checked_at_ms"] == told["checked_at_ms"]
+
+
 def test_a_full_disk_under_the_log_loses_output_but_not_the_result(agent: AgentHost) -> None:
     agent.host.sh("mount -t tmpfs -o size=12m,mode=2750,gid=stardust small /var/lib/stardust/jobs")
     job = agent.order("upgrade", {"packages": ["lab-slow"]})
