@@ -171,6 +171,30 @@ def settings_help() -> str:
     return "\n".join(lines)
 
 
+def settings_page() -> str:
+    """`docs/settings.md`; a test holds that it is current."""
+    rows = []
+    for item in SETTINGS:
+        flags = ", ".join(f"`{flag}`" for flag in item.flags) or "-"
+        variables = f"`{item.env}`" + (f", `{item.env}_FILE`" if item.kind == "secret" else "")
+        rows.append(f"| {flags} | {variables} | {f'`{item.default}`' if item.default else '-'} | {item.help} |")
+    return "\n".join(
+        [
+            "# Settings of Ground Control",
+            "",
+            "Flags win over the environment, that over `stardust.toml` (in the data folder, or where `--config` says), that over the default.",
+            "The file names settings as the environment does, without `STARDUST_` and in lower case; secrets may not stand in it.",
+            "A secret comes from its variable, from the file that `…_FILE` names, or from a systemd credential (`LoadCredential=secret:…`).",
+            "Whatever is wrong or unsafe is listed, a line each, and the hub exits with 78.",
+            "",
+            "| flag | environment | default | what for |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see stardust serve --help")

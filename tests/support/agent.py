@@ -146,6 +146,14 @@ class TestAgent:
             while self.acked[stream] < seq:
                 await self.hear(limit_s)
 
+    async def hear_out(self) -> AgentClosed:
+        """Listen until the hub ends the session, noting acknowledgements; returns how it ended."""
+        while True:
+            try:
+                await self.hear()
+            except AgentClosed as closed:
+                return closed
+
     async def wait_closed(self, limit_s: float = 10.0) -> AgentClosed:
         """Wait until the hub ends the session; returns how."""
         async with asyncio.timeout(limit_s):

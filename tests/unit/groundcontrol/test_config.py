@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.config import SETTINGS, Config, serve_parser
+from groundcontrol.config import SETTINGS, Config, serve_parser, settings_page
 from groundcontrol.errors import ConfigError
 
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
@@ -202,3 +202,10 @@ def test_help_names_every_setting() -> None:
     for item in SETTINGS:
         assert item.env in text
         assert all(flag in text for flag in item.flags)
+
+
+def test_the_docs_list_every_setting() -> None:
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    assert page.read_text() == settings_page(), (
+        "write it anew: python -c 'from groundcontrol.config import *; print(settings_page(), end=\"\")'"
+    )
