@@ -204,7 +204,7 @@ class LiveSocket:
 
 
 class _Server(test_utils.TestServer):
-    async def _make_runner(self, **_options: Any) -> web.BaseRunner[Any]:
+    async def _make_runner(self, **_options: Any) -> web.BaseRunner:
         return make_runner(self.app)
 
 
@@ -306,7 +306,7 @@ class _Jar(aiohttp.CookieJar):
     def update_cookies(self, cookies: Any, response_url: Any = None) -> None:
         for name, morsel in dict(cookies).items():
             value = getattr(morsel, "value", morsel)
-            expired = getattr(morsel, "get", {}.get)("max-age") == "0"
+            expired = isinstance(morsel, http.cookies.Morsel) and morsel["max-age"] == "0"
             if expired:
                 self.kept.pop(name, None)
             else:

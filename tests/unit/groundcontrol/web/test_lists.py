@@ -24,7 +24,7 @@ async def test_events_are_paged_and_of_one_node(hub: TestHub) -> None:
     for number in range(3):
         await hub.store.log.add_event(
             Event(
-                EventId(new_time_id()),
+                EventId(new_time_id(1_790_000_000.0 + number)),
                 1,
                 "node.online",
                 "info",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from groundcontrol.store.base import SealedRecord
@@ -129,8 +131,8 @@ async def test_removal_starts_a_deployment(hub: TestHub) -> None:
 
     assert (plain.status, plain.json["kind"], forced.status) == (202, "remove", 202)
     assert hub.deployer.asked[0] == ("remove", (node.id, None, False))
-    _kind, (_, overrides, force) = hub.deployer.asked[1]  # type: ignore[misc]
-    assert (overrides.username, force) == ("root", True)
+    asked: Any = hub.deployer.asked[1][1]
+    assert (asked[1].username, asked[2]) == ("root", True)
 
 
 async def test_removal_wants_the_password_once_more(hub: TestHub) -> None:

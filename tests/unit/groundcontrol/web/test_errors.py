@@ -1,0 +1,80 @@
+"""One map from errors to answers, and nothing forgotten."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from groundcontrol import errors
+from groundcontrol.errors import HubError
+from groundcontrol.web.errors import STATUS, from_http, live_error, problem_response
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def every(kind: type[HubError] = HubError) -> Iterator[type[HubError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every(below)
+
+
+OURS = sorted({kind for kind in every() if kind.__module__ == "groundcontrol.errors"}, key=lambda kind: kind.__name__)
+
+
+def test_every_error_has_a_status() -> None:
+    assert set(STATUS) == set(OURS)
+
+
+def test_errors_are_made_in_one_place() -> None:
+    assert [kind for kind in every() if kind.__module__.startswith(("groundcontrol", "majortom", "spider"))] != []
+    assert {kind.__module__ for kind in every() if kind.__module__.startswith("groundcontrol")} == {"groundcontrol.errors"}
+
+
+def test_every_code_is_unique_and_stable_in_form() -> None:
+    codes = [kind.code for kind in OURS]
+
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", code) for code in codes)
+
+
+def test_the_page_knows_every_code() -> None:
+    text = (ROOT / "capsule" / "src" / "wire" / "schema.gen.ts").read_text()
+
+    assert all(f'"{kind.code}"' in text for kind in OURS)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_the_answer_is_a_problem(kind: type[HubError]) -> None:
+    response = problem_response(kind("web-3 is not connected", node="web-3"))
+    body = json.loads(bytes(response.body))  # type: ignore[arg-type]  # it is bytes
+
+    assert response.content_type == "application/problem+json"
+    assert (body["status"], body["code"]) == (response.status, kind.code) == (STATUS[kind], kind.code)
+    assert body["type"] == f"urn:stardust:error:{kind.code}"
+    if response.status == 500:
+        assert "web-3" not in str(body)
+    else:
+        assert (body["detail"], body["facts"]) == ("web-3 is not connected", {"node": "web-3"})
+
+
+def test_when_to_come_back_is_said() -> None:
+    assert problem_response(errors.TooManyAttempts("wait", retry_after_s=42)).headers["Retry-After"] == "42"
+    assert problem_response(errors.Unavailable("full")).headers["Retry-After"] == "2"
+    assert "Retry-After" not in problem_response(errors.NotFound("gone")).headers
+
+
+def test_the_live_socket_says_the_same() -> None:
+    told = live_error(errors.NotFound("there is no node of this id"), "node:x")
+
+    assert (told.code, told.message, told.topic) == ("not_found", "there is no node of this id", "node:x")
+    assert "secret" not in live_error(HubError("secret")).message
+
+
+@pytest.mark.parametrize("kind", [web.HTTPNotFound, web.HTTPBadRequest, web.HTTPExpectationFailed, web.HTTPGone])
+def test_what_the_library_refuses_is_one_of_ours(kind: type[web.HTTPException]) -> None:
+    assert type(from_http(kind())) in STATUS

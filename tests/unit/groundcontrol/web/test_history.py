@@ -1,0 +1,141 @@
+"""`/api/v1/nodes/{id}/history`."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+
+from groundcontrol.domain.history import LayoutRow, StoredPack
+from groundcontrol.domain.ids import BootId, HubId
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import NotAcceptable
+from groundcontrol.web.http.history import choose_form
+from spider.wire.frames import CODING_PLAIN
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import TestHub
+
+START = 1_790_000_000
+
+
+async def measured(hub: TestHub) -> Node:
+    """A node with a minute of samples at 1 s, and a hole of ten seconds in it."""
+    node = await hub.node()
+    session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
+    await hub.store.metrics.marks(session)
+    series = ("cpu.total", "disk.read{device=sda}")
+    layout = hashlib.sha256(repr(series).encode()).digest()[:16]
+    await hub.store.metrics.save_layout(session, LayoutRow(layout, "pulse", 1, series))
+    seconds = [second for second in range(60) if not 20 <= second < 30]
+    for seq, second in enumerate(seconds):
+        at = (START + second) * 1000
+        body = msgpack.packb([msgpack.packb([at, [second * 100, None if second < 10 else 7]])])
+        await hub.store.metrics.append([StoredPack(session, 0, seq, layout, at, at, CODING_PLAIN, body)])
+    return node
+
+
+def asked(node: Node, *series: str, **more: object) -> dict[str, Any]:
+    return {"path": f"nodes/{node.id}/history", "params": [*(("metric", name) for name in series), *more.items()]}
+
+
+async def test_history_keeps_gaps(hub: TestHub) -> None:
+    viewer, node = await hub.logged_in("viewer"), await measured(hub)
+
+    answer = await viewer.get(**asked(node, "cpu.total", "disk.read{device=sda}", **{"from": START, "to": START + 60, "points": 60}))
+
+    window = answer.json
+    assert (answer.status, window["step"], window["tier"], len(window["times"])) == (200, 1, "1s", 60)
+    assert window["times"][0] == START
+    cpu = window["series"]["cpu.total"]
+    assert cpu["avg"][:3] == [0.0, 1.0, 2.0]
+    assert cpu["avg"][19:31] == [19.0, *[None] * 10, 30.0]
+    assert window["series"]["disk.read{device=sda}"]["min"][9:11] == [None, 7.0]
+
+
+async def test_fewer_points_give_lows_and_highs(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+
+    window = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 6}))).json
+
+    assert window["step"] == 10
+    cpu = window["series"]["cpu.total"]
+    assert (cpu["min"][0], cpu["avg"][0], cpu["max"][0]) == (0.0, 4.5, 9.0)
+    assert cpu["avg"][2] is None
+
+
+async def test_the_same_comes_as_messagepack(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    question = asked(node, "cpu.total", **{"from": START, "to": START + 60})
+
+    as_json = await admin.get(**question)
+    as_msgpack = await admin.get(**question, headers={"Accept": "application/msgpack"})
+
+    assert as_msgpack.content_type == "application/msgpack"
+    assert msgspec.msgpack.decode(as_msgpack.body) == as_json.json
+
+
+async def test_the_same_comes_as_csv(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+
+    answer = await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 60}), headers={"Accept": "text/csv"})
+
+    rows = list(csv.reader(io.StringIO(answer.body.decode())))
+    assert rows[0] == ["time", "cpu.total avg", "cpu.total min", "cpu.total max"]
+    assert rows[2] == [str(float(START + 1)), "1.0", "1.0", "1.0"]
+    assert rows[21][1:] == ["", "", ""]
+
+
+async def test_without_times_the_last_hour_is_shown(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node()
+
+    window = (await admin.get(**asked(node, "cpu.total"))).json
+
+    assert 3590 <= window["times"][-1] - window["times"][0] <= 3610
+    assert len(window["times"]) <= 600
+    assert set(window["series"]["cpu.total"]["avg"]) == {None}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "metric=nonsense", "metric=disk.read", "metric=cpu.total{core=1}", "metric=cpu.total&points=0", "metric=cpu.total&points=4001", "metric=cpu.total&from=x",
+     "metric=cpu.total&from=nan", "metric=cpu.total&from=inf", "metric=cpu.total&from=10&to=5", "metric=cpu.total&from=-1e300", "metric=cpu.total&to=1e300",
+     "metric=cpu.total&step=5", "metric=cpu.total&to=5&to=6", "&".join(f"metric=disk.read{{device=d{number}}}" for number in range(51))],
+)  # fmt: skip
+async def test_a_question_that_makes_no_sense_is_refused(hub: TestHub, query: str) -> None:
+    admin, node = await hub.logged_in(), await hub.node()
+
+    answer = await admin.get(f"nodes/{node.id}/history?{query}")
+
+    assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_history_of_no_node_is_not_found(hub: TestHub) -> None:
+    assert (await (await hub.logged_in()).get(f"nodes/{new_random_id()}/history?metric=cpu.total")).status == 404
+
+
+async def test_a_form_that_there_is_not_is_refused(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node()
+
+    answer = await admin.get(f"nodes/{node.id}/history?metric=cpu.total", headers={"Accept": "image/png"})
+
+    assert (answer.status, answer.code) == (406, "request.not_acceptable")
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [("", "application/json"), ("*/*", "application/json"), ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"), ("text/csv, */*;q=0.1", "text/csv"),
+     ("application/json;q=0.5, application/x-msgpack", "application/msgpack"), ("text/*", "text/csv"), ("application/json;q=x, text/csv;q=0.1", "text/csv")],
+)  # fmt: skip
+def test_the_form_that_is_liked_best(accept: str, form: str) -> None:
+    assert choose_form(accept) == form
+
+
+@pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "nonsense"])
+def test_no_form_that_is_liked(accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        choose_form(accept)
