@@ -14,6 +14,8 @@ from spider.wire.frames import Watch
 from spider.wire.metrics import RHYTHM_S
 
 MAX_LEASE_S: Final = 60.0
+FIRST_LOOK_S: Final = 3.0
+"""A node that has just come sends its first seconds at once: whoever asks about it then gets an answer."""
 RENEW_BEFORE_S: Final = 6.0
 """A node is told again when its lease has less than this left."""
 MAX_WATCHED: Final = 20_000
@@ -41,9 +43,10 @@ class Watching:
                     await self._look(message)
 
     async def joined(self, agent: AgentSession) -> None:
-        """Tell a node that has just come back."""
-        if self.watched(agent.node.id):
-            await self._tell(agent)
+        """Look at a node that has just come, and go on where somebody looks already."""
+        node = agent.node.id
+        self._until[node] = max(self._until.get(node, 0.0), self._clock.monotonic() + FIRST_LOOK_S)
+        await self._tell(agent)
 
     async def _look(self, interest: Interest) -> None:
         now = self._clock.monotonic()
