@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -244,6 +245,79 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         await agent.wait_acked(sent, limit_s=15)
         assert time.monotonic() - began < 10
         await until(lambda: hub.request("GET", "/healthz").status == 200, 10)
+
+
+async def test_a_disk_that_fails_ends_the_hub_and_nothing_acknowledged_is_lost(hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(hub.enrol, "web-1")
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+        resource.prlimit(hub.pid, resource.RLIMIT_FSIZE, (1, 1))  # every write fails from now on, and not for want of room
+        await agent.say(pack_of(1))
+        await agent.hear_out()
+        held = agent.acked[0]
+        assert held == 0
+    assert await asyncio.to_thread(hub.outlive) == 75
+    await hub.start()
+    async with agents(hub, node) as [agent]:
+        assert (await agent.join()).live_seq == held
+
+
+BLOCKING = """
+import os, sys, threading
+main = threading.get_ident()
+ready = False
+def hook(name, args):
+    global ready
+    if name == "socket.bind" and str(args[1]).endswith("control.sock"):
+        ready = True
+    if name not in ("open", "os.listdir", "os.remove", "os.rename", "socket.getaddrinfo", "sqlite3.connect", "subprocess.Popen", "time.sleep"):
+        return
+    what = str(args[0] if args else "")
+    if not ready or threading.get_ident() != main or what.startswith("/proc/self/") or what.endswith(("hub.pid", "control.sock")):
+        return
+    frames, frame = [], sys._getframe(1)
+    while frame and len(frames) < 12:
+        frames.append(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}")
+        frame = frame.f_back
+    seen.append(f"{name} {args[:1]} {' < '.join(frames)}")
+seen = []
+import atexit
+atexit.register(lambda: print("BLOCKING", *seen, sep="\\n  "))
+sys.addaudithook(hook)
+"""
+"""Becomes the hub's `sitecustomize`: notes what blocks on the thread of the event loop once the hub has begun."""
+
+
+async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(BLOCKING)
+    hub = HubProcess(tmp_path / "hub", env={"PYTHONPATH": f"{site}:{ROOT}"})
+    await hub.start()
+    try:
+        [node] = await asyncio.to_thread(hub.enrol, "web-1")
+        async with agents(hub, node) as [agent]:
+            await agent.join()
+            await agent.say(IDENTITY, layout_of(), *(pack_of(seq) for seq in range(5)))
+            await agent.wait_acked(4)
+            token = (await asyncio.to_thread(hub.login)).token
+            for path in (
+                "/",
+                "/healthz",
+                "/metrics",
+                f"/api/v1/nodes/{node.node_id}/history?metric=load.1",
+                "/api/v1/events",
+                "/api/v1/audit",
+            ):
+                reply = await hub.call("GET", path, token=token)
+                assert reply.status in (200, 503), path
+            await hub.call("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token)
+    finally:
+        assert await hub.stop() == 0
+    assert "BLOCKING" in hub.output
+    assert [line for line in hub.output.partition("BLOCKING")[2].splitlines() if line.strip()] == []
 
 
 # -- who may speak ---------------------------------------------------------------------------------------------

@@ -151,6 +151,12 @@ class HubProcess:
             raise AssertionError(f"the hub did not stop within {limit_s:.0f} s:\n{self.output[-4000:]}") from None
         return self._ended()
 
+    def outlive(self, limit_s: float = STOP_LIMIT_S) -> int:
+        """Wait until it ends by itself. Returns the exit status."""
+        assert self.process is not None
+        self.process.wait(limit_s)
+        return self._ended()
+
     def close(self) -> None:
         """For the end of a test: nothing is left, however it went."""
         if self.process is not None and self.process.poll() is None:

@@ -84,7 +84,7 @@ def _process() -> Iterator[Figure]:
     yield Figure("build_info", "gauge", "The version that runs.", {f'version="{VERSION}"': 1.0})
     yield Figure("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
     yield Figure("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
-    with open("/proc/self/statm", encoding="ascii") as statm:
+    with open("/proc/self/statm", "rb") as statm:
         pages = int(statm.read().split()[1])
     yield Figure("process_resident_bytes", "gauge", "Resident memory.", {"": float(pages * resource.getpagesize())})
 
