@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
+
+import asyncssh
 
 from majortom.base import HostKey, Reporter, Target, VerifySession
 from majortom.connect import AddressRule, Connector, Limits
@@ -24,6 +27,7 @@ class MajorTom:
     """
 
     def __init__(self, clock: Clock, rule: AddressRule, limits: Limits = Limits()) -> None:  # noqa: B008  # immutable
+        asyncssh.set_log_level(logging.WARNING)  # it tells of every channel, and its words are not ours
         self._clock = clock
         self._limits = limits
         self._connector = Connector(limits, rule)

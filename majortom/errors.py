@@ -77,6 +77,7 @@ MESSAGES: Final[dict[str, str]] = {
     "hub_stopped": "Ground Control was stopped while this was running: press Retry, which first clears away what was left on the server.",
     # -- the way there -------------------------------------------------------------------
     "connection_lost": "The connection to the server was lost: try again.",
+    "interrupted": "The deployment was stopped before its end.",
     "step_timeout": "The step took longer than {seconds} seconds: look at the load of the server and try again.",
     "deadline": "The deployment took longer than {minutes} minutes: look at the load of the server and try again.",
     "busy": "Another installation or removal is at work on this server: wait for its end.",

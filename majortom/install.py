@@ -205,7 +205,7 @@ class Installation:
 
     def _left_behind(self, exc: BaseException) -> DeployError:
         """Say what went wrong first, and then that not all of it could be taken back."""
-        first = exc if isinstance(exc, DeployError) else failure("connection_lost", self.steps.now)
+        first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be taken back ({self._left}): press Retry, which clears it away first."
         return DeployError(first.code, text, first.step)
 

@@ -7,7 +7,7 @@ import socket
 from typing import Final, Protocol
 
 from groundcontrol.errors import TargetNotAllowed
-from majortom.connect import forbidden_address, is_loopback, is_own
+from majortom.addresses import forbidden_address, is_loopback, is_own
 from majortom.errors import MESSAGES
 
 RESOLVE_LIMIT_S: Final = 5.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from majortom.addresses import forbidden_address, is_loopback, is_own
 from majortom.base import DeployError, HostKey, Secret, Target
 from majortom.connect import (
     CIPHERS,
@@ -22,9 +23,6 @@ from majortom.connect import (
     any_address,
     check_host_key,
     describe,
-    forbidden_address,
-    is_loopback,
-    is_own,
     same_fingerprint,
 )
 from majortom.keys import LoadedKey, load_key
