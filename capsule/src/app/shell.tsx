@@ -43,8 +43,7 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
   return (
     <a class="nav" href={href} title={label} aria-current={current ? "page" : undefined}>
       <Icon name={icon} />
-      {label}
-      {count && <span class="count">{count}</span>}
+      {label} {count && <span class="count">{count}</span>}
     </a>
   );
 }
@@ -58,11 +57,10 @@ function Side({ route }: { route: Route }): VNode {
   const query = place.value.query.get("q") ?? "";
   return (
     <nav class="side" aria-label="Main">
-      <a class="brand" href="/" aria-label="Stardust, to the fleet">
+      <a class="brand" href="/" title="Fleet">
         <Logo />
         <span>
-          Stardust
-          <small class="cut">{location.host}</small>
+          Stardust <small class="cut">{location.host}</small>
         </span>
       </a>
       <Entry href="/" icon="server" label="Fleet" count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
@@ -83,11 +81,11 @@ function Side({ route }: { route: Route }): VNode {
       <div class="foot">
         <button type="button" class="nav" onClick={nextTheme} title={`Theme: ${theme.value}`}>
           <Icon name={THEME_ICONS[theme.value]} />
-          Theme<span class="count">{theme.value}</span>
+          Theme <span class="count">{theme.value}</span>
         </button>
-        <button type="button" class="nav" onClick={() => void logOut()} title={`Sign out ${user.value?.username ?? ""}`} aria-label={`Sign out ${user.value?.username ?? ""}`}>
+        <button type="button" class="nav" onClick={() => void logOut()} title={`Sign out ${user.value?.username ?? ""}`}>
           <Icon name="log-out" />
-          Sign out<span class="count cut">{user.value?.username}</span>
+          Sign out <span class="count cut">{user.value?.username}</span>
         </button>
       </div>
     </nav>
@@ -126,9 +124,9 @@ function Top({ route }: { route: Route }): VNode {
         <Logo size={28} />
       </a>
       <Crumb route={route} />
-      <button type="button" class="cmd" aria-label="Search or run a command" onClick={() => show({ kind: "palette" })}>
+      <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => show({ kind: "palette" })}>
         <Icon name="search" size="small" />
-        <span class="grow">Search or run a command</span>
+        <span class="grow">Search or run a command </span>
         <kbd>Ctrl K</kbd>
       </button>
       {first && (

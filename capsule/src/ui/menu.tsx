@@ -81,7 +81,6 @@ export function MenuButton({ label, groups, note = "", class: extra = "", childr
                   type="button"
                   role="menuitem"
                   tabIndex={-1}
-                  aria-label={item.label}
                   class={item.danger ? "danger" : ""}
                   onClick={() => {
                     setOpen(false);
@@ -91,8 +90,7 @@ export function MenuButton({ label, groups, note = "", class: extra = "", childr
                 >
                   {item.icon && <Icon name={item.icon} />}
                   <span>
-                    {item.label}
-                    {item.hint && <small>{item.hint}</small>}
+                    {item.label} {item.hint && <small>{item.hint}</small>}
                   </span>
                 </button>
               ))}

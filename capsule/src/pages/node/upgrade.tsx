@@ -44,7 +44,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
   return (
     <>
       <MenuButton
-        label="Upgrade"
+        label={`Upgrade${total ? ` ${total}` : ""}${security ? ` ${security} for security` : ""}`}
         note={all}
         groups={
           all
@@ -62,11 +62,12 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
         }
       >
         <Icon name="package" size="small" />
-        <span>Upgrade{total ? ` ${total}` : ""}</span>
+        <span>Upgrade{total ? ` ${total}` : ""} </span>
         {security ? (
           <span class="pill warn small">
             <Icon name="shield" size="tiny" />
             {security}
+            <span class="hidden-text"> for security</span>
           </span>
         ) : null}
         <Icon name="chevron-down" size="small" />
