@@ -29,6 +29,8 @@ from spider.logs import event
 MAX_TOPICS: Final = 64
 RECHECK_S: Final = 10.0
 CLOSE_LIMIT_S: Final = 1.0
+FLUSH_LIMIT_S: Final = 5.0
+"""How long the last words may lie in the system's buffers."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_MALFORMED: Final = 4400
 CLOSE_SESSION_OVER: Final = 4401
@@ -147,14 +149,23 @@ class Connection:
             await self._close(code, reason, topics)
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
+        """Say why and go; what the browser does not fetch within seconds is given up."""
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 for topic in topics if code == CLOSE_TOO_SLOW else ():
                     await self._socket.send_bytes(encode("gap", schema.GapMessage(topic=topic)))
                 await self._socket.close(code=code, message=reason.encode())
         except (TimeoutError, ConnectionError, RuntimeError):
-            if self._transport is not None:
-                self._transport.abort()
+            event(log, "live_close_incomplete", code=code)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # aiohttp waits for the transport with one shared future: giving up a send has cancelled it for the closing too.
+            event(log, "live_close_incomplete", code=code)
+        finally:
+            if self._transport is not None and self._transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(FLUSH_LIMIT_S, self._transport.abort)
 
     # -- tasks ---------------------------------------------------------------------------
 

@@ -393,9 +393,9 @@ async def test_what_the_bus_lost_of_an_output_is_read_from_the_store(hub: TestHu
         await printing.print(b"two ", told=False)
         await printing.print(b"three ")
         assert await collect(live, 14, 4) == b"two three "
+        await printing.print(b"four", told=False)
         for reader in hub.bus.readers_of(JobOutputArrived(printing.job.id, 0, b"")):
             reader.lose(1)
-        await printing.print(b"four", told=False)
         assert await collect(live, 18, 14) == b"four"
         hub.bus.publish(JobOutputArrived(printing.job.id, 0, printing.printed))
         hub.bus.publish(JobOutputArrived(printing.job.id, 10, printing.printed[10:]))

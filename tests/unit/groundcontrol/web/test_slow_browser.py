@@ -117,6 +117,13 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
         hub.bus.publish(NodeLive(node.id, "pulse", 2.0, {"cpu.total": 1.0}))
         assert (await live.expect("change"))["data"]["latest"] == {"cpu.total": {"value": 1.0, "at": 2.0}}
 
+        reading.resume_reading()  # type: ignore[union-attr]
+        last: object = None
+        while (message := await stuck.socket.receive(timeout=5)).type is aiohttp.WSMsgType.BINARY:
+            last = msgspec.msgpack.decode(message.data)
+        assert last == ["gap", {"topic": f"node:{node.id}"}]
+        assert stuck.socket.close_code == 4408
+
 
 async def test_a_browser_that_was_away_finds_the_gap_and_the_reason(hub: TestHub) -> None:
     """It stops reading for a moment only: what the hub said last still reaches it."""
