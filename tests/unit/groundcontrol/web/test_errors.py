@@ -78,3 +78,10 @@ def test_the_live_socket_says_the_same() -> None:
 @pytest.mark.parametrize("kind", [web.HTTPNotFound, web.HTTPBadRequest, web.HTTPExpectationFailed, web.HTTPGone])
 def test_what_the_library_refuses_is_one_of_ours(kind: type[web.HTTPException]) -> None:
     assert type(from_http(kind())) in STATUS
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_every_code_stands_in_the_docs(kind: type[HubError]) -> None:
+    meaning = (kind.__doc__ or "").strip().splitlines()[0]
+
+    assert f"| `{kind.code}` | {STATUS[kind]} | {meaning} |" in (ROOT / "docs" / "errors.md").read_text()
