@@ -18,7 +18,7 @@ try:
 except ImportError:  # run as a script, where hatchling is not needed
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
-CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets")
+CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets", "tools")
 
 
 def _digest(capsule: Path) -> str:
