@@ -92,13 +92,16 @@ function Side({ route }: { route: Route }): VNode {
   );
 }
 
+/** Also when the node comes later than the page. */
+const nodeName = (id: string): string | undefined => (ids.value.includes(id) ? nodeSignal(id)?.value.name : undefined);
+
 function Crumb({ route }: { route: Route }): VNode {
   if (route.node) {
     return (
       <div class="crumb cut">
         <a href="/">Fleet</a>
         <span class="slash">/</span>
-        <span class="cut">{nodeSignal(route.node)?.value.name ?? "Node"}</span>
+        <span class="cut">{nodeName(route.node) ?? "Node"}</span>
       </div>
     );
   }
@@ -108,7 +111,7 @@ function Crumb({ route }: { route: Route }): VNode {
       <div class="crumb cut">
         <a href="/jobs">Jobs</a>
         <span class="slash">/</span>
-        <span class="cut">{job ? `${actionWord(job.action)}, ${nodeSignal(job.node_id)?.value.name ?? "removed node"}` : "Job"}</span>
+        <span class="cut">{job ? `${actionWord(job.action)}, ${nodeName(job.node_id) ?? "removed node"}` : "Job"}</span>
       </div>
     );
   }
