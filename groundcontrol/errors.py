@@ -132,6 +132,24 @@ class BadCredentials(Unauthenticated):
     code = "auth.bad_credentials"
 
 
+class TotpRequired(Unauthenticated):
+    """The password is right, and the log-in also needs a code of the second factor."""
+
+    code = "auth.totp_required"
+
+
+class TotpWrong(BadCredentials):
+    """The code of the second factor is wrong, too old, or was used before."""
+
+    code = "auth.totp_wrong"
+
+
+class TotpEnrolmentRequired(HubError):
+    """A second factor must be set up before anything else."""
+
+    code = "auth.totp_enrolment_required"
+
+
 class TooManyAttempts(HubError):
     """The rate limit is reached; `retry_after_s` in the detail says when to come back."""
 

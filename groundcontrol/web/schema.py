@@ -39,6 +39,7 @@ class LoginBody(Body):
     username: str
     password: str
     totp: str | None = None
+    """The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed."""
     setup_code: str | None = None
 
 
@@ -56,6 +57,9 @@ class UserView(Answer):
     username: str
     role: Literal["admin", "operator", "viewer"]
     must_change_password: bool
+    totp_enabled: bool = False
+    must_enrol_totp: bool = False
+    """A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`."""
 
 
 class LoginView(Answer):
@@ -69,6 +73,148 @@ class MeView(Answer):
     user: UserView
     csrf_token: str
     expires_at: float
+
+
+class SessionView(Answer):
+    """A log-in that is live."""
+
+    id: str
+    username: str
+    created_at: float
+    last_seen_at: float
+    """When it last was prolonged: within ten minutes of its last request."""
+    expires_at: float
+    address: str
+    user_agent: str
+    second_factor: bool
+    current: bool
+    """The one that asks."""
+
+
+class SessionsView(Answer):
+    sessions: list[SessionView]
+    next: str | None
+
+
+class TotpView(Answer):
+    """A new second factor, shown once; it counts from `auth/totp/confirm` on."""
+
+    secret: str
+    """Base32, for typing in."""
+    uri: str
+    """`otpauth://…`, to be drawn as a QR code."""
+
+
+class TotpConfirmBody(Body):
+    code: str
+
+
+class RecoveryCodesView(Answer):
+    """Ten codes, each good for one log-in; shown once."""
+
+    codes: list[str]
+
+
+# -- users, tokens, settings -----------------------------------------------------------------
+
+
+class GrantsBody(Body):
+    """The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either."""
+
+    nodes: list[str] = []
+    tags: list[str] = []
+
+
+class GrantsView(Answer):
+    nodes: list[str]
+    tags: list[str]
+
+
+class AccountView(Answer):
+    username: str
+    role: Literal["admin", "operator", "viewer"]
+    disabled: bool
+    must_change_password: bool
+    totp_enabled: bool
+    grants: GrantsView | None
+    """Null: every node."""
+    created_at: float
+    last_seen_at: float | None
+
+
+class AccountsView(Answer):
+    users: list[AccountView]
+    next: str | None
+
+
+class NewUserBody(Body):
+    username: str
+    role: Literal["admin", "operator", "viewer"]
+    grants: GrantsBody | None = None
+    """Without it every node; an admin always sees every node."""
+
+
+class UserPatch(Body):
+    role: Literal["admin", "operator", "viewer"] | None = None
+    disabled: bool | None = None
+    grants: GrantsBody | None = None
+    all_nodes: bool = False
+    """True takes the limit to some nodes away; not together with `grants`."""
+
+
+class OneTimePasswordView(Answer):
+    """A password that opens one session, good only for choosing another; shown once, dead after 24 hours."""
+
+    user: AccountView
+    password: str
+
+
+class ApiTokenView(Answer):
+    id: str
+    username: str
+    """Whose it is; it never may more than they may at that moment."""
+    name: str
+    role: Literal["admin", "operator", "viewer"]
+    grants: GrantsView | None
+    """Null: every node that its owner sees."""
+    sensitive: bool
+    """May also do what asks people for their password again: delete a node, restart one."""
+    created_at: float
+    expires_at: float
+    last_used_at: float | None
+    last_address: str
+
+
+class ApiTokensView(Answer):
+    tokens: list[ApiTokenView]
+    next: str | None
+
+
+class NewTokenBody(Body):
+    name: str
+    role: Literal["admin", "operator", "viewer"] = "viewer"
+    days: int = 90
+    """1 to 365."""
+    grants: GrantsBody | None = None
+    sensitive: bool = False
+
+
+class NewTokenView(Answer):
+    """The token itself, shown once: for `Authorization: Bearer`."""
+
+    token: str
+    info: ApiTokenView
+
+
+class SettingsView(Answer):
+    require_totp: Literal["none", "admins", "all"]
+    """Who must have a second factor, as it holds."""
+    require_totp_least: Literal["none", "admins", "all"]
+    """What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less."""
+
+
+class SettingsPatch(Body):
+    require_totp: Literal["none", "admins", "all"]
 
 
 # -- nodes -----------------------------------------------------------------------------
@@ -393,6 +539,10 @@ class ResetUserView(Answer):
 
     username: str
     password: str
+
+
+class LocalTokenBody(NewTokenBody):
+    username: str = "admin"
 
 
 # -- live ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ export interface Problem {
 export interface LoginBody {
   username: string;
   password: string;
+  /** The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed. */
   totp?: string | null;
   setup_code?: string | null;
 }
@@ -33,6 +34,9 @@ export interface UserView {
   username: string;
   role: "admin" | "operator" | "viewer";
   must_change_password: boolean;
+  totp_enabled: boolean;
+  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
+  must_enrol_totp: boolean;
 }
 
 export interface LoginView {
@@ -46,6 +50,139 @@ export interface MeView {
   user: UserView;
   csrf_token: string;
   expires_at: number;
+}
+
+/** A log-in that is live. */
+export interface SessionView {
+  id: string;
+  username: string;
+  created_at: number;
+  /** When it last was prolonged: within ten minutes of its last request. */
+  last_seen_at: number;
+  expires_at: number;
+  address: string;
+  user_agent: string;
+  second_factor: boolean;
+  /** The one that asks. */
+  current: boolean;
+}
+
+export interface SessionsView {
+  sessions: SessionView[];
+  next: string | null;
+}
+
+/** A new second factor, shown once; it counts from `auth/totp/confirm` on. */
+export interface TotpView {
+  /** Base32, for typing in. */
+  secret: string;
+  /** `otpauth://…`, to be drawn as a QR code. */
+  uri: string;
+}
+
+export interface TotpConfirmBody {
+  code: string;
+}
+
+/** Ten codes, each good for one log-in; shown once. */
+export interface RecoveryCodesView {
+  codes: string[];
+}
+
+/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
+export interface GrantsBody {
+  nodes?: string[];
+  tags?: string[];
+}
+
+export interface GrantsView {
+  nodes: string[];
+  tags: string[];
+}
+
+export interface AccountView {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  disabled: boolean;
+  must_change_password: boolean;
+  totp_enabled: boolean;
+  /** Null: every node. */
+  grants: GrantsView | null;
+  created_at: number;
+  last_seen_at: number | null;
+}
+
+export interface AccountsView {
+  users: AccountView[];
+  next: string | null;
+}
+
+export interface NewUserBody {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  /** Without it every node; an admin always sees every node. */
+  grants?: GrantsBody | null;
+}
+
+export interface UserPatch {
+  role?: "admin" | "operator" | "viewer" | null;
+  disabled?: boolean | null;
+  grants?: GrantsBody | null;
+  /** True takes the limit to some nodes away; not together with `grants`. */
+  all_nodes?: boolean;
+}
+
+/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
+export interface OneTimePasswordView {
+  user: AccountView;
+  password: string;
+}
+
+export interface ApiTokenView {
+  id: string;
+  /** Whose it is; it never may more than they may at that moment. */
+  username: string;
+  name: string;
+  role: "admin" | "operator" | "viewer";
+  /** Null: every node that its owner sees. */
+  grants: GrantsView | null;
+  /** May also do what asks people for their password again: delete a node, restart one. */
+  sensitive: boolean;
+  created_at: number;
+  expires_at: number;
+  last_used_at: number | null;
+  last_address: string;
+}
+
+export interface ApiTokensView {
+  tokens: ApiTokenView[];
+  next: string | null;
+}
+
+export interface NewTokenBody {
+  name: string;
+  role?: "admin" | "operator" | "viewer";
+  /** 1 to 365. */
+  days?: number;
+  grants?: GrantsBody | null;
+  sensitive?: boolean;
+}
+
+/** The token itself, shown once: for `Authorization: Bearer`. */
+export interface NewTokenView {
+  token: string;
+  info: ApiTokenView;
+}
+
+export interface SettingsView {
+  /** Who must have a second factor, as it holds. */
+  require_totp: "none" | "admins" | "all";
+  /** What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less. */
+  require_totp_least: "none" | "admins" | "all";
+}
+
+export interface SettingsPatch {
+  require_totp: "none" | "admins" | "all";
 }
 
 export interface IdentityView {
@@ -330,6 +467,15 @@ export interface ResetUserView {
   password: string;
 }
 
+export interface LocalTokenBody {
+  name: string;
+  role?: "admin" | "operator" | "viewer";
+  days?: number;
+  grants?: GrantsBody | null;
+  sensitive?: boolean;
+  username?: string;
+}
+
 export interface SubscribeBody {
   topic: string;
   after?: number | null;
@@ -517,6 +663,9 @@ export type ErrorCode =
   | "auth.required"
   | "auth.setup_code_required"
   | "auth.step_up_required"
+  | "auth.totp_enrolment_required"
+  | "auth.totp_required"
+  | "auth.totp_wrong"
   | "auth.weak_password"
   | "conflict"
   | "credentials_required"
