@@ -19,11 +19,11 @@ from aiohttp import web
 
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
-from groundcontrol.config import Config
+from groundcontrol.config import SETTINGS, Config
 from groundcontrol.datadir import PID_NAME, check_folder
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.ids import HubId
-from groundcontrol.errors import ConfigError, StoreDown, StoreError, VaultError
+from groundcontrol.errors import ConfigError, StoreError, VaultError
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.ingest import Ingest
 from groundcontrol.fleet.interest import Watching
@@ -32,7 +32,7 @@ from groundcontrol.fleet.session import Collaborators
 from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService
-from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, harden
+from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, forget_environment, harden
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.vault import open_vault
@@ -94,6 +94,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str]) -> int:
     try:
         config = Config.from_env(environ, argv)
         set_up(style=config.log_format)
+        forget_environment(item.env for item in SETTINGS if item.kind == "secret")
         check_folder(config.data_dir)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
@@ -101,6 +102,9 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str]) -> int:
         for line in str(exc).splitlines():
             print(f"stardust: {line}", file=sys.stderr)  # noqa: T201  # a refused start speaks plainly, whatever the log's format
         return EXIT_CONFIG
+    except StoreError as exc:
+        _say(f"the database cannot be used now: {exc.message}")
+        return EXIT_AGAIN
     except Exception:  # the boundary of the process: what no task could handle ends it, and says so
         event(log, "hub_failed", logging.CRITICAL, exc_info=True)
         return EXIT_SOFTWARE
@@ -181,7 +185,9 @@ async def _compose(config: Config, clock: Clock, database: Database, keeper: Kee
         config=config, clock=clock, store=store, bus=bus, registry=registry, jobs=JobService(store, bus, clock), deployments=deployments,
         auth=auth, hub_id=hub, build=VERSION,
     )  # fmt: skip
-    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database))
+    vitals = health.Vitals(
+        store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database, auth)
+    )
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key))
     app.add_routes(
         [
@@ -222,15 +228,16 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             gc.freeze()  # what lives as long as the process need not be looked through again
             keeper.tell("READY=1")
             event(
-                log, "hub_ready", port=parts.config.port, bind=parts.config.bind, url=parts.config.node_url, data=str(parts.config.data_dir)
-            )
+                log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
+                data=str(parts.config.data_dir),
+            )  # fmt: skip
             await signals.asked.wait()
             keeper.tell("STOPPING=1")
             await _drain(parts, sites)
             raise _Stop
     except* _Stop:
         event(log, "hub_stopped")
-    except* StoreDown as failed:
+    except* StoreError as failed:
         event(log, "hub_gave_up", logging.CRITICAL, why=str(failed.exceptions[0]))
         status = EXIT_AGAIN
     return status
@@ -265,7 +272,14 @@ def _trouble(door: AgentDoor, database: Database) -> str:
 
 
 def _figures(
-    registry: Registry, ingest: Ingest, jobs: JobRunner, door: AgentDoor, bus: LocalBus, lag: LoopLag, database: Database
+    registry: Registry,
+    ingest: Ingest,
+    jobs: JobRunner,
+    door: AgentDoor,
+    bus: LocalBus,
+    lag: LoopLag,
+    database: Database,
+    auth: AuthService,
 ) -> Iterator[health.Figure]:
     agents = registry.agents()
     yield health.Figure("agents_online", "gauge", "Nodes with a live session.", {"": float(len(agents))})
@@ -281,6 +295,7 @@ def _figures(
     yield health.Figure("job_output_bytes_total", "counter", "Output of jobs that was committed.", {"": float(jobs.output_bytes)})
     yield health.Figure("jobs_ended_total", "counter", "Jobs that reached a final state.", {"": float(jobs.ended)})
     yield health.Figure("bus_dropped_total", "counter", "Messages that a slow subscriber missed.", {"": float(bus.dropped)})
+    yield health.Figure("password_hashes_total", "counter", "Passwords that were hashed or checked.", {"": float(auth.passwords.hashed)})
     yield health.Figure("loop_lag_seconds_max", "gauge", "The longest that the event loop was late within a minute.", {"": lag.worst_s})
     yield health.Figure("database_in_trouble", "gauge", "1 while the database takes nothing.", {"": float(database.trouble is not None)})
 

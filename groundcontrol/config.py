@@ -89,7 +89,6 @@ class Config:
     bind: str
     data_dir: Path
     control_db: Path
-    metrics_db: Path
     agent_bundle: Path | None
     server_url: str | None
     log_format: str
@@ -342,7 +341,6 @@ class _Reader:
             bind=bind or "127.0.0.1",
             data_dir=data_dir,
             control_db=control,
-            metrics_db=control.with_name(control.stem + "-samples" + (control.suffix or ".db")),
             agent_bundle=self._bundle(),
             server_url=server_url,
             log_format=self._choice("log_format", ("auto", "json", "text")),

@@ -19,6 +19,8 @@ BEAT_TTL_S: Final = 20.0
 PROBE_EVERY_S: Final = 60.0
 """How often the database is tried when nothing is the matter; every BEAT_S when something is."""
 EXPIRE_EVERY_S: Final = 600.0
+EXPIRE_FIRST_S: Final = 60.0
+"""The first time comes sooner, for hubs that are restarted often."""
 EXPIRE_LEASE_S: Final = 300.0
 KEEP_SAMPLES_S: Final = 26 * 3600.0
 """One-second samples stay for a day, and the hour in which that day ends."""
@@ -49,7 +51,8 @@ class Janitor:
 
         Raises: StoreDown: an input/output error was seen; only a fresh process may go on.
         """
-        probed_at = expired_at = self._clock.monotonic()
+        probed_at = self._clock.monotonic()
+        expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
         while True:
             now = self._clock.monotonic()
             if self._broken():

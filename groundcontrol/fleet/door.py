@@ -20,7 +20,7 @@ from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators, SocketClosed
 from spider.logs import event
-from spider.wire.errors import LocalProtocolError, NotProven, ProtocolError
+from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import (
     CLOSE_CLONE,
     CLOSE_GOING_AWAY,
@@ -104,33 +104,16 @@ class AgentDoor:
 
     async def serve(self, socket: AgentSocket, address: str, place: contextlib.ExitStack) -> None:
         """See one socket through: opening, session, end. Whatever the peer does ends only this."""
-        code, reason = CLOSE_PROTOCOL, "protocol"
+        code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
         try:
             async with asyncio.timeout(OPENING_TIMEOUT_S):
                 agent = await self._open(socket, address)
             place.close()
             await self._live(agent)
-        except SocketClosed as closed:
-            code, reason = closed.code, str(closed)
-        except Refused as refusal:
-            code, reason = refusal.code, refusal.reason
-        except NotProven:
-            code, reason = CLOSE_UNKNOWN, "unknown"
-        except ProtocolError as exc:
-            code, reason = exc.close_code, exc.reason
-        except (Fenced, NotFound):
-            code, reason = CLOSE_CLONE, "a newer session of this node took over"
-        except StoreError as exc:
-            event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
-            code, reason = CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))
-        except LocalProtocolError:
-            event(log, "agent_session_misused", logging.ERROR, exc_info=True)
-        except TimeoutError:
-            reason = "the opening took longer than 10 s"
-        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
-            event(log, "agent_session_failed", logging.ERROR, exc_info=True, address=address)
-            code, reason = CLOSE_INTERNAL, "internal"
+            code, reason = CLOSE_GOING_AWAY, "over"  # ended by us, elsewhere
+        except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
+            code, reason = _verdict(exc, address)
         finally:
             if agent is None:
                 self.refused[str(code)] += 1
@@ -209,3 +192,27 @@ class AgentDoor:
         if away:
             with contextlib.suppress(StoreError):  # the row is replaced by the next claim anyway
                 await self._with.store.sessions.release(agent.session)
+
+
+def _verdict(exc: Exception, address: str) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
+    """How a session ends for an error: close code and reason."""
+    match exc:
+        case SocketClosed():
+            return exc.code, str(exc)
+        case Refused():
+            return exc.code, exc.reason
+        case NotProven():
+            return CLOSE_UNKNOWN, "unknown"
+        case ProtocolError():
+            return exc.close_code, exc.reason
+        case Fenced():
+            return CLOSE_CLONE, "a newer session of this node took over"
+        case NotFound():
+            return CLOSE_UNKNOWN, "unknown"  # removed a moment ago
+        case StoreError():
+            event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
+            return CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))
+        case TimeoutError():
+            return CLOSE_PROTOCOL, "the opening took longer than 10 s"
+    event(log, "agent_session_failed", logging.ERROR, exc_info=True, address=address)
+    return CLOSE_INTERNAL, "internal"

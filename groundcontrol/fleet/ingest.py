@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from groundcontrol.domain.history import StoredPack
-from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import MetricStore
+from groundcontrol.store.base import Marks, MetricStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LIVE
@@ -31,7 +33,10 @@ RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
 """A database that has not answered for this long ends the hub: a fresh process opens it anew."""
 
+CLOSE_INTERNAL: Final = 1011
+
 Health = Literal["ok", "full", "read_only", "down"]
+Offered = tuple[AgentSession, StoredPack]
 
 
 class Ingest:
@@ -41,7 +46,7 @@ class Ingest:
         self._metrics = metrics
         self._clock = clock
         self._retry_s = retry_s
-        self._waiting: deque[tuple[AgentSession, StoredPack]] = deque()
+        self._waiting: deque[Offered] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._full_batch = asyncio.Event()
@@ -100,31 +105,29 @@ class Ingest:
             return False
         return True
 
-    def _next_batch(self) -> list[tuple[AgentSession, StoredPack]]:
-        batch: list[tuple[AgentSession, StoredPack]] = []
+    def _next_batch(self) -> list[Offered]:
+        batch: list[Offered] = []
         size = 0
         while self._waiting and len(batch) < BATCH_PACKS and size < BATCH_BYTES:
             batch.append(self._waiting.popleft())
             size += len(batch[-1][1].body)
         return batch
 
-    async def _commit(self, batch: list[tuple[AgentSession, StoredPack]]) -> None:
-        failing_since: float | None = None
+    async def _commit(self, batch: list[Offered]) -> None:
+        """Store a batch, however long that takes, then say what is held."""
+        since = self._clock.monotonic()
         attempt = 0
         while True:
             live = [(agent, pack) for agent, pack in batch if not agent.over]
             try:
-                marks = await self._metrics.append([pack for _agent, pack in live]) if live else {}
+                marks = await self._append(live)
+                break
             except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
-                now = self._clock.monotonic()
-                failing_since = now if failing_since is None else failing_since
                 self._fail(exc)
-                if isinstance(exc, StoreDown) and now - failing_since > GIVE_UP_S:
+                if isinstance(exc, StoreDown) and self._clock.monotonic() - since > GIVE_UP_S:
                     raise
-                await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
-                attempt += 1
-                continue
-            break
+            await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
+            attempt += 1
         if self.health != "ok":
             event(log, "ingest_resumed", logging.WARNING)
             self.health = "ok"
@@ -132,17 +135,36 @@ class Ingest:
         self.packs += len(live)
         self.dropped += len(batch) - len(live)
         self._account(batch)
-        for agent in {id(agent): agent for agent, _pack in live}.values():
+        for agent in {agent: None for agent, _pack in live if not agent.over}:
             held = marks.get(agent.node.id)
             if held is None:
                 self.fenced += 1
-                await agent.end(CLOSE_CLONE, "a newer session of this node took over")
+                agent.end(CLOSE_CLONE, "a newer session of this node took over")
                 continue
             agent.acknowledge(STREAM_LIVE, held.live)
             agent.acknowledge(STREAM_BACKFILL, held.backfill)
             await agent.flush()
 
-    def _account(self, batch: list[tuple[AgentSession, StoredPack]]) -> None:
+    async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
+        """One transaction for all; where that is refused for what somebody sent, one for each agent, so that only its sender suffers."""
+        if not live:
+            return {}
+        try:
+            return await self._metrics.append([pack for _agent, pack in live])
+        except (StoreFull, StoreReadOnly, StoreBusy, StoreDown):
+            raise
+        except HubError as exc:
+            agents = list({agent: None for agent, _pack in live})
+            if len(agents) == 1:
+                event(log, "packs_refused", logging.ERROR, node=agents[0].node.id, error=exc.code, why=exc.message)
+                agents[0].end(CLOSE_INTERNAL, "internal")
+                return {}
+        marks: dict[NodeId, Marks | None] = {}
+        for agent in agents:
+            marks |= await self._append([(one, pack) for one, pack in live if one is agent])
+        return marks
+
+    def _account(self, batch: list[Offered]) -> None:
         for agent, pack in batch:
             size = len(pack.body) + 64
             agent.inflight_packs -= 1

@@ -34,6 +34,7 @@ OFFLINE_GRACE_S: Final = 10.0
 RETURNED_AFTER_S: Final = 90.0
 """A node that a fresh hub sees again after less than this was not away: the hub was."""
 CLOSE_LIMIT_S: Final = 4.0
+CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
 
 
@@ -211,6 +212,12 @@ class Registry:
 
     async def recall(self) -> None:
         """After a start: show what was stored last, until the nodes report again."""
+        try:
+            await self._recall()
+        except StoreError as exc:
+            event(log, "recall_failed", logging.WARNING, error=exc.code)
+
+    async def _recall(self) -> None:
         cursor: str | None = None
         while True:
             page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
@@ -231,7 +238,7 @@ class Registry:
         while True:
             await self._clock.sleep(TICK_S)
             for agent in self.agents():
-                await agent.tick()
+                await self._tick(agent)
             try:
                 await self._tell_gone()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
@@ -239,6 +246,13 @@ class Registry:
                     await self._save_seen(self.agents())
             except StoreError as exc:
                 event(log, "registry_store_failed", logging.WARNING, error=exc.code)
+
+    async def _tick(self, agent: AgentSession) -> None:
+        try:
+            await agent.tick()
+        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
+            event(log, "agent_tick_failed", logging.ERROR, node=agent.node.id, exc_info=True)
+            self.end(agent, CLOSE_INTERNAL, "internal")
 
     async def _tell_gone(self) -> None:
         now = self._clock.monotonic()

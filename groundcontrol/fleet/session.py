@@ -289,18 +289,18 @@ class AgentSession:
         """Once a second: heartbeat, silence, congestion."""
         now = self._with.clock.monotonic()
         if now - self._heard_at >= SILENCE_LIMIT_S and not self._busy:
-            await self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
+            self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
             return
         if now - self._sent_at >= HEARTBEAT_S and not self._outbox:
             self.post(Heartbeat(int(self._with.clock.now() * 1000)))
         if self._outbox or self._acks:
             await self.flush()
         if len(self._outbox) > MAX_OUTBOX or (self._stuck_since is not None and now - self._stuck_since > STUCK_LIMIT_S):
-            await self.end(CLOSE_SLOW, "too slow: nothing was taken for 10 s")
+            self.end(CLOSE_SLOW, "too slow: nothing was taken for 10 s")
 
-    async def end(self, code: int, reason: str) -> None:
-        """Take this session out of the registry and close its socket."""
-        await self._with.end(self, code, reason)
+    def end(self, code: int, reason: str) -> Awaitable[None]:
+        """Take this session out of the registry at once and close its socket; waiting for the closing is optional."""
+        return self._with.end(self, code, reason)
 
     async def probe(self, timeout_s: float) -> bool:
         """Whether the agent is really there."""

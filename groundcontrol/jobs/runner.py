@@ -17,7 +17,7 @@ from groundcontrol.domain.jobs import TERMINAL, Job, JobError, JobEvidence, JobS
 from groundcontrol.domain.log import Event, Severity
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM, Actor
-from groundcontrol.errors import Conflict, Fenced, NotFound, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession, JobMessage, WantedJobs
 from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, RETRY, read_ended, read_progress, refusal
@@ -97,7 +97,7 @@ class JobRunner:
         """Await something that the next sweep makes good when the database is away."""
         try:
             await work  # type: ignore[misc]  # always a coroutine of this class
-        except StoreError as exc:
+        except HubError as exc:
             event(log, "jobs_store_failed", logging.WARNING, error=exc.code)
 
     async def _take(self, ids: Sequence[JobId] | None) -> None:
@@ -126,7 +126,11 @@ class JobRunner:
         for job_id, again in list(self._again.items()):
             if again.at > now:
                 continue
-            job = await self._store.jobs.job(SYSTEM, job_id)
+            try:
+                job = await self._store.jobs.job(SYSTEM, job_id)
+            except NotFound:
+                del self._again[job_id]  # its node was removed
+                continue
             if job.state != "dispatched":
                 del self._again[job_id]
                 continue
@@ -153,8 +157,8 @@ class JobRunner:
     async def _close(self, job: Job, state: JobState, error: JobError) -> None:
         try:
             job = await self._store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=self._clock.now(), error=error))
-        except Conflict:
-            return  # it has moved meanwhile
+        except (Conflict, NotFound):
+            return  # it has moved meanwhile, or is gone with its node
         await self._tell_ended(job)
 
     # -- the sink of the sessions ----------------------------------------------------------------
@@ -212,7 +216,7 @@ class JobRunner:
             except Conflict as exc:  # output or an end of a job that was never handed over, or was closed without it
                 event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
                 await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
-            except StoreError as exc:
+            except HubError as exc:
                 event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
             except Exception:  # the boundary: a fault of ours with one node's job leaves the others alone
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)

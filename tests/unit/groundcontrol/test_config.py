@@ -29,7 +29,6 @@ def test_the_defaults_are_those_of_the_table(tmp_path: Path) -> None:
     made = config(tmp_path)
     assert (made.port, made.bind, made.log_format, made.admin_user) == (8933, "127.0.0.1", "auto", "admin")
     assert made.control_db == tmp_path / "data" / "stardust.db"
-    assert made.metrics_db == tmp_path / "data" / "stardust-samples.db"
     assert (made.server_url, made.agent_bundle, made.admin_pass, made.trusted_proxies) == (None, None, None, ())
     assert made.loopback_only
 
