@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import resource
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from spider.logs import event
@@ -21,6 +22,9 @@ LAG_EVERY_S: Final = 0.25
 LAG_WINDOW: Final = 240
 """Measurements that `LoopLag.worst_s` looks back on: a minute."""
 WANTED_FILES: Final = 65_536
+_PR_SET_DUMPABLE: Final = 4
+_ENV_START, _ENV_END = 50 - 3, 51 - 3
+"""Where proc_pid_stat(5) has the bounds of the environment, counted behind the program's name."""
 
 
 class StopSignals:
@@ -97,3 +101,29 @@ def harden() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def forget_environment(names: Iterable[str]) -> None:
+    """Blank variables where the kernel shows them, and let nobody but root look into this process from now on.
+
+    Taking a variable out of `os.environ` leaves it in /proc/PID/environ, which every program of the same user can read.
+    Without /proc this does nothing: there is nothing to read either.
+    """
+    hidden = frozenset(names)
+    try:
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as facts:
+            words = facts.read().rpartition(")")[2].split()
+        start, end = int(words[_ENV_START]), int(words[_ENV_END])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            at = start
+            for entry in (memory.read(end - start) or b"").split(b"\0"):
+                name, equals, value = entry.partition(b"=")
+                if equals and name.decode(errors="replace") in hidden:
+                    memory.seek(at + len(name) + 1)
+                    memory.write(bytes(len(value)))
+                at += len(entry) + 1
+    except (OSError, ValueError, IndexError) as exc:
+        event(log, "environment_not_blanked", logging.WARNING, error=str(exc))
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -24,6 +24,8 @@ TIME_COST: Final = 2
 HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
 """Beside the two at work; more are refused at once, so that a burst costs neither memory nor patience."""
+KEPT_PLACES: Final = 8
+"""In the same queue, for people who come from where they have logged in before: a crowd of strangers does not keep them out."""
 PRODUCT_WORDS: Final = ("stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin", "password")
 
 T = TypeVar("T")
@@ -82,12 +84,13 @@ class Passwords:
         """
         return await self._run(lambda: self._hasher.hash(self._peppered(password)))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, *, known: bool = False) -> bool:
         """Whether `password` is the one of `stored`; None (an unknown user) costs the same and is False.
 
+        Args:   known: somebody who has been here before; may use the kept places too.
         Raises: Unavailable: too many are waiting.
         """
-        return await self._run(lambda: self._verify(stored, password))
+        return await self._run(lambda: self._verify(stored, password), KEPT_PLACES if known else 0)
 
     def close(self) -> None:
         """End the threads once their work is done."""
@@ -106,8 +109,8 @@ class Passwords:
             return False
         return stored is not None and len(password) <= MAX_CHARS
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._admitted >= HASH_THREADS + QUEUE_LIMIT:
+    async def _run(self, work: Callable[[], T], kept: int = 0) -> T:
+        if self._admitted >= HASH_THREADS + QUEUE_LIMIT + kept:
             raise Unavailable("too many people are logging in at this moment; try again in a few seconds", retry_after_s=2)
         self._admitted += 1
         self.hashed += 1

@@ -138,7 +138,7 @@ class AuthService:
         known = user is not None and await self._known(user, address)
         attempt = login_attempt(user.id if user is not None else username.casefold(), address, known=known)
         await self._reserve(attempt)
-        right = await self.passwords.verify(user.password_hash if user is not None else None, password)
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=known)
         if user is None or not right or user.disabled:
             await self._refused(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
@@ -273,7 +273,7 @@ class AuthService:
     async def _prove(self, caller: Caller, user: User, password: str) -> None:
         attempt = proof_attempt(user.id)
         await self._reserve(attempt)
-        if not await self.passwords.verify(user.password_hash, password):
+        if not await self.passwords.verify(user.password_hash, password, known=True):
             await self._refused(user, user.username, caller.scope.actor.address, "proof")
             raise BadCredentials("the password is wrong")
         await self._users.clear_attempts(attempt.returned)

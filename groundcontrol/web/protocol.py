@@ -17,6 +17,8 @@ MAX_LINE_BYTES: Final = 8190
 MAX_HEADERS: Final = 100
 HEADERS_TIMEOUT_S: Final = 10.0
 """For the first request of a connection to be there; afterwards the keep-alive limit holds."""
+MAX_SILENT: Final = 512
+"""Connections that have not asked for anything yet; with one more the oldest of them goes, so that silence keeps nobody out."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -32,25 +34,44 @@ class _Bare(web.Response):
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("_deadline", "_headers_of")
+    __slots__ = ("_deadline", "_fresh", "_headers_of")
 
-    def __init__(self, headers: HeaderWriter, manager: web.Server, **kwargs: Any) -> None:
+    def __init__(self, headers: HeaderWriter, fresh: dict[_Connection, None], manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._headers_of = headers
+        self._fresh = fresh
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self._too_slow)
+        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_silent)
+        self._fresh[self] = None
+        if len(self._fresh) > MAX_SILENT:
+            self._make_room()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+        self._fresh.pop(self, None)
         super().connection_lost(exc)
 
-    def _too_slow(self) -> None:
-        if self._request_count == 0 and self.transport is not None:
+    @property
+    def silent(self) -> bool:
+        """Whether it has not asked for anything yet."""
+        return self._request_count == 0
+
+    def drop_silent(self) -> None:
+        """End a connection that still has not asked for anything."""
+        self._fresh.pop(self, None)
+        if self.silent and self.transport is not None:
             self.transport.abort()
+
+    def _make_room(self) -> None:
+        """Pass over those that have asked meanwhile, then drop the oldest that has not."""
+        for one in [one for one in self._fresh if not one.silent]:
+            del self._fresh[one]
+        if len(self._fresh) > MAX_SILENT:
+            next(iter(self._fresh)).drop_silent()
 
     def handle_error(
         self,
@@ -80,10 +101,12 @@ class _Server(web.Server):
     def __init__(self, headers: HeaderWriter, inner: web.Server, **kwargs: Any) -> None:
         super().__init__(inner.request_handler, request_factory=inner.request_factory, **kwargs)
         self._headers = headers
+        self._fresh: dict[_Connection, None] = {}
+        """Connections of the last seconds that may not have asked for anything, oldest first."""
         self._options = kwargs
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self._headers, self, loop=asyncio.get_running_loop(), **self._options)
+        return _Connection(self._headers, self._fresh, self, loop=asyncio.get_running_loop(), **self._options)
 
 
 class HubRunner(web.AppRunner):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from groundcontrol.auth.passwords import COMMON, HASH_THREADS, QUEUE_LIMIT, Passwords, check_new
+from groundcontrol.auth.passwords import COMMON, HASH_THREADS, KEPT_PLACES, QUEUE_LIMIT, Passwords, check_new
 from groundcontrol.errors import Unavailable, WeakPassword
 
 
@@ -96,3 +96,15 @@ async def test_a_crowd_is_turned_away_at_once(passwords: Passwords) -> None:
 def test_parameters_below_the_floor_are_refused() -> None:
     with pytest.raises(ValueError, match="floor"):
         Passwords(b"p" * 32, memory_kib=8192)
+
+
+async def test_a_crowd_of_strangers_leaves_room_for_who_was_here_before(passwords: Passwords) -> None:
+    stored = await passwords.hash("three green sparrows")
+    crowd = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]
+    await asyncio.sleep(0)  # the crowd is in the queue now
+    returning = [asyncio.ensure_future(passwords.verify(stored, "three green sparrows", known=True)) for _ in range(20)]
+    outcomes = await asyncio.gather(*returning, return_exceptions=True)
+
+    assert outcomes.count(True) == KEPT_PLACES
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 20 - KEPT_PLACES
+    await asyncio.gather(*crowd, return_exceptions=True)
