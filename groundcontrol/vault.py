@@ -4,6 +4,10 @@
     KEK    -> HKDF: keys for tokens, audit rows, the password pepper
            -> wraps one random data key (DEK) per record version; the DEK seals that version alone
 
+Everything sealed lies in the table of secrets, so that a rotation reaches it. A rotation makes a new KEK and data keys; what must outlive
+the old KEK is carried over in one sealed record: the password pepper (hashes cannot be made anew without the passwords) and the audit keys
+of before (rows keep the key of their time).
+
 A sealed blob is `01 | kek_id u32 | nonce 12 | wrapped DEK 48 | nonce 12 | ciphertext and tag`; both seals are bound to
 table, record, column, version and kek_id, so that a value that was moved does not open.
 """
@@ -17,6 +21,7 @@ import os
 import struct
 import unicodedata
 from base64 import b32decode, b32encode
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 import bcrypt
@@ -32,6 +37,8 @@ ROUNDS: Final = 200
 LEAST_ROUNDS: Final = 100
 FLEET_KEY: Final = ("fleet", "fleet", "key")
 """Table, record and column under which the fleet key is kept."""
+CARRIED: Final = ("keyring", "keyring", "carried")
+"""Likewise for what a rotation carried over; there is none before the first rotation."""
 
 _FORMAT: Final = 1
 _NONCE: Final = 12
@@ -62,6 +69,14 @@ class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fleet_id: str
 
 
+class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What outlives the key-encryption key that it came from."""
+
+    pepper: bytes
+    audit_keys: tuple[bytes, ...]
+    """Those of before, the oldest first."""
+
+
 class NewKeyring(NamedTuple):
     keyring: bytes
     fleet: SealedRecord
@@ -70,21 +85,26 @@ class NewKeyring(NamedTuple):
     """What the keyring opens to."""
 
 
-class KeyringStore(Protocol):
-    """What is needed of the store (`groundcontrol.store.base.SecretStore`)."""
+class KeyringReader(Protocol):
+    """What is needed of the store to open a keyring (`groundcontrol.store.base.SecretStore`)."""
 
     async def keyring(self) -> bytes | None: ...
-    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes: ...
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
+
+
+class KeyringStore(KeyringReader, Protocol):
+    """And to make the first one."""
+
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes: ...
 
 
 class Vault:
     """An open keyring. Its `repr` shows nothing."""
 
-    __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "fleet_id", "jwt_key", "pepper")
+    __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "earlier_audit_keys", "fleet_id", "jwt_key", "pepper")
 
-    def __init__(self, kek: bytes, kek_id: int, fleet_id: str, fleet: SealedRecord) -> None:
-        """Raises: VaultError: the fleet key does not open."""
+    def __init__(self, kek: bytes, kek_id: int, fleet_id: str, fleet: SealedRecord, carried: SealedRecord | None = None) -> None:
+        """Raises: VaultError: the fleet key, or what the last rotation carried over, is missing or does not open."""
         self._kek = kek
         self._kek_id = kek_id
         self.fleet_id = fleet_id
@@ -94,6 +114,10 @@ class Vault:
         if (fleet.table, fleet.id, fleet.column) != FLEET_KEY:
             raise VaultError("the fleet key is missing")
         self._fleet_key = self.open(fleet)
+        self.earlier_audit_keys: tuple[bytes, ...] = ()
+        """Rows from before a rotation verify with these."""
+        if kek_id > 1:
+            self.pepper, self.earlier_audit_keys = self._open_carried(carried)
 
     def __repr__(self) -> str:
         return "Vault(***)"
@@ -107,6 +131,15 @@ class Vault:
     def key_id(self) -> int:
         """Which generation of the key-encryption key this is."""
         return self._kek_id
+
+    def _open_carried(self, record: SealedRecord | None) -> tuple[bytes, tuple[bytes, ...]]:
+        if record is None or (record.table, record.id, record.column) != CARRIED:
+            raise VaultError("what the last rotation carried over is missing: restore a backup")
+        try:
+            carried = msgspec.msgpack.decode(self.open(record), type=Carried)
+        except msgspec.MsgspecError:
+            raise VaultError("what the last rotation carried over is of a newer Stardust") from None
+        return carried.pepper, carried.audit_keys
 
     def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord:
         """Seal one value for this place and version. A new value needs a new version."""
@@ -134,13 +167,67 @@ class Vault:
             raise VaultError(f"the sealed value {place} does not open: it was altered or moved") from None
 
 
+class Rotation:
+    """A new secret's keyring, ready to take over from an open vault: everything else happens in one transaction of the store."""
+
+    def __init__(self, old: Vault, root: bytes, salt: bytes, rounds: int) -> None:
+        self._old = old
+        self._root = root
+        self._kek = AESGCM.generate_key(256)
+        self._kek_id = old.key_id + 1
+        self._plain: dict[tuple[str, str, str], bytes] = {}
+        self.keyring = _keyring_of(root, salt, rounds, self._kek, self._kek_id, old.fleet_id)
+        """What replaces the old keyring."""
+        self.audit_key = _derive(self._kek, b"stardust/audit/v1")
+        self.carried = self._seal(CARRIED, 1, msgspec.msgpack.encode(Carried(old.pepper, (*old.earlier_audit_keys, old.audit_key))))
+        """A record of its own, beside those that are resealed."""
+
+    def __repr__(self) -> str:
+        return "Rotation(***)"
+
+    def reseal(self, record: SealedRecord) -> SealedRecord:
+        """Open a record with the old key and seal it with the new one, under a data key of its own.
+
+        Raises: VaultError: it does not open.
+        """
+        return self._seal((record.table, record.id, record.column), record.version, self._old.open(record))
+
+    def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
+        """Open what was stored as the next start will, and hold it against what was sealed.
+
+        Raises: VaultError, ConfigError: it is not the same.
+        """
+        found = _read_keyring(keyring)
+        by_place = {(record.table, record.id, record.column): record for record in records}
+        if FLEET_KEY not in by_place:
+            raise VaultError("the fleet key is missing from the database: restore a backup")
+        vault = Vault(_unwrap(found, self._root), found.kek_id, found.fleet_id, by_place[FLEET_KEY], by_place.get(CARRIED))
+        opened = {place: hashlib.sha256(vault.open(record)).digest() for place, record in by_place.items()}
+        if opened != self._plain or len(by_place) != len(records):
+            raise VaultError("what was stored is not what was sealed; nothing was changed")
+
+    def _seal(self, place: tuple[str, str, str], version: int, plaintext: bytes) -> SealedRecord:
+        self._plain[place] = hashlib.sha256(plaintext).digest()
+        return _seal(self._kek, self._kek_id, *place, version, plaintext)
+
+
+async def prepare_rotation(old: Vault, secret: str, rounds: int = ROUNDS) -> Rotation:
+    """Make the keyring of a new secret. Takes most of a second on a thread; nothing is stored yet.
+
+    Raises: ConfigError: the new secret is weak, or fewer than `LEAST_ROUNDS`.
+    """
+    checked = _checked(secret, rounds)
+    salt = os.urandom(16)
+    return Rotation(old, await _root(checked, salt, rounds), salt, rounds)
+
+
 def check_secret(text: str | None) -> str:
     """Let a secret pass that is worth having; one newline at its end is taken off.
 
     Returns: the secret as it is used (NFC).
     Raises:  ConfigError: one plain line that says what is wrong with it and what to do.
     """
-    make = "make one with: head -c 32 /dev/urandom | base64"
+    make = "make one with: stardust secret new"
     if text is None or text in ("", "\n"):
         raise ConfigError(f"STARDUST_SECRET is not set; {make}")
     secret = unicodedata.normalize("NFC", text.removesuffix("\n"))
@@ -172,10 +259,25 @@ async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> 
         blob = await store.create_keyring(fresh.keyring, fresh.fleet)
         if blob == fresh.keyring:
             return fresh.vault
-    fleet = await store.secret(*FLEET_KEY)
+    return await _unlock_from(secret, blob, store)
+
+
+async def open_existing_vault(secret: str, store: KeyringReader) -> Vault:
+    """Open the keyring of this store, and make none.
+
+    Raises: as `open_vault`; ConfigError: there is no keyring yet.
+    """
+    blob = await store.keyring()
+    if blob is None:
+        raise ConfigError("there is no keyring in the database yet: no hub has started on it")
+    return await _unlock_from(secret, blob, store)
+
+
+async def _unlock_from(secret: str, blob: bytes, store: KeyringReader) -> Vault:
+    fleet, carried = await store.secret(*FLEET_KEY), await store.secret(*CARRIED)
     if fleet is None:
         raise VaultError("the fleet key is missing from the database: restore a backup")
-    return await unlock(secret, blob, fleet)
+    return await unlock(secret, blob, fleet, carried)
 
 
 async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
@@ -183,11 +285,20 @@ async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
 
     Raises: ConfigError: the secret is weak, or fewer than `LEAST_ROUNDS`.
     """
-    checked = check_secret(secret)
-    if rounds < LEAST_ROUNDS:
-        raise ConfigError(f"the keyring needs at least {LEAST_ROUNDS} rounds")
+    checked = _checked(secret, rounds)
     salt, kek, kek_id, fleet_id = os.urandom(16), AESGCM.generate_key(256), 1, new_random_id()
     root = await _root(checked, salt, rounds)
+    fleet = _seal(kek, kek_id, *FLEET_KEY, 1, os.urandom(32))
+    return NewKeyring(_keyring_of(root, salt, rounds, kek, kek_id, fleet_id), fleet, Vault(kek, kek_id, fleet_id, fleet))
+
+
+def _checked(secret: str, rounds: int) -> str:
+    if rounds < LEAST_ROUNDS:
+        raise ConfigError(f"the keyring needs at least {LEAST_ROUNDS} rounds")
+    return check_secret(secret)
+
+
+def _keyring_of(root: bytes, salt: bytes, rounds: int, kek: bytes, kek_id: int, fleet_id: str) -> bytes:
     nonce = os.urandom(_NONCE)
     keyring = Keyring(
         v=_FORMAT,
@@ -200,19 +311,18 @@ async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
         ct=AESGCM(root[:32]).encrypt(nonce, kek, _bound("keyring", fleet_id, "kek", _FORMAT, kek_id)),
         fleet_id=fleet_id,
     )
-    fleet = _seal(kek, kek_id, *FLEET_KEY, 1, os.urandom(32))
-    return NewKeyring(msgspec.msgpack.encode(keyring), fleet, Vault(kek, kek_id, fleet_id, fleet))
+    return msgspec.msgpack.encode(keyring)
 
 
-async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord) -> Vault:
+async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord, carried: SealedRecord | None = None) -> Vault:
     """Open a keyring. Takes most of a second on a thread.
 
     Raises: ConfigError: the secret is wrong, or the keyring is damaged or has fewer than `LEAST_ROUNDS`.
-            VaultError: the fleet key does not open.
+            VaultError: the fleet key, or what a rotation carried over, does not open.
     """
     keyring = _read_keyring(keyring_blob)
     root = await _root(check_secret(secret), keyring.salt, keyring.rounds)
-    return Vault(_unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet)
+    return Vault(_unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet, carried)
 
 
 def _read_keyring(blob: bytes) -> Keyring:

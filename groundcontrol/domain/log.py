@@ -23,6 +23,15 @@ class Event(NamedTuple):
     details: dict[str, object]
 
 
+class AuditHead(NamedTuple):
+    """The end of a chain at some time. Kept outside the database, it shows later whether the chain was cut or rewritten."""
+
+    chain: str
+    n: int
+    hash: str
+    """Hex."""
+
+
 class AuditRow(NamedTuple):
     chain: str
     n: int

@@ -15,7 +15,7 @@ from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.history import StoredRow as StoredRow  # noqa: PLC0414  re-exported
 from groundcontrol.domain.ids import BootId, DeploymentId, HubId, JobId, NodeId, SessionId, UserId
 from groundcontrol.domain.jobs import Job, JobEvidence, JobState, NewJob
-from groundcontrol.domain.log import AuditRow, Event
+from groundcontrol.domain.log import AuditHead, AuditRow, Event
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Owner, Session
 from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.domain.secrets import SealedRecord as SealedRecord  # noqa: PLC0414  re-exported
@@ -184,6 +184,24 @@ class DeploymentStore(Protocol):
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...
 
 
+class KeyRotation(Protocol):
+    """A new keyring that takes over (`vault.Rotation`)."""
+
+    @property
+    def keyring(self) -> bytes: ...
+    @property
+    def audit_key(self) -> bytes: ...
+    @property
+    def carried(self) -> SealedRecord:
+        """A record of its own, which replaces the one of its place."""
+        ...
+
+    def reseal(self, record: SealedRecord) -> SealedRecord: ...
+    def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
+        """Raises when what was stored does not open."""
+        ...
+
+
 class SecretStore(Protocol):
     async def keyring(self) -> bytes | None: ...
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
@@ -246,6 +264,10 @@ class LogStore(Protocol):
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]: ...
     async def verify_audit(self) -> str | None:
         """None: every chain holds; else the first row that does not."""
+        ...
+
+    async def audit_heads(self) -> Sequence[AuditHead]:
+        """The ends that no chain names yet: whoever holds these holds everything before them."""
         ...
 
 

@@ -1,16 +1,20 @@
-"""The audit log: one HMAC chain per hub process, each row written in the transaction of the change that it tells of."""
+"""The audit log: one HMAC chain per hub process, each row written in the transaction of the change that it tells of.
+
+A chain is written under one key from its first row to its last, since the secret changes only while no hub runs. Chains of an earlier key
+count only as long as a chain names their very last row: who learned an old key can neither change, lengthen nor add one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from groundcontrol.domain.log import AuditRow
+from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
 from groundcontrol.store.sqlite.records import object_from_json
@@ -87,13 +91,43 @@ def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
     return msgspec.convert(object_from_json(row["detail"]), dict[str, tuple[int, str]])
 
 
-def verify(rows: Rows, key: bytes) -> str | None:
+def heads(rows: Rows) -> list[AuditHead]:
+    """The ends that no chain names yet."""
+    ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
+    return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
+
+
+def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
+    """Look for rows that were seen as ends before.
+
+    Args:    known: a head with an empty chain may be of any.
+    Returns: None when all are there as they were; else which one is not.
+    """
+    for head in known:
+        found = rows.all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
+        if not any(row["hash"].hex() == head.hash for row in found):
+            return f"chain {head.chain or '(any)'}: row {head.n}, which was seen as its end, is missing or was altered: the log was cut or rewritten"
+    return None
+
+
+def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
     """Walk every chain.
 
+    Args:    keys: today's, then those of before the last rotations.
     Returns: None when all hold; else which row is the first that does not.
     """
-    for chain in _chains(rows):
+    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
+        return "every chain: row 0 is missing, and the table of audit rows with it"
+    chains = _chains(rows)
+    if not chains and rows.one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
+        return "every chain: row 0 is missing, although this hub was set up"
+    aged: list[str] = []
+    for chain in chains:
         prev, n = _START, 0
+        first = rows.all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0]
+        key = next((key for key in keys if hmac.compare_digest(_mac(key, _START, tuple(first)[:11]), first["hash"])), keys[0])
+        if key != keys[0]:
+            aged.append(chain)
         while page := rows.all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
             for row in page:
                 values = tuple(row)
@@ -102,11 +136,22 @@ def verify(rows: Rows, key: bytes) -> str | None:
                 if row["prev"] != prev or not hmac.compare_digest(_mac(key, prev, values[:11]), row["hash"]):
                     return f"chain {chain}: row {n} was altered"
                 prev, n = row["hash"], n + 1
+    return _verify_anchors(rows, aged)
+
+
+def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
+    """Every row that a chain names is there, and of each chain of an earlier key the last row is named."""
+    named_ends: set[tuple[str, int]] = set()
     for anchor in rows.all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
             named = rows.one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
             if named is None or named["hash"].hex() != digest:
                 return f"chain {chain}: row {n}, which chain {anchor['chain']} names, is missing"
+            named_ends.add((chain, n))
+    for chain in aged:
+        end = rows.all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
+        if (chain, end) not in named_ends:
+            return f"chain {chain}: row {end} was added under a key of before the last rotation"
     return None
 
 
@@ -136,4 +181,4 @@ def _clean(value: object) -> object:
     return _plain(str(value))
 
 
-__all__ = ["DEFAULT_ORG", "Chain", "node_scope", "to_audit_row", "verify"]
+__all__ = ["DEFAULT_ORG", "Chain", "check_heads", "heads", "node_scope", "to_audit_row", "verify"]

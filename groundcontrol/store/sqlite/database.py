@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +73,10 @@ class Database:
         self._clock = clock
         self.secrets = Keyring(control.writer, control.reader)
 
-    async def store(self, *, audit_key: bytes, chain: str) -> Store:
+    async def store(self, *, audit_key: bytes, chain: str, earlier_audit_keys: Sequence[bytes] = ()) -> Store:
         """All stores of this hub; finishes what an earlier process of this folder left half done.
 
-        Args: chain: names this process's audit chain (its hub id).
+        Args: chain: names this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
         """
         writer, reader = self._control.writer, self._control.reader
         audit = Chain(audit_key, chain)
@@ -91,7 +92,7 @@ class Database:
             deployments=SqliteDeployments(writer, reader, audit),
             secrets=SqliteSecrets(writer, reader, audit),
             users=SqliteUsers(writer, reader, audit, self._clock),
-            log=SqliteLog(writer, reader, audit, audit_key),
+            log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
         )
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import AuditRow, Event
+from groundcontrol.domain.log import AuditHead, AuditRow, Event
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.store.base import AuditEntry, Page
-from groundcontrol.store.sqlite.audit import Chain, to_audit_row, verify
+from groundcontrol.store.sqlite.audit import Chain, heads, to_audit_row, verify
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import object_from_json, to_json
@@ -19,11 +20,12 @@ from groundcontrol.store.sqlite.writer import Writer
 class SqliteLog:
     """`LogStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, audit_key: bytes) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, audit_keys: Sequence[bytes]) -> None:
+        """`audit_keys`: today's, then those of before."""
         self._writer = writer
         self._reader = reader
         self._chain = chain
-        self._audit_key = audit_key
+        self._audit_keys = audit_keys
 
     async def add_event(self, event: Event) -> None:
         def command(tx: Tx) -> None:
@@ -75,7 +77,10 @@ class SqliteLog:
         return Page(items, more)
 
     async def verify_audit(self) -> str | None:
-        return await self._reader.run(lambda rows: verify(rows, self._audit_key))
+        return await self._reader.run(lambda rows: verify(rows, self._audit_keys))
+
+    async def audit_heads(self) -> Sequence[AuditHead]:
+        return await self._reader.run(heads)
 
 
 def _to_event(row: sqlite3.Row) -> Event:

@@ -9,7 +9,8 @@ from typing import Final
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import BadRequest, NotFound
+from groundcontrol.errors import BadRequest, Conflict, NotFound
+from groundcontrol.store.base import KeyRotation
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
@@ -28,16 +29,32 @@ def shred(tx: Tx, org: int, kind: str, record: str) -> int:
     return count
 
 
-class Keyring:
-    """The part of `SecretStore` that is needed before there is an audit key."""
+class KeyringReader:
+    """What opens the vault, for those who only read."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
-        self._writer = writer
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     async def keyring(self) -> bytes | None:
         row = await self._reader.run(lambda rows: rows.one("SELECT body FROM keyring"))
         return None if row is None else bytes(row["body"])
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
+        row = await self._reader.run(
+            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
+        )
+        return None if row is None else _to_record(row)
+
+    async def secrets(self) -> Sequence[SealedRecord]:
+        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM secret ORDER BY no"))]
+
+
+class Keyring(KeyringReader):
+    """The part of `SecretStore` that is needed before there is an audit key."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        super().__init__(reader)
+        self._writer = writer
 
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
         def command(tx: Tx) -> bytes:
@@ -50,11 +67,35 @@ class Keyring:
 
         return await self._writer.run(command)
 
-    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
-        row = await self._reader.run(
-            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
-        )
-        return None if row is None else _to_record(row)
+    async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
+        """Replace the keyring, seal every secret anew, end every log-in session; all of it or nothing. No hub may be running.
+
+        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain that says so, under the new key.
+        Returns: how many secrets were sealed anew.
+        Raises:  Conflict: the keyring is another one by now. What `rotation` raises.
+        """
+
+        def command(tx: Tx) -> int:
+            known = tx.one("SELECT body FROM keyring")
+            if known is None or known["body"] != expected:
+                raise Conflict("the keyring has changed meanwhile; nothing was done")
+            place = (rotation.carried.table, rotation.carried.id, rotation.carried.column)
+            tx.do("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *place)
+            rows = tx.all("SELECT * FROM secret ORDER BY no")
+            for row in rows:
+                tx.do("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])
+            _insert(tx, DEFAULT_ORG, rotation.carried)
+            tx.do("UPDATE keyring SET body = ?, made_at = ?", rotation.keyring, tx.now)
+            sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+            Chain(rotation.audit_key, chain).write(
+                tx, scope, "keyring.rotate", "keyring", {"records": len(rows), "sessions_ended": sessions}
+            )
+            stored = tx.all("SELECT body FROM keyring")[0]["body"]
+            rotation.prove(stored, [_to_record(row) for row in tx.all("SELECT * FROM secret")])
+            tx.shredding = True
+            return len(rows)
+
+        return await self._writer.run(command)
 
 
 class SqliteSecrets(Keyring):
@@ -63,9 +104,6 @@ class SqliteSecrets(Keyring):
     def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
         super().__init__(writer, reader)
         self._chain = chain
-
-    async def secrets(self) -> Sequence[SealedRecord]:
-        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM secret ORDER BY no"))]
 
     async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
         if any((record.table, record.id) != (CREDENTIAL, node) for record in records):

@@ -1,0 +1,176 @@
+"""The control database as a command beside the hub may see it: read-only, nothing is made, locked or migrated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import msgspec
+
+from groundcontrol.domain.log import AuditHead, AuditRow
+from groundcontrol.errors import ConfigError, StoreError
+from groundcontrol.store.sqlite.audit import check_heads, heads, to_audit_row, verify
+from groundcontrol.store.sqlite.connection import translate
+from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.secrets import KeyringReader
+from groundcontrol.store.sqlite.tx import Rows
+
+_PAGE = 500
+
+
+class Schema(NamedTuple):
+    found: int
+    known: int
+    """What this program brings a database to."""
+
+
+class KeptCredential(NamedTuple):
+    """That something is kept of a server's log-in; never what."""
+
+    node: str
+    """Its name."""
+    field: str
+
+
+class Inspection:
+    """An opened control database. Use it with `async with`."""
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self.path = path
+        self.secrets = KeyringReader(reader)
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Raises: ConfigError: there is no such database, or it cannot be read."""
+        if not await asyncio.to_thread(path.is_file):
+            raise ConfigError(f"there is no database {path}")
+        try:
+            reader = await Reader.open(path, 1)
+        except StoreError as exc:
+            raise ConfigError(exc.message) from exc
+        return cls(path, reader)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._reader.close()
+
+    async def schema(self) -> Schema:
+        """Which schema the database has.
+
+        Raises: ConfigError: it is no database of ours.
+        """
+
+        def query(rows: Rows) -> tuple[int, int]:
+            return rows.all("PRAGMA application_id")[0][0], rows.all("PRAGMA user_version")[0][0]
+
+        found, version = await self._reader.run(query)
+        if found != CONTROL.application_id:
+            raise ConfigError(f"{self.path} is not a control database of Stardust")
+        return Schema(version, len(migrations(CONTROL)))
+
+    async def audit_rows(self, *, newest: int | None = None) -> AsyncIterator[AuditRow]:
+        """Rows of every organisation, the oldest first.
+
+        Args: newest: only so many, the latest.
+        """
+        after: tuple[float, str, int] = (-1e300, "", -1)
+        if newest is not None:
+            edge = await self._reader.run(
+                lambda rows: rows.one("SELECT at, chain, n FROM audit ORDER BY at DESC, chain DESC, n DESC LIMIT 1 OFFSET ?", newest)
+            )
+            after = after if edge is None else (edge["at"], edge["chain"], edge["n"])
+        while found := await self._page(after):
+            for row in found:
+                yield _readable(row)
+            after = (found[-1]["at"], found[-1]["chain"], found[-1]["n"])
+
+    async def _page(self, after: tuple[float, str, int]) -> list[sqlite3.Row]:
+        sql = "SELECT * FROM audit WHERE (at, chain, n) > (?, ?, ?) ORDER BY at, chain, n LIMIT ?"
+        return await self._reader.run(lambda rows: rows.all(sql, *after, _PAGE))
+
+    async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
+        """As `LogStore.verify_audit`; then each head of `known` must be there as it was."""
+        return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
+
+    async def audit_heads(self) -> Sequence[AuditHead]:
+        return await self._reader.run(heads)
+
+    async def last_audit_at(self) -> float | None:
+        """When the newest row was written, by the clock of that time."""
+        return await self._reader.run(lambda rows: rows.all("SELECT max(at) AS at FROM audit")[0]["at"])
+
+    async def first_password_users(self) -> list[str]:
+        """Those who have not changed the password that they were given."""
+        found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
+        return [row["username"] for row in found]
+
+    async def kept_credentials(self) -> list[KeptCredential]:
+        """What is kept of each server's log-in, by the name of its node."""
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT coalesce(node.name, secret.record) AS node, secret.field FROM secret LEFT JOIN node ON node.id = secret.record"
+                " WHERE secret.kind = 'credential' ORDER BY 1, 2"
+            )
+        )
+        return [KeptCredential(row["node"], row["field"]) for row in found]
+
+
+def _readable(row: sqlite3.Row) -> AuditRow:
+    """A row that somebody has broken can still be shown."""
+    try:
+        return to_audit_row(row)
+    except msgspec.MsgspecError:
+        return AuditRow(
+            *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
+            {"unreadable": row["detail"]},
+            *(row["prev"], row["hash"]),
+        )
+
+
+async def quick_check(path: Path) -> str:
+    """Read a database file through, however long it takes.
+
+    Returns: `ok`, or the first thing that is wrong.
+    """
+
+    def check() -> str:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    try:
+        return await asyncio.to_thread(check)
+    except sqlite3.Error as exc:
+        return translate(exc, path.name).message
+
+
+async def copy_database(path: Path, target: Path) -> None:
+    """Write a consistent copy of the database, safe on the disk.
+
+    Raises: ConfigError: the copy could not be written, or is not good.
+    """
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            copy(db, target)
+        for place in (target, target.parent):
+            fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    try:
+        await asyncio.to_thread(write)
+    except (sqlite3.Error, OSError) as exc:
+        reason = translate(exc, target.name).message if isinstance(exc, sqlite3.Error) else exc.strerror
+        raise ConfigError(f"no copy could be written to {target}: {reason}") from exc
+
