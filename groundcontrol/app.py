@@ -158,7 +158,7 @@ async def _compose(config: Config, clock: Clock, database: Database, keeper: Kee
         vault = await open_vault(config.secret.reveal(), database.secrets)
     except VaultError as exc:
         raise ConfigError(f"the vault in {config.control_db} does not open: {exc.message}") from exc
-    store = await database.store(audit_key=vault.audit_key, chain=hub)
+    store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
     auth = AuthService(
         users=store.users, audit=store.log, bus=bus, clock=clock, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id
@@ -236,6 +236,8 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             await _drain(parts, sites)
             raise _Stop
     except* _Stop:
+        with contextlib.suppress(StoreError):  # the next start tells them as well
+            await parts.janitor.tell_heads()
         event(log, "hub_stopped")
     except* StoreError as failed:
         event(log, "hub_gave_up", logging.CRITICAL, why=str(failed.exceptions[0]))

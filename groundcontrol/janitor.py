@@ -22,6 +22,7 @@ EXPIRE_EVERY_S: Final = 600.0
 EXPIRE_FIRST_S: Final = 60.0
 """The first time comes sooner, for hubs that are restarted often."""
 EXPIRE_LEASE_S: Final = 300.0
+HEADS_EVERY_S: Final = 86_400.0
 KEEP_SAMPLES_S: Final = 26 * 3600.0
 """One-second samples stay for a day, and the hour in which that day ends."""
 
@@ -53,6 +54,7 @@ class Janitor:
         """
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
+        told_at = probed_at - HEADS_EVERY_S
         while True:
             now = self._clock.monotonic()
             if self._broken():
@@ -67,9 +69,21 @@ class Janitor:
                 if now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     await self._expire(self._facts.id)
+                if now - told_at >= HEADS_EVERY_S:
+                    told_at = now
+                    await self.tell_heads()
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
             await self._clock.sleep(BEAT_S)
+
+    async def tell_heads(self) -> None:
+        """Write the ends of the audit chains to the log: `stardust audit verify --head` holds the database against them.
+
+        Each hub tells by itself, at its start, once a day and at its end: a witness more does no harm.
+        Raises: StoreError.
+        """
+        for head in await self._store.log.audit_heads():
+            event(log, "audit_head", chain=head.chain, n=head.n, hash=head.hash)
 
     async def _expire(self, hub: HubId) -> None:
         if await self._store.hubs.lease("expire-samples", hub, EXPIRE_LEASE_S) is None:

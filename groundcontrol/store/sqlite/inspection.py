@@ -173,4 +173,3 @@ async def copy_database(path: Path, target: Path) -> None:
     except (sqlite3.Error, OSError) as exc:
         reason = translate(exc, target.name).message if isinstance(exc, sqlite3.Error) else exc.strerror
         raise ConfigError(f"no copy could be written to {target}: {reason}") from exc
-
