@@ -8,6 +8,7 @@ from spider.aside import aside
 from spider.clock import Clock
 from spider.collectors.identity import IdentityReader
 from spider.config import Config
+from spider.limit import within
 from spider.logs import event
 from spider.packages.base import PackageManager, PackagesUnreadable
 from spider.policy import Policy, PolicyRefused, read_policy
@@ -125,6 +126,6 @@ class Facts:
 async def _due(soon: asyncio.Event, limit_s: float) -> None:
     """Wait until the rhythm, or a reason to read sooner."""
     try:
-        await asyncio.wait_for(soon.wait(), limit_s)
+        await within(limit_s, soon.wait())
     except asyncio.TimeoutError:
         return

@@ -16,6 +16,7 @@ from spider.cgroups import job_processes
 from spider.clock import Clock
 from spider.evidence import Glimpse, Processes, ending, judge, log_digest, look
 from spider.jobfiles import PLAN, Progress
+from spider.limit import within
 from spider.policy import PolicyRefused, read_policy
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import (
@@ -237,7 +238,7 @@ class Jobs:
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                told: Optional[Told] = await asyncio.wait_for(self._ask(message.order), ANSWER_LIMIT_S)
+                told: Optional[Told] = await within(ANSWER_LIMIT_S, self._ask(message.order))
                 why = told.why if told else ""
             except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError) as exc:
                 told, why = None, type(exc).__name__
@@ -291,7 +292,7 @@ class Jobs:
                     logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
             pause_s = BUSY_RHYTHM_S if flowed else min(IDLE_RHYTHM_S, pause_s * 1.5)
             try:
-                await asyncio.wait_for(self._wake.wait(), pause_s if self._follows else None)
+                await within(pause_s if self._follows else None, self._wake.wait())
                 pause_s = BUSY_RHYTHM_S
             except asyncio.TimeoutError:
                 pass

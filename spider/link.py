@@ -11,6 +11,7 @@ from typing import Callable, Coroutine, Iterable, List, Mapping, NamedTuple, Opt
 from spider.backoff import Backoff
 from spider.clock import Clock
 from spider.config import Config
+from spider.limit import within
 from spider.logs import event
 from spider.outbox import Outbox
 from spider.websocket import CODE_AWAY, Closed, HandshakeRefused, WebSocket, WebSocketError, connect
@@ -169,7 +170,7 @@ class HubLink:
         return _Ended()
 
     async def _serve(self, socket: WebSocket) -> None:
-        link, welcome = await asyncio.wait_for(self._open(socket), OPENING_TIMEOUT_S)
+        link, welcome = await within(OPENING_TIMEOUT_S, self._open(socket))
         event(log, "session_open", host=self._config.url.authority, epoch=welcome.epoch)
         self._up_since = self._clock.monotonic()
         self._outbox.resume(welcome)

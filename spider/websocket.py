@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.config import Url
+from spider.limit import within
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.proof import same
 
@@ -392,14 +393,18 @@ class WebSocket:
         if self._over is None:
             self._over = Closed(code, reason)
             try:
-                await asyncio.wait_for(self._until_closed(), timeout_s)
+                await within(timeout_s, self._until_closed())
             except (asyncio.TimeoutError, OSError, Violation):  # it need not answer
                 self._writer.transport.abort()
         self._writer.close()
         try:
-            await asyncio.wait_for(self._writer.wait_closed(), timeout_s)
+            await within(timeout_s, self._writer.wait_closed())
         except (asyncio.TimeoutError, OSError):
             self._writer.transport.abort()
+
+    def drop(self) -> None:
+        """Let go without a word."""
+        self._writer.transport.abort()
 
     async def _until_closed(self) -> None:
         while True:
@@ -433,7 +438,7 @@ async def connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes] =
     Raises: WebSocketError (HandshakeRefused when something answered that is no WebSocket).
     """
     try:
-        return await asyncio.wait_for(_connect(url, subprotocol, agent, pin), timeout_s)
+        return await within(timeout_s, _connect(url, subprotocol, agent, pin), drop=WebSocket.drop)
     except asyncio.TimeoutError as error:
         raise WebSocketError(f"{url.authority} did not answer within {timeout_s:.0f} s") from error
 

@@ -1,0 +1,32 @@
+"""A time limit that leaves when it is told to.
+
+`asyncio.wait_for` before Python 3.12 forgets a cancellation that comes in the moment in which the work is done: the task that
+was to leave goes on as if nothing had been said.
+"""
+
+import asyncio
+from typing import Awaitable, Callable, Optional, TypeVar
+
+T = TypeVar("T")
+
+
+async def within(limit_s: Optional[float], work: Awaitable[T], drop: Optional[Callable[[T], object]] = None) -> T:
+    """Wait for `work`, at most so long; None: for ever.
+
+    Args:   drop: called with a result that nobody will get, because the time was up or the caller cancelled meanwhile.
+    Raises: asyncio.TimeoutError: the time was up; the work was cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    taken = False
+    try:
+        done, _ = await asyncio.wait({task}, timeout=limit_s)
+        if not done:
+            raise asyncio.TimeoutError
+        taken = True
+        return task.result()
+    finally:
+        if not taken:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if drop is not None and not task.cancelled() and task.exception() is None:
+                drop(task.result())

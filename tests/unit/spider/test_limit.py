@@ -1,0 +1,67 @@
+"""A limit on a wait, and a wait that is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from spider.limit import within
+
+
+async def value(given: str) -> str:
+    await asyncio.sleep(0)
+    return given
+
+
+async def failure() -> None:
+    await asyncio.sleep(0)
+    raise OSError("the work failed")
+
+
+async def test_what_is_done_in_time_is_handed_on() -> None:
+    dropped: list[str] = []
+    assert await within(5, value("a"), drop=dropped.append) == "a"
+    assert await within(None, value("b")) == "b"
+    with pytest.raises(OSError, match="the work failed"):
+        await within(5, failure())
+    assert dropped == []
+
+
+async def test_what_takes_too_long_is_cancelled() -> None:
+    ended = asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(asyncio.TimeoutError):
+        await within(0.01, slow())
+    assert ended.is_set()
+
+
+async def test_who_is_cancelled_in_the_moment_in_which_the_work_is_done_is_cancelled() -> None:
+    dropped: list[str] = []
+    loop = asyncio.get_running_loop()
+    work: asyncio.Future[str] = loop.create_future()
+    waiter = asyncio.ensure_future(within(5, work, drop=dropped.append))
+    await asyncio.sleep(0.01)
+    work.set_result("nobody's")
+    loop.call_soon(waiter.cancel)  # after the future has called back, before the waiter goes on
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert dropped == ["nobody's"]
+
+
+async def test_who_is_cancelled_takes_the_work_along() -> None:
+    dropped: list[str] = []
+    work: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    waiter = asyncio.ensure_future(within(None, work, drop=dropped.append))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert work.cancelled()
+    assert dropped == []
