@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol, cast
 
 from groundcontrol.cli.client import DEFAULT_FOLDER, CliError
+from groundcontrol.errors import ConfigError, HubError
 from spider.version import VERSION
 
 EXIT_FAILED: Final = 1
@@ -32,9 +33,13 @@ VERBS: Final = (
     Verb("jobs", ("j",), "the latest jobs"),
     Verb("logs", ("l",), "the latest events"),
     Verb("user", ("u",), "reset a user's password on the hub's machine"),
+    Verb("audit", ("a",), "list, verify and export the audit log"),
+    Verb("doctor", ("d",), "what is wrong with this hub, and what to do"),
+    Verb("secret", (), "make a secret for a hub"),
+    Verb("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
     Verb("help", ("h",), "this list, or the help of a verb"),
 )
-"""One module each, of the verb's name, below `groundcontrol.cli`."""
+"""One module each, of the verb's name (with _ for -), below `groundcontrol.cli`."""
 
 
 class VerbModule(Protocol):
@@ -109,7 +114,7 @@ def _serve(words: Sequence[str]) -> int:
 
 
 def _run(verb: Verb, words: Sequence[str]) -> int:
-    module = cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name}"))
+    module = cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name.replace('-', '_')}"))
     parser = argparse.ArgumentParser(prog=f"stardust {verb.name}", description=verb.about, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="the answer as JSON, for programs")
     place = parser.add_argument_group("where the hub is")
@@ -121,8 +126,9 @@ def _run(verb: Verb, words: Sequence[str]) -> int:
     work: Callable[[argparse.Namespace], Awaitable[int]] = module.run
     try:
         return asyncio.run(_awaited(work(args)))
-    except CliError as exc:
-        print(f"stardust: {exc}", file=sys.stderr)
+    except (CliError, ConfigError, HubError) as exc:
+        for line in str(exc).splitlines():
+            print(f"stardust: {line}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -1,0 +1,148 @@
+"""`stardust audit`: who did what, and the proof that nobody changed it since. It reads the database itself, whether or not a hub runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TextIO
+
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.folder import add_settings, become_owner, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.table import moment, table
+from groundcontrol.domain.log import AuditHead, AuditRow
+from groundcontrol.store.sqlite.inspection import Inspection
+
+_EVENT: Final = "audit_head"
+_AS_TEXT: Final = re.compile(rf"\b{_EVENT}\b.*\bchain=([0-9a-z]+) n=([0-9]+) hash=([0-9a-f]{{64}})")
+_EXPECTED: Final = re.compile(r"(?:([0-9a-z]+):)?([0-9]{1,18}):([0-9a-f]{64})")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    listed = acts.add_parser("list", help="the latest rows, the newest last", allow_abbrev=False)
+    listed.add_argument("--limit", type=int, default=50, help="how many [50]")
+    verify = acts.add_parser(
+        "verify",
+        help="walk every chain; the first row that was changed, moved or removed is named, and the exit status is 1",
+        description="Wants the secret that the hub is started with (STARDUST_SECRET_FILE or STARDUST_SECRET).",
+        allow_abbrev=False,
+    )
+    verify.add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="log of the hub with lines of the event audit_head (- = standard input): what it told must still be there",
+    )
+    verify.add_argument("--expect", action="append", default=[], metavar="[CHAIN:]N:HASH", help="a head that was noted down elsewhere")
+    acts.add_parser("export", help="every row as a line of JSON, the oldest first", allow_abbrev=False)
+    add_settings(parser)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Exit status of `verify`: 0 every chain holds, 1 one does not."""
+    if args.act == "list":
+        return await _list(args)
+    only_here(args, f"the audit log is {'verified' if args.act == 'verify' else 'exported'}")
+    return await (_verify(args) if args.act == "verify" else _export(args))
+
+
+async def _list(args: argparse.Namespace) -> int:
+    limit = max(1, min(args.limit, 500))
+    if args.url is not None:
+        async with Hub(args) as hub:
+            found = list(reversed((await hub.get("/audit", {"limit": str(limit)}))["audit"]))
+    else:
+        async with await _open(args) as inspection:
+            found = [row_object(row) async for row in inspection.audit_rows(newest=limit)]
+    if args.json:
+        print(_json({"audit": found}))
+        return 0
+    rows = [
+        [moment(row["at"]), row["actor"], row["address"], row["action"], row["target"], row["result"], _json(row["detail"])]
+        for row in found
+    ]
+    print(table(("AT", "ACTOR", "FROM", "ACTION", "TARGET", "RESULT", "DETAIL"), rows))
+    return 0
+
+
+async def _export(args: argparse.Namespace) -> int:
+    async with await _open(args) as inspection:
+        async for row in inspection.audit_rows():
+            print(_json(row_object(row)))
+    return 0
+
+
+async def _verify(args: argparse.Namespace) -> int:
+    known = [*(_read_expected(text) for text in args.expect), *(head for name in args.head for head in _read_log(name))]
+    config = need(read_settings(args))
+    become_owner(config.data_dir)
+    async with await Inspection.open(config.control_db) as inspection:
+        vault = await open_vault_of(config, inspection)
+        fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys), known)
+        heads = () if fault is not None else await inspection.audit_heads()
+    if args.json:
+        print(_json({"holds": fault is None, "fault": fault, "known_heads": len(known), "heads": [head._asdict() for head in heads]}))
+    elif fault is not None:
+        print(f"stardust: the audit log does not hold: {shown(fault)}", file=sys.stderr)
+    else:
+        witnessed = f", and {len(known)} known {'head is' if len(known) == 1 else 'heads are'} in place" if known else ""
+        print(f"the audit log holds{witnessed}")
+        for head in heads:
+            print(f"head: {shown(head.chain)}:{head.n}:{head.hash}")
+    return 0 if fault is None else 1
+
+
+async def _open(args: argparse.Namespace) -> Inspection:
+    settings = read_settings(args)
+    if settings.config is not None:
+        become_owner(settings.config.data_dir)
+    return await Inspection.open(settings.control_db)
+
+
+def row_object(row: AuditRow) -> dict[str, Any]:
+    """A row as JSON has it."""
+    return {**row._asdict(), "prev": row.prev.hex(), "hash": row.hash.hex()}
+
+
+def read_heads(lines: TextIO) -> Iterator[AuditHead]:
+    """Find the heads that a hub has told, in its log as JSON or as text, whatever a journal has put before each line."""
+    for line in lines:
+        if _EVENT not in line:
+            continue
+        try:
+            told = json.loads(line[line.index("{") :])
+            if told["event"] == _EVENT:
+                yield AuditHead(str(told["chain"]), int(told["n"]), str(told["hash"]))
+        except (ValueError, KeyError, TypeError):
+            found = _AS_TEXT.search(line)
+            if found is not None:
+                yield AuditHead(found[1], int(found[2]), found[3])
+
+
+def _read_log(name: str) -> Sequence[AuditHead]:
+    try:
+        with open(0 if name == "-" else name, encoding="utf-8", errors="replace", closefd=name != "-") as lines:
+            found = list(read_heads(lines))
+    except OSError as exc:
+        raise CliError(f"{name} cannot be read: {exc.strerror}") from exc
+    if not found:
+        raise CliError(f"{'standard input' if name == '-' else name} has no line of the event {_EVENT}: nothing to hold the log against")
+    return found
+
+
+def _read_expected(text: str) -> AuditHead:
+    found = _EXPECTED.fullmatch(text.strip().lower())
+    if found is None:
+        raise CliError(
+            f"--expect {shown(text[:120])!r}: it looks like N:HASH or CHAIN:N:HASH, as `audit verify` and the event {_EVENT} say it"
+        )
+    return AuditHead(found[1] or "", int(found[2]), found[3])
+
+
+def _json(value: object) -> str:
+    """JSON that no terminal obeys: everything but plain ASCII is escaped."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

@@ -1,0 +1,282 @@
+"""The checks of `stardust doctor`: each looks at one thing, changes nothing, and says what to do about what it finds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.cli.folder import Settings, lock_holder, told_pid
+from groundcontrol.config import Config, is_loopback_name
+from groundcontrol.datadir import check_folder
+from groundcontrol.errors import ConfigError, HubError, VaultError
+from groundcontrol.store.sqlite.inspection import Inspection, quick_check
+from groundcontrol.vault import Vault, open_existing_vault
+from groundcontrol.web.control import SOCKET_NAME
+from majortom.bundle import BundleError, read_bundle
+
+State = Literal["ok", "warning", "problem"]
+
+LEAST_FREE_BYTES: Final = 256 << 20
+LOW_FREE_BYTES: Final = 2 << 30
+LOW_FREE_SHARE: Final = 0.05
+CLOCK_WARN_S: Final = 60.0
+CLOCK_WRONG_S: Final = 3600.0
+WAL_RESET_FIXED: Final = (3, 51, 3)
+"""From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
+
+
+class Finding(NamedTuple):
+    """What one check has found."""
+
+    check: str
+    state: State
+    text: str
+    remedy: str = ""
+    """What to do; empty when nothing is to be done."""
+
+
+def settings_findings(settings: Settings) -> Iterator[Finding]:
+    """Whether a hub would start with what this command sees."""
+    for fault in settings.faults:
+        yield Finding("settings", "problem", fault, "the hub does not start before this is put right")
+    if settings.config is not None:
+        yield Finding("settings", "ok", "a hub would start with these settings")
+    if not settings.secret_given and not settings.faults:
+        yield Finding(
+            "secret",
+            "warning",
+            "no secret was given to this command, so the keyring and the audit log cannot be checked",
+            "set STARDUST_SECRET_FILE (or STARDUST_SECRET) as for the hub and run this again",
+        )
+
+
+def secret_file_finding(path: Path) -> Finding:
+    """Whether others may read the file of the secret. Look before secrets are read: reading takes the variable away."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as exc:
+        return Finding("secret", "problem", f"the file of the secret {path} cannot be read: {exc.strerror}", "correct STARDUST_SECRET_FILE")
+    if mode & 0o007:
+        return Finding(
+            "secret",
+            "problem",
+            f"everybody can read the secret in {path} (mode {mode:04o})",
+            f"chmod 600 {path}; then stardust rotate-secret",
+        )
+    if mode & 0o070:
+        return Finding(
+            "secret", "warning", f"a group can read the secret in {path} (mode {mode:04o})", f"chmod 600 {path}, unless the hub needs it so"
+        )
+    return Finding("secret", "ok", f"only its owner can read {path}")
+
+
+def folder_findings(folder: Path) -> Iterator[Finding]:
+    """Whether the data folder is there, private, and on a file system that keeps locks."""
+    try:
+        found = folder.stat()
+    except OSError as exc:
+        yield Finding("folder", "problem", f"the data folder {folder} cannot be used: {exc.strerror}", "name the right one with --data-dir")
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        yield Finding("folder", "problem", f"{folder} is not a folder", "name the right one with --data-dir")
+        return
+    private = True
+    if found.st_mode & 0o077:
+        private = False
+        yield Finding("folder", "problem", f"others can look into {folder} (mode {stat.S_IMODE(found.st_mode):04o})", f"chmod 700 {folder}")
+    try:
+        check_folder(folder)
+    except ConfigError as exc:
+        private = False
+        yield Finding("folder", "problem", str(exc), "run this as the owner, or move the folder to a local disk")
+    for path in sorted(folder.iterdir()):
+        kept = path.lstat()
+        if not stat.S_ISLNK(kept.st_mode) and kept.st_mode & 0o077:
+            private = False
+            yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(kept.st_mode):04o})", f"chmod go= {path}")
+        if kept.st_uid != found.st_uid:
+            private = False
+            yield Finding(
+                "folder", "problem", f"{path} belongs to user {kept.st_uid}, not to the folder's owner", f"chown {found.st_uid} {path}"
+            )
+    if private:
+        yield Finding("folder", "ok", f"{folder} is private")
+    for copy in sorted(folder.glob("*.before-rotation-*")):
+        yield Finding(
+            "copies", "warning", f"{copy.name} opens with the secret of before the rotation", f"once the hub runs well: rm {copy}"
+        )
+
+
+def space_findings(*folders: Path) -> Iterator[Finding]:
+    """Whether there is room for the databases to grow."""
+    seen: set[int] = set()
+    for folder in folders:
+        try:
+            device = folder.stat().st_dev
+            free, total = shutil.disk_usage(folder).free, shutil.disk_usage(folder).total
+            inodes = os.statvfs(folder)
+        except OSError:
+            continue  # `folder_findings` has said it
+        if device in seen:
+            continue
+        seen.add(device)
+        text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
+        remedy = "make room: the hub acknowledges nothing while its database cannot grow"
+        if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
+            yield Finding("space", "problem", text if inodes.f_favail else f"no inode is free under {folder}", remedy)
+        elif free < LOW_FREE_BYTES or free < total * LOW_FREE_SHARE:
+            yield Finding("space", "warning", text, remedy)
+        else:
+            yield Finding("space", "ok", text)
+
+
+def lock_finding(folder: Path, health: str | None) -> Finding:
+    """Whether a hub runs here, and answers.
+
+    Args: health: what it says of itself; None: nothing answered.
+    """
+    holder = lock_holder(folder)
+    pid = f"process {holder}" if holder is not None else f"process {told_pid(folder) or 'unknown'}"
+    if health == "ok":
+        return Finding("hub", "ok", f"a hub runs here ({pid}) and is well")
+    if health is not None:
+        return Finding("hub", "problem", f"a hub runs here ({pid}) and says: {health}", "its log says why; the findings below may as well")
+    if holder is not None:
+        return Finding(
+            "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"look at: ps {holder}"
+        )
+    return Finding("hub", "ok", "no hub runs on this folder")
+
+
+async def database_findings(settings: Settings) -> list[Finding]:
+    """Whether both database files can be read from end to end."""
+    control = settings.control_db
+    found = []
+    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+        if not path.exists():
+            found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
+            continue
+        said = await quick_check(path)
+        if said == "ok":
+            found.append(Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)"))
+        else:
+            found.append(Finding("database", "problem", f"{path}: {said}", "stop the hub, keep a copy of the folder, restore a backup"))
+    return found
+
+
+async def schema_finding(inspection: Inspection) -> Finding:
+    """Whether this program and the database speak of the same tables."""
+    try:
+        schema = await inspection.schema()
+    except (ConfigError, HubError) as exc:
+        return Finding("schema", "problem", str(exc), "name the right file with --db")
+    if schema.found > schema.known:
+        text = f"the database was made by a newer Stardust (schema {schema.found}; this program knows {schema.known})"
+        return Finding("schema", "problem", text, "install the newer version again, or restore the copy from before the update")
+    if schema.found < schema.known:
+        return Finding(
+            "schema", "warning", f"schema {schema.found}; the next start brings it to {schema.known}", "nothing to do: a copy is made first"
+        )
+    return Finding("schema", "ok", f"schema {schema.found}")
+
+
+async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:
+    """Whether the configured secret opens the vault and everything in it."""
+    restore = "restore a backup of the database together with the secret of its time"
+    try:
+        vault = await open_existing_vault(config.secret.reveal(), inspection.secrets)
+        records = await inspection.secrets.secrets()
+    except ConfigError as exc:
+        return Finding("keyring", "problem", str(exc), "give the hub and this command the secret that belongs to this folder"), None
+    except HubError as exc:
+        return Finding("keyring", "problem", exc.message, restore), None
+    broken = []
+    for record in records:
+        try:
+            vault.open(record)
+        except VaultError as exc:
+            broken.append(exc.message)
+    if broken:
+        text = f"{len(broken)} of {len(records)} sealed values do not open; first: {broken[0]}"
+        return Finding("keyring", "problem", text, f"{restore}, or enter these credentials anew"), vault
+    return Finding("keyring", "ok", f"the secret opens the keyring (key {vault.key_id}) and all {len(records)} sealed values"), vault
+
+
+async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
+    """Whether anybody has changed the audit log."""
+    fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys))
+    if fault is not None:
+        remedy = "somebody or something changed the database past the hub: keep a copy of it, compare with a backup and with the heads in the journal"
+        return Finding("audit", "problem", f"the audit log does not hold: {fault}", remedy)
+    return Finding("audit", "ok", "every chain of the audit log holds")
+
+
+async def clock_finding(inspection: Inspection, now: float) -> Finding:
+    """Whether this machine's clock is behind what was written already."""
+    last = await inspection.last_audit_at()
+    ahead = 0.0 if last is None else last - now
+    if ahead <= CLOCK_WARN_S:
+        return Finding("clock", "ok", "the clock is not behind the audit log")
+    text = f"the last audit row is {ahead:.0f} s in the future: this clock is behind, or it was ahead then"
+    return Finding(
+        "clock",
+        "problem" if ahead > CLOCK_WRONG_S else "warning",
+        text,
+        "set the clock by NTP (timedatectl set-ntp true), then restart the hub",
+    )
+
+
+async def password_finding(inspection: Inspection) -> Finding:
+    """Whether somebody still has the password of the first start, or one that an admin gave."""
+    users = await inspection.first_password_users()
+    if not users:
+        return Finding("password", "ok", "nobody has a password that was to be changed")
+    names = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")
+    text = f"these have not changed the password that they were given: {names}"
+    remedy = "log in and choose one; the first admin's works for 24 hours, then: stardust user reset NAME"
+    return Finding("password", "warning", text, remedy)
+
+
+def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """What is to be known of the SQLite that Python brought."""
+    text = f"SQLite {'.'.join(map(str, version))}"
+    if version < (3, 37):
+        return Finding("sqlite", "problem", f"{text} is too old", "use a Python with SQLite 3.37 or newer")
+    if version < WAL_RESET_FIXED:
+        text += " has the WAL-reset bug, which harms files with several writing connections only; the hub has exactly one for each"
+        return Finding("sqlite", "ok", text, "let no other program write to these files")
+    return Finding("sqlite", "ok", text)
+
+
+def address_findings(config: Config) -> Iterator[Finding]:
+    """Whether nodes and browsers can reach the hub as the settings say."""
+    if config.server_url is None:
+        text = "no --server-url is set: nodes and browsers on this machine only"
+        yield Finding("address", "ok", text, "to add other servers, set --server-url wss://your-host/ws and put a TLS proxy before the hub")
+        return
+    host = re.sub(r":\d+$", "", config.server_url.split("/")[2]).strip("[]")
+    if config.server_url.startswith("wss://") and is_loopback_name(host):
+        text = f"--server-url {config.server_url} is an address of this machine: no other server finds the hub there"
+        yield Finding("address", "warning", text, "name the host that servers and browsers see")
+    elif config.server_url.startswith("wss://") and not config.trusted_proxies:
+        text = "no proxy is named in STARDUST_TRUSTED_PROXIES: everybody seems to come from one address, and shares its limit of log-ins"
+        yield Finding(
+            "address", "warning", text, "set STARDUST_TRUSTED_PROXIES to the address that the proxy connects from, for instance 127.0.0.1"
+        )
+    else:
+        yield Finding("address", "ok", f"nodes reach the hub at {config.server_url}")
+
+
+def bundle_finding(config: Config | None) -> Finding:
+    """Whether Spider can be deployed."""
+    try:
+        bundle = read_bundle(None if config is None else config.agent_bundle)
+    except (BundleError, OSError) as exc:
+        return Finding("bundle", "problem", f"the Spider bundle cannot be read: {exc}", "install Stardust again, or correct --agent-bundle")
+    return Finding("bundle", "ok", f"the Spider bundle is there ({len(bundle) / 1000:.0f} kB)")

@@ -1,0 +1,130 @@
+"""The data folder itself, for verbs that need no running hub: its settings, its owner, who holds it, its vault."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from groundcontrol.cli.client import CliError
+from groundcontrol.config import Config
+from groundcontrol.datadir import PID_NAME
+from groundcontrol.errors import ConfigError, VaultError
+from groundcontrol.store.sqlite.files import LOCK_NAME
+from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.vault import Vault, open_existing_vault
+
+CONTROL_NAME: Final = "stardust.db"
+
+
+class Settings(NamedTuple):
+    """What a hub would be started with from here."""
+
+    config: Config | None
+    """None: it would be refused."""
+    faults: tuple[str, ...]
+    secret_given: bool
+    """False: `config.secret` stands in for one that this command was not given."""
+    data_dir: Path
+    control_db: Path
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The flags of `stardust serve` that say where the database is; everything else comes from where the hub has it."""
+    parser.add_argument("--db", default=None, metavar="FILE", help="control database, if it is not stardust.db in the data folder")
+    parser.add_argument("--config", default=None, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
+
+
+def only_here(args: argparse.Namespace, what: str) -> None:
+    """Raises: CliError: the command was pointed at a hub elsewhere."""
+    if args.url is not None:
+        raise CliError(f"{what} on the hub's own machine only, without --url")
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Read what the hub reads: flags, environment, file, credentials. Secrets are taken out of the environment."""
+    given = _secret_given(os.environ)
+    if not given:
+        os.environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
+    argv = ["--data-dir", args.data_dir]
+    for flag in ("db", "config"):
+        value = getattr(args, flag)
+        argv += [] if value is None else [f"--{flag}", value]
+    config: Config | None = None
+    faults: tuple[str, ...] = ()
+    try:
+        config = Config.from_env(os.environ, argv)
+    except ConfigError as exc:
+        faults = tuple(str(exc).splitlines())
+    folder = Path(args.data_dir).absolute() if config is None else config.data_dir
+    fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
+    return Settings(config, faults, given, folder, fallback if config is None else config.control_db)
+
+
+def need(settings: Settings, *, secret: bool = True) -> Config:
+    """The settings, when they are good.
+
+    Raises: ConfigError: they are not; CliError: no secret was given.
+    """
+    if settings.config is None:
+        raise ConfigError("\n".join(settings.faults))
+    if secret and not settings.secret_given:
+        raise CliError("this wants the secret that the hub is started with: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
+    return settings.config
+
+
+def _secret_given(environ: Mapping[str, str]) -> bool:
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    from_systemd = bool(credentials) and (Path(credentials or "") / "secret").exists()
+    return bool(environ.get("STARDUST_SECRET") or environ.get("STARDUST_SECRET_FILE")) or from_systemd
+
+
+def become_owner(folder: Path) -> None:
+    """Root goes on as the owner of the data folder, so that everything in it stays his. For anybody else this does nothing.
+
+    Raises: CliError: there is no such folder.
+    """
+    try:
+        found = folder.stat()
+    except OSError as exc:
+        raise CliError(f"the data folder {folder} cannot be used: {exc.strerror}") from exc
+    if os.geteuid() == 0 and found.st_uid != 0:
+        os.setgroups([])
+        os.setgid(found.st_gid)
+        os.setuid(found.st_uid)
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
+    try:
+        wanted = (folder / LOCK_NAME).stat().st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
+        words = line.split()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(wanted):
+            return int(words[4])
+    return None
+
+
+def told_pid(folder: Path) -> str:
+    """What the hub has written as its process id, or nothing."""
+    try:
+        return (folder / PID_NAME).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
+async def open_vault_of(config: Config, inspection: Inspection) -> Vault:
+    """Open the vault with the configured secret.
+
+    Raises: ConfigError: it does not open; the text says why.
+    """
+    try:
+        return await open_existing_vault(config.secret.reveal(), inspection.secrets)
+    except VaultError as exc:
+        raise ConfigError(f"the vault in {inspection.path} does not open: {exc.message}") from exc
