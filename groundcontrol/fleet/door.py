@@ -16,6 +16,7 @@ from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.fleet.codec import CODEC
+from groundcontrol.fleet.intake import clean
 from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators, SocketClosed
@@ -125,7 +126,7 @@ class AgentDoor:
     async def _open(self, socket: AgentSocket, address: str) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
         opening = HubOpening(await socket.receive(), os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
-        hello = opening.hello
+        hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
         node = await self._with.store.nodes.find_node(NodeId(hello.node))
         keys = node_keys(self._fleet_key, hello.node, hello.generation)
         known = node is not None and hello.generation in (node.generation, node.generation + 1)

@@ -4,6 +4,8 @@ import os
 import re
 from typing import List, Optional, Protocol, Sequence
 
+from spider.wire.metrics import NOT_IN_LABELS
+
 LARGEST = 2**63 - 1
 """No counter of a kernel is larger, nor any value on the wire."""
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -11,7 +13,7 @@ MAX_LABELLED = 256
 """The most devices, interfaces or sensors of one kind that are reported (the layout has an end)."""
 
 _CHUNK = 32 * 1024
-_NOT_IN_LABELS = re.compile(r"[{}\x00-\x1f\x7f-\x9f]")
+_NOT_IN_LABELS = re.compile("[" + NOT_IN_LABELS + "]")
 
 
 class Collector(Protocol):

@@ -102,3 +102,13 @@ def test_a_text_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
     assert read_text("no\0name") == ""
     os.mkfifo(tmp_path / "pipe")
     assert read_text(str(tmp_path / "pipe")) == ""
+
+
+@pytest.mark.parametrize("mark", ["\x1b", "\x9b", "{", "}", "\n", "\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\U000e0041", "\u061c"])
+def test_a_label_carries_nothing_that_acts_on_its_reader(mark: str) -> None:
+    made = label(f"/mnt/{mark}txt.exe")
+
+    assert made == "/mnt/_txt.exe"
+    assert parse_series(series_name("filesystem.used", "mount", made))[1] == made
+    with pytest.raises(ValueError, match="no such series"):
+        parse_series(f"filesystem.used{{mount=/mnt/{mark}txt.exe}}")

