@@ -173,7 +173,7 @@ class Connector:
 
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         return asyncssh.SSHClientConnectionOptions(
-            config=None, agent_path=None, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
+            config=None, client_keys=None, agent_path=None, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
             gss_host=None, proxy_command=None, tunnel=None,
             connect_timeout=self._limits.connect_s, login_timeout=self._limits.login_s,
         )  # fmt: skip

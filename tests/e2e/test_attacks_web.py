@@ -1,0 +1,317 @@
+"""Other sites, other sessions, paths, addresses and floods against the page's side of a running hub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+import pytest
+
+from groundcontrol.web import schema
+from groundcontrol.web.routes import ROOT as API
+from groundcontrol.web.routes import ROUTES, Route
+from spider.wire.ids import new_random_id
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
+from tests.support.hub import PASSWORD, ROOT, HubProcess, Login
+
+CLOSE_SESSION_OVER = 4401
+
+
+def page_headers(hub: HubProcess, session: Login) -> dict[str, str]:
+    """What the page's own requests say."""
+    return {"Cookie": session.cookie, "Origin": hub.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": session.csrf_token}
+
+
+# -- other sites ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None, "null", "http://evil.example", "http://127.0.0.1", "https://127.0.0.1:{port}", "http://127.0.0.1:{port}.evil.example",
+        "http://evil.127.0.0.1:{port}", "http://127.0.0.1:{port}/", "http://[::1]:{port}", "ws://127.0.0.1:{port}", "file://", "",
+    ],
+)  # fmt: skip
+async def test_another_site_opens_no_live_socket_with_the_page_s_cookie(shared_hub: HubProcess, origin: str | None) -> None:
+    session = await asyncio.to_thread(shared_hub.login)
+    headers = {"Cookie": session.cookie}
+    if origin is not None:
+        headers["Origin"] = origin.format(port=shared_hub.port)
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(f"{shared_hub.url}{API}/live", headers=headers)
+        assert refused.value.status == 403
+        async with http.ws_connect(f"{shared_hub.url}{API}/live", headers={"Cookie": session.cookie, "Origin": shared_hub.url}) as live:
+            assert msgspec.msgpack.decode(await live.receive_bytes())[0] == "hello"
+
+
+def test_another_site_changes_nothing_with_the_page_s_cookie(shared_hub: HubProcess) -> None:
+    session = shared_hub.login()
+    good = page_headers(shared_hub, session)
+    [node] = shared_hub.enrol(f"target-{new_random_id()[:6]}")
+    path = f"{API}/nodes/{node.node_id}"
+    for change in (
+        {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"X-CSRF-Token": ""},
+        {"X-CSRF-Token": "x" * 43}, {"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"},
+    ):  # fmt: skip
+        reply = shared_hub.request("PATCH", path, {"name": "stolen"}, headers={**good, **change})
+        assert reply.status in (403, 415), change
+    assert shared_hub.node(node.node_id)["name"] == node.name
+    assert shared_hub.request("PATCH", path, {"name": node.name + "-b"}, headers=good).status == 200
+
+
+# -- sessions that are over ---------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def streaming(hub: HubProcess, session: Login) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A page that gets something every few milliseconds."""
+    [node] = await asyncio.to_thread(hub.enrol, f"streaming-{new_random_id()[:6]}")
+    async with agents(hub, node) as [agent], aiohttp.ClientSession() as http:
+        await agent.join()
+        await agent.say(IDENTITY, layout_of())
+
+        async def talk() -> None:
+            for seq in range(100_000):
+                await agent.say(pack_of(seq))
+                await asyncio.sleep(0.02)
+
+        talking = asyncio.create_task(talk())
+        try:
+            async with http.ws_connect(f"{hub.url}{API}/live", headers={"Cookie": session.cookie, "Origin": hub.url}) as live:
+                await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
+                async with asyncio.timeout(10):
+                    while msgspec.msgpack.decode(await live.receive_bytes())[0] != "change":
+                        pass
+                yield live
+        finally:
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+
+
+def log_out(hub: HubProcess, session: Login) -> None:
+    assert hub.request("POST", f"{API}/auth/logout", headers=page_headers(hub, session)).status == 204
+
+
+def change_password(hub: HubProcess, _session: Login) -> None:
+    other = hub.login()
+    assert hub.request("POST", f"{API}/auth/password", {"current": PASSWORD, "new": PASSWORD + " 2"}, token=other.token).status == 200
+
+
+def reset_on_the_hub_s_machine(hub: HubProcess, _session: Login) -> None:
+    assert hub.local("POST", f"{API}/local/reset-user", {"username": "admin"}).status == 200
+
+
+@pytest.mark.parametrize("end", [log_out, change_password, reset_on_the_hub_s_machine])
+async def test_a_session_that_is_over_sees_nothing_a_second_later(hub: HubProcess, end: Any) -> None:
+    session = await asyncio.to_thread(hub.login)
+    async with streaming(hub, session) as live:
+        await asyncio.to_thread(end, hub, session)
+        began = time.monotonic()
+        async with asyncio.timeout(5):
+            while (message := await live.receive()).type is aiohttp.WSMsgType.BINARY:
+                pass
+        seconds = time.monotonic() - began
+        print(f"closed after {seconds * 1e3:.0f} ms")
+        assert live.close_code == CLOSE_SESSION_OVER
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert seconds < 1
+    for headers in ({"Cookie": session.cookie}, {"Authorization": f"Bearer {session.token}"}):
+        assert (await asyncio.to_thread(hub.request, "GET", f"{API}/nodes", headers=headers)).status == 401
+        refreshed = await asyncio.to_thread(hub.request, "POST", f"{API}/auth/refresh", headers={**page_headers(hub, session), **headers})
+        assert refreshed.status == 401
+
+
+# -- paths and addresses ----------------------------------------------------------------------------------------
+
+TRAVERSALS = [
+    *(prefix + target for target in ("etc/passwd", "proc/self/environ", "stardust.db", "hub.pid") for prefix in (
+        "../", "../../../../../../", "/", "//", "file:///", "..\\..\\", "....//....//", "..;/", "./../",
+    )),
+    "..", ".", "~", "~root/.ssh/id_rsa", "/dev/stdin", "/dev/zero", "/proc/self/mem", "con", "nul", "stardust.db\u0000.png", "..%2f..%2fetc%2fpasswd",
+    "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%252f..%252fetc%252fpasswd", "%c0%ae%c0%ae/etc/passwd", "..%c0%af", "\uff0e\uff0e/etc/passwd", "..\u2215etc\u2215passwd",
+    "|cat /etc/passwd", ";id", "$(id)", "`id`", "*", "?", "[a-z]*",
+]  # fmt: skip
+OPENED = """
+import sys
+ready = False
+seen = set()
+def hook(name, args):
+    global ready
+    if name == "socket.bind" and str(args[1]).endswith("control.sock"):
+        ready = True
+    if ready and name in ("open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "subprocess.Popen", "os.system", "os.exec", "sqlite3.connect"):
+        seen.add(name + " " + str(args[0]))
+import atexit
+atexit.register(lambda: print("OPENED", *sorted(map(repr, seen)), sep="\\n"))
+sys.addaudithook(hook)
+"""
+"""Becomes the hub's `sitecustomize`: notes every file that is touched and every program that is started once the hub has begun."""
+
+
+def texts_of(route: Route) -> list[str]:
+    """The fields of a route's body that take a text."""
+    if route.body is None:
+        return []
+    fields = msgspec.structs.fields(route.body)
+    return [field.name for field in fields if "str" in str(field.type)]
+
+
+def body_with(route: Route, field: str, text: str) -> dict[str, Any]:
+    """A body that is right but for this field."""
+    needed: dict[type, dict[str, Any]] = {
+        schema.DeploymentBody: {"host": "127.0.0.1", "port": 1, "username": "root"},
+        schema.JobBody: {"action": "upgrade"},
+        schema.PasswordBody: {"current": "x", "new": "y"},
+        schema.LoginBody: {"username": "x", "password": "y"},
+    }
+    kind = str(next(found.type for found in msgspec.structs.fields(route.body or schema.Body) if found.name == field))
+    right = next((body for owner, body in needed.items() if owner is route.body), {})
+    return {**right, field: [text] if "list" in kind else text}
+
+
+async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(OPENED)
+    hub = HubProcess(tmp_path / "hub", env={"PYTHONPATH": f"{site}:{ROOT}"})
+    await hub.start()
+    statuses: set[int] = set()
+
+    def attack() -> None:
+        [node] = hub.enrol("target")
+        for text in TRAVERSALS:
+            whole = quote(text, safe="")
+            for path in (f"/{quote(text, safe='/%.;')}", f"/a/{whole}", f"/api/v1/{whole}", f"/install.sh/{whole}"):
+                statuses.add(hub.request("GET", path).status)
+            for route in ROUTES:
+                path = API + re.sub(r"{\w+}", whole, route.path)
+                if "{" in route.path:
+                    statuses.add(hub.local(route.method, path, {} if route.body else None).status)
+                for parameter in route.query:
+                    right = API + route.path.replace("{id}", node.node_id)
+                    if route.method == "GET":
+                        statuses.add(hub.local("GET", f"{right}?{parameter.name}={whole}").status)
+        for text in TRAVERSALS[::4]:
+            for route in ROUTES:
+                for field in texts_of(route):
+                    path = API + route.path.replace("{id}", node.node_id if "/nodes/" in route.path else new_random_id())
+                    if route.method != "DELETE":
+                        statuses.add(hub.local(route.method, path, body_with(route, field, text)).status)
+            key = quote(text, safe="")[:100]
+            statuses.add(
+                hub.local("POST", f"{API}/nodes/{node.node_id}/jobs", {"action": "check"}, headers={"Idempotency-Key": key}).status
+            )
+
+    try:
+        await asyncio.to_thread(attack)
+        await until(
+            lambda: not [one for one in hub.local("GET", f"{API}/deployments?limit=500").json["deployments"] if one["state"] == "running"],
+            30,
+        )
+    finally:
+        assert await hub.stop() == 0
+    assert "OPENED" in hub.output
+    touched = [line.strip("'\"") for line in hub.output.partition("OPENED\n")[2].splitlines()]
+    assert touched
+    own = (
+        f"{hub.folder}",
+        "/proc/self/",
+        "/proc/net/",
+        "/dev/null",
+        "/dev/urandom",
+        str(ROOT),
+        sys.base_prefix,
+        "/usr/lib/python",
+        "/usr/local/lib/python",
+        "/etc/localtime",
+    )
+    strange = []
+    for line in touched:
+        name, _, what = line.partition(" ")
+        fine = (
+            what.isdigit()
+            or any(what.startswith((prefix, f"file:{prefix}", f"b'{prefix}")) for prefix in own)
+            or (name == "subprocess.Popen" and "python" in what)
+        )
+        if not fine:
+            strange.append(line)
+    assert strange == [], "\n".join(strange)
+    assert not [line for line in touched if "passwd" in line or ".." in line]
+    assert not [status for status in statuses if status >= 500 and status != 503], statuses
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "::", "255.255.255.255", "224.0.0.1", "ff02::1", "240.0.0.1",
+        "2852039166", "0xa9fea9fe", "169.254.43518", "0251.0376.0251.0376", "192.0.2.7", "metadata.google.internal@127.0.0.1",
+        "127.0.0.1/../x", "127.0.0.1#x", "127.0.0.1:22", "http://127.0.0.1", "-oProxyCommand=id", "a b", "",
+    ],
+)  # fmt: skip
+def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, host: str) -> None:
+    reply = shared_hub.local("POST", f"{API}/deployments", {"host": host, "username": "root", "password": "x", "port": 1})
+    if reply.status == 202:  # a name, which did not resolve
+        path = f"{API}/deployments/{reply.json['id']}"
+        deadline = time.monotonic() + 20
+        while shared_hub.local("GET", path).json["state"] == "running" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        shown = shared_hub.local("GET", path).json
+        assert (shown["state"], shown["error"]["step"]) == ("failed", "connect")
+        assert shown["host_key"] is None
+        assert shown["error"]["code"] not in ("connection_refused", "unreachable", "timeout"), shown
+    else:
+        assert reply.status == 400
+        assert reply.json["code"] in ("deployment.target_not_allowed", "request.invalid")
+
+
+# -- what there is not ---------------------------------------------------------------------------------------------
+
+
+async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
+    session = await asyncio.to_thread(shared_hub.login)
+    names = [
+        "_start", "__class__", "__init__", "_read", "_subscribe", "run", "close", "end", "put", "recheck", "scope", "constructor", "Subscribe", "subscribe ",
+        "subscribe\x00", "sub", "job", "exec", "eval", "import", "", "*", "login", "enrol", "../x", *(f"verb{number}" for number in range(2000)),
+    ]  # fmt: skip
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{shared_hub.url}{API}/live", headers={"Cookie": session.cookie, "Origin": shared_hub.url}) as live,
+    ):
+        assert msgspec.msgpack.decode(await live.receive_bytes())[0] == "hello"
+        for name in names:
+            await live.send_bytes(msgspec.msgpack.encode([name, {}]))
+            kind, body = msgspec.msgpack.decode(await live.receive_bytes())
+            assert (kind, body["code"]) == ("error", "request.invalid"), name
+    for name in names[:30]:
+        for method in ("GET", "POST", "PUT", "DELETE", "TRACE", "CONNECT_", "PROPFIND"):
+            reply = await asyncio.to_thread(shared_hub.request, method, f"{API}/{quote(name, safe='')}", {}, token=session.token)
+            assert reply.status in (400, 404, 405), (method, name)
+
+
+async def test_an_answer_to_a_fault_tells_nothing_of_the_inside(shared_hub: HubProcess) -> None:
+    token = (await asyncio.to_thread(shared_hub.login)).token
+    inside = re.compile(rb"Traceback|File \"|/work/|site-packages|aiohttp|sqlite|SELECT |groundcontrol/|\.py\b")
+    for method, path, body in (
+        ("GET", "/api/v1/nodes/x", None), ("POST", "/api/v1/deployments", b"{"), ("POST", "/api/v1/deployments", b"\xff" * 100),
+        ("GET", "/api/v1/nodes?cursor=%00", None), ("GET", "/api/v1/events?limit=1e9", None), ("GET", "/nothing.php", None), ("POST", "/", b"x"),
+        ("GET", "/api/v1/jobs?node='", None), ("OPTIONS", "/api/v1/nodes", None), ("DELETE", "/healthz", None), ("GET", "/ws", None), ("GET", "/metrics", None),
+    ):  # fmt: skip
+        for known in (token, None):
+            reply = await asyncio.to_thread(shared_hub.request, method, path, body, token=known)
+            assert reply.status < 500, (method, path)
+            if reply.headers["Content-Type"] == "application/problem+json":
+                assert not inside.search(reply.body), reply.body
+                assert json.loads(reply.body)["code"]
+            assert "Server" not in reply.headers
+            assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
