@@ -1,0 +1,147 @@
+"""Every call and every topic that names a thing, by role, for a thing of one's own, of another organisation, and for none at all."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import pytest
+
+from groundcontrol.bus.base import Changed
+from groundcontrol.domain.permissions import PERMISSIONS
+from groundcontrol.domain.scope import Role
+from groundcontrol.web.live.connection import ACTIONS
+from groundcontrol.web.routes import ROUTES, Route
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub, a_deployment
+from tests.unit.groundcontrol.web.test_jobs import managed
+from tests.unit.groundcontrol.web.test_live import Printing
+from tests.unit.groundcontrol.web.test_matrix import MATRIX, name
+
+ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
+KINDS = ("nodes", "jobs", "deployments")
+NAMING = [route for route in ROUTES if re.match(rf"/({'|'.join(KINDS)})/{{id}}", route.path)]
+BODIES: dict[str, Any] = {
+    "PATCH /nodes/{id}": {"tags": ["mine"]},
+    "POST /nodes/{id}/jobs": {"action": "refresh"},
+    "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
+}
+QUERIES = {"GET /nodes/{id}/history": "?metric=cpu.total"}
+
+
+class Things(NamedTuple):
+    """One of each kind, in the first organisation."""
+
+    nodes: str
+    jobs: str
+    deployments: str
+
+
+@pytest.fixture
+async def things(hub: TestHub) -> Things:
+    node, printing = await managed(hub), await Printing.start(hub)
+    deployment = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
+    return Things(node.id, printing.job.id, deployment.id)
+
+
+async def somebody(hub: TestHub, role: Role, *, stranger: bool) -> Client:
+    """A user of the first organisation, or of another one."""
+    client = await hub.logged_in(role)
+    if stranger:
+        assert client.user is not None
+        assert client.login is not None
+        await hub.sql("UPDATE account SET org = 2 WHERE id = ?", client.user.id)
+        await hub.sql("UPDATE login SET org = 2 WHERE id = ?", client.login.id)
+    return client
+
+
+async def call(client: Client, route: Route, thing: str) -> Any:
+    path = route.path.removeprefix("/").replace("{id}", thing) + QUERIES.get(name(route), "")
+    return await client.request(route.method, path, BODIES.get(name(route), {} if route.body and not route.optional_body else None))
+
+
+def nameless(told: Any) -> str:
+    """An answer without the ids in it."""
+    return re.sub(r"[0-9a-z]{26}", "…", repr(told))
+
+
+def test_every_call_that_names_a_thing_is_of_a_known_kind() -> None:
+    assert {route.path for route in NAMING} >= {
+        route.path for route in ROUTES if route.path.startswith(tuple(f"/{kind}/" for kind in KINDS))
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_only_what_is_one_s_own_exists(hub: TestHub, things: Things, role: Role) -> None:
+    owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
+    for route in NAMING:
+        if route.method == "DELETE":
+            continue  # last, below
+        kind = route.path.split("/")[1]
+        mine = await call(owner, route, getattr(things, kind))
+        foreign = await call(stranger, route, getattr(things, kind))
+        nothing = await call(stranger, route, new_random_id())
+        if role in MATRIX[name(route)].split():
+            assert mine.status in (200, 202, 409), (name(route), mine.status, mine.body)
+            assert (foreign.status, foreign.code) == (404, "not_found"), name(route)
+            told = [nameless({**answer.json, "instance": ""}) for answer in (foreign, nothing)]
+            assert told[0] == told[1], f"{name(route)} tells a foreign thing from one that is not there"
+        else:
+            assert [(answer.status, answer.code) for answer in (mine, foreign, nothing)] == [(403, "auth.forbidden")] * 3, name(route)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_nobody_removes_what_is_not_theirs(hub: TestHub, things: Things, role: Role) -> None:
+    stranger = await somebody(hub, role, stranger=True)
+    for thing in (things.nodes, new_random_id()):
+        answer = await stranger.request("DELETE", f"nodes/{thing}?force=true")
+        assert answer.status == (404 if role in MATRIX["DELETE /nodes/{id}"].split() else 403)
+    assert [asked for asked in hub.deployer.asked if asked[0] == "remove"] == []
+    assert (await (await somebody(hub, "admin", stranger=False)).get(f"nodes/{things.nodes}")).status == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, role: Role) -> None:
+    owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
+    for kind in KINDS:
+        assert getattr(things, kind) in [one["id"] for one in (await owner.get(kind)).json[kind]]
+        assert (await stranger.get(kind)).json[kind] == []
+    assert (await stranger.get(f"jobs?node={things.nodes}")).json["jobs"] == []
+    assert (await stranger.get(f"events?node={things.nodes}")).json["events"] == []
+
+
+def test_every_topic_asks_for_an_action_of_the_table() -> None:
+    assert set(ACTIONS) == {"fleet", "node", "job", "deployment", "events"}
+    assert set(ACTIONS.values()) <= set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_live_socket_shows_only_what_is_one_s_own(hub: TestHub, things: Things, role: Role) -> None:
+    owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
+    topics = {f"{kind.removesuffix('s')}:{getattr(things, kind)}" for kind in KINDS}
+    async with owner.live() as live:
+        for topic in sorted(topics):
+            await live.subscribe(topic)
+            while True:
+                kind, body = await live.next()
+                if kind == "snapshot" and body["topic"] == topic:
+                    break
+    async with stranger.live() as live:
+        for topic in sorted(topics):
+            await live.subscribe(topic)
+            foreign = await live.expect("error")
+            await live.subscribe(topic.partition(":")[0] + ":" + new_random_id())
+            nothing = await live.expect("error")
+            assert (foreign["code"], foreign["topic"]) == ("not_found", topic)
+            assert nameless(foreign) == nameless(nothing)
+        for topic, empty in (("fleet", "nodes"), ("events", "events")):
+            await live.subscribe(topic)
+            assert (await live.expect("snapshot"))["data"][empty] == []
+        hub.nodes.connected.add(managed_id := (await managed(hub)).id)
+        from_the_first = await hub.store.nodes.edit_node(ADMIN, managed_id, name="secret-name", tags=None)
+        hub.bus.publish(Changed("node", from_the_first.id, from_the_first.version))
+        await live.send("ping", {})
+        told = [await live.next()]
+        while told[-1][0] != "pong":
+            told.append(await live.next())
+        assert "secret-name" not in repr(told)
