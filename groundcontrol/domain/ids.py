@@ -11,6 +11,8 @@ EventId = NewType("EventId", str)
 UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
 """A person's log-in session, not an agent's."""
+TokenId = NewType("TokenId", str)
+"""An API token's name, not the token."""
 HubId = NewType("HubId", str)
 """New for every process start; never stands on the agents' wire."""
 BootId = NewType("BootId", str)

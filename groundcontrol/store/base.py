@@ -13,13 +13,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from groundcontrol.domain.deployments import Deployment
 from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.history import StoredRow as StoredRow  # noqa: PLC0414  re-exported
-from groundcontrol.domain.ids import BootId, DeploymentId, HubId, JobId, NodeId, SessionId, UserId
+from groundcontrol.domain.ids import BootId, DeploymentId, HubId, JobId, NodeId, SessionId, TokenId, UserId
 from groundcontrol.domain.jobs import Job, JobEvidence, JobState, NewJob
 from groundcontrol.domain.log import AuditHead, AuditRow, Event
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Owner, Session
-from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.scope import Actor, Grants, Role, Scope
 from groundcontrol.domain.secrets import SealedRecord as SealedRecord  # noqa: PLC0414  re-exported
-from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.domain.users import ApiToken, LoginSession, Person, Standing, TokenStanding, TotpRule, User
 
 T = TypeVar("T")
 
@@ -271,6 +271,86 @@ class LogStore(Protocol):
         ...
 
 
+class ListedSession(NamedTuple):
+    """A live log-in, as lists show it."""
+
+    session: LoginSession
+    username: str
+
+
+class PeopleStore(Protocol):
+    """Users with their rights, lists of sessions, and the rule about second factors."""
+
+    async def standing(self, session: SessionId) -> Standing | None:
+        """Everything that decides about a request, of one moment. None: as `login_session` says."""
+        ...
+
+    async def create_user(self, scope: Scope, user: User) -> User:
+        """Conflict: the name is taken."""
+        ...
+
+    async def person(self, scope: Scope, username: str) -> Person: ...
+    async def people(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]: ...
+    async def edit_user(
+        self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
+    ) -> User:
+        """None leaves what is. Who is disabled has no session any more. Conflict: an admin with grants, or no admin would be left."""
+        ...
+
+    async def listed_sessions(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ListedSession]:
+        """Those that are live, the newest first; `user` None: of everybody."""
+        ...
+
+    async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession: ...
+    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int: ...
+    async def totp_rule(self) -> TotpRule: ...
+    async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None: ...
+
+
+class FactorStore(Protocol):
+    """Second factors. The sealed seed is read through `SecretStore.secret("totp", user, "seed")`."""
+
+    async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
+        """Keep a seed that does not count yet, in place of an earlier one. Conflict: a second factor is on, or the version is not the next."""
+        ...
+
+    async def confirm_totp(
+        self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
+    ) -> User:
+        """Switch it on, once: `step` is used, `codes` are the recovery codes, `keep` is the only session left, and ends at `expires_at`."""
+        ...
+
+    async def use_step(self, user: UserId, step: int) -> bool:
+        """Whether this step, and every one before it, had not been used; it is now. Of many callers one gets True."""
+        ...
+
+    async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:
+        """Spend a code: how many are left, or None where it is none. Of many callers one gets a number."""
+        ...
+
+    async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
+    async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
+        """Switch it off, shred the seed, forget the codes, and end every session but `keep`."""
+        ...
+
+
+class ApiTokenStore(Protocol):
+    async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken: ...
+    async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
+        """Those that are live, the newest first; `user` None: of everybody."""
+        ...
+
+    async def token(self, scope: Scope, token: TokenId) -> ApiToken: ...
+    async def token_standing(self, digest: bytes) -> TokenStanding | None:
+        """By the hash of what was sent. None: unknown, over or revoked, or its owner is gone or disabled."""
+        ...
+
+    async def revoke_token(self, scope: Scope, token: TokenId) -> None: ...
+    async def touch_token(self, token: TokenId, at: float, address: str) -> None:
+        """Note that it was used; no audit row, and never back in time."""
+        ...
+
+
 class Store(NamedTuple):
     """All stores of one hub. Control and metrics are separate databases: no transaction spans them."""
 
@@ -283,3 +363,6 @@ class Store(NamedTuple):
     secrets: SecretStore
     users: UserStore
     log: LogStore
+    people: PeopleStore
+    factors: FactorStore
+    tokens: ApiTokenStore

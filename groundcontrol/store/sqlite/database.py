@@ -10,9 +10,11 @@ from typing import Final
 
 from groundcontrol.errors import ConfigError, StoreDown, StoreError
 from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
+from groundcontrol.store.sqlite.factors import SqliteFactors
 from groundcontrol.store.sqlite.files import FolderLock, make_private_file, make_private_folder
 from groundcontrol.store.sqlite.hubs import SqliteHubs, SqliteSessions
 from groundcontrol.store.sqlite.jobs import SqliteJobs
@@ -20,6 +22,7 @@ from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, migrations
 from groundcontrol.store.sqlite.nodes import SqliteNodes
+from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.store.sqlite.tx import Tx
@@ -93,6 +96,9 @@ class Database:
             secrets=SqliteSecrets(writer, reader, audit),
             users=SqliteUsers(writer, reader, audit, self._clock),
             log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
+            people=SqlitePeople(writer, reader, audit, self._clock),
+            factors=SqliteFactors(writer, audit),
+            tokens=SqliteApiTokens(writer, reader, audit, self._clock),
         )
 
     @property

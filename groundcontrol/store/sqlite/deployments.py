@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Step
 from groundcontrol.domain.ids import DeploymentId, NodeId
@@ -12,10 +13,13 @@ from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.store.base import AuditEntry, Page
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, records_from_json, records_to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
+
+_DEPLOYMENT: Final = "SELECT * FROM deployment "
 
 
 class SqliteDeployments:
@@ -57,9 +61,9 @@ class SqliteDeployments:
     async def deployments(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Deployment]:
         size = check_limit(limit)
         before = "~" if cursor is None else read_cursor(cursor, "deployments", scope.org, str)[0]
-        found = await self._reader.run(
-            lambda rows: rows.all("SELECT * FROM deployment WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, before, size + 1)
-        )
+        granted, values = _granted(scope)
+        where = "WHERE org = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
+        found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *values, size + 1))
         items = [_to_deployment(row) for row in found[:size]]
         return Page(items, make_cursor("deployments", scope.org, items[-1].id) if len(found) > size else None)
 
@@ -107,10 +111,19 @@ def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: 
 
 
 def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
-    row = rows.one("SELECT * FROM deployment WHERE org = ? AND id = ?", scope.org, deployment)
+    granted, values = _granted(scope)
+    row = rows.one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
     if row is None:
         raise NotFound(f"there is no deployment {deployment}")
     return row
+
+
+def _granted(scope: Scope) -> tuple[str, list[Value]]:
+    """Who is limited to some nodes sees the deployments of these, and their own while, or after, there is a node."""
+    if not scope.grants:
+        return "", []
+    own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
+    return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
 
 
 def _columns(deployment: Deployment) -> tuple[Value, ...]:

@@ -16,6 +16,7 @@ from groundcontrol.store.base import Dispatch, Page
 from groundcontrol.store.sqlite import output
 from groundcontrol.store.sqlite.audit import Chain, node_scope
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import (
@@ -26,7 +27,7 @@ from groundcontrol.store.sqlite.records import (
     texts_from_json,
     to_json,
 )
-from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
 _SILENT: Final = frozenset({"queued", "cancelled", "expired"})
@@ -53,7 +54,7 @@ class SqliteJobs:
                 if (first.node_id, first.action, first.packages, first.reboot) == asked:
                     return first
                 raise IdempotencyMismatch("this idempotency key was used for another job")
-            node = tx.one("SELECT no FROM node WHERE org = ? AND id = ?", scope.org, job.node_id)
+            node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
             tx.do(
@@ -78,9 +79,10 @@ class SqliteJobs:
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             if node is None:
-                return _select(rows, "WHERE job.org = ? AND job.id < ? ORDER BY job.id DESC LIMIT ?", scope.org, before, size + 1)
-            where = "WHERE node.org = ? AND node.id = ? AND job.id < ? ORDER BY job.id DESC LIMIT ?"
-            return _select(rows, where, scope.org, node, before, size + 1)
+                where = "WHERE job.org = ? AND job.id < ?" + admitted(scope) + " ORDER BY job.id DESC LIMIT ?"
+                return _select(rows, where, scope.org, before, *grant_values(scope), size + 1)
+            where = "WHERE node.org = ? AND node.id = ? AND job.id < ?" + admitted(scope) + " ORDER BY job.id DESC LIMIT ?"
+            return _select(rows, where, scope.org, node, before, *grant_values(scope), size + 1)
 
         found = await self._reader.run(query)
         items = [_to_job(row) for row in found[:size]]
@@ -218,10 +220,11 @@ class SqliteJobs:
         tx.do("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
 
 
-_SELECT: Final = "SELECT job.*, node.id AS node_id FROM job JOIN node ON node.no = job.node "
+_NODE: Final = "SELECT no FROM node "
+_SELECT: Final = "SELECT job.*, node.id AS node_id, node.tags AS node_tags FROM job JOIN node ON node.no = job.node "
 
 
-def _select(rows: Rows, where: str, *values: str | int | float) -> list[sqlite3.Row]:
+def _select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
     return rows.all(_SELECT + where, *values)
 
 
@@ -233,11 +236,15 @@ def _load(rows: Rows, job: JobId) -> sqlite3.Row:
 
 
 def _load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
-    """The job, if this caller may touch it: a node its own, a person those of the organisation."""
+    """The job, if this caller may touch it: a node its own, a person those of the nodes that they are granted."""
     if isinstance(by, Session):
         check_session(rows, by)
     row = _load(rows, job)
-    if row["node_id"] != by.node if isinstance(by, Session) else row["org"] != by.org:
+    if isinstance(by, Session):
+        foreign = row["node_id"] != by.node
+    else:
+        foreign = row["org"] != by.org or not by.admits(row["node_id"], texts_from_json(row["node_tags"]) if by.grants else ())
+    if foreign:
         raise NotFound(f"there is no job {job}")
     return row
 

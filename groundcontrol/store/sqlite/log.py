@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import AuditHead, AuditRow, Event
@@ -11,10 +12,13 @@ from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.store.base import AuditEntry, Page
 from groundcontrol.store.sqlite.audit import Chain, heads, to_audit_row, verify
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.grants import grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import object_from_json, to_json
-from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
+
+_EVENT: Final = "SELECT * FROM event "
 
 
 class SqliteLog:
@@ -44,11 +48,12 @@ class SqliteLog:
         before = "~" if cursor is None else read_cursor(cursor, kind, scope.org, str)[0]
 
         def query(rows: Rows) -> list[sqlite3.Row]:
+            granted, values = _granted(scope)
             if node is None:
-                return rows.all("SELECT * FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, before, size + 1)
-            return rows.all(
-                "SELECT * FROM event WHERE org = ? AND node_id = ? AND id < ? ORDER BY id DESC LIMIT ?", scope.org, node, before, size + 1
-            )
+                where = "WHERE org = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
+                return rows.all(_EVENT + where, scope.org, before, *values, size + 1)
+            where = "WHERE org = ? AND node_id = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
+            return rows.all(_EVENT + where, scope.org, node, before, *values, size + 1)
 
         found = await self._reader.run(query)
         items = [_to_event(row) for row in found[:size]]
@@ -81,6 +86,13 @@ class SqliteLog:
 
     async def audit_heads(self) -> Sequence[AuditHead]:
         return await self._reader.run(heads)
+
+
+def _granted(scope: Scope) -> tuple[str, list[Value]]:
+    """Who is limited to some nodes sees what happened to these, and nothing of the fleet as a whole."""
+    if not scope.grants:
+        return "", []
+    return " AND " + of_granted(scope, "event.node_id"), grant_values(scope)
 
 
 def _to_event(row: sqlite3.Row) -> Event:

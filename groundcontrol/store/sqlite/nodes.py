@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from collections.abc import Mapping
+from typing import Final
 
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
@@ -14,12 +15,15 @@ from groundcontrol.store.base import MetricStore, Page
 from groundcontrol.store.sqlite import output
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, texts_from_json, to_json
 from groundcontrol.store.sqlite.secrets import shred
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
+
+_NODE: Final = "SELECT * FROM node "
 
 
 def fold(name: str) -> str:
@@ -63,7 +67,10 @@ class SqliteNodes:
         size = check_limit(limit)
         after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
         found = await self._reader.run(
-            lambda rows: rows.all("SELECT * FROM node WHERE org = ? AND no > ? ORDER BY no LIMIT ?", scope.org, after, size + 1)
+            lambda rows: rows.all(
+                _NODE + "WHERE org = ? AND no > ?" + admitted(scope) + " ORDER BY no LIMIT ?",
+                *(scope.org, after, *grant_values(scope), size + 1),
+            )
         )
         items = [_to_node(row) for row in found[:size]]
         return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
@@ -158,7 +165,7 @@ def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
 
 
 def _load(rows: Rows, scope: Scope, node: NodeId) -> Node:
-    row = rows.one("SELECT * FROM node WHERE org = ? AND id = ?", scope.org, node)
+    row = rows.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no node {node}")
     return _to_node(row)

@@ -62,7 +62,7 @@ class Keyring(KeyringReader):
             if known is not None:
                 return bytes(known["body"])
             tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
-            _insert(tx, DEFAULT_ORG, recovery)
+            insert(tx, DEFAULT_ORG, recovery)
             return keyring
 
         return await self._writer.run(command)
@@ -84,7 +84,7 @@ class Keyring(KeyringReader):
             rows = tx.all("SELECT * FROM secret ORDER BY no")
             for row in rows:
                 tx.do("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])
-            _insert(tx, DEFAULT_ORG, rotation.carried)
+            insert(tx, DEFAULT_ORG, rotation.carried)
             tx.do("UPDATE keyring SET body = ?, made_at = ?", rotation.keyring, tx.now)
             sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
             Chain(rotation.audit_key, chain).write(
@@ -116,7 +116,7 @@ class SqliteSecrets(Keyring):
                 return
             shred(tx, scope.org, CREDENTIAL, node)
             for record in records:
-                _insert(tx, scope.org, record)
+                insert(tx, scope.org, record)
             self._chain.write(tx, scope, "credential.save", node, {"fields": sorted(record.column for record in records)})
 
         await self._writer.run(command)
@@ -136,7 +136,8 @@ def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
     return [_to_record(row) for row in rows.all("SELECT * FROM secret WHERE kind = ? AND record = ? ORDER BY field", CREDENTIAL, node)]
 
 
-def _insert(tx: Tx, org: int, record: SealedRecord) -> None:
+def insert(tx: Tx, org: int, record: SealedRecord) -> None:
+    """Keep a sealed value at a place that is free."""
     tx.do(
         "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
         *(org, record.table, record.id, record.column, record.version, record.sealed),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.domain.ids import SessionId, UserId
-from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import AuditEntry
@@ -17,13 +17,14 @@ from groundcontrol.store.sqlite import attempts
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.nodes import fold
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import record_from_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import Clock
 
 _KEEP_S: Final = 30 * 86400.0
 """How long sessions that are over stay listed."""
-_LOGIN: Final = (
+LOGIN: Final = (
     "SELECT login.*, account.id AS user_id, account.username, account.role FROM login JOIN account ON account.no = login.account"
     " WHERE login.id = ?"
 )
@@ -43,12 +44,12 @@ class SqliteUsers:
         return int(row["n"])
 
     async def initialised_at(self) -> float | None:
-        found = await self._reader.run(lambda rows: _fact(rows, "initialised_at"))
+        found = await self._reader.run(lambda rows: fact(rows, "initialised_at"))
         return None if found is None else struct.unpack("<d", found)[0]
 
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
         def command(tx: Tx) -> None:
-            done = _fact(tx, "first_admin")
+            done = fact(tx, "first_admin")
             if done == user.id.encode():
                 return
             if done is not None or tx.one("SELECT 1 FROM account") is not None:
@@ -71,15 +72,15 @@ class SqliteUsers:
         await self._writer.run(command)
 
     async def setup_code_hash(self) -> bytes | None:
-        return await self._reader.run(lambda rows: _fact(rows, "setup_code_hash"))
+        return await self._reader.run(lambda rows: fact(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE id = ?", user))
-        return None if row is None else _to_user(row)
+        return None if row is None else to_user(row)
 
     async def user_by_name(self, username: str) -> User | None:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
-        return None if row is None else _to_user(row)
+        return None if row is None else to_user(row)
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """A password that need not be changed also ends the setup code."""
@@ -89,18 +90,18 @@ class SqliteUsers:
             if row is None:
                 raise NotFound(f"there is no user {user}")
             if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
-                return _to_user(row)
+                return to_user(row)
             version = row["password_version"] + 1
             tx.do(
-                "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ? WHERE no = ?",
-                *(password_hash, version, must_change, row["no"]),
+                "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
+                *(password_hash, version, must_change, tx.now if must_change else None, row["no"]),
             )
             tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
             tx.do("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
             if not must_change:
                 tx.do("DELETE FROM fact WHERE name = 'setup_code_hash'")
             self._chain.write(tx, scope, "auth.password", user, {"must_change": must_change})
-            return _to_user(tx.all("SELECT * FROM account WHERE no = ?", row["no"])[0])
+            return to_user(tx.all("SELECT * FROM account WHERE no = ?", row["no"])[0])
 
         return await self._writer.run(command)
 
@@ -109,18 +110,19 @@ class SqliteUsers:
             user = tx.one("SELECT no, org FROM account WHERE id = ?", session.user_id)
             if user is None:
                 raise NotFound(f"there is no user {session.user_id}")
-            known = tx.one(_LOGIN, session.id)
+            known = tx.one(LOGIN, session.id)
             if known is not None:
-                if _to_session(known) != session:
+                if to_session(known) != session:
                     raise Conflict("this session id was used before")
                 return
             tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _KEEP_S)
             tx.do(
                 "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
-                " last_seen_at, expires_at, address, user_agent, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(user["org"], session.id, user["no"], session.password_version, session.csrf_token, session.refresh_hash),
                 *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
-                *(session.address, session.user_agent, session.revoked_at),
+                *(session.address, session.user_agent, session.revoked_at, session.second_factor),
             )
             self._chain.write(tx, Scope(audit.actor, user["org"]), audit.action, audit.target, audit.detail, audit.result)
 
@@ -131,23 +133,23 @@ class SqliteUsers:
         now = self._clock.now()
 
         def query(rows: Rows) -> tuple[LoginSession, User] | None:
-            login = rows.one(_LOGIN, session)
-            if login is None or not _is_live(login, now):
+            login = rows.one(LOGIN, session)
+            if login is None or not is_live(login, now):
                 return None
-            user = _to_user(rows.all("SELECT * FROM account WHERE no = ?", login["account"])[0])
-            return None if user.disabled else (_to_session(login), user)
+            user = to_user(rows.all("SELECT * FROM account WHERE no = ?", login["account"])[0])
+            return None if user.disabled else (to_session(login), user)
 
         return await self._reader.run(query)
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
         def command(tx: Tx) -> LoginSession | None:
-            row = tx.one(_LOGIN, session)
-            if row is None or not _is_live(row, tx.now):
+            row = tx.one(LOGIN, session)
+            if row is None or not is_live(row, tx.now):
                 return None
             if hmac.compare_digest(row["refresh_hash"], fresh) and row["spent_hash"] == spent:
-                return _to_session(row)
+                return to_session(row)
             if not hmac.compare_digest(row["refresh_hash"], spent):
-                _revoke(tx, row)
+                revoke(tx, row)
                 actor = Actor("user", row["user_id"], row["username"], row["role"])
                 self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
                 return None  # what was found out must be kept: the refusal is raised after the commit
@@ -155,7 +157,7 @@ class SqliteUsers:
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
                 *(fresh, spent, at, expires_at, row["no"]),
             )
-            return _to_session(tx.all(_LOGIN, session)[0])
+            return to_session(tx.all(LOGIN, session)[0])
 
         after = await self._writer.run(command)
         if after is None:
@@ -164,8 +166,8 @@ class SqliteUsers:
 
     async def step_up(self, session: SessionId, at: float) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one(_LOGIN, session)
-            if row is None or not _is_live(row, tx.now):
+            row = tx.one(LOGIN, session)
+            if row is None or not is_live(row, tx.now):
                 raise NotFound("this session is over")
             if row["authenticated_at"] >= at:
                 return
@@ -177,11 +179,11 @@ class SqliteUsers:
 
     async def revoke_session(self, scope: Scope, session: SessionId) -> None:
         def command(tx: Tx) -> None:
-            row = tx.one(_LOGIN, session)
+            row = tx.one(LOGIN, session)
             if row is None or row["org"] != scope.org:
                 raise NotFound("there is no such session")
             if row["revoked_at"] is None:
-                _revoke(tx, row)
+                revoke(tx, row)
                 own = row["user_id"] == scope.actor.id
                 self._chain.write(tx, scope, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
 
@@ -197,7 +199,7 @@ class SqliteUsers:
                 user,
             )
         )
-        return [_to_session(row) for row in found if _is_live(row, now)]
+        return [to_session(row) for row in found if is_live(row, now)]
 
     async def reserve_attempt(self, buckets: Mapping[str, tuple[int, float]], at: float) -> float:
         return await self._writer.run(lambda tx: attempts.reserve(tx, buckets, at))
@@ -210,20 +212,29 @@ class SqliteUsers:
         await self._writer.run(command)
 
 
-def _fact(rows: Rows, name: str) -> bytes | None:
+def fact(rows: Rows, name: str) -> bytes | None:
+    """One of the store's single values; None: it was never set."""
     row = rows.one("SELECT value FROM fact WHERE name = ?", name)
     return None if row is None else bytes(row["value"])
 
 
-def _is_live(login: sqlite3.Row, now: float) -> bool:
+def is_live(login: sqlite3.Row, now: float) -> bool:
+    """Whether a row of `login` still opens anything."""
     return login["revoked_at"] is None and login["expires_at"] > now
 
 
-def _revoke(tx: Tx, login: sqlite3.Row) -> None:
+def revoke(tx: Tx, login: sqlite3.Row) -> None:
+    """End one session."""
     tx.do("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
 
 
-def _to_user(row: sqlite3.Row) -> User:
+def to_grants(text: str | None) -> Grants | None:
+    """Read a column `grants`."""
+    return None if text is None else record_from_json(Grants, text)
+
+
+def to_user(row: sqlite3.Row) -> User:
+    """Read a row of `account`."""
     return User(
         id=UserId(row["id"]),
         org=row["org"],
@@ -234,10 +245,15 @@ def _to_user(row: sqlite3.Row) -> User:
         must_change_password=bool(row["must_change_password"]),
         disabled=bool(row["disabled"]),
         created_at=row["created_at"],
+        grants=to_grants(row["grants"]),
+        password_at=row["password_at"],
+        totp_version=row["totp_version"],
+        totp_since=row["totp_since"],
     )
 
 
-def _to_session(row: sqlite3.Row) -> LoginSession:
+def to_session(row: sqlite3.Row) -> LoginSession:
+    """Read a row of `login` that also has its user's id."""
     return LoginSession(
         id=SessionId(row["id"]),
         user_id=UserId(row["user_id"]),
@@ -251,4 +267,5 @@ def _to_session(row: sqlite3.Row) -> LoginSession:
         address=row["address"],
         user_agent=row["user_agent"],
         revoked_at=row["revoked_at"],
+        second_factor=bool(row["second_factor"]),
     )
