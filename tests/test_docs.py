@@ -1,0 +1,73 @@
+"""What the documents name exists: tests, error codes, files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.errors import HubError
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+OUTSIDE = ("http://", "https://", "mailto:", "#")
+
+
+def kinds(kind: type[HubError] = HubError) -> Iterator[type[HubError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from kinds(below)
+
+
+def known_tests() -> set[str]:
+    """Every test function and every test file there is."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    named = {name for path in files for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)}
+    return named | {path.stem for path in files}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_that_is_named_exists(path: Path) -> None:
+    assert set(re.findall(r"\btest_\w+", path.read_text())) - known_tests() == set()
+
+
+def test_every_control_of_the_threat_model_names_what_holds_it() -> None:
+    """A row of a table with an id (S-nn) has a test, or the file that has it, in its last column."""
+    rows = [line for line in (ROOT / "docs" / "threat-model.md").read_text().splitlines() if re.match(r"\| S-\d\d", line)]
+    assert len(rows) > 40
+    unheld = [row for row in rows if not re.search(r"`test_\w+`|`capsule/[\w/.]+`", row.rstrip("| ").rpartition("|")[2])]
+    assert unheld == []
+
+
+def test_every_error_code_stands_in_the_docs() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    codes = {kind.code for kind in kinds() if kind.__module__.startswith("groundcontrol")}
+    assert {code for code in codes if f"| `{code}` |" not in text} == set()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(path: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+    broken = [link for link in links if not link.startswith(OUTSIDE) and not (path.parent / link.partition("#")[0]).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_is_named_with_its_package_exists(path: Path) -> None:
+    named = re.findall(
+        r"`((?:groundcontrol|majortom|spider|capsule/src|tests|scripts|docs)/[\w/.@-]+\.(?:py|ts|tsx|md|sh|service|socket|conf))`",
+        path.read_text(),
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_page_makes_no_markup_of_texts() -> None:
+    banned = re.compile(
+        r"\b(?:inner|outer)HTML\b|insertAdjacentHTML|document\.write|dangerouslySetInnerHTML|\beval\(|new Function\(|srcdoc\b"
+    )
+    sources = [path for kind in ("ts", "tsx") for path in sorted((ROOT / "capsule" / "src").rglob(f"*.{kind}"))]
+    found = [f"{path.relative_to(ROOT)}: {banned.findall(path.read_text())}" for path in sources if banned.search(path.read_text())]
+    assert sources
+    assert found == []
