@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { codeDigits, detailWords, deviceName, grantsWords, grouped, recoveryText, rolesUpTo } from "./access";
+import { checkBytes, qrCode, qrPath } from "./qr";
+
+const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const lines = (text: string): string[] => (qrCode(bytes(text)) ?? []).map((row) => row.map((dark) => (dark ? "1" : "0")).join(""));
+
+test("check bytes are those of the standard's own example", () => {
+  // "01234567" as a version 1-M symbol, ISO/IEC 18004 annex I
+  assert.deepEqual(checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10), [165, 36, 212, 193, 237, 54, 199, 135, 44, 85]);
+});
+
+test("a code is the one that two other programs read and draw", () => {
+  // Held against OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
+  assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
+});
+
+test("a code grows with its text until it does not fit", () => {
+  for (const [length, size] of [[1, 21], [14, 21], [15, 25], [122, 45], [123, 49], [213, 57], [214, 61], [666, 97]] as const) assert.equal(lines("x".repeat(length)).length, size);
+  assert.equal(qrCode(new Uint8Array(667)), null);
+});
+
+test("the path covers the dark modules and no other", () => {
+  const grid = qrCode(bytes(URI)) ?? [];
+  const drawn = grid.map((row) => row.map(() => false));
+  for (const [, x, y, length, back] of qrPath(grid).matchAll(/M(\d+) (\d+)h(\d+)v1H(\d+)z/g)) {
+    assert.equal(back, x);
+    for (let step = 0; step < Number(length); step++) (drawn[Number(y)] as boolean[])[Number(x) + step] = true;
+  }
+  assert.deepEqual(drawn, grid);
+});
+
+test("a code may be pasted as apps show it", () => {
+  assert.equal(codeDigits(" 418 042\n"), "418042");
+  assert.equal(codeDigits("12a34567"), "123456");
+});
+
+test("a secret is shown in fours", () => {
+  assert.equal(grouped("JBSWY3DPEHPK3PXPJB"), "JBSW Y3DP EHPK 3PXP JB");
+  assert.equal(grouped("JBSW"), "JBSW");
+});
+
+test("a session is named by browser and system", () => {
+  assert.equal(deviceName("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"), "Chrome on Linux");
+  assert.equal(deviceName("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"), "Safari on iOS");
+  assert.equal(deviceName("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0"), "Edge on Windows");
+  assert.equal(deviceName("Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0"), "Firefox on Android");
+  assert.equal(deviceName("curl/8.14.1"), "curl");
+  assert.equal(deviceName(""), "Unknown program");
+});
+
+test("limits are told short", () => {
+  assert.equal(grantsWords(null), "Every node");
+  assert.equal(grantsWords({ nodes: ["a"], tags: ["prod", "db"] }), "tag prod, tag db, 1 node");
+  assert.equal(grantsWords({ nodes: [], tags: [] }), "No node");
+});
+
+test("nobody is offered a role above their own", () => {
+  assert.deepEqual(rolesUpTo("viewer"), ["viewer"]);
+  assert.deepEqual(rolesUpTo("admin"), ["viewer", "operator", "admin"]);
+});
+
+test("recovery codes say whose they are", () => {
+  assert.equal(recoveryText(["aaaa-bbbb"], "ada", "gc.lan").split("\n")[3], "aaaa-bbbb");
+  assert.match(recoveryText([], "ada", "gc.lan"), /^Stardust recovery codes of ada at gc\.lan\n/);
+});
+
+test("details of the log fit on a line", () => {
+  assert.equal(detailWords({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: null · days: 90");
+});

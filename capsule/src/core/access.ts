@@ -1,0 +1,64 @@
+/** Words and small rules about people, their sessions and their codes. */
+
+export type Role = "admin" | "operator" | "viewer";
+
+export const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
+
+export const ROLE_WORDS: Record<Role, string> = { admin: "Admin", operator: "Operator", viewer: "Viewer" };
+
+export const ROLE_HINTS: Record<Role, string> = {
+  viewer: "Sees nodes, history, jobs and events. Changes nothing.",
+  operator: "Also adds and removes nodes and runs upgrades.",
+  admin: "Everything, people and the audit log included. Sees every node.",
+};
+
+/** Each role may what those before it may. */
+export const rolesUpTo = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role) + 1);
+
+/** The digits of what was typed or pasted, six at most: "418 042" is a code too. */
+export const codeDigits = (text: string): string => text.replace(/\D/g, "").slice(0, 6);
+
+/** Base32 in groups of four, to be read out and typed in. */
+export const grouped = (secret: string): string => secret.replace(/\s/g, "").replace(/(.{4})(?=.)/g, "$1 ");
+
+const BROWSERS: readonly (readonly [RegExp, string])[] = [
+  [/\bEdgA?\//, "Edge"], [/\bOPR\//, "Opera"], [/\bFirefox\/|\bFxiOS\//, "Firefox"], [/\bHeadlessChrome\/|\bChrome\/|\bCriOS\//, "Chrome"], [/\bSafari\//, "Safari"], [/^curl\//, "curl"], [/^python/i, "Python"],
+];
+const SYSTEMS: readonly (readonly [RegExp, string])[] = [
+  [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
+];
+
+/** "Firefox on Linux" of a User-Agent; what it says of itself when it is none that we know. */
+export function deviceName(agent: string): string {
+  const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
+  const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
+  if (browser && system) return `${browser} on ${system}`;
+  return browser ?? system ?? (agent.slice(0, 60) || "Unknown program");
+}
+
+interface GrantsLike {
+  nodes: readonly string[];
+  tags: readonly string[];
+}
+
+/** Which nodes somebody sees, short. */
+export function grantsWords(grants: GrantsLike | null, every = "Every node"): string {
+  if (!grants) return every;
+  const count = grants.nodes.length;
+  const parts = [...grants.tags.map((tag) => `tag ${tag}`), ...(count ? [count === 1 ? "1 node" : `${count} nodes`] : [])];
+  return parts.join(", ") || "No node";
+}
+
+export const noGrants = (grants: GrantsLike): boolean => !grants.nodes.length && !grants.tags.length;
+
+/** What the recovery codes look like as a file or on paper. */
+export function recoveryText(codes: readonly string[], username: string, host: string): string {
+  return [`Stardust recovery codes of ${username} at ${host}`, "Each opens one session, in place of the code from the app.", "", ...codes, ""].join("\n");
+}
+
+/** A detail of the audit log on one line. */
+export function detailWords(detail: Readonly<Record<string, unknown>>): string {
+  return Object.entries(detail)
+    .map(([name, value]) => `${name.replace(/_/g, " ")}: ${typeof value === "string" || typeof value === "number" ? value : JSON.stringify(value)}`)
+    .join(" · ");
+}

@@ -1,0 +1,18 @@
+import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
+import { qrCode, qrPath } from "../core/qr";
+
+const QUIET = 4;
+
+/** Dark on light in either theme: readers want it so. Null: the text is too long for one. */
+export function Qr({ text, label }: { text: string; label: string }): VNode | null {
+  const grid = useMemo(() => qrCode(new TextEncoder().encode(text)), [text]);
+  if (!grid) return null;
+  const size = grid.length + 2 * QUIET;
+  return (
+    <svg class="qr" role="img" aria-label={label} viewBox={`${-QUIET} ${-QUIET} ${size} ${size}`} shape-rendering="crispEdges">
+      <rect x={-QUIET} y={-QUIET} width={size} height={size} fill="#fff" />
+      <path d={qrPath(grid)} fill="#000" />
+    </svg>
+  );
+}
