@@ -4,6 +4,7 @@ import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { Access } from "./access.mjs";
 import { FakeNode, newId } from "./fleet.mjs";
 import { accept } from "./socket.mjs";
 import { Job } from "./job.mjs";
@@ -14,7 +15,7 @@ const flag = (name, otherwise) => {
   return at < 0 ? otherwise : (process.argv[at + 1] ?? "");
 };
 const port = Number(flag("port", "8940"));
-const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../groundcontrol/web/static");
+const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), flag("static", "../../groundcontrol/web/static"));
 const now = () => Date.now() / 1000;
 const HUB = newId();
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain" };
@@ -28,7 +29,7 @@ const sockets = new Set();
 let refuseUntil = 0;
 let build = fs.existsSync(path.join(folder, "build.json")) ? JSON.parse(fs.readFileSync(path.join(folder, "build.json"), "utf8")).build : "";
 let signedIn = false;
-let mustChange = false;
+const access = new Access(newId, { role: flag("role", "admin"), totp: process.argv.includes("--totp"), mustEnrol: process.argv.includes("--must-enrol") });
 let stepUps = 0;
 
 const byName = (name) => nodes.find((node) => node.name === name);
@@ -135,8 +136,7 @@ function live(request, socket) {
 }
 
 const problem = (status, code, detail, facts = {}) => [status, { type: "about:blank", title: code, status, detail, code, instance: "req-7f31c", facts }];
-const user = () => ({ username: "admin", role: "admin", must_change_password: mustChange });
-const session = () => ({ token: "x", expires_at: now() + 600, csrf_token: "c", user: user() });
+const session = () => ({ token: "x", expires_at: now() + 600, csrf_token: "c", user: access.user() });
 
 async function rest(method, url, body) {
   const parts = url.pathname.slice("/api/v1/".length).split("/");
@@ -145,20 +145,25 @@ async function rest(method, url, body) {
     if (id === "login") {
       if (body.password === "limit" || process.argv.includes("--limited")) return [...problem(429, "auth.rate_limited", "too many attempts"), { "retry-after": "42" }];
       if (body.password === "wrong") return problem(401, "auth.bad_credentials", "user name or password is wrong");
+      const refusal = access.login(body);
+      if (refusal) return refusal;
       signedIn = true;
-      mustChange = body.password === "admin";
+      access.me.mustChange = body.password === "admin";
       return [200, session()];
     }
     if (!signedIn) return problem(401, "auth.required", "log in first");
     if (id === "password") {
-      mustChange = false;
+      access.me.mustChange = false;
       return [200, session()];
     }
-    if (id === "step-up") return body.password === "wrong" ? problem(401, "auth.bad_credentials", "wrong") : ((stepUps = 1), [204]);
+    if (id === "step-up") return body.password === "wrong" ? problem(401, "auth.bad_credentials", "wrong") : (access.login(body) ?? ((stepUps = 1), [204]));
     if (id === "logout") return (signedIn = false), [204];
-    return [200, session()];
+    if (id !== "totp") return [200, session()];
   }
   if (!signedIn) return problem(401, "auth.required", "log in first");
+  if (process.argv.includes("--step-up") && !stepUps && method !== "GET" && ["auth", "users", "tokens", "settings"].includes(kind)) return problem(403, "auth.step_up_required", "the password is needed once more");
+  const said = access.rest(method, parts, url, body);
+  if (said) return said;
   const node = nodes.find((one) => one.id === id);
   if (kind === "nodes" && !id) return [200, { nodes: nodes.map((one) => one.view()), next: null }];
   if (kind === "nodes" && !node) return problem(404, "not_found", "there is no such node");

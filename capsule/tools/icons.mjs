@@ -3,10 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 
 const NAMES = [
-  "arrow-down", "arrow-up", "check", "chevron-down", "circle-alert", "clock", "copy", "cpu", "download",
+  "arrow-down", "arrow-up", "check", "chevron-down", "circle-alert", "clock", "copy", "cpu", "download", "ellipsis",
   "eye", "eye-off", "file-key", "filter", "info", "keyboard", "layout-grid", "list-checks", "lock", "log-out", "memory-stick",
-  "menu", "monitor", "moon", "package", "pause", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server",
-  "settings", "shield", "square", "sun", "sun-moon", "table-2", "tag", "trash-2", "wifi-off", "x",
+  "menu", "monitor", "moon", "package", "pause", "plus", "printer", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server",
+  "settings", "shield", "square", "sun", "sun-moon", "table-2", "tag", "trash-2", "users", "wifi-off", "x",
 ];
 
 export function writeIcons(folder, target) {

@@ -15,9 +15,14 @@ export function Dialogs(): VNode {
   return (
     <>
       <Chosen />
-      {stepUp.value && <StepUpDialog />}
+      <StepUp />
     </>
   );
+}
+
+/** Also wanted before the page itself opens. */
+export function StepUp(): VNode | null {
+  return stepUp.value && <StepUpDialog />;
 }
 
 function Chosen(): VNode | null {

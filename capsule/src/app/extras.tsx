@@ -3,11 +3,13 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { hide } from "../state/dialogs";
+import { user } from "../state/session";
 import { stepUp } from "../state/stepup";
 import { ApiError } from "../state/types";
 import { Button } from "../ui/button";
+import { CodeField } from "../ui/code-field";
 import { Dialog } from "../ui/dialog";
-import { SecretField } from "../ui/field";
+import { SecretField, TextField } from "../ui/field";
 
 const KEYS: readonly (readonly [string[], string])[] = [
   [["Ctrl", "K"], "Search or run a command"],
@@ -16,6 +18,7 @@ const KEYS: readonly (readonly [string[], string])[] = [
   [["g", "f"], "Go to fleet"],
   [["g", "j"], "Go to jobs"],
   [["g", "e"], "Go to events"],
+  [["g", "s"], "Go to settings"],
   [["j"], "Next row"],
   [["k"], "Row before"],
   [["Enter"], "Open the row"],
@@ -45,38 +48,71 @@ export function Keys(): VNode {
 
 export function StepUpDialog(): VNode {
   const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [recovery, setRecovery] = useState(false);
   const [wrong, setWrong] = useState("");
+  const [wrongCode, setWrongCode] = useState("");
   const [busy, setBusy] = useState(false);
   const asked = stepUp.value;
-  const confirm = async (): Promise<void> => {
+  const second = user.value?.totp_enabled ?? false;
+  const ready = password !== "" && (!second || (recovery ? code.trim() !== "" : code.length === 6));
+  const confirm = async (digits = code): Promise<void> => {
+    if (busy || !password) return;
     setBusy(true);
     setWrong("");
+    setWrongCode("");
     try {
-      await asked?.confirm(password);
+      await asked?.confirm(password, second ? digits.trim() : "");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? "The password is wrong." : error.detail);
-      setPassword("");
+      setCode("");
+      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? "This recovery code is wrong, or was used before." : "The code is wrong, too old, or was used before. Wait for the next one.");
+      else {
+        setWrong(error.code === "auth.bad_credentials" ? "The password is wrong." : error.detail);
+        setPassword("");
+      }
     } finally {
       setBusy(false);
     }
   };
   return (
-    <Dialog title="Confirm that it is you" subtitle="This act wants your password once more." icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title="Confirm that it is you" subtitle={second ? "This act wants your password and a code once more." : "This act wants your password once more."} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void confirm();
+          if (ready) void confirm();
         }}
       >
         <div class="body">
           <SecretField label="Your password" value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          {second && (
+            <>
+              {recovery ? (
+                <TextField key="recovery" label="Recovery code" value={code} onText={setCode} wrong={wrongCode} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }} />
+              ) : (
+                <CodeField key="code" label="6-digit code" value={code} onText={setCode} onFull={(digits) => void confirm(digits)} wrong={wrongCode} />
+              )}
+              <div>
+                <Button
+                  slim
+                  kind="quiet"
+                  onClick={() => {
+                    setRecovery(!recovery);
+                    setCode("");
+                    setWrongCode("");
+                  }}
+                >
+                  {recovery ? "Use a code from the app" : "Use a recovery code"}
+                </Button>
+              </div>
+            </>
+          )}
         </div>
         <footer>
           <Button class="end" onClick={() => asked?.cancel()}>
             Cancel
           </Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!password}>
+          <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             Confirm
           </Button>
         </footer>

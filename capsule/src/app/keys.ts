@@ -21,7 +21,7 @@ export function listenToKeys(): void {
     if (event.target instanceof Element && event.target.closest(TYPED_INTO)) return;
     if (Date.now() - gAt < SEQUENCE_MS) {
       gAt = 0;
-      const target = { f: "/", j: "/jobs", e: "/events" }[event.key];
+      const target = { f: "/", j: "/jobs", e: "/events", s: "/settings" }[event.key];
       if (target) {
         event.preventDefault();
         go(target);

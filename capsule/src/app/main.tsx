@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { LoginPage } from "../pages/login/login";
 import { place } from "../state/router";
 import { phase, resume } from "../state/session";
-import { Dialogs } from "./dialogs";
+import { Dialogs, StepUp } from "./dialogs";
 import { listenToKeys } from "./keys";
 import { routeOf } from "./routes";
 import { Shell } from "./shell";
@@ -12,7 +12,14 @@ import { Toasts } from "./toasts";
 function App(): VNode | null {
   const at = phase.value;
   if (at === "loading") return null;
-  if (at !== "ready") return <LoginPage />;
+  if (at !== "ready") {
+    return (
+      <>
+        <LoginPage />
+        <StepUp />
+      </>
+    );
+  }
   return <Signed />;
 }
 

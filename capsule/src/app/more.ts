@@ -1,5 +1,7 @@
 /** Dialogs that are not part of the first view. */
 
+import "../pages/first";
+
 export { AddNodeDialog } from "../pages/add/add";
 export { RemoveNodeDialog } from "../pages/remove/remove";
 export { Keys, StepUpDialog } from "./extras";

@@ -28,6 +28,7 @@ function entries(text: string): Entry[] {
     { key: "fleet", group: "Actions", label: "Go to fleet", hint: "g f", icon: "server", run: () => go("/") },
     { key: "jobs", group: "Actions", label: "Go to jobs", hint: "g j", icon: "list-checks", run: () => go("/jobs") },
     { key: "events", group: "Actions", label: "Go to events", hint: "g e", icon: "scroll-text", run: () => go("/events") },
+    { key: "settings", group: "Actions", label: "Go to settings", hint: "g s", icon: "settings", run: () => go("/settings") },
     { key: "dark", group: "Actions", label: "Dark theme", hint: "", icon: "moon", run: () => setTheme("dark") },
     { key: "light", group: "Actions", label: "Light theme", hint: "", icon: "sun", run: () => setTheme("light") },
     { key: "auto", group: "Actions", label: "Theme of the system", hint: "", icon: "sun-moon", run: () => setTheme("auto") },

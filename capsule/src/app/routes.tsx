@@ -5,13 +5,15 @@ import { FleetPage } from "../pages/fleet/fleet";
 import { lazy } from "../ui/lazy";
 import { Empty } from "../ui/parts";
 import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
+import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 
 const NodePage = lazy("the node’s page", async () => (await import("../pages/more")).NodePage);
 const JobsPage = lazy("the list of jobs", async () => (await import("../pages/more")).JobsPage);
 const JobPage = lazy("the job’s page", async () => (await import("../pages/more")).JobPage);
 const EventsPage = lazy("the list of events", async () => (await import("../pages/more")).EventsPage);
+const SettingsPage = lazy("the settings", async () => (await import("../pages/access")).SettingsPage);
 
-export type Section = "fleet" | "jobs" | "events";
+export type Section = "fleet" | "jobs" | "events" | "settings";
 
 export interface Route {
   section: Section;
@@ -35,6 +37,9 @@ export function routeOf(path: string): Route {
   if (first === "jobs" && parts.length === 1) return { ...base, section: "jobs", key: "jobs", view: () => <JobsPage /> };
   if (first === "jobs" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: `jobs/${id}`, job: id, view: () => <JobPage key={id} id={id} /> };
   if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
+  if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
+    return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
+  }
   return { ...base, section: "fleet", key: path, view: () => <Nowhere /> };
 }
 

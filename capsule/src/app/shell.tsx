@@ -6,7 +6,7 @@ import { active } from "../state/deployments";
 import { ids, loaded, nodeSignal, rows } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
-import { place } from "../state/router";
+import { go, place } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
 import { nextTheme, theme } from "../state/theme";
 import { Button } from "../ui/button";
@@ -79,6 +79,7 @@ function Side({ route }: { route: Route }): VNode {
         </div>
       )}
       <div class="foot">
+        <Entry href="/settings" icon="settings" label="Settings" current={route.section === "settings"} />
         <button type="button" class="nav" onClick={nextTheme} title={`Theme: ${theme.value}`}>
           <Icon name={THEME_ICONS[theme.value]} />
           Theme <span class="count">{theme.value}</span>
@@ -115,7 +116,7 @@ function Crumb({ route }: { route: Route }): VNode {
       </div>
     );
   }
-  return <div class="crumb cut">{{ fleet: "Fleet", jobs: "Jobs", events: "Events" }[route.section]}</div>;
+  return <div class="crumb cut">{{ fleet: "Fleet", jobs: "Jobs", events: "Events", settings: "Settings" }[route.section]}</div>;
 }
 
 function Top({ route }: { route: Route }): VNode {
@@ -229,7 +230,10 @@ function TabBar({ route }: { route: Route }): VNode {
         label="Account"
         class="quiet"
         groups={[
-          [{ label: `Theme: ${theme.value}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() }],
+          [
+            { label: "Settings", icon: "settings", run: () => go("/settings") },
+            { label: `Theme: ${theme.value}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() },
+          ],
           [{ label: `Sign out ${user.value?.username ?? ""}`, icon: "log-out", run: () => void logOut() }],
         ]}
       >

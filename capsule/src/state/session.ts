@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { ApiError, call, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 
-export type Phase = "loading" | "unreachable" | "login" | "change" | "ready";
+export type Phase = "loading" | "unreachable" | "login" | "change" | "enrol" | "ready";
 
 const EARLY_S = 60;
 const SOONEST_S = 5;
@@ -12,12 +12,15 @@ const SOONEST_S = 5;
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
 export const mayAct = computed(() => user.value !== null && user.value.role !== "viewer");
+export const isAdmin = computed(() => user.value?.role === "admin");
 /** Why the log-in is shown again; empty on a first visit. */
 export const notice = signal("");
 
 let csrf = "";
 /** Held between log-in and the forced change only, so that it need not be typed twice. */
 let typedPassword = "";
+/** A forced enrolment goes on until its recovery codes are kept. */
+let enrolling = false;
 let renewing: Promise<boolean> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 const endings = new Set<() => void>();
@@ -31,7 +34,8 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView): void 
   csrf = csrf_token;
   user.value = who;
   notice.value = "";
-  phase.value = who.must_change_password ? "change" : "ready";
+  enrolling ||= who.must_enrol_totp && !who.must_change_password;
+  phase.value = who.must_change_password ? "change" : enrolling ? "enrol" : "ready";
   clearTimeout(timer);
   const wait = Math.max(SOONEST_S, expires_at - Date.now() / 1000 - EARLY_S);
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
@@ -41,10 +45,11 @@ function leave(why: string): void {
   clearTimeout(timer);
   csrf = "";
   typedPassword = "";
+  enrolling = false;
   const was = phase.value;
   user.value = null;
   phase.value = "login";
-  notice.value = was === "ready" || was === "change" ? why : "";
+  notice.value = was === "login" || was === "loading" ? "" : why;
   for (const end of endings) end();
 }
 
@@ -70,7 +75,22 @@ export function renew(): Promise<boolean> {
   return renewing;
 }
 
-setHooks({ csrf: () => csrf, renew });
+/** What the account may has changed, as a refusal says: ask the hub again. */
+export async function reread(): Promise<void> {
+  try {
+    enter(await call<MeView>("GET", "auth/me"));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error; // over, or away: both are told elsewhere
+  }
+}
+
+/** The recovery codes are kept: on to the page. */
+export function enrolled(): Promise<void> {
+  enrolling = false;
+  return reread();
+}
+
+setHooks({ csrf: () => csrf, renew, refused: () => void reread() });
 
 /** On start: is there a session already? */
 export async function resume(): Promise<void> {
@@ -93,9 +113,9 @@ export async function stillSignedIn(): Promise<boolean> {
   }
 }
 
-export async function logIn(username: string, password: string, setupCode: string): Promise<void> {
+export async function logIn(username: string, password: string, { setupCode = "", code = "" }: { setupCode?: string; code?: string }): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/login", {
-    body: { username, password, ...(setupCode ? { setup_code: setupCode } : {}) },
+    body: { username, password, ...(setupCode ? { setup_code: setupCode } : {}), ...(code ? { totp: code } : {}) },
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";

@@ -1,10 +1,10 @@
-/** Acts that want the password once more: ask for it, then do the act again. */
+/** Acts that want the password once more, and a code where there is a second factor: ask, then do the act again. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 
 export interface StepUp {
-  confirm(password: string): Promise<void>;
+  confirm(password: string, code: string): Promise<void>;
   cancel(): void;
 }
 
@@ -18,8 +18,8 @@ export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
     if (!(error instanceof ApiError) || error.code !== "auth.step_up_required") throw error;
     await new Promise<void>((resolve, reject) => {
       stepUp.value = {
-        confirm: async (password) => {
-          await call<undefined>("POST", "auth/step-up", { body: { password } });
+        confirm: async (password, code) => {
+          await call<undefined>("POST", "auth/step-up", { body: { password, ...(code ? { totp: code } : {}) } });
           stepUp.value = null;
           resolve();
         },

@@ -30,9 +30,14 @@ interface Hooks {
   csrf(): string;
   /** The session ended: true when it was renewed and the call may be made again. */
   renew(): Promise<boolean>;
+  /** This account may not do what the page offered: what it may has changed. */
+  refused(): void;
 }
 
-let hooks: Hooks = { csrf: () => "", renew: async () => false };
+let hooks: Hooks = { csrf: () => "", renew: async () => false, refused: () => undefined };
+
+/** Of an account, not of the thing that was asked for. */
+const CHANGED: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
 
 export function setHooks(given: Hooks): void {
   hooks = given;
@@ -93,8 +98,16 @@ interface Options {
 export async function call<T>(method: Method, path: string, { query = {}, body, idempotencyKey, renews = true }: Options = {}): Promise<T> {
   const headers: Record<string, string> = idempotencyKey ? { "idempotency-key": idempotencyKey } : {};
   let response = await once(method, path, query, body, headers);
-  if (response.status === 401 && renews && (await hooks.renew())) response = await once(method, path, query, body, headers);
-  if (!response.ok) throw await problem(response);
+  let failure = response.ok ? null : await problem(response);
+  // Only a session that is over is renewed: a wrong password is a 401 too, and must not be tried twice.
+  if (failure?.code === "auth.required" && renews && (await hooks.renew())) {
+    response = await once(method, path, query, body, headers);
+    failure = response.ok ? null : await problem(response);
+  }
+  if (failure) {
+    if (CHANGED.includes(failure.code)) hooks.refused();
+    throw failure;
+  }
   if (response.status === 204) return undefined as T;
   try {
     return (await response.json()) as T;

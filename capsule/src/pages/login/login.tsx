@@ -1,49 +1,31 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { passwordRules, strength } from "../../core/password";
 import { age } from "../../core/time";
 import { changePassword, knowsCurrentPassword, logIn, logOut, notice, phase, resume, user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { SecretField, TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
-import { Icon, Logo } from "../../ui/icon";
+import { Icon } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
 import { Banner } from "../../ui/parts";
-import { Sky } from "./sky";
+import { Frame } from "./frame";
+import { fits, NewPassword, NO_PASSWORD } from "./new-password";
+
+const SecondStep = lazy("the next step", async () => (await import("../access")).SecondStep);
+const EnrolPage = lazy("the next step", async () => (await import("../access")).EnrolPage);
 
 export function LoginPage(): VNode {
-  return phase.value === "change" ? <ChangePassword /> : phase.value === "unreachable" ? <Unreachable /> : <SignIn />;
-}
-
-function Frame({ title, text, alert, children }: { title: string; text: ComponentChildren; alert?: ComponentChildren; children: ComponentChildren }): VNode {
-  const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  const words = location.protocol === "https:" ? "Encrypted connection" : local ? "Connection within this machine" : "This connection is not encrypted";
-  useEffect(() => {
-    document.title = `${title} · Stardust`;
-  }, [title]);
-  return (
-    <div class="login">
-      <Sky />
-      <main class="middle" id="main">
-        <div class="box">
-          <div>
-            <Logo size={40} />
-            <h1>{title}</h1>
-            <p class="t3">{text}</p>
-          </div>
-          {alert}
-          {children}
-        </div>
-      </main>
-      <footer class="foot">
-        <span>Stardust</span>
-        <span class="row">
-          <Icon name="lock" size="small" />
-          {words}
-        </span>
-      </footer>
-    </div>
-  );
+  switch (phase.value) {
+    case "change":
+      return <ChangePassword />;
+    case "enrol":
+      return <EnrolPage />;
+    case "unreachable":
+      return <Unreachable />;
+    default:
+      return <SignIn />;
+  }
 }
 
 /** Seconds left until `until` (ms), counted down once a second. */
@@ -63,6 +45,7 @@ function SignIn(): VNode {
   const [password, setPassword] = useState("");
   const [setupCode, setSetupCode] = useState("");
   const [wantsCode, setWantsCode] = useState(false);
+  const [second, setSecond] = useState(false);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const [until, setUntil] = useState(0);
@@ -73,9 +56,10 @@ function SignIn(): VNode {
     setBusy(true);
     setWrong("");
     try {
-      await logIn(username, password, setupCode);
+      await logIn(username, password, { setupCode });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (error.code === "auth.totp_required") return setSecond(true);
       if (error.status === 429) setUntil(Date.now() + (error.retryAfterS ?? 60) * 1000);
       else if (error.code === "auth.setup_code_required") setWantsCode(true);
       setWrong(words(error));
@@ -87,6 +71,19 @@ function SignIn(): VNode {
       setBusy(false);
     }
   };
+  if (second) {
+    return (
+      <SecondStep
+        username={username}
+        onCode={(code) => logIn(username, password, { setupCode, code })}
+        onBack={(why) => {
+          setSecond(false);
+          setPassword("");
+          setWrong(why);
+        }}
+      />
+    );
+  }
   const said = left > 0 ? `Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame
@@ -142,19 +139,16 @@ function ChangePassword(): VNode {
   const username = user.value?.username ?? "";
   const asks = !knowsCurrentPassword();
   const [current, setCurrent] = useState("");
-  const [password, setPassword] = useState("");
-  const [repeat, setRepeat] = useState("");
+  const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
-  const rules = passwordRules(password, repeat, username, current);
-  const ready = rules.long && rules.ownWords && rules.match && (!asks || current !== "");
-  const score = strength(password);
+  const ready = fits(entries, username, current) && (!asks || current !== "");
   const submit = async (): Promise<void> => {
     if (!ready || busy) return;
     setBusy(true);
     setWrong("");
     try {
-      await changePassword(current, password);
+      await changePassword(current, entries.password);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? "The current password is wrong." : error.detail);
@@ -165,7 +159,7 @@ function ChangePassword(): VNode {
   return (
     <Frame
       title="Choose a new password"
-      text="This is the first sign-in with the default password. Set your own to continue."
+      text="The password that you signed in with is good for this step only. Set your own to continue."
       alert={
         wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -183,20 +177,7 @@ function ChangePassword(): VNode {
       >
         <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
         {asks && <SecretField label="Current password" value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
-        <div>
-          <SecretField label="New password" value={password} onText={setPassword} input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus: !asks }} />
-          <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={`Strength: ${["none", "weak", "fair", "good", "strong"][score] ?? ""}`}>
-            {[1, 2, 3, 4].map((step) => (
-              <i key={step} class={score >= step ? "filled" : ""} />
-            ))}
-          </div>
-        </div>
-        <ul class="rules" aria-label="Rules for the password">
-          <Rule met={rules.long}>At least 12 characters</Rule>
-          <Rule met={rules.ownWords}>Not the default and not the user name</Rule>
-          <Rule met={rules.match}>Both entries match</Rule>
-        </ul>
-        <SecretField label="Repeat it" value={repeat} onText={setRepeat} input={{ name: "repeat-password", autocomplete: "new-password", maxLength: 1024, required: true }} />
+        <NewPassword entries={entries} onChange={setEntries} username={username} current={current} autofocus={!asks} />
         <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
           Set password and continue
         </Button>
@@ -205,15 +186,6 @@ function ChangePassword(): VNode {
         </Button>
       </form>
     </Frame>
-  );
-}
-
-function Rule({ met, children }: { met: boolean; children: ComponentChildren }): VNode {
-  return (
-    <li>
-      <Glyph kind={met ? "done" : "wait"} label={met ? "met" : "not met yet"} />
-      {children}
-    </li>
   );
 }
 

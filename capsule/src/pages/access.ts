@@ -1,0 +1,7 @@
+/** Everything about people and access, one chunk: the settings, and the steps of a log-in that not everybody has. */
+
+import "./first";
+
+export { EnrolPage } from "./login/enrol";
+export { SecondStep } from "./login/second";
+export { SettingsPage } from "./settings/settings";

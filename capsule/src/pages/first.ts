@@ -1,0 +1,17 @@
+/**
+ * What the first view holds and some later part uses too. Each later part names all of it, so that the bundler keeps it in one file:
+ * cut by who uses what, it packs more than a kilobyte worse. Nothing is fetched for it, the first view has it already.
+ */
+
+import "../core/time";
+import "../core/words";
+import "../state/deployments";
+import "../state/dialogs";
+import "../state/events";
+import "../state/jobs";
+import "../state/stepup";
+import "../ui/lazy";
+import "../ui/live";
+import "../ui/menu";
+import "./login/frame";
+import "./login/new-password";

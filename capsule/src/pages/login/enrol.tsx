@@ -1,0 +1,60 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { beginTotp, confirmTotp } from "../../state/account";
+import { enrolled, logOut, user } from "../../state/session";
+import { ApiError, type TotpView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
+import { Frame } from "./frame";
+
+/** A second factor is required and not there yet: nothing else opens before it. */
+export function EnrolPage(): VNode {
+  const [secret, setSecret] = useState<TotpView | null>(null);
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const [failure, setFailure] = useState("");
+  const begin = async (): Promise<void> => {
+    setFailure("");
+    try {
+      setSecret(await beginTotp());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error.detail);
+    }
+  };
+  useEffect(() => void begin(), []);
+  const alert = failure && (
+    <Banner
+      kind="crit"
+      alert
+      mark={<Glyph kind="fail" label="" />}
+      action={
+        <Button slim onClick={() => void begin()}>
+          Try again
+        </Button>
+      }
+    >
+      {failure}
+    </Banner>
+  );
+  if (codes) {
+    return (
+      <Frame title="Keep your recovery codes" text="They are shown this once.">
+        <div class="panel">
+          <RecoveryCodes codes={codes} done="Continue" onDone={() => void enrolled()} />
+        </div>
+      </Frame>
+    );
+  }
+  return (
+    <Frame title="Set up a second factor" text={`Ground Control asks ${user.value?.username ?? "you"} for one. Nothing else opens before it.`} alert={alert}>
+      <div class="panel">
+        {secret && <SecretToScan secret={secret} submit="Verify and switch on" onCode={async (code) => setCodes((await confirmTotp(code)).codes)} />}
+        <Button kind="quiet" onClick={() => void logOut()}>
+          Sign out
+        </Button>
+      </div>
+    </Frame>
+  );
+}

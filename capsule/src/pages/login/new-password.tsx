@@ -1,0 +1,69 @@
+import type { ComponentChildren, VNode } from "preact";
+import { passwordRules, strength } from "../../core/password";
+import { SecretField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+
+export interface NewPasswordEntries {
+  password: string;
+  repeat: string;
+}
+
+export const NO_PASSWORD: NewPasswordEntries = { password: "", repeat: "" };
+
+/** Whether the hub is likely to take it; its word is the last. */
+export function fits({ password, repeat }: NewPasswordEntries, username: string, current: string): boolean {
+  const { long, ownWords, match } = passwordRules(password, repeat, username, current);
+  return long && ownWords && match;
+}
+
+interface Props {
+  entries: NewPasswordEntries;
+  onChange: (entries: NewPasswordEntries) => void;
+  username: string;
+  current: string;
+  autofocus?: boolean;
+}
+
+/** A password, the same again, and the rules as they are met. */
+export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props): VNode {
+  const { password, repeat } = entries;
+  const rules = passwordRules(password, repeat, username, current);
+  const score = strength(password);
+  return (
+    <>
+      <div>
+        <SecretField
+          label="New password"
+          value={password}
+          onText={(text) => onChange({ ...entries, password: text })}
+          input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus }}
+        />
+        <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={`Strength: ${["none", "weak", "fair", "good", "strong"][score] ?? ""}`}>
+          {[1, 2, 3, 4].map((step) => (
+            <i key={step} class={score >= step ? "filled" : ""} />
+          ))}
+        </div>
+      </div>
+      <ul class="rules" aria-label="Rules for the password">
+        <Rule met={rules.long}>At least 12 characters</Rule>
+        <Rule met={rules.ownWords}>Not the default and not the user name</Rule>
+        <Rule met={rules.match}>Both entries match</Rule>
+      </ul>
+      <SecretField
+        label="Repeat it"
+        value={repeat}
+        onText={(text) => onChange({ ...entries, repeat: text })}
+        input={{ name: "repeat-password", autocomplete: "new-password", maxLength: 1024, required: true }}
+      />
+    </>
+  );
+}
+
+function Rule({ met, children }: { met: boolean; children: ComponentChildren }): VNode {
+  return (
+    <li>
+      <Glyph kind={met ? "done" : "wait"} label={met ? "met" : "not met yet"} />
+      {children}
+    </li>
+  );
+}

@@ -1,0 +1,90 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { age } from "../../core/time";
+import { now } from "../../state/clock";
+import { ApiError } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CodeField } from "../../ui/code-field";
+import { TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { Frame } from "./frame";
+
+interface Props {
+  username: string;
+  onCode: (code: string) => Promise<void>;
+  /** Back to user name and password, with the reason; empty = the user's wish. */
+  onBack: (why: string) => void;
+}
+
+/** The second step of a log-in: the code of the moment, or one of the recovery codes. */
+export function SecondStep({ username, onCode, onBack }: Props): VNode {
+  const [recovery, setRecovery] = useState(false);
+  const [code, setCode] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [until, setUntil] = useState(0);
+  const field = useRef<HTMLInputElement>(null);
+  const left = Math.max(0, Math.ceil(until - now.value));
+  useEffect(() => field.current?.focus(), [recovery]);
+  const submit = async (given: string): Promise<void> => {
+    if (busy || left > 0 || !given.trim()) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      await onCode(given.trim());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setBusy(false);
+      setCode("");
+      if (error.code === "auth.bad_credentials") return onBack("User name or password is wrong.");
+      if (error.status === 429) setUntil(now.peek() + (error.retryAfterS ?? 60));
+      setWrong(error.code === "auth.totp_wrong" ? (recovery ? "This recovery code is wrong, or was used before." : "The code is wrong, too old, or was used before. Wait for the next one.") : error.detail);
+      field.current?.focus();
+    }
+  };
+  const turn = (): void => {
+    setRecovery(!recovery);
+    setCode("");
+    setWrong("");
+  };
+  const said = left > 0 ? `Too many attempts. Try again in ${age(left)}.` : wrong;
+  return (
+    <Frame
+      title={recovery ? "Enter a recovery code" : "Enter the 6-digit code"}
+      text={recovery ? `One of the ten that you kept, for ${username}. Each works once.` : `From your authenticator app, for ${username}.`}
+      alert={
+        said && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {said}
+          </Banner>
+        )
+      }
+    >
+      <form
+        class="panel"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit(code);
+        }}
+      >
+        {recovery ? (
+          <TextField key="recovery" label="Recovery code" value={code} onText={setCode} inputRef={field} input={{ name: "recovery-code", autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+        ) : (
+          <CodeField key="code" label="6-digit code" value={code} onText={setCode} onFull={(digits) => void submit(digits)} inputRef={field} autofocus />
+        )}
+        <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
+          Verify
+        </Button>
+        <div class="row links">
+          <Button kind="quiet" onClick={turn}>
+            {recovery ? "Use a code from the app" : "Use a recovery code"}
+          </Button>
+          <Button kind="quiet" onClick={() => onBack("")}>
+            Back
+          </Button>
+        </div>
+      </form>
+    </Frame>
+  );
+}

@@ -1,0 +1,192 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { deviceName, ROLE_HINTS, ROLE_WORDS } from "../../core/access";
+import { age, moment } from "../../core/time";
+import { endOtherSessions, endSession, loadSessions } from "../../state/account";
+import { hubNow, now } from "../../state/clock";
+import { changePassword, user } from "../../state/session";
+import { withStepUp } from "../../state/stepup";
+import { toast } from "../../state/toasts";
+import { ApiError, type SessionView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { SecretField } from "../../ui/field";
+import { Empty, Time } from "../../ui/parts";
+import { fits, NewPassword, NO_PASSWORD } from "../login/new-password";
+import { ListView, useListed, type Listed } from "./list";
+import { Refusal, useAct } from "./refusal";
+import { SecondFactor } from "./second-factor";
+
+export function AccountPage(): VNode {
+  const who = user.value;
+  const sessions = useListed<SessionView>(async (cursor) => {
+    const page = await loadSessions(cursor);
+    return { items: page.sessions.filter((one) => one.username === who?.username), next: page.next };
+  });
+  if (!who) return <></>;
+  return (
+    <div class="settings">
+      <section class="card" aria-label="You">
+        <div class="row">
+          <h2>{who.username}</h2>
+          <span class="pill small accent">{ROLE_WORDS[who.role].toLowerCase()}</span>
+        </div>
+        <p class="t2">{ROLE_HINTS[who.role]}</p>
+      </section>
+      <Password onChanged={sessions.load} />
+      <SecondFactor onChanged={sessions.load} />
+      <Sessions list={sessions} />
+    </div>
+  );
+}
+
+function Password({ onChanged }: { onChanged: () => void }): VNode {
+  const [open, setOpen] = useState(false);
+  return (
+    <section class="card" aria-label="Password">
+      <h2>Password</h2>
+      <p class="t2">Changing it ends every other session of yours.</p>
+      <div>
+        <Button onClick={() => setOpen(true)}>Change password…</Button>
+      </div>
+      {open && (
+        <ChangePassword
+          onClose={() => {
+            setOpen(false);
+            onChanged();
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+function ChangePassword({ onClose }: { onClose: () => void }): VNode {
+  const username = user.value?.username ?? "";
+  const [current, setCurrent] = useState("");
+  const [entries, setEntries] = useState(NO_PASSWORD);
+  const [wrong, setWrong] = useState("");
+  const act = useAct();
+  const ready = current !== "" && fits(entries, username, current);
+  const submit = async (): Promise<void> => {
+    if (!ready) return;
+    setWrong("");
+    let changed = false;
+    await act.run(async () => {
+      try {
+        await withStepUp(() => changePassword(current, entries.password));
+        changed = true;
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== "auth.bad_credentials") throw error;
+        setWrong("The current password is wrong.");
+        setCurrent("");
+      }
+    });
+    if (!changed) return;
+    toast("done", "The password was changed", "All other sessions of yours were ended.");
+    onClose();
+  };
+  return (
+    <Dialog title="Change password" icon="lock" size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
+          <SecretField label="Current password" value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            Change password
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function Sessions({ list }: { list: Listed<SessionView> }): VNode {
+  const act = useAct();
+  const others = (list.items?.length ?? 0) > 1;
+  const endAll = (): void =>
+    void act.run(async () => {
+      await endOtherSessions();
+      toast("done", "All other sessions were ended");
+      list.load();
+    });
+  return (
+    <section class="sessions" aria-label="Sessions">
+      <div class="section-head">
+        <h2>Sessions</h2>
+        {others && (
+          <Button slim class="end" busy={act.busy} onClick={endAll}>
+            End all others
+          </Button>
+        )}
+      </div>
+      <Refusal text={act.refusal} />
+      <ListView list={list} what="the sessions" refused="The list of sessions is closed to you." empty={<Empty icon="monitor" title="No sessions" text="Who is signed in with a browser stands here." />}>
+        {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
+      </ListView>
+    </section>
+  );
+}
+
+/** Sessions of one person. */
+export function SessionTable({ items, onEnded }: { items: readonly SessionView[]; onEnded: (id: string) => void }): VNode {
+  return (
+    <ul class="card rows-card" aria-label="Sessions">
+      {items.map((session) => (
+        <SessionRow key={session.id} session={session} onEnded={() => onEnded(session.id)} />
+      ))}
+    </ul>
+  );
+}
+
+function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () => void }): VNode {
+  const act = useAct();
+  const name = deviceName(session.user_agent);
+  return (
+    <li>
+      <div class="grow">
+        <div class="row wrap">
+          <span class="medium">{name}</span>
+          {session.current && <span class="pill small accent">this one</span>}
+          {session.second_factor && <span class="pill small">second factor</span>}
+        </div>
+        <p class="meta t3">
+          {session.address || "this machine"} · signed in <Time at={session.created_at}>{moment(session.created_at, hubNow())}</Time> · {session.current ? "active now" : `last seen ${age(now.value - session.last_seen_at)} ago`} · ends{" "}
+          <Time at={session.expires_at}>{moment(session.expires_at, hubNow())}</Time>
+        </p>
+        {act.refusal && (
+          <p class="wrong" role="alert">
+            {act.refusal}
+          </p>
+        )}
+      </div>
+      {!session.current && (
+        <Button
+          slim
+          busy={act.busy}
+          more={{ "aria-label": `End the session ${name}, ${session.address}` }}
+          onClick={() =>
+            void act.run(async () => {
+              await endSession(session.id);
+              onEnded();
+            })
+          }
+        >
+          End
+        </Button>
+      )}
+    </li>
+  );
+}

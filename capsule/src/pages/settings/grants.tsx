@@ -1,0 +1,61 @@
+import type { VNode } from "preact";
+import { useId } from "preact/hooks";
+import { rows } from "../../state/fleet";
+import type { GrantsView } from "../../state/types";
+import { TagsField } from "../../ui/field";
+import { Segmented } from "../../ui/parts";
+
+const NAME_ORDER = new Intl.Collator("en", { numeric: true });
+
+/** Every node, or those of some tags and some by name. Null = every node. */
+export function GrantsField({ label, value, onChange, every }: { label: string; value: GrantsView | null; onChange: (grants: GrantsView | null) => void; every: string }): VNode {
+  const id = useId();
+  const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));
+  const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? `removed node ${node.slice(0, 8)}`;
+  return (
+    <div class="stack">
+      <div>
+        <p class="label">{label}</p>
+        <Segmented
+          label={label}
+          value={value ? "some" : "all"}
+          onPick={(kind) => onChange(kind === "all" ? null : { nodes: [], tags: [] })}
+          options={[
+            { key: "all", label: every },
+            { key: "some", label: "Only some" },
+          ]}
+        />
+      </div>
+      {value && (
+        <>
+          <TagsField label="Nodes with any of these tags" tags={value.tags} onTags={(tags) => onChange({ ...value, tags })} />
+          <div class="field">
+            <label for={id}>Nodes by name</label>
+            {value.nodes.length > 0 && (
+              <div class="row wrap chosen-nodes">
+                {value.nodes.map((node) => (
+                  <span class="tag tall" key={node}>
+                    {nameOf(node)}
+                    <button type="button" aria-label={`Remove node ${nameOf(node)}`} onClick={() => onChange({ ...value, nodes: value.nodes.filter((one) => one !== node) })}>
+                      ×
+                    </button>
+                  </span>
+                ))}
+              </div>
+            )}
+            <select id={id} class="input" value="" onChange={(event) => event.currentTarget.value && onChange({ ...value, nodes: [...value.nodes, event.currentTarget.value] })}>
+              <option value="">{known.length ? "Add a node…" : "There are no nodes yet"}</option>
+              {known
+                .filter((one) => !value.nodes.includes(one.id))
+                .map((one) => (
+                  <option key={one.id} value={one.id}>
+                    {one.name}
+                  </option>
+                ))}
+            </select>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,43 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { ApiError } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+export interface Act {
+  busy: boolean;
+  refusal: string;
+  /** Runs one act at a time and keeps the hub's refusal; true = it was done. */
+  run: (act: () => Promise<void>) => Promise<boolean>;
+}
+
+/** An act that the hub may refuse. Not doing it after all (the question for the password was closed) is no refusal. */
+export function useAct(): Act {
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState("");
+  const run = async (act: () => Promise<void>): Promise<boolean> => {
+    if (busy) return false;
+    setBusy(true);
+    setRefusal("");
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") setRefusal(error.code === "auth.forbidden" ? "Your role does not allow this." : error.detail);
+      return false;
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { busy, refusal, run };
+}
+
+export function Refusal({ text }: { text: string }): VNode | null {
+  if (!text) return null;
+  return (
+    <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+      {text}
+    </Banner>
+  );
+}

@@ -1,0 +1,253 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { grouped, recoveryText } from "../../core/access";
+import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
+import { reread, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type TotpView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CodeField } from "../../ui/code-field";
+import { CopyButton } from "../../ui/copy";
+import { Dialog } from "../../ui/dialog";
+import { Check } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { Qr } from "../../ui/qr";
+import { Refusal, useAct } from "./refusal";
+
+/** The new secret as a picture and as text, and the first code from it. */
+export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }): VNode {
+  const [code, setCode] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const verify = async (given: string): Promise<void> => {
+    if (busy || given.length < 6) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      await onCode(given);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setCode("");
+      setWrong(error.code === "auth.totp_wrong" ? "The code is wrong or too old. Check that the clock of your phone is right, and take the next one." : error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void verify(code);
+      }}
+    >
+      <p class="t2">Scan this with an authenticator app, or type the key into it.</p>
+      <Qr text={secret.uri} label="QR code of the key" />
+      <div>
+        <p class="label" id="totp-key">
+          Key
+        </p>
+        <div class="code">
+          <code aria-labelledby="totp-key" role="group">
+            {grouped(secret.secret)}
+          </code>
+          <CopyButton text={() => secret.secret} name="Copy the key" />
+        </div>
+      </div>
+      <CodeField label="6-digit code from the app" value={code} onText={setCode} onFull={(digits) => void verify(digits)} wrong={wrong} />
+      <Button kind="primary" type="submit" busy={busy} disabled={code.length < 6}>
+        {submit}
+      </Button>
+    </form>
+  );
+}
+
+/** Shown once: copy, download or print them, and say so. */
+export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }): VNode {
+  const [kept, setKept] = useState(false);
+  const text = (): string => recoveryText(codes, user.peek()?.username ?? "", location.host);
+  const download = (): void => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text()], { type: "text/plain" }));
+    link.download = "stardust-recovery-codes.txt";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  return (
+    <div class="stack recovery">
+      <p class="t2">
+        Without your phone, each of these opens one session in place of the code. They are not shown again. <span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
+      </p>
+      <ul class="recovery-codes" aria-label="Recovery codes">
+        {codes.map((code) => (
+          <li key={code}>
+            <code>{code}</code>
+          </li>
+        ))}
+      </ul>
+      <div class="row wrap no-print">
+        <CopyButton text={text} slim={false} />
+        <Button icon="download" onClick={download}>
+          Download
+        </Button>
+        <Button icon="printer" onClick={() => window.print()}>
+          Print
+        </Button>
+      </div>
+      <Check checked={kept} onCheck={setKept}>
+        I have kept them
+      </Check>
+      <Button kind="primary" disabled={!kept} onClick={onDone}>
+        {done}
+      </Button>
+    </div>
+  );
+}
+
+type Step = "setup" | "codes" | "stop";
+
+/** The card on the account page. */
+export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
+  const [step, setStep] = useState<Step | null>(null);
+  const on = user.value?.totp_enabled ?? false;
+  const close = (): void => {
+    setStep(null);
+    onChanged();
+  };
+  return (
+    <section class="card" aria-label="Second factor">
+      <div class="row">
+        <h2>Second factor</h2>
+        <span class={`pill small ${on ? "ok" : ""}`}>{on ? "on" : "off"}</span>
+      </div>
+      <p class="t2">{on ? "Signing in asks for a code from your authenticator app after the password." : "With one, a stolen password alone opens nothing: signing in also asks for a code from an app on your phone."}</p>
+      <div class="row wrap">
+        {on ? (
+          <>
+            <Button onClick={() => setStep("codes")}>New recovery codes…</Button>
+            <Button kind="danger" onClick={() => setStep("stop")}>
+              Turn off…
+            </Button>
+          </>
+        ) : (
+          <Button kind="primary" onClick={() => setStep("setup")}>
+            Set up…
+          </Button>
+        )}
+      </div>
+      {step === "setup" && <SetUp onClose={close} />}
+      {step === "codes" && <NewCodes onClose={close} />}
+      {step === "stop" && <TurnOff onClose={close} />}
+    </section>
+  );
+}
+
+/** Codes that were not kept are gone with the dialog: it stays until they are. */
+function useKeptFirst(codes: readonly string[] | null, close: () => void): { warned: boolean; onClose: () => void } {
+  const [warned, setWarned] = useState(false);
+  return { warned, onClose: () => (codes && !warned ? setWarned(true) : close()) };
+}
+
+function KeepThem({ warned }: { warned: boolean }): VNode | null {
+  if (!warned) return null;
+  return (
+    <Banner alert mark={<Glyph kind="warn" label="" />}>
+      Closing now loses these codes. Close again if you mean it.
+    </Banner>
+  );
+}
+
+function SetUp({ onClose }: { onClose: () => void }): VNode {
+  const [secret, setSecret] = useState<TotpView | null>(null);
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const act = useAct();
+  const guard = useKeptFirst(codes, onClose);
+  const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
+  useEffect(begin, []);
+  const confirm = async (code: string): Promise<void> => {
+    const answer = await confirmTotp(code);
+    setSecret(null);
+    setCodes(answer.codes);
+    await reread();
+  };
+  return (
+    <Dialog key={codes ? "codes" : "secret"} title={codes ? "Keep your recovery codes" : "Set up a second factor"} icon="shield" size="narrow" onClose={guard.onClose}>
+      <div class="body">
+        <Refusal text={act.refusal} />
+        <KeepThem warned={guard.warned} />
+        {codes ? (
+          <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
+        ) : secret ? (
+          <SecretToScan secret={secret} submit="Verify and switch on" onCode={confirm} />
+        ) : (
+          !act.busy && (
+            <div>
+              <Button onClick={begin}>Try again</Button>
+            </div>
+          )
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+function NewCodes({ onClose }: { onClose: () => void }): VNode {
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const act = useAct();
+  const guard = useKeptFirst(codes, onClose);
+  return (
+    <Dialog key={codes ? "codes" : "ask"} title={codes ? "Keep your recovery codes" : "New recovery codes"} icon="shield" size="narrow" onClose={guard.onClose}>
+      {codes ? (
+        <div class="body">
+          <KeepThem warned={guard.warned} />
+          <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
+        </div>
+      ) : (
+        <>
+          <div class="body">
+            <Refusal text={act.refusal} />
+            <p class="t2">Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.</p>
+          </div>
+          <footer>
+            <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+              Cancel
+            </Button>
+            <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
+              Make new codes
+            </Button>
+          </footer>
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function TurnOff({ onClose }: { onClose: () => void }): VNode {
+  const act = useAct();
+  const stop = async (): Promise<void> => {
+    const done = await act.run(async () => {
+      await stopTotp();
+      await reread();
+    });
+    if (!done) return;
+    toast("done", "The second factor is off", "All other sessions of yours were ended.");
+    onClose();
+  };
+  return (
+    <Dialog title="Turn the second factor off" icon="shield" size="narrow" onClose={onClose}>
+      <div class="body">
+        <Refusal text={act.refusal} />
+        <p class="t2">From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.</p>
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Cancel
+        </Button>
+        <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>
+          Turn off
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

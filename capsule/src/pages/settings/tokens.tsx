@@ -1,0 +1,162 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { grantsWords, noGrants, ROLE_WORDS, rolesUpTo, type Role } from "../../core/access";
+import { age, day, short } from "../../core/time";
+import { now } from "../../state/clock";
+import { addToken, loadTokens, revokeToken } from "../../state/people";
+import { user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { ApiTokenView, GrantsView, NewTokenView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { Check, SelectField, TextField } from "../../ui/field";
+import { Empty, Time } from "../../ui/parts";
+import { GrantsField } from "./grants";
+import { ListView, useListed } from "./list";
+import { Refusal, useAct } from "./refusal";
+import { ShownOnce } from "./shown-once";
+import { RoleField, Typed } from "./user-dialogs";
+
+const SOON_S = 7 * 86_400;
+const LIVES: readonly [string, string][] = [["7", "7 days"], ["30", "30 days"], ["90", "90 days"], ["180", "180 days"], ["365", "1 year"]]; // prettier-ignore
+
+type Asked = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
+
+export function TokensPage(): VNode {
+  const list = useListed<ApiTokenView>(async (cursor) => {
+    const page = await loadTokens(cursor);
+    return { items: page.tokens, next: page.next };
+  });
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = (): void => setAsked(null);
+  const button = (
+    <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+      New token
+    </Button>
+  );
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <div>
+          <h2>API tokens</h2>
+          <p class="t3 meta">For programs, as “Authorization: Bearer”. A token never may more than the user whose it is.</p>
+        </div>
+        {button}
+      </div>
+      <ListView list={list} what="the tokens" refused="The list of tokens is closed to you." empty={<Empty icon="file-key" title="No API tokens" text="Make one for a script or a monitor that is to read or act here." />}>
+        {(items) => (
+          <div class="card grid-table tokens-table" role="table" aria-label="API tokens">
+            <div role="row" class="head">
+              {["Name", "Role", "Nodes", "Expires", "Last used", "Actions"].map((label) => (
+                <span key={label} role="columnheader">
+                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                </span>
+              ))}
+            </div>
+            {items.map((one) => (
+              <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      {asked?.kind === "new" && (
+        <NewToken
+          onClose={close}
+          onMade={(made) => {
+            list.set((held) => [made.info, ...held]);
+            setAsked({ kind: "made", made });
+          }}
+        />
+      )}
+      {asked?.kind === "made" && <ShownOnce title={`Token ${asked.made.info.name}`} label="Token" secret={asked.made.token} text="Put it where the program reads it. Who has it may what it may, without a password." onClose={close} />}
+      {asked?.kind === "revoke" && (
+        <Typed
+          name={asked.one.name}
+          title={`Revoke ${asked.one.name}`}
+          text={`Programs that use it are refused from the next request on.${asked.one.last_used_at === null ? " It was never used." : ` It was last used ${age(now.value - asked.one.last_used_at)} ago.`} This cannot be undone.`}
+          button="Revoke token"
+          onClose={close}
+          act={async () => {
+            await revokeToken(asked.one.id);
+            list.set((held) => held.filter((one) => one.id !== asked.one.id));
+            toast("done", `${asked.one.name} was revoked`);
+            close();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VNode {
+  const left = one.expires_at - now.value;
+  const mine = one.username === user.value?.username;
+  return (
+    <div role="row">
+      <span role="rowheader" class="row wrap">
+        <span class="medium cut">{one.name}</span>
+        {!mine && <span class="t3">of {one.username}</span>}
+        {one.sensitive && <span class="pill small warn">sensitive acts</span>}
+      </span>
+      <span role="cell" class="t2">
+        {ROLE_WORDS[one.role]}
+      </span>
+      <span role="cell" class="t2 cut">
+        {grantsWords(one.grants, mine ? "Every node of yours" : "Every node of theirs")}
+      </span>
+      <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
+        {left <= 0 ? "expired" : <Time at={one.expires_at}>{left < SOON_S ? `in ${short(left)}` : `${day(one.expires_at)}, in ${short(left)}`}</Time>}
+      </span>
+      <span role="cell" class="t3 cut">
+        {one.last_used_at === null ? "never" : `${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
+      </span>
+      <span role="cell" class="right row">
+        <Button slim kind="danger" more={{ "aria-label": `Revoke ${one.name}` }} onClick={onRevoke}>
+          Revoke…
+        </Button>
+      </span>
+    </div>
+  );
+}
+
+function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: NewTokenView) => void }): VNode {
+  const [name, setName] = useState("");
+  const [role, setRole] = useState<Role>("viewer");
+  const [days, setDays] = useState("90");
+  const [grants, setGrants] = useState<GrantsView | null>(null);
+  const [sensitive, setSensitive] = useState(false);
+  const act = useAct();
+  const own = user.value?.role ?? "viewer";
+  const ready = name.trim() !== "" && !(grants && noGrants(grants));
+  return (
+    <Dialog title="New API token" icon="file-key" size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void act.run(async () => onMade(await addToken({ name: name.trim(), role, days: Number(days), grants, sensitive: sensitive && role !== "viewer" })));
+        }}
+      >
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <TextField label="Name" hint="What it is for, such as “backup script”." value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
+          <SelectField label="Expires in" value={days} onPick={setDays} options={LIVES} />
+          <GrantsField label="Nodes" value={grants} onChange={setGrants} every="All that I see" />
+          {role !== "viewer" && (
+            <Check checked={sensitive} onCheck={setSensitive}>
+              May also do what asks people for their password again, such as removing a node
+            </Check>
+          )}
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            Make token
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

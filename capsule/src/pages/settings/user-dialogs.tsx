@@ -1,0 +1,167 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { noGrants, ROLE_HINTS, ROLE_WORDS, ROLES, type Role } from "../../core/access";
+import { addUser, patchUser, resetPassword } from "../../state/people";
+import { toast } from "../../state/toasts";
+import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Choice } from "../../ui/choice";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { GrantsField } from "./grants";
+import { Refusal, useAct } from "./refusal";
+
+const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_WORDS[key], hint: ROLE_HINTS[key] }));
+
+export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }): VNode {
+  return <Choice label="Role" value={value} onPick={onPick} options={roleOptions(roles)} />;
+}
+
+export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
+  const [username, setUsername] = useState("");
+  const [role, setRole] = useState<Role>("viewer");
+  const [grants, setGrants] = useState<GrantsView | null>(null);
+  const act = useAct();
+  const limit = role === "admin" ? null : grants;
+  const ready = username.trim() !== "" && !(limit && noGrants(limit));
+  return (
+    <Dialog title="Add user" icon="users" size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void act.run(async () => onMade(await addUser({ username: username.trim(), role, grants: limit })));
+        }}
+      >
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <TextField label="User name" value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+          <RoleField value={role} onPick={setRole} />
+          {role !== "admin" && <GrantsField label="Nodes" value={grants} onChange={setGrants} every="Every node" />}
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            Add user
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
+  const [role, setRole] = useState<Role>(who.role);
+  const [grants, setGrants] = useState<GrantsView | null>(who.grants);
+  const act = useAct();
+  const limit = role === "admin" ? null : grants;
+  const changedGrants = JSON.stringify(limit) !== JSON.stringify(who.grants);
+  const ready = (role !== who.role || changedGrants) && !(limit && noGrants(limit));
+  const save = async (): Promise<void> => {
+    if (!ready) return;
+    const part = changedGrants ? (limit ? { grants: limit } : { all_nodes: true }) : {};
+    const done = await act.run(async () => onChanged(await patchUser(who.username, { ...(role !== who.role ? { role } : {}), ...part })));
+    if (!done) return;
+    toast("done", "Saved", `It holds for ${who.username} from the next request on.`);
+    onClose();
+  };
+  return (
+    <Dialog title={`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <RoleField value={role} onPick={setRole} />
+          {role !== "admin" && <GrantsField label="Nodes" value={grants} onChange={setGrants} every="Every node" />}
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            Save
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+interface TypedProps {
+  name: string;
+  title: string;
+  text: string;
+  button: string;
+  onClose: () => void;
+  act: () => Promise<void>;
+}
+
+/** An act that cannot be undone: the name is typed first. */
+export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
+  const [typed, setTyped] = useState("");
+  const act = useAct();
+  return (
+    <Dialog title={title} size="narrow" onClose={onClose}>
+      <form onSubmit={(event) => event.preventDefault()}>
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <p class="t2">{text}</p>
+          <ConfirmName name={name} value={typed} onText={setTyped} />
+        </div>
+        <footer>
+          <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="destroy" busy={act.busy} disabled={typed !== name} onClick={() => void act.run(run)}>
+            {button}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
+  return (
+    <Typed
+      name={who.username}
+      title={`Reset the password of ${who.username}`}
+      text="The password of now stops working and every session of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone."
+      button="Reset password"
+      onClose={onClose}
+      act={async () => onMade(await resetPassword(who.username))}
+    />
+  );
+}
+
+export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
+  const act = useAct();
+  const disable = async (): Promise<void> => {
+    const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
+    if (!done) return;
+    toast("done", `${who.username} was disabled`);
+    onClose();
+  };
+  return (
+    <Dialog title={`Disable ${who.username}`} icon="lock" size="narrow" onClose={onClose}>
+      <div class="body">
+        <Refusal text={act.refusal} />
+        <p class="t2">Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.</p>
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Cancel
+        </Button>
+        <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
+          Disable
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

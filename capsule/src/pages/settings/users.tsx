@@ -1,0 +1,193 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { grantsWords, ROLE_WORDS } from "../../core/access";
+import { age } from "../../core/time";
+import { now } from "../../state/clock";
+import { loadSessionsOf, loadSettings, loadUsers, patchSettings, patchUser } from "../../state/people";
+import { reread, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type AccountView, type OneTimePasswordView, type SessionView, type SettingsView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Choice } from "../../ui/choice";
+import { Dialog } from "../../ui/dialog";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { MenuButton } from "../../ui/menu";
+import { Empty } from "../../ui/parts";
+import { SessionTable } from "./account";
+import { ListView, useListed } from "./list";
+import { Refusal, useAct } from "./refusal";
+import { ShownOnce } from "./shown-once";
+import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
+
+type Asked = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
+
+export function UsersPage(): VNode {
+  const list = useListed<AccountView>(async (cursor) => {
+    const page = await loadUsers(cursor);
+    return { items: page.users, next: page.next };
+  });
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const act = useAct();
+  const close = (): void => setAsked(null);
+  const changed = (who: AccountView): void => {
+    list.set((held) => (held.some((one) => one.username === who.username) ? held.map((one) => (one.username === who.username ? who : one)) : [...held, who]));
+    if (who.username === user.peek()?.username) void reread();
+  };
+  const enable = (who: AccountView): void =>
+    void act.run(async () => {
+      changed(await patchUser(who.username, { disabled: false }));
+      toast("done", `${who.username} may sign in again`);
+    });
+  const made = (answer: OneTimePasswordView, fresh: boolean): void => {
+    changed(answer.user);
+    setAsked({ kind: "password", made: answer, fresh });
+  };
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <h2>Users</h2>
+        <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
+          Add user
+        </Button>
+      </div>
+      <Refusal text={act.refusal} />
+      <ListView list={list} what="the users" refused="The list of users is closed to you." empty={<Empty icon="users" title="No users" text="People who may sign in stand here." />}>
+        {(items) => (
+          <div class="card grid-table users-table" role="table" aria-label="Users">
+            <div role="row" class="head">
+              {["User", "Role", "Nodes", "Second factor", "Last seen", "Actions"].map((label) => (
+                <span key={label} role="columnheader">
+                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                </span>
+              ))}
+            </div>
+            {items.map((who) => (
+              <Row key={who.username} who={who} onAsk={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      <Rule />
+      {asked?.kind === "add" && <AddUser onClose={close} onMade={(answer) => made(answer, true)} />}
+      {asked?.kind === "edit" && <EditUser who={asked.who} onClose={close} onChanged={changed} />}
+      {asked?.kind === "reset" && <ResetPassword who={asked.who} onClose={close} onMade={(answer) => made(answer, false)} />}
+      {asked?.kind === "disable" && <Disable who={asked.who} onClose={close} onChanged={changed} />}
+      {asked?.kind === "sessions" && <SessionsOf who={asked.who} onClose={close} />}
+      {asked?.kind === "password" && (
+        <ShownOnce
+          title={asked.fresh ? `${asked.made.user.username} was added` : `New password of ${asked.made.user.username}`}
+          label="One-time password"
+          secret={asked.made.password}
+          text={`Give this to ${asked.made.user.username}. It opens one session that can only choose another password, and is dead after 24 hours.`}
+          onClose={close}
+        />
+      )}
+    </div>
+  );
+}
+
+function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" | "reset" | "disable" | "sessions") => void; onEnable: () => void }): VNode {
+  const self = who.username === user.value?.username;
+  return (
+    <div role="row" class={who.disabled ? "dimmed" : ""}>
+      <span role="rowheader" class="row wrap">
+        <span class="medium cut">{who.username}</span>
+        {self && <span class="pill small accent">you</span>}
+        {who.disabled && (
+          <span class="pill small">
+            <Glyph kind="off" size="tiny" label="" />
+            disabled
+          </span>
+        )}
+        {who.must_change_password && !who.disabled && <span class="pill small warn">one-time password</span>}
+      </span>
+      <span role="cell" class="t2">
+        {ROLE_WORDS[who.role]}
+      </span>
+      <span role="cell" class="t2 cut">
+        {grantsWords(who.grants)}
+      </span>
+      <span role="cell" class="row t2">
+        <Glyph kind={who.totp_enabled ? "done" : "wait"} label="" />
+        {who.totp_enabled ? "on" : "off"}
+      </span>
+      <span role="cell" class="t3">
+        {who.last_seen_at === null ? "never" : `${age(now.value - who.last_seen_at)} ago`}
+      </span>
+      <span role="cell" class="right row">
+        <MenuButton
+          label={`Actions for ${who.username}`}
+          class="quiet slim only-icon"
+          groups={[
+            [
+              { label: "Role and nodes…", icon: "shield", run: () => onAsk("edit") },
+              { label: "Sessions…", icon: "monitor", run: () => onAsk("sessions") },
+            ],
+            self ? [] : [{ label: "Reset password…", icon: "file-key", run: () => onAsk("reset") }],
+            self ? [] : who.disabled ? [{ label: "Enable", icon: "check", run: onEnable }] : [{ label: "Disable…", icon: "lock", danger: true, run: () => onAsk("disable") }],
+          ]}
+        >
+          <Icon name="ellipsis" size="small" />
+        </MenuButton>
+      </span>
+    </div>
+  );
+}
+
+function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
+  const list = useListed<SessionView>(async (cursor) => {
+    const page = await loadSessionsOf(who.username, cursor);
+    return { items: page.sessions, next: page.next };
+  });
+  return (
+    <Dialog title={`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
+      <div class="body">
+        <ListView list={list} what="the sessions" refused="The sessions of others are closed to you." empty={<p class="t3">{who.username} is not signed in.</p>}>
+          {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
+        </ListView>
+      </div>
+    </Dialog>
+  );
+}
+
+const RULE_WORDS = { none: "Nobody", admins: "Admins", all: "Everybody" } as const;
+type RuleKey = keyof typeof RULE_WORDS;
+const RULES: readonly RuleKey[] = ["none", "admins", "all"];
+
+/** Who must have a second factor. */
+function Rule(): VNode | null {
+  const [held, setHeld] = useState<SettingsView | null>(null);
+  const [failure, setFailure] = useState("");
+  const act = useAct();
+  useEffect(() => {
+    loadSettings().then(setHeld, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error.status === 403 ? "" : error.detail);
+    });
+  }, []);
+  if (!held) return failure ? <Refusal text={failure} /> : null;
+  const least = RULES.indexOf(held.require_totp_least);
+  return (
+    <section class="card rule-card" aria-label="Required second factor">
+      <Choice<RuleKey>
+        label="Who must have a second factor"
+        value={held.require_totp}
+        onPick={(wanted) =>
+          void act.run(async () => {
+            setHeld(await patchSettings({ require_totp: wanted }));
+            toast("done", `A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
+            await reread();
+          })
+        }
+        options={RULES.map((key, index) => ({
+          key,
+          label: RULE_WORDS[key],
+          hint: index < least ? "Less than STARDUST_REQUIRE_TOTP demands." : key === "none" ? "Everybody decides for themselves." : key === "admins" ? "Admins without one set it up before anything else." : "All without one set it up before anything else.",
+          disabled: act.busy || index < least,
+        }))}
+      />
+      <Refusal text={act.refusal} />
+    </section>
+  );
+}

@@ -1,0 +1,19 @@
+/** The own account: sessions and the second factor. Secrets pass through to the dialog that asked; nothing of them is kept here. */
+
+import { call } from "../wire/http";
+import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
+import { withStepUp } from "./stepup";
+
+const PAGE = 50;
+
+export const loadSessions = (cursor?: string): Promise<SessionsView> => call<SessionsView>("GET", "sessions", { query: { limit: PAGE, cursor } });
+export const endSession = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `sessions/${id}`));
+/** All of the own ones but this. */
+export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "sessions"));
+
+/** A new secret; it counts from `confirmTotp` on. */
+export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView>("POST", "auth/totp"));
+export const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }));
+/** The old ones are worth nothing from then on. */
+export const newRecoveryCodes = (): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/recovery-codes"));
+export const stopTotp = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/totp"));
