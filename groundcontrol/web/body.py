@@ -12,6 +12,8 @@ from aiohttp import hdrs, web
 from groundcontrol.errors import BadRequest, TooLarge, UnsupportedType
 
 MAX_BODY_BYTES: Final = 1 << 20
+MAX_PUBLIC_BYTES: Final = 16 << 10
+"""Of those whom nobody knows yet: a log-in is small, and many at once must stay so."""
 BODY_TIMEOUT_S: Final = 10.0
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -26,17 +28,18 @@ def check_size(request: web.Request, limit: int = MAX_BODY_BYTES) -> None:
         raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
 
 
-async def read_body(request: web.Request, kind: type[B], *, optional: bool = False) -> B | None:
+async def read_body(request: web.Request, kind: type[B], *, optional: bool = False, limit: int = MAX_BODY_BYTES) -> B | None:
     """Read and check a JSON body.
 
-    Args:   optional: an empty body gives None.
+    Args:   optional: an empty body gives None; limit: the most bytes it may have.
     Raises: TooLarge, UnsupportedType, BadRequest (the text names the field).
     """
     if not request.can_read_body and optional:
         return None
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise UnsupportedType("the request body must not be compressed")
-    data = await _read(request)
+    check_size(request, limit)
+    data = await _read(request, limit)
     if not data and optional:
         return None
     if request.content_type != "application/json":
@@ -51,15 +54,15 @@ async def read_body(request: web.Request, kind: type[B], *, optional: bool = Fal
     return body
 
 
-async def _read(request: web.Request) -> bytes:
+async def _read(request: web.Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for part in request.content.iter_any():
                 size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise TooLarge(f"the request body is larger than {MAX_BODY_BYTES} bytes", limit_bytes=MAX_BODY_BYTES)
+                if size > limit:
+                    raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
                 parts.append(part)
     except TimeoutError as exc:
         raise BadRequest(f"the request body did not arrive within {BODY_TIMEOUT_S:g} seconds") from exc

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import openapi
-from groundcontrol.web.body import MAX_BODY_BYTES, read_body
+from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.gate import Gate
 from groundcontrol.web.headers import HeaderWriter, security_headers
@@ -64,7 +64,8 @@ def _handle(gate: Gate, route: Route) -> Handle:
         if route.body is None:
             answer = await route.handler(call)
         else:
-            answer = await route.handler(call, await read_body(request, route.body, optional=route.optional_body))
+            limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
+            answer = await route.handler(call, await read_body(request, route.body, optional=route.optional_body, limit=limit))
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:
