@@ -1,0 +1,269 @@
+"""A new secret for a real hub: by the command as it is typed, and killed at any point (F-29)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.errors import ConfigError
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault
+from spider.clock import SystemClock
+from spider.wire.ids import new_time_id
+from tests.contract.making import new_node
+from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+from tests.support.keys import first_vault, vault_of
+
+NEW_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
+KILLS = 20
+
+
+def stardust(
+    folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as an operator does."""
+    done = subprocess.run(
+        [python or sys.executable, "-m", "groundcontrol", *words],
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), **(env or {})},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_secret_is_printed_and_nothing_else(tmp_path: Path) -> None:
+    first, second = (stardust(tmp_path, "secret", "new") for _ in range(2))
+    assert first.stderr == ""
+    assert len(first.stdout) == 45
+    assert first.stdout.endswith("\n")
+    assert first.stdout != second.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hub_goes_on_under_its_new_secret(tmp_path: Path) -> None:
+    old = {"STARDUST_SECRET": SECRET}
+    with HubProcess(tmp_path / "hub") as hub:
+        token = hub.login().token
+        [node] = hub.enrol("web-1")
+        refused = stardust(hub.folder, "rotate-secret", given=NEW_SECRET, env=old, status=1)
+        assert f"(process {hub.pid})" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+        assert hub.request("GET", "/api/v1/auth/me", token=token).status == 200
+        journal = tmp_path / "journal"
+        hub.end()
+        journal.write_text(hub.output)
+
+    done = stardust(hub.folder, "rotate-secret", given=NEW_SECRET + "\n", env=old)
+    for secret in (SECRET, NEW_SECRET):
+        assert secret not in done.stdout + done.stderr
+    again = stardust(hub.folder, "rotate-secret", "--json", given=NEW_SECRET, env=old)
+    assert json.loads(again.stdout) == {"rotated": False}
+    assert "not the one" in stardust(hub.folder, "rotate-secret", given="another" + NEW_SECRET, env=old, status=1).stderr
+
+    assert "not the one" in stardust(hub.folder, "serve", "--port", "0", env=old, status=78).stderr
+    with HubProcess(hub.folder, secret=NEW_SECRET) as after:
+        assert after.request("GET", "/api/v1/auth/me", token=token).status == 401
+        after.login(password=PASSWORD)
+        [other] = after.enrol("web-2")
+        assert other.fleet_id == node.fleet_id
+        assert after.node(node.node_id)["name"] == "web-1"
+        actions = [row["action"] for row in after.local("GET", "/api/v1/audit").json["audit"]]
+        assert "keyring.rotate" in actions
+        verified = stardust(hub.folder, "audit", "verify", "--head", str(journal), env={"STARDUST_SECRET": NEW_SECRET})
+        assert "holds" in verified.stdout
+        assert "in place" in verified.stdout
+    names = {path.name for path in hub.folder.iterdir()}
+    (copy,) = [name for name in names if "before-rotation" in name]
+    assert (hub.folder / copy).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "says"),
+    [
+        ("", {"STARDUST_SECRET": SECRET}, "no new secret was given"),
+        ("too short", {"STARDUST_SECRET": SECRET}, "9 characters"),
+        (SECRET, {"STARDUST_SECRET": SECRET}, "is the old one"),
+        ("x" * 5000, {"STARDUST_SECRET": SECRET}, "longer than"),
+        (NEW_SECRET, {}, "STARDUST_SECRET_FILE"),
+        (NEW_SECRET, {"STARDUST_SECRET": SECRET}, "nothing to rotate"),
+    ],
+)
+def test_a_rotation_that_cannot_be_is_one_line_and_changes_nothing(tmp_path: Path, given: str, env: dict[str, str], says: str) -> None:
+    done = stardust(tmp_path, "rotate-secret", given=given, env=env, status=1)
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_come_from_files_as_well(tmp_path: Path) -> None:
+    old, new, folder = tmp_path / "old", tmp_path / "new", tmp_path / "data"
+    old.write_text(SECRET + "\n")
+    new.write_text(NEW_SECRET + "\n")
+    asyncio.run(fill(folder, records=2))
+    done = stardust(folder, "rotate-secret", "--json", "--new-secret-file", str(new), env={"STARDUST_SECRET_FILE": str(old)})
+    facts = json.loads(done.stdout)
+    assert facts["rotated"]
+    assert {kept["field"] for kept in facts["credentials"]} == {"private_key"}
+    missing = stardust(
+        folder, "rotate-secret", "--new-secret-file", str(tmp_path / "none"), env={"STARDUST_SECRET_FILE": str(new)}, status=1
+    )
+    assert "No such file" in missing.stderr
+
+
+def everybodys_python() -> str | None:
+    """An interpreter of this version that users other than root can run."""
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        real = Path(candidate).resolve()
+        if real.name == f"python3.{sys.version_info.minor}" and all(part.stat().st_mode & 0o001 for part in (real, *real.parents)):
+            return candidate
+    return None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
+def test_root_leaves_everything_with_the_owner_of_the_folder(tmp_path: Path) -> None:
+    for part in (tmp_path, *tmp_path.parents[:2]):
+        part.chmod(0o755)
+    folder = tmp_path / "data"
+    asyncio.run(fill(folder, records=1))
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 65534, 65534)
+    python = everybodys_python()
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])}
+    stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python)
+    stardust(folder, "audit", "verify", env=env | {"STARDUST_SECRET": NEW_SECRET}, python=python)
+    assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {65534}
+
+
+# -- F-29 ------------------------------------------------------------------------------------------------
+
+
+async def fill(folder: Path, records: int, *, quick: bool = False) -> None:
+    """A data folder with so many sealed values, under SECRET; `quick`: under the root of that name."""
+    database = await open_database(folder, clock=SystemClock())
+    try:
+        vault = await (first_vault(database, SECRET) if quick else open_vault(SECRET, database.secrets, LEAST_ROUNDS))
+        store = await database.store(audit_key=vault.audit_key, chain=new_time_id())
+        for at in range(records):
+            node = await store.nodes.create_node(SYSTEM, new_node(f"n{at}"))
+            await store.secrets.save_credentials(
+                SYSTEM, node.id, [vault.seal("credential", node.id, "private_key", 1, f"key of {node.id}".encode() * 20)]
+            )
+    finally:
+        await database.close()
+
+
+async def look(folder: Path, secret: str, records: int, *, quick: bool = False) -> None:
+    """Everything opens with this secret, and the audit log holds."""
+    database = await open_database(folder, clock=SystemClock())
+    try:
+        vault = await (vault_of(database, secret) if quick else open_existing_vault(secret, database.secrets))
+        found = [record for record in await database.secrets.secrets() if record.table == "credential"]
+        assert len(found) == records
+        assert [record.id for record in found if vault.open(record) != f"key of {record.id}".encode() * 20] == []
+        store = await database.store(audit_key=vault.audit_key, chain="verifier", earlier_audit_keys=vault.earlier_audit_keys)
+        assert await store.log.verify_audit() is None
+    finally:
+        await database.close()
+
+
+def rotations_in(folder: Path) -> int:
+    """How often the secret was changed; on the way, the integrity of the file."""
+    with closing(sqlite3.connect(folder / "stardust.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found: int = db.execute("SELECT count(*) FROM audit WHERE action = 'keyring.rotate'").fetchone()[0]
+        return found
+
+
+def kill_within(process: subprocess.Popen[bytes], after_s: float) -> bool:
+    """Kill it after so long, unless it has ended well before; returns whether it was killed."""
+    try:
+        status = process.wait(after_s)  # the moment of the kill is the point of these tests, not a wait for something
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        return process.wait() == -signal.SIGKILL
+    assert status == 0, process.stderr and process.stderr.read().decode()
+    return False
+
+
+def kill_a_rotation(folder: Path, old: str, new: str, chance: random.Random) -> bool:
+    """From the moment in which both keys are there."""
+    argv = [sys.executable, "-m", "tests.e2e.rotating", str(folder), old, new]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        return kill_within(process, chance.uniform(0.0, 0.12))
+
+
+def kill_the_command(folder: Path, old: str, new: str, chance: random.Random) -> bool:
+    """Anywhere, or from the moment in which the copy is there, which is just before the transaction."""
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": old}
+    argv = [sys.executable, "-m", "groundcontrol", "rotate-secret"]
+    with subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(new.encode())
+        process.stdin.close()
+        if chance.random() < 0.3:
+            return kill_within(process, chance.uniform(0.0, 3.0))
+        deadline = time.monotonic() + 30.0
+        while process.poll() is None and not list(folder.glob("*.before-rotation-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return kill_within(process, chance.uniform(0.0, 0.25))
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("way", "kills"),
+    [
+        pytest.param(kill_a_rotation, KILLS, id="rotation"),
+        pytest.param(kill_a_rotation, 200, id="rotation-often", marks=pytest.mark.slow),
+        pytest.param(kill_the_command, 100, id="command", marks=pytest.mark.slow),
+    ],
+)
+def test_a_rotation_that_is_killed_is_done_or_not_begun(
+    tmp_path: Path, way: Callable[[Path, str, str, random.Random], bool], kills: int
+) -> None:
+    """F-29."""
+    folder, chance, quick = tmp_path / "data", random.Random(29), way is kill_a_rotation
+    records = 300
+    asyncio.run(fill(folder, records, quick=quick))
+    old, new, done = SECRET, NEW_SECRET, 0
+    killed = {False: 0, True: 0}
+    while sum(killed.values()) < kills:
+        was_killed = way(folder, old, new, chance)
+        rotations = rotations_in(folder)
+        assert rotations in (done, done + 1)
+        changed = rotations != done
+        assert changed or was_killed
+        if was_killed:
+            killed[changed] += 1
+        if changed:
+            done, old, new = rotations, new, old
+        asyncio.run(look(folder, old, records, quick=quick))
+        for copy in folder.glob("*.before-rotation-*"):
+            copy.unlink()
+    with pytest.raises(ConfigError):
+        asyncio.run(look(folder, new, records, quick=quick))
+    print(f"killed before the commit {killed[False]}, after it {killed[True]}, rotations {done}")
+    assert killed[False] > 0

@@ -1,0 +1,49 @@
+"""Vaults without the second that each key derivation takes: the root that would come from a secret is given."""
+
+from __future__ import annotations
+
+import os
+
+from groundcontrol import vault
+from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.store.sqlite import Database
+from groundcontrol.vault import CARRIED, FLEET_KEY, LEAST_ROUNDS, Rotation, Vault
+from spider.wire.ids import new_random_id, new_time_id
+
+SALT = bytes(16)
+
+
+def root_of(name: str) -> bytes:
+    """What stands for the secret of this name."""
+    return name.encode().ljust(64, b"-")
+
+
+async def first_vault(database: Database, name: str) -> Vault:
+    """Make and store the first keyring."""
+    kek, fleet_id = os.urandom(32), new_random_id()
+    fleet = vault._seal(kek, 1, *FLEET_KEY, 1, os.urandom(32))
+    await database.secrets.create_keyring(vault._keyring_of(root_of(name), SALT, LEAST_ROUNDS, kek, 1, fleet_id), fleet)
+    return Vault(kek, 1, fleet_id, fleet)
+
+
+async def vault_of(database: Database, name: str) -> Vault:
+    """Open what is stored, as `open_existing_vault` does."""
+    blob, fleet = await database.secrets.keyring(), await database.secrets.secret(*FLEET_KEY)
+    assert blob is not None
+    assert fleet is not None
+    keyring = vault._read_keyring(blob)
+    kek = vault._unwrap(keyring, root_of(name))
+    return Vault(kek, keyring.kek_id, keyring.fleet_id, fleet, await database.secrets.secret(*CARRIED))
+
+
+def rotation_of(old: Vault, name: str) -> Rotation:
+    """As `prepare_rotation`."""
+    return Rotation(old, root_of(name), SALT, LEAST_ROUNDS)
+
+
+async def rotate(database: Database, old: Vault, name: str, scope: Scope = SYSTEM, chain: str | None = None) -> Vault:
+    """Rotate, and open what came of it."""
+    keyring = await database.secrets.keyring()
+    assert keyring is not None
+    await database.secrets.rotate(scope, keyring, rotation_of(old, name), chain or new_time_id())
+    return await vault_of(database, name)
