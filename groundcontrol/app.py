@@ -161,8 +161,9 @@ async def _compose(config: Config, clock: Clock, database: Database, keeper: Kee
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
     auth = AuthService(
-        users=store.users, audit=store.log, bus=bus, clock=clock, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id
-    )
+        store=store, bus=bus, clock=clock, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id,
+        least_totp=config.require_totp,
+    )  # fmt: skip
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
         _say(f"first start: log in as {config.admin_user} with the first password and choose a new one")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+from groundcontrol.domain.users import TOTP_RULES, TotpRule
 from groundcontrol.errors import ConfigError
 from groundcontrol.vault import check_secret
 
@@ -68,6 +69,7 @@ SETTINGS: Final = (
     Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
     Setting("admin_user", "text", "admin", "name of the first admin"),
     Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
+    Setting("require_totp", "choice", "none", "who must have a second factor, whatever the settings in the page say", (), TOTP_RULES),
     Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
     Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
 )
@@ -76,7 +78,6 @@ SETTINGS: Final = (
 _NOT_SERVED: Final = {
     "STARDUST_DATABASE_URL": "this version serves SQLite only: unset it and use --db",
     "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
-    "STARDUST_REQUIRE_TOTP": "this version has no second factor to enforce: unset it",
 }
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
 
@@ -94,6 +95,8 @@ class Config:
     log_format: str
     trusted_proxies: tuple[Network, ...]
     admin_user: str
+    require_totp: TotpRule
+    """The least; settings in the page may ask for more."""
     admin_pass: Secret | None
     """None: the default one, which must be changed at the first log-in."""
     metrics_token: Secret | None
@@ -346,6 +349,7 @@ class _Reader:
             log_format=self._choice("log_format", ("auto", "json", "text")),
             trusted_proxies=proxies,
             admin_user=self._admin_user(),
+            require_totp=self._require_totp(),
             admin_pass=None if password is None else Secret(password),
             metrics_token=None if token is None else Secret(token),
             secret=Secret(secret or ""),
@@ -378,6 +382,15 @@ class _Reader:
         if text not in choices:
             self._faults.append(f"{where} is {text!r}, but must be one of {', '.join(choices)}")
         return text
+
+    def _require_totp(self) -> TotpRule:
+        """A word that is not understood refuses the start: it was meant to close something."""
+        text, where = self._raw["require_totp"]
+        for rule in TOTP_RULES:
+            if text == rule:
+                return rule
+        self._faults.append(f"{where} is {text[:80]!r}, but must be one of {', '.join(TOTP_RULES)}")
+        return "all"
 
     def _bundle(self) -> Path | None:
         text, where = self._raw["agent_bundle"]

@@ -15,6 +15,8 @@ ACCOUNT: Final[Ladder] = ((5, 60.0), (10, 900.0), (20, 3600.0), (60, 86_400.0))
 ADDRESS: Final[Ladder] = ((5, 60.0),)
 ADDRESS_LONG: Final[Ladder] = ((100, 900.0),)
 """Not given back by a log-in that works: an own account must not pay for guesses at others."""
+SECOND_FACTOR: Final[Ladder] = ((5, 900.0), (30, 86_400.0))
+"""Three codes of a million are right at any moment: with these limits a guesser who has the password needs years."""
 
 
 class Attempt(NamedTuple):
@@ -42,6 +44,12 @@ def login_attempt(account: str, address: str, *, known: bool) -> Attempt:
 def proof_attempt(user: str) -> Attempt:
     """The buckets for proving the password again within a session (step-up, change)."""
     rungs = _rungs(f"proof:{user}", ACCOUNT)
+    return Attempt(rungs, tuple(rungs))
+
+
+def second_factor_attempt(user: str) -> Attempt:
+    """The buckets for codes of the second factor: a count of their own, so that no other success gives tries back."""
+    rungs = _rungs(f"second-factor:{user}", SECOND_FACTOR)
     return Attempt(rungs, tuple(rungs))
 
 

@@ -11,8 +11,11 @@ import secrets
 from typing import Final, NamedTuple
 
 from groundcontrol.auth.addresses import is_private
+from groundcontrol.auth.api_tokens import PREFIX, ApiTokens
 from groundcontrol.auth.limits import Attempt, login_attempt, proof_attempt
 from groundcontrol.auth.passwords import Passwords, check_new
+from groundcontrol.auth.people import People
+from groundcontrol.auth.second_factor import Sealer, SecondFactor
 from groundcontrol.auth.sessions import (
     STEP_UP_S,
     Caller,
@@ -28,7 +31,7 @@ from groundcontrol.auth.tokens import Tokens
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import SessionId, UserId
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
-from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.domain.users import LoginSession, Standing, TotpRule, User, must_enrol, stricter
 from groundcontrol.errors import (
     BadCredentials,
     BadRequest,
@@ -40,10 +43,12 @@ from groundcontrol.errors import (
     SetupCodeRequired,
     StepUpRequired,
     TooManyAttempts,
+    TotpEnrolmentRequired,
+    TotpRequired,
     Unauthenticated,
     WeakPassword,
 )
-from groundcontrol.store.base import AuditEntry, LogStore, UserStore
+from groundcontrol.store.base import AuditEntry, Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_random_id
@@ -68,24 +73,33 @@ class AuthService:
     def __init__(
         self,
         *,
-        users: UserStore,
-        audit: LogStore,
+        store: Store,
         bus: Bus,
         clock: Clock,
+        sealer: Sealer,
         jwt_key: bytes,
         pepper: bytes,
         issuer: str,
         words: tuple[str, ...] = (),
+        least_totp: TotpRule = "none",
     ) -> None:
-        """`issuer` names the installation and stays over restarts; `words` name it to people and are no passwords."""
-        self._users = users
-        self._audit = audit
+        """`issuer` names the installation and stays over restarts; `words` name it to people and are no passwords.
+
+        `least_totp`: who must have a second factor whatever the stored settings say.
+        """
+        self._users = store.users
+        self._standings = store.people
+        self._audit = store.log
+        self._least_totp = least_totp
         self._bus = bus
         self._clock = clock
         self._words = words
         self._tokens = Tokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
         self.passwords = Passwords(pepper)
+        self.factors = SecondFactor(store=store, bus=bus, clock=clock, sealer=sealer, pepper=pepper)
+        self.people = People(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
+        self.programs = ApiTokens(tokens=store.tokens, bus=bus, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
         self.passwords.close()
@@ -127,10 +141,14 @@ class AuthService:
 
     # -- log-in --------------------------------------------------------------------------
 
-    async def login(self, username: str, password: str, *, setup_code: str | None, address: str, user_agent: str) -> Issued:
+    async def login(
+        self, username: str, password: str, *, totp: str | None = None, setup_code: str | None, address: str, user_agent: str
+    ) -> Issued:
         """Open a session.
 
+        Args:   totp: a code of the second factor or a recovery code; not looked at where there is no second factor.
         Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
+                TotpRequired: the password is right, and a code is needed too; TotpWrong: it is not that;
                 SetupCodeRequired: the first password from a public address; Forbidden: the first password after its day;
                 Unavailable: too many log-ins at this moment.
         """
@@ -144,13 +162,24 @@ class AuthService:
             raise BadCredentials("the user name or the password is wrong")
         if user.must_change_password:
             await self._check_first_password(user, address, setup_code)
+        second = user.totp_since is not None
+        if second:
+            await self._prove_second(user, totp, address)
         await self._users.clear_attempts(attempt.returned)
         now = self._clock.now()
-        session, refresh = new_session(user, address=address, user_agent=user_agent, now=now)
-        entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail={"session": session.id})
-        await self._users.open_session(session, entry)
+        session, refresh = new_session(user, address=address, user_agent=user_agent, now=now, second_factor=second)
+        detail = {"session": session.id, "second_factor": second}
+        await self._users.open_session(session, AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail))
         event(log, "logged_in", user=user.username, address=address)
-        return self._issued(session, user, refresh)
+        return self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
+
+    async def _prove_second(self, user: User, code: str | None, address: str) -> None:
+        if not code:
+            raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
+        await self.factors.prove(user, code, address)
+
+    def _must_enrol(self, user: User, stored: TotpRule) -> bool:
+        return must_enrol(user, stricter(stored, self._least_totp))
 
     async def refresh(self, token: str) -> Issued:
         """Swap a refresh token for a new one and a new access token.
@@ -178,7 +207,7 @@ class AuthService:
         return issued
 
     async def _refresh(self, session_id: SessionId, spent: bytes, now: float) -> Issued:
-        session, user = await self._live(session_id)
+        session, user, rule = await self._live(session_id)
         if user.must_change_password:
             raise PasswordChangeRequired("change the password first")
         fresh = new_refresh(session_id)
@@ -188,7 +217,7 @@ class AuthService:
             self._bus.publish(Revoked(session_id, user.id))
             event(log, "refresh_token_reused", logging.WARNING, user=user.username, session=session_id)
             raise Unauthenticated("the session is over; log in again") from exc
-        return self._issued(session, user, fresh)
+        return self._issued(session, user, fresh, must_enrol=self._must_enrol(user, rule))
 
     def _forget_refreshes(self, now: float) -> None:
         old = [key for key, entry in self._refreshes.items() if entry.answer.done() and not 0 <= now - entry.at <= REFRESH_GRACE_S]
@@ -205,34 +234,49 @@ class AuthService:
         Raises: Unauthenticated.
         """
         claims = self._tokens.read(token, self._clock.now())
-        session, user = await self._live(SessionId(claims.session))
+        session, user, rule = await self._live(SessionId(claims.session))
         if claims.user != user.id or claims.password_version != user.password_version:
             raise Unauthenticated("the session is over; log in again")
-        return Caller(scope_of(user, address), user, session)
+        return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+
+    async def authenticate_bearer(self, token: str, address: str) -> Caller:
+        """Whose token of the Authorization header this is: an API token's or an access token's.
+
+        Raises: Unauthenticated.
+        """
+        if token.startswith(PREFIX):
+            return await self.programs.authenticate(token, address)
+        return await self.authenticate(token, address)
 
     async def recheck(self, caller: Caller) -> Caller:
         """The same caller as the store has them now: for connections that outlive their token.
 
-        Raises: Unauthenticated: the session is over; PasswordChangeRequired.
+        Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
         """
-        if caller.session is None:
+        address = caller.scope.actor.address
+        if caller.session is not None:
+            session, user, rule = await self._live(caller.session.id)
+            now = Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+        elif caller.token is not None:
+            now = await self.programs.recheck(caller.token, address)
+        else:
             return caller
-        session, user = await self._live(caller.session.id)
-        if user.must_change_password:
-            raise PasswordChangeRequired("change the password first")
-        return Caller(scope_of(user, caller.scope.actor.address), user, session)
+        check_complete(now)
+        return now
 
     def require_step_up(self, caller: Caller) -> None:
         """Hold an act back until the password was proved within the last five minutes.
 
         Raises: StepUpRequired.
         """
+        if caller.token is not None and not caller.token.sensitive:
+            raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
         if caller.session is not None and not 0 <= self._clock.now() - caller.session.authenticated_at <= STEP_UP_S:
             raise StepUpRequired("this wants your password once more")
 
-    async def _live(self, session_id: SessionId) -> tuple[LoginSession, User]:
-        found = await self._users.login_session(session_id)
-        if found is None or found[0].revoked_at is not None or found[1].disabled or found[0].expires_at <= self._clock.now():
+    async def _live(self, session_id: SessionId) -> Standing:
+        found = await self._standings.standing(session_id)
+        if found is None or found.session.revoked_at is not None or found.user.disabled or found.session.expires_at <= self._clock.now():
             raise Unauthenticated("the session is over; log in again")
         return found
 
@@ -241,9 +285,12 @@ class AuthService:
     async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
         """Set a new password; every other session of the user is over.
 
-        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable.
+        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable;
+                StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
         """
-        user, session = _person(caller)
+        user, session = person_of(caller)
+        if user.totp_since is not None and not user.must_change_password:
+            self.require_step_up(caller)
         await self._prove(caller, user, current)
         check_new(new, username=user.username, words=self._words)
         if hmac.compare_digest(current.encode("utf-8", "surrogatepass"), new.encode("utf-8", "surrogatepass")):
@@ -253,20 +300,22 @@ class AuthService:
         self._bus.publish(Revoked("", user.id))
         now = self._clock.now()
         await self._users.step_up(session.id, now)
-        return self._issued(session._replace(authenticated_at=now), user, "")
+        return self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
 
-    async def step_up(self, caller: Caller, password: str) -> None:
-        """Prove the password once more.
+    async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
+        """Prove the password once more, and the second factor where there is one.
 
-        Raises: BadCredentials; TooManyAttempts; Unavailable.
+        Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable.
         """
-        user, session = _person(caller)
+        user, session = person_of(caller)
         await self._prove(caller, user, password)
+        if user.totp_since is not None:
+            await self._prove_second(user, totp, caller.scope.actor.address)
         await self._users.step_up(session.id, self._clock.now())
 
     async def logout(self, caller: Caller) -> None:
         """End the session, its tokens and its sockets."""
-        user, session = _person(caller)
+        user, session = person_of(caller)
         await self._users.revoke_session(caller.scope, session.id)
         self._bus.publish(Revoked(session.id, user.id))
 
@@ -304,6 +353,11 @@ class AuthService:
         return any(session.address == address for session in await self._users.sessions_of(user.id))
 
     async def _check_first_password(self, user: User, address: str, setup_code: str | None) -> None:
+        if user.password_at is not None:
+            if not self._clock.now() - user.password_at < FIRST_PASSWORD_LIFE_S:
+                await self._refused(user, user.username, address, "one-time password too old")
+                raise Forbidden("the one-time password was not changed within 24 hours and no longer works; ask an admin for another")
+            return
         first = await self._users.initialised_at()
         if first is None or not self._clock.now() - first < FIRST_PASSWORD_LIFE_S:
             await self._refused(user, user.username, address, "first password too old")
@@ -326,7 +380,7 @@ class AuthService:
         await self._audit.add_audit(entry, self._clock.now())
         event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
 
-    def _issued(self, session: LoginSession, user: User, refresh: str) -> Issued:
+    def _issued(self, session: LoginSession, user: User, refresh: str, *, must_enrol: bool = False) -> Issued:
         token, expires_at = self._tokens.issue(
             user=user.id,
             session=session.id,
@@ -334,12 +388,27 @@ class AuthService:
             authenticated_at=session.authenticated_at,
             now=self._clock.now(),
         )
-        return Issued(session, user, token, expires_at, refresh)
+        return Issued(session, user, token, expires_at, refresh, must_enrol)
 
 
-def _person(caller: Caller) -> tuple[User, LoginSession]:
+def check_complete(caller: Caller) -> None:
+    """Hold back who has something to do first.
+
+    Raises: PasswordChangeRequired; TotpEnrolmentRequired.
+    """
+    if caller.user is not None and caller.user.must_change_password:
+        raise PasswordChangeRequired("change the password first: nothing else is open until then")
+    if caller.must_enrol:
+        raise TotpEnrolmentRequired("set up a second factor first: nothing else is open until then")
+
+
+def person_of(caller: Caller) -> tuple[User, LoginSession]:
+    """Who is logged in.
+
+    Raises: BadRequest: nobody is, the caller came by a token or the local socket.
+    """
     if caller.user is None or caller.session is None:
-        raise BadRequest("this belongs to a log-in session; the local socket has none")
+        raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
     return caller.user, caller.session
 
 

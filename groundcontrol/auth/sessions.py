@@ -9,13 +9,16 @@ from typing import Final, NamedTuple
 
 from groundcontrol.domain.ids import SessionId
 from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.domain.users import ApiToken, LoginSession, User
 from groundcontrol.errors import Unauthenticated
 from spider.wire.ids import is_id, new_random_id
 
 IDLE_S: Final = 24 * 3600.0
 """Without a refresh in this time the session is over."""
 ABSOLUTE_S: Final = 7 * 24 * 3600.0
+IDLE_2FA_S: Final = 30 * 60.0
+"""The same for a session with a second factor: its owner guards more, and can open another with a glance at the telephone."""
+ABSOLUTE_2FA_S: Final = 12 * 3600.0
 STEP_UP_S: Final = 300.0
 """How long a proof of the password counts for acts that want one."""
 USER_AGENT_CHARS: Final = 200
@@ -30,6 +33,8 @@ class Issued(NamedTuple):
     token_expires_at: float
     refresh: str
     """Empty: the refresh token that the client has stays as it is."""
+    must_enrol: bool = False
+    """A second factor is required and not there yet."""
 
 
 class Caller(NamedTuple):
@@ -38,7 +43,17 @@ class Caller(NamedTuple):
     scope: Scope
     user: User | None
     session: LoginSession | None
-    """None: through the local socket."""
+    """None: by a token, or through the local socket, where there is no user either."""
+    token: ApiToken | None = None
+    must_enrol: bool = False
+    """A second factor is required and not there yet: nothing else is open."""
+
+
+def ends_at(caller: Caller) -> float | None:
+    """When this way in is over by itself; None: never (the local socket)."""
+    if caller.session is not None:
+        return caller.session.expires_at
+    return None if caller.token is None else caller.token.expires_at
 
 
 def new_refresh(session: SessionId) -> str:
@@ -62,7 +77,7 @@ def refresh_session_id(token: str) -> SessionId:
     return SessionId(session)
 
 
-def new_session(user: User, *, address: str, user_agent: str, now: float) -> tuple[LoginSession, str]:
+def new_session(user: User, *, address: str, user_agent: str, now: float, second_factor: bool = False) -> tuple[LoginSession, str]:
     """A fresh session and its first refresh token."""
     session_id = SessionId(new_random_id())
     refresh = new_refresh(session_id)
@@ -75,19 +90,23 @@ def new_session(user: User, *, address: str, user_agent: str, now: float) -> tup
         created_at=now,
         authenticated_at=now,
         last_seen_at=now,
-        expires_at=now + IDLE_S,
+        expires_at=now + (IDLE_2FA_S if second_factor else IDLE_S),
         address=address,
         user_agent="".join(char if char.isprintable() else "?" for char in user_agent[:USER_AGENT_CHARS]),
         revoked_at=None,
+        second_factor=second_factor,
     )
     return session, refresh
 
 
 def next_expiry(session: LoginSession, now: float) -> float:
     """When a session that is refreshed now ends."""
+    if session.second_factor:
+        return min(now + IDLE_2FA_S, session.created_at + ABSOLUTE_2FA_S)
     return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
 
 
 def scope_of(user: User, address: str) -> Scope:
     """What a user acts as; asked for anew with every request."""
-    return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org)
+    grants = () if user.grants is None else (user.grants,)
+    return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)

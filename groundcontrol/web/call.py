@@ -8,8 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
+from groundcontrol.auth.people import USERNAME
 from groundcontrol.auth.sessions import Caller
-from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
+from groundcontrol.domain.ids import DeploymentId, JobId, NodeId, SessionId, TokenId, UserId
 from groundcontrol.domain.permissions import Action, Owned, authorize
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, NotFound, Unauthenticated
@@ -60,6 +61,35 @@ class Call:
     @property
     def deployment_id(self) -> DeploymentId:
         return DeploymentId(self._id("deployment"))
+
+    @property
+    def session_id(self) -> SessionId:
+        return SessionId(self._id("session"))
+
+    @property
+    def token_id(self) -> TokenId:
+        return TokenId(self._id("token"))
+
+    @property
+    def username(self) -> str:
+        text = self.request.match_info["username"]
+        if not USERNAME.match(text):
+            raise NotFound("there is no user of this name")
+        return text
+
+    async def whose(self) -> UserId | None:
+        """`?user=`: the caller's own without it (through the local socket everybody's); for admins a user's, or with `*` everybody's (None).
+
+        Raises: Forbidden; NotFound.
+        """
+        asked = self.request.query.get("user")
+        own = self.caller.user
+        if asked is None or (own is not None and asked == own.username):
+            return None if own is None else own.id
+        authorize(self.scope, "user.manage")
+        if asked == "*":
+            return None
+        return (await self.services.store.people.person(self.scope, asked)).user.id
 
     def _id(self, what: str) -> str:
         text = self.request.match_info["id"]

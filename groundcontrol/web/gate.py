@@ -6,10 +6,11 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from groundcontrol.auth.service import check_complete
 from groundcontrol.auth.sessions import Caller
 from groundcontrol.domain.permissions import Action, authorize
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
-from groundcontrol.errors import PasswordChangeRequired, Unauthenticated
+from groundcontrol.errors import Unauthenticated
 from groundcontrol.web.body import check_size
 from groundcontrol.web.call import Call
 from groundcontrol.web.control import local_actor
@@ -29,21 +30,24 @@ class Gate:
         self._origins = services.config.origins
         self.cookies = Cookies(secure=services.config.secure)
 
-    async def admit(self, request: web.Request, action: Action | None, *, pending: bool = False, step_up: bool = False) -> Call:
+    async def admit(
+        self, request: web.Request, action: Action | None, *, pending: bool = False, enrolling: bool = False, step_up: bool = False
+    ) -> Call:
         """Let a request in, or raise.
 
         Args:   action: what the route does; None: public.
                 pending: open to a session that must change its password first.
+                enrolling: open to a session that must set up a second factor first.
                 step_up: wants the password within the last five minutes.
-        Raises: TooLarge, Unauthenticated, CrossSite, PasswordChangeRequired, Forbidden, StepUpRequired.
+        Raises: TooLarge, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
         """
         check_size(request)
         address = address_of(request, self._services.config.trusted_proxies)
         caller: Caller | None = None
         if action is not None:
             caller = await self._caller(request, address)
-            if caller.user is not None and caller.user.must_change_password and not pending:
-                raise PasswordChangeRequired("change the password first: nothing else is open until then")
+            if not _is_open(caller, pending=pending, enrolling=enrolling):
+                check_complete(caller)
             authorize(caller.scope, action)
             if step_up:
                 self._services.auth.require_step_up(caller)
@@ -55,7 +59,7 @@ class Gate:
             return Caller(Scope(local, DEFAULT_ORG), None, None)
         bearer = bearer_token(request)
         if bearer is not None:
-            return await self._services.auth.authenticate(bearer, address)
+            return await self._services.auth.authenticate_bearer(bearer, address)
         token = self.cookies.access(request)
         if not token:
             raise Unauthenticated("log in first")
@@ -65,6 +69,13 @@ class Gate:
         if unsafe and caller.session is not None:
             check_csrf(request, caller.session.csrf_token)
         return caller
+
+
+def _is_open(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
+    """Whether a route that leads out of an unfinished log-in is open to this one."""
+    if caller.user is not None and caller.user.must_change_password:
+        return pending
+    return enrolling
 
 
 def bearer_token(request: web.BaseRequest) -> str | None:

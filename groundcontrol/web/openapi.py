@@ -14,6 +14,7 @@ from groundcontrol.web.schema import Problem
 from spider.version import VERSION
 
 _REF: Final = "#/components/schemas/{name}"
+_USERNAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"}
 _ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
 
 
@@ -42,7 +43,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a log-in."},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a log-in, or an API token (`sdp_…`)."},
                 "cookie": {
                     "type": "apiKey",
                     "in": "cookie",
@@ -96,7 +97,10 @@ def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    return [{"name": name, "in": "path", "required": True, "schema": _ID} for name in re.findall(r"{(\w+)}", path)]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _USERNAME if name == "username" else _ID}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
 
 
 def _query_parameter(parameter: Parameter) -> dict[str, Any]:

@@ -9,7 +9,21 @@ import msgspec
 
 from groundcontrol.domain.permissions import Action
 from groundcontrol.web import schema
-from groundcontrol.web.http import audit, auth, deployments, events, history, jobs, metrics, nodes
+from groundcontrol.web.http import (
+    audit,
+    auth,
+    deployments,
+    events,
+    history,
+    jobs,
+    metrics,
+    nodes,
+    second_factor,
+    sessions,
+    settings,
+    tokens,
+    users,
+)
 
 ROOT: Final = "/api/v1"
 
@@ -41,6 +55,8 @@ class Route(NamedTuple):
     optional_body: bool = False
     pending: bool = False
     """Open to a session that must change its password first."""
+    enrolling: bool = False
+    """Open to a session that must set up a second factor first."""
     step_up: bool = False
     query: tuple[Parameter, ...] = ()
     answers: tuple[str, ...] = ()
@@ -52,15 +68,32 @@ class Route(NamedTuple):
 LIMIT: Final = Parameter("limit", "at most this many, 1 to 500 (100)", "integer")
 CURSOR: Final = Parameter("cursor", "`next` of the page before")
 NODE: Final = Parameter("node", "only those of this node")
+USER: Final = Parameter("user", "those of this user, for admins; `*` = of everybody; without it the caller's own")
 FORCE: Final = Parameter("force", "forget a server that is gone", "boolean")
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/auth/login", None, auth.login, schema.LoginView, schema.LoginBody),
     Route("POST", "/auth/refresh", None, auth.refresh, schema.LoginView),
-    Route("POST", "/auth/password", "account.use", auth.password, schema.LoginView, schema.PasswordBody, pending=True),
-    Route("POST", "/auth/step-up", "account.use", auth.step_up, None, schema.StepUpBody, status=204),
-    Route("POST", "/auth/logout", "account.use", auth.logout, None, status=204, pending=True),
-    Route("GET", "/auth/me", "account.use", auth.me, schema.MeView, pending=True),
+    Route("POST", "/auth/password", "account.use", auth.password, schema.LoginView, schema.PasswordBody, pending=True, enrolling=True),
+    Route("POST", "/auth/step-up", "account.use", auth.step_up, None, schema.StepUpBody, status=204, enrolling=True),
+    Route("POST", "/auth/logout", "account.use", auth.logout, None, status=204, pending=True, enrolling=True),
+    Route("GET", "/auth/me", "account.use", auth.me, schema.MeView, pending=True, enrolling=True),
+    Route("POST", "/auth/totp", "account.use", second_factor.begin_totp, schema.TotpView, status=201, enrolling=True, step_up=True),
+    Route("POST", "/auth/totp/confirm", "account.use", second_factor.confirm_totp, schema.RecoveryCodesView, schema.TotpConfirmBody, enrolling=True),
+    Route("DELETE", "/auth/totp", "account.use", second_factor.stop_totp, None, status=204, step_up=True),
+    Route("POST", "/auth/recovery-codes", "account.use", second_factor.renew_recovery_codes, schema.RecoveryCodesView, step_up=True),
+    Route("GET", "/auth/sessions", "account.use", sessions.list_sessions, schema.SessionsView, query=(LIMIT, CURSOR, USER)),
+    Route("DELETE", "/auth/sessions", "account.use", sessions.end_other_sessions, None, status=204),
+    Route("DELETE", "/auth/sessions/{id}", "account.use", sessions.end_session, None, status=204),
+    Route("GET", "/users", "user.manage", users.list_users, schema.AccountsView, query=(LIMIT, CURSOR)),
+    Route("POST", "/users", "user.manage", users.create_user, schema.OneTimePasswordView, schema.NewUserBody, status=201, step_up=True),
+    Route("PATCH", "/users/{username}", "user.manage", users.edit_user, schema.AccountView, schema.UserPatch, step_up=True),
+    Route("POST", "/users/{username}/password", "user.manage", users.reset_password, schema.OneTimePasswordView, step_up=True),
+    Route("GET", "/tokens", "token.use", tokens.list_tokens, schema.ApiTokensView, query=(LIMIT, CURSOR, USER)),
+    Route("POST", "/tokens", "token.use", tokens.create_token, schema.NewTokenView, schema.NewTokenBody, status=201, step_up=True),
+    Route("DELETE", "/tokens/{id}", "token.use", tokens.revoke_token, None, status=204),
+    Route("GET", "/settings", "settings.manage", settings.get_settings, schema.SettingsView),
+    Route("PATCH", "/settings", "settings.manage", settings.edit_settings, schema.SettingsView, schema.SettingsPatch, step_up=True),
     Route(
         "GET", "/nodes", "node.read", nodes.list_nodes, schema.NodesView,
         query=(LIMIT, CURSOR, Parameter("metrics", "series for `latest`, separated by commas; a bare name stands for all its labels")),

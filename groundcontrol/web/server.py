@@ -60,7 +60,7 @@ def make_runner(app: web.Application) -> HubRunner:
 
 def _handle(gate: Gate, route: Route) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = await gate.admit(request, route.action, pending=route.pending, step_up=route.step_up)
+        call = await gate.admit(request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
         if route.body is None:
             answer = await route.handler(call)
         else:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, cast
 
 from groundcontrol.domain.deployments import Deployment
+from groundcontrol.domain.ids import SessionId
 from groundcontrol.domain.jobs import Job
 from groundcontrol.domain.log import AuditRow, Event
 from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.users import User
+from groundcontrol.domain.scope import Grants
+from groundcontrol.domain.users import ApiToken, Person, User
+from groundcontrol.store.base import ListedSession
 from groundcontrol.web import schema
 
 Latest = Mapping[str, tuple[float | None, float]]
@@ -78,8 +81,62 @@ def _highest(latest: Latest, metric: str, rank: Callable[[str], float | None]) -
     return max(ranked, key=lambda pair: -1e300 if pair[0] is None else pair[0])[1] if ranked else ""
 
 
-def user_view(user: User) -> schema.UserView:
-    return schema.UserView(username=user.username, role=user.role, must_change_password=user.must_change_password)
+def user_view(user: User, *, must_enrol: bool = False) -> schema.UserView:
+    return schema.UserView(
+        username=user.username,
+        role=user.role,
+        must_change_password=user.must_change_password,
+        totp_enabled=user.totp_since is not None,
+        must_enrol_totp=must_enrol,
+    )
+
+
+def account_view(person: Person) -> schema.AccountView:
+    user = person.user
+    return schema.AccountView(
+        username=user.username,
+        role=user.role,
+        disabled=user.disabled,
+        must_change_password=user.must_change_password,
+        totp_enabled=user.totp_since is not None,
+        grants=grants_view(user.grants),
+        created_at=user.created_at,
+        last_seen_at=person.last_seen_at,
+    )
+
+
+def grants_view(grants: Grants | None) -> schema.GrantsView | None:
+    return None if grants is None else schema.GrantsView(nodes=list(grants.nodes), tags=list(grants.tags))
+
+
+def session_view(listed: ListedSession, current: SessionId | None) -> schema.SessionView:
+    session = listed.session
+    return schema.SessionView(
+        id=session.id,
+        username=listed.username,
+        created_at=session.created_at,
+        last_seen_at=session.last_seen_at,
+        expires_at=session.expires_at,
+        address=session.address,
+        user_agent=session.user_agent,
+        second_factor=session.second_factor,
+        current=session.id == current,
+    )
+
+
+def token_view(token: ApiToken) -> schema.ApiTokenView:
+    return schema.ApiTokenView(
+        id=token.id,
+        username=token.username,
+        name=token.name,
+        role=token.role,
+        grants=grants_view(token.grants),
+        sensitive=token.sensitive,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        last_used_at=token.last_used_at,
+        last_address=token.last_address,
+    )
 
 
 def node_view(node: Node, latest: dict[str, schema.Sample], *, online: bool, credentials_kept: bool) -> schema.NodeView:

@@ -61,6 +61,7 @@ class _Socket:
         self._transport = request.transport
         self._controls = 0
         self._pong = asyncio.Event()
+        self._closing = asyncio.Lock()
 
     async def receive(self) -> bytes:
         while True:
@@ -108,9 +109,10 @@ class _Socket:
     async def close(self, code: int, reason: str) -> None:
         if not 1000 <= code < 5000 or code in (1005, _ABNORMAL):
             code = CLOSE_GOING_AWAY
-        with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
-            async with asyncio.timeout(CLOSE_WAIT_S + 1):
-                await self._ws.close(code=code, message=reason.encode()[:120])
+        async with self._closing:  # the connection ends with its handler: who comes second waits until the peer has heard the first
+            with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
+                async with asyncio.timeout(CLOSE_WAIT_S + 1):
+                    await self._ws.close(code=code, message=reason.encode()[:120])
 
     @property
     def backlog(self) -> int:

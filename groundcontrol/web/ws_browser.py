@@ -9,9 +9,10 @@ from typing import Final
 
 from aiohttp import web
 
-from groundcontrol.auth.sessions import Caller
+from groundcontrol.auth.sessions import Caller, ends_at
 from groundcontrol.bus.base import Interest, Revoked, Topic
 from groundcontrol.domain.ids import DeploymentId, NodeId
+from groundcontrol.domain.scope import Grants, Scope
 from groundcontrol.errors import BadRequest, HubError, NotFound, Unavailable
 from groundcontrol.web import schema
 from groundcontrol.web.gate import Gate, bearer_token
@@ -30,6 +31,14 @@ INTEREST_TTL_S: Final = 15.0
 
 log = logging.getLogger(__name__)
 
+_Place = tuple[int, tuple[Grants, ...], str]
+"""Whose topic: what is shared by all shows the same to all of them."""
+
+
+def _place(scope: Scope, topic: str) -> _Place:
+    """Topics of one thing are checked before they are joined, and show the same to all."""
+    return scope.org, () if ":" in topic else scope.grants, topic
+
 
 class Live:
     """All browsers of one hub."""
@@ -40,7 +49,7 @@ class Live:
         self._gate = gate
         self._build = page_build
         self._connections: set[Connection] = set()
-        self._feeds: dict[tuple[int, str], tuple[Feed, asyncio.Task[None]]] = {}
+        self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -92,7 +101,7 @@ class Live:
 
     def _hello(self, caller: Caller) -> schema.LiveHello:
         now = self.services.clock.now()
-        ends = caller.session.expires_at if caller.session is not None else now + 86_400.0
+        ends = ends_at(caller) or now + 86_400.0
         return schema.LiveHello(hub_id=self.services.hub_id, build=self._build, now=now, session_expires_at=ends)
 
     async def _revocations(self) -> None:
@@ -106,28 +115,30 @@ class Live:
 
     async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None:
         """Give a connection a snapshot of a shared topic, and its changes from then on."""
-        org = connection.scope.org
-        feed = self._feed(org, topic, kind, key)
+        scope = connection.scope
+        feed = self._feed(scope, topic, kind, key)
         try:
             await feed.join(connection, connection.put)
         except HubError:
-            self.leave(connection, org, topic)
+            self.leave(connection, scope, topic)
             raise
         self._interest(feed)
 
-    def leave(self, connection: Connection, org: int, topic: str) -> None:
+    def leave(self, connection: Connection, scope: Scope, topic: str) -> None:
         """Take a connection out; a topic without listeners ends."""
-        found = self._feeds.get((org, topic))
+        place = _place(scope, topic)
+        found = self._feeds.get(place)
         if found is None:
             return
         feed, task = found
         feed.leave(connection)
         if feed.empty:
-            del self._feeds[org, topic]
+            del self._feeds[place]
             task.cancel()
 
-    def _feed(self, org: int, topic: str, kind: str, key: str) -> Feed:
-        found = self._feeds.get((org, topic))
+    def _feed(self, scope: Scope, topic: str, kind: str, key: str) -> Feed:
+        place, org = _place(scope, topic), scope.org
+        found = self._feeds.get(place)
         if found is not None and not found[0].over and not found[1].done():
             return found[0]
         if self._group is None:
@@ -135,9 +146,9 @@ class Live:
         feed: Feed
         match kind:
             case "fleet":
-                feed = FleetFeed(self.services, org)
+                feed = FleetFeed(self.services, org, scope.grants)
             case "events":
-                feed = EventsFeed(self.services, org)
+                feed = EventsFeed(self.services, org, scope.grants)
             case "node":
                 feed = NodeFeed(self.services, org, NodeId(key))
             case "deployment":
@@ -145,7 +156,7 @@ class Live:
             case _:
                 raise NotFound("there is no such topic")
         task = self._group.create_task(self._guard(feed), name=f"live {topic}")
-        self._feeds[org, topic] = (feed, task)
+        self._feeds[place] = (feed, task)
         return feed
 
     async def _guard(self, feed: Feed) -> None:

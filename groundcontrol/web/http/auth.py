@@ -18,25 +18,20 @@ def _answer(call: Call, issued: Issued) -> web.Response:
         token=issued.token,
         expires_at=issued.token_expires_at,
         csrf_token=issued.session.csrf_token,
-        user=views.user_view(issued.user),
+        user=views.user_view(issued.user, must_enrol=issued.must_enrol),
     )
     response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
     call.cookies.set(response, issued.token, issued.refresh)
     return response
 
 
-def _no_second_factor(totp: str | None) -> None:
-    if totp is not None:
-        raise BadRequest("this hub has no second factor: leave out totp")
-
-
 async def login(call: Call, body: schema.LoginBody) -> web.Response:
     """Open a session."""
-    _no_second_factor(body.totp)
     check_same_origin(call.request, call.services.config.origins, required=False)
     issued = await call.services.auth.login(
         body.username,
         body.password,
+        totp=body.totp,
         setup_code=body.setup_code,
         address=call.address,
         user_agent=call.request.headers.get(hdrs.USER_AGENT, ""),
@@ -64,9 +59,8 @@ async def password(call: Call, body: schema.PasswordBody) -> web.Response:
 
 
 async def step_up(call: Call, body: schema.StepUpBody) -> None:
-    """Prove the password once more."""
-    _no_second_factor(body.totp)
-    await call.services.auth.step_up(call.caller, body.password)
+    """Prove the password once more, and the second factor where there is one."""
+    await call.services.auth.step_up(call.caller, body.password, body.totp)
 
 
 async def logout(call: Call) -> web.Response:
@@ -82,4 +76,6 @@ async def me(call: Call) -> schema.MeView:
     user, session = call.caller.user, call.caller.session
     if user is None or session is None:
         raise BadRequest("the local socket has no session")
-    return schema.MeView(user=views.user_view(user), csrf_token=session.csrf_token, expires_at=session.expires_at)
+    return schema.MeView(
+        user=views.user_view(user, must_enrol=call.caller.must_enrol), csrf_token=session.csrf_token, expires_at=session.expires_at
+    )

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from groundcontrol.domain.permissions import check_new_tags
 from groundcontrol.errors import BadRequest, TooLarge
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
@@ -17,6 +18,7 @@ MAX_KEY_BYTES: Final = 16 << 10
 async def create_deployment(call: Call, body: schema.DeploymentBody) -> schema.DeploymentView:
     """Put Spider on a server."""
     _check_key_size(body.private_key)
+    check_new_tags(call.scope, body.tags or ())
     fields = msgspec.structs.asdict(body)
     request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ())})
     return views.deployment_view(await call.services.deployments.install(call.scope, request, call.idempotency_key()))
@@ -50,6 +52,8 @@ async def cancel_deployment(call: Call) -> schema.DeploymentView:
 async def retry_deployment(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
     """Try a failed one again, with the fields that are given anew."""
     await _control(call)
+    if body is not None and body.tags is not None:
+        check_new_tags(call.scope, body.tags)
     return views.deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, _overrides(body)))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from groundcontrol.bus.base import Changed
+from groundcontrol.auth.people import EVERYBODY
+from groundcontrol.bus.base import Changed, Revoked
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest
+from groundcontrol.errors import BadRequest, Forbidden
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
 from groundcontrol.web.services import Services
@@ -53,9 +54,12 @@ async def get_node(call: Call) -> schema.NodeView:
 async def edit_node(call: Call, body: schema.NodePatch) -> schema.NodeView:
     """Change its name, its tags or both."""
     services = call.services
-    call.authorize("node.edit", await services.store.nodes.node(call.scope, call.node_id))
+    before = await services.store.nodes.node(call.scope, call.node_id)
+    call.authorize("node.edit", before)
     if body.name is None and body.tags is None:
         raise BadRequest("nothing to change: give name, tags or both")
+    if body.tags is not None and call.scope.grants:
+        raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
     node = await services.store.nodes.edit_node(
         call.scope,
         call.node_id,
@@ -63,6 +67,8 @@ async def edit_node(call: Call, body: schema.NodePatch) -> schema.NodeView:
         tags=checked_tags(body.tags) if body.tags is not None else None,
     )
     services.bus.publish(Changed("node", node.id, node.version))
+    if node.tags != before.tags:
+        services.bus.publish(Revoked("", EVERYBODY))
     return await full_view(services, call.scope, node.id)
 
 

@@ -12,12 +12,13 @@ from typing import Any, Final, Protocol
 import msgspec
 from aiohttp import WSMsgType, web
 
-from groundcontrol.auth.sessions import Caller
+from groundcontrol.auth.people import EVERYBODY
+from groundcontrol.auth.sessions import Caller, ends_at
 from groundcontrol.bus.base import Revoked
 from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
 from groundcontrol.domain.permissions import Action, authorize
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, Unauthenticated
+from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, TotpEnrolmentRequired, Unauthenticated
 from groundcontrol.web import schema
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.live.job_stream import JobStream
@@ -60,7 +61,7 @@ class Feeds(Protocol):
     """Topics that are shared by all browsers (`ws_browser.Live`)."""
 
     async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None: ...
-    def leave(self, connection: Connection, org: int, topic: str) -> None: ...
+    def leave(self, connection: Connection, scope: Scope, topic: str) -> None: ...
 
 
 class _End(Exception):
@@ -112,8 +113,10 @@ class Connection:
 
     def belongs_to(self, revoked: Revoked) -> bool:
         """Whether this may concern whoever is behind the socket."""
-        session = self._caller.session
-        return session is not None and (revoked.session == session.id or revoked.user == session.user_id)
+        session, user = self._caller.session, self._caller.user
+        if session is not None and revoked.session == session.id:
+            return True
+        return user is not None and revoked.user in (user.id, EVERYBODY)
 
     def recheck(self) -> None:
         """Ask the store again, now."""
@@ -181,12 +184,12 @@ class Connection:
             raise self._end
 
     async def _watch_rights(self) -> None:
-        """The session's row, whenever something was revoked, and every ten seconds in any case."""
-        session = self._caller.session
-        if session is None:
+        """The row of the session or token, whenever something was revoked, and every ten seconds in any case."""
+        if self._caller.user is None:
             return
         while True:
-            wait = max(0.0, min(RECHECK_S, session.expires_at - self._services.clock.now()))
+            ends = ends_at(self._caller)
+            wait = RECHECK_S if ends is None else max(0.0, min(RECHECK_S, ends - self._services.clock.now()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._check.wait()
@@ -194,18 +197,27 @@ class Connection:
             await self._renew_rights()
 
     async def _renew_rights(self) -> None:
+        """Ask who this is now; topics that are not granted any more end, and those that show less or more start anew."""
+        before = self.scope
         try:
             self._caller = await self._services.auth.recheck(self._caller)
-            for topic in list(self._topics):
-                await self._allow(topic)
-        except (Unauthenticated, PasswordChangeRequired) as exc:
+        except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
+        for topic in list(self._topics):
+            await self._allow(topic, anew=self.scope.grants != before.grants)
 
-    async def _allow(self, topic: str) -> None:
+    async def _allow(self, topic: str, *, anew: bool) -> None:
         match = _TOPIC.match(topic)
+        kind, key = (match[1] or match[2], match[3] or "") if match else ("", "")
         try:
-            authorize(self.scope, ACTIONS[match[1] or match[2]] if match else "audit.read")
+            authorize(self.scope, ACTIONS.get(kind, "audit.read"))
+            if self.scope.grants or anew:
+                await self._check_resource(kind, key)
+            if anew and not key:
+                self._stop(topic)
+                self.put(encode("gap", schema.GapMessage(topic=topic)))
+                await self._join(topic, kind, key)
         except HubError as exc:
             self._stop(topic)
             self.put(encode("error", live_error(exc, topic)))
@@ -267,12 +279,15 @@ class Connection:
             assert self._group is not None
             self._topics[body.topic] = _canceller(self._group.create_task(self._guarded(stream), name=f"live {stream.topic}"))
             return
-        org = self.scope.org
-        self._topics[body.topic] = lambda: self._feeds.leave(self, org, body.topic)
+        await self._join(body.topic, kind, key)
+
+    async def _join(self, topic: str, kind: str, key: str) -> None:
+        scope = self.scope
+        self._topics[topic] = lambda: self._feeds.leave(self, scope, topic)
         try:
-            await self._feeds.join(self, body.topic, kind, key)
+            await self._feeds.join(self, topic, kind, key)
         except HubError:
-            self._topics.pop(body.topic, None)
+            self._topics.pop(topic, None)
             raise
 
     async def _check_resource(self, kind: str, key: str) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, Policy, SessionMoved, Topic
 from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
-from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
@@ -51,10 +51,10 @@ class Feed(ABC):
     policy: ClassVar[Policy] = "ordered"
     limit: ClassVar[int] = 256
 
-    def __init__(self, services: Services, org: int, topic: str) -> None:
+    def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = ()) -> None:
         self.services = services
         self.topic = topic
-        self.scope = Scope(Actor("system", "live", "live", "admin"), org)
+        self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
         self._seq = 0
         self._seats: dict[object, _Seat] = {}
         self._listening = asyncio.Event()
@@ -188,8 +188,8 @@ class DeploymentFeed(Feed):
 class EventsFeed(Feed):
     """`events`."""
 
-    def __init__(self, services: Services, org: int) -> None:
-        super().__init__(services, org, "events")
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
+        super().__init__(services, org, "events", grants)
         self._shown: set[EventId] = set()
 
     def topics(self) -> tuple[Topic, ...]:
@@ -216,8 +216,8 @@ class FleetFeed(Feed):
     policy = "latest"
     limit = 20_000
 
-    def __init__(self, services: Services, org: int) -> None:
-        super().__init__(services, org, "fleet")
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
+        super().__init__(services, org, "fleet", grants)
         self._known: set[NodeId] = set()
         self._values: set[NodeId] = set()
         self._facts: set[NodeId] = set()

@@ -107,7 +107,10 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     [
         ({"STARDUST_DATABASE_URL": "postgres://db/stardust"}, "SQLite only"),
         ({"STARDUST_NATS_URL": "nats://bus:4222"}, "single hub"),
-        ({"STARDUST_REQUIRE_TOTP": "1"}, "second factor"),
+        ({"STARDUST_REQUIRE_TOTP": "1"}, "must be one of none, admins, all"),
+        ({"STARDUST_REQUIRE_TOTP": "true"}, "STARDUST_REQUIRE_TOTP is 'true'"),
+        ({"STARDUST_REQUIRE_TOTP": "Admins"}, "STARDUST_REQUIRE_TOTP"),
+        ({"STARDUST_REQUIRE_TOTP": " "}, "STARDUST_REQUIRE_TOTP"),
         ({"STARDUST_PORT": "99999"}, "port"),
         ({"STARDUST_PORT": "http"}, "port"),
         ({"STARDUST_BIND": "example.com"}, "IP address"),

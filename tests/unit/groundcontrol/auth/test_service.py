@@ -28,6 +28,7 @@ from groundcontrol.errors import (
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from tests.support.clock import ShiftedClock
+from tests.support.vault import a_vault
 
 PASSWORD = "three green sparrows"
 NEW = "four yellow herons"
@@ -41,8 +42,8 @@ class Door:
     def __init__(self, store: Store, clock: ShiftedClock) -> None:
         self.store, self.clock, self.bus = store, clock, LocalBus()
         self.service = AuthService(
-            users=store.users,
-            audit=store.log,
+            store=store,
+            sealer=a_vault(),
             bus=self.bus,
             clock=clock,
             jwt_key=b"j" * 32,

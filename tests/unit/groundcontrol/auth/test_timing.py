@@ -14,6 +14,7 @@ from groundcontrol.bus.local import LocalBus
 from groundcontrol.errors import BadCredentials
 from groundcontrol.store.sqlite import open_database
 from tests.support.clock import ShiftedClock
+from tests.support.vault import a_vault
 
 SAMPLES = 40
 WAIT_S = 90_000.0
@@ -25,9 +26,7 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, ShiftedClock
     clock = ShiftedClock()
     database = await open_database(tmp_path / "data", clock=clock)
     store = await database.store(audit_key=b"a" * 32, chain="hub")
-    service = AuthService(
-        users=store.users, audit=store.log, bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32, issuer="hub"
-    )
+    service = AuthService(store=store, sealer=a_vault(), bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32, issuer="hub")
     await service.first_start("admin", "three green sparrows")
     yield service, clock
     service.close()

@@ -35,6 +35,7 @@ from groundcontrol.web.static import Page
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ShiftedClock
 from tests.support.openapi import Description
+from tests.support.vault import a_vault
 
 ORIGIN = "https://hub.example"
 PASSWORD = "three green sparrows"
@@ -222,8 +223,9 @@ class TestHub:
         self.nodes = PlayedNodes()
         self.deployer = PlayedDeployer(store)
         self.auth = AuthService(
-            users=store.users, audit=store.log, bus=self.bus, clock=clock, jwt_key=KEY, pepper=PEPPER, issuer="test-hub"
-        )
+            store=store, bus=self.bus, clock=clock, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER, issuer="test-hub",
+            least_totp=config.require_totp,
+        )  # fmt: skip
         self.services = Services(
             config=config,
             clock=clock,

@@ -20,6 +20,22 @@ MATRIX: dict[str, str] = {
     "POST /auth/step-up": "admin operator viewer",
     "POST /auth/logout": "admin operator viewer",
     "GET /auth/me": "admin operator viewer",
+    "POST /auth/totp": "admin operator viewer",
+    "POST /auth/totp/confirm": "admin operator viewer",
+    "DELETE /auth/totp": "admin operator viewer",
+    "POST /auth/recovery-codes": "admin operator viewer",
+    "GET /auth/sessions": "admin operator viewer",
+    "DELETE /auth/sessions": "admin operator viewer",
+    "DELETE /auth/sessions/{id}": "admin operator viewer",
+    "GET /users": "admin",
+    "POST /users": "admin",
+    "PATCH /users/{username}": "admin",
+    "POST /users/{username}/password": "admin",
+    "GET /tokens": "admin operator viewer",
+    "POST /tokens": "admin operator viewer",
+    "DELETE /tokens/{id}": "admin operator viewer",
+    "GET /settings": "admin",
+    "PATCH /settings": "admin",
     "GET /nodes": "admin operator viewer",
     "GET /nodes/{id}": "admin operator viewer",
     "PATCH /nodes/{id}": "admin operator",
@@ -42,7 +58,18 @@ MATRIX: dict[str, str] = {
 }
 """A new route needs a row here, by a decision and not by chance."""
 PENDING = {"POST /auth/password", "POST /auth/logout", "GET /auth/me"}
-STEP_UP = {"DELETE /nodes/{id}"}
+ENROLLING = {*PENDING, "POST /auth/step-up", "POST /auth/totp", "POST /auth/totp/confirm"}
+STEP_UP = {
+    "DELETE /nodes/{id}",
+    "POST /auth/totp",
+    "DELETE /auth/totp",
+    "POST /auth/recovery-codes",
+    "POST /users",
+    "PATCH /users/{username}",
+    "POST /users/{username}/password",
+    "POST /tokens",
+    "PATCH /settings",
+}
 GUARDED = [route for route in ROUTES if route.action is not None]
 
 
