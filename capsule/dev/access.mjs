@@ -60,17 +60,18 @@ export class Access {
 
   /** Undefined: nothing of mine. */
   rest(method, [kind, id, act], url, body) {
+    if (kind === "auth" && id === "recovery-codes") return this.codes();
     if (kind === "auth" && id === "totp") {
       if (method === "DELETE") return (this.me.totp = false), [204];
-      if (act === "recovery-codes") return this.codes();
       if (!act) return [200, { secret: SECRET, uri: `otpauth://totp/Stardust:${this.me.username}?secret=${SECRET}&issuer=Stardust` }];
       if (!rightCode(body.code)) return problem(401, "auth.totp_wrong", "the code is wrong");
       this.me.totp = true;
       return this.codes();
     }
-    if (kind === "sessions") {
-      if (method === "DELETE") this.sessions = this.sessions.filter((one) => (id ? one.id !== id : one.current));
-      else return [200, { sessions: this.sessions.filter((one) => one.username === this.me.username), next: null }];
+    if (kind === "auth" && id === "sessions") {
+      const whose = url.searchParams.get("user") ?? this.me.username;
+      if (method === "DELETE") this.sessions = this.sessions.filter((one) => (act ? one.id !== act : one.current || one.username !== whose));
+      else return [200, { sessions: this.sessions.filter((one) => one.username === whose), next: null }];
       return [204];
     }
     if (kind === "tokens") return this.token(method, id, body);
@@ -81,10 +82,7 @@ export class Access {
       if (method === "PATCH") this.rule = body.require_totp;
       return [200, { require_totp: this.rule, require_totp_least: "none" }];
     }
-    if (kind === "audit") {
-      const { actor, action } = Object.fromEntries(url.searchParams);
-      return [200, { audit: this.audit.filter((row) => (!actor || row.actor.startsWith(actor)) && (!action || row.action.startsWith(action))), next: null }];
-    }
+    if (kind === "audit") return [200, { audit: this.audit, next: null }];
     return undefined;
   }
 
@@ -109,7 +107,6 @@ export class Access {
     }
     const user = this.users.find((one) => one.username === name);
     if (!user) return problem(404, "not_found", "there is no such user");
-    if (act === "sessions") return [200, { sessions: this.sessions.filter((one) => one.username === name), next: null }];
     if (act === "password") return (user.must_change_password = true), [200, { user, password: "comet-4Tq9-velvet-18Lm" }];
     if (user.username === this.me.username && body.role && body.role !== "admin") return problem(409, "conflict", "no admin would be left");
     const { all_nodes: all, ...part } = body;

@@ -157,8 +157,8 @@ async function rest(method, url, body) {
       return [200, session()];
     }
     if (id === "step-up") return body.password === "wrong" ? problem(401, "auth.bad_credentials", "wrong") : (access.login(body) ?? ((stepUps = 1), [204]));
-    if (id === "logout") return (signedIn = false), [204];
-    if (id !== "totp") return [200, session()];
+    if (id === "logout") return (signedIn = false), (stepUps = 0), [204];
+    if (!["totp", "recovery-codes", "sessions"].includes(id)) return [200, session()];
   }
   if (!signedIn) return problem(401, "auth.required", "log in first");
   if (process.argv.includes("--step-up") && !stepUps && method !== "GET" && ["auth", "users", "tokens", "settings"].includes(kind)) return problem(403, "auth.step_up_required", "the password is needed once more");

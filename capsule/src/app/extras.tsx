@@ -76,7 +76,7 @@ export function StepUpDialog(): VNode {
     }
   };
   return (
-    <Dialog title="Confirm that it is you" subtitle={second ? "This act wants your password and a code once more." : "This act wants your password once more."} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title="Confirm that it is you" subtitle={second ? "With your password and a code." : "With your password."} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

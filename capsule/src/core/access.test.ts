@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailWords, deviceName, grantsWords, grouped, recoveryText, rolesUpTo } from "./access";
+import { auditCsv, auditFits } from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -70,4 +71,17 @@ test("recovery codes say whose they are", () => {
 
 test("details of the log fit on a line", () => {
   assert.equal(detailWords({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: null · days: 90");
+});
+
+const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "ok", detail: {} };
+
+test("a part of actor and action finds a row", () => {
+  assert.ok(auditFits(row, { actor: " AD", action: "create" }));
+  assert.ok(auditFits(row, { actor: "", action: "" }));
+  assert.ok(!auditFits(row, { actor: "grace", action: "" }));
+});
+
+test("a file of the log holds what it was given, and no formula", () => {
+  const hostile = { ...row, actor: "=HYPERLINK(1)", target: 'a "b",\nc', detail: { why: "x" } };
+  assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,ok,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",ok,"{""why"":""x""}"`, ""].join("\r\n"));
 });

@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../wire/connection";
 import { ROOT } from "../wire/http";
 import { hubNow, now, setHubTime } from "./clock";
 import { onFrame } from "./frames";
-import { onSessionEnd, phase, stillSignedIn } from "./session";
+import { phase, stillSignedIn } from "./session";
 
 const BANNER_S = 3;
 const HIDDEN_MS = 30_000;
@@ -74,5 +74,5 @@ export const tryNow = (): void => connection.retryNow();
 
 phase.subscribe((at) => {
   if (at === "ready") connection.start();
+  else connection.stop();
 });
-onSessionEnd(() => connection.stop());

@@ -103,11 +103,11 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** Before a new live socket: false when the session is over. */
+/** Before a new live socket: false when the session is over, or something else comes first. A role changed meanwhile is known from here on. */
 export async function stillSignedIn(): Promise<boolean> {
   try {
-    await call<MeView>("GET", "auth/me");
-    return true;
+    enter(await call<MeView>("GET", "auth/me"));
+    return phase.value === "ready";
   } catch (error) {
     return !(error instanceof ApiError && error.status === 401);
   }

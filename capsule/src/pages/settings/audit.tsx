@@ -1,46 +1,47 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { detailWords } from "../../core/access";
+import { auditCsv, type AuditFilter } from "../../core/audit";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
-import { auditUrl, loadAudit } from "../../state/people";
+import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
+import { toast } from "../../state/toasts";
 import type { AuditView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { Empty, Time } from "../../ui/parts";
+import { saveText } from "../../ui/save";
 import { ListView, useListed } from "./list";
+import { useAct } from "./refusal";
 
 const SETTLE_MS = 300;
+const MOST_EXPORTED = 200_000;
+const COUNT = new Intl.NumberFormat("en");
 
 /** Who did what. The filter stands in the address, so that it can be sent to somebody. */
 export function AuditPage(): VNode {
   const query = place.value.query;
-  const filter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "" };
+  const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "" };
+  const [read, setRead] = useState(0);
   const list = useListed<AuditView>(
     async (cursor) => {
-      const page = await loadAudit(filter, cursor);
-      return { items: page.audit, next: page.next };
+      const found = await searchAudit(filter, cursor);
+      setRead((before) => (cursor ? before : 0) + found.read);
+      return { items: found.rows, next: found.next };
     },
     JSON.stringify(filter),
   );
   const filtered = filter.actor !== "" || filter.action !== "";
   return (
     <div class="stack">
-      <div class="section-head audit-head">
+      <div class="section-head">
         <div class="grow">
           <h2>Audit</h2>
           <p class="t3 meta">Every change with who made it, chained so that a missing or altered row is found.</p>
         </div>
-        <a class="button" href={auditUrl(filter, "json")} download>
-          <Icon name="download" size="small" />
-          JSON
-        </a>
-        <a class="button" href={auditUrl(filter, "csv")} download>
-          <Icon name="download" size="small" />
-          CSV
-        </a>
+        <Export filter={filter} />
       </div>
       <div class="audit-filter" role="search" aria-label="Filter the audit log">
         <FilterText label="Actor" name="actor" value={filter.actor} placeholder="admin" />
@@ -50,7 +51,11 @@ export function AuditPage(): VNode {
         list={list}
         what="the audit log"
         refused="The audit log is closed to you."
-        empty={<Empty icon="scroll-text" title={filtered ? "No entry fits" : "No entries yet"} text={filtered ? "Nothing of this actor or action is in the log." : "What people and programs change is noted here."} />}
+        empty={
+          <Empty icon="scroll-text" title={filtered ? "No entry fits" : "No entries yet"} text={filtered ? `None of the newest ${COUNT.format(read)} entries is of this actor and action.` : "What people and programs change is noted here."}>
+            {list.next && <Button onClick={list.more}>Look further back</Button>}
+          </Empty>
+        }
       >
         {(items) => (
           <div class="card grid-table audit-table" role="table" aria-label="Audit log">
@@ -67,6 +72,53 @@ export function AuditPage(): VNode {
           </div>
         )}
       </ListView>
+    </div>
+  );
+}
+
+/** All rows that fit, as a file: read page by page, so that the hub never holds more than one of them. */
+function Export({ filter }: { filter: AuditFilter }): VNode {
+  const [read, setRead] = useState<number | null>(null);
+  const shown = useRef(true);
+  const act = useAct();
+  useEffect(
+    () => () => {
+      shown.current = false;
+    },
+    [],
+  );
+  const save = (kind: "json" | "csv"): void =>
+    void act.run(async () => {
+      setRead(0);
+      try {
+        const rows = await wholeAudit(filter, (count) => {
+          setRead(count);
+          return shown.current && count < MOST_EXPORTED;
+        });
+        if (rows) saveText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
+        else if (shown.current) toast("fail", "The log is too long for a file from here", "Use “stardust audit export” on the hub.");
+      } finally {
+        setRead(null);
+      }
+    });
+  return (
+    <div class="row wrap">
+      {read !== null && (
+        <span class="t3 meta num" role="status">
+          {COUNT.format(read)} read
+        </span>
+      )}
+      {act.refusal && (
+        <span class="wrong" role="alert">
+          {act.refusal}
+        </span>
+      )}
+      <Button icon="download" disabled={act.busy} onClick={() => save("json")}>
+        Export JSON
+      </Button>
+      <Button icon="download" disabled={act.busy} onClick={() => save("csv")}>
+        Export CSV
+      </Button>
     </div>
   );
 }

@@ -13,6 +13,7 @@ import { Check } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { Qr } from "../../ui/qr";
+import { saveText } from "../../ui/save";
 import { Refusal, useAct } from "./refusal";
 
 /** The new secret as a picture and as text, and the first code from it. */
@@ -67,13 +68,6 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
 export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }): VNode {
   const [kept, setKept] = useState(false);
   const text = (): string => recoveryText(codes, user.peek()?.username ?? "", location.host);
-  const download = (): void => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text()], { type: "text/plain" }));
-    link.download = "stardust-recovery-codes.txt";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
   return (
     <div class="stack recovery">
       <p class="t2">
@@ -88,7 +82,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
       </ul>
       <div class="row wrap no-print">
         <CopyButton text={text} slim={false} />
-        <Button icon="download" onClick={download}>
+        <Button icon="download" onClick={() => saveText(text(), "stardust-recovery-codes.txt", "text/plain")}>
           Download
         </Button>
         <Button icon="printer" onClick={() => window.print()}>

@@ -2,8 +2,9 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grantsWords, ROLE_WORDS } from "../../core/access";
 import { age } from "../../core/time";
+import { loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
-import { loadSessionsOf, loadSettings, loadUsers, patchSettings, patchUser } from "../../state/people";
+import { loadSettings, loadUsers, patchSettings, patchUser } from "../../state/people";
 import { reread, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type AccountView, type OneTimePasswordView, type SessionView, type SettingsView } from "../../state/types";
@@ -137,7 +138,7 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
 
 function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
   const list = useListed<SessionView>(async (cursor) => {
-    const page = await loadSessionsOf(who.username, cursor);
+    const page = await loadSessions(cursor, who.username);
     return { items: page.sessions, next: page.next };
   });
   return (
