@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
+from groundcontrol.auth.limits import login_attempt
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import UserId
 from groundcontrol.domain.scope import Grants, Role, Scope
@@ -119,6 +120,7 @@ class People:
         password = one_time_password()
         await self._store.users.save_password(scope, person.user.id, await self._hash(password), None, must_change=True)
         self._bus.publish(Revoked("", person.user.id))
+        await self._store.users.clear_attempts(login_attempt(person.user.id, "", known=False).returned)
         return await self._store.people.person(scope, person.user.username), password
 
     async def rule(self) -> Rule:

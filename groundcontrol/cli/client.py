@@ -58,8 +58,17 @@ class Hub:
         return await self._call("GET", path, params=dict(params or {}))
 
     async def post(self, path: str, body: object) -> Any:
-        """Send JSON."""
-        return await self._call("POST", path, json=body)
+        """Send JSON; None: no body."""
+        return await self._call("POST", path, **({} if body is None else {"json": body}))
+
+    async def patch(self, path: str, body: object) -> Any:
+        """Send JSON that changes something."""
+        return await self._call("PATCH", path, json=body)
+
+    async def delete(self, path: str) -> None:
+        """Remove something that answers with nothing."""
+        async with self._request("DELETE", "/api/v1" + path) as answer:
+            await self._check(answer)
 
     async def health(self) -> tuple[int, Any]:
         """What /healthz says, with its status."""

@@ -1,29 +1,113 @@
-"""`stardust user reset NAME`: a new password for somebody who is locked out; only on the hub's own machine."""
+"""`stardust user …`: people, their roles and their nodes; whatever needs a password again works on the hub's own machine only."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.table import MISSING, age, table
+
+ROLES: Final = ("admin", "operator", "viewer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    reset = acts.add_parser("reset", help="give a user a new password, shown once, and end all their sessions")
-    reset.add_argument("username")
+    acts.add_parser("list", help="everybody who may log in")
+    add = acts.add_parser("add", help="make a user with a one-time password, shown once, good for 24 hours")
+    add.add_argument("username")
+    add.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
+    add_grants(add)
+    for name, about in (
+        ("passwd", "give a user a one-time password, shown once, and end all their sessions"),
+        ("reset", "give a user a lasting password, shown once, lift their limits, and end all their sessions"),
+        ("disable", "let a user in no more, and end all their sessions"),
+        ("enable", "let a user in again"),
+        ("totp-reset", "take away a second factor whose app and recovery codes are lost, and end all sessions of the user"),
+    ):
+        acts.add_parser(name, help=about).add_argument("username")
+    role = acts.add_parser("role", help="change what a user may do, and on which nodes")
+    role.add_argument("username")
+    role.add_argument("role", choices=ROLES)
+    role.add_argument("--all-nodes", action="store_true", help="take a limit to some nodes away")
+    add_grants(role)
+
+
+def add_grants(parser: argparse.ArgumentParser) -> None:
+    """The flags that limit somebody to some nodes."""
+    parser.add_argument("--node", action="append", default=[], metavar="ID", help="only this node, and others that are named")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="only nodes of this tag, and others that are named")
+
+
+def grants_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The part of a body that those flags make; empty without them."""
+    return {"grants": {"nodes": args.node, "tags": args.tag}} if args.node or args.tag else {}
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Reset, and show the password."""
+    """Do it, and show what came of it."""
     if args.url is not None:
-        raise CliError("a password is reset on the hub's own machine only, without --url")
+        raise CliError("users are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:
-        made = await hub.post("/local/reset-user", {"username": args.username})
+        if args.act == "list":
+            return _show(args, [user async for user in hub.every("/users", "users")])
+        made = await _act(hub, args)
     if args.json:
         print(json.dumps(made))
     else:
-        print(
-            f"new password of {shown(made['username'])}: {made['password']}\nAll sessions of this user have ended; change it after the log-in."
-        )
+        print(_sentence(args.act, made))
+    return 0
+
+
+async def _act(hub: Hub, args: argparse.Namespace) -> Any:
+    place = f"/users/{args.username}"
+    match args.act:
+        case "add":
+            return await hub.post("/users", {"username": args.username, "role": args.role, **grants_of(args)})
+        case "passwd":
+            return await hub.post(f"{place}/password", None)
+        case "reset":
+            return await hub.post("/local/reset-user", {"username": args.username})
+        case "totp-reset":
+            return await hub.post(f"{place}/totp-reset", None)
+        case "role":
+            return await hub.patch(place, {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})})
+        case act:
+            return await hub.patch(place, {"disabled": act == "disable"})
+
+
+def _sentence(act: str, made: Any) -> str:
+    match act:
+        case "add" | "passwd":
+            name = shown(made["user"]["username"])
+            return f"one-time password of {name}: {made['password']}\nGood for 24 hours and for one thing: choosing another password."
+        case "reset":
+            name = shown(made["username"])
+            return f"new password of {name}: {made['password']}\nAll sessions of this user have ended; change it after the log-in."
+        case "totp-reset":
+            return f"{shown(made['username'])} has no second factor any more; all sessions of this user have ended"
+        case _:
+            return f"{shown(made['username'])} is {'disabled' if made['disabled'] else made['role']}, on {_nodes(made)}"
+
+
+def _nodes(user: Any) -> str:
+    grants = user["grants"]
+    if grants is None:
+        return "every node"
+    return ", ".join([*(f"tag {shown(tag)}" for tag in grants["tags"]), *grants["nodes"]])
+
+
+def _show(args: argparse.Namespace, users: list[Any]) -> int:
+    if args.json:
+        print(json.dumps({"users": users}))
+        return 0
+    rows = [
+        [
+            user["username"], user["role"], "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
+            "yes" if user["totp_enabled"] else "no", _nodes(user), age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
+        ]
+        for user in users
+    ]  # fmt: skip
+    print(table(("USER", "ROLE", "STATE", "2ND FACTOR", "NODES", "LAST SEEN"), rows))
     return 0

@@ -1,0 +1,61 @@
+"""`stardust token …`: what programs log in with; on the hub's own machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.table import MISSING, age, moment, table
+from groundcontrol.cli.user import ROLES, add_grants, grants_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    listed = acts.add_parser("list", help="every token that is good")
+    listed.add_argument("--user", default="*", metavar="NAME", help="only those of this user")
+    new = acts.add_parser("new", help="make a token; it is printed once")
+    new.add_argument("name", help="what it is for")
+    new.add_argument("--user", default="admin", metavar="NAME", help="whose it is; it may never more than they may [admin]")
+    new.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
+    new.add_argument("--days", type=int, default=90, help="how long it lives, at most 365 [90]")
+    new.add_argument("--sensitive", action="store_true", help="it may also do what asks people for their password again")
+    add_grants(new)
+    acts.add_parser("revoke", help="end a token").add_argument("id")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """List, make or end."""
+    if args.url is not None:
+        raise CliError("tokens are managed in the page, or on the hub's own machine without --url")
+    async with Hub(args) as hub:
+        match args.act:
+            case "list":
+                return _show(args, [token async for token in hub.every("/tokens", "tokens", {"user": args.user})])
+            case "new":
+                body = {"username": args.user, "name": args.name, "role": args.role, "days": args.days, "sensitive": args.sensitive}
+                made = await hub.post("/local/tokens", {**body, **grants_of(args)})
+                if args.json:
+                    print(json.dumps(made))
+                else:
+                    print(made["token"])
+            case _:
+                await hub.delete(f"/tokens/{args.id}")
+                print(json.dumps({"revoked": args.id}) if args.json else f"the token {shown(args.id)} is over")
+    return 0
+
+
+def _show(args: argparse.Namespace, tokens: list[Any]) -> int:
+    if args.json:
+        print(json.dumps({"tokens": tokens}))
+        return 0
+    rows = [
+        [
+            token["id"], token["username"], token["name"], token["role"] + (", sensitive" if token["sensitive"] else ""),
+            moment(token["expires_at"]), age(token["last_used_at"]) if token["last_used_at"] else "never", token["last_address"] or MISSING,
+        ]
+        for token in tokens
+    ]  # fmt: skip
+    print(table(("TOKEN", "USER", "FOR", "ROLE", "UNTIL", "LAST USED", "FROM"), rows))
+    return 0
