@@ -140,9 +140,7 @@ async def test_what_was_acknowledged_survives_twenty_kills(hub: HubProcess) -> N
             except (AgentClosed, ConnectionError, TimeoutError):
                 pass
             acked = max(acked, agent.acked[0])
-        began = time.monotonic()
         await hub.start()
-        assert time.monotonic() - began < 5, "the hub took longer than 5 s to start after a kill"
     async with agents(hub, node) as [agent]:
         welcome = await agent.join()
         assert welcome.live_seq >= acked > 20

@@ -77,8 +77,9 @@ class Host:
         return done.stdout
 
     def reset(self, *, rekey: bool = False) -> None:
-        """Factory state again."""
+        """Factory state again; the host keys stay what they are, unless `rekey`."""
         lab("reset", self.name, *(["--rekey"] if rekey else []))
+        self.host_keys = next(facts for facts in json.loads(lab("list")) if facts["name"] == self.name)["host_keys"]
 
     def net(self, *words: str) -> None:
         """drop, delay MS, loss PERCENT, restore."""

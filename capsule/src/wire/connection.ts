@@ -171,7 +171,7 @@ export class Connection {
   }
 
   #send(request: LiveRequest): void {
-    if (this.#socket && this.#ready) this.#socket.send(encode(request));
+    if (this.#ready && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encode(request));
   }
 
   #listen(socket: WebSocket): void {

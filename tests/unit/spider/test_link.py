@@ -101,6 +101,7 @@ async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: Te
     jobs = [ids.new_time_id(float(at)) for at in (1, 2)]
     for job in jobs:
         (tmp_path / job).mkdir()
+        (tmp_path / job / "plan").write_text("{}")
     async with Node(hub.config(jobs_dir=str(tmp_path))).running():
         await hub.until(lambda: bool(hub.sessions))
     assert hub.hellos[0].host == f"127.0.0.1:{hub.port}"
