@@ -85,3 +85,10 @@ def test_every_code_stands_in_the_docs(kind: type[HubError]) -> None:
     meaning = (kind.__doc__ or "").strip().splitlines()[0]
 
     assert f"| `{kind.code}` | {STATUS[kind]} | {meaning} |" in (ROOT / "docs" / "errors.md").read_text()
+
+
+def test_a_crowd_that_is_turned_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    problem_response(errors.Unavailable("too many at once"))
+    assert caplog.records == []
+    problem_response(errors.StoreDown("the database does not answer"))
+    assert [record.getMessage() for record in caplog.records] == ["request_failed"]
