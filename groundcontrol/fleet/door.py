@@ -112,7 +112,7 @@ class AgentDoor:
                 agent = await self._open(socket, address)
             place.close()
             await self._live(agent)
-            code, reason = CLOSE_GOING_AWAY, "over"  # ended by us, elsewhere
+            code, reason = agent.verdict  # ended by us, elsewhere
         except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
             code, reason = _verdict(exc, address)
         finally:

@@ -155,6 +155,8 @@ class Registry:
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
         """Take a session out at once and close its socket; the closing may be awaited."""
+        if not agent.over:
+            agent.verdict = (code, reason)
         self.leave(agent)
 
         async def close() -> None:

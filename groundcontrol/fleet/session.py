@@ -22,6 +22,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (
+    CLOSE_GOING_AWAY,
     CLOSE_SLOW,
     HEARTBEAT_S,
     SILENCE_LIMIT_S,
@@ -141,6 +142,8 @@ class AgentSession:
         self.socket = socket
         self.over = False
         """Set once; from then on nothing of this session is applied."""
+        self.verdict = (CLOSE_GOING_AWAY, "over")
+        """Close code and reason, where it was ended by us."""
         self.inflight_packs = 0
         self.inflight_bytes = 0
         self.room = asyncio.Event()

@@ -304,6 +304,20 @@ async def test_nothing_can_be_said_about_a_job_that_the_node_was_not_given(share
     assert first != job
 
 
+async def test_the_code_is_the_same_when_more_is_said_after_the_fault(shared_hub: HubProcess) -> None:
+    hostile, other = await asyncio.to_thread(shared_hub.enrol, f"hostile-{os.urandom(4).hex()}", f"other-{os.urandom(4).hex()}")
+    job = await foreign_job(shared_hub, other.node_id)
+    for _ in range(20):
+        async with agents(shared_hub, hostile) as [agent]:
+            await agent.join()
+            assert agent.link is not None
+            frames = [agent.link.send(JobOutput(job, 0, 0, b"x")), *(agent.link.send(Heartbeat(0)) for _ in range(5))]
+            with contextlib.suppress(ConnectionError):
+                for frame in frames:
+                    await agent.raw(frame)
+            assert await end_of(agent) == CLOSE_PROTOCOL
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("frames", [3000, pytest.param(20_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
