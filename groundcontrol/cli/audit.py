@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("--expect", action="append", default=[], metavar="[CHAIN:]N:HASH", help="a head that was noted down elsewhere")
     acts.add_parser("export", help="every row as a line of JSON, the oldest first", allow_abbrev=False)
+    for act in (listed, verify):
+        act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the answer as JSON, for programs")
     add_settings(parser)
 
 

@@ -1,0 +1,194 @@
+"""The doctor's checks, one by one, on things that are as they should be and on things that are not."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.cli import checkup
+from groundcontrol.cli.checkup import Finding
+from groundcontrol.cli.folder import Settings, lock_holder
+from groundcontrol.config import Config
+from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite.inspection import Inspection
+from spider.clock import SystemClock
+from spider.wire.ids import new_time_id
+from tests.contract.making import new_node, new_user
+from tests.support.keys import first_vault, vault_of
+
+SECRET = "a lamp beside the window"
+
+
+def config(folder: Path, *argv: str, **env: str) -> Config:
+    return Config.from_env({"STARDUST_SECRET": SECRET, **env}, ["--data-dir", str(folder), *argv])
+
+
+def states(findings: object) -> list[str]:
+    assert not isinstance(findings, Finding)
+    return [finding.state for finding in findings]  # type: ignore[attr-defined]  # any iterable of findings
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """The data folder of a hub that has stopped; its vault opens with the root named `old`."""
+    place = tmp_path / "data"
+    database = await open_database(place, clock=SystemClock())
+    vault = await first_vault(database, "old")
+    store = await database.store(audit_key=vault.audit_key, chain=new_time_id())
+    await store.users.create_first_admin(new_user(), b"h", time.time())
+    node = await store.nodes.create_node(SYSTEM, new_node())
+    await store.secrets.save_credentials(SYSTEM, node.id, [vault.seal("credential", node.id, "password", 1, b"hunter2")])
+    await database.close()
+    return place
+
+
+def harm(folder: Path, sql: str) -> None:
+    with closing(sqlite3.connect(folder / "stardust.db")) as db, db:
+        db.execute(sql)
+
+
+def test_a_private_folder_is_well_and_an_open_one_is_not(folder: Path) -> None:
+    assert states(checkup.folder_findings(folder)) == ["ok"]
+    (folder / "stardust.db").chmod(0o640)
+    folder.chmod(0o755)
+    found = list(checkup.folder_findings(folder))
+    assert [finding.state for finding in found] == ["problem", "problem"]
+    assert [finding.remedy for finding in found] == [f"chmod 700 {folder}", f"chmod go= {folder / 'stardust.db'}"]
+
+
+def test_a_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert states(checkup.folder_findings(tmp_path / "none")) == ["problem"]
+    assert states(checkup.folder_findings(tmp_path / "file")) == ["problem"]
+
+
+def test_a_copy_from_before_a_rotation_is_remembered(folder: Path) -> None:
+    copy = folder / "stardust.db.before-rotation-20261120-105800"
+    copy.touch(mode=0o600)
+    found = list(checkup.folder_findings(folder))
+    assert [(finding.check, finding.state) for finding in found] == [("folder", "ok"), ("copies", "warning")]
+    assert str(copy) in found[1].remedy
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o400, "ok"), (0o640, "warning"), (0o644, "problem")])
+def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRET)
+    path.chmod(mode)
+    found = checkup.secret_file_finding(path)
+    assert found.state == state
+    assert SECRET not in found.text
+    assert checkup.secret_file_finding(tmp_path / "none").state == "problem"
+
+
+def test_room_is_told_once_for_each_disk(folder: Path) -> None:
+    assert len(list(checkup.space_findings(folder, folder, folder / "none"))) == 1
+
+
+def test_who_holds_the_lock_is_seen_without_touching_it(folder: Path) -> None:
+    assert lock_holder(folder) is None
+    assert checkup.lock_finding(folder, None).state == "ok"
+    with open(folder / "hub.lock", "rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert lock_holder(folder) == os.getpid()
+        assert checkup.lock_finding(folder, None).state == "problem"
+        assert checkup.lock_finding(folder, "ok").state == "ok"
+        assert "draining" in checkup.lock_finding(folder, "draining").text
+
+
+async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
+    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    assert states(await checkup.database_findings(settings)) == ["ok", "ok"]
+    file = folder / "stardust.db"
+    file.write_bytes(file.read_bytes()[:4096] + os.urandom(file.stat().st_size - 4096))
+    (folder / "stardust-samples.db").unlink()
+    assert states(await checkup.database_findings(settings)) == ["problem", "problem"]
+
+
+async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        assert (await checkup.schema_finding(inspection)).state == "ok"
+        harm(folder, "PRAGMA user_version = 0")
+        assert (await checkup.schema_finding(inspection)).state == "warning"
+        harm(folder, "PRAGMA user_version = 9999")
+        assert (await checkup.schema_finding(inspection)).state == "problem"
+        harm(folder, "PRAGMA application_id = 7")
+        assert (await checkup.schema_finding(inspection)).state == "problem"
+
+
+async def test_another_secret_is_a_problem(folder: Path) -> None:
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        found, vault = await checkup.keyring_finding(config(folder), inspection)
+    assert (found.state, vault) == ("problem", None)
+    assert "not the one" in found.text
+
+
+async def test_an_audit_log_that_was_changed_is_a_problem(folder: Path) -> None:
+    database = await open_database(folder, clock=SystemClock())
+    vault = await vault_of(database, "old")
+    await database.close()
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        assert (await checkup.audit_finding(inspection, vault)).state == "ok"
+        harm(folder, "UPDATE audit SET target = 'x' WHERE n = 2")
+        assert "row 2 was altered" in (await checkup.audit_finding(inspection, vault)).text
+
+
+async def test_a_clock_that_is_behind_the_log_is_noticed(folder: Path) -> None:
+    now = time.time()
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        seen = [(await checkup.clock_finding(inspection, now - behind)).state for behind in (-1e6, 30.0, 600.0, 7200.0)]
+    assert seen == ["ok", "ok", "warning", "problem"]
+
+
+async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        assert "admin" in (await checkup.password_finding(inspection)).text
+        harm(folder, "UPDATE account SET must_change_password = 0")
+        assert (await checkup.password_finding(inspection)).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "says"),
+    [((3, 36, 0), "problem", "too old"), ((3, 40, 1), "ok", "WAL-reset"), ((3, 51, 2), "ok", "WAL-reset"), ((3, 51, 3), "ok", "3.51.3")],
+)
+def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says: str) -> None:
+    found = checkup.sqlite_finding(version)
+    assert found.state == state
+    assert says in found.text
+    assert ("WAL-reset" in found.text) == (says == "WAL-reset")
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "state"),
+    [
+        ((), {}, "ok"),
+        (("--server-url", "wss://hub.example.com/ws"), {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, "ok"),
+        (("--server-url", "wss://hub.example.com:8443/ws"), {}, "warning"),
+        (("--server-url", "wss://127.0.0.1:8443/ws"), {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, "warning"),
+        (("--server-url", "wss://[::1]/ws"), {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}, "warning"),
+        (("--server-url", "ws://localhost:8933/ws"), {}, "ok"),
+    ],
+)
+def test_addresses_that_nobody_finds_are_noticed(tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], state: str) -> None:
+    assert states(checkup.address_findings(config(tmp_path, *argv, **env))) == [state]
+
+
+def test_a_bundle_that_is_none_is_a_problem(tmp_path: Path) -> None:
+    bad = tmp_path / "bundle"
+    bad.write_bytes(b"no zip")
+    assert checkup.bundle_finding(None).state == "ok"
+    assert checkup.bundle_finding(config(tmp_path, "--agent-bundle", str(bad))).state == "problem"
+
+
+def test_faults_of_the_settings_are_told_one_by_one(tmp_path: Path) -> None:
+    found = list(checkup.settings_findings(Settings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
+    assert [(finding.state, finding.text) for finding in found] == [("problem", "one"), ("problem", "two")]
+    without = list(checkup.settings_findings(Settings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))
+    assert [finding.state for finding in without] == ["ok", "warning"]
