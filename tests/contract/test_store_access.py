@@ -1,0 +1,342 @@
+"""Users with grants, second factors, API tokens: repeated, raced, and kept from strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from groundcontrol.domain.ids import NodeId, TokenId, UserId
+from groundcontrol.domain.scope import Actor, Grants, Scope
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.domain.users import ApiToken, LoginSession, User
+from groundcontrol.errors import BadRequest, Conflict, NotFound, StoreError
+from groundcontrol.store.base import Store
+from spider.wire.ids import new_random_id
+from tests.contract.conftest import Backend
+from tests.contract.making import (
+    SCOPE,
+    STRANGER,
+    audited,
+    logged_in,
+    login,
+    new_deployment,
+    new_event,
+    new_job,
+    new_node,
+    new_user,
+    twice,
+)
+from tests.support.clock import ManualClock
+
+CODES = [bytes([at]) * 32 for at in range(10)]
+
+
+async def made_user(store: Store, name: str = "bob", **more: object) -> User:
+    return await store.people.create_user(SCOPE, new_user(name)._replace(**more))  # type: ignore[arg-type]  # fields of a User
+
+
+async def with_session(store: Store, clock: ManualClock, user: User) -> LoginSession:
+    session = login(user, clock.now())
+    await store.users.open_session(session, logged_in(user))
+    return session
+
+
+def seed(user: User, version: int = 1, body: bytes = b"sealed") -> SealedRecord:
+    return SealedRecord("totp", user.id, "seed", version, body)
+
+
+async def with_factor(store: Store, clock: ManualClock, name: str = "bob", codes: Sequence[bytes] = CODES) -> tuple[User, LoginSession]:
+    user = await made_user(store, name)
+    session = await with_session(store, clock, user)
+    await store.factors.begin_totp(SCOPE, user.id, seed(user))
+    user = await store.factors.confirm_totp(SCOPE, user.id, 1, 100, codes, session.id, clock.now(), clock.now() + 1800)
+    return user, session
+
+
+def a_token(user: User, at: float, **more: object) -> ApiToken:
+    token = ApiToken(
+        TokenId(new_random_id()), 1, user.id, user.username, "backup", new_random_id().encode(), "viewer", None, False, at, at + 86_400
+    )
+    return token._replace(**more)  # type: ignore[arg-type]  # fields of an ApiToken
+
+
+def limited(*nodes: str, tags: tuple[str, ...] = ()) -> Scope:
+    return SCOPE._replace(actor=Actor("user", "0" * 26, "bob", "operator"), grants=(Grants(nodes, tags),))
+
+
+# -- people ----------------------------------------------------------------------------------
+
+
+async def test_a_user_is_made_once(store: Store) -> None:
+    user = new_user("bob")._replace(grants=Grants((), ("web",)), password_at=3.0)
+    assert await twice(lambda: store.people.create_user(SCOPE, user)) == user
+    with pytest.raises(Conflict):
+        await store.people.create_user(SCOPE, new_user("BOB"))
+    assert (await store.people.person(SCOPE, "Bob")).user == user
+    with pytest.raises(NotFound):
+        await store.people.person(STRANGER, "bob")
+    assert [action for _, action, _ in await audited(store)] == ["user.create"]
+
+
+async def test_of_twenty_users_of_one_name_one_is_made(store: Store) -> None:
+    results = await asyncio.gather(*(store.people.create_user(SCOPE, new_user("bob")) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(result, User) for result in results) == 1
+
+
+async def test_people_come_page_by_page(store: Store) -> None:
+    for at in range(5):
+        await made_user(store, f"u{at}")
+    first = await store.people.people(SCOPE, 3)
+    rest = await store.people.people(SCOPE, 3, first.next)
+    assert [person.user.username for person in (*first.items, *rest.items)] == [f"u{at}" for at in range(5)]
+    assert (await store.people.people(STRANGER, 3)).items == []
+
+
+async def test_the_last_admin_stays(store: Store) -> None:
+    one, other = await made_user(store, "one"), await made_user(store, "other")
+    results = await asyncio.gather(
+        *(store.people.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
+        return_exceptions=True,
+    )
+    assert {type(result) for result in results} == {User, Conflict}
+    left = [person.user for person in (await store.people.people(SCOPE, 10)).items if person.user.role == "admin"]
+    assert len(left) == 1
+    with pytest.raises(Conflict):
+        await store.people.edit_user(SCOPE, left[0].id, role=None, disabled=True, grants=None)
+    with pytest.raises(NotFound):
+        await store.people.edit_user(STRANGER, left[0].id, role="viewer", disabled=None, grants=None)
+    with pytest.raises(Conflict):
+        await store.people.edit_user(SCOPE, left[0].id, role=None, disabled=None, grants=Grants((), ("web",)))
+
+
+async def test_who_is_disabled_is_out_at_once(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store, role="viewer")
+    session = await with_session(store, clock, user)
+    assert await store.people.standing(session.id) is not None
+    await twice(lambda: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None))
+    assert await store.people.standing(session.id) is None
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    assert await store.people.standing(session.id) is None
+    assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "user.edit", "user.edit"]
+
+
+async def test_sessions_are_listed_by_user_and_page(store: Store, clock: ManualClock) -> None:
+    bob, eve = await made_user(store, "bob"), await made_user(store, "eve")
+    mine = [await with_session(store, clock, bob) for _ in range(3)]
+    theirs = await with_session(store, clock, eve)
+    first = await store.people.listed_sessions(SCOPE, 2, user=bob.id)
+    rest = await store.people.listed_sessions(SCOPE, 2, first.next, bob.id)
+    assert [listed.session.id for listed in (*first.items, *rest.items)] == [session.id for session in reversed(mine)]
+    assert {listed.username for listed in (await store.people.listed_sessions(SCOPE, 10)).items} == {"bob", "eve"}
+    assert (await store.people.listed_sessions(STRANGER, 10)).items == []
+    assert await twice(lambda: store.people.listed_session(SCOPE, theirs.id)) == theirs
+    with pytest.raises(NotFound):
+        await store.people.listed_session(STRANGER, theirs.id)
+    assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 2
+    assert await store.people.revoke_others(SCOPE, bob.id, mine[0].id) == 0
+    assert [listed.session.id for listed in (await store.people.listed_sessions(SCOPE, 10, user=bob.id)).items] == [mine[0].id]
+    assert await store.people.standing(theirs.id) is not None
+
+
+async def test_the_rule_about_second_factors_is_read_with_every_standing(backend: Backend) -> None:
+    store = backend.store
+    user = await made_user(store)
+    session = await with_session(store, backend.clock, user)
+    assert await store.people.totp_rule() == "none"
+    await twice(lambda: store.people.save_totp_rule(SCOPE, "admins"))
+    store = await backend.reopen()
+    standing = await store.people.standing(session.id)
+    assert standing is not None
+    assert standing.require_totp == "admins"
+    await backend.database._control.writer.run(lambda tx: tx.do("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
+    with pytest.raises(StoreError):
+        await store.people.standing(session.id)
+
+
+# -- second factors --------------------------------------------------------------------------
+
+
+async def test_a_second_factor_counts_from_its_confirmation_on(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store)
+    here, there = await with_session(store, clock, user), await with_session(store, clock, user)
+    await twice(lambda: store.factors.begin_totp(SCOPE, user.id, seed(user)))
+    assert (await store.people.person(SCOPE, "bob")).user.totp_since is None
+    assert not await store.factors.use_step(user.id, 200)
+    on = await twice(lambda: store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, here.id, clock.now(), clock.now() + 1800))
+    assert on.totp_since == clock.now()
+    assert await store.people.standing(there.id) is None
+    standing = await store.people.standing(here.id)
+    assert standing is not None
+    assert (standing.session.second_factor, standing.session.expires_at) == (True, clock.now() + 1800)
+    assert not await store.factors.use_step(user.id, 100)
+    with pytest.raises(Conflict):
+        await store.factors.begin_totp(SCOPE, user.id, seed(user, 2))
+    with pytest.raises(NotFound):
+        await store.factors.begin_totp(STRANGER, user.id, seed(user, 2))
+    with pytest.raises(BadRequest):
+        await store.factors.begin_totp(SCOPE, user.id, SealedRecord("fleet", "fleet", "key", 2, b"mine"))
+
+
+async def test_a_replaced_seed_confirms_nothing(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store)
+    session = await with_session(store, clock, user)
+    await store.factors.begin_totp(SCOPE, user.id, seed(user))
+    await store.factors.begin_totp(SCOPE, user.id, seed(user, 2, b"other"))
+    with pytest.raises(Conflict):
+        await store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, session.id, clock.now(), clock.now() + 1800)
+    kept = await store.secrets.secret("totp", user.id, "seed")
+    assert kept is not None
+    assert kept.sealed == b"other"
+
+
+async def test_of_twenty_equal_codes_one_counts_and_none_before_it(store: Store, clock: ManualClock) -> None:
+    user, _ = await with_factor(store, clock)
+    assert sum(await asyncio.gather(*(store.factors.use_step(user.id, 101) for _ in range(20)))) == 1
+    assert not await store.factors.use_step(user.id, 100)
+    assert await store.factors.use_step(user.id, 102)
+
+
+async def test_of_twenty_equal_recovery_codes_one_counts(store: Store, clock: ManualClock) -> None:
+    user, _ = await with_factor(store, clock)
+    _, _ = await with_factor(store, clock, "eve", [b"e" * 32])
+    left = await asyncio.gather(*(store.factors.use_recovery_code(user.id, CODES[0], "192.0.2.1") for _ in range(20)))
+    assert sorted(left, key=str) == [9] + [None] * 19
+    assert await store.factors.use_recovery_code(user.id, b"e" * 32, "") is None
+    await twice(lambda: store.factors.save_recovery_codes(SCOPE, user.id, [b"n" * 32]))
+    assert await store.factors.use_recovery_code(user.id, CODES[1], "") is None
+    assert await store.factors.use_recovery_code(user.id, b"n" * 32, "") == 0
+    with pytest.raises(NotFound):
+        await store.factors.save_recovery_codes(STRANGER, user.id, CODES)
+
+
+async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) -> None:
+    user, session = await with_factor(store, clock)
+    other = await with_session(store, clock, user)
+    off = await twice(lambda: store.factors.stop_totp(SCOPE, user.id, session.id))
+    assert off.totp_since is None
+    assert await store.secrets.secret("totp", user.id, "seed") is None
+    assert await store.people.standing(other.id) is None
+    standing = await store.people.standing(session.id)
+    assert standing is not None
+    assert not standing.session.second_factor
+    assert await store.factors.use_recovery_code(user.id, CODES[0], "") is None
+    await store.factors.begin_totp(SCOPE, user.id, seed(user, 2))
+    with pytest.raises(NotFound):
+        await store.factors.stop_totp(STRANGER, user.id, None)
+
+
+# -- tokens ----------------------------------------------------------------------------------
+
+
+async def test_a_token_lives_until_it_is_revoked(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store)
+    token = a_token(user, clock.now(), grants=Grants(("a",), ("web",)))
+    assert await twice(lambda: store.tokens.create_token(SCOPE, token)) == token
+    standing = await store.tokens.token_standing(token.hash)
+    assert standing is not None
+    assert (standing.token, standing.user) == (token, user)
+    assert await store.tokens.token_standing(b"other") is None
+    await twice(lambda: store.tokens.touch_token(token.id, clock.now() + 5, "192.0.2.9"))
+    await store.tokens.touch_token(token.id, clock.now() + 1, "192.0.2.1")
+    used = await store.tokens.token(SCOPE, token.id)
+    assert (used.last_used_at, used.last_address) == (clock.now() + 5, "192.0.2.9")
+    for call in (store.tokens.token(STRANGER, token.id), store.tokens.revoke_token(STRANGER, token.id)):
+        with pytest.raises(NotFound):
+            await call
+    await twice(lambda: store.tokens.revoke_token(SCOPE, token.id))
+    assert await store.tokens.token_standing(token.hash) is None
+    assert (await store.tokens.tokens(SCOPE, 10)).items == []
+    assert [action for _, action, _ in await audited(store)] == ["user.create", "token.create", "token.revoke"]
+    with pytest.raises(NotFound):
+        await store.tokens.create_token(SCOPE, a_token(user, clock.now(), user_id=UserId("nobody")))
+
+
+async def test_a_token_ends_with_its_time_and_with_its_owner(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store, role="viewer")
+    token = await store.tokens.create_token(SCOPE, a_token(user, clock.now()))
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+    assert await store.tokens.token_standing(token.hash) is None
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    assert await store.tokens.token_standing(token.hash) is not None
+    clock.advance(86_400.0)
+    assert await store.tokens.token_standing(token.hash) is None
+
+
+async def test_one_user_has_a_hundred_tokens_at_most(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store)
+    results = await asyncio.gather(
+        *(store.tokens.create_token(SCOPE, a_token(user, clock.now())) for _ in range(110)), return_exceptions=True
+    )
+    assert sum(isinstance(result, Conflict) for result in results) == 10
+    seen, cursor = [], None
+    while True:
+        page = await store.tokens.tokens(SCOPE, 40, cursor, user.id)
+        seen += [token.id for token in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert len(set(seen)) == len(seen) == 100
+
+
+# -- grants ----------------------------------------------------------------------------------
+
+
+async def test_another_node_looks_like_none(store: Store, clock: ManualClock) -> None:
+    mine = await store.nodes.create_node(SCOPE, new_node("mine", tags=("web",)))
+    other = await store.nodes.create_node(SCOPE, new_node("other", tags=("db",)))
+    jobs = {node.id: await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None) for node in (mine, other)}
+    for scope in (limited(mine.id), limited(tags=("web",)), limited("x", tags=("web", "y"))):
+        assert [node.id for node in (await store.nodes.nodes(scope, 10)).items] == [mine.id]
+        assert (await store.nodes.node(scope, mine.id)).id == mine.id
+        assert [job.node_id for job in (await store.jobs.jobs(scope, 10)).items] == [mine.id]
+        assert (await store.jobs.jobs(scope, 10, node=other.id)).items == []
+        refused = (
+            lambda scope=scope: store.nodes.node(scope, other.id),
+            lambda scope=scope: store.nodes.edit_node(scope, other.id, name="x", tags=None),
+            lambda scope=scope: store.nodes.delete_node(scope, other.id),
+            lambda scope=scope: store.jobs.job(scope, jobs[other.id].id),
+            lambda scope=scope: store.jobs.create_job(scope, new_job(other.id, clock.now()), None),
+            lambda scope=scope: anext(store.jobs.output(scope, jobs[other.id].id, 0)),
+        )
+        for call in refused:
+            with pytest.raises(NotFound) as there:
+                await call()
+            assert other.id in there.value.message or jobs[other.id].id in there.value.message
+    both = limited(mine.id)._replace(grants=(Grants((mine.id, other.id)), Grants((), ("db",))))
+    assert [node.id for node in (await store.nodes.nodes(both, 10)).items] == [other.id]
+    nothing = SCOPE._replace(grants=(Grants(),))
+    assert (await store.nodes.nodes(nothing, 10)).items == []
+
+
+async def test_events_and_deployments_of_others_are_not_listed(store: Store, clock: ManualClock) -> None:
+    mine = await store.nodes.create_node(SCOPE, new_node("mine", tags=("web",)))
+    other = await store.nodes.create_node(SCOPE, new_node("other", tags=("db",)))
+    events = [new_event(clock.now() + at, node) for at, node in enumerate((mine.id, other.id, None))]
+    for event in events:
+        await store.log.add_event(event)
+    scope = limited(tags=("web",))
+    assert [event.node_id for event in (await store.log.events(scope, 10)).items] == [mine.id]
+    assert (await store.log.events(scope, 10, node=other.id)).items == []
+    made, same = {}, SCOPE._replace(actor=scope.actor)
+    for name, by, node in (("a", SCOPE, mine.id), ("b", SCOPE, other.id), ("c", SCOPE, None), ("d", scope, None), ("e", same, other.id)):
+        wanted = new_deployment(clock.now(), name=name)._replace(node_id=node)
+        made[name] = await store.deployments.create_deployment(by, wanted)
+    seen = {row.name for row in (await store.deployments.deployments(scope, 10)).items}
+    assert seen == {"a", "d"}
+    for name, row in made.items():
+        if name in seen:
+            assert (await store.deployments.deployment(scope, row.id)).id == row.id
+        else:
+            with pytest.raises(NotFound):
+                await store.deployments.deployment(scope, row.id)
+
+
+def test_grants_admit_by_id_or_tag_and_all_must_admit() -> None:
+    node = NodeId("n")
+    assert SCOPE.admits(node, ())
+    assert limited("n").admits(node, ())
+    assert limited(tags=("a",)).admits(node, ("a", "b"))
+    assert not limited(tags=("a",)).admits(node, ("b",))
+    assert not SCOPE._replace(grants=(Grants(("n",)), Grants(("m",)))).admits(node, ())
