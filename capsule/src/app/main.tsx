@@ -9,6 +9,9 @@ import { routeOf } from "./routes";
 import { Shell } from "./shell";
 import { Toasts } from "./toasts";
 
+const TITLE_MS = 50;
+const TITLE_TRIES = 60;
+
 function App(): VNode | null {
   const at = phase.value;
   if (at === "loading") return null;
@@ -27,13 +30,20 @@ function Signed(): VNode {
   const route = routeOf(place.value.path);
   const first = useRef(true);
   useEffect(() => {
-    const title = (): string => document.querySelector("main h1")?.textContent ?? "";
-    // The new page draws first; then its title is announced by moving the focus there.
-    const timer = setTimeout(() => {
-      document.title = title() ? `${title()} · Stardust` : "Stardust";
-      if (!first.current && !document.querySelector("dialog[open]")) document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+    let timer: ReturnType<typeof setTimeout>;
+    let left = TITLE_TRIES;
+    // The new page is drawn first, and may have to be fetched before; then its title is announced by moving the focus there.
+    const announce = (): void => {
+      const head = document.querySelector<HTMLElement>("main h1");
+      if (!head && (left -= 1) > 0) {
+        timer = setTimeout(announce, TITLE_MS);
+        return;
+      }
+      document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
+      if (!first.current && !document.querySelector("dialog[open]")) head?.focus({ preventScroll: true });
       first.current = false;
-    }, 50);
+    };
+    timer = setTimeout(announce, TITLE_MS);
     return () => clearTimeout(timer);
   }, [route.key]);
   return (

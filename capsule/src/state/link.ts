@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../wire/connection";
 import { ROOT } from "../wire/http";
 import { hubNow, now, setHubTime } from "./clock";
 import { onFrame } from "./frames";
-import { phase, stillSignedIn } from "./session";
+import { phase, stillSignedIn, suspect } from "./session";
 
 const BANNER_S = 3;
 const HIDDEN_MS = 30_000;
@@ -38,6 +38,8 @@ const connection = new Connection(
     if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
   },
   stillSignedIn,
+  undefined,
+  suspect,
 );
 
 /** Subscribes for as long as the page is seen: a tab hidden for long gets no samples, and a new snapshot when it is back. */

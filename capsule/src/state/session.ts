@@ -75,7 +75,7 @@ export function renew(): Promise<boolean> {
   return renewing;
 }
 
-/** What the account may has changed, as a refusal says: ask the hub again. */
+/** What this account is and may do, asked anew. */
 export async function reread(): Promise<void> {
   try {
     enter(await call<MeView>("GET", "auth/me"));
@@ -84,13 +84,26 @@ export async function reread(): Promise<void> {
   }
 }
 
+let reading: Promise<void> | null = null;
+
+/** It may have changed, as a refusal says, or a gap: however many say so, it is asked once. */
+export function suspect(): void {
+  reading ??= reread().finally(() => {
+    reading = null;
+  });
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && phase.peek() === "ready") suspect();
+});
+
 /** The recovery codes are kept: on to the page. */
 export function enrolled(): Promise<void> {
   enrolling = false;
   return reread();
 }
 
-setHooks({ csrf: () => csrf, renew, refused: () => void reread() });
+setHooks({ csrf: () => csrf, renew, refused: suspect });
 
 /** On start: is there a session already? */
 export async function resume(): Promise<void> {

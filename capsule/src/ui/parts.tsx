@@ -120,7 +120,7 @@ export function Loading({ rows = 5, what, onRetry }: { rows?: number; what: stri
   }, []);
   if (stage === 0) return null;
   return (
-    <div class="card grid-table" aria-busy="true" aria-label={`Loading ${what}`}>
+    <div class="card grid-table" role="group" aria-busy="true" aria-label={`Loading ${what}`}>
       {stage === 2 && (
         <div class="empty" role="status">
           <p>Loading {what} takes longer than usual.</p>

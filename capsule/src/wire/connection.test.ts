@@ -12,6 +12,8 @@ class End {
   sent: unknown[] = [];
   closed = false;
 
+  readonly readyState = 1;
+
   send(bytes: Uint8Array): void {
     this.sent.push(decode(bytes));
   }

@@ -17,6 +17,9 @@ export interface Topic {
   offset?(): number;
 }
 
+/** `WebSocket.OPEN`, also where there is no WebSocket. */
+const OPEN = 1;
+
 export type LinkState = { at: "connecting" } | { at: "open" } | { at: "waiting"; until: number; since: number } | { at: "closed" };
 
 interface Watch {
@@ -56,6 +59,8 @@ export class Connection {
     /** Called before each new attempt after a loss; false = do not connect (the session is over). */
     readonly mayConnect: () => Promise<boolean>,
     readonly around: Surroundings = browser,
+    /** What is shown is no longer whole: the page was too slow, or may see other things than before. */
+    readonly onGap: () => void = () => undefined,
   ) {}
 
   start(): void {
@@ -122,6 +127,7 @@ export class Connection {
         this.#data(message[0], message[1]);
         return;
       case "gap":
+        this.onGap();
         this.#again(message[1]);
         return;
       case "error":
@@ -171,7 +177,7 @@ export class Connection {
   }
 
   #send(request: LiveRequest): void {
-    if (this.#ready && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encode(request));
+    if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(encode(request));
   }
 
   #listen(socket: WebSocket): void {

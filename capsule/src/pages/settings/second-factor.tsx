@@ -10,11 +10,10 @@ import { CodeField } from "../../ui/code-field";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { Check } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { Qr } from "../../ui/qr";
 import { saveText } from "../../ui/save";
 import { Refusal, useAct } from "./refusal";
+import { KeepFirst, useKeptFirst } from "./shown-once";
 
 /** The new secret as a picture and as text, and the first code from it. */
 export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }): VNode {
@@ -137,26 +136,11 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
   );
 }
 
-/** Codes that were not kept are gone with the dialog: it stays until they are. */
-function useKeptFirst(codes: readonly string[] | null, close: () => void): { warned: boolean; onClose: () => void } {
-  const [warned, setWarned] = useState(false);
-  return { warned, onClose: () => (codes && !warned ? setWarned(true) : close()) };
-}
-
-function KeepThem({ warned }: { warned: boolean }): VNode | null {
-  if (!warned) return null;
-  return (
-    <Banner alert mark={<Glyph kind="warn" label="" />}>
-      Closing now loses these codes. Close again if you mean it.
-    </Banner>
-  );
-}
-
 function SetUp({ onClose }: { onClose: () => void }): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAct();
-  const guard = useKeptFirst(codes, onClose);
+  const guard = useKeptFirst(codes !== null, onClose);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
   useEffect(begin, []);
   const confirm = async (code: string): Promise<void> => {
@@ -169,7 +153,7 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
     <Dialog key={codes ? "codes" : "secret"} title={codes ? "Keep your recovery codes" : "Set up a second factor"} icon="shield" size="narrow" onClose={guard.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
-        <KeepThem warned={guard.warned} />
+        <KeepFirst warned={guard.warned} />
         {codes ? (
           <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
         ) : secret ? (
@@ -189,12 +173,12 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
 function NewCodes({ onClose }: { onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAct();
-  const guard = useKeptFirst(codes, onClose);
+  const guard = useKeptFirst(codes !== null, onClose);
   return (
     <Dialog key={codes ? "codes" : "ask"} title={codes ? "Keep your recovery codes" : "New recovery codes"} icon="shield" size="narrow" onClose={guard.onClose}>
       {codes ? (
         <div class="body">
-          <KeepThem warned={guard.warned} />
+          <KeepFirst warned={guard.warned} />
           <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
         </div>
       ) : (

@@ -4,6 +4,23 @@ import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { Check } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+/** What was not kept is gone with the dialog: closing it the first time only says so. */
+export function useKeptFirst(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {
+  const [warned, setWarned] = useState(false);
+  return { warned, onClose: () => (shown && !warned ? setWarned(true) : close()) };
+}
+
+export function KeepFirst({ warned }: { warned: boolean }): VNode | null {
+  if (!warned) return null;
+  return (
+    <Banner alert mark={<Glyph kind="warn" label="" />}>
+      Closing now loses what is shown here. Close again if you mean it.
+    </Banner>
+  );
+}
 
 interface Props {
   title: string;
@@ -17,9 +34,11 @@ interface Props {
 /** A secret that the hub tells a single time. It lives in this dialog alone and goes with it. */
 export function ShownOnce({ title, label, secret, text, onClose }: Props): VNode {
   const [kept, setKept] = useState(false);
+  const guard = useKeptFirst(!kept, onClose);
   return (
-    <Dialog title={title} icon="file-key" size="narrow" onClose={onClose}>
+    <Dialog title={title} icon="file-key" size="narrow" onClose={guard.onClose}>
       <div class="body">
+        <KeepFirst warned={guard.warned && !kept} />
         <p class="t2">{text}</p>
         <div>
           <p class="label" id="shown-once">

@@ -156,39 +156,60 @@ const RULE_WORDS = { none: "Nobody", admins: "Admins", all: "Everybody" } as con
 type RuleKey = keyof typeof RULE_WORDS;
 const RULES: readonly RuleKey[] = ["none", "admins", "all"];
 
+const RULE_HINTS: Record<RuleKey, string> = {
+  none: "Everybody decides for themselves.",
+  admins: "Admins without one set it up before anything else.",
+  all: "All without one set it up before anything else.",
+};
+
 /** Who must have a second factor. */
 function Rule(): VNode | null {
   const [held, setHeld] = useState<SettingsView | null>(null);
+  const [wanted, setWanted] = useState<RuleKey>("none");
   const [failure, setFailure] = useState("");
   const act = useAct();
+  const see = (view: SettingsView): void => {
+    setHeld(view);
+    setWanted(view.require_totp);
+  };
   useEffect(() => {
-    loadSettings().then(setHeld, (error: unknown) => {
+    loadSettings().then(see, (error: unknown) => {
       if (!(error instanceof ApiError)) throw error;
       setFailure(error.status === 403 ? "" : error.detail);
     });
   }, []);
-  if (!held) return failure ? <Refusal text={failure} /> : null;
+  if (!held) return <Refusal text={failure} />;
   const least = RULES.indexOf(held.require_totp_least);
+  const changed = wanted !== held.require_totp;
+  const save = async (): Promise<void> => {
+    const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
+    if (!done) return;
+    toast("done", `A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
+    await reread();
+  };
   return (
     <section class="card rule-card" aria-label="Required second factor">
-      <Choice<RuleKey>
-        label="Who must have a second factor"
-        value={held.require_totp}
-        onPick={(wanted) =>
-          void act.run(async () => {
-            setHeld(await patchSettings({ require_totp: wanted }));
-            toast("done", `A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
-            await reread();
-          })
-        }
-        options={RULES.map((key, index) => ({
-          key,
-          label: RULE_WORDS[key],
-          hint: index < least ? "Less than STARDUST_REQUIRE_TOTP demands." : key === "none" ? "Everybody decides for themselves." : key === "admins" ? "Admins without one set it up before anything else." : "All without one set it up before anything else.",
-          disabled: act.busy || index < least,
-        }))}
-      />
-      <Refusal text={act.refusal} />
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (changed) void save();
+        }}
+      >
+        <Refusal text={act.refusal} />
+        <Choice<RuleKey>
+          label="Who must have a second factor"
+          value={wanted}
+          onPick={setWanted}
+          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? "Less than STARDUST_REQUIRE_TOTP demands." : RULE_HINTS[key], disabled: index < least }))}
+        />
+        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">You have none yourself: you set it up as soon as this is saved.</p>}
+        <div>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!changed}>
+            Save
+          </Button>
+        </div>
+      </form>
     </section>
   );
 }
