@@ -1,0 +1,279 @@
+"""Every route and live topic against every role and {own, other, none}: what is another's looks like what there is not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from groundcontrol.bus.base import Changed, NodeLive
+from groundcontrol.domain.ids import EventId, JobId, NodeId
+from groundcontrol.domain.jobs import NewJob
+from groundcontrol.domain.log import Event
+from groundcontrol.domain.permissions import PERMISSIONS
+from groundcontrol.domain.scope import Role
+from groundcontrol.web.live.connection import ACTIONS
+from groundcontrol.web.routes import ROUTES, Route
+from spider.wire.ids import new_random_id, new_time_id
+from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub, a_deployment
+from tests.unit.groundcontrol.web.test_matrix import name
+
+Whose = Literal["own", "other", "none"]
+ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
+
+THINGS: dict[str, tuple[str, object]] = {
+    "DELETE /auth/sessions/{id}": ("session", None),
+    "PATCH /users/{username}": ("user", {"disabled": False}),
+    "POST /users/{username}/password": ("user", None),
+    "DELETE /tokens/{id}": ("token", None),
+    "GET /nodes/{id}": ("node", None),
+    "PATCH /nodes/{id}": ("node", {"name": "renamed"}),
+    "DELETE /nodes/{id}": ("node", None),
+    "GET /nodes/{id}/history": ("node", None),
+    "POST /deployments/{id}/host-key": ("deployment", {"fingerprint": "SHA256:" + "a" * 43}),
+    "GET /deployments/{id}": ("deployment", None),
+    "POST /deployments/{id}/cancel": ("deployment", None),
+    "POST /deployments/{id}/retry": ("deployment", {}),
+    "POST /nodes/{id}/jobs": ("node", {"action": "check"}),
+    "GET /jobs/{id}": ("job", None),
+    "GET /jobs/{id}/output": ("job", None),
+    "POST /jobs/{id}/cancel": ("job", None),
+}
+"""Route -> what its path names, and a body that fits."""
+LISTS = {"GET /nodes": "nodes", "GET /jobs": "jobs", "GET /deployments": "deployments", "GET /events": "events"}
+"""Lists of things that belong to nodes."""
+OF_PEOPLE = {"GET /auth/sessions", "GET /tokens", "GET /users"}
+"""Lists of people's own things, or for admins alone: `test_sessions`, `test_tokens`, `test_users`."""
+WITHOUT_A_THING = {
+    "POST /auth/login",
+    "POST /auth/refresh",
+    "POST /auth/password",
+    "POST /auth/step-up",
+    "POST /auth/logout",
+    "GET /auth/me",
+    "POST /auth/totp",
+    "POST /auth/totp/confirm",
+    "DELETE /auth/totp",
+    "POST /auth/recovery-codes",
+    "DELETE /auth/sessions",
+    "POST /users",
+    "POST /tokens",
+    "GET /settings",
+    "PATCH /settings",
+    "GET /metrics",
+    "POST /deployments",
+    "GET /audit",
+}
+TOPICS = {"fleet": "", "events": "", "node": "node", "job": "job", "deployment": "deployment"}
+
+
+@dataclass
+class World:
+    """One of everything for both sides, and people who see one side."""
+
+    hub: TestHub
+    ids: dict[tuple[str, Whose], str]
+
+    @classmethod
+    async def make(cls, hub: TestHub) -> World:
+        ids: dict[tuple[str, Whose], str] = {}
+        sides: tuple[Whose, Whose] = ("own", "other")
+        for side in sides:
+            node = await hub.node(side)
+            await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=(side,))
+            now = hub.clock.now()
+            job = NewJob(JobId(new_time_id()), node.id, "check", (), reboot=False, created_at=now, not_after=now + 600)
+            await hub.store.jobs.create_job(ADMIN, job, None)
+            deployment = a_deployment(f"{side}.example")._replace(node_id=node.id)
+            await hub.store.deployments.create_deployment(ADMIN, deployment)
+            event = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", now, node.id, side, {})
+            await hub.store.log.add_event(event)
+            ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
+        for kind in ("node", "job", "deployment", "session", "token"):
+            ids[kind, "none"] = new_random_id()
+        return cls(hub, ids)
+
+    async def person(self, role: Role, *, cookie: bool = True) -> Client:
+        """Somebody of this role; who is no admin sees the own side only."""
+        client = await self.hub.logged_in(role, cookie=cookie)
+        assert client.user is not None
+        if role != "admin":
+            await self.hub.sql("UPDATE account SET grants = ? WHERE id = ?", '{"nodes": [], "tags": ["own"]}', client.user.id)
+        return client
+
+    async def of_people(self, client: Client, other: Client) -> None:
+        """Sessions, tokens and users: the client's own, and those of somebody else."""
+        for whose, who in (("own", await self.hub.logged_in(user=client.user)), ("other", other)):
+            assert who.login is not None
+            assert who.user is not None
+            made = await who.post("tokens", {"name": "x"})
+            self.ids["session", whose], self.ids["token", whose] = who.login.id, made.json["info"]["id"]  # type: ignore[index]  # one of the three
+        foreign = await self.hub.user(f"far-{new_random_id()[:6]}", "viewer")
+        await self.hub.sql("UPDATE account SET org = 2 WHERE id = ?", foreign.id)
+        near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
+        self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username, ("user", "none"): "nobody"}
+
+
+def path_of(route: Route, thing: str) -> str:
+    path = route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing)
+    return path + ("?metric=cpu.total" if path.endswith("/history") else "")
+
+
+def test_every_route_has_its_row() -> None:
+    """A new route needs one in exactly one of the four."""
+    rows = [*THINGS, *LISTS, *OF_PEOPLE, *WITHOUT_A_THING]
+    assert sorted(rows) == sorted(name(route) for route in ROUTES)
+    assert {name(route) for route in ROUTES if "{" in route.path} == set(THINGS)
+    assert set(TOPICS) == set(ACTIONS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("row", THINGS)
+async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row: str, role: Role) -> None:
+    """S-19."""
+    world = await World.make(hub)
+    route = next(route for route in ROUTES if name(route) == row)
+    kind, body = THINGS[row]
+    client = await world.person(role, cookie=route.method == "GET")
+    if kind in ("session", "token", "user"):
+        await world.of_people(client, await hub.logged_in("operator"))
+    assert route.action is not None
+    may = role in PERMISSIONS[route.action]
+    sees_others = role == "admin" and kind != "user"
+
+    answers = {
+        whose: await client.request(route.method, path_of(route, world.ids[kind, whose]), body) for whose in ("none", "other", "own")
+    }
+
+    statuses = {whose: answer.status for whose, answer in answers.items()}
+    if not may:
+        assert statuses == {"none": 403, "other": 403, "own": 403}
+        return
+    assert statuses["none"] == 404
+    assert statuses["own"] not in (401, 403, 404), answers["own"].body
+    if sees_others:
+        assert statuses["other"] not in (401, 403, 404), answers["other"].body
+    else:
+        assert statuses["other"] == 404
+        told = [answers[whose].json["detail"].replace(world.ids[kind, whose], "…") for whose in ("none", "other")]
+        assert told[0] == told[1]
+        assert answers["none"].code == answers["other"].code == "not_found"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("row", LISTS)
+async def test_lists_hold_what_is_granted(hub: TestHub, row: str, role: Role) -> None:
+    world = await World.make(hub)
+    client = await world.person(role)
+    field = LISTS[row]
+    kind = field.removesuffix("s")
+
+    shown = {item["id"] for item in (await client.get(field)).json[field]}
+
+    own, other = world.ids[kind, "own"], world.ids[kind, "other"]
+    assert shown == ({own, other} if role == "admin" else {own})
+    if field in ("jobs", "events"):
+        assert ((await client.get(f"{field}?node={world.ids['node', 'other']}")).json[field] != []) == (role == "admin")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("kind", [kind for kind, thing in TOPICS.items() if thing])
+async def test_topics_of_one_thing(hub: TestHub, kind: str, role: Role) -> None:
+    """S-22."""
+    world = await World.make(hub)
+    client = await world.person(role)
+    told: dict[Whose, Any] = {}
+    whose: Whose
+    for whose in ("own", "other", "none"):
+        async with client.live() as live:
+            await live.subscribe(f"{kind}:{world.ids[kind, whose]}")
+            got, body = await live.next()
+            told[whose] = got if got == "snapshot" else body["code"]
+    assert told == {"own": "snapshot", "other": "snapshot" if role == "admin" else "not_found", "none": "not_found"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
+    world = await World.make(hub)
+    client = await world.person(role)
+    async with client.live() as live:
+        await live.subscribe("fleet")
+        nodes = {node["id"] for node in (await live.expect("snapshot"))["data"]["nodes"]}
+        await live.subscribe("events")
+        events = {event["id"] for event in (await live.expect("snapshot"))["data"]["events"]}
+    sides: tuple[Whose, ...] = ("own", "other") if role == "admin" else ("own",)
+    assert nodes == {world.ids["node", side] for side in sides}
+    assert events == {world.ids["event", side] for side in sides}
+
+
+async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: TestHub) -> None:
+    """S-22, over time."""
+    world = await World.make(hub)
+    boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
+    assert viewer.user is not None
+    own, other = NodeId(world.ids["node", "own"]), NodeId(world.ids["node", "other"])
+    async with viewer.live() as live, boss.live() as whole:
+        await whole.subscribe("fleet")  # who sees everything shares no feed with who does not
+        await whole.expect("snapshot")
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        for node in (other, own):
+            hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
+            hub.bus.publish(NodeLive(node, "pulse", 1.0, {"cpu.total": 7.0}))
+            hub.bus.publish(Changed("node", node, 2))
+        told = (await live.expect("change"))["data"]
+        assert {*told["latest"], *(node["id"] for node in told["nodes"])} == {own}
+        await live.subscribe(f"node:{own}")
+        await live.expect("snapshot")
+
+        assert (await boss.request("PATCH", f"users/{viewer.user.username}", {"grants": {"nodes": [other]}})).status == 200
+
+        seen = [await live.next(1.0) for _ in range(3)]
+        assert [kind for kind, _ in seen] == ["gap", "snapshot", "error"]
+        assert [node["id"] for node in seen[1][1]["data"]["nodes"]] == [other]
+        assert (seen[2][1]["code"], seen[2][1]["topic"]) == ("not_found", f"node:{own}")
+        hub.bus.publish(NodeLive(own, "pulse", 2.0, {"cpu.total": 8.0}))
+        with pytest.raises(asyncio.TimeoutError):
+            await live.next(1.2)
+
+
+async def test_a_node_that_loses_its_tag_leaves_the_stream(hub: TestHub) -> None:
+    world = await World.make(hub)
+    boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
+    own = world.ids["node", "own"]
+    async with viewer.live() as live:
+        await live.subscribe(f"node:{own}")
+        await live.expect("snapshot")
+        assert (await boss.request("PATCH", f"nodes/{own}", {"tags": ["else"]})).status == 200
+        while (told := await live.next(1.0))[0] != "error":
+            assert told[0] == "change"
+        assert told[1]["code"] == "not_found"
+    assert (await viewer.get(f"nodes/{own}")).status == 404
+
+
+async def test_who_is_limited_cannot_widen_the_limit(hub: TestHub) -> None:
+    world = await World.make(hub)
+    operator = await world.person("operator")
+    own = world.ids["node", "own"]
+
+    assert (await operator.request("PATCH", f"nodes/{own}", {"tags": ["own", "other"]})).code == "auth.forbidden"
+    deploy = {"host": "192.0.2.8", "username": "root", "password": "x"}
+    assert (await operator.post("deployments", deploy)).code == "auth.forbidden"
+    assert (await operator.post("deployments", {**deploy, "tags": ["other"]})).code == "auth.forbidden"
+    assert (await operator.post("deployments", {**deploy, "tags": ["own"]})).status == 202
+    retried = await operator.post(f"deployments/{world.ids['deployment', 'own']}/retry", {"tags": ["other"]})
+    assert retried.code == "auth.forbidden"
+
+
+@pytest.mark.parametrize("row", [name(route) for route in ROUTES if route.step_up])
+async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, row: str) -> None:
+    """S-15."""
+    route = next(route for route in ROUTES if name(route) == row)
+    client = await hub.logged_in()
+    hub.clock.shift += 301
+
+    answer = await client.request(route.method, path_of(route, new_random_id()), {} if route.body else None)
+
+    assert (answer.status, answer.code) == (403, "auth.step_up_required")
