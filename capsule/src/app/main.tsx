@@ -32,6 +32,8 @@ function Signed(): VNode {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout>;
     let left = TITLE_TRIES;
+    const arrives = first.current;
+    first.current = false;
     // The new page is drawn first, and may have to be fetched before; then its title is announced by moving the focus there.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
@@ -40,8 +42,7 @@ function Signed(): VNode {
         return;
       }
       document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
-      if (!first.current && !document.querySelector("dialog[open]")) head?.focus({ preventScroll: true });
-      first.current = false;
+      if (!arrives && !document.querySelector("dialog[open]")) head?.focus({ preventScroll: true });
     };
     timer = setTimeout(announce, TITLE_MS);
     return () => clearTimeout(timer);

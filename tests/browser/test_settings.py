@@ -1,0 +1,405 @@
+"""People and access in a real browser: second factor, recovery codes, sessions, roles, tokens, the audit log."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import struct
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import DESKTOP
+from tests.support.hub import PASSWORD, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+STEP_S = 30
+NEXT_PASSWORD = "far beyond the pale blue dot"
+ENDED_LIMIT_MS = 5_000
+FORBIDDEN = 403
+UNAUTHORIZED = 401
+OK = 200
+
+
+class Authenticator:
+    """What an authenticator app does with the key that the page shows (RFC 6238); never the same code twice."""
+
+    def __init__(self, key: str) -> None:
+        self._seed = base64.b32decode(key.replace(" ", ""))
+        self._last = 0
+
+    def code(self) -> str:
+        """The code of the moment; waits for the next one where this was given already."""
+        step = int(time.time()) // STEP_S
+        if step <= self._last:
+            step = self._last + 1  # the hub takes the step after the present one too
+            time.sleep(max(0.0, (step - 1) * STEP_S - time.time()))
+        self._last = step
+        digest = hmac.digest(self._seed, struct.pack(">Q", step), "sha1")
+        (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+        return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Pages of other people, or of the same one elsewhere: each with its own cookies."""
+    contexts = []
+
+    def make() -> Page:
+        context = browser.new_context(viewport=DESKTOP, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict in disguise
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub whose admin has a password of their own."""
+    with HubProcess(tmp_path_factory.mktemp("people") / "hub") as made:
+        yield made
+
+
+def password_step(page: Page, hub: HubProcess, username: str, password: str) -> None:
+    page.goto(hub.url)
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_in(page: Page, hub: HubProcess, username: str = "admin", password: str = PASSWORD) -> None:
+    password_step(page, hub, username, password)
+    expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
+
+
+def settings(page: Page, tab: str = "Account") -> None:
+    page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Settings").click()
+    page.get_by_role("tab", name=tab).click()
+    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+
+
+def keep(dialog: Page | Locator, button: str) -> None:
+    """Say that what is shown once is kept."""
+    expect(dialog.get_by_role("button", name=button)).to_be_disabled()
+    dialog.get_by_text("I have kept").click()
+    dialog.get_by_role("button", name=button).click()
+
+
+def kept_by_browser(page: Page) -> str:
+    """Everything that outlives a dialog: the document, every store that scripts reach, the address."""
+    held: str = page.evaluate(
+        """() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), document.cookie, location.href,
+            document.documentElement.outerHTML, [...document.querySelectorAll('input')].map(input => input.value)])"""
+    )
+    return held
+
+
+def switch_on(page: Page) -> tuple[Authenticator, list[str]]:
+    """Set a second factor up from the account page; a wrong code first."""
+    page.get_by_role("region", name="Second factor").get_by_role("button", name="Set up…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("img", name="QR code of the key")).to_be_visible()
+    key = dialog.get_by_role("group", name="Key").inner_text()
+    app = Authenticator(key)
+    right = app.code()
+    field = dialog.get_by_label("6-digit code from the app")
+    field.fill(f"{(int(right) + 1) % 1_000_000:06d}")
+    expect(dialog.get_by_role("alert")).to_contain_text("The code is wrong")
+    expect(field).to_have_value("")
+    field.press_sequentially(right)  # the sixth digit sends it
+    expect(dialog.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
+    assert key not in kept_by_browser(page)
+    codes = dialog.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    keep(dialog, "Done")
+    expect(dialog).to_have_count(0)
+    left = kept_by_browser(page)
+    assert not [secret for secret in [*codes, key, key.replace(" ", "")] if secret in left]
+    return app, codes
+
+
+def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    sign_in(page, hub)
+    settings(page)
+    app, codes = switch_on(page)
+    assert len(set(codes)) == 10
+    expect(page.get_by_role("region", name="Second factor").get_by_text("on", exact=True)).to_be_visible()
+
+    second = other()
+    password_step(second, hub, "admin", PASSWORD)
+    field = second.get_by_label("6-digit code")
+    expect(field).to_be_focused()
+    field.fill("12 34 5")
+    expect(field).to_have_value("12345")
+    field.press_sequentially("6")
+    expect(second.get_by_role("alert")).to_contain_text("The code is wrong")
+    second.get_by_role("button", name="Use a recovery code").click()
+    second.get_by_label("Recovery code").fill(codes[0].lower())
+    second.keyboard.press("Enter")
+    expect(second.get_by_text("No nodes yet")).to_be_visible()
+
+    third = other()
+    password_step(third, hub, "admin", PASSWORD)
+    third.get_by_role("button", name="Use a recovery code").click()
+    third.get_by_label("Recovery code").fill(codes[0])
+    third.get_by_role("button", name="Verify").click()
+    expect(third.get_by_role("alert")).to_contain_text("was used before")
+    third.get_by_role("button", name="Use a code from the app").click()
+    third.get_by_label("6-digit code").fill(app.code())
+    expect(third.get_by_text("No nodes yet")).to_be_visible()
+
+
+def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    sign_in(page, hub)
+    settings(page)
+    switch_on(page)
+    page.get_by_role("button", name="Turn off…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Turn off").click()
+    expect(page.get_by_role("button", name="Set up…")).to_be_visible()
+    sign_in(other(), hub)
+
+
+def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    sign_in(page, hub)
+    settings(page)
+    switch_on(page)
+    settings(page, "Users")
+    password = add_user(page, "ada", "Operator")
+    rule = page.get_by_role("region", name="Required second factor")
+    rule.get_by_role("radio", name="Everybody").check()
+    rule.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("A second factor is required of everybody")).to_be_visible()
+
+    ada = other()
+    choose_password(ada, hub, "ada", password)
+    expect(ada.get_by_role("heading", name="Set up a second factor")).to_be_visible()
+    assert ada.get_by_role("navigation", name="Main", exact=True).count() == 0
+    ada.reload()
+    expect(ada.get_by_role("heading", name="Set up a second factor")).to_be_visible()
+    app = Authenticator(ada.get_by_role("group", name="Key").inner_text())
+    ada.get_by_label("6-digit code from the app").fill(app.code())
+    expect(ada.get_by_role("list", name="Recovery codes").get_by_role("listitem")).to_have_count(10)
+    keep(ada, "Continue")
+    expect(ada.get_by_text("No nodes yet")).to_be_visible()
+
+
+def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    sign_in(page, hub)
+    elsewhere = other()
+    sign_in(elsewhere, hub)
+    settings(page)
+    sessions = page.get_by_role("list", name="Sessions").get_by_role("listitem")
+    expect(sessions).to_have_count(2)
+    expect(sessions.filter(has_text="this one")).to_have_count(1)
+    page.get_by_role("button", name=re.compile("^End the session")).click()
+    expect(sessions).to_have_count(1)
+    expect(elsewhere.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
+    expect(elsewhere.get_by_text("Your session ended")).to_be_visible()
+    third, fourth = other(), other()
+    for one in (third, fourth):
+        sign_in(one, hub)
+    page.reload()
+    page.get_by_role("button", name="End all others").click()
+    for one in (third, fourth):
+        expect(one.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
+    expect(sessions).to_have_count(1)
+
+
+def test_a_changed_password_is_the_only_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    sign_in(page, hub)
+    settings(page)
+    page.get_by_role("button", name="Change password…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Current password", exact=True).fill("not the password")
+    dialog.get_by_label("New password", exact=True).fill(NEXT_PASSWORD)
+    dialog.get_by_label("Repeat it", exact=True).fill(NEXT_PASSWORD)
+    dialog.get_by_role("button", name="Change password").click()
+    expect(dialog.get_by_role("alert")).to_have_text("The current password is wrong.")
+    dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Change password").click()
+    expect(dialog).to_have_count(0)
+    assert NEXT_PASSWORD not in kept_by_browser(page)
+    again = other()
+    password_step(again, hub, "admin", PASSWORD)
+    expect(again.get_by_role("alert")).to_contain_text("User name or password is wrong")
+    sign_in(other(), hub, password=NEXT_PASSWORD)
+
+
+def add_user(page: Page, name: str, role: str) -> str:
+    """From the tab of users; returns the one-time password."""
+    page.get_by_role("button", name="Add user").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("User name").fill(name)
+    dialog.get_by_role("radio", name=role).check()
+    dialog.get_by_role("button", name="Add user").click()
+    password = dialog.get_by_role("group", name="One-time password").inner_text()
+    keep(dialog, "Done")
+    assert password not in kept_by_browser(page)
+    expect(page.get_by_role("table", name="Users").get_by_role("row").filter(has_text=name)).to_contain_text(role)
+    return password
+
+
+def choose_password(page: Page, hub: HubProcess, username: str, given: str, chosen: str = NEXT_PASSWORD) -> None:
+    """The first log-in with a one-time password."""
+    password_step(page, hub, username, given)
+    page.get_by_label("New password", exact=True).fill(chosen)
+    page.get_by_label("Repeat it", exact=True).fill(chosen)
+    page.get_by_role("button", name="Set password and continue").click()
+
+
+FROM_THE_PAGE = """async ([method, path, body]) => {
+    const me = await (await fetch('/api/v1/auth/me')).json();
+    const headers = {'content-type': 'application/json', 'x-csrf-token': me.csrf_token};
+    const answer = await fetch('/api/v1/' + path, {method, headers, body: JSON.stringify(body)});
+    return [answer.status, (await answer.json()).code];
+}"""
+
+
+def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    (node,) = hub.enrol("moon", simulated=True)
+    sign_in(page, hub)
+    settings(page, "Users")
+    password = add_user(page, "grace", "Viewer")
+    grace = other()
+    choose_password(grace, hub, "grace", password)
+    expect(grace.get_by_text("moon").first).to_be_visible()
+    grace.goto(f"{hub.url}/n/{node.node_id}/settings")
+    expect(grace.get_by_role("heading", name="About this node")).to_be_visible()
+    for name in ("Add node", "Upgrade", "Remove node…", "Save"):
+        expect(grace.get_by_role("button", name=name)).to_have_count(0)
+    settings(grace)
+    assert grace.get_by_role("tab").all_inner_texts() == ["Account", "API tokens", "Appearance"]
+    grace.goto(f"{hub.url}/settings/users")
+    expect(grace.get_by_text("Your role does not allow this")).to_be_visible()
+    grace.goto(f"{hub.url}/settings/audit")
+    expect(grace.get_by_text("Your role does not allow this")).to_be_visible()
+    tries = [
+        ("POST", f"nodes/{node.node_id}/jobs", {"action": "check"}),
+        ("PATCH", f"nodes/{node.node_id}", {"name": "mine"}),
+        ("DELETE", f"nodes/{node.node_id}", {}),
+        ("POST", "users", {"username": "mallory", "role": "admin"}),
+        ("PATCH", "users/grace", {"role": "admin"}),
+        ("PATCH", "settings", {"require_totp": "none"}),
+    ]
+    for method, path, body in tries:
+        assert grace.evaluate(FROM_THE_PAGE, [method, path, body]) == [FORBIDDEN, "auth.forbidden"], path
+
+
+def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+    hub.enrol("moon", "sun", simulated=True)
+    sign_in(page, hub)
+    settings(page, "Users")
+    password = add_user(page, "linus", "Operator")
+    linus = other()
+    choose_password(linus, hub, "linus", password)
+    expect(linus.get_by_role("button", name="Add node").first).to_be_visible()
+    actions = page.get_by_role("button", name="Actions for linus")
+    actions.click()
+    page.get_by_role("menuitem", name="Role and nodes…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="Viewer").check()
+    dialog.get_by_role("radiogroup", name="Nodes").get_by_role("radio", name="Only some").click()
+    expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
+    dialog.get_by_label("Nodes by name").select_option(label="sun")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row").filter(has_text="linus")).to_contain_text("1 node")
+    expect(linus.get_by_role("button", name="Add node")).to_have_count(0, timeout=ENDED_LIMIT_MS)
+    expect(linus.get_by_role("row").filter(has_text="moon")).to_have_count(0, timeout=ENDED_LIMIT_MS)
+    expect(linus.get_by_role("row").filter(has_text="sun")).to_have_count(1)
+
+    actions.click()
+    page.get_by_role("menuitem", name="Disable…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    expect(linus.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
+    actions.click()
+    page.get_by_role("menuitem", name="Enable").click()
+    sign_in(linus, hub, "linus", NEXT_PASSWORD)
+
+    actions.click()
+    page.get_by_role("menuitem", name="Reset password…").click()
+    button = dialog.get_by_role("button", name="Reset password")
+    dialog.get_by_label("Type linus to confirm").fill("linu")
+    expect(button).to_be_disabled()
+    dialog.get_by_label("Type linus to confirm").fill("linus")
+    button.click()
+    expect(dialog.get_by_role("group", name="One-time password")).to_be_visible()
+    keep(dialog, "Done")
+    expect(linus.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
+
+
+def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    settings(page, "API tokens")
+    expect(page.get_by_text("No API tokens")).to_be_visible()
+    page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("a script")
+    dialog.get_by_role("radio", name="Viewer").check()
+    dialog.get_by_label("Expires in").select_option(label="30 days")
+    dialog.get_by_role("button", name="Make token").click()
+    token = dialog.get_by_role("group", name="Token").inner_text()
+    keep(dialog, "Done")
+    assert token not in kept_by_browser(page)
+    page.reload()
+    row = page.get_by_role("table", name="API tokens").get_by_role("row").filter(has_text="a script")
+    expect(row).to_contain_text("Viewer")
+    expect(row).to_contain_text("never")
+    assert token not in page.content()
+    assert hub.request("GET", "/api/v1/nodes", token=token).status == OK
+    assert hub.request("PATCH", "/api/v1/nodes/00000000000000000000000000", {"name": "x"}, token=token).status == FORBIDDEN
+    row.get_by_role("button", name="Revoke a script").click()
+    button = dialog.get_by_role("button", name="Revoke token")
+    expect(button).to_be_disabled()
+    dialog.get_by_label("Type a script to confirm").fill("a script")
+    button.click()
+    expect(page.get_by_text("No API tokens")).to_be_visible()
+    assert hub.request("GET", "/api/v1/nodes", token=token).status == UNAUTHORIZED
+
+
+def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    settings(page, "Users")
+    add_user(page, "ada", "Viewer")
+    settings(page, "Audit")
+    rows = page.get_by_role("table", name="Audit log").get_by_role("row")
+    expect(rows.filter(has_text="user.create").first).to_be_visible()
+    page.get_by_label("Action").fill("user.create")
+    expect(rows.filter(has_text="auth.login")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"\?action=user\.create$"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export CSV").click()
+    lines = saved.value.path().read_text().splitlines()
+    assert lines[0] == "n,at,actor,address,action,target,result,detail"
+    assert lines[1:]
+    assert all(",user.create," in line for line in lines[1:])
+    page.get_by_label("Action").fill("no such thing")
+    expect(page.get_by_text("No entry fits")).to_be_visible()
+
+
+def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    page.get_by_role("heading", level=1).first.focus()
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", level=1, name="Settings")).to_be_focused()
+    page.get_by_role("tab", name="Account").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Appearance")).to_be_focused()
+    page.get_by_role("radio", name="As the system").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.get_by_role("tab", name="Appearance").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Change password…").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Current password", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Change password…")).to_be_focused()
