@@ -8,21 +8,21 @@ from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.table import MISSING, age, moment, table
-from groundcontrol.cli.user import ROLES, add_grants, grants_of
+from groundcontrol.cli.user import ROLES, add_act, add_grants, grants_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    listed = acts.add_parser("list", help="every token that is good")
+    listed = add_act(acts, "list", help="every token that is good")
     listed.add_argument("--user", default="*", metavar="NAME", help="only those of this user")
-    new = acts.add_parser("new", help="make a token; it is printed once")
+    new = add_act(acts, "new", help="make a token; it is printed once")
     new.add_argument("name", help="what it is for")
     new.add_argument("--user", default="admin", metavar="NAME", help="whose it is; it may never more than they may [admin]")
     new.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
     new.add_argument("--days", type=int, default=90, help="how long it lives, at most 365 [90]")
     new.add_argument("--sensitive", action="store_true", help="it may also do what asks people for their password again")
     add_grants(new)
-    acts.add_parser("revoke", help="end a token").add_argument("id")
+    add_act(acts, "revoke", help="end a token").add_argument("id")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ ROLES: Final = ("admin", "operator", "viewer")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("list", help="everybody who may log in")
-    add = acts.add_parser("add", help="make a user with a one-time password, shown once, good for 24 hours")
+    add_act(acts, "list", help="everybody who may log in")
+    add = add_act(acts, "add", help="make a user with a one-time password, shown once, good for 24 hours")
     add.add_argument("username")
     add.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
     add_grants(add)
@@ -26,12 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("enable", "let a user in again"),
         ("totp-reset", "take away a second factor whose app and recovery codes are lost, and end all sessions of the user"),
     ):
-        acts.add_parser(name, help=about).add_argument("username")
-    role = acts.add_parser("role", help="change what a user may do, and on which nodes")
+        add_act(acts, name, help=about).add_argument("username")
+    role = add_act(acts, "role", help="change what a user may do, and on which nodes")
     role.add_argument("username")
     role.add_argument("role", choices=ROLES)
     role.add_argument("--all-nodes", action="store_true", help="take a limit to some nodes away")
     add_grants(role)
+
+
+def add_act(acts: Any, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
+    """One act of a verb; what stands before it may stand behind it too."""
+    parser: argparse.ArgumentParser = acts.add_parser(name, help=help)
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the answer as JSON, for programs")
+    parser.add_argument("--data-dir", default=argparse.SUPPRESS, metavar="DIR", help=argparse.SUPPRESS)
+    return parser
 
 
 def add_grants(parser: argparse.ArgumentParser) -> None:

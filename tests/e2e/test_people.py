@@ -1,0 +1,128 @@
+"""Users, second factors and tokens on a real hub: by its command, by its local socket, and over restarts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundcontrol.auth import totp
+from tests.e2e.test_hub import serve, stardust
+from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess, Login, Reply
+
+API = "/api/v1"
+
+
+def call(hub: HubProcess, who: Login, method: str, path: str, body: object = None) -> Reply:
+    return hub.request(method, API + path, body, token=who.token)
+
+
+def log_in(hub: HubProcess, code: str | None = None) -> Reply:
+    body = {"username": "admin", "password": PASSWORD, **({} if code is None else {"totp": code})}
+    return hub.request("POST", f"{API}/auth/login", body)
+
+
+def enrol(hub: HubProcess) -> tuple[bytes, list[str]]:
+    """Switch the admin's second factor on; its seed and the recovery codes."""
+    who = hub.login()
+    text = call(hub, who, "POST", "/auth/totp").json["secret"]
+    seed = base64.b32decode(text + "=" * (-len(text) % 8))
+    confirmed = call(hub, who, "POST", "/auth/totp/confirm", {"code": totp.code_of(seed, int(time.time() // 30))})
+    assert confirmed.status == 200, confirmed.body
+    return seed, confirmed.json["codes"]
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes", "Admins", "everybody", "all,admins"])
+def test_a_demand_that_is_not_understood_refuses_the_start(tmp_path: Path, value: str) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+
+    done = serve(tmp_path / "data", STARDUST_SECRET=SECRET, STARDUST_REQUIRE_TOTP=value)
+
+    assert done.returncode == 78
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert "STARDUST_REQUIRE_TOTP" in line
+    assert not any((tmp_path / "data").iterdir())
+
+
+def test_the_command_manages_people(hub: HubProcess) -> None:
+    assert "one-time password of bob" in stardust(hub, "user", "add", "bob", "--role", "operator", "--tag", "web")
+    assert stardust(hub, "user", "role", "bob", "viewer") == "bob is viewer, on tag web\n"
+    assert stardust(hub, "user", "role", "bob", "viewer", "--all-nodes") == "bob is viewer, on every node\n"
+    assert stardust(hub, "user", "disable", "bob") == "bob is disabled, on every node\n"
+    assert stardust(hub, "user", "enable", "bob") == "bob is viewer, on every node\n"
+    password = json.loads(stardust(hub, "user", "passwd", "bob", "--json"))["password"]
+    opened = hub.request("POST", f"{API}/auth/login", {"username": "bob", "password": password})
+    assert opened.json["user"]["must_change_password"] is True
+    users = json.loads(stardust(hub, "user", "list", "--json"))["users"]
+    assert {user["username"]: user["role"] for user in users} == {"admin": "admin", "bob": "viewer"}
+    assert "last admin" in stardust(hub, "user", "disable", "admin", status=1)
+    assert "no user of this name" in stardust(hub, "user", "disable", "nobody", status=1)
+    rows = hub.local("GET", f"{API}/audit").json["audit"]
+    assert {row["actor"] for row in rows if row["action"].startswith("user.edit")} == {f"local:{os.getuid()}"}
+
+
+def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess) -> None:
+    token = stardust(hub, "token", "new", "backup", "--days", "7").strip()
+    listed: Any = json.loads(stardust(hub, "token", "list", "--json"))["tokens"][0]
+    words = [sys.executable, "-m", "groundcontrol", "nodes", "--json", "--url", f"http://127.0.0.1:{hub.port}"]
+    environment = {**os.environ, "STARDUST_TOKEN": token, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert hub.request("GET", f"{API}/users", token=token).status == 403
+    hub.slay()
+    hub.launch()
+    assert hub.request("GET", f"{API}/nodes", token=token).status == 200
+    stardust(hub, "token", "revoke", listed["id"])
+    assert hub.request("GET", f"{API}/nodes", token=token).status == 401
+    assert token not in hub.output
+    assert token.encode() not in b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
+
+
+def test_a_second_factor_outlives_a_kill_and_its_codes_stay_spent(hub: HubProcess) -> None:
+    seed, codes = enrol(hub)
+    assert log_in(hub).json["code"] == "auth.totp_required"
+    assert log_in(hub, codes[0]).status == 200
+
+    hub.slay()
+    hub.launch()
+
+    assert log_in(hub).json["code"] == "auth.totp_required"
+    assert log_in(hub, codes[0]).json["code"] == "auth.totp_wrong"
+    assert log_in(hub, codes[1]).status == 200
+    code = totp.code_of(seed, int(time.time() // 30) + 1)
+    assert [log_in(hub, code).status for _ in range(2)] == [200, 401]
+
+
+def test_a_lost_second_factor_is_taken_away_on_the_console_only(hub: HubProcess) -> None:
+    _, codes = enrol(hub)
+    who = Login(log_in(hub, codes[0]).json["token"], "", "")
+    assert call(hub, who, "POST", "/users/admin/totp-reset").status == 404
+
+    assert "no second factor any more" in stardust(hub, "user", "totp-reset", "admin")
+
+    assert call(hub, who, "GET", "/auth/me").status == 401
+    assert log_in(hub).status == 200
+    assert "no second factor" in stardust(hub, "user", "totp-reset", "admin", status=1)
+
+
+def test_the_demand_of_the_environment_holds_from_the_start(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "data", env={"STARDUST_REQUIRE_TOTP": "all"})
+    (tmp_path / "data").mkdir(mode=0o700)
+    hub.launch()
+    try:
+        who = hub.login()
+        assert call(hub, who, "GET", "/nodes").json["code"] == "auth.totp_enrolment_required"
+        assert hub.local("GET", f"{API}/nodes").status == 200
+        enrol(hub)
+        assert call(hub, who, "GET", "/nodes").status == 401
+    finally:
+        hub.slay()
