@@ -49,7 +49,7 @@ async def test_a_failed_deployment_says_why_and_leaves_no_node(desk: Desk, reque
         row = await service.install(ADMIN, request_to(closed_port, name="web-1"), None)
         row = await desk.end_of(row.id)
         async with asyncio.timeout(10):
-            while not (events := (await desk.store.log.events(ADMIN, 10)).items):
+            while not (events := (await desk.store.log.events(ADMIN, 10)).items):  # noqa: ASYNC110  # written just after the row
                 await asyncio.sleep(0.01)
     assert row.state == "failed"
     assert row.error is not None
