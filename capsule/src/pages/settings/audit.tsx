@@ -4,6 +4,7 @@ import { detailWords } from "../../core/access";
 import { auditCsv, type AuditFilter } from "../../core/audit";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
+import { ids, nodeSignal } from "../../state/fleet";
 import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -135,7 +136,7 @@ function Row({ row }: { row: AuditView }): VNode {
         {row.result !== "ok" && <span class="crit"> {row.result}</span>}
       </span>
       <span role="cell" class="t2 wrap-any">
-        {row.target || "—"}
+        <Target text={row.target} />
         {details && <small class="t3">{details}</small>}
       </span>
       <span role="cell" class="t2 cut">
@@ -148,6 +149,18 @@ function Row({ row }: { row: AuditView }): VNode {
         <Time at={row.at}>{moment(row.at, hubNow())}</Time>
       </span>
     </div>
+  );
+}
+
+/** A node that is still there by its name. */
+function Target({ text }: { text: string }): VNode {
+  const id = text.replace(/^node:/, "");
+  const name = ids.value.includes(id) ? nodeSignal(id)?.value.name : undefined;
+  if (name === undefined) return <>{text || "—"}</>;
+  return (
+    <a href={`/n/${id}`} class="accent" title={text}>
+      {name}
+    </a>
   );
 }
 
