@@ -59,7 +59,7 @@ class SqliteFactors:
                     return to_user(row)
                 raise Conflict("the second factor is confirmed already")
             tx.do("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
-            _replace_codes(tx, row["no"], codes)
+            _replace_codes(tx, row, codes)
             _end_sessions(tx, row["no"], keep)
             tx.do(
                 "UPDATE login SET second_factor = 1, authenticated_at = max(authenticated_at, ?), expires_at = min(expires_at, ?)"
@@ -96,7 +96,7 @@ class SqliteFactors:
             if row["totp_since"] is None:
                 raise Conflict("there is no second factor that the codes could stand in for")
             if _codes(tx, row["no"]) != sorted(codes):
-                _replace_codes(tx, row["no"], codes)
+                _replace_codes(tx, row, codes)
                 self._chain.write(tx, scope, "auth.recovery_codes", user)
 
         await self._writer.run(command)
@@ -107,7 +107,7 @@ class SqliteFactors:
             known = shred(tx, row["org"], TOTP, user)
             if row["totp_since"] is None and not known:
                 return to_user(row)
-            _replace_codes(tx, row["no"], ())
+            _replace_codes(tx, row, ())
             tx.do("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
             tx.do("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
@@ -128,9 +128,9 @@ def _codes(rows: Rows, account: int) -> list[bytes]:
     return [row["hash"] for row in rows.all("SELECT hash FROM recovery_code WHERE account = ? ORDER BY hash", account)]
 
 
-def _replace_codes(tx: Tx, account: int, codes: Sequence[bytes]) -> None:
-    tx.do("DELETE FROM recovery_code WHERE account = ?", account)
-    tx.do_many("INSERT INTO recovery_code VALUES (?, ?)", [(account, code) for code in codes])
+def _replace_codes(tx: Tx, account: sqlite3.Row, codes: Sequence[bytes]) -> None:
+    tx.do("DELETE FROM recovery_code WHERE account = ?", account["no"])
+    tx.do_many("INSERT INTO recovery_code VALUES (?, ?, ?)", [(account["org"], account["no"], code) for code in codes])
 
 
 def _end_sessions(tx: Tx, account: int, keep: SessionId | None) -> None:

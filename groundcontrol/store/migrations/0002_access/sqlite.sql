@@ -10,10 +10,12 @@ ALTER TABLE login ADD COLUMN second_factor INTEGER NOT NULL DEFAULT 0;
 
 -- HMAC of each code that was not used yet.
 CREATE TABLE recovery_code (
+    org INTEGER NOT NULL,
     account INTEGER NOT NULL REFERENCES account (no) ON DELETE CASCADE,
     hash BLOB NOT NULL,
-    PRIMARY KEY (account, hash)
+    PRIMARY KEY (org, account, hash)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX recovery_code_by_account ON recovery_code (account);
 
 CREATE TABLE api_token (
     no INTEGER PRIMARY KEY,
@@ -32,5 +34,6 @@ CREATE TABLE api_token (
     revoked_at REAL,
     UNIQUE (org, id)
 ) STRICT;
-CREATE UNIQUE INDEX api_token_by_hash ON api_token (hash);
+CREATE INDEX api_token_by_id ON api_token (id);
+CREATE INDEX api_token_by_hash ON api_token (hash);
 CREATE INDEX api_token_by_account ON api_token (account);

@@ -6,8 +6,10 @@ import typing
 
 import pytest
 
-from groundcontrol.domain.permissions import PERMISSIONS, Action, allowed, authorize
-from groundcontrol.domain.scope import SYSTEM, Actor, Role, Scope
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Node, NodeIdentity, NodeUpdates
+from groundcontrol.domain.permissions import FOR_TOKENS, PERMISSIONS, WHOLE_FLEET, Action, allowed, authorize, check_new_tags
+from groundcontrol.domain.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, lesser
 from groundcontrol.errors import Forbidden, NotFound
 
 
@@ -15,7 +17,7 @@ class Thing(typing.NamedTuple):
     org: int
 
 
-def scope_of(role: Role, kind: typing.Literal["user", "local", "node"] = "user", org: int = 1) -> Scope:
+def scope_of(role: Role, kind: ActorKind = "user", org: int = 1) -> Scope:
     return Scope(Actor(kind, "x", "x", role), org)
 
 
@@ -55,3 +57,55 @@ def test_a_node_may_do_nothing() -> None:
 
 def test_the_hub_itself_may_act_in_every_organisation() -> None:
     authorize(SYSTEM, "node.delete", Thing(7))
+
+
+def a_node(name: str, *tags: str) -> Node:
+    return Node(NodeId(name), 1, 1, name, "", tags, 1, True, NodeIdentity(), "", None, NodeUpdates(), "unknown", 1.0, None, 1)
+
+
+@pytest.mark.parametrize("action", typing.get_args(Action))
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_may_less_than_a_person(action: Action, role: Role) -> None:
+    assert allowed(scope_of(role, "token"), action) == (role in PERMISSIONS[action] and action in FOR_TOKENS)
+
+
+def test_no_token_reaches_people_rights_or_keys() -> None:
+    assert not FOR_TOKENS & {"account.use", "token.use", "user.manage", "user.reset", "settings.manage", "node.enrol"}
+
+
+def test_a_node_that_is_not_granted_does_not_exist() -> None:
+    scope = scope_of("operator")._replace(grants=(Grants(("a",), ("web",)),))
+    for node in (a_node("a"), a_node("b", "web")):
+        authorize(scope, "job.create", node)
+    with pytest.raises(NotFound):
+        authorize(scope, "job.create", a_node("c", "db"))
+    with pytest.raises(NotFound):
+        authorize(scope._replace(grants=(Grants(),)), "node.read", a_node("a"))
+
+
+def test_not_even_the_role_is_told_of_a_node_that_is_not_granted() -> None:
+    with pytest.raises(NotFound):
+        authorize(scope_of("viewer")._replace(grants=(Grants(("a",)),)), "node.delete", a_node("b"))
+
+
+@pytest.mark.parametrize("action", sorted(WHOLE_FLEET))
+def test_who_is_limited_gets_nothing_of_the_whole_fleet(action: Action) -> None:
+    assert allowed(scope_of("admin"), action)
+    assert not allowed(scope_of("admin")._replace(grants=(Grants(("a",)),)), action)
+
+
+def test_a_new_node_must_be_one_that_its_maker_is_granted() -> None:
+    check_new_tags(scope_of("operator"), ())
+    scope = scope_of("operator")._replace(grants=(Grants((), ("web", "dev")), Grants((), ("web",))))
+    check_new_tags(scope, ("web", "more"))
+    for tags in ((), ("dev",), ("db",)):
+        with pytest.raises(Forbidden):
+            check_new_tags(scope, tags)
+
+
+def test_the_lesser_of_two_roles_counts() -> None:
+    assert [lesser(one, other) for one in ROLES for other in ROLES] == [
+        *("admin", "operator", "viewer"),
+        *("operator", "operator", "viewer"),
+        *("viewer", "viewer", "viewer"),
+    ]

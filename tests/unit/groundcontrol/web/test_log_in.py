@@ -34,8 +34,11 @@ async def test_a_log_in_gives_a_token_and_two_cookies(hub: TestHub) -> None:
     client, answer = await log_in(hub)
 
     assert answer.json["user"] == {  # type: ignore[attr-defined]
-        "username": "admin", "role": "admin", "must_change_password": False,
-        "totp_enabled": False, "must_enrol_totp": False,
+        "username": "admin",
+        "role": "admin",
+        "must_change_password": False,
+        "totp_enabled": False,
+        "must_enrol_totp": False,
     }
     access, refresh = cookies(answer)["__Host-stardust"], cookies(answer)["__Secure-stardust-refresh"]
     assert (access["path"], refresh["path"]) == ("/", "/api/v1/auth/refresh")
