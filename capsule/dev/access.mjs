@@ -36,9 +36,9 @@ export class Access {
       ...(role === "admin" ? [token("status page", { username: "ada", grants: { nodes: [], tags: ["prod", "edge"] }, last_used_at: null, last_address: "" })] : []),
     ];
     this.audit = [
-      ["user.create", "admin", "user:linus", "ok", { role: "operator" }], ["auth.login", "ada", "session", "ok", { second_factor: true }], ["job.create", "ada", "node:db-01", "ok", { action: "full-upgrade" }],
-      ["auth.login", "admin", "session", "refused", { why: "bad_credentials" }], ["token.create", "admin", "token:prometheus", "ok", { role: "viewer", days: 90 }], ["deployment.create", "local:0", "node:edge-ams", "ok", {}],
-      ["settings.edit", "admin", "require_totp", "ok", { before: "none", after: "admins" }], ["node.delete", "ada/backup script", "node:old-web-07", "ok", { force: true }],
+      ["user.create", "admin", "user:linus", "done", { role: "operator" }], ["auth.login", "ada", "session", "done", { second_factor: true }], ["job.create", "ada", "node:db-01", "done", { action: "full-upgrade" }],
+      ["auth.login", "admin", "session", "refused", { why: "bad_credentials" }], ["token.create", "admin", "token:prometheus", "done", { role: "viewer", days: 90 }], ["deployment.create", "local:0", "node:edge-ams", "done", {}],
+      ["settings.edit", "admin", "require_totp", "done", { before: "none", after: "admins" }], ["node.delete", "ada/backup script", "node:old-web-07", "done", { force: true }],
     ].map(([action, actor, target, result, detail], index) => ({ n: 900 - index, at: now() - index * 2700, actor, address: actor.startsWith("local") ? "" : "192.168.1.20", action, target, result, detail })); // prettier-ignore
   }
 

@@ -369,7 +369,8 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
     add_user(page, "ada", "Viewer")
     settings(page, "Audit")
     rows = page.get_by_role("table", name="Audit log").get_by_role("row")
-    expect(rows.filter(has_text="user.create").first).to_be_visible()
+    made = rows.filter(has_text="user.create").first
+    expect(made.get_by_role("img", name="done")).to_be_visible()
     page.get_by_label("Action").fill("user.create")
     expect(rows.filter(has_text="auth.login")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?action=user\.create$"))

@@ -73,7 +73,7 @@ test("details of the log fit on a line", () => {
   assert.equal(detailWords({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: null · days: 90");
 });
 
-const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "ok", detail: {} };
+const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "done", detail: {} };
 
 test("a part of actor and action finds a row", () => {
   assert.ok(auditFits(row, { actor: " AD", action: "create" }));
@@ -83,5 +83,5 @@ test("a part of actor and action finds a row", () => {
 
 test("a file of the log holds what it was given, and no formula", () => {
   const hostile = { ...row, actor: "=HYPERLINK(1)", target: 'a "b",\nc', detail: { why: "x" } };
-  assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,ok,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",ok,"{""why"":""x""}"`, ""].join("\r\n"));
+  assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`, ""].join("\r\n"));
 });

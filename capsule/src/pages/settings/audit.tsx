@@ -18,6 +18,8 @@ import { ListView, useListed } from "./list";
 import { useAct } from "./refusal";
 
 const SETTLE_MS = 300;
+/** The result of what was not refused and did not fail. */
+const DONE = "done";
 const MOST_EXPORTED = 200_000;
 const COUNT = new Intl.NumberFormat("en");
 
@@ -129,11 +131,11 @@ function Row({ row }: { row: AuditView }): VNode {
   return (
     <div role="row">
       <span role="cell">
-        <Glyph kind={row.result === "ok" ? "done" : "fail"} label={row.result} />
+        <Glyph kind={row.result === DONE ? "done" : "fail"} label={row.result} />
       </span>
       <span role="cell" class="medium wrap-any">
         {row.action}
-        {row.result !== "ok" && <span class="crit"> {row.result}</span>}
+        {row.result !== DONE && <span class="crit"> {row.result}</span>}
       </span>
       <span role="cell" class="t2 wrap-any">
         <Target text={row.target} />
