@@ -68,7 +68,7 @@ def render(hint: object) -> str:
         return SCALARS[hint]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(render(part) for part in arguments)
+        return " | ".join(render(part) for part in arguments if part is not msgspec.UnsetType)  # an unset field is left out
     if origin is typing.Literal:
         return " | ".join(json.dumps(value) for value in arguments)
     if origin is list:

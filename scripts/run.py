@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -57,11 +58,17 @@ class Runner:
         self.hub: asyncio.subprocess.Process | None = None
         self.spider: asyncio.subprocess.Process | None = None
         self.stopping = asyncio.Event()
+        self._lock = -1
 
     def prepare(self) -> bool:
-        """Make the state folder; returns whether this is the first start."""
+        """Make the state folder and take it; returns whether this is the first start."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.state.chmod(0o700)
+        self._lock = os.open(self.state / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError("scripts/run is running already in this checkout; scripts/stop ends it") from None
         first = not (self.state / "secret").exists()
         if first:
             write(self.state / "secret", secrets.token_urlsafe(32) + "\n")
@@ -95,7 +102,11 @@ class Runner:
     def last_line(self, name: str) -> str:
         """The last line of a log: what the program said when it ended."""
         lines = (self.state / name).read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        try:
+            facts = json.loads(lines[-1]) if lines else {"event": "it said nothing"}
+        except ValueError:
+            return lines[-1]
+        return f"{facts.pop('event')} " + " ".join(f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"})
 
     async def enrol(self) -> None:
         """Make a node for this machine, once, by the hub's local socket."""
@@ -186,8 +197,10 @@ class Runner:
                     print(f"{name} did not stop within {STOP_LIMIT_S:.0f} s and was killed", file=sys.stderr)
                     process.kill()
                     await process.wait()
-            (self.state / f"{name}.pid").unlink(missing_ok=True)
+            if process is not None:
+                (self.state / f"{name}.pid").unlink(missing_ok=True)
         (self.state / "run.pid").unlink(missing_ok=True)
+        os.close(self._lock)
 
 
 def welcome(state: Path, port: int, first: bool) -> str:

@@ -417,8 +417,8 @@ class DeploymentsView(Answer):
 
 class JobBody(Body):
     action: Literal["refresh", "check", "upgrade", "full-upgrade"]
-    packages: list[str] | None = None
-    """For `upgrade` only; absent = all."""
+    packages: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """For `upgrade` only; absent = all. Null and an empty list are refused: neither may come to mean all."""
     reboot: bool = False
 
 

@@ -354,8 +354,8 @@ export interface DeploymentsView {
 
 export interface JobBody {
   action: "refresh" | "check" | "upgrade" | "full-upgrade";
-  /** For `upgrade` only; absent = all. */
-  packages?: string[] | null;
+  /** For `upgrade` only; absent = all. Null and an empty list are refused: neither may come to mean all. */
+  packages?: string[];
   reboot?: boolean;
 }
 

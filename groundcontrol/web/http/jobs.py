@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from groundcontrol.domain.ids import NodeId
@@ -76,7 +77,7 @@ async def job_output(call: Call) -> web.StreamResponse:
 
 def _packages(body: schema.JobBody) -> tuple[str, ...]:
     """Which packages. An empty list would mean nothing, or all: it is refused."""
-    if body.packages is None:
+    if body.packages is msgspec.UNSET:
         return ()
     if not body.packages:
         raise BadRequest("packages names at least one package; leave it out for all", field="packages")

@@ -36,7 +36,7 @@ async def test_a_job_is_asked_for_once(hub: TestHub) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"action": "install"}, {"action": "upgrade", "packages": []}, {"action": "refresh", "packages": ["curl"]}, {"action": "upgrade", "packages": ["libc6-"]},
+    [{}, {"action": "install"}, {"action": "upgrade", "packages": []}, {"action": "upgrade", "packages": None}, {"action": "refresh", "packages": ["curl"]}, {"action": "upgrade", "packages": ["libc6-"]},
      {"action": "upgrade", "packages": ["-oAPT::x"]}, {"action": "upgrade", "packages": ["a b"]}, {"action": "upgrade", "packages": "curl"}, {"action": "upgrade", "reboot": "yes"}],
 )  # fmt: skip
 async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
