@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,27 +49,24 @@ async def agent(hub: TestHub, bundle: Path, python: str = "/usr/bin/python3") ->
 
 
 @pytest.mark.parametrize("python", ["/usr/bin/python3", *OLD])
-async def test_a_session_stands_two_seconds_after_the_start_and_sigterm_ends_it(bundle: Path, python: str) -> None:
-    async with TestHub().running() as hub:
-        began = time.monotonic()
-        async with agent(hub, bundle, python) as process:
-            await hub.until(lambda: bool(hub.sessions))
-            assert time.monotonic() - began < 4  # 2 s is promised for a machine that does nothing else
-            await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
-            identity = next(message for message in hub.heard if isinstance(message, Identity))
-            assert (identity.policy_mode, identity.policy_verbs) == ("monitor", [])
-            assert identity.cpu_cores > 0
-            await hub.tell(Watch(["pulse"], 1, 60))
-            await hub.until(lambda: sum(len(rows) == 1 for rows in hub.rows.values()) >= 3)
-            pulse = next(message for message in hub.heard if isinstance(message, Layout) and message.family == "pulse")
-            assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
-            assert any(isinstance(message, Pack) for message in hub.heard)
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
-                output, _ = await process.communicate()
-            assert process.returncode == 0
-            assert b"Traceback" not in output
-            assert hub.key.hex().encode() not in output
+async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path, python: str) -> None:
+    async with TestHub().running() as hub, agent(hub, bundle, python) as process:
+        await hub.until(lambda: bool(hub.sessions))
+        await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
+        identity = next(message for message in hub.heard if isinstance(message, Identity))
+        assert (identity.policy_mode, identity.policy_verbs) == ("monitor", [])
+        assert identity.cpu_cores > 0
+        await hub.tell(Watch(["pulse"], 1, 60))
+        await hub.until(lambda: sum(len(rows) == 1 for rows in hub.rows.values()) >= 3)
+        pulse = next(message for message in hub.heard if isinstance(message, Layout) and message.family == "pulse")
+        assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
+        assert any(isinstance(message, Pack) for message in hub.heard)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            output, _ = await process.communicate()
+        assert process.returncode == 0
+        assert b"Traceback" not in output
+        assert hub.key.hex().encode() not in output
 
 
 async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path, unused_tcp_port: int) -> None:

@@ -214,10 +214,9 @@ def test_a_frame_has_one_deadline_however_it_trickles(places: Places) -> None:
     thread = threading.Thread(target=trickle)
     with ours, theirs:
         thread.start()
-        began = time.monotonic()
+        # Its bytes come well within the limit each, and all of them do come: only a deadline for the whole refuses it.
         with pytest.raises(Refused, match="slow-frame"):
             receive_frame(theirs, limit_s=0.3)
-        assert time.monotonic() - began < 1.0
         stop.set()
         thread.join()
 
