@@ -3,6 +3,15 @@
 export const SHORTEST = 12;
 export const LONGEST = 1024;
 
+const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
+
+/** Whether so little is left without the product's words and the user's name that guessers would have it. */
+function isLittleElse(low: string, username: string): boolean {
+  let rest = low;
+  for (const word of [username.toLowerCase(), ...COMMON].sort((a, b) => b.length - a.length)) if (word.length > 2) rest = rest.replaceAll(word, "");
+  return rest !== low && rest.replace(/[^\p{L}]/gu, "").length < 4;
+}
+
 export interface PasswordRules {
   long: boolean;
   ownWords: boolean;
@@ -13,7 +22,7 @@ export function passwordRules(password: string, repeat: string, username: string
   const low = password.toLowerCase();
   return {
     long: password.length >= SHORTEST && password.length <= LONGEST,
-    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && !/^(admin|password|stardust)+\d*$/.test(low),
+    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && !isLittleElse(low, username),
     match: password !== "" && password === repeat,
   };
 }

@@ -12,7 +12,10 @@ const AT_ONCE = 3;
 interface Spark {
   buckets: Map<number, { sum: number; count: number }>;
   shown: Signal<readonly (number | null)[]>;
-  asked: boolean;
+  /** A row on screen shows it. */
+  wanted: boolean;
+  /** Its past is there: history was asked and has answered. */
+  filled: boolean;
   lastAt: number;
 }
 
@@ -23,7 +26,7 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), asked: false, lastAt: 0 }));
+  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0 }));
   return spark;
 }
 
@@ -40,6 +43,8 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   if (!sample || sample.value === null) return;
   const spark = sparkOf(id);
   if (sample.at <= spark.lastAt) return;
+  // The page was not looking, or the node was away: history knows which.
+  if (spark.filled && sample.at - spark.lastAt > BUCKET_S) ask(id, spark);
   spark.lastAt = sample.at;
   const bucket = Math.floor(sample.at / BUCKET_S);
   const held = spark.buckets.get(bucket);
@@ -49,18 +54,23 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   } else {
     spark.buckets.set(bucket, { sum: sample.value, count: 1 });
   }
-  if (spark.asked) show(spark);
+  if (spark.wanted) show(spark);
 }
 
 /** For a row on screen. */
 export function sparkFor(id: string): Signal<readonly (number | null)[]> {
   const spark = sparkOf(id);
-  if (!spark.asked) {
-    spark.asked = true;
-    queue.push(id);
-    queueMicrotask(pump);
+  if (!spark.wanted) {
+    spark.wanted = true;
+    ask(id, spark);
   }
   return spark.shown;
+}
+
+function ask(id: string, spark: Spark): void {
+  spark.filled = false;
+  queue.push(id);
+  queueMicrotask(pump);
 }
 
 function pump(): void {
@@ -77,7 +87,8 @@ function pump(): void {
 async function fill(id: string, asked: number): Promise<void> {
   const spark = sparkOf(id);
   try {
-    const to = hubNow();
+    // At the edges of the buckets: from anywhere else, forty points would need wider steps, and every fourth bucket had none.
+    const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
     const past = await call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
     if (asked !== era) return;
     const average = past.series["cpu.total"]?.avg ?? [];
@@ -89,6 +100,7 @@ async function fill(id: string, asked: number): Promise<void> {
   } catch {
     // Without its past a row still shows what comes live; the node's page reports what is wrong with history.
   }
+  spark.filled = true;
   show(spark);
 }
 

@@ -10,7 +10,7 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
-import { fits, NewPassword, NO_PASSWORD } from "./new-password";
+import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
 const SecondStep = lazy("the next step", async () => (await import("../access")).SecondStep);
 const EnrolPage = lazy("the next step", async () => (await import("../access")).EnrolPage);
@@ -142,11 +142,12 @@ function ChangePassword(): VNode {
   const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
-  const ready = fits(entries, username, current) && (!asks || current !== "");
   const submit = async (): Promise<void> => {
-    if (!ready || busy) return;
+    if (busy) return;
+    const missing = unmet(entries, username, current);
+    setWrong(missing);
+    if (missing) return;
     setBusy(true);
-    setWrong("");
     try {
       await changePassword(current, entries.password);
     } catch (error) {
@@ -178,7 +179,7 @@ function ChangePassword(): VNode {
         <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
         {asks && <SecretField label="Current password" value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
         <NewPassword entries={entries} onChange={setEntries} username={username} current={current} autofocus={!asks} />
-        <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
+        <Button kind="primary" type="submit" busy={busy}>
           Set password and continue
         </Button>
         <Button kind="quiet" onClick={() => void logOut()}>

@@ -10,10 +10,18 @@ export interface NewPasswordEntries {
 
 export const NO_PASSWORD: NewPasswordEntries = { password: "", repeat: "" };
 
-/** Whether the hub is likely to take it; its word is the last. */
-export function fits({ password, repeat }: NewPasswordEntries, username: string, current: string): boolean {
-  const { long, ownWords, match } = passwordRules(password, repeat, username, current);
-  return long && ownWords && match;
+const RULES = {
+  long: "At least 12 characters",
+  ownWords: "Not the old one, and more than common words like “password”, “stardust” or the user name",
+  match: "Both entries match",
+} as const;
+const NAMES = Object.keys(RULES) as (keyof typeof RULES)[];
+
+/** The rules that are not met, in words; empty = the hub is likely to take it (its word is the last). */
+export function unmet({ password, repeat }: NewPasswordEntries, username: string, current: string): string {
+  const rules = passwordRules(password, repeat, username, current);
+  const missing = NAMES.filter((name) => !rules[name]).map((name) => RULES[name]);
+  return missing.length ? `Not met yet: ${missing.join("; ")}.` : "";
 }
 
 interface Props {
@@ -45,9 +53,11 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
         </div>
       </div>
       <ul class="rules" aria-label="Rules for the password">
-        <Rule met={rules.long}>At least 12 characters</Rule>
-        <Rule met={rules.ownWords}>Not the default and not the user name</Rule>
-        <Rule met={rules.match}>Both entries match</Rule>
+        {NAMES.map((name) => (
+          <Rule key={name} met={rules[name]}>
+            {RULES[name]}
+          </Rule>
+        ))}
       </ul>
       <SecretField
         label="Repeat it"

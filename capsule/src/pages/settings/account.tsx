@@ -12,7 +12,7 @@ import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { SecretField } from "../../ui/field";
 import { Empty, Time } from "../../ui/parts";
-import { fits, NewPassword, NO_PASSWORD } from "../login/new-password";
+import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
 import { ListView, useListed, type Listed } from "./list";
 import { Refusal, useAct } from "./refusal";
 import { SecondFactor } from "./second-factor";
@@ -67,9 +67,11 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
   const act = useAct();
-  const ready = current !== "" && fits(entries, username, current);
+  const [missing, setMissing] = useState("");
   const submit = async (): Promise<void> => {
-    if (!ready) return;
+    const rules = unmet(entries, username, current);
+    setMissing(rules);
+    if (rules) return;
     setWrong("");
     let changed = false;
     await act.run(async () => {
@@ -95,7 +97,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
         }}
       >
         <div class="body">
-          <Refusal text={act.refusal} />
+          <Refusal text={missing || act.refusal} />
           <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
           <SecretField label="Current password" value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
@@ -104,7 +106,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
           <Button class="end" onClick={onClose}>
             Cancel
           </Button>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+          <Button kind="primary" type="submit" busy={act.busy}>
             Change password
           </Button>
         </footer>
