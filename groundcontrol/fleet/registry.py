@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed, NodeLive, SessionMoved
 from groundcontrol.domain.history import LayoutRow
@@ -38,6 +38,13 @@ CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
 
 
+class _Gone(NamedTuple):
+    """A node that left, until an event tells of it."""
+
+    since: float
+    seen_at: float
+
+
 class Registry:
     """The live sessions of this hub, by node: at most one each."""
 
@@ -49,8 +56,7 @@ class Registry:
         self._agents: dict[NodeId, AgentSession] = {}
         self._latest: dict[NodeId, dict[str, tuple[KnownLayout, Row]]] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
-        self._gone: dict[NodeId, float] = {}
-        """Nodes that left -> when, until an event tells of it."""
+        self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -67,6 +73,13 @@ class Registry:
         """The node's live session."""
         agent = self._agents.get(node)
         return None if agent is None else agent.session
+
+    def last_seen(self, node: Node) -> float | None:
+        """When the node was last heard of. What the store has of a node that is online is up to SEEN_EVERY_S old."""
+        agent, gone = self._agents.get(node.id), self._gone.get(node.id)
+        if agent is not None:
+            return self._clock.now() - agent.silent_s
+        return gone.seen_at if gone is not None else node.last_seen_at
 
     def agent(self, node: NodeId) -> AgentSession | None:
         """The live connection itself, to tell the node something."""
@@ -149,7 +162,7 @@ class Registry:
         if self._agents.get(node) is not agent:
             return False
         del self._agents[node]
-        self._gone[node] = self._clock.monotonic()
+        self._gone[node] = _Gone(self._clock.monotonic(), self._clock.now() - agent.silent_s)
         self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
         return True
 
@@ -258,15 +271,15 @@ class Registry:
 
     async def _tell_gone(self) -> None:
         now = self._clock.monotonic()
-        for node, since in list(self._gone.items()):
-            if self._draining or now - since < OFFLINE_GRACE_S:
+        for node, gone in list(self._gone.items()):
+            if self._draining or now - gone.since < OFFLINE_GRACE_S:
                 continue
             del self._gone[node]
             if node not in self._agents:
                 found = await self._store.nodes.find_node(node)
                 if found is not None:
                     self._told_offline.add(node)
-                    await self._store.nodes.save_seen({node: self._clock.now() - (now - since)})
+                    await self._store.nodes.save_seen({node: gone.seen_at})
                     await self._tell("node.offline", "warning", found, f"{found.name} is offline", {})
                     self._bus.publish(Changed("node", node, found.version))
 

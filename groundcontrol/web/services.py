@@ -12,6 +12,7 @@ from groundcontrol.config import Config
 from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest
 from groundcontrol.domain.ids import DeploymentId, HubId, JobId, NodeId
 from groundcontrol.domain.jobs import Job, JobAction
+from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
 from groundcontrol.store.base import Store
 from spider.clock import Clock
@@ -21,6 +22,10 @@ class Presence(Protocol):
     """Who is connected and what they said last (`fleet.registry`)."""
 
     def online(self, node: NodeId) -> bool: ...
+    def last_seen(self, node: Node) -> float | None:
+        """When it was last heard of; of a node that is online, now or nearly so."""
+        ...
+
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         """Series -> (value, taken at), of every family."""
         ...

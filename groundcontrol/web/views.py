@@ -139,7 +139,9 @@ def token_view(token: ApiToken) -> schema.ApiTokenView:
     )
 
 
-def node_view(node: Node, latest: dict[str, schema.Sample], *, online: bool, credentials_kept: bool) -> schema.NodeView:
+def node_view(
+    node: Node, latest: dict[str, schema.Sample], *, online: bool, last_seen_at: float | None, credentials_kept: bool
+) -> schema.NodeView:
     identity = node.identity
     policy = node.policy
     return schema.NodeView(
@@ -151,7 +153,7 @@ def node_view(node: Node, latest: dict[str, schema.Sample], *, online: bool, cre
         identity=schema.IdentityView(**{**identity._asdict(), "addresses": list(identity.addresses)}),
         latest=latest,
         agent_version=node.agent_version,
-        last_seen_at=node.last_seen_at,
+        last_seen_at=last_seen_at,
         policy=schema.PolicyView(mode=policy.mode, verbs=list(policy.verbs)) if policy is not None else None,
         updates=schema.UpdatesView(**node.updates._asdict()),
         reboot_required=_reboot(node.reboot_required),

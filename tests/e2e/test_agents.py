@@ -61,9 +61,12 @@ async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProce
 
         await until(lambda: len(seconds()) >= 8, 15, "the seconds are not in the history")
         assert all(0 <= value <= 100 for value in seconds())
+        online = await asyncio.to_thread(hub.node, node.node_id)
+        assert online["last_seen_at"] >= online["latest"]["cpu.total"]["at"] - 1
     finally:
         spider.close()
     await until(lambda: hub.node(node.node_id)["state"] == "offline", 5)
+    assert (await asyncio.to_thread(hub.node, node.node_id))["last_seen_at"] >= online["last_seen_at"]
 
 
 async def test_samples_are_stored_before_they_are_acknowledged(shared_hub: HubProcess) -> None:

@@ -32,10 +32,10 @@ async def list_nodes(call: Call) -> schema.NodesView:
     kept = await kept_credentials(services)
     return schema.NodesView(
         nodes=[
-            views.node_view(
+            as_it_is(
+                services,
                 node,
                 views.summary(latest) if wanted is None else views.chosen_series(latest, wanted),
-                online=services.registry.online(node.id),
                 credentials_kept=node.id in kept,
             )
             for node in page.items
@@ -81,12 +81,14 @@ async def full_view(services: Services, scope: Scope, node_id: NodeId) -> schema
 async def view_of(services: Services, node: Node, *, summary: bool) -> schema.NodeView:
     """A node with its summary, or with everything."""
     latest = services.registry.latest(node.id)
-    return views.node_view(
-        node,
-        views.summary(latest) if summary else views.samples(latest),
-        online=services.registry.online(node.id),
-        credentials_kept=bool(await services.store.secrets.credentials(node.id)),
-    )
+    kept = bool(await services.store.secrets.credentials(node.id))
+    return as_it_is(services, node, views.summary(latest) if summary else views.samples(latest), credentials_kept=kept)
+
+
+def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *, credentials_kept: bool) -> schema.NodeView:
+    """A node as it is at this moment: whether it is online and when it was last heard of is the registry's to say."""
+    here = services.registry
+    return views.node_view(node, latest, online=here.online(node.id), last_seen_at=here.last_seen(node), credentials_kept=credentials_kept)
 
 
 async def kept_credentials(services: Services) -> frozenset[str]:

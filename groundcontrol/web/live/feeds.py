@@ -14,7 +14,7 @@ from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
-from groundcontrol.web.http.nodes import full_view, kept_credentials, view_of
+from groundcontrol.web.http.nodes import as_it_is, full_view, kept_credentials, view_of
 from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
@@ -238,8 +238,7 @@ class FleetFeed(Feed):
             page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
             for node in page.items:
                 latest = views.summary(services.registry.latest(node.id))
-                online = services.registry.online(node.id)
-                nodes.append(views.node_view(node, latest, online=online, credentials_kept=node.id in kept))
+                nodes.append(as_it_is(services, node, latest, credentials_kept=node.id in kept))
             cursor = page.next
             if cursor is None:
                 break

@@ -49,10 +49,14 @@ class PlayedNodes:
 
     def __init__(self) -> None:
         self.connected: set[NodeId] = set()
+        self.heard: dict[NodeId, float] = {}
         self.values: dict[NodeId, dict[str, tuple[float | None, float]]] = {}
 
     def online(self, node: NodeId) -> bool:
         return node in self.connected
+
+    def last_seen(self, node: Node) -> float | None:
+        return self.heard.get(node.id, node.last_seen_at)
 
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         return self.values.get(node, {})

@@ -27,6 +27,19 @@ async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:
     assert page["nodes"][0]["latest"] == {"cpu.total": {"value": 12.5, "at": 100.0}, "load.1": {"value": None, "at": 100.0}}
 
 
+async def test_when_a_node_was_heard_of_is_told_by_who_listens(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("a")
+    await hub.services.store.nodes.save_seen({node.id: 1000.0})
+    assert (await admin.get(f"nodes/{node.id}")).json["last_seen_at"] == 1000.0
+
+    hub.nodes.connected.add(node.id)
+    hub.nodes.heard[node.id] = 1029.5
+
+    assert (await admin.get(f"nodes/{node.id}")).json["last_seen_at"] == 1029.5
+    assert (await admin.get("nodes")).json["nodes"][0]["last_seen_at"] == 1029.5
+
+
 async def test_the_list_holds_the_metrics_that_were_asked_for(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
