@@ -93,6 +93,10 @@ def parse_series(text: str) -> Tuple[Metric, str]:
     """
     match = _SERIES.match(text)
     metric = METRICS.get(match.group(1)) if match else None
-    if match is None or metric is None or (match.group(2) or "") != "".join(metric.labels):
+    if match is None or metric is None:
         raise ValueError(f"no such series: {text[:80]!r}")
+    if (match.group(2) or "") != "".join(metric.labels):
+        wanted = "".join(metric.labels)
+        need = f"it needs the label {wanted}, as in {metric.name}{{{wanted}=…}}" if wanted else f"{metric.name} has no label"
+        raise ValueError(f"no such series: {text[:80]!r}: {need}")
     return metric, match.group(3) or ""
