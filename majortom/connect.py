@@ -52,11 +52,6 @@ class Limits(NamedTuple):
     """Connections at once to one address: sshd's own default refuses more than ten that have not logged in."""
 
 
-def any_address(address: str) -> str | None:  # noqa: ARG001  # the signature of AddressRule
-    """The rule that allows every address."""
-    return None
-
-
 class Reached(NamedTuple):
     """A server that answered, and the key it showed."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from groundcontrol.domain.ids import BootId, HubId, NodeId
-
-NodeState = Literal["pending", "online", "offline"]
 
 
 class NodeIdentity(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.domain.history import Buckets, LayoutRow, StoredRow, Window
@@ -92,16 +92,6 @@ class WindowBuilder:
         """The window as it stands."""
         times = [float(self._first + at * self.step_s) for at in range(self._length)]
         return Window(self.step_s, "1s", times, {name: column.finish() for name, column in self._columns.items()})
-
-
-def make_window(
-    series: Sequence[str], start: float, end: float, points: int, groups: Iterable[tuple[LayoutRow, Sequence[StoredRow]]]
-) -> Window:
-    """Down-sample rows that are all at hand. Raises as `WindowBuilder` does."""
-    builder = WindowBuilder(series, start, end, points)
-    for layout, rows in groups:
-        builder.add(layout, rows)
-    return builder.finish()
 
 
 def _runs(places: list[int], length: int) -> list[tuple[int, int, int]]:

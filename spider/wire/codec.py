@@ -185,8 +185,6 @@ HUB_CODEC = Codec(_encoder(KINDS_TO_NODE), _decoder(KINDS_TO_HUB))
 
 # -- packs -----------------------------------------------------------------------------------------
 
-_ROW = Shape(Row)
-
 
 def pack_row(row: Row) -> bytes:
     """Write one row as it stands in a pack.
@@ -239,14 +237,3 @@ def inflate(coding: int, body: bytes) -> bytes:
     if len(plain) > MAX_FRAME_BYTES:
         raise ProtocolError("a pack that inflates to too much", CLOSE_TOO_BIG)
     return plain
-
-
-def unpack_rows(coding: int, body: bytes) -> List[Row]:
-    """Read what `pack_rows` made.
-
-    Raises: ProtocolError.
-    """
-    packed = unpack(inflate(coding, body))
-    if not _list_of(_is_bytes)(packed):
-        raise ProtocolError("a pack that is no list of rows")
-    return [cast("Row", _ROW.build(unpack(row))) for row in packed]

@@ -8,7 +8,6 @@ Times are Unix milliseconds of the sender's clock, sizes are bytes.
 
 from typing import Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
-PROTOCOL_VERSION = 1
 SUBPROTOCOL = "stardust.v1"
 
 MAX_FRAME_BYTES = 256 * 1024

@@ -120,14 +120,6 @@ def parse_order(body: bytes) -> Order:
     return order
 
 
-def open_order(launch_key: bytes, frame: bytes) -> Order:
-    """Check length and MAC, then read the order.
-
-    Raises: OrderError: bad-magic, bad-length, bad-mac, bad-json, bad-fields.
-    """
-    return parse_order(order_body(launch_key, frame))
-
-
 def check_order(order: Order, node: str, generation: int, now: float) -> None:
     """Whether this order is for this node, key and moment. (Policy, arguments and replay are the launcher's to check.)
 

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from spider.wire.orders import HEAD_BYTES, Order, OrderError, frame_length, open_order
+from spider.wire.orders import HEAD_BYTES, Order, OrderError, frame_length
 from tests.support.agent import BOOT
+from tests.support.wire import open_order
 
 Work = Callable[["FakeRunner", Order], Coroutine[None, None, None]]
 

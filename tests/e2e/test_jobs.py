@@ -21,10 +21,11 @@ from spider.wire.frames import (
     JobProgress,
     JobStart,
 )
-from spider.wire.orders import Order, open_order
+from spider.wire.orders import Order
 from tests.e2e.launcher import FakeLauncher, FakeRunner
 from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, until
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.wire import open_order
 
 SPELL = iter(range(1, 10_000))
 LINE = b"Setting up lab-slow (1.1) ... \x1b[32mdone\x1b[0m\r\n"

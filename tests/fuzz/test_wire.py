@@ -17,6 +17,7 @@ from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, KINDS_TO_HUB, Message, Row, Welcome
 from spider.wire.session import HubOpening, Link, NodeOpening
+from tests.support.wire import unpack_rows
 from tests.unit.spider.wire import strategies
 
 REFUSED = object()
@@ -98,7 +99,7 @@ def test_both_codecs_refuse_depth(depth: int) -> None:
 
 
 def rows_alike(coding: int, body: bytes) -> Any:
-    pure = outcome(lambda: codec.unpack_rows(coding, body))
+    pure = outcome(lambda: unpack_rows(coding, body))
     fast = outcome(lambda: hub_codec.decode_rows(coding, body))
     assert pure == fast, body.hex()
     return pure

@@ -12,7 +12,7 @@ import pytest
 
 from majortom.base import DeployError, HostKey, Payload, Secret, Target
 from majortom.bundle import build_bundle
-from majortom.connect import Limits, any_address
+from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
 from majortom.probe import Probe
@@ -20,6 +20,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support import fsdiff
 from tests.support import lab as labs
+from tests.support.addresses import any_address
 from tests.support.lab import Host
 from tests.system.deploying import any_host
 

@@ -20,12 +20,12 @@ from majortom.connect import (
     Connector,
     Limits,
     Reached,
-    any_address,
     check_host_key,
     describe,
     same_fingerprint,
 )
 from majortom.keys import LoadedKey, load_key
+from tests.support.addresses import any_address
 from tests.unit.majortom.ssh_server import serving
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519")

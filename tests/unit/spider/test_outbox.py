@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
-from spider.wire.codec import unpack_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row, Watch, Welcome
+from tests.support.wire import unpack_rows
 from tests.unit.spider.clocks import ManualClock
 
 PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total", "load.1"])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import zlib
+from collections.abc import Sequence
 
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.domain.history import LayoutRow, StoredRow
+from groundcontrol.domain.history import LayoutRow, StoredRow, Window
 from groundcontrol.errors import BadRequest
 from groundcontrol.history.packs import unpack
-from groundcontrol.history.window import MOST_POINTS, STEPS_S, WindowBuilder, choose_step, make_window
+from groundcontrol.history.window import MOST_POINTS, STEPS_S, WindowBuilder, choose_step
 from spider.wire.frames import MAX_FRAME_BYTES
 
 PULSE = LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total", "memory.used"))
@@ -23,6 +24,16 @@ AT = 1_790_000_000
 
 def rows(*found: tuple[float, int | None, int | None]) -> list[StoredRow]:
     return [StoredRow(int((AT + at) * 1000), [cpu, memory]) for at, cpu, memory in found]
+
+
+def make_window(
+    series: Sequence[str], start: float, end: float, points: int, groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
+) -> Window:
+    """Rows that are all at hand, through the builder."""
+    builder = WindowBuilder(series, start, end, points)
+    for layout, found in groups:
+        builder.add(layout, found)
+    return builder.finish()
 
 
 def test_each_bucket_has_average_least_and_greatest_in_the_metrics_own_unit() -> None:
@@ -49,6 +60,21 @@ def test_a_layout_that_changes_midway_makes_one_line() -> None:
     wider = LayoutRow(b"2" * 8, "pulse", 1, ("memory.used", "load.1", "cpu.total"))
     made = make_window(["cpu.total"], AT, AT + 4, 4, [(PULSE, rows((0, 100, 1))), (wider, [StoredRow((AT + 3) * 1000, [5, 6, 400])])])
     assert made.series["cpu.total"].avg == [1.0, None, None, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("disk.read", "needs the label device, as in disk.read{device=…}"),
+        ("disk.read{mount=/}", "needs the label device"),
+        ("cpu.total{core=1}", "cpu.total has no label"),
+        ("cpu.nothing", "no such series: 'cpu.nothing'"),
+    ],
+)
+def test_a_series_that_is_asked_for_wrongly_is_refused_with_what_it_lacks(asked: str, told: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        make_window([asked], AT, AT + 5, 5, [])
+    assert told in refused.value.message
 
 
 def test_buckets_stand_on_the_wall_clock() -> None:

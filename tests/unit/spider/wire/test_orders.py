@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spider.wire import ids, orders
 from spider.wire.orders import Order, OrderError
 from spider.wire.proof import mac
+from tests.support.wire import open_order
 
 KEY = b"l" * 32
 NODE = ids.new_random_id()
@@ -26,7 +27,7 @@ def sealed(body: bytes, key: bytes = KEY) -> bytes:
 
 def why(frame: bytes) -> str:
     with pytest.raises(OrderError) as caught:
-        orders.open_order(KEY, frame)
+        open_order(KEY, frame)
     return caught.value.why
 
 
@@ -35,7 +36,7 @@ def body_with(**changes: object) -> bytes:
 
 
 def test_an_order_arrives_as_it_was_sealed() -> None:
-    assert orders.open_order(KEY, orders.seal_order(KEY, ORDER)) == ORDER
+    assert open_order(KEY, orders.seal_order(KEY, ORDER)) == ORDER
 
 
 @given(st.data())

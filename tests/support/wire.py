@@ -1,0 +1,31 @@
+"""What the product only does at one end of the wire, done by its own parts at the end where a test stands."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from spider.wire.codec import Shape, inflate, unpack
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import Row
+from spider.wire.orders import Order, order_body, parse_order
+
+_ROW = Shape(Row)
+
+
+def unpack_rows(coding: int, body: bytes) -> list[Row]:
+    """Read a pack with the codec of the node, which itself only writes them.
+
+    Raises: ProtocolError.
+    """
+    packed = unpack(inflate(coding, body))
+    if not isinstance(packed, list) or not all(isinstance(row, bytes) for row in packed):
+        raise ProtocolError("a pack that is no list of rows")
+    return [cast("Row", _ROW.build(unpack(row))) for row in packed]
+
+
+def open_order(launch_key: bytes, frame: bytes) -> Order:
+    """Check length and MAC, then read the order, as the launcher does in two steps.
+
+    Raises: OrderError: bad-magic, bad-length, bad-mac, bad-json, bad-fields.
+    """
+    return parse_order(order_body(launch_key, frame))
