@@ -11,17 +11,31 @@ from tests.support import lab as labs
 from tests.system.agent_host import AgentHost
 
 
+def named_host() -> labs.Host | None:
+    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR."""
+    name = os.environ.get("STARDUST_LAB_HOST")
+    return None if name is None else labs.Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
+
+
 @pytest.fixture
 def bare_host(request: pytest.FixtureRequest) -> labs.Host:
-    """A Debian host in factory state: one of the tests' own, or the one that STARDUST_LAB_HOST names in the lab of LAB_DIR."""
-    name = os.environ.get("STARDUST_LAB_HOST")
-    if name is None:
+    """A Debian host in factory state: one of the tests' own, or the one that is named."""
+    named = named_host()
+    if named is None:
         host: labs.Host = request.getfixturevalue("host")
         return host
-    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name)
-    host = labs.Host(facts)
+    named.reset()
+    return named
+
+
+@pytest.fixture(scope="module")
+def kept_agent(request: pytest.FixtureRequest) -> AgentHost:
+    """What `agent` gives, once for a module whose tests leave it usable. Not the host that `host` resets."""
+    host: labs.Host = named_host() or request.getfixturevalue("lab_hosts")[1]
     host.reset()
-    return host
+    agent = AgentHost(host)
+    agent.install()
+    return agent
 
 
 @pytest.fixture
