@@ -74,7 +74,7 @@ MESSAGES: Final[dict[str, str]] = {
     # -- at the hub ----------------------------------------------------------------------
     "name_taken": "A node named {name} exists already: give this one another name.",
     "hub_failed": "Ground Control could not go on ({why}): look at its log, then try again.",
-    "hub_stopped": "Ground Control was stopped while this was running: press Retry, which first clears away what was left on the server.",
+    "hub_stopped": "Ground Control was stopped {how_far}.",
     # -- the way there -------------------------------------------------------------------
     "connection_lost": "The connection to the server was lost: try again.",
     "interrupted": "The deployment was stopped before its end.",

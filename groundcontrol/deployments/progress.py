@@ -33,7 +33,6 @@ class Progress:
         self._writing = asyncio.Lock()
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
-        self.host_key_confirmed = False
 
     async def change(self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None) -> Deployment:
         """Save a change and tell of it.
@@ -58,26 +57,25 @@ class Progress:
         """Show the key and wait for a person; False after CONFIRM_LIMIT_S."""
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
-            await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key)))
+            await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
             async with asyncio.timeout(self._confirm_limit_s):
-                self.host_key_confirmed = await self._confirmed
+                return await self._confirmed
         except TimeoutError:
-            self.host_key_confirmed = False
+            return False
         finally:
             self._confirmed = None
-        return self.host_key_confirmed
 
     async def confirm(self, audit: AuditEntry) -> Deployment | None:
         """A person has confirmed the key that is shown. None: it is not waited for any more."""
         waiting = self._confirmed
         if waiting is None or waiting.done():
             return None
-        row = await self.change(lambda row: row._replace(state="running"), audit)
+        row = await self.change(lambda row: row._replace(state="running", host_key_confirmed=True), audit)
         if not waiting.done():
             waiting.set_result(True)
         return row
 
     async def show_host_key(self, key: base.HostKey) -> None:
-        """Put the key that was used on the row."""
-        if self.row.host_key != HostKey(*key):
-            await self.change(lambda row: row._replace(host_key=HostKey(*key)))
+        """Put the key that was used, and so was the right one, on the row."""
+        if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
+            await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest, HostKey
+from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
 from groundcontrol.errors import BadRequest
 from groundcontrol.fleet.intake import clean
 from majortom import base
@@ -93,6 +93,16 @@ def _moved(request: DeploymentRequest, given: DeploymentOverrides) -> bool:
 def same_server(request: DeploymentRequest, given: DeploymentOverrides | None) -> bool:
     """Whether the merged request goes to the server that it went to before, so that a pinned host key still counts."""
     return given is None or (not _moved(request, given) and given.host_key is None)
+
+
+def wishes_of(request: DeploymentRequest) -> Wishes:
+    """What of a request is kept with its row."""
+    return Wishes(**{field: getattr(request, field) for field in Wishes._fields})
+
+
+def asked_before(row: Deployment) -> DeploymentRequest:
+    """The request as its row tells of it: everything but the secrets."""
+    return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **row.wishes._asdict())
 
 
 def has_credentials(request: DeploymentRequest) -> bool:

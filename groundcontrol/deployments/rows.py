@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, Step
+from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, HostKey, Step, Wishes
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
 from spider.wire.ids import new_time_id
 
 MAX_DETAIL_CHARS = 500
+_ON_THE_WAY: Final = ("connect", "host_key", "authenticate", "become_root")
 
 
 def new_deployment(
@@ -21,6 +23,7 @@ def new_deployment(
     port: int,
     username: str,
     name: str,
+    wishes: Wishes,
     node: NodeId | None,
     at: float,
 ) -> Deployment:
@@ -29,14 +32,19 @@ def new_deployment(
         id=DeploymentId(new_time_id(at)), org=scope.org, kind=kind, state="running", node_id=node,
         host=host, port=port, username=username, name=name, host_key=None,
         steps=tuple(Step(step, "waiting", "", None, None) for step in steps), error=None,
-        created_by=scope.actor.name, created_at=at, ended_at=None, version=1,
+        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, wishes=wishes,
     )  # fmt: skip
 
 
-def begun_again(deployment: Deployment, *, host: str, port: int, username: str, name: str) -> Deployment:
-    """The same deployment from its first step."""
-    steps = tuple(Step(step.name, "waiting", "", None, None) for step in deployment.steps)
-    return deployment._replace(state="running", host=host, port=port, username=username, name=name, steps=steps, error=None, ended_at=None)
+def begun_again(
+    deployment: Deployment, *, host: str, port: int, username: str, name: str, wishes: Wishes, pinned: HostKey | None
+) -> Deployment:
+    """The same deployment from its first step; of the host key only the one that counts for this try stays."""
+    return deployment._replace(
+        state="running", host=host, port=port, username=username, name=name, wishes=wishes,
+        host_key=pinned, host_key_confirmed=pinned is not None,
+        steps=tuple(Step(step.name, "waiting", "", None, None) for step in deployment.steps), error=None, ended_at=None,
+    )  # fmt: skip
 
 
 def step_started(deployment: Deployment, name: str, at: float) -> Deployment:
@@ -65,6 +73,16 @@ def ended(deployment: Deployment, state: DeploymentState, at: float, error: Depl
             case _:
                 steps.append(step)
     return deployment._replace(state=state, steps=tuple(steps), error=error, ended_at=at)
+
+
+def nothing_changed(deployment: Deployment) -> bool:
+    """Whether this try has surely not changed anything on the server: it was on its way there, or only looked."""
+    return all(step.state == "waiting" or step.name in _ON_THE_WAY or _only_looks(step) for step in deployment.steps)
+
+
+def _only_looks(step: Step) -> bool:
+    """Clearing away an earlier try and installing python3 are told of before they are done."""
+    return step.name == "probe" and step.state == "running" and not step.detail
 
 
 def _with_step(deployment: Deployment, name: str, change: Callable[[Step], Step]) -> Deployment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus
@@ -12,7 +13,7 @@ from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
 from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.requests import check_request, has_credentials, merge, same_server
+from groundcontrol.deployments.requests import asked_before, check_request, has_credentials, merge, same_server, wishes_of
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
 from groundcontrol.deployments.work import CloseSession, Spider, Tools, WaitOnline, Work, close_unfinished, tell, wipe
 from groundcontrol.domain.deployments import (
@@ -79,14 +80,15 @@ class DeploymentService:
         self._closing = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until `close`; what a killed hub left open is closed first.
+        """Serve until `close`; what a killed hub left open is closed, and each of these can be retried as soon as it is.
 
         Raises: StoreError.
         """
-        await close_unfinished(self._tools)
+        left = await self._tools.store.deployments.unfinished_deployments()
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
+                await close_unfinished(self._tools, left)
                 await self._closing.wait()
             finally:
                 self._group = None
@@ -94,7 +96,7 @@ class DeploymentService:
 
     @property
     def ready(self) -> bool:
-        """Whether deployments are begun; False before `run` has cleared up and after `close`."""
+        """Whether deployments are begun; False before `run` knows what an earlier hub left open, and after `close`."""
         return self._group is not None and not self._closing.is_set()
 
     async def close(self) -> None:
@@ -126,10 +128,14 @@ class DeploymentService:
         await check_target(self._tools.hub, request.host)
         wanted = rows.new_deployment(
             scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
-            name=request.name or request.host, node=None, at=self._tools.clock.now(),
+            name=request.name or request.host, wishes=wishes_of(request), node=None, at=self._tools.clock.now(),
         )  # fmt: skip
-        if idempotency_key is None:
+        try:
             await self._check_free(scope, request, None)
+        except Conflict:
+            # What stands in the way may be the very deployment that was made with this key.
+            if idempotency_key is None or await self._tools.store.deployments.deployment_of_key(scope, idempotency_key) is None:
+                raise
         self._check_room()
         row = await self._tools.store.deployments.create_deployment(scope, wanted, idempotency_key)
         if row.id == wanted.id:
@@ -164,7 +170,7 @@ class DeploymentService:
             self._check_room()
         wanted = rows.new_deployment(
             scope, "remove", REMOVE_STEPS, host=merged.host, port=merged.port, username=merged.username,
-            name=node.name, node=node_id, at=tools.clock.now(),
+            name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
         )  # fmt: skip
         row = await tools.store.deployments.create_deployment(scope, wanted)
         if force:
@@ -236,7 +242,9 @@ class DeploymentService:
         progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
         name = (merged.name or merged.host) if row.kind == "install" else row.name
         row = await progress.change(
-            lambda row: rows.begun_again(row, host=merged.host, port=merged.port, username=merged.username, name=name)
+            lambda row: rows.begun_again(
+                row, host=merged.host, port=merged.port, username=merged.username, name=name, wishes=wishes_of(merged), pinned=pinned
+            )
         )
         self._begin(scope, row, merged, pinned)
         return row
@@ -254,9 +262,14 @@ class DeploymentService:
         remembered = self._remembered.get(row.id)
         if remembered is not None:
             return remembered.request, remembered.pinned
+        asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
         if row.kind == "remove" and row.node_id is not None:
-            return await self._way_to(scope, row.node_id, row.host)
-        return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name), None
+            way, known = await self._way_to(scope, row.node_id, row.host)
+            if (way.host, way.port) == (asked.host, asked.port) and asked.host_key is None:
+                pinned = pinned or known
+            if (way.host, way.port, way.username) == (asked.host, asked.port, asked.username):
+                asked = replace(way, host_key=asked.host_key)
+        return asked, pinned
 
     async def _way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         """What is known of how to log in to a node: kept credentials, else where it was installed from."""
@@ -320,7 +333,7 @@ class DeploymentService:
 
     def _remember(self, work: Work) -> None:
         progress = work.progress
-        pinned = progress.row.host_key if progress.host_key_confirmed else work.pinned
+        pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
         until = self._tools.clock.monotonic() + REMEMBER_S
         self._remembered[progress.row.id] = _Remembered(work.request, pinned, until)
         self._drop_old()

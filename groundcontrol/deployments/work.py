@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import credentials, rows
@@ -37,7 +37,10 @@ from spider.wire.proof import node_keys
 log = logging.getLogger(__name__)
 
 CLEAN_UP_TRIES = 5
-
+HOW_FAR: Final = {
+    True: "before this had changed anything on the server: press Retry",
+    False: "while this was running: press Retry, which first clears away what was left on the server",
+}
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 """Returns once the node has a live session; TimeoutError after these seconds."""
@@ -85,8 +88,7 @@ class Work:
             await (self._install() if self.progress.row.kind == "install" else self._remove())
         except asyncio.CancelledError:
             if self.stopping:
-                exc_ = failure("hub_stopped", self._step())
-                await self._end("failed", DeploymentError(exc_.code, exc_.message, exc_.step))
+                await self._end("failed", _stopped(self.progress.row))
             else:
                 await self._end("cancelled", None)
             raise
@@ -102,12 +104,8 @@ class Work:
             await self._end("succeeded", None)
 
     def _hub_failed(self, why: str) -> DeploymentError:
-        exc = failure("hub_failed", self._step(), why=why)
+        exc = failure("hub_failed", _step(self.progress.row), why=why)
         return DeploymentError(exc.code, exc.message, exc.step)
-
-    def _step(self) -> base.StepName:
-        begun = [step.name for step in self.progress.row.steps if step.state != "waiting"]
-        return begun[-1] if begun else "connect"  # type: ignore[return-value]  # rows hold the names of StepName
 
     # -- installation ------------------------------------------------------------------------
 
@@ -194,6 +192,16 @@ class Work:
                 await self._tools.clock.sleep(0.2 * 2**attempt)
 
 
+def _step(row: Deployment) -> base.StepName:
+    begun = [step.name for step in row.steps if step.state != "waiting"]
+    return begun[-1] if begun else "connect"  # type: ignore[return-value]  # rows hold the names of StepName
+
+
+def _stopped(row: Deployment) -> DeploymentError:
+    exc = failure("hub_stopped", _step(row), how_far=HOW_FAR[rows.nothing_changed(row)])
+    return DeploymentError(exc.code, exc.message, exc.step)
+
+
 async def wipe(tools: Tools, scope: Scope, progress: Progress) -> None:
     """Forget the node: session, row, samples, credentials.
 
@@ -234,12 +242,12 @@ async def tell(tools: Tools, row: Deployment) -> None:
     tools.bus.publish(Changed("event", written.id, 1))
 
 
-async def close_unfinished(tools: Tools) -> None:
+async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
     """At the start: end what a killed hub left running.
 
     Raises: StoreError.
     """
-    for row in await tools.store.deployments.unfinished_deployments():
+    for row in left:
         scope = Scope(SYSTEM.actor, row.org)
         node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
         progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
@@ -251,10 +259,7 @@ async def close_unfinished(tools: Tools) -> None:
             continue
         if node is not None and row.kind == "install":
             await forget_node(tools, scope, node.id, "the installation failed")
-        begun = [step.name for step in row.steps if step.state != "waiting"]
-        step: base.StepName = begun[-1] if begun else "connect"  # type: ignore[assignment]  # rows hold the names of StepName
-        exc = failure("hub_stopped", step)
-        error = DeploymentError(exc.code, exc.message, exc.step)
+        error = _stopped(row)
 
         def close(row: Deployment) -> Deployment:
             row = row._replace(node_id=None) if row.kind == "install" else row

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.domain.ids import DeploymentId, NodeId
 
+PolicyName = Literal["monitor", "readonly", "managed"]
 DeploymentKind = Literal["install", "update", "remove"]
 DeploymentState = Literal["running", "awaiting_host_key", "succeeded", "failed", "cancelled"]
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
@@ -38,6 +39,17 @@ class DeploymentError(NamedTuple):
     step: str
 
 
+class Wishes(NamedTuple):
+    """What was asked for beside the way to log in, without any secret: a retry does it as it was asked at first."""
+
+    tags: tuple[str, ...] = ()
+    host_key: str | None = None
+    """A fingerprint known beforehand."""
+    keep_credentials: bool = True
+    install_python: bool = False
+    policy: PolicyName = "managed"
+
+
 class Deployment(NamedTuple):
     id: DeploymentId
     org: int
@@ -55,6 +67,9 @@ class Deployment(NamedTuple):
     created_at: float
     ended_at: float | None
     version: int
+    wishes: Wishes = Wishes()
+    host_key_confirmed: bool = False
+    """`host_key` is the server's own: a person said so, or it was known. Otherwise it was only shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +89,7 @@ class DeploymentRequest:
     """A fingerprint known beforehand."""
     keep_credentials: bool = True
     install_python: bool = False
-    policy: Literal["monitor", "readonly", "managed"] = "managed"
+    policy: PolicyName = "managed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,4 +108,4 @@ class DeploymentOverrides:
     host_key: str | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
-    policy: Literal["monitor", "readonly", "managed"] | None = None
+    policy: PolicyName | None = None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.deployments import DeploymentError, HostKey
+from groundcontrol.domain.deployments import DeploymentError, HostKey, Wishes
 from groundcontrol.domain.ids import JobId
 from groundcontrol.domain.jobs import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobState
 from groundcontrol.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound
@@ -290,6 +290,9 @@ async def test_a_deployment_is_made_once_and_changed_by_its_version(store: Store
     made = await twice(lambda: store.deployments.create_deployment(SCOPE, wanted, "key"))
     assert made == wanted
     assert await store.deployments.create_deployment(SCOPE, new_deployment(clock.now() + 1), "key") == made
+    assert await store.deployments.deployment_of_key(SCOPE, "key") == made
+    assert await store.deployments.deployment_of_key(SCOPE, "other") is None
+    assert await store.deployments.deployment_of_key(STRANGER, "key") is None
     with pytest.raises(IdempotencyMismatch):
         await store.deployments.create_deployment(SCOPE, new_deployment(clock.now(), host="192.0.2.9"), "key")
     assert list(await store.deployments.unfinished_deployments()) == [made]
@@ -302,7 +305,9 @@ async def test_a_deployment_is_made_once_and_changed_by_its_version(store: Store
     with pytest.raises(Conflict):
         await store.deployments.save_deployment(SCOPE, made._replace(state="cancelled"))
     failed = saved._replace(state="failed", error=DeploymentError("ssh.refused", "no", "connect"), ended_at=clock.now())
-    failed = await store.deployments.save_deployment(SCOPE, failed)
+    wishes = Wishes(("edge", "eu"), "SHA256:abc", keep_credentials=False, install_python=True, policy="monitor")
+    failed = await store.deployments.save_deployment(SCOPE, failed._replace(wishes=wishes, host_key_confirmed=True))
+    assert (failed.wishes, failed.host_key_confirmed) == (wishes, True)
     assert await store.deployments.deployment(SCOPE, made.id) == failed
     assert await store.deployments.unfinished_deployments() == []
     actions = [action for _, action, _ in await audited(store)]

@@ -249,7 +249,8 @@ def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
 @pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
 def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: str) -> None:
     look = Look(desk)
-    deployment = desk.begin("admin", sudo_password=SUDO)["id"]
+    wishes: dict[str, Any] = {"policy": "monitor", "keep_credentials": False, "tags": ["edge"]}
+    deployment = desk.begin("admin", sudo_password=SUDO, **wishes)["id"]
     desk.until(deployment, lambda row: step_of(row, step)["state"] != "waiting")
     desk.hub.slay()
     desk.hub.launch()
@@ -259,9 +260,12 @@ def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: 
         assert desk.nodes() == []
         refused = desk.hub.local("POST", f"/api/v1/deployments/{deployment}/retry", {})
         assert refused.json["code"] == "credentials_required"
-        row = desk.retry(deployment, private_key=desk.host.private_key(), sudo_password=SUDO, host_key=desk.fingerprint())
+        row = desk.retry(deployment, private_key=desk.host.private_key(), sudo_password=SUDO)  # not its host key: that was sent
     succeeded_anyway = row["state"] == "succeeded"
     assert succeeded_anyway, row
+    (node,) = desk.nodes()
+    assert (node["credentials_kept"], node["tags"]) == (False, ["edge"])
+    assert desk.host.sh("ls /etc/stardust").split() == ["policy.conf", "session.key", "spider.conf"]
     given = {"private_key": desk.host.private_key(), "sudo_password": SUDO}
     succeeded(desk.remove(row["node_id"], given))
     look.check_unchanged()

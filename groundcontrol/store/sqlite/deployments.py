@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Step
+from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Step, Wishes
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound
@@ -44,8 +44,8 @@ class SqliteDeployments:
                 raise IdempotencyMismatch("this idempotency key was used for another deployment")
             tx.do(
                 "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, state, node_id,"
-                " host, port, username, name, host_key, steps, error, ended_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(scope.org, wanted.id, scope.actor.id, idempotency_key, wanted.kind, wanted.created_by, wanted.created_at),
                 *(wanted.version, made, *_columns(wanted)),
             )
@@ -54,6 +54,10 @@ class SqliteDeployments:
             return _to_deployment(_load(tx, scope, wanted.id))
 
         return await self._writer.run(command)
+
+    async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
+        row = await self._reader.run(lambda rows: _of_key(rows, scope, idempotency_key))
+        return None if row is None else _to_deployment(row)
 
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
@@ -77,7 +81,7 @@ class SqliteDeployments:
                 raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
             tx.do(
                 "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
-                " host_key = ?, steps = ?, error = ?, ended_at = ? WHERE no = ?",
+                " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
                 *(*_columns(deployment), row["no"]),
             )
             if audit is not None:
@@ -99,15 +103,17 @@ class SqliteDeployments:
 
 def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:
     if idempotency_key is not None:
-        first = rows.one(
-            "SELECT * FROM deployment WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key
-        )
+        first = _of_key(rows, scope, idempotency_key)
         if first is not None:
             return first
     same = rows.one("SELECT * FROM deployment WHERE id = ?", deployment)
     if same is not None and (same["org"], same["actor"], same["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
         raise Conflict(f"the deployment id {deployment} was used before")
     return same
+
+
+def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> sqlite3.Row | None:
+    return rows.one(_DEPLOYMENT + "WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key)
 
 
 def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
@@ -139,6 +145,8 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
         records_to_json(deployment.steps),
         None if deployment.error is None else record_to_json(deployment.error),
         deployment.ended_at,
+        record_to_json(deployment.wishes),
+        int(deployment.host_key_confirmed),
     )
 
 
@@ -160,4 +168,6 @@ def _to_deployment(row: sqlite3.Row) -> Deployment:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
         version=row["version"],
+        wishes=record_from_json(Wishes, row["wishes"]),
+        host_key_confirmed=bool(row["host_key_confirmed"]),
     )

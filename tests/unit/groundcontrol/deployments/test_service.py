@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import asyncssh
 import pytest
@@ -14,8 +15,17 @@ import pytest
 from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import check_request
-from groundcontrol.domain.deployments import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, DeploymentRequest, HostKey
-from groundcontrol.domain.ids import NodeId
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.deployments import (
+    INSTALL_STEPS,
+    REMOVE_STEPS,
+    Deployment,
+    DeploymentOverrides,
+    DeploymentRequest,
+    HostKey,
+    Wishes,
+)
+from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.nodes import NewNode
 from groundcontrol.errors import (
     BadRequest,
@@ -23,6 +33,7 @@ from groundcontrol.errors import (
     CredentialsRequired,
     Forbidden,
     HostKeyMismatch,
+    IdempotencyMismatch,
     NotFound,
     TargetNotAllowed,
     Unavailable,
@@ -35,6 +46,12 @@ from tests.unit.majortom.ssh_server import serving
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 Requests = Callable[..., DeploymentRequest]
+
+
+def new_row(node: NodeId | None) -> Deployment:
+    return rows.new_deployment(
+        ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", wishes=Wishes(), node=node, at=1.0
+    )
 
 
 @pytest.fixture
@@ -98,12 +115,12 @@ async def test_a_fingerprint_given_beforehand_confirms_without_asking(desk: Desk
 
 
 async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> None:
-    wanted = rows.new_deployment(ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", node=None, at=1.0)
+    wanted = new_row(NodeId("n" * 26))
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
     assert not await progress.confirm_host_key(describe(KEY))
     assert progress.row.state == "awaiting_host_key"
-    assert not progress.host_key_confirmed
+    assert not progress.row.host_key_confirmed
 
 
 async def test_cancelling_ends_a_deployment_that_waits(desk: Desk, request_to: Requests) -> None:
@@ -158,6 +175,98 @@ async def test_a_retry_after_a_restart_needs_the_secrets_again(desk: Desk, reque
     assert row.error.code == "port_closed"
 
 
+WISHES: dict[str, Any] = {
+    "name": "web-1", "tags": ("edge", "eu"), "host_key": "SHA256:" + "A" * 43, "keep_credentials": False, "install_python": True,
+    "policy": "monitor",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", ["restart", "time", "room"])
+async def test_a_retry_does_what_was_asked_at_first(
+    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
+    monkeypatch.setattr("groundcontrol.deployments.service.REMEMBER_S", 0.0 if lost == "time" else 900.0)
+    monkeypatch.setattr("groundcontrol.deployments.service.MAX_REMEMBERED", 0 if lost == "room" else 64)
+    asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
+    async with desk.running() as service:
+        row = await desk.end_of((await service.install(ADMIN, asked, None)).id)
+        if lost != "restart":
+            await given_again(desk, service, row, asked)
+    if lost == "restart":
+        async with desk.running(desk.make(Config())) as service:
+            await given_again(desk, service, row, asked)
+
+
+async def given_again(desk: Desk, service: DeploymentService, row: Deployment, asked: DeploymentRequest) -> None:
+    with pytest.raises(CredentialsRequired):
+        await service.retry(ADMIN, row.id, None)
+    await service.retry(ADMIN, row.id, DeploymentOverrides(private_key=asked.private_key))
+    assert service._active[row.id].work.request == replace(asked, sudo_password=None)
+    await desk.end_of(row.id)
+
+
+async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, **WISHES), None)).id)
+        given = DeploymentOverrides(policy="readonly", tags=(), keep_credentials=True, install_python=False)
+        await service.retry(ADMIN, row.id, given)
+        row = await desk.end_of(row.id)
+    assert row.wishes == Wishes((), WISHES["host_key"], keep_credentials=True, install_python=False, policy="readonly")
+
+
+async def test_a_confirmed_host_key_counts_after_a_restart(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    given = DeploymentOverrides(password="x")
+    async with serving(KEY) as (same, seen), serving(other) as (changed, untried):
+        for port, code in ((same, "password_rejected"), (changed, "host_key_changed")):
+            row = await moved(desk, row.id, port)
+            async with desk.running(desk.make(Config())) as service:
+                await service.retry(ADMIN, row.id, given)
+                row = await desk.end_of(row.id)
+            assert row.error is not None
+            assert row.error.code == code
+    assert seen[0] == "begin root"
+    assert untried == []
+
+
+async def test_a_host_key_that_was_only_shown_is_asked_about_again_after_a_restart(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen):
+        async with desk.running() as service:
+            row = await service.install(ADMIN, request_to(port), None)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        async with desk.running(desk.make(Config())) as service:
+            assert (await service.retry(ADMIN, row.id, DeploymentOverrides(password="x"))).host_key is None
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+    assert seen == []
+
+
+async def test_a_confirmed_host_key_does_not_count_for_another_server(desk: Desk, request_to: Requests) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(KEY) as (port, _), serving(other) as (elsewhere, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere))
+        assert (again.host_key, again.host_key_confirmed) == (None, False)
+        row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        assert row.host_key is not None
+        assert (row.host_key.fingerprint, row.host_key_confirmed) == (other.get_fingerprint(), False)
+    assert seen == []
+
+
+async def moved(desk: Desk, deployment: DeploymentId, port: int) -> Deployment:
+    """The row with the port that its server listens on now: each listener of the tests has its own."""
+    row = await desk.store.deployments.deployment(ADMIN, deployment)
+    return await desk.store.deployments.save_deployment(ADMIN, row._replace(port=port))
+
+
 async def test_only_what_failed_is_retried(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _), desk.running() as service:
         row = await service.install(ADMIN, request_to(port), None)
@@ -172,6 +281,26 @@ async def test_the_same_idempotency_key_gives_the_first_deployment(desk: Desk, r
         assert first.id == second.id
         with pytest.raises(Conflict):
             await service.install(ADMIN, request_to(port), None)
+
+
+async def test_another_idempotency_key_does_not_switch_the_checks_off(desk: Desk, request_to: Requests) -> None:
+    await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "h"))
+    async with serving(KEY) as (port, _), desk.running() as service:
+        first = await service.install(ADMIN, request_to(port, name="a"), "k1")
+        with pytest.raises(Conflict, match="running already"):
+            await service.install(ADMIN, request_to(port, name="b"), "k2")
+        with pytest.raises(Conflict, match="web-1"):
+            await service.install(ADMIN, request_to(port + 1 if port < 65535 else 1, name="web-1"), "k3")
+        with pytest.raises(IdempotencyMismatch):
+            await service.install(ADMIN, request_to(port, name="b"), "k1")
+    assert [row.id for row in (await desk.store.deployments.deployments(ADMIN, 10)).items] == [first.id]
+
+
+async def test_a_key_gives_the_first_deployment_also_when_its_node_has_the_name(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        first = await desk.end_of((await service.install(ADMIN, request_to(closed_port, name="a"), "k1")).id)
+        await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "a", "h"))
+        assert await service.install(ADMIN, request_to(closed_port, name="a"), "k1") == first
 
 
 async def test_a_second_deployment_to_a_server_under_another_name_is_refused_there(desk: Desk, request_to: Requests) -> None:
@@ -331,12 +460,13 @@ async def test_stopping_the_hub_ends_what_runs_with_a_sentence(desk: Desk, reque
         row = await desk.store.deployments.deployment(ADMIN, row.id)
     assert row.state == "failed"
     assert row.error is not None
-    assert row.error.code == "hub_stopped"
+    assert (row.error.code, row.error.step) == ("hub_stopped", "host_key")
+    assert "before this had changed anything on the server" in row.error.message
 
 
 async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "half", "h"))
-    wanted = rows.new_deployment(ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="half", node=node.id, at=1.0)
+    wanted = new_row(node.id)
     wanted = rows.step_started(rows.step_done(rows.step_started(wanted, "connect", 1.0), "connect", "", 2.0), "upload", 3.0)
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running():
@@ -346,6 +476,45 @@ async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) ->
     assert [step.state for step in row.steps].count("failed") == 1
     with pytest.raises(NotFound):
         await desk.store.nodes.node(ADMIN, node.id)
+
+
+@pytest.mark.parametrize(
+    ("step", "detail", "untouched"),
+    [
+        ("connect", "", True), ("host_key", "", True), ("authenticate", "", True), ("become_root", "", True), ("probe", "", True),
+        ("probe", "installing python3 with apt-get", False), ("upload", "", False), ("verify", "", False),
+    ],
+)  # fmt: skip
+async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(desk: Desk, step: str, detail: str, untouched: bool) -> None:
+    wanted = new_row(None)
+    for name in INSTALL_STEPS[: INSTALL_STEPS.index(step)]:
+        wanted = rows.step_done(rows.step_started(wanted, name, 1.0), name, "done", 2.0)
+    wanted = rows.step_detail(rows.step_started(wanted, step, 3.0), step, detail)
+    row = await desk.store.deployments.create_deployment(ADMIN, wanted)
+    async with desk.running():
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert (row.error.code, row.error.step) == ("hub_stopped", step)
+    assert ("before this had changed anything" in row.error.message) == untouched
+    assert ("clears away" in row.error.message) != untouched
+
+
+async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen):
+        node = await node_with(desk, request_to(port, username="kept"))
+        for given, login in ((None, "begin kept"), (DeploymentOverrides(username="ops"), "begin ops")):
+            async with desk.running(desk.make(Config())) as service:
+                row = await desk.end_of((await service.remove(ADMIN, node, given, force=False)).id)
+            async with desk.running(desk.make(Config())) as service:
+                if given is not None:
+                    with pytest.raises(CredentialsRequired):
+                        await service.retry(ADMIN, row.id, None)
+                seen.clear()
+                await service.retry(ADMIN, row.id, given and DeploymentOverrides(password="x"))
+                row = await desk.end_of(row.id)
+            assert row.error is not None
+            assert row.error.code in ("key_rejected", "password_rejected")
+            assert seen[0] == login
 
 
 async def test_sixty_four_deployments_at_once_are_enough(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
