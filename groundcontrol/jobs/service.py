@@ -1,4 +1,4 @@
-"""Jobs as people ask for them: allowed, sensible, recorded. `runner.py` takes them to the node."""
+"""Jobs as people ask for them: allowed, sensible, recorded. `dispatch.py` takes them to the node."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Sessio
 from groundcontrol.domain.scope import SYSTEM, Actor, Scope
 from groundcontrol.errors import Forbidden, JobNotCancellable, NotFound, PolicyRefuses
 from groundcontrol.fleet.registry import Registry
-from groundcontrol.jobs.runner import UNANSWERED_S, JobRunner
+from groundcontrol.jobs.dispatch import UNANSWERED_S
+from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import START_LIMIT_S, JobService
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
@@ -74,10 +75,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     job = await bench.order()
     bench.clock.advance(START_LIMIT_S - 1)
-    await bench.runner._expire()
+    await bench.runner._dispatch._expire()
     assert await bench.state(job) == ("queued", "")
     bench.clock.advance(2)
-    await bench.runner._expire()
+    await bench.runner._dispatch._expire()
     assert await bench.state(job) == ("expired", "job.expired")
     events = (await bench.store.log.events(SYSTEM, 10)).items
     assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
@@ -86,10 +87,10 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
     job, _ = await bench.dispatched()
     bench.clock.advance(START_LIMIT_S + 1)
-    await bench.runner._expire()
+    await bench.runner._dispatch._expire()
     assert await bench.state(job) == ("dispatched", "")
     bench.clock.advance(UNANSWERED_S)
-    await bench.runner._expire()
+    await bench.runner._dispatch._expire()
     assert await bench.state(job) == ("unknown", "job.no_answer")
 
 
