@@ -284,7 +284,7 @@ async def test_a_removed_node_is_sent_away_at_once_and_its_name_inherits_nothing
         with contextlib.suppress(AgentClosed):
             while True:
                 await agent.receive_raw(5)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20  # long before its next heartbeat would have told
     await until(lambda: shared_hub.local("GET", f"/api/v1/nodes/{node.node_id}").status == 404)
     [heir] = await asyncio.to_thread(shared_hub.enrol, node.name)
     assert heir.node_id != node.node_id

@@ -192,7 +192,7 @@ def test_a_second_signal_ends_it_on_the_spot(hub: HubProcess) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(hub.pid, signal.SIGTERM)
         assert hub.process.wait(10) in (0, 128 + signal.SIGTERM)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8  # the drain alone would take its ten seconds
     assert not (hub.folder / "control.sock").exists()
 
 
