@@ -142,6 +142,8 @@ def everybodys_python() -> str | None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
 def test_root_leaves_everything_with_the_owner_of_the_folder(tmp_path: Path) -> None:
+    if any(not folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
+        pytest.skip("this checkout lies where only root may read, so nobody else can run it")
     for part in (tmp_path, *tmp_path.parents[:2]):
         part.chmod(0o755)
     folder = tmp_path / "data"
