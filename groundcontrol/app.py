@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,9 +85,10 @@ class Parts:
     runner: web.AppRunner
 
 
-def serve(environ: MutableMapping[str, str], argv: Sequence[str]) -> int:
+def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:
     """Run the hub until it is told to stop.
 
+    Args:    complain: tells the console a code and why the hub does not run, whatever the log's format.
     Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
     """
     harden()
@@ -99,11 +100,10 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str]) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
     except ConfigError as exc:
-        for line in str(exc).splitlines():
-            print(f"stardust: {line}", file=sys.stderr)  # noqa: T201  # a refused start speaks plainly, whatever the log's format
+        complain("config.invalid", str(exc))
         return EXIT_CONFIG
     except StoreError as exc:
-        _say(f"the database cannot be used now: {exc.message}")
+        complain(exc.code, f"the database cannot be used now: {exc.message}")
         return EXIT_AGAIN
     except Exception:  # the boundary of the process: what no task could handle ends it, and says so
         event(log, "hub_failed", logging.CRITICAL, exc_info=True)

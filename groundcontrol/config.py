@@ -214,6 +214,9 @@ def serve_parser() -> argparse.ArgumentParser:
     for item in SETTINGS:
         if item.flags:
             parser.add_argument(*item.flags, dest=item.name, metavar=item.name.upper(), help=item.help, default=None)
+    parser.add_argument(
+        "--json", dest="log_format", action="store_const", const="json", help="log as JSON, and a refused start as one object"
+    )
     parser.add_argument("--config", dest="config", metavar="FILE", default=None, help="stardust.toml to read (default: the data folder's)")
     return parser
 

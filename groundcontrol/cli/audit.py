@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.folder import add_settings, become_owner, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.folder import become_owner, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.options import add_act, add_acts, add_settings, count
 from groundcontrol.cli.table import moment, table
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.store.sqlite.inspection import Inspection
@@ -21,14 +22,14 @@ _EXPECTED: Final = re.compile(r"(?:([0-9a-z]+):)?([0-9]{1,18}):([0-9a-f]{64})")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    listed = acts.add_parser("list", help="the latest rows, the newest last", allow_abbrev=False)
-    listed.add_argument("--limit", type=int, default=50, help="how many [50]")
-    verify = acts.add_parser(
+    acts = add_acts(parser)
+    listed = add_act(acts, "list", help="the latest rows, the newest last")
+    listed.add_argument("--limit", type=count, default=50, help="how many [50]")
+    verify = add_act(
+        acts,
         "verify",
         help="walk every chain; the first row that was changed, moved or removed is named, and the exit status is 1",
         description="Wants the secret that the hub is started with (STARDUST_SECRET_FILE or STARDUST_SECRET).",
-        allow_abbrev=False,
     )
     verify.add_argument(
         "--head",
@@ -38,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="log of the hub with lines of the event audit_head (- = standard input): what it told must still be there",
     )
     verify.add_argument("--expect", action="append", default=[], metavar="[CHAIN:]N:HASH", help="a head that was noted down elsewhere")
-    acts.add_parser("export", help="every row as a line of JSON, the oldest first", allow_abbrev=False)
-    for act in (listed, verify):
-        act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the answer as JSON, for programs")
+    export = add_act(acts, "export", help="every row as a line of JSON, the oldest first")
+    for act in (listed, verify, export):
+        add_settings(act, behind=True)
     add_settings(parser)
 
 
@@ -53,13 +54,12 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _list(args: argparse.Namespace) -> int:
-    limit = max(1, min(args.limit, 500))
     if args.url is not None:
         async with Hub(args) as hub:
-            found = list(reversed((await hub.get("/audit", {"limit": str(limit)}))["audit"]))
+            found = list(reversed((await hub.get("/audit", {"limit": str(args.limit)}))["audit"]))
     else:
         async with await _open(args) as inspection:
-            found = [row_object(row) async for row in inspection.audit_rows(newest=limit)]
+            found = [row_object(row) async for row in inspection.audit_rows(newest=args.limit)]
     if args.json:
         print(_json({"audit": found}))
         return 0

@@ -17,11 +17,16 @@ from groundcontrol.web.control import SOCKET_NAME, short_path
 
 DEFAULT_FOLDER: Final = ".stardust"
 TIMEOUT_S: Final = 30.0
+UNREACHABLE: Final = "hub.unreachable"
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 class CliError(Exception):
-    """The text is the whole message to the user."""
+    """The text is the whole message to the user; `code` is for programs."""
+
+    def __init__(self, message: str, code: str = "command.failed") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Hub:
@@ -45,7 +50,9 @@ class Hub:
             return self
         path = self._folder / SOCKET_NAME
         if not path.exists():
-            raise CliError(f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir")
+            raise CliError(
+                f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir", UNREACHABLE
+            )
         self._http = aiohttp.ClientSession("http://hub", connector=_LocalConnector(path), timeout=timeout)
         return self
 
@@ -105,18 +112,18 @@ class Hub:
             async with self._http.request(method, path, **kwargs) as answer:
                 yield answer
         except (aiohttp.ClientConnectionError, ConnectionError, FileNotFoundError) as exc:
-            raise CliError(f"no hub answers at {self._where}: {exc}") from exc
+            raise CliError(f"no hub answers at {self._where}: {exc}", UNREACHABLE) from exc
         except TimeoutError as exc:
-            raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s") from exc
+            raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status < 400:
             return
         try:
             problem = json.loads(await answer.text())
-            raise CliError(shown(str(problem["detail"])))
+            raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])))
         except (ValueError, KeyError, TypeError):
-            raise CliError(f"the hub at {self._where} answered with status {answer.status}") from None
+            raise CliError(f"the hub at {self._where} answered with status {answer.status}", UNREACHABLE) from None
 
 
 class _LocalConnector(aiohttp.UnixConnector):
@@ -135,7 +142,7 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
     try:
         return json.loads(await answer.text())
     except ValueError:
-        raise CliError("what answers there is not a Stardust hub") from None
+        raise CliError("what answers there is not a Stardust hub", UNREACHABLE) from None
 
 
 def shown(text: str) -> str:
@@ -151,4 +158,4 @@ async def node_of(hub: Hub, wanted: str) -> Any:
     async for node in hub.every("/nodes", "nodes"):
         if wanted in (node["id"], node["name"]):
             return node
-    raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them")
+    raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")

@@ -12,7 +12,8 @@ from typing import Final
 from groundcontrol.cli import checkup
 from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.folder import Settings, add_settings, become_owner, only_here, read_settings
+from groundcontrol.cli.folder import Settings, become_owner, only_here, read_settings
+from groundcontrol.cli.options import add_settings
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite.inspection import Inspection
 

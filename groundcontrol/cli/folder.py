@@ -32,12 +32,6 @@ class Settings(NamedTuple):
     control_db: Path
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The flags of `stardust serve` that say where the database is; everything else comes from where the hub has it."""
-    parser.add_argument("--db", default=None, metavar="FILE", help="control database, if it is not stardust.db in the data folder")
-    parser.add_argument("--config", default=None, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
-
-
 def only_here(args: argparse.Namespace, what: str) -> None:
     """Raises: CliError: the command was pointed at a hub elsewhere."""
     if args.url is not None:

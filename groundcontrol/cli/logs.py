@@ -6,18 +6,19 @@ import argparse
 import json
 
 from groundcontrol.cli.client import Hub, node_of
+from groundcontrol.cli.options import count
 from groundcontrol.cli.table import moment, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", help="only those of this node (name or id)")
-    parser.add_argument("--limit", type=int, default=30, help="how many [30]")
+    parser.add_argument("--limit", type=count, default=30, help="how many [30]")
 
 
 async def run(args: argparse.Namespace) -> int:
     """List them, oldest first, so that the newest stands last."""
     async with Hub(args) as hub:
-        params = {"limit": str(max(1, min(args.limit, 500)))}
+        params = {"limit": str(args.limit)}
         if args.node:
             params["node"] = (await node_of(hub, args.node))["id"]
         page = await hub.get("/events", params)

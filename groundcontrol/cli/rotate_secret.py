@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.folder import add_settings, become_owner, lock_holder, need, only_here, read_settings
+from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, read_settings
+from groundcontrol.cli.options import add_settings
 from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import check_folder
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope

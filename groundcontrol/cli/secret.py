@@ -7,10 +7,11 @@ import base64
 import json
 import os
 
+from groundcontrol.cli.options import add_act, add_acts
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("new", help="print a new secret (32 random bytes as base64) and nothing else")
+    add_act(add_acts(parser), "new", help="print a new secret (32 random bytes as base64) and nothing else")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.options import add_act, add_acts
 from groundcontrol.cli.table import MISSING, age, moment, table
-from groundcontrol.cli.user import ROLES, add_act, add_grants, grants_of
+from groundcontrol.cli.user import ROLES, add_grants, grants_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts = add_acts(parser)
     listed = add_act(acts, "list", help="every token that is good")
     listed.add_argument("--user", default="*", metavar="NAME", help="only those of this user")
     new = add_act(acts, "new", help="make a token; it is printed once")

@@ -7,13 +7,14 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.options import add_act, add_acts
 from groundcontrol.cli.table import MISSING, age, table
 
 ROLES: Final = ("admin", "operator", "viewer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts = add_acts(parser)
     add_act(acts, "list", help="everybody who may log in")
     add = add_act(acts, "add", help="make a user with a one-time password, shown once, good for 24 hours")
     add.add_argument("username")
@@ -32,14 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     role.add_argument("role", choices=ROLES)
     role.add_argument("--all-nodes", action="store_true", help="take a limit to some nodes away")
     add_grants(role)
-
-
-def add_act(acts: Any, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
-    """One act of a verb; what stands before it may stand behind it too."""
-    parser: argparse.ArgumentParser = acts.add_parser(name, help=help)
-    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the answer as JSON, for programs")
-    parser.add_argument("--data-dir", default=argparse.SUPPRESS, metavar="DIR", help=argparse.SUPPRESS)
-    return parser
 
 
 def add_grants(parser: argparse.ArgumentParser) -> None:

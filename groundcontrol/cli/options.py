@@ -1,0 +1,97 @@
+"""What every verb takes, and how a command that is wrong is told: one place for all of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from groundcontrol.cli.client import DEFAULT_FOLDER
+
+MAX_COUNT: Final = 500
+
+
+class UsageError(Exception):
+    """The command was wrong; the text says how."""
+
+    def __init__(self, message: str, usage: str = "") -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a verb or an act. Flags are not abbreviated, and what is wrong is raised: who calls knows in which form to tell it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog.removeprefix('stardust ')}: {message}", self.format_usage())
+
+
+def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+    """`--json`. What stands before an act may stand `behind` it too, and does not undo the other there."""
+    default = argparse.SUPPRESS if behind else False
+    parser.add_argument("--json", action="store_true", default=default, help="the answer, or the error, as JSON for programs")
+
+
+def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+    """The flags that say where the hub is."""
+    folder = os.environ.get("STARDUST_DATA_DIR") or DEFAULT_FOLDER
+    place = parser.add_argument_group("where the hub is")
+    place.add_argument(
+        "--data-dir",
+        default=argparse.SUPPRESS if behind else folder,
+        metavar="DIR",
+        help=f"data folder of the hub on this machine [{folder.replace('%', '%%')}]",
+    )
+    place.add_argument(
+        "--url",
+        default=argparse.SUPPRESS if behind else None,
+        metavar="URL",
+        help="https://… of a hub elsewhere; the token stands in STARDUST_TOKEN",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+    """The flags of `stardust serve` that say where the database is; everything else comes from where the hub has it."""
+    default = argparse.SUPPRESS if behind else None
+    parser.add_argument("--db", default=default, metavar="FILE", help="control database, if it is not stardust.db in the data folder")
+    parser.add_argument("--config", default=default, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
+
+
+def add_acts(parser: argparse.ArgumentParser) -> Any:
+    """The place for the acts of a verb."""
+    return parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=Parser)
+
+
+def add_act(acts: Any, name: str, *, help: str, description: str | None = None) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
+    """One act of a verb."""
+    parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help)
+    add_json(parser, behind=True)
+    add_place(parser, behind=True)
+    return parser
+
+
+def count(text: str) -> int:
+    """How many: for `type=`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_COUNT)) and 1 <= int(text) <= MAX_COUNT):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_COUNT}")
+    return int(text)
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether `--json` was given: known before the rest is understood, which may fail."""
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def complain(code: str, message: str, *, as_json: bool) -> None:
+    """Tell on standard error what went wrong: a line for each reason, or one JSON object."""
+    if as_json:
+        lines = [json.dumps({"error": {"code": code, "message": message}})]
+    else:
+        lines = [f"stardust: {line}" for line in message.splitlines()]
+    print("\n".join(lines), file=sys.stderr, flush=True)

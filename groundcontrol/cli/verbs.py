@@ -1,0 +1,83 @@
+"""The verbs of the `stardust` command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Final, NamedTuple, Protocol, cast
+
+from groundcontrol.cli.client import DEFAULT_FOLDER
+from groundcontrol.cli.options import Parser, add_json, add_place
+
+
+class Verb(NamedTuple):
+    name: str
+    aliases: tuple[str, ...]
+    about: str
+
+
+VERBS: Final = (
+    Verb("serve", (), "run Ground Control, the hub"),
+    Verb("status", ("s",), "how the hub is, and how many nodes it sees"),
+    Verb("nodes", ("n",), "the servers of the fleet"),
+    Verb("run", ("r",), "run a package job on a node and watch it"),
+    Verb("jobs", ("j",), "the latest jobs"),
+    Verb("logs", ("l",), "the latest events"),
+    Verb("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
+    Verb("token", ("t",), "tokens of programs: list, new, revoke"),
+    Verb("audit", ("a",), "list, verify and export the audit log"),
+    Verb("doctor", ("d",), "what is wrong with this hub, and what to do"),
+    Verb("secret", (), "make a secret for a hub"),
+    Verb("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
+    Verb("help", ("h",), "this list, or the help of a verb"),
+)
+"""One module each, of the verb's name (with _ for -), below `groundcontrol.cli`; `serve` has `groundcontrol.app`."""
+
+
+class VerbModule(Protocol):
+    """What a verb's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    async def run(self, args: argparse.Namespace) -> int: ...
+
+
+def find(word: str) -> Verb | None:
+    """The verb of this name or alias."""
+    return next((verb for verb in VERBS if word == verb.name or word in verb.aliases), None)
+
+
+def module_of(verb: Verb) -> VerbModule:
+    """Its module; no other verb waits for what it imports."""
+    return cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name.replace('-', '_')}"))
+
+
+def parser_of(verb: Verb) -> argparse.ArgumentParser:
+    """What it takes."""
+    if verb.name == "serve":
+        from groundcontrol.config import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
+
+        return serve_parser()
+    parser = Parser(prog=f"stardust {verb.name}", description=verb.about)
+    add_json(parser)
+    if verb.name != "help":
+        add_place(parser)
+    module_of(verb).add_arguments(parser)
+    return parser
+
+
+def overview() -> str:
+    """What `stardust help` says."""
+    width = max(len(_label(verb)) for verb in VERBS)
+    verbs = "\n".join(f"  {_label(verb):{width}}  {verb.about}" for verb in VERBS)
+    return (
+        f"usage: stardust VERB [OPTION ...]\n\n{verbs}\n\n"
+        "On the hub's machine it speaks through control.sock in the data folder"
+        f" (--data-dir, STARDUST_DATA_DIR, or {DEFAULT_FOLDER});\n"
+        "from elsewhere with --url https://hub and a token in STARDUST_TOKEN.\n"
+        "Every verb has --help, and --json for programs: the answer on standard output; an error as one object on standard error,\n"
+        '{"error": {"code": …, "message": …}}, with the exit status it has without --json.\n'
+    )
+
+
+def _label(verb: Verb) -> str:
+    return ", ".join((verb.name, *verb.aliases))

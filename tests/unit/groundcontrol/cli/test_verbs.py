@@ -1,0 +1,170 @@
+"""What holds for every verb and every act: --help, --json, and errors in the form that was asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from groundcontrol.cli.main import main
+from groundcontrol.cli.verbs import VERBS, parser_of
+
+LIMIT_S = 60
+ANSWER_WITHOUT_A_HUB = ("help", "secret new", "doctor")
+OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
+"""They change limits and environment of the process."""
+
+
+class Command(NamedTuple):
+    path: tuple[str, ...]
+    needed: tuple[str, ...]
+    """Its arguments, as few as it takes."""
+
+    @property
+    def name(self) -> str:
+        return " ".join(self.path)
+
+
+def commands() -> Iterator[Command]:
+    """Every verb, or each of its acts where it has some."""
+    for verb in VERBS:
+        parser = parser_of(verb)
+        acts = next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+        if acts is None:
+            yield Command((verb.name,), needed(parser))
+        else:
+            yield from (Command((verb.name, name), needed(act)) for name, act in acts.choices.items())
+
+
+def needed(parser: argparse.ArgumentParser) -> tuple[str, ...]:
+    positional = [action for action in parser._actions if not action.option_strings and action.nargs not in ("?", "*")]
+    return tuple(str(next(iter(action.choices))) if action.choices else "something" for action in positional)
+
+
+COMMANDS = list(commands())
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> Any:
+        [line] = self.err.splitlines()
+        told = json.loads(line)
+        assert set(told) == {"error"}
+        assert set(told["error"]) == {"code", "message"}
+        return told["error"]
+
+
+class Console:
+    """Runs commands where no hub is."""
+
+    def __init__(self, folder: Path, caught: pytest.CaptureFixture[str]) -> None:
+        self._folder = folder
+        self._caught = caught
+
+    def run(self, command: Command, *words: str) -> Done:
+        argv = [*command.path, *words]
+        if command.name in OF_ITS_OWN_PROCESS:
+            environ = {name: value for name, value in os.environ.items() if not name.startswith("STARDUST_")}
+            line = [sys.executable, "-m", "groundcontrol", *argv]
+            done = subprocess.run(line, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            return Done(done.returncode, done.stdout, done.stderr)
+        try:
+            status = main(argv)
+        except SystemExit as exc:  # argparse has shown the help
+            status = int(exc.code or 0)
+        return Done(status, *self._caught.readouterr())
+
+    def place(self, command: Command) -> tuple[str, ...]:
+        return () if command.name == "help" else ("--data-dir", str(self._folder))
+
+
+@pytest.fixture
+def console(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Console:
+    for name in [name for name in os.environ if name.startswith("STARDUST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STARDUST_SECRET", "")  # `doctor` and `audit` set it for themselves; this takes it back
+    return Console(tmp_path / "nowhere", capsys)
+
+
+def test_the_walk_finds_verbs_and_acts() -> None:
+    names = {command.name for command in COMMANDS}
+    assert {"serve", "nodes", "user reset", "token list", "audit export", "secret new", "help"} <= names
+    assert {name.partition(" ")[0] for name in names} == {verb.name for verb in VERBS}
+
+
+@every_command
+def test_every_command_has_help(console: Console, command: Command) -> None:
+    done = console.run(command, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"usage: stardust {command.name}")
+    assert "--json" in done.out
+
+
+@every_command
+def test_every_command_speaks_json(console: Console, command: Command) -> None:
+    done = console.run(command, *command.needed, "--json", *console.place(command))
+    if command.name in ANSWER_WITHOUT_A_HUB:
+        assert done.err == ""
+        assert json.loads(done.out)
+        return
+    assert done.out == ""
+    assert done.status == (78 if command.name == "serve" else 1)
+    assert done.error["code"] in ("hub.unreachable", "config.invalid", "command.failed")
+    assert done.error["message"]
+
+
+@every_command
+def test_a_command_that_is_wrong_is_told_in_json_where_that_was_asked_for(console: Console, command: Command) -> None:
+    done = console.run(command, "--no-such-flag", "--json")
+    assert done.out == ""
+    assert (done.status, done.error["code"]) == ((78, "config.invalid") if command.name == "serve" else (2, "command.usage"))
+    assert "--json" not in done.error["message"]
+    prose = console.run(command, "--no-such-flag")
+    assert prose.status == done.status
+    assert "stardust: " in prose.err
+    assert '"error"' not in prose.err
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if len(command.path) == 2], ids=lambda command: command.name)
+def test_what_may_stand_behind_an_act_may_stand_before_it(console: Console, command: Command) -> None:
+    verb, act = command.path
+    before = main([verb, "--json", *console.place(command), act, *command.needed])
+    first = Done(before, *console._caught.readouterr())
+    second = console.run(command, *command.needed, "--json", *console.place(command))
+    assert first.status == second.status
+    assert first.err == second.err
+
+
+@pytest.mark.parametrize("words", [["nonsense", "--json"], ["help", "nonsense", "--json"], ["--json"]])
+def test_a_verb_that_is_none_is_told_in_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(words)
+    assert Done(status, *capsys.readouterr()).error["code"] == "command.usage"
+    assert status == 2
+
+
+@pytest.mark.parametrize("verb", [["logs"], ["jobs"], ["audit", "list"]])
+@pytest.mark.parametrize("limit", ["-1", "0", "501", "x", "1.5", "٣", "9" * 5000])
+def test_a_limit_is_a_number_of_things(verb: list[str], limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb, f"--limit={limit}", "--json"]) == 2
+    assert "whole number from 1 to 500" in Done(2, *capsys.readouterr()).error["message"]
+
+
+def test_help_in_json_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in told["verbs"]] == [verb.name for verb in VERBS]
+    for verb in VERBS:
+        assert main(["help", verb.name, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["verbs"] == [{**verb._asdict(), "aliases": list(verb.aliases)}]
