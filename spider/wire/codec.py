@@ -5,7 +5,7 @@ peer may say more. Node and hub (`groundcontrol/fleet/codec.py`) accept and refu
 """
 
 import zlib
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type, Union, cast
 
 from msgpack.exceptions import UnpackException
 from msgpack.fallback import Packer, unpackb
@@ -39,6 +39,7 @@ class Codec(NamedTuple):
     """How one end writes its messages and reads those of its peer."""
 
     encode: Callable[[Message], bytes]
+    """Raises LocalProtocolError: not for this direction, a text that is no UTF-8, a number beyond 64 bits."""
     decode: Callable[[bytes], Optional[Message]]
     """None: a kind that this end does not know. Raises ProtocolError."""
 
@@ -62,6 +63,10 @@ def _is_optional_int(value: Any) -> bool:
     return value is None or _is_int(value)
 
 
+def _is_cell(value: Any) -> bool:
+    return value is None or type(value) is str or _is_int(value)
+
+
 def _list_of(check: Build) -> Build:
     def is_list(value: Any) -> bool:
         return type(value) is list and len(value) <= MAX_ITEMS and all(map(check, value))
@@ -78,6 +83,7 @@ _CHECKS: Dict[Any, Build] = {
     List[str]: _list_of(_is_str),
     List[bytes]: _list_of(_is_bytes),
     List[Optional[int]]: _list_of(_is_optional_int),
+    List[Optional[Union[str, int]]]: _list_of(_is_cell),
 }
 
 
@@ -152,7 +158,7 @@ def split(payload: bytes) -> Tuple[int, memoryview]:
     raise ProtocolError("not [kind, body]")
 
 
-def _decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
+def decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
     shapes = {kind: Shape(cls) for kind, cls in kinds.items()}
 
     def decode(payload: bytes) -> Optional[Message]:
@@ -165,21 +171,24 @@ def _decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
     return decode
 
 
-def _encoder(kinds: Kinds) -> Callable[[Message], bytes]:
+def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
     by_type = {cls: kind for kind, cls in kinds.items()}
 
     def encode(message: Message) -> bytes:
         kind = by_type.get(type(message))
         if kind is None:
             raise LocalProtocolError(f"{type(message).__name__} is not sent in this direction")
-        return pack((kind, message))
+        try:
+            return pack((kind, message))
+        except (ValueError, OverflowError) as error:
+            raise LocalProtocolError(f"{type(message).__name__} cannot be sent: {error}") from error
 
     return encode
 
 
-NODE_CODEC = Codec(_encoder(KINDS_TO_HUB), _decoder(KINDS_TO_NODE))
+NODE_CODEC = Codec(encoder(KINDS_TO_HUB), decoder(KINDS_TO_NODE))
 """For a node: writes to the hub, reads from it."""
-HUB_CODEC = Codec(_encoder(KINDS_TO_NODE), _decoder(KINDS_TO_HUB))
+HUB_CODEC = Codec(encoder(KINDS_TO_NODE), decoder(KINDS_TO_HUB))
 """The other end of `NODE_CODEC`, in pure Python (the hub's own is faster)."""
 
 

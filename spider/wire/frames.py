@@ -14,8 +14,12 @@ MAX_FRAME_BYTES = 256 * 1024
 """The largest frame either end accepts, and the most that a packed body may inflate to."""
 MAX_ITEMS = 4096
 """The most items an array may have."""
+MAX_TABLE_BYTES = 160 * 1024
+"""The most that the cells of one `Table` weigh (`tables.weight`)."""
 MAX_OUTPUT_BYTES = 32 * 1024
 """The most job output one `JobOutput` carries."""
+MAX_BUNDLE_PART_BYTES = 128 * 1024
+"""The most of a new version that one `Bundle` carries."""
 
 OPENING_TIMEOUT_S = 10.0
 HEARTBEAT_S = 20.0
@@ -26,6 +30,8 @@ OUTPUT_WINDOW_BYTES = 1024 * 1024
 
 STREAM_LIVE = 0
 STREAM_BACKFILL = 1
+STREAM_LATE = 2
+"""Acknowledges `Late` and `Gap`, which are counted anew in each session."""
 
 CODING_PLAIN = 0
 CODING_ZLIB = 1
@@ -71,10 +77,23 @@ class Ack(NamedTuple):
     seq: int
 
 
+class LogAck(NamedTuple):
+    """Hub to node: log lines are durably held up to this cursor; what follows on another one was not taken. Empty = none."""
+
+    cursor: str
+
+
 class Heartbeat(NamedTuple):
     """Either way, when nothing else was sent for `HEARTBEAT_S`."""
 
     sent_at_ms: int
+
+
+class PackagesHeld(NamedTuple):
+    """Hub to node at the beginning of a session, and after each `InstalledPackages`: the state of its packages that the hub holds."""
+
+    digest: str
+    """Empty = none."""
 
 
 class JobStart(NamedTuple):
@@ -90,6 +109,14 @@ class JobAck(NamedTuple):
 
     job: str
     offset: int
+
+
+class JobStop(NamedTuple):
+    """Hub to node: hand this order to the launcher, which asks the job's runner to stop as far as its phase allows."""
+
+    job: str
+    order: bytes
+    """Like that of `JobStart`, with the verb `stop` and the id of the job that is to stop."""
 
 
 class JobDone(NamedTuple):
@@ -128,6 +155,57 @@ class Pack(NamedTuple):
     """MessagePack list of `bin`, each one packed `Row`; compressed when `coding` is CODING_ZLIB."""
 
 
+class Late(NamedTuple):
+    """Node to hub: a pack from the node's disk. Held once by (journal, number), acknowledged by `Ack(STREAM_LATE, seq)`."""
+
+    seq: int
+    """Counts the `Late` and `Gap` of this session from 0."""
+    journal: bytes
+    """16 bytes that name who wrote it; of one journal the numbers only rise."""
+    number: int
+    sent_epoch: int
+    """It was a `Pack` in that session, without an answer: held already where that session's marks cover it. 0 = it was not."""
+    sent_stream: int
+    sent_seq: int
+    layout: bytes
+    coding: int
+    body: bytes
+
+
+class Gap(NamedTuple):
+    """Node to hub: rows of a family that were measured and are lost for ever. Counted, held and acknowledged like `Late`."""
+
+    seq: int
+    journal: bytes
+    number: int
+    sent_epoch: int
+    sent_stream: int
+    sent_seq: int
+    family: str
+    first_ms: int
+    """The node's time of the first and of the last row that is lost."""
+    last_ms: int
+    rows: int
+    """0 = nobody can say how many: a disk has damaged what would tell it. They may be of other families, too."""
+
+
+class LogLines(NamedTuple):
+    """Node to hub: lines of the system log that follow on `after`, oldest first. Without lines: a question for what is held."""
+
+    after: str
+    """The journal's cursor of the line before the first; empty = nothing was sent yet."""
+    cursor: str
+    """That of the last line here."""
+    left_out: int
+    """Lines since `after` that were too many to be sent."""
+    at_ms: List[int]
+    priorities: List[int]
+    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as the others are."""
+    sources: List[str]
+    """The unit, else the program."""
+    texts: List[str]
+
+
 class Identity(NamedTuple):
     """Node to hub after the welcome and on change: what this server is. Empty text or 0 = unknown."""
 
@@ -153,6 +231,8 @@ class Identity(NamedTuple):
     policy_verbs: List[str]
     reboot_required: str
     """yes, no or unknown."""
+    units: int = 0
+    """The edition of the unit files by which this Spider was started."""
 
 
 class Updates(NamedTuple):
@@ -162,6 +242,48 @@ class Updates(NamedTuple):
     security: int
     checked_at_ms: int
     """When the lists that this rests on were last refreshed; 0 = never or unknown."""
+
+
+Cell = Union[str, int, None]
+"""One cell of a table; None = not known, or not to be read here."""
+
+
+class Table(NamedTuple):
+    """Node to hub: one subject as it stands now, in rows and columns (`tables.py` has the subjects). Only the newest of a subject counts."""
+
+    subject: str
+    taken_at_ms: int
+    total: int
+    """Rows that there really were, of which these are the first or the largest; -1 = reading failed this time, and there are no rows."""
+    columns: List[str]
+    cells: List[Optional[Union[str, int]]]
+    """Row by row."""
+
+
+class InstalledPackages(NamedTuple):
+    """Node to hub: what is installed: all of it, or what changed. In parts where it is long."""
+
+    since: str
+    """The state that this builds on, as `PackagesHeld` named it; empty = none, this is everything."""
+    digest: str
+    """The state that it leads to: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
+    part: int
+    """From 0."""
+    parts: int
+    names: List[str]
+    versions: List[str]
+    """Empty = not installed any more. Parallel to `names`."""
+
+
+class Bundle(NamedTuple):
+    """Hub to node: a part of a new version of Spider, which an order will name by its digest. In order, from offset 0."""
+
+    digest: bytes
+    """SHA-256 of all of it."""
+    offset: int
+    total: int
+    data: bytes
+    """At most MAX_BUNDLE_PART_BYTES."""
 
 
 class JobAnswer(NamedTuple):
@@ -194,6 +316,12 @@ class JobProgress(NamedTuple):
     """0 to 100, or -1 when the package manager does not say."""
     package: str
     text: str
+    stop: str = ""
+    """What became of the wish to stop it: empty = none heard of, `now`, `after_package`, or `too_late`, which `text` explains."""
+    output_at_ms: int = 0
+    """When it last printed something; 0 = nothing yet."""
+    error_code: str = ""
+    """What is wrong with it while it goes on: job.orphaned (its runner was killed), job.overdue (the server waited for it in vain)."""
 
 
 class JobEnded(NamedTuple):
@@ -201,7 +329,7 @@ class JobEnded(NamedTuple):
 
     job: str
     state: str
-    """succeeded, failed, interrupted or unknown."""
+    """succeeded, failed, cancelled (it was stopped on demand), interrupted or unknown."""
     exit_code: Optional[int]
     signal: int
     """The signal that ended the process; 0 = none."""
@@ -209,7 +337,7 @@ class JobEnded(NamedTuple):
     output_sha256: str
     """Hex; of everything in the runner's log. Empty = not known."""
     lost_bytes: int
-    """Output that could not be written on the node (full disk)."""
+    """How much more was printed than `output_bytes`: the disk was full, or the log at its limit."""
     started_at_ms: int
     ended_at_ms: int
     change_packages: List[str]
@@ -222,8 +350,85 @@ class JobEnded(NamedTuple):
     error_text: str
 
 
-ToNode = Union[Welcome, Watch, Ack, Heartbeat, JobStart, JobAck, JobDone]
-ToHub = Union[Heartbeat, Layout, Pack, Identity, Updates, JobAnswer, JobOutput, JobProgress, JobEnded]
+class JobPlan(NamedTuple):
+    """Node to hub: what a job is going to do, or would. Several parts where it is long, each sent again until `JobDone`."""
+
+    job: str
+    part: int
+    """From 0."""
+    parts: int
+    digest: str
+    """Hex SHA-256 of the whole plan: equal plans, equal digests."""
+    packages: List[str]
+    before: List[str]
+    """Installed version; empty = new. Parallel to `packages`."""
+    after: List[str]
+    """Version afterwards; empty = removed."""
+    security: List[str]
+    """yes, no or unknown."""
+    repositories: List[str]
+    kept_packages: List[str]
+    """Those that stay as they are though a newer version is known."""
+    kept_versions: List[str]
+    kept_reasons: List[str]
+    """held, phased, pinned, needs_new, needs_removal or unresolvable."""
+    download_bytes: int
+    """-1 = not known."""
+    installed_bytes: Optional[int]
+    """By how much the disk fills; negative = it frees room."""
+    reboot: str
+    """Whether a reboot is expected afterwards: yes, no or unknown."""
+    reboot_why: str
+
+
+class JobReport(NamedTuple):
+    """Node to hub before `JobEnded`: what a job left to be looked after. Sent again until `JobDone`."""
+
+    job: str
+    reboot: str
+    """Whether this server needs a reboot now: yes, no or unknown."""
+    reboot_why: str
+    services: List[str]
+    """Units that still run code that was replaced."""
+    config_paths: List[str]
+    """Configuration files that were put beside the one in use."""
+    config_diffs: List[str]
+    """The difference to the one in use, cut to a bound; empty = not readable or no text. Parallel to `config_paths`."""
+    failed_units: List[str]
+    """Units that failed since the job began."""
+    notes: List[str]
+    """Anything else that a person should know, a sentence each."""
+
+
+class Farewell(NamedTuple):
+    """Node to hub: nothing of Stardust is left on this server. The hub forgets the node and closes with 4401."""
+
+    why: str
+    """Who took it off, for people."""
+    left: str = ""
+    """What could not be taken off: the hub closes with 4401 too, but keeps the node, and tells."""
+
+
+ToNode = Union[Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle]
+ToHub = Union[
+    Heartbeat,
+    Layout,
+    Pack,
+    Late,
+    Gap,
+    LogLines,
+    Identity,
+    Updates,
+    Table,
+    InstalledPackages,
+    JobAnswer,
+    JobOutput,
+    JobProgress,
+    JobEnded,
+    JobPlan,
+    JobReport,
+    Farewell,
+]
 Message = Union[ToNode, ToHub]
 
 KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
@@ -231,9 +436,13 @@ KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
     6: Heartbeat,
     7: Ack,
     8: Watch,
+    9: LogAck,
     20: JobStart,
     21: JobAck,
     22: JobDone,
+    23: JobStop,
+    24: PackagesHeld,
+    45: Bundle,
 }
 KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     6: Heartbeat,
@@ -241,8 +450,16 @@ KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     11: Pack,
     12: Identity,
     13: Updates,
+    14: Table,
+    15: Late,
+    16: Gap,
+    17: LogLines,
+    18: InstalledPackages,
     30: JobAnswer,
     31: JobOutput,
     32: JobProgress,
     33: JobEnded,
+    34: JobPlan,
+    35: JobReport,
+    53: Farewell,
 }

@@ -1,77 +1,33 @@
-"""Every metric there is: its name, unit, rhythm and the scale of its integers on the wire."""
+"""Every metric there is: its name, unit, rhythm and the scale of its integers on the wire. The lists are in `catalogue/`, by subject."""
 
 import re
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, Tuple
 
-PULSE_S = 1
-BREATHE_S = 60
+from spider.wire.catalogue import custom, hardware, memory, network, processor, services, storage, system
+from spider.wire.metric import BREATHE_S, CYCLE_S, PULSE_S, RHYTHM_S, Metric
 
-
-class Metric(NamedTuple):
-    """One metric. A value on the wire is `round(value * scale)`."""
-
-    name: str
-    unit: str
-    family: str
-    kind: str
-    """gauge or counter."""
-    labels: Tuple[str, ...]
-    scale: int
-
-
-RHYTHM_S: Dict[str, int] = {"pulse": PULSE_S, "breathe": BREATHE_S}
-"""Seconds between two samples of a family."""
-
-
-def _pulse(name: str, unit: str, scale: int = 1, *labels: str) -> Metric:
-    return Metric(name, unit, "pulse", "gauge", labels, scale)
-
-
-def _breathe(name: str, unit: str, scale: int = 1, *labels: str) -> Metric:
-    return Metric(name, unit, "breathe", "gauge", labels, scale)
-
-
-_TCP_STATES = (
-    "established",
-    "syn_sent",
-    "syn_recv",
-    "fin_wait1",
-    "fin_wait2",
-    "time_wait",
-    "close",
-    "close_wait",
-    "last_ack",
-    "listen",
-    "closing",
-)
+__all__ = [
+    "BREATHE_S",
+    "CATALOGUE",
+    "CYCLE_S",
+    "METRICS",
+    "NOT_IN_LABELS",
+    "PULSE_S",
+    "RHYTHM_S",
+    "Metric",
+    "parse_series",
+    "series_name",
+]
 
 CATALOGUE: List[Metric] = [
-    _pulse("cpu.total", "percent", 100),
-    _pulse("cpu.user", "percent", 100),
-    _pulse("cpu.system", "percent", 100),
-    _pulse("cpu.iowait", "percent", 100),
-    _pulse("cpu.steal", "percent", 100),
-    _pulse("cpu.core", "percent", 100, "core"),
-    _pulse("load.1", "processes", 100),
-    _pulse("load.5", "processes", 100),
-    _pulse("load.15", "processes", 100),
-    _pulse("memory.total", "bytes"),
-    _pulse("memory.used", "bytes"),
-    _pulse("memory.available", "bytes"),
-    _pulse("memory.cached", "bytes"),
-    _pulse("memory.buffers", "bytes"),
-    _pulse("swap.total", "bytes"),
-    _pulse("swap.used", "bytes"),
-    _pulse("disk.read", "bytes/s", 1, "device"),
-    _pulse("disk.written", "bytes/s", 1, "device"),
-    _pulse("disk.busy", "percent", 100, "device"),
-    _pulse("network.received", "bytes/s", 1, "interface"),
-    _pulse("network.sent", "bytes/s", 1, "interface"),
-    *(_pulse("tcp." + state, "sockets") for state in _TCP_STATES),
-    _breathe("filesystem.size", "bytes", 1, "mount"),
-    _breathe("filesystem.used", "bytes", 1, "mount"),
-    _breathe("filesystem.inodes_used", "percent", 100, "mount"),
-    _breathe("temperature", "celsius", 100, "sensor"),
+    *processor.METRICS,
+    *memory.METRICS,
+    *storage.METRICS,
+    *network.METRICS,
+    *system.METRICS,
+    *hardware.METRICS,
+    *services.METRICS,
+    *custom.METRICS,
 ]
 METRICS: Dict[str, Metric] = {metric.name: metric for metric in CATALOGUE}
 

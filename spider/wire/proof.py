@@ -10,6 +10,9 @@ from spider.wire.ids import from_text
 KEY_BYTES = 32
 NONCE_BYTES = 32
 TAG_BYTES = 16
+_BLOCK_BYTES = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+_SEQUENCE = struct.Struct(">Q")
 
 
 class NodeKeys(NamedTuple):
@@ -62,6 +65,14 @@ def node_keys(fleet_key: bytes, node: str, generation: int) -> NodeKeys:
     return NodeKeys(hkdf(fleet_key, b"stardust/v1/session" + name), hkdf(fleet_key, b"stardust/v1/launch" + name))
 
 
+def rekey_mask(launch_key: bytes, job: str) -> bytes:
+    """What hides the next session key and launch key in an order: only who holds the present launch key, which is root's, can read them.
+
+    Args: job: the id of the order as text; each has a mask of its own.
+    """
+    return hkdf(launch_key, b"stardust/v1/mask/rekey" + from_text(job), length=2 * KEY_BYTES)
+
+
 def transcript(hello: bytes, body: bytes) -> bytes:
     """SHA-256 over both sides' words exactly as they were sent."""
     parts = b"".join(struct.pack(">I", len(part)) + part for part in (hello, body))
@@ -86,6 +97,24 @@ def frame_keys(session_key: bytes, digest: bytes) -> FrameKeys:
     )
 
 
-def tag(key: bytes, sequence: int, payload: bytes) -> bytes:
-    """The 16 bytes that end a frame; `sequence` counts from 0 in each direction and is never sent."""
-    return mac(key, struct.pack(">Q", sequence) + payload)[:TAG_BYTES]
+class Tagger:
+    """Makes the 16 bytes that end each frame of one direction of a session.
+
+    HMAC-SHA256 with both pads worked in once: for a frame of some hundred bytes the setting up of a key costs three times the hashing.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def tag(self, sequence: int, payload: bytes) -> bytes:
+        """The tag of a frame; `sequence` counts from 0 in each direction and is never sent."""
+        inner = self._inner.copy()
+        inner.update(_SEQUENCE.pack(sequence))
+        inner.update(payload)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:TAG_BYTES]

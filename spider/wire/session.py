@@ -3,15 +3,14 @@
 Bytes and the time go in, bytes and messages come out. After a ProtocolError the session is over.
 """
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Type, cast
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from spider.wire import proof
-from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack, unpack
-from spider.wire.errors import LocalProtocolError, NotProven, PeerSilent, ProtocolError, SessionOver
+from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack
+from spider.wire.errors import LocalProtocolError, PeerSilent, ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_SLOW,
     CLOSE_TOO_BIG,
-    CLOSE_UNKNOWN,
     HEARTBEAT_S,
     MAX_FRAME_BYTES,
     SILENCE_LIMIT_S,
@@ -20,12 +19,11 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.ids import from_text, to_text
+from spider.wire.opening import HubSide, check_challenge, read_form
 
-MAX_OPENING_BYTES = 32 * 1024
-"""The largest message of the opening: nobody has proven anything yet."""
 MAX_KNOWN_JOBS = 1024
 MAX_FEATURES = 64
-_HELLO, _CHALLENGE, _AUTH = 1, 2, 3
+_HELLO = 1
 
 
 class Hello(NamedTuple):
@@ -55,35 +53,11 @@ class _HelloForm(NamedTuple):
     known_jobs: List[bytes]
 
 
-class _ChallengeForm(NamedTuple):
-    kind: int
-    body: bytes
-    proof: bytes
-
-
-class _ChallengeBody(NamedTuple):
-    fleet: bytes
-    nonce: bytes
-    time_ms: int
-    features: List[str]
-
-
-class _AuthForm(NamedTuple):
-    kind: int
-    proof: bytes
-
-
-_SHAPES = {cls: Shape(cls) for cls in (_HelloForm, _ChallengeForm, _ChallengeBody, _AuthForm)}
-
-
-def _read(form: Type[Tuple[object, ...]], data: bytes) -> Tuple[object, ...]:
-    if len(data) > MAX_OPENING_BYTES:
-        raise ProtocolError("opening too big", CLOSE_TOO_BIG)
-    return cast("Tuple[object, ...]", _SHAPES[form].build(unpack(data)))  # type: ignore[index]  # the forms are those four
+_HELLO_SHAPE = Shape(_HelloForm)
 
 
 def _read_hello(data: bytes) -> Hello:
-    form = cast("_HelloForm", _read(_HelloForm, data))
+    form: _HelloForm = read_form(_HELLO_SHAPE, data)
     right = (
         form.kind == _HELLO
         and len(form.node) == 16
@@ -115,8 +89,8 @@ class Link:
 
     def __init__(self, codec: Codec, send_key: bytes, receive_key: bytes, *, expect_welcome: bool, features: Sequence[str] = ()) -> None:
         self._codec = codec
-        self._send_key = send_key
-        self._receive_key = receive_key
+        self._sending = proof.Tagger(send_key)
+        self._receiving = proof.Tagger(receive_key)
         self._sent = 0
         self._received = 0
         self._expect_welcome = expect_welcome
@@ -139,7 +113,7 @@ class Link:
         payload = self._codec.encode(message)
         if len(payload) + proof.TAG_BYTES > MAX_FRAME_BYTES:
             raise LocalProtocolError(f"{type(message).__name__} of {len(payload)} bytes is too big")
-        frame = payload + proof.tag(self._send_key, self._sent, payload)
+        frame = payload + self._sending.tag(self._sent, payload)
         self._sent += 1
         self._spoke = True
         return frame
@@ -165,7 +139,7 @@ class Link:
         if len(data) > MAX_FRAME_BYTES:
             raise ProtocolError("frame too big", CLOSE_TOO_BIG)
         payload = data[: -proof.TAG_BYTES]
-        if not proof.same(proof.tag(self._receive_key, self._received, payload), data[-proof.TAG_BYTES :]):
+        if not proof.same(self._receiving.tag(self._received, payload), data[-proof.TAG_BYTES :]):
             raise ProtocolError("a frame that is not the next one of this session")
         self._received += 1
         message = self._codec.decode(payload)
@@ -232,13 +206,7 @@ class NodeOpening:
         Returns: the answer to send, and the session.
         Raises:  NotProven: this hub does not hold our key. ProtocolError: not a challenge at all.
         """
-        form = cast("_ChallengeForm", _read(_ChallengeForm, data))
-        if form.kind != _CHALLENGE:
-            raise ProtocolError("not a challenge")
-        digest = proof.transcript(self._hello, form.body)
-        if not proof.same(proof.hub_proof(self._key, digest), form.proof):
-            raise NotProven("the hub does not hold the key of this node", CLOSE_UNKNOWN)
-        body = cast("_ChallengeBody", _read(_ChallengeBody, form.body))
+        digest, body, answer = check_challenge(self._key, self._hello, data, "the hub does not hold the key of this node")
         if len(body.fleet) != 16 or len(body.nonce) != proof.NONCE_BYTES:
             raise ProtocolError("not a challenge")
         self.fleet = to_text(body.fleet)
@@ -246,7 +214,7 @@ class NodeOpening:
         keys = proof.frame_keys(self._key, digest)
         both = [feature for feature in body.features if feature in self._features]
         link = Link(self._codec, keys.node, keys.hub, expect_welcome=True, features=both)
-        return pack(_AuthForm(_AUTH, proof.node_proof(self._key, digest))), link
+        return answer, link
 
 
 class HubOpening:
@@ -264,32 +232,19 @@ class HubOpening:
         Raises: ProtocolError: it is no hello.
         """
         self.hello = _read_hello(hello)
-        self._raw = hello
         self._codec = codec
         self._both = [feature for feature in features if feature in self.hello.features]
-        self._body = pack(_ChallengeBody(from_text(fleet), nonce, time_ms, list(features)))
-        self._key: Optional[bytes] = None
+        self._side = HubSide(hello, nonce, time_ms, fleet, list(features))
 
     def challenge(self, key: bytes) -> bytes:
         """The hub's proof under the node's session key."""
-        self._key = key
-        return pack(_ChallengeForm(_CHALLENGE, self._body, proof.hub_proof(key, self._digest())))
-
-    def _digest(self) -> bytes:
-        return proof.transcript(self._raw, self._body)
+        return self._side.challenge(key)
 
     def auth(self, data: bytes) -> Link:
         """Check the node's proof.
 
         Raises: NotProven: the node does not hold the key. ProtocolError: not an answer at all.
         """
-        if self._key is None:
-            raise LocalProtocolError("the challenge comes first")
-        form = cast("_AuthForm", _read(_AuthForm, data))
-        if form.kind != _AUTH:
-            raise ProtocolError("not an answer to the challenge")
-        digest = self._digest()
-        if not proof.same(proof.node_proof(self._key, digest), form.proof):
-            raise NotProven("the node does not hold its key", CLOSE_UNKNOWN)
-        keys = proof.frame_keys(self._key, digest)
+        key, digest = self._side.check_answer(data, "the node does not hold its key")
+        keys = proof.frame_keys(key, digest)
         return Link(self._codec, keys.hub, keys.node, expect_welcome=False, features=self._both)

@@ -1,0 +1,23 @@
+"""What services and containers use, and how many units and people there are."""
+
+from typing import List
+
+from spider.wire.metric import Metric, breathe, cycle
+
+_GROUPS = "cgroups of version 1 and 2"
+_WHOSE = {"service": "of a unit, or of all that a user runs (user-N.slice)", "container": "of a container"}
+
+METRICS: List[Metric] = [
+    metric
+    for kind, whose in _WHOSE.items()
+    for metric in (
+        breathe(f"{kind}.cpu", "percent", 100, kind, about=f"{whose}: percent of one core, over the minute", source=_GROUPS),
+        breathe(f"{kind}.memory", "bytes", 1, kind, about=f"{whose}: without inactive pages of files", source=_GROUPS),
+        breathe(f"{kind}.read", "bytes/s", 1, kind, about=f"{whose}: from disks", source=_GROUPS),
+        breathe(f"{kind}.written", "bytes/s", 1, kind, about=f"{whose}: to disks", source=_GROUPS),
+    )
+]
+METRICS += [
+    cycle("units.failed", "units", 1, about="of systemd that failed or wait to be started again after they did", source="the system bus"),
+    breathe("users.logged_in", "sessions", 1, about="of people", source="/run/utmp, else logind"),
+]

@@ -1,0 +1,96 @@
+"""What the openings of a session and of a joining share: two ends prove that they hold one key, the hub first, over all that was said.
+
+Three messages: a hello, which each opening has of its own; the hub's challenge with its proof; the node's answer with its own.
+"""
+
+from typing import Any, List, NamedTuple, Optional, Tuple
+
+from spider.wire import proof
+from spider.wire.codec import Shape, pack, unpack
+from spider.wire.errors import LocalProtocolError, NotProven, ProtocolError
+from spider.wire.frames import CLOSE_TOO_BIG, CLOSE_UNKNOWN
+from spider.wire.ids import from_text
+
+MAX_OPENING_BYTES = 32 * 1024
+"""The largest message of an opening: nobody has proven anything yet."""
+_CHALLENGE, _AUTH = 2, 3
+
+
+class Challenge(NamedTuple):
+    """What the hub says of itself; proven once `check_challenge` has returned it."""
+
+    fleet: bytes
+    nonce: bytes
+    time_ms: int
+    features: List[str]
+
+
+class _ChallengeForm(NamedTuple):
+    kind: int
+    body: bytes
+    proof: bytes
+
+
+class _AuthForm(NamedTuple):
+    kind: int
+    proof: bytes
+
+
+_BODY, _CHALLENGE_FORM, _AUTH_FORM = Shape(Challenge), Shape(_ChallengeForm), Shape(_AuthForm)
+
+
+def read_form(shape: Shape, data: bytes) -> Any:
+    """One message of an opening.
+
+    Raises: ProtocolError: too big, or of another form.
+    """
+    if len(data) > MAX_OPENING_BYTES:
+        raise ProtocolError("opening too big", CLOSE_TOO_BIG)
+    return shape.build(unpack(data))
+
+
+def check_challenge(key: bytes, hello: bytes, data: bytes, why_not: str) -> Tuple[bytes, Challenge, bytes]:
+    """The node's side: check the hub's proof.
+
+    Args:    why_not: said where the hub does not hold the key.
+    Returns: the digest of all that was said, what the hub says of itself, and the answer to send.
+    Raises:  NotProven: the hub does not hold the key. ProtocolError: not a challenge at all.
+    """
+    form: _ChallengeForm = read_form(_CHALLENGE_FORM, data)
+    if form.kind != _CHALLENGE:
+        raise ProtocolError("not a challenge")
+    digest = proof.transcript(hello, form.body)
+    if not proof.same(proof.hub_proof(key, digest), form.proof):
+        raise NotProven(why_not, CLOSE_UNKNOWN)
+    return digest, read_form(_BODY, form.body), pack(_AuthForm(_AUTH, proof.node_proof(key, digest)))
+
+
+class HubSide:
+    """The hub's side, once it has read a hello."""
+
+    def __init__(self, hello: bytes, nonce: bytes, time_ms: int, fleet: str, features: List[str]) -> None:
+        body = pack(Challenge(from_text(fleet), nonce, time_ms, features))
+        self._body = body
+        self._digest = proof.transcript(hello, body)
+        self._key: Optional[bytes] = None
+
+    def challenge(self, key: bytes) -> bytes:
+        """The hub's proof under a key."""
+        self._key = key
+        return pack(_ChallengeForm(_CHALLENGE, self._body, proof.hub_proof(key, self._digest)))
+
+    def check_answer(self, data: bytes, why_not: str) -> Tuple[bytes, bytes]:
+        """Check the node's proof.
+
+        Args:    why_not: said where the node does not hold the key.
+        Returns: the key of the challenge, and the digest of all that was said.
+        Raises:  NotProven: the node does not hold the key. ProtocolError: not an answer at all.
+        """
+        if self._key is None:
+            raise LocalProtocolError("the challenge comes first")
+        form: _AuthForm = read_form(_AUTH_FORM, data)
+        if form.kind != _AUTH:
+            raise ProtocolError("not an answer to the challenge")
+        if not proof.same(proof.node_proof(self._key, self._digest), form.proof):
+            raise NotProven(why_not, CLOSE_UNKNOWN)
+        return self._key, self._digest

@@ -1,0 +1,350 @@
+"""Every table there is: its columns with their units, how often it is read, and how large it may grow.
+
+A subject that a host cannot have (systemd's units where there is no systemd) is never sent. New columns go last; a hub passes over those that it does not know.
+"""
+
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_TABLE_BYTES, Cell, Table
+
+TEXT, INT, SCALED = "text", "int", "scaled"
+
+FAILED = -1
+"""`Table.total` of a reading that failed."""
+RESEND_S = 3600
+"""A table that does not change is sent again after this long."""
+LATEST_MS = 4_102_444_800_000
+QUICKEST_S = 5
+"""No table is read more often."""
+MAX_COLUMNS = 32
+MAX_TOTAL = 1 << 31
+
+
+class Column(NamedTuple):
+    """One column. A cell may always be None: not known, or not to be read here."""
+
+    name: str
+    kind: str
+    """text, int, or scaled: an integer, `round(value * scale)`."""
+    unit: str = ""
+    """As in `metrics.py`; `time` = Unix seconds, on the wire as milliseconds."""
+    scale: int = 1
+    most: int = 200
+    """The most characters of a text."""
+    volatile: bool = False
+    """A change of this column alone is no reason to send the table."""
+    kept: bool = False
+    """None = as it was in the table before this one, in the row of the same key."""
+
+
+class Subject(NamedTuple):
+    """One table."""
+
+    name: str
+    columns: Tuple[Column, ...]
+    key: Tuple[str, ...]
+    """Columns that tell the rows apart."""
+    rhythm_s: int
+    """Seconds between two readings."""
+    watched_s: int
+    """The same while somebody looks at the node (`Watch` with this name as a family); whoever waits for a change may ask down to `QUICKEST_S`."""
+    max_rows: int
+    about: str
+    """What it holds, in which order, and where it is read."""
+
+
+def _text(name: str, most: int = 200, *, kept: bool = False) -> Column:
+    return Column(name, TEXT, most=most, kept=kept)
+
+
+def _int(name: str, unit: str = "", *, volatile: bool = False) -> Column:
+    return Column(name, INT, unit, volatile=volatile)
+
+
+def _scaled(name: str, unit: str, scale: int, *, volatile: bool = False) -> Column:
+    return Column(name, SCALED, unit, scale, volatile=volatile)
+
+
+def _time(name: str, *, volatile: bool = False) -> Column:
+    return _scaled(name, "time", 1000, volatile=volatile)
+
+
+SUBJECTS: List[Subject] = [
+    Subject(
+        "processes",
+        (
+            _int("pid"),
+            _time("started_at"),
+            _text("name", 64),
+            _text("user", 64),
+            _text("state", 16),
+            _int("threads"),
+            _scaled("cpu", "percent", 100),
+            _int("memory", "bytes"),
+            _int("read", "bytes/s"),
+            _int("written", "bytes/s"),
+            _text("command", 512, kept=True),
+        ),
+        ("pid", "started_at"),
+        60,
+        5,
+        60,
+        """The 30 processes that use the most CPU and the 30 that use the most memory, by CPU, then memory; `total`: all processes seen.
+
+        state: running, sleeping, waiting (for a disk), stopped, traced, zombie, idle or dead. cpu: percent of one core since the reading
+        before. memory: resident set (RSS). read, written: what reached a disk; the kernel tells an unprivileged Spider only of its own
+        user's processes. command: the arguments, empty for a thread of the kernel; words after a key that names a secret are masked.
+        Source: proc_pid_stat(5), proc_pid_io(5), proc_pid_cmdline(5).""",
+    ),
+    Subject(
+        "services",
+        (_text("unit"), _text("description"), _text("state", 32), _text("result", 32), _time("since")),
+        ("unit",),
+        300,
+        30,
+        100,
+        """Units of systemd that failed, or that wait to be started again after they did, by name.
+
+        state: failed or auto-restart. result: why (exit-code, signal, timeout, oom-kill …), where the kind of unit has one.
+        Source: org.freedesktop.systemd1(5) on the system bus: ListUnitsFiltered, the properties Result and StateChangeTimestamp.""",
+    ),
+    Subject(
+        "timers",
+        (_text("unit"), _text("activates"), _time("next_at"), _time("last_at")),
+        ("unit",),
+        300,
+        60,
+        200,
+        """Active timers of systemd, by name; next_at: none = it waits for something else than time, last_at: none = never.
+
+        Source: org.freedesktop.systemd1(5): NextElapseUSecRealtime, NextElapseUSecMonotonic, LastTriggerUSec.""",
+    ),
+    Subject(
+        "users",
+        (_text("user", 64), _text("terminal", 64), _text("from"), _time("since")),
+        ("user", "terminal", "since"),
+        60,
+        15,
+        100,
+        """Who is logged in, oldest first; from: the remote host, empty = here.
+
+        Source: utmp(5) whose process still lives; where no utmp is kept, the sessions of org.freedesktop.login1(5).""",
+    ),
+    Subject(
+        "listening",
+        (_text("protocol", 8), _text("address", 64), _int("port"), _text("user", 64), _text("service"), _int("pid"), _text("process", 64)),
+        ("protocol", "address", "port", "service"),
+        300,
+        30,
+        256,
+        """Sockets that wait for somebody, by port: tcp, tcp6 (listening), udp, udp6 (bound and not connected).
+
+        service: the unit or container whose cgroup the socket was made in. pid, process: of Spider's own user's processes only, unless it is root.
+        Source: sock_diag(7) with the socket's cgroup (kernel 5.8 on), /proc/PID/fd.""",
+    ),
+    Subject(
+        "interfaces",
+        (
+            _text("name", 32),
+            _text("kind", 32),
+            _text("mac", 64),
+            _text("state", 16),
+            _int("speed", "bits/s"),
+            _int("mtu", "bytes"),
+            _text("addresses", 2000),
+            _int("ports"),
+        ),
+        ("name",),
+        60,
+        15,
+        128,
+        """Network interfaces in the kernel's order. What hangs in a bridge and is virtual (veth, tap) is counted in the bridge's `ports`, not listed.
+
+        kind: physical, loopback, or the kernel's word (bridge, vlan, bond, wireguard, tun …). state: up, down, dormant, lowerlayerdown, unknown.
+        addresses: with prefix, separated by ", ". Source: rtnetlink(7), /sys/class/net/NAME/speed.""",
+    ),
+    Subject(
+        "disks",
+        (
+            _text("name", 64),
+            _text("kind", 16),
+            _text("parents"),
+            _text("model", 64),
+            _text("serial", 64),
+            _int("size", "bytes"),
+            _int("rotational"),
+            _text("mounts", 1000),
+        ),
+        ("name",),
+        300,
+        60,
+        256,
+        """Block devices, each before what stands on it.
+
+        kind: disk, part, lvm, crypt, dm, a level of md (raid1 …), loop, zram or rom. name: of device mapper the mapped name. parents: what it stands on,
+        separated by ", ". rotational: 1, 0. mounts: where it is mounted, separated by ", "; [SWAP]. Loop devices without a file and empty drives are left out.
+        Source: /sys/block, /sys/class/block (Documentation/ABI/stable/sysfs-block), /proc/1/mountinfo, /proc/swaps.""",
+    ),
+    Subject(
+        "arrays",
+        (
+            _text("name", 64),
+            _text("kind", 16),
+            _text("level", 32),
+            _text("state", 32),
+            _int("devices"),
+            _int("missing"),
+            _int("errors"),
+            _text("action", 16),
+            _scaled("progress", "percent", 100, volatile=True),
+        ),
+        ("kind", "name"),
+        60,
+        15,
+        128,
+        """Arrays and pools: md, zfs, btrfs, by kind and name.
+
+        state: the kernel's word (md: clean, active, inactive …; zfs: online, degraded, faulted …; btrfs: ok, degraded). missing: devices that it lacks.
+        errors: of its devices since they were last reset (btrfs), sectors that differ (md). action: resync, recover, check, repair, reshape; empty = none.
+        Source: Documentation/admin-guide/md.rst, /proc/spl/kstat/zfs, Documentation/ABI/testing/sysfs-fs-btrfs.""",
+    ),
+    Subject(
+        "containers",
+        (_text("engine", 16), _text("id", 64), _text("name"), _text("state", 16), _text("image")),
+        ("engine", "id"),
+        60,
+        15,
+        200,
+        """Containers, by engine and name.
+
+        engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
+        state: running or frozen, by their cgroup; those that do not run are known only where the engine's socket may be read, as is the image.
+        Source: names of cgroups; the engine's HTTP socket.""",
+    ),
+    Subject(
+        "updates",
+        (_text("package"), _text("installed", 100), _text("candidate", 100), _text("security", 8), _text("repository", 100)),
+        ("package",),
+        60,
+        60,
+        600,
+        """Packages of which the lists of this node know a newer version, by name; counted hourly and after each job.
+
+        security: yes, no, or unknown where the sources do not tell. repository: empty = not known. Source: the package manager, asked as
+        Spider's user.""",
+    ),
+    Subject(
+        "held",
+        (_text("package"), _text("installed", 100)),
+        ("package",),
+        60,
+        60,
+        600,
+        """Packages that the owner does not want changed: held, locked, excluded or ignored, as the manager calls it; by name.
+
+        Read with `updates`. Source: the package manager's own database and settings.""",
+    ),
+    Subject(
+        "batteries",
+        (
+            _text("name", 64),
+            _text("kind", 16),
+            _text("status", 32),
+            _scaled("charge", "percent", 100, volatile=True),
+            _scaled("health", "percent", 100),
+            _int("cycles"),
+            _text("model", 64),
+        ),
+        ("name",),
+        60,
+        30,
+        32,
+        """Batteries and uninterruptible supplies, by name; health: what it holds now of what it was made for.
+
+        kind: battery or ups. status: charging, discharging, full, not charging, unknown.
+        Source: Documentation/ABI/testing/sysfs-class-power.""",
+    ),
+]
+BY_NAME: Dict[str, Subject] = {subject.name: subject for subject in SUBJECTS}
+
+
+def weight(texts: List[str], cells: List[Cell]) -> int:
+    """An upper bound of the bytes of these columns and cells on the wire."""
+    return sum(9 if type(cell) is not str else 5 + len(cell.encode("utf-8", "surrogatepass")) for cell in (*texts, *cells))
+
+
+def check(table: Table) -> Optional[Subject]:
+    """Hold a table against the catalogue; its types are the codec's to check.
+
+    Returns: None: a subject that is not in this catalogue (a newer peer may have more).
+    Raises:  ProtocolError: not a table.
+    """
+    width = len(table.columns)
+    if not 1 <= width <= MAX_COLUMNS or len(set(table.columns)) != width or len(table.cells) % width:
+        raise ProtocolError("a table of no form")
+    rows = len(table.cells) // width
+    if not (FAILED <= table.total <= MAX_TOTAL and rows <= max(table.total, 0) and 0 <= table.taken_at_ms <= LATEST_MS):
+        raise ProtocolError("a table with impossible numbers")
+    if max(map(len, table.columns)) > 64 or not 1 <= len(table.subject) <= 64 or weight(table.columns, table.cells) > MAX_TABLE_BYTES:
+        raise ProtocolError("a table that is too big")
+    subject = BY_NAME.get(table.subject)
+    if subject is None:
+        return None
+    if rows > subject.max_rows:
+        raise ProtocolError(f"a table of {subject.name} with too many rows")
+    known = {column.name: column for column in subject.columns}
+    if not set(subject.key) <= set(table.columns):
+        raise ProtocolError(f"a table of {subject.name} without its key")
+    for place, name in enumerate(table.columns):
+        column = known.get(name)
+        if column is not None:
+            _check_cells(column, table.cells[place::width])
+    return subject
+
+
+def _check_cells(column: Column, cells: List[Cell]) -> None:
+    wanted = str if column.kind == TEXT else int
+    for cell in cells:
+        if cell is not None and (type(cell) is not wanted or (wanted is str and len(str(cell)) > column.most)):
+            raise ProtocolError(f"a cell of {column.name} that is none")
+
+
+def rows_of(table: Table) -> List[Tuple[Cell, ...]]:
+    """The rows of a table that was checked."""
+    return list(zip(*(iter(table.cells),) * len(table.columns)))
+
+
+def fill(table: Table, before: Optional[Table]) -> Table:
+    """Put in the cells of kept columns that the table before it in the same session has; both were checked.
+
+    Args: before: already filled itself; None: this is the first one.
+    """
+    subject = BY_NAME.get(table.subject)
+    kept = [column.name for column in subject.columns if column.kept and column.name in table.columns] if subject is not None else []
+    if subject is None or before is None or not kept:
+        return table
+    had = {_key(subject, before.columns, row): dict(zip(before.columns, row)) for row in rows_of(before)}
+    cells: List[Cell] = []
+    for row in rows_of(table):
+        old = had.get(_key(subject, table.columns, row), {})
+        cells += [old.get(name) if cell is None and name in kept else cell for name, cell in zip(table.columns, row)]
+    return table._replace(cells=cells)
+
+
+def thin(table: Table, before: Optional[Table]) -> Table:
+    """The opposite of `fill`: leave out cells of kept columns that the table before it (not thinned) has already."""
+    subject = BY_NAME[table.subject]
+    kept = [column.name for column in subject.columns if column.kept]
+    if before is None or not kept:
+        return table
+    had = {_key(subject, before.columns, row): dict(zip(before.columns, row)) for row in rows_of(before)}
+    cells: List[Cell] = []
+    for row in rows_of(table):
+        old = had.get(_key(subject, table.columns, row), {})
+        cells += [None if name in kept and cell is not None and old.get(name) == cell else cell for name, cell in zip(table.columns, row)]
+    return table._replace(cells=cells)
+
+
+def _key(subject: Subject, columns: List[str], row: Tuple[Cell, ...]) -> Tuple[Cell, ...]:
+    return tuple(row[columns.index(name)] for name in subject.key)
