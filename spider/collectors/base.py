@@ -90,11 +90,41 @@ class KernelFile:
             self._fd = -1
 
 
+class MaybeFile(KernelFile):
+    """A file that many hosts do not have, or do not let Spider read: there, what it would tell is not measured at all."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._seen = False
+
+    def read_if_there(self) -> Optional[bytes]:
+        """The whole file; None as long as it could never be read.
+
+        Raises: OSError: it could be read before, and now it cannot.
+        """
+        try:
+            data = self.read()
+        except OSError:
+            if self._seen:
+                raise
+            return None
+        self._seen = True
+        return data
+
+
 def per_second(later: int, earlier: int, elapsed_s: float) -> Optional[int]:
     """The rate of a counter; None when it went back (reset or wrapped), or no time has passed."""
     if later < earlier or elapsed_s <= 0:
         return None
     rate = round((later - earlier) / elapsed_s)
+    return rate if rate <= LARGEST else None
+
+
+def per_second_fine(later: int, earlier: int, elapsed_s: float, scale: int) -> Optional[int]:
+    """As `per_second`, times `scale`, for what is counted more rarely than once a second."""
+    if later < earlier or elapsed_s <= 0:
+        return None
+    rate = round((later - earlier) * scale / elapsed_s)
     return rate if rate <= LARGEST else None
 
 
@@ -127,3 +157,11 @@ def read_text(path: str, limit: int = 65536) -> str:
         return ""
     finally:
         os.close(fd)
+
+
+def listed(path: str) -> List[str]:
+    """What a folder of the kernel holds, by name; nothing when it is not there or cannot be read."""
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []

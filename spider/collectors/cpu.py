@@ -1,15 +1,23 @@
-"""How busy the processors were over the last interval."""
+"""How busy the processors were over the last interval, and what the scheduler did meanwhile: all of /proc/stat."""
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import KernelFile, numbers
+from spider.collectors.base import KernelFile, numbers, per_second
 from spider.wire.metrics import series_name
 
 MAX_CORES = 1024
+FEW_TICKS = 500
+MAX_DETAILED = 256
+"""Cores whose states are told apart."""
+
+_PARTS = ("total", "user", "system", "iowait", "steal", "nice", "irq", "softirq", "guest")
+_CORE_PARTS = ("user", "nice", "system", "irq", "softirq", "iowait", "steal", "guest")
+_RATES = ("kernel.context_switches", "kernel.interrupts", "kernel.forks")
+_LEVELS = ("processes.running", "processes.blocked")
 
 
 class CpuTicks(NamedTuple):
-    """USER_HZ ticks since boot. Guest time is already inside user, and guest_nice inside nice."""
+    """USER_HZ ticks since boot."""
 
     user: int
     nice: int
@@ -19,6 +27,39 @@ class CpuTicks(NamedTuple):
     irq: int
     softirq: int
     steal: int
+    guest: int = 0
+    """Both kinds of guest time. They are inside user and nice already."""
+
+
+class Activity(NamedTuple):
+    """The rest of /proc/stat; None: this kernel, or what stands in for it, does not say."""
+
+    switches: Optional[int]
+    interrupts: Optional[int]
+    forks: Optional[int]
+    running: Optional[int]
+    blocked: Optional[int]
+
+
+_NOTHING = Activity(None, None, None, None, None)
+
+
+class CpuShares(NamedTuple):
+    """Hundredths of a percent of the time between two readings, as fine as its ticks tell: a second of two cores has 200 of them, give or
+    take one, so that half a percent is the least that means something there; of more, tenths."""
+
+    total: int
+    """All but idle and iowait."""
+    user: int
+    """With nice and guests."""
+    system: int
+    """With both kinds of interrupts."""
+    iowait: int
+    steal: int
+    nice: int
+    irq: int
+    softirq: int
+    guest: int
 
 
 def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
@@ -27,7 +68,7 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
     Args:    data: the whole file.
     Returns: ticks of all cores together, and of each core that is online by its number.
     Raises:  ValueError: no `cpu` line, or a field is not a number.
-    Source:  proc_stat(5): fields 9 and 10 (guest) are not added, since user and nice hold them.
+    Source:  proc_stat(5). Fields 9 and 10 (guest) came with Linux 2.6.24 and 2.6.33.
     """
     end = data.find(b"\nintr")
     total: Optional[CpuTicks] = None
@@ -35,37 +76,69 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
     for line in (data if end < 0 else data[:end]).split(b"\n"):
         if line[:3] != b"cpu":
             continue
-        fields = line.split(None, 9)
-        ticks = numbers(fields[1:9])
-        if len(ticks) != 8:
+        fields = line.split(None, 11)
+        ticks = numbers(fields[1:11])
+        if len(ticks) < 8:
             raise ValueError("a cpu line of /proc/stat is too short")
+        found = CpuTicks(*ticks[:8])._replace(guest=sum(ticks[8:]))
         if fields[0] == b"cpu":
-            total = CpuTicks(*ticks)
+            total = found
         else:
-            cores[int(fields[0][3:])] = CpuTicks(*ticks)
+            cores[int(fields[0][3:])] = found
     if total is None:
         raise ValueError("/proc/stat has no cpu line")
     return total, cores
 
 
-def shares(later: CpuTicks, earlier: CpuTicks) -> Optional[Tuple[int, int, int, int, int]]:
-    """Busy, user, system, iowait and steal in hundredths of a percent of the time between two readings.
+def parse_activity(data: bytes) -> Activity:
+    """Read the counters below the `cpu` lines of /proc/stat.
 
-    busy = all but idle and iowait; user holds nice, system holds both kinds of interrupts. A field that went back
-    (iowait does, proc_stat(5)) counts as standing still. None: no tick has passed.
+    Raises:  ValueError: one of them is not a number.
+    Source:  proc_stat(5): `ctxt`, the first number of `intr`, `processes`, `procs_running`, `procs_blocked`.
     """
-    gone = [max(0, after - before) for after, before in zip(later, earlier)]
-    whole = sum(gone)
+    found = [_number_after(data, name) for name in (b"\nctxt ", b"\nintr ", b"\nprocesses ", b"\nprocs_running ", b"\nprocs_blocked ")]
+    return Activity(*found)
+
+
+def _number_after(data: bytes, name: bytes) -> Optional[int]:
+    at = data.find(name)
+    if at < 0:
+        return None
+    at += len(name)
+    end = data.find(b"\n", at)
+    fields = data[at : end if end >= 0 else len(data)][:40].split(None, 1)
+    return numbers(fields[:1])[0] if fields else None
+
+
+def shares(later: CpuTicks, earlier: CpuTicks) -> Optional[CpuShares]:
+    """What the time between two readings went into.
+
+    A field that went back (iowait does, proc_stat(5)) counts as standing still. None: no tick has passed.
+    """
+    user, nice, system, idle, iowait, irq, softirq, steal, guest = [max(0, after - before) for after, before in zip(later, earlier)]
+    busy = user + nice + system + irq + softirq + steal
+    whole = busy + idle + iowait
     if not whole:
         return None
-    user, nice, system, idle, iowait, irq, softirq, steal = gone
-    parts = (whole - idle - iowait, user + nice, system + irq + softirq, iowait, steal)
-    busy, in_user, in_system, waiting, stolen = (round(10000 * part / whole) for part in parts)
-    return busy, in_user, in_system, waiting, stolen
+    parts = (busy, user + nice, system + irq + softirq, iowait, steal, nice, irq, softirq, min(guest, whole))
+    step = 50 if whole < FEW_TICKS else 10
+    return CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
+
+
+def busy_percent(later: CpuTicks, earlier: CpuTicks) -> Optional[int]:
+    """The first of `shares` for one core, in whole percent: a tick of 10 ms is no finer."""
+    idle = max(0, later[3] - earlier[3]) + max(0, later[4] - earlier[4])
+    busy = sum(later[:3]) + sum(later[5:8]) - sum(earlier[:3]) - sum(earlier[5:8])
+    if busy < 0 or not busy + idle:
+        return None
+    return round(100 * busy / (busy + idle))
 
 
 class Cpu:
-    """cpu.total, user, system, iowait, steal: percent of all cores; cpu.core: percent of one."""
+    """cpu.*: percent of all cores; cpu.core: whole percent of one; processes.running, blocked.
+
+    One file has them all, and on a machine of many cores it is the kernel's work to write it that costs: it is read once.
+    """
 
     family = "pulse"
     counts = True
@@ -75,26 +148,76 @@ class Cpu:
         self._file = KernelFile(proc + "/stat")
         self._before: Optional[Tuple[CpuTicks, Dict[int, CpuTicks]]] = None
         self._cores: List[int] = []
+        self._known: List[bool] = []
         self._series: List[str] = []
 
     def series(self) -> List[str]:
         return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a share of ticks needs no clock
-        total, cores = parse_stat(self._file.read())
-        numbers_now = sorted(cores)[:MAX_CORES]
-        if numbers_now != self._cores or not self._series:
-            self._cores = numbers_now
-            self._series = ["cpu." + part for part in ("total", "user", "system", "iowait", "steal")]
-            self._series += [series_name("cpu.core", "core", str(core)) for core in numbers_now]
+        data = self._file.read()
+        total, cores = parse_stat(data)
+        levels = parse_activity(data)[3:]
+        present = sorted(cores)[:MAX_CORES]
+        known = [value is not None for value in levels]
+        if present != self._cores or known != self._known or not self._series:
+            self._cores, self._known = present, known
+            self._series = ["cpu." + part for part in _PARTS]
+            self._series += [series_name("cpu.core", "core", str(core)) for core in present]
+            self._series += [name for name, there in zip(_LEVELS, known) if there]
         before_total, before_cores = self._before or (total, cores)
         self._before = (total, cores)
         values: List[Optional[int]] = []
-        values.extend(shares(total, before_total) or (None,) * 5)
-        for core in numbers_now:
+        values.extend(shares(total, before_total) or (None,) * len(_PARTS))
+        for core in present:
             earlier = before_cores.get(core)
-            parts = shares(cores[core], earlier) if earlier else None
-            values.append(parts[0] if parts else None)
+            values.append(busy_percent(cores[core], earlier) if earlier else None)
+        values.extend(level for level in levels if level is not None)
+        return values
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class CoresAndScheduler:
+    """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*: events/s; over a minute.
+
+    Eight states of each core each second would be most of what a machine of many cores sends, and nobody reads them by the
+    second; the minute shows what the sum hides: one core that serves all interrupts, one that waits.
+    """
+
+    family = "breathe"
+    counts = True
+    blocking = False
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self._file = KernelFile(proc + "/stat")
+        self._before: Dict[int, CpuTicks] = {}
+        self._did = _NOTHING
+        self._before_at = 0.0
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:
+        data = self._file.read()
+        cores, did = parse_stat(data)[1], parse_activity(data)
+        before, before_did, elapsed_s = self._before, self._did, now - self._before_at
+        self._before, self._did, self._before_at = cores, did, now
+        present = [core for core in sorted(cores)[:MAX_DETAILED] if core in before]
+        self._series = [series_name("cpu.core_" + part, "core", str(core)) for core in present for part in _CORE_PARTS]
+        values: List[Optional[int]] = []
+        for core in present:
+            found = shares(cores[core], before[core])
+            if found is None:
+                values.extend((None,) * len(_CORE_PARTS))
+            else:
+                values.extend(getattr(found, part) // 10 for part in _CORE_PARTS)
+        for name, later, earlier in zip(_RATES, did, before_did):
+            if later is not None and earlier is not None:
+                self._series.append(name)
+                values.append(per_second(later, earlier, elapsed_s))
         return values
 
     def close(self) -> None:

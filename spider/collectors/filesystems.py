@@ -1,5 +1,6 @@
 """How full the file systems are."""
 
+import hashlib
 import os
 import threading
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
@@ -8,6 +9,7 @@ from spider.collectors.base import LARGEST, MAX_FILE_BYTES, label
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
+MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long one file system may take to answer."""
 MOST_STUCK = 8
@@ -15,8 +17,34 @@ MOST_STUCK = 8
 
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 """Read-only images (snaps, CDs): always full."""
-_POOLED = frozenset({"zfs", "bcachefs"})
+_POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
 """On disks, though the kernel does not say so."""
+_REMOTE = frozenset(
+    (
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "smbfs",
+            "ceph",
+            "9p",
+            "virtiofs",
+            "glusterfs",
+            "lustre",
+            "beegfs",
+            "gpfs",
+            "afs",
+            "ocfs2",
+            "gfs2",
+        ),
+        *("orangefs", "vboxsf", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.ceph", "fuse.sshfs", "fuse.juicefs", "fuse.moosefs", "fuse.mfs"),
+        *("fuse.s3fs", "fuse.rclone"),
+    )
+)
+"""Served by another machine. They may hang when that one is gone: see `Filesystems`."""
+_MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - names to compare with; nothing is written there
+"""Where a file system in memory is reported, too: programs stop when it is full."""
 
 
 class Mount(NamedTuple):
@@ -28,6 +56,10 @@ class Mount(NamedTuple):
     """What of the file system is mounted."""
     point: str
     kind: str
+    readonly: bool = False
+    """Of this mount, or of the whole file system (as ext4 makes itself after an error)."""
+    readonly_whole: bool = False
+    """Of the whole file system: what a sandbox does to its own mounts is not in it."""
 
 
 class Usage(NamedTuple):
@@ -38,6 +70,11 @@ class Usage(NamedTuple):
     """size without all that is free, also what is free for root only: as df has it."""
     inodes_used: Optional[int]
     """Hundredths of a percent; None = this file system has no fixed number of them."""
+    free: int = 0
+    """For users: without what is kept for root. As df has it."""
+    inodes_free: int = 0
+    readonly: bool = False
+    """As the mount that was asked has it, that of Spider's sandbox perhaps."""
 
 
 def _unescape(text: str) -> str:
@@ -69,7 +106,10 @@ def parse_mountinfo(data: bytes) -> List[Mount]:
         fields = before.split(" ")
         if not dash or len(fields) < 6:
             raise ValueError("a line of mountinfo is too short")
-        mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), after.split(" ", 1)[0]))
+        kind, _, rest = after.partition(" ")
+        of_all = rest.rsplit(" ", 1)[-1]  # the source may hold spaces nowhere: they are escaped
+        whole = "ro" in of_all.split(",")
+        mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
     return mounts
 
 
@@ -85,16 +125,17 @@ def parse_filesystems(data: bytes) -> Set[str]:
 def choose(mounts: List[Mount], on_disks: Set[str]) -> List[Mount]:
     """The file systems to report: each once, by the place where the whole of it is mounted, the shortest of several.
 
-    Those on disks, and whatever is at `/`. Memory (tmpfs) is counted as memory; a network file system belongs to the host that
-    serves it, and asking about it hangs when that host is gone; images are always full. A mount that another one hides is left
-    out, as is one below /dev, /proc, /run (but /run/media) and /sys.
+    Those on disks, those that other machines serve, a /tmp in memory, and whatever is at `/`. Other memory (tmpfs) is counted as
+    memory; images are always full. A mount that another one hides is left out, as is one below /dev, /proc, /run (but /run/media)
+    and /sys.
     """
     visible = {mount.point: mount for mount in mounts}
     best: Dict[str, Mount] = {}
     for mount in visible.values():
         point = mount.point
         if point != "/":
-            if mount.kind in _IMAGES or (mount.kind not in on_disks and mount.kind not in _POOLED):
+            real = mount.kind in on_disks or mount.kind in _POOLED or mount.kind in _REMOTE
+            if mount.kind in _IMAGES or not (real or (mount.kind == "tmpfs" and point in _MEMORY_AT)):
                 continue
             if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
                 continue
@@ -117,6 +158,14 @@ def reachable(mount: Mount, own: List[Mount]) -> Optional[str]:
     return min(places, key=lambda point: (len(point), point)) if places else None
 
 
+def label_of(point: str) -> str:
+    """A label for a mount; one that cannot stand there as it is gets a mark of its own, so that no two of them are one."""
+    text = label(point)
+    if text == point:
+        return text
+    return f"{text[: MAX_LABEL - 7]} {hashlib.sha256(os.fsencode(point)).hexdigest()[:6]}"
+
+
 def measure(path: str) -> Usage:
     """Ask a file system.
 
@@ -131,7 +180,8 @@ def measure(path: str) -> Usage:
     if size > LARGEST:
         raise OSError(f"{path} says that it is larger than any disk")
     inodes = round(10000 * max(0, stat.f_files - stat.f_ffree) / stat.f_files) if stat.f_files else None
-    return Usage(size, used, inodes)
+    free = min(size, stat.f_bavail * stat.f_frsize)
+    return Usage(size, used, inodes, free, min(LARGEST, stat.f_ffree), bool(stat.f_flag & os.ST_RDONLY))
 
 
 class _Question(threading.Thread):
@@ -151,10 +201,11 @@ class _Question(threading.Thread):
 
 
 class Filesystems:
-    """filesystem.size, used: bytes; filesystem.inodes_used: percent, where there is such a number.
+    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1.
 
-    Which mounts there are is read from the mount namespace of process 1 where that may be read: Spider's own shows the
-    sandbox of its unit. A file system that does not answer in time gives null and is not asked again until it did.
+    Which mounts there are, and whether they may be written, is read from the mount namespace of process 1 where that may be
+    read: Spider's own shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in
+    time gives null and is not asked again until it did; whether it may be written stands in a list and is told all the same.
     """
 
     family = "breathe"
@@ -172,33 +223,44 @@ class Filesystems:
         return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
-        names: List[str] = []
-        values: List[Optional[int]] = []
+        found: Dict[str, Optional[int]] = {}
+        known: Dict[str, bool] = {}
         for mount, path in self._mounts():
             usage: Optional[Usage] = None
             try:
                 usage = self._ask(path) if path is not None else None
             except NotADirectoryError:
                 continue
+            except PermissionError:
+                if mount.kind.startswith("fuse"):  # its owner shows it to nobody else: not measured
+                    continue
             except OSError:  # it answered with an error: null, as for one that does not answer
                 usage = None
             if usage is not None:
-                self._with_inodes[mount.point] = usage.inodes_used is not None
-            names += [series_name(f"filesystem.{part}", "mount", label(mount.point)) for part in ("size", "used")]
-            values += [usage.size, usage.used] if usage else [None, None]
-            if self._with_inodes.get(mount.point):
-                names.append(series_name("filesystem.inodes_used", "mount", label(mount.point)))
-                values.append(usage.inodes_used if usage else None)
-        self._series = names
-        return values
+                known[mount.point] = usage.inodes_used is not None
+            elif mount.point in self._with_inodes:
+                known[mount.point] = self._with_inodes[mount.point]
+            values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
+            if known.get(mount.point):
+                values.update(inodes_used=None, inodes_free=None)
+            if usage is not None:
+                told = {"size": usage.size, "used": usage.used, "free": usage.free}
+                values.update(told)
+                if usage.inodes_used is not None:
+                    values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
+            text = label_of(mount.point)
+            found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
+        self._with_inodes = known
+        self._series = list(found)
+        return list(found.values())
 
     def _mounts(self) -> List[Tuple[Mount, Optional[str]]]:
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
-        except OSError:  # hidepid
-            every = own
+        except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
+            every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         return [(mount, reachable(mount, own)) for mount in choose(every, on_disks)[:MAX_MOUNTS]]
 
     def _ask(self, path: str) -> Optional[Usage]:

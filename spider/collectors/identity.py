@@ -2,12 +2,14 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Sequence, Set
+from typing import Dict, Sequence
 
 from spider.collectors.addresses import read_addresses
 from spider.collectors.base import read_text
 from spider.collectors.memory import parse_meminfo
 from spider.collectors.virtualization import detect_container, detect_machine
+from spider.packages.after.reboot import Host, reboot_required, recall
+from spider.packages.native import find_native
 from spider.wire.frames import Identity
 
 SAME_BOOT_MS = 5000
@@ -15,51 +17,6 @@ SAME_BOOT_MS = 5000
 MAX_TEXT = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_MARKS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed")
-_MARKERS = (
-    "/etc/kernel/postinst.d/unattended-upgrades",
-    "/etc/kernel/postinst.d/reboot-notifier",
-    "/etc/kernel/postinst.d/update-notifier",
-    "/usr/share/update-notifier/notify-reboot-required",
-)
-"""What writes the mark when a kernel is installed on Debian and its kin; without one of them a missing mark says nothing."""
-_RPM_FAMILY = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "amzn", "suse", "opensuse", "sles"})
-_NATIVE = {
-    "apt": frozenset({"debian", "ubuntu"}),
-    "dnf": _RPM_FAMILY,
-    "dnf5": _RPM_FAMILY,
-    "yum": _RPM_FAMILY,
-    "zypper": _RPM_FAMILY,
-    "pacman": frozenset({"arch"}),
-    "apk": frozenset({"alpine"}),
-}
-"""The distributions (ID and ID_LIKE of os-release) that each of them is at home in."""
-_RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-
-
-class HostIdentity(NamedTuple):
-    """`frames.Identity` without what is Spider's own. Empty text or 0 = unknown."""
-
-    hostname: str
-    machine_id: str
-    os_id: str
-    os_name: str
-    os_version: str
-    kernel: str
-    architecture: str
-    virtualization: str
-    cpu_model: str
-    cpu_cores: int
-    memory_bytes: int
-    package_manager: str
-    timezone: str
-    booted_at_ms: int
-    addresses: List[str]
-    reboot_required: str
-
-    def frame(self, agent_version: str, policy_mode: str, policy_verbs: Sequence[str]) -> Identity:
-        """Add what Spider says of itself."""
-        return Identity(*self[:-1], agent_version, policy_mode, list(policy_verbs), self.reboot_required)
 
 
 def parse_os_release(text: str) -> Dict[str, str]:
@@ -101,59 +58,6 @@ def parse_cpu_model(text: str, tree: str = "") -> str:
     return ""
 
 
-def detect_package_manager(root: str, release: Dict[str, str]) -> str:
-    """The package manager whose own database this system is installed from; empty when there is none that we know.
-
-    Programs tell nothing: Debian carries dnf, pacman and zypper, too. Where several databases have packages, the one of the
-    distribution named by os-release counts.
-    """
-    if os.path.exists(root + "/etc/NIXOS"):
-        return "nixos"
-    if os.path.exists(root + "/run/ostree-booted"):
-        return "rpm-ostree"
-    found = []
-    if _size(root + "/var/lib/dpkg/status"):
-        found.append("apt")
-    if any(_size(f"{root}{place}/{name}") for place in _RPM_DATABASES for name in ("rpmdb.sqlite", "Packages.db", "Packages")):
-        found.append(_rpm_front(root))
-    if _has_entries(root + "/var/lib/pacman/local"):
-        found.append("pacman")
-    if _size(root + "/lib/apk/db/installed") or _size(root + "/usr/lib/apk/db/installed"):
-        found.append("apk")
-    family = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
-    for manager in found:
-        if _NATIVE[manager].intersection(family):
-            return manager
-    return found[0] if found else ""
-
-
-def _rpm_front(root: str) -> str:
-    """What drives rpm here; `dnf` and `yum` are names that lead to whichever is the system's."""
-    programs = {
-        name: os.path.realpath(f"{root}/usr/bin/{name}") for name in ("zypper", "dnf5", "dnf", "yum") if _size(f"{root}/usr/bin/{name}")
-    }
-    if "zypper" in programs:
-        return "zypper"
-    if os.path.basename(programs.get("dnf", programs.get("yum", ""))) == "dnf5" or list(programs) == ["dnf5"]:
-        return "dnf5"
-    return "dnf" if "dnf" in programs else "yum"
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
-
-
-def _has_entries(path: str) -> bool:
-    try:
-        with os.scandir(path) as entries:
-            return any(entry.is_dir() for entry in entries)
-    except OSError:
-        return False
-
-
 def read_timezone(root: str = "") -> str:
     """The zone's name, as /etc/localtime links to it; where that is no link, as /etc/timezone has it; `UTC` without either.
 
@@ -166,46 +70,6 @@ def read_timezone(root: str = "") -> str:
     except OSError:
         return read_text(root + "/etc/timezone")
     return target.partition("zoneinfo/")[2] or read_text(root + "/etc/timezone")
-
-
-def reboot_required(root: str, package_manager: str, kernel: str, booted_at: float, in_container: bool) -> str:
-    """`yes`, `no` or `unknown`; never `no` for want of evidence.
-
-    yes: the mark is there, or the running kernel's modules are gone while another kernel's are there.
-    no: (apt) something is installed that would have made the mark, or no kernel came since the boot; (pacman, apk) the running
-    kernel's modules are still there, which these replace with the kernel. A container's kernel is not its own.
-    """
-    if any(os.path.exists(root + mark) for mark in _MARKS):
-        return "yes"
-    kernels = set() if in_container else _modules(root)
-    if kernels and kernel not in kernels:
-        return "yes"
-    if package_manager == "apt" and any(os.path.exists(root + marker) for marker in _MARKERS):
-        return "no"
-    if package_manager == "apt" and kernel in kernels and not _kernel_since(root, booted_at):
-        return "no"
-    if package_manager in ("pacman", "apk") and kernel in kernels:
-        return "no"
-    return "unknown"
-
-
-def _modules(root: str) -> Set[str]:
-    """The kernels whose modules are installed (/lib is /usr/lib nearly everywhere)."""
-    try:
-        with os.scandir(root + "/lib/modules") as entries:
-            return {entry.name for entry in entries if os.path.exists(entry.path + "/modules.dep")}
-    except OSError:
-        return set()
-
-
-def _kernel_since(root: str, booted_at: float) -> bool:
-    """Whether a kernel image was written after the boot; True, too, when that cannot be told."""
-    try:
-        with os.scandir(root + "/boot") as entries:
-            images = [entry.stat().st_ctime for entry in entries if entry.name.startswith(("vmlinuz", "vmlinux", "Image"))]
-    except OSError:
-        return True
-    return not images or max(images) > booted_at
 
 
 def parse_uptime(text: str) -> float:
@@ -229,18 +93,18 @@ class IdentityReader:
         self._root = root
         self._booted_at_ms = 0
 
-    def read(self, now: float) -> HostIdentity:
+    def read(self, now: float, version: str, policy_mode: str, policy_verbs: Sequence[str], units: int = 0) -> Identity:
         """Read about twenty small files (some hundred µs; a hung disk may make it wait, so not on the loop).
 
-        Args: now: Unix seconds.
+        Args: now: Unix seconds; version, policy_mode, policy_verbs, units: what Spider says of itself.
         """
         root = self._root
         release = parse_os_release(read_text(root + "/etc/os-release") or read_text(root + "/usr/lib/os-release"))
         system = os.uname()
         container = detect_container(root)
-        manager = detect_package_manager(root, release)
+        manager = find_native(root, release).name
         booted_at_ms = self._boot(now)
-        return HostIdentity(
+        return Identity(
             hostname=_clean(system.nodename),
             machine_id=_machine_id(root),
             os_id=_clean(release.get("ID", "linux")),
@@ -256,8 +120,15 @@ class IdentityReader:
             timezone=_clean(read_timezone(root)),
             booted_at_ms=booted_at_ms,
             addresses=read_addresses(),
-            reboot_required=reboot_required(root, manager, system.release, booted_at_ms / 1000, bool(container)),
+            agent_version=version,
+            policy_mode=policy_mode,
+            policy_verbs=list(policy_verbs),
+            reboot_required=_reboot_required(root, Host(manager, _clean(system.release), booted_at_ms / 1000, container, self._boot_id())),
+            units=units,
         )
+
+    def _boot_id(self) -> str:
+        return read_text(self._root + "/proc/sys/kernel/random/boot_id").replace("-", "")
 
     def _boot(self, now: float) -> int:
         try:
@@ -269,8 +140,14 @@ class IdentityReader:
         return self._booted_at_ms
 
 
+def _reboot_required(root: str, host: Host) -> str:
+    """By what lies on the disk, and by what the package manager said when root last asked it."""
+    return reboot_required(root, host, recall(host.boot, root)).required
+
+
 def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text).strip()[:MAX_TEXT]
+    """As it may be sent: a host's own name, or where a link leads, may hold any byte."""
+    return _CONTROL.sub(" ", text).strip().encode("utf-8", "backslashreplace").decode("utf-8")[:MAX_TEXT]
 
 
 def _machine_id(root: str) -> str:

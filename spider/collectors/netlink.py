@@ -66,7 +66,6 @@ class Netlink:
     def __init__(self, protocol: int) -> None:
         self._protocol = protocol
         self._socket: socket.socket | None = None
-        self._buffer = bytearray()
         self._seq = 0
 
     def dump(self, kind: int, body: bytes) -> Iterator[Tuple[bytes, int, int]]:
@@ -81,8 +80,7 @@ class Netlink:
         try:
             sock.send(HEADER.pack(16 + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, self._seq, 0) + body)
             for _ in range(_MOST_DATAGRAMS):
-                size = sock.recv_into(self._buffer)
-                data = bytes(memoryview(self._buffer)[:size])
+                data = sock.recv(_BUFFER_BYTES)
                 for answer, start, end in parse_messages(data):
                     if answer == _NLMSG_DONE:
                         whole = True
@@ -100,8 +98,6 @@ class Netlink:
         sock, self._socket = self._socket, None
         if sock is None:
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, self._protocol)
-        if not self._buffer:
-            self._buffer = bytearray(_BUFFER_BYTES)
         return sock
 
     def close(self) -> None:

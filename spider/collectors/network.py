@@ -2,11 +2,13 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
-from spider.collectors.base import MAX_LABELLED, KernelFile, label, numbers, per_second, read_text
+from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, label, numbers, per_second, per_second_fine, read_text
 from spider.wire.metrics import series_name
 
+MAX_FOLDED = 24
+"""Kinds of interfaces whose sums are told."""
 LOOK_AGAIN_S = 60.0
 """How often the kinds of the interfaces are read anew though their names have not changed."""
 
@@ -14,6 +16,13 @@ _MADE_HERE = re.compile(
     r"veth|docker|br-|virbr|vnet|tap|lxc|lxdbr|incusbr|podman|cni|cali|flannel|cilium|kube-|ifb|dummy|nlmon|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z"
 )
 
+
+_PULSE_PARTS = ("received", "sent", "packets_received", "packets_sent")
+_FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
+_STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
+"""RFC 2863; `unknown` is what drivers say that do not tell (loopback, tun, some virtual cards)."""
+_UNKNOWN_SPEED = 2**32 - 1
+_IDLE = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
 
 _ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
 """The DEVTYPEs through which a container may be joined to the world; any other one is built on top of an interface."""
@@ -28,29 +37,45 @@ class InterfaceKind(NamedTuple):
     """A bridge, bond, VLAN, tunnel or the like: its traffic is that of others."""
     master: str
     """The interface it is enslaved to; empty = none."""
+    made_of: str = ""
+    """The kernel's own word for what it is built as (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = it has none."""
 
 
-def parse_net_dev(data: bytes) -> Dict[str, Tuple[int, int]]:
+class InterfaceCounters(NamedTuple):
+    """Since the interface exists."""
+
+    received: int
+    packets_received: int
+    errors_received: int
+    drops_received: int
+    sent: int
+    packets_sent: int
+    errors_sent: int
+    drops_sent: int
+
+
+def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
     """Read /proc/net/dev.
 
-    Returns: bytes received and sent since the interface exists, by its name; without the loopback one.
+    Returns: the counters by the interface's name; without the loopback one.
     Raises:  ValueError: a line is too short, or a field is not a number.
-    Source:  proc_pid_net(5); an interface name holds neither `:` nor white space.
+    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors hold frame, length and checksum errors, drops hold those
+             that found no room; an interface name holds neither `:` nor white space.
     """
-    found: Dict[str, Tuple[int, int]] = {}
+    found: Dict[str, InterfaceCounters] = {}
     for line in data.split(b"\n")[2:]:
         name, colon, rest = line.partition(b":")
         if not colon:
             if name.strip():
                 raise ValueError("a line of /proc/net/dev has no name")
             continue
-        fields = rest.split(None, 9)
-        if len(fields) < 9:
+        fields = rest.split(None, 12)
+        if len(fields) < 12:
             raise ValueError("a line of /proc/net/dev is too short")
-        received, sent = numbers([fields[0], fields[8]])
+        counters = numbers(fields[:4] + fields[8:12])
         text = name.strip().decode("utf-8", "replace")
         if text != "lo":
-            found[text] = (received, sent)
+            found[text] = InterfaceCounters(*counters)
     return found
 
 
@@ -74,13 +99,39 @@ def read_kind(sys: str, name: str) -> InterfaceKind:
         master = os.path.basename(os.readlink(base + "/master"))
     except OSError:
         master = ""
-    kind = [line[8:] for line in read_text(base + "/uevent").split("\n") if line[:8] == "DEVTYPE="]
-    stacked = "".join(kind) not in _ENDS or os.path.exists(base + "/tun_flags")
-    return InterfaceKind(os.path.exists(base + "/device"), stacked, master)
+    kind = "".join(line[8:] for line in read_text(base + "/uevent").split("\n") if line[:8] == "DEVTYPE=")
+    tunnel = os.path.exists(base + "/tun_flags")
+    return InterfaceKind(os.path.exists(base + "/device"), kind not in _ENDS or tunnel, master, "tun" if tunnel else kind)
+
+
+def folded_kind(name: str, kind: InterfaceKind) -> str:
+    """Under which word the traffic of an interface that is not reported by itself is summed up."""
+    if kind.hardware:
+        return "member"
+    if kind.made_of and kind.made_of not in _ENDS:
+        return label(kind.made_of)[:32]
+    return "veth" if kind.made_of in _ENDS and not _IDLE.match(name) else "other"
+
+
+class _Interfaces:
+    """Which interfaces there are and of what kind; asked anew when a name comes or goes, and once a minute."""
+
+    def __init__(self, sys: str) -> None:
+        self._sys = sys
+        self._looked_at = float("-inf")
+        self._present: List[str] = []
+        self.kinds: Dict[str, InterfaceKind] = {}
+        self.chosen: List[str] = []
+
+    def look(self, present: List[str], now: float) -> None:
+        if present != self._present or now - self._looked_at >= LOOK_AGAIN_S:
+            self._present, self._looked_at = present, now
+            self.kinds = {name: read_kind(self._sys, name) for name in present}
+            self.chosen = choose(self.kinds)[:MAX_LABELLED]
 
 
 class Networks:
-    """network.received, network.sent: bytes/s. An interface is named from its second reading on."""
+    """network.received, sent: bytes/s; packets_received, packets_sent: packets/s. An interface is named from its second reading on."""
 
     family = "pulse"
     counts = True
@@ -88,12 +139,9 @@ class Networks:
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
         self._file = KernelFile(proc + "/net/dev")
-        self._sys = sys
-        self._before: Dict[str, Tuple[int, int]] = {}
+        self._interfaces = _Interfaces(sys)
+        self._before: Dict[str, InterfaceCounters] = {}
         self._before_at = 0.0
-        self._looked_at = 0.0
-        self._present: List[str] = []
-        self._chosen: List[str] = []
         self._names: List[str] = []
         self._series: List[str] = []
 
@@ -104,19 +152,114 @@ class Networks:
         counters = parse_net_dev(self._file.read())
         before, elapsed_s = self._before, now - self._before_at
         self._before, self._before_at = counters, now
-        present = list(counters)
-        if present != self._present or now - self._looked_at >= LOOK_AGAIN_S:
-            self._present, self._looked_at = present, now
-            self._chosen = choose({name: read_kind(self._sys, name) for name in present})[:MAX_LABELLED]
-        names = [name for name in self._chosen if name in before]
+        self._interfaces.look(list(counters), now)
+        names = [name for name in self._interfaces.chosen if name in before]
         if names != self._names:
             self._names = names
-            self._series = [series_name(f"network.{part}", "interface", label(name)) for name in names for part in ("received", "sent")]
+            self._series = [series_name(f"network.{part}", "interface", label(name)) for name in names for part in _PULSE_PARTS]
         values: List[Optional[int]] = []
         for name in names:
-            values.append(per_second(counters[name][0], before[name][0], elapsed_s))
-            values.append(per_second(counters[name][1], before[name][1], elapsed_s))
+            later, earlier = counters[name], before[name]
+            values.append(per_second(later.received, earlier.received, elapsed_s))
+            values.append(per_second(later.sent, earlier.sent, elapsed_s))
+            values.append(per_second(later.packets_received, earlier.packets_received, elapsed_s))
+            values.append(per_second(later.packets_sent, earlier.packets_sent, elapsed_s))
         return values
 
     def close(self) -> None:
         self._file.close()
+
+
+class NetworkFaults:
+    """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over what is not reported by itself.
+
+    Bridges, bonds, VLANs, tunnels and the ends of containers move the bytes of cards again, and a host of containers has
+    hundreds of them that come and go: they are summed up by kind.
+    """
+
+    family = "breathe"
+    counts = True
+    blocking = False
+
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        self._file = KernelFile(proc + "/net/dev")
+        self._sys = sys
+        self._interfaces = _Interfaces(sys)
+        self._before: Dict[str, InterfaceCounters] = {}
+        self._before_at = 0.0
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:
+        counters = parse_net_dev(self._file.read())
+        before, elapsed_s = self._before, now - self._before_at
+        self._before, self._before_at = counters, now
+        self._interfaces.look(list(counters), now)
+        found: Dict[str, Optional[int]] = {}
+        for name in self._interfaces.chosen:
+            text = label(name)
+            if name in before:
+                later, earlier = counters[name], before[name]
+                for part in _FAULTS:
+                    rate = per_second_fine(getattr(later, part), getattr(earlier, part), elapsed_s, 1000)
+                    found[series_name("network." + part, "interface", text)] = rate
+            state = read_text(f"{self._sys}/class/net/{name}/operstate", 32)
+            if state in _STATES:
+                found[series_name("network.up", "interface", text)] = _STATES[state]
+        found.update(self._folded(counters, before, elapsed_s))
+        self._series = list(found)
+        return list(found.values())
+
+    def _folded(
+        self, counters: Dict[str, InterfaceCounters], before: Dict[str, InterfaceCounters], elapsed_s: float
+    ) -> Dict[str, Optional[int]]:
+        groups: Dict[str, List[str]] = {}
+        for name, kind in self._interfaces.kinds.items():
+            if name not in self._interfaces.chosen and name in counters:
+                groups.setdefault(folded_kind(name, kind), []).append(name)
+        found: Dict[str, Optional[int]] = {}
+        for word in sorted(groups)[:MAX_FOLDED]:
+            # One that went back or is new since the last minute has no difference: it is left out of this sum.
+            pairs = [(counters[name], before[name]) for name in groups[word] if name in before]
+            received = sum(max(0, later.received - earlier.received) for later, earlier in pairs)
+            sent = sum(max(0, later.sent - earlier.sent) for later, earlier in pairs)
+            found[series_name("network.folded_received", "kind", word)] = per_second(received, 0, elapsed_s) if pairs else None
+            found[series_name("network.folded_sent", "kind", word)] = per_second(sent, 0, elapsed_s) if pairs else None
+            found[series_name("network.folded_interfaces", "kind", word)] = len(groups[word])
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class LinkSpeeds:
+    """network.speed: bits/s. Virtual cards have none, and one without a carrier does not say: then it is not named."""
+
+    family = "cycle"
+    counts = False
+    blocking = True  # the kernel asks the driver, which may ask its chip
+
+    def __init__(self, sys: str = "/sys") -> None:
+        self._sys = sys
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        found: Dict[str, Optional[int]] = {}
+        try:
+            present = sorted(os.listdir(self._sys + "/class/net"))
+        except OSError:
+            present = []
+        for name in choose({name: read_kind(self._sys, name) for name in present if name != "lo"})[:MAX_LABELLED]:
+            text = read_text(f"{self._sys}/class/net/{name}/speed", 32)
+            if text.isdigit() and 0 < int(text) < LARGEST // 1_000_000 and int(text) != _UNKNOWN_SPEED:
+                found[series_name("network.speed", "interface", label(name))] = int(text) * 1_000_000
+        self._series = list(found)
+        return list(found.values())
+
+    def close(self) -> None:
+        """Nothing is kept open."""

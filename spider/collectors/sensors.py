@@ -1,16 +1,18 @@
-"""Temperatures: of hardware monitors (hwmon), and of thermal zones that are not among those."""
+"""What hardware monitors (hwmon) measure, and thermal zones that are not among them."""
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, read_text
+from spider.collectors.base import MAX_LABELLED, label, listed, read_text
 from spider.wire.metrics import series_name
 
 COLDEST, HOTTEST = -90_000, 250_000
 """Millidegrees; a sensor that says more or less is not connected."""
 
-_INPUT = re.compile(r"temp(\d{1,4})_input\Z")
+_INPUTS = {kind: re.compile(kind + r"(\d{1,4})_input\Z") for kind in ("temp", "fan", "power", "curr")}
+_INPUTS["power"] = re.compile(r"power(\d{1,4})_(?:input|average)\Z")
+"""Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies give the average alone."""
 
 
 class Sensor(NamedTuple):
@@ -34,30 +36,35 @@ def parse_temperature(text: str) -> Optional[int]:
     return round(millidegrees / 10) if COLDEST < millidegrees < HOTTEST else None
 
 
-def _listed(path: str) -> List[str]:
-    try:
-        return sorted(os.listdir(path))
-    except OSError:
-        return []
+def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
+    """Look for what chips measure.
 
-
-def find_sensors(sys: str = "/sys") -> List[Sensor]:
-    """Look for what there is, chips first.
-
-    A chip's sensor is named `chip label` (`coretemp Package id 0`), or `chip temp1` where it has no label; a zone by its type.
+    Args:    kind: temp, fan, power or curr.
+    Returns: the sensors, and the names of all chips. A sensor is named `chip label` (`coretemp Package id 0`), or `chip temp1`
+             where it has no label.
     """
     found: List[Sensor] = []
-    chips = set()
-    for chip in _listed(sys + "/class/hwmon"):
+    chips: Set[str] = set()
+    for chip in listed(sys + "/class/hwmon"):
         base = f"{sys}/class/hwmon/{chip}"
         name = read_text(base + "/name") or chip
         chips.add(name)
         place = os.path.basename(os.path.realpath(base + "/device"))
-        inputs = [entry for entry in _listed(base) if _INPUT.match(entry)]
-        for entry in sorted(inputs, key=lambda entry: int(_INPUT.sub(r"\1", entry))):
-            what = read_text(base + "/" + entry.replace("_input", "_label")) or entry[: -len("_input")]
+        inputs: Dict[int, str] = {}
+        for entry in listed(base):  # sorted, so that `input` (now) wins over `average`
+            match = _INPUTS[kind].match(entry)
+            if match:
+                inputs[int(match.group(1))] = entry
+        for number, entry in sorted(inputs.items()):
+            what = read_text(f"{base}/{kind}{number}_label") or f"{kind}{number}"
             found.append(Sensor(base + "/" + entry, name + " " + what, place))
-    for zone in _listed(sys + "/class/thermal"):
+    return found, chips
+
+
+def find_sensors(sys: str = "/sys") -> List[Sensor]:
+    """Look for what measures temperatures: chips first, then zones by their type."""
+    found, chips = find_inputs("temp", sys)
+    for zone in listed(sys + "/class/thermal"):
         if zone.startswith("thermal_zone"):
             kind = read_text(f"{sys}/class/thermal/{zone}/type") or zone
             if kind.replace("-", "_") not in chips:  # the kernel shows many zones as chips, too, under that name
@@ -109,3 +116,42 @@ def _ask(path: str) -> Optional[int]:
         return parse_temperature(read_text(path))
     except ValueError:  # nothing could be read: the device sleeps, or the sensor is gone
         return None
+
+
+class Chips:
+    """fan{sensor=…}: rpm; power: watts; current: amperes; as the chips of this machine measure them."""
+
+    family = "breathe"
+    counts = False
+    blocking = True
+
+    def __init__(self, sys: str = "/sys") -> None:
+        self._sys = sys
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        series: List[str] = []
+        values: List[Optional[int]] = []
+        # rpm as they are; microwatts to thousandths of a watt; milliamperes are thousandths already
+        for metric, kind, divisor in (("fan", "fan", 1), ("power", "power", 1000), ("current", "curr", 1)):
+            for name, path in name_sensors(find_inputs(kind, self._sys)[0][:MAX_LABELLED]).items():
+                series.append(series_name(metric, "sensor", name))
+                number = parse_number(read_text(path, 64))
+                values.append(None if number is None else round(number / divisor))
+        self._series = series
+        return values
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def parse_number(text: str) -> Optional[int]:
+    """A whole number of sysfs; None: it is none, or larger than any sensor means."""
+    try:
+        number = int(text) if len(text) <= 20 else None
+    except ValueError:
+        return None
+    return number if number is not None and abs(number) < 10**15 else None

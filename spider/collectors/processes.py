@@ -1,0 +1,209 @@
+"""The processes that use the most: a scan of /proc/*/stat, and a closer look at those at the top."""
+
+import os
+import time
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
+
+from spider.collectors.argv import command_line
+from spider.collectors.base import LARGEST, read_text
+from spider.collectors.tabular import Reading, plain
+from spider.collectors.users import UserNames
+from spider.wire.frames import Cell
+
+TOP = 30
+"""By CPU, and as many by memory."""
+MARK_S = 0.5
+"""The first reading has nothing to take a difference from, so it waits for this long."""
+LOOK_AGAIN_S = 60.0
+"""How long the user and the command line of a process are believed."""
+
+SAME_BOOT_S = 5.0
+"""Two answers closer than this to each other name one boot: the clock was only trimmed, and that makes no new processes."""
+
+STATES: Dict[bytes, str] = {
+    b"R": "running",
+    b"S": "sleeping",
+    b"D": "waiting",
+    b"T": "stopped",
+    b"t": "traced",
+    b"Z": "zombie",
+    b"X": "dead",
+    b"x": "dead",
+    b"I": "idle",
+    b"P": "idle",  # parked
+    b"K": "sleeping",  # wakekill
+    b"W": "sleeping",  # waking, paging: kernels before 3.14
+}
+
+
+class Stat(NamedTuple):
+    """What is used of /proc/PID/stat."""
+
+    name: bytes
+    state: bytes
+    threads: int
+    ticks: int
+    """CPU time since it started, in USER_HZ."""
+    started: int
+    """After boot, in USER_HZ."""
+    pages: int
+    """Resident."""
+
+
+def parse_stat(data: bytes) -> Stat:
+    """Read /proc/PID/stat.
+
+    Raises: ValueError: not such a line.
+    Source: proc_pid_stat(5), fields 2, 3, 14, 15, 20, 22, 24; the name stands in parentheses and may hold any byte, parentheses too.
+    """
+    start, end = data.find(b"("), data.rfind(b")")
+    fields = data[end + 2 : end + 400].split(b" ", 22)
+    if not 0 < start < end or len(fields) < 22:
+        raise ValueError("not a process's stat")
+    return Stat(
+        data[start + 1 : end], fields[0], int(fields[17]), int(fields[11]) + int(fields[12]), int(fields[19]), max(0, int(fields[21]))
+    )
+
+
+class _Known(NamedTuple):
+    """What was looked up about a process at the top."""
+
+    name: bytes
+    user: str
+    command: Optional[str]
+    looked_at: float
+
+
+class _Moved(NamedTuple):
+    """What a process moved to and from disks, and when that was read."""
+
+    read: int
+    written: int
+    at: float
+
+
+Key = Tuple[int, int]
+"""Process id and start: the id alone is used again."""
+
+
+class Processes:
+    """The `processes` table."""
+
+    subject = "processes"
+
+    def __init__(
+        self,
+        proc: str = "/proc",
+        users: Optional[UserNames] = None,
+        top: int = TOP,
+        mark_s: float = MARK_S,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._proc = proc
+        self._users = users or UserNames()
+        self._top = top
+        self._mark_s = mark_s
+        self._hertz = os.sysconf("SC_CLK_TCK")
+        self._page = os.sysconf("SC_PAGE_SIZE")
+        self._wall = wall
+        self._booted_at = self._boot()
+        self._ticks: Dict[Key, int] = {}
+        self._scanned_at: Optional[float] = None
+        self._known: Dict[Key, _Known] = {}
+        self._moved: Dict[Key, _Moved] = {}
+
+    def _boot(self) -> float:
+        """When this host was booted, by its clock of now; lxcfs shows another uptime, but no other clock."""
+        return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
+
+    def scan(self) -> Dict[int, Stat]:
+        """Every process that may be seen; those that end meanwhile, or are another user's under hidepid, are left out.
+
+        Raises: OSError, ValueError: there is no /proc to speak of.
+        """
+        found: Dict[int, Stat] = {}
+        for entry in os.listdir(self._proc):
+            if not entry.isdecimal():
+                continue
+            try:
+                fd = os.open(f"{self._proc}/{entry}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                found[int(entry)] = parse_stat(os.read(fd, 2048))
+            except (OSError, ValueError):  # it ended while it was read
+                continue
+            finally:
+                os.close(fd)
+        if not found:
+            raise ValueError("no process is to be seen")
+        return found
+
+    def read(self, now: float) -> Optional[Reading]:
+        """Scan, and look closer at the top."""
+        if self._scanned_at is None:
+            self._ticks = {(pid, stat.started): stat.ticks for pid, stat in self.scan().items()}
+            self._scanned_at = now
+            time.sleep(self._mark_s)
+            now += self._mark_s
+        booted_at = self._boot()
+        if abs(booted_at - self._booted_at) > SAME_BOOT_S:  # the clock was wrong, as on boards without one that runs on while they are off
+            self._booted_at = booted_at
+        stats = self.scan()
+        elapsed_s = now - self._scanned_at
+        before, self._ticks = self._ticks, {(pid, stat.started): stat.ticks for pid, stat in stats.items()}
+        self._scanned_at = now
+        used = {pid: stat.ticks - before.get((pid, stat.started), 0) for pid, stat in stats.items()}
+        by_cpu = sorted(stats, key=lambda pid: (-used[pid], -stats[pid].pages, pid))
+        by_memory = sorted(stats, key=lambda pid: (-stats[pid].pages, pid))
+        chosen = {*by_cpu[: self._top], *by_memory[: self._top]}
+        rows = [self._row(pid, stats[pid], used[pid], elapsed_s, now) for pid in by_cpu if pid in chosen]
+        top = {(pid, stats[pid].started) for pid in chosen}
+        self._known = {key: known for key, known in self._known.items() if key in top}
+        self._moved = {key: moved for key, moved in self._moved.items() if key in top}
+        return Reading(rows, len(stats))
+
+    def _row(self, pid: int, stat: Stat, used: int, elapsed_s: float, now: float) -> Tuple[Cell, ...]:
+        key = (pid, stat.started)
+        known = self._known.get(key)
+        in_exec = known is not None and known.command == "" and stat.pages > 0  # a thread of the kernel and a zombie have no memory
+        if known is None or in_exec or known.name != stat.name or now - known.looked_at >= LOOK_AGAIN_S:
+            known = self._known[key] = _Known(stat.name, self._user(pid), command_line(f"{self._proc}/{pid}/cmdline"), now)
+        read, written = self._rates(key, now)
+        return (
+            pid,
+            round((self._booted_at + stat.started / self._hertz) * 1000),
+            plain(stat.name, 64),
+            known.user or None,
+            STATES.get(stat.state, "unknown"),
+            stat.threads,
+            min(LARGEST, max(0, round(used * 10000 / self._hertz / elapsed_s))) if elapsed_s > 0 else None,
+            stat.pages * self._page,
+            read,
+            written,
+            known.command,
+        )
+
+    def _user(self, pid: int) -> str:
+        """By its status: the owner of /proc/PID is root for processes that may not be looked into."""
+        for line in read_text(f"{self._proc}/{pid}/status").split("\n"):
+            if line.startswith("Uid:"):
+                fields = line.split()
+                return self._users.name(int(fields[2])) if len(fields) > 2 and fields[2].isdecimal() else ""
+        return ""
+
+    def _rates(self, key: Key, now: float) -> Tuple[Optional[int], Optional[int]]:
+        """Bytes each second read from and written to disks; None: it is another user's, or this is the first look."""
+        before = self._moved.get(key)
+        found: Dict[str, int] = {}
+        for line in read_text(f"{self._proc}/{key[0]}/io").split("\n"):
+            name, _, value = line.partition(": ")
+            if value.isdecimal():
+                found[name] = int(value)
+        if "read_bytes" not in found or "write_bytes" not in found:
+            return None, None
+        moved = self._moved[key] = _Moved(found["read_bytes"], found["write_bytes"], now)
+        if before is None or now <= before.at:
+            return None, None
+        elapsed_s = now - before.at
+        return max(0, round((moved.read - before.read) / elapsed_s)), max(0, round((moved.written - before.written) / elapsed_s))

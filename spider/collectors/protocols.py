@@ -1,0 +1,154 @@
+"""What the protocols did: TCP and UDP counters, sockets of them, and the firewall's connections."""
+
+from typing import Dict, List, Optional, Tuple
+
+from spider.collectors.base import KernelFile, MaybeFile, numbers, per_second_fine
+from spider.collectors.memory import PAGE_BYTES
+from spider.collectors.tcp import parse_sockstat
+
+Wanted = Tuple[Tuple[str, Tuple[str, ...], int], ...]
+"""Metric, the counters of which it is the sum, and its scale."""
+
+_TCP: Wanted = (
+    ("tcp.opened", ("Tcp.ActiveOpens",), 100),
+    ("tcp.accepted", ("Tcp.PassiveOpens",), 100),
+    ("tcp.failed", ("Tcp.AttemptFails",), 100),
+    ("tcp.resets", ("Tcp.EstabResets",), 100),
+    ("tcp.resets_sent", ("Tcp.OutRsts",), 100),
+    ("tcp.segments_received", ("Tcp.InSegs",), 1),
+    ("tcp.segments_sent", ("Tcp.OutSegs",), 1),
+    ("tcp.retransmits", ("Tcp.RetransSegs",), 100),
+    ("tcp.listen_overflows", ("TcpExt.ListenOverflows",), 100),
+    ("tcp.listen_drops", ("TcpExt.ListenDrops",), 100),
+    ("udp.received", ("Udp.InDatagrams", "Udp6InDatagrams"), 100),
+    ("udp.sent", ("Udp.OutDatagrams", "Udp6OutDatagrams"), 100),
+    ("udp.errors", ("Udp.InErrors", "Udp6InErrors"), 100),
+    ("udp.buffer_errors", ("Udp.RcvbufErrors", "Udp.SndbufErrors", "Udp6RcvbufErrors", "Udp6SndbufErrors"), 100),
+    ("udp.no_port", ("Udp.NoPorts", "Udp6NoPorts"), 100),
+)
+
+
+def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
+    """Read some groups of /proc/net/snmp or netstat.
+
+    Args:    wanted: the groups, such as `Tcp`.
+    Returns: counters by `Group.Name`.
+    Raises:  ValueError: a line of titles has not as many numbers below it.
+    Source:  proc_pid_net(5), net/ipv4/proc.c: a line of titles, then one of numbers, with the same word before the colon.
+    """
+    found: Dict[str, int] = {}
+    titles: Dict[bytes, List[bytes]] = {}
+    for line in data.split(b"\n"):
+        group, colon, rest = line.partition(b":")
+        if not colon or group not in wanted:
+            continue
+        if group not in titles:
+            titles[group] = rest.split()
+            continue
+        values = rest.split()
+        if len(values) != len(titles[group]):
+            raise ValueError("a line of numbers does not fit its titles")
+        for name, value in zip(titles.pop(group), values):
+            if not value.startswith(b"-"):  # MaxConn is -1 where there is no limit
+                found[f"{group.decode()}.{name.decode('ascii', 'replace')}"] = numbers([value])[0]
+    return found
+
+
+def parse_snmp6(data: bytes) -> Dict[str, int]:
+    """Read the UDP lines of /proc/net/snmp6: one name and one number each.
+
+    Raises: ValueError: a line has no number.
+    """
+    found: Dict[str, int] = {}
+    for line in data.split(b"\n"):
+        if line.startswith(b"Udp6"):
+            fields = line.split()
+            if len(fields) != 2:
+                raise ValueError("a line of /proc/net/snmp6 has not two fields")
+            found[fields[0].decode("ascii", "replace")] = numbers(fields[1:])[0]
+    return found
+
+
+class Protocols:
+    """tcp.opened …, udp.received …: events of the last minute, each second. A counter that this kernel lacks is not named."""
+
+    family = "breathe"
+    counts = True
+    blocking = False
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self._snmp = MaybeFile(proc + "/net/snmp")
+        self._netstat = MaybeFile(proc + "/net/netstat")
+        self._snmp6 = MaybeFile(proc + "/net/snmp6")
+        self._before: Dict[str, int] = {}
+        self._before_at = 0.0
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:
+        found = parse_snmp(self._snmp.read_if_there() or b"", (b"Tcp", b"Udp"))
+        found.update(parse_snmp(self._netstat.read_if_there() or b"", (b"TcpExt",)))
+        found.update(parse_snmp6(self._snmp6.read_if_there() or b""))
+        before, elapsed_s = self._before, now - self._before_at
+        self._before, self._before_at = found, now
+        names: List[str] = []
+        values: List[Optional[int]] = []
+        for metric, counters, scale in _TCP:
+            there = [name for name in counters if name in found and name in before]
+            if there:
+                names.append(metric)
+                values.append(_rate([(found[name], before[name]) for name in there], elapsed_s, scale))
+        self._series = names
+        return values
+
+    def close(self) -> None:
+        for file in (self._snmp, self._netstat, self._snmp6):
+            file.close()
+
+
+def _rate(pairs: List[Tuple[int, int]], elapsed_s: float, scale: int) -> Optional[int]:
+    """One that went back spoils the sum, so that there is none."""
+    if any(later < earlier for later, earlier in pairs):
+        return None
+    return per_second_fine(sum(later for later, _ in pairs), sum(earlier for _, earlier in pairs), elapsed_s, scale)
+
+
+class Sockets:
+    """udp.sockets, tcp.orphans: sockets; tcp.memory: bytes; conntrack.used, limit: connections, where the firewall tracks them."""
+
+    family = "breathe"
+    counts = False
+    blocking = False
+
+    def __init__(self, proc: str = "/proc", page_bytes: int = PAGE_BYTES) -> None:
+        self._totals = KernelFile(proc + "/net/sockstat")
+        self._totals6 = MaybeFile(proc + "/net/sockstat6")
+        self._tracked = MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_count")
+        self._limit = MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_max")
+        self._page_bytes = page_bytes
+        self._series: List[str] = []
+
+    def series(self) -> List[str]:
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        data, data6 = self._totals.read(), self._totals6.read_if_there() or b""
+        tcp, udp, udp6 = parse_sockstat(data, b"TCP"), parse_sockstat(data, b"UDP"), parse_sockstat(data6, b"UDP6")
+        found: Dict[str, Optional[int]] = {}
+        if "inuse" in udp:
+            found["udp.sockets"] = udp["inuse"] + udp6.get("inuse", 0)
+        if "orphan" in tcp:
+            found["tcp.orphans"] = tcp["orphan"]
+        if "mem" in tcp:
+            found["tcp.memory"] = tcp["mem"] * self._page_bytes
+        used, limit = self._tracked.read_if_there(), self._limit.read_if_there()
+        if used is not None and limit is not None:
+            found["conntrack.used"], found["conntrack.limit"] = numbers([used.strip(), limit.strip()])
+        self._series = list(found)
+        return list(found.values())
+
+    def close(self) -> None:
+        for file in (self._totals, self._totals6, self._tracked, self._limit):
+            file.close()
