@@ -1,37 +1,31 @@
-"""apt-get and dpkg: Debian, Ubuntu and what descends from them.
+"""apt-get and dpkg: Debian, Ubuntu and what descends from them."""
 
-What a run came to is told by its exit status, by the difference of the inventories before and after, and by the error
-lines, all three: apt-get answers 0 when a repository is dead or when it was interrupted, and 100 when the wanted package
-was installed beside one that was broken before.
-"""
-
-import fcntl
 import glob
 import os
+import re
 import signal
-import struct
-import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+import sys
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from spider.jobfiles import JOBS_DIR, REFRESHED
 from spider.packages import apt_text
-from spider.packages.apt_text import Inventory, Lock
-from spider.packages.base import ENVIRONMENT, Console, Outcome, PackagesUnreadable, Plan, ask
-from spider.terminal import Ended
+from spider.packages.apt_plan import apt_cache, asked, plan_of
+from spider.packages.backend import PHASES_BEFORE_COMMIT, STOP_NOW, Call, Command, Failure, Lock, Reader, Reboot, Work
+from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
+from spider.packages.gating import Gate
+from spider.packages.locks import record_lock_holder
+from spider.packages.plan import UNKNOWN, YES, Inventory, Plan, Planned
+from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
-DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
+DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 LISTS = "/var/lib/apt/lists"
 SUCCESS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+REBOOT_REQUIRED = ("/run/reboot-required", "/var/run/reboot-required")
 
-LOCK_LIMIT_S = 300
-LISTS_LOCK_RHYTHM_S = 5.0
-OLD_LISTS_S = 7 * 86400
 REFRESH_LIMITS_S = {"refresh": 900.0}
-COMMIT_LIMITS_S = {"plan": 600.0, "waiting_lock": LOCK_LIMIT_S + 60.0, "download": 4 * 3600.0}
-"""`commit` and `triggers` have no limit: they are never interrupted."""
+COMMIT_LIMITS_S = {"plan": 600.0, "download": 4 * 3600.0}
 
 APT_ENVIRONMENT: Dict[str, str] = {
     **ENVIRONMENT,
@@ -42,137 +36,20 @@ APT_ENVIRONMENT: Dict[str, str] = {
     "APT_LISTBUGS_FRONTEND": "none",
     "NEEDRESTART_SUSPEND": "1",
 }
+_KEEP_CONFFILES = ("--force-confdef", "--force-confold")
+# The driver waits for the lock, and works out the plan anew when somebody had it: apt-get must not wait in between.
 COMMIT_OPTIONS = (
-    "-o", "Dpkg::Options::=--force-confdef",
-    "-o", "Dpkg::Options::=--force-confold",
-    "-o", f"DPkg::Lock::Timeout={LOCK_LIMIT_S}",
+    *(word for option in _KEEP_CONFFILES for word in ("-o", f"Dpkg::Options::={option}")),
+    "-o", "DPkg::Lock::Timeout=0",
     "-o", "Dpkg::Progress-Fancy=0",
     "-o", "APT::Color=0",
     "-o", "APT::Status-Fd={fd}",
 )  # fmt: skip
+_HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
-_SIMULATE = ("apt-get", "-s", "-o", "Debug::NoLocking=1")
-
-
-class _Trouble(Exception):
-    """The job ends here; nothing was changed."""
-
-    def __init__(self, code: str, text: str, exit_code: Optional[int] = None) -> None:
-        super().__init__(text)
-        self.outcome = Outcome("failed", exit_code, 0, (), code, text)
-
-
-class Errors:
-    """The lines of a run in which apt speaks of trouble, and the lock it waits for."""
-
-    MOST = 200
-
-    def __init__(self) -> None:
-        self.lines: List[str] = []
-        self.lock: Optional[Lock] = None
-
-    def see(self, line: str) -> Optional[Lock]:
-        """Take in a line; a lock when it is about one."""
-        lock = apt_text.parse_lock(line)
-        if lock is not None:
-            self.lock = lock
-        if apt_text.is_trouble(line) and len(self.lines) < self.MOST:
-            self.lines.append(line)
-        return lock
-
-    @property
-    def stale(self) -> List[str]:
-        """Lines about repositories that could not be refreshed."""
-        return [line for line in self.lines if apt_text.is_stale_repository(line)]
-
-    def say(self, word: str) -> bool:
-        return any(word in line for line in self.lines)
-
-
-class Asked(NamedTuple):
-    """The apt-get call that belongs to a verb."""
-
-    words: Tuple[str, ...]
-    removes: bool
-    """Whether it may remove packages."""
-
-
-def _asked(verb: str, packages: Sequence[str]) -> Asked:
-    if verb == "full-upgrade":
-        return Asked(("dist-upgrade",), removes=True)
-    if packages:
-        return Asked(("--only-upgrade", "install", *packages), removes=False)
-    return Asked(("--with-new-pkgs", "upgrade"), removes=False)
-
-
-def read_inventory() -> Inventory:
-    """What dpkg has on this host.
-
-    Raises: PackagesUnreadable.
-    """
-    answer = ask(_INVENTORY, APT_ENVIRONMENT)
-    if answer.rc:
-        raise PackagesUnreadable(f"dpkg-query: exit status {answer.rc}: {answer.err.strip()[:300]}")
-    return apt_text.parse_inventory(answer.out)
-
-
-def simulate(words: Sequence[str]) -> Tuple[Plan, str]:
-    """What apt-get would do, and what it says about it; needs no privileges and no lock.
-
-    Raises: PackagesUnreadable: apt-get refuses, or its plan is not understood.
-    """
-    answer = ask([*_SIMULATE, *words], APT_ENVIRONMENT, limit_s=300.0)
-    if answer.rc:
-        told = apt_text.first_errors(answer.err.splitlines()) or f"exit status {answer.rc}"
-        raise PackagesUnreadable(told)
-    try:
-        return apt_text.parse_plan(answer.out), answer.out
-    except ValueError as exc:
-        raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
-
-
-def lists_refreshed_at(jobs_dir: str = JOBS_DIR) -> float:
-    """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
-
-    The newest of: our own mark, made when a refresh reached every repository; apt's `update-success-stamp`, where something
-    writes it; the folder of the lists, into which apt renames what it fetched. Tried on apt 2.6: a run that reached nobody
-    leaves that folder alone, but touches `lists/partial` and rebuilds `pkgcache.bin`; the lists themselves carry the
-    servers' times. So those three are not looked at.
-    """
-    newest = 0.0
-    if not glob.glob(os.path.join(LISTS, "*Packages*")):
-        return newest
-    for path in (LISTS, SUCCESS_STAMP, os.path.join(jobs_dir, REFRESHED)):
-        try:
-            newest = max(newest, os.stat(path).st_mtime)
-        except OSError:  # noqa: PERF203  # not there: the others tell
-            continue
-    return newest
-
-
-def available_updates(jobs_dir: str = JOBS_DIR) -> Updates:
-    """Count what `full-upgrade` would upgrade, as any user; blocks while apt-get works it out.
-
-    Raises: PackagesUnreadable: apt-get could not say, which is not 'no updates'.
-    """
-    plan, _ = simulate(["dist-upgrade"])
-    return Updates(len(plan.upgrades), len(plan.security), int(lists_refreshed_at(jobs_dir) * 1000))
-
-
-def judge_refresh(ended: Ended, errors: Errors) -> Outcome:
-    """What a refresh came to: one repository that could not be reached makes it a failure, whatever apt-get's status."""
-    if ended.overran:
-        return Outcome("failed", ended.rc, ended.signal, (), "job.timed_out", "the repositories did not answer in time")
-    if errors.stale:
-        text = "repositories that could not be refreshed keep their old lists: " + apt_text.first_errors(errors.stale)
-        return Outcome("failed", ended.rc, ended.signal, (), "job.repository_stale", text)
-    if ended.rc:
-        return Outcome("failed", ended.rc, 0, (), "job.package_manager", apt_text.first_errors(errors.lines) or f"exit status {ended.rc}")
-    if ended.rc is None:
-        return Outcome("failed", None, ended.signal, (), "job.signal", f"apt-get was ended by signal {ended.signal}")
-    return Outcome("succeeded", 0, 0, ())
-
-
+_NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "python3", "python3-minimal", "systemd", "systemd-sysv"})
+_INTERRUPTIBLE = StopRule("after_package", "apt-get ends after the packages that dpkg has in hand", (signal.SIGINT,))
+_REST_NOT_BEGUN = StopRule("now", "what was half done is at its end, and nothing else has been begun", (signal.SIGINT, signal.SIGTERM))
 _CODES = (
     ("Unable to acquire the dpkg frontend lock", "job.lock_busy"),
     ("Could not get lock", "job.lock_busy"),
@@ -186,240 +63,222 @@ _CODES = (
     ("Unmet dependencies", "job.unmet_dependencies"),
     ("but --no-remove", "job.would_remove"),
     ("Packages need to be removed", "job.would_remove"),
+    ("script subprocess ", "job.script_failed"),
 )
 
 
-def judge_upgrade(ended: Ended, errors: Errors, plan: Plan, before: Inventory, after: Inventory) -> Outcome:
-    """What an upgrade came to, from all that is known of it."""
-    changes = apt_text.compare_inventories(before, after)
-    wanted = [step for step in plan.steps if step.before != step.after]
-    missed = [step.package for step in wanted if (after[step.package].version if step.package in after else "") != step.after]
-    broken = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
-    said = apt_text.first_errors(errors.lines)
-    done = f"{len(wanted) - len(missed)} of {len(wanted)} packages were changed"
-    code, text = "", ""
-    if ended.overran:
-        code, text = "job.timed_out", f"the phase {ended.overran} took too long and was interrupted; {done}"
-    elif broken:
-        code, text = "job.packages_broken", f"dpkg did not get to the end with {', '.join(broken[:20])}; {done}"
-    elif ended.rc is None:
-        code, text = "job.signal", f"apt-get was ended by signal {ended.signal}; {done}"
-    elif ended.rc:
-        code = next((code for word, code in _CODES if errors.say(word)), "job.package_manager")
-        text = f"apt-get ended with status {ended.rc}; {done}"
-    elif missed:
-        code, text = "job.incomplete", f"{done}; not changed: {', '.join(missed[:20])}"
-    if not code:
-        return Outcome("succeeded", 0, 0, changes)
-    return Outcome("failed", ended.rc, ended.signal, changes, code, f"{text}. {said}" if said else text)
+def read_inventory() -> Inventory:
+    """What dpkg has on this host.
 
-
-def lock_holder(path: str) -> Optional[Lock]:
-    """Who holds a lock of apt's or dpkg's now; needs root. Newer releases of apt wait for it in silence."""
-    if struct.calcsize("P") != 8:
-        return None  # another layout; apt's own words must do
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)))
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    if kind == fcntl.F_UNLCK:
-        return None
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            name = file.read().strip()
-    except OSError:
-        return Lock(path, "", "")
-    return Lock(path, str(pid), name)
-
-
-def _refuse_broken(inventory: Inventory, console: Console) -> None:
-    """dpkg must be in order before anything is asked of it: one broken package spoils every later run.
-
-    Raises: _Trouble.
+    Raises: PackagesUnreadable.
     """
-    broken = [name for name, package in inventory.items() if package.broken]
-    try:
-        journal = any(name.isdigit() for name in os.listdir(DPKG_JOURNAL))
-    except OSError:
-        journal = False
-    if broken or journal:
-        audit = ask(["dpkg", "--audit"], APT_ENVIRONMENT).out.strip()
-        console.say(audit or "dpkg was interrupted")
-        named = f" ({', '.join(broken[:20])})" if broken else ""
-        raise _Trouble(
-            "job.packages_broken",
-            f"dpkg did not get to the end with an earlier run{named}: repair it with 'dpkg --configure -a' and 'apt-get -f install' first",
-        )
+    answer = ask(_INVENTORY, APT_ENVIRONMENT)
+    if answer.rc:
+        raise PackagesUnreadable(f"dpkg-query: exit status {answer.rc}: {answer.err.strip()[:300]}")
+    return apt_text.parse_inventory(answer.out)
 
 
-def _check_names(packages: Sequence[str], inventory: Inventory) -> None:
-    """Only names that dpkg itself has, exactly: so no option, pattern, version, suite, file, or `name-` can come through.
+def lists_refreshed_at() -> float:
+    """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    Raises: _Trouble.
+    The newer of apt's `update-success-stamp`, where something writes it, and the folder of the lists, into which apt renames
+    what it fetched. Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and
+    rebuilds `pkgcache.bin`; the lists themselves carry the servers' times. So those three are not looked at.
     """
-    unknown = [name for name in packages if name not in inventory]  # the host's own architecture is never part of a name
-    if unknown:
-        raise _Trouble("job.unknown_package", f"not installed on this node: {', '.join(name[:100] for name in unknown[:20])}")
-    held = [name for name in packages if inventory[name].held]
-    if held:
-        raise _Trouble("job.package_held", f"on hold on this node: {', '.join(held[:20])}")
+    newest = 0.0
+    if not glob.glob(os.path.join(LISTS, "*Packages*")):
+        return newest
+    for path in (LISTS, SUCCESS_STAMP):
+        try:
+            newest = max(newest, os.stat(path).st_mtime)
+        except OSError:  # noqa: PERF203  # not there: the other tells
+            continue
+    return newest
 
 
-def _refresh(_verb: str, _packages: Sequence[str], console: Console) -> Outcome:
-    waited_until = time.monotonic() + LOCK_LIMIT_S
-    while True:
-        errors = Errors()
+class AptReader(Reader):
+    """Follows apt-get and dpkg."""
 
-        def each_status(line: str) -> None:
-            status = apt_text.parse_status(line)
-            if status is not None:
-                console.progress("refresh", status.percent, "", status.text)
+    TROUBLE = re.compile(r"^(?:E|W|Err)(?::\d+|:) ?\S|^dpkg: (?:error|warning)|^ \S.{0,300}script subprocess (?:returned|was) ")
 
-        console.progress("refresh")
-        ended = console.run(
-            ["apt-get", "-q", "-o", "APT::Color=0", "-o", "APT::Status-Fd={fd}", "update"],
-            APT_ENVIRONMENT,
-            errors.see,
-            each_status,
-            REFRESH_LIMITS_S,
-            (signal.SIGINT, signal.SIGTERM),
-        )
-        locked = ended.rc == 100 and errors.lock is not None and errors.lock.file.startswith(LISTS)
-        if not locked or errors.lock is None:
-            break
-        if time.monotonic() >= waited_until:
-            return Outcome("failed", ended.rc, 0, (), "job.lock_busy", f"gave up {errors.lock}")
-        console.progress("waiting_lock", text=str(errors.lock))  # DPkg::Lock::Timeout does not cover this lock
-        console.wait(LISTS_LOCK_RHYTHM_S)
-    outcome = judge_refresh(ended, errors)
-    console.progress("check")
-    if outcome.state == "succeeded":
-        _mark_refreshed()
-    return outcome
+    def __init__(self, verb: str, console: Console) -> None:
+        super().__init__(console)
+        self._verb = verb
 
-
-def _mark_refreshed(jobs_dir: str = JOBS_DIR) -> None:
-    path = os.path.join(jobs_dir, REFRESHED)
-    with open(path, "ab"):
-        os.utime(path)
-
-
-def _age(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return "a minute"
-
-
-def _show(console: Console, title: str, plan: Plan, without: Plan) -> None:
-    known = {(step.package, step.after) for step in without.steps}
-    steps = [step for step in plan.steps if (step.package, step.after) not in known]
-    if not steps:
-        return
-    width = min(48, max(len(step.package) for step in steps))
-    console.say(title)
-    for step in steps:
-        what = f"{step.before} -> {step.after}" if step.before and step.after else f"new {step.after}" if step.after else "REMOVED"
-        console.say(f"  {step.package:{width}}  {what}{'  (security)' if step.security else ''}")
-    console.say("")
-
-
-def _check(_verb: str, _packages: Sequence[str], console: Console) -> Outcome:
-    console.progress("plan")
-    refreshed_at = lists_refreshed_at()
-    if not refreshed_at:
-        raise _Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
-    inventory = read_inventory()
-    safe, _ = simulate(["--with-new-pkgs", "upgrade"])
-    full, _ = simulate(["dist-upgrade"])
-    age_s = max(0.0, time.time() - refreshed_at)
-    console.say(f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}")
-    counts = f"{len(full.upgrades)} packages can be upgraded, {len(full.security)} of them for security."
-    console.say(counts)
-    console.say("")
-    _show(console, "upgrade would do:", safe, Plan(()))
-    _show(console, "full-upgrade would do besides:", full, safe)
-    held = [name for name, package in inventory.items() if package.held]
-    if held:
-        console.say("On hold: " + ", ".join(held))
-    broken = [name for name, package in inventory.items() if package.broken]
-    if broken:
-        console.say("dpkg did not get to the end with: " + ", ".join(broken) + ". Nothing can be upgraded before that is repaired.")
-    console.progress("check", 100, "", counts)
-    return Outcome("succeeded", 0, 0, ())
-
-
-def _upgrade(verb: str, packages: Sequence[str], console: Console) -> Outcome:
-    console.progress("plan")
-    before = read_inventory()
-    _refuse_broken(before, console)
-    _check_names(packages, before)
-    asked = _asked(verb, packages)
-    plan, told = simulate(asked.words)
-    if plan.removals and not asked.removes:
-        raise _Trouble("job.would_remove", f"this would remove {', '.join(plan.removals[:20])}: only full-upgrade may")
-    if not plan.steps:
-        console.say(told.strip())
-        return Outcome("succeeded", 0, 0, ())
-    errors = Errors()
-    holder = lock_holder(DPKG_LOCK)
-    if holder is not None:
-        console.progress("waiting_lock", text=str(holder))
-
-    def each_line(line: str) -> None:
-        lock = errors.see(line)
+    def line(self, text: str) -> None:
+        lock = apt_text.parse_lock(text)
         if lock is not None:
-            console.progress("waiting_lock", text=str(lock))
+            if self._verb == "refresh":
+                self.lock = lock  # apt-get does not wait for this one
+            else:
+                self.waits(lock)
+        super().line(text)
 
-    def each_status(line: str) -> None:
-        status = apt_text.parse_status(line)
-        if status is not None:
-            console.progress(status.phase, status.percent, status.package, status.text)
+    def status(self, text: str) -> None:
+        status = apt_text.parse_status(text)
+        if status is None:
+            return
+        if self._verb == "refresh":
+            self.console.progress("refresh", status.percent, "", status.text)
+        else:
+            self.console.progress(status.phase, status.percent, status.package, status.text)
 
-    ended = console.run(
-        ["apt-get", "-y", "-q", *COMMIT_OPTIONS, *([] if asked.removes else ["--no-remove"]), *asked.words],
-        APT_ENVIRONMENT,
-        each_line,
-        each_status,
-        COMMIT_LIMITS_S,
-    )
-    console.progress("check")
-    outcome = judge_upgrade(ended, errors, plan, before, read_inventory())
-    if outcome.state == "succeeded":
-        console.progress("check", 100)
-    return outcome
-
-
-_VERBS: Dict[str, Callable[[str, Sequence[str], Console], Outcome]] = {
-    "refresh": _refresh,
-    "check": _check,
-    "upgrade": _upgrade,
-    "full-upgrade": _upgrade,
-}
+    def says(self, word: str) -> bool:
+        return any(word in line for line in self.troubles)
 
 
 class Apt:
-    """apt-get as a `PackageManager`."""
+    """apt-get as a `Backend`."""
 
     name = "apt"
+    environment: Mapping[str, str] = APT_ENVIRONMENT
+    cache_dir = "/var/cache/apt/archives"
+    newer: Sequence[Planned] = ()
 
-    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
-        """Carry out one verb."""
+    def __init__(self, gate: Optional[Gate] = None) -> None:
+        self._gate = gate or Gate()
+        self._gated = False
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:  # noqa: ARG002  # part of the interface
+        """apt can do everything."""
+        return ""
+
+    def inventory(self) -> Inventory:
+        return read_inventory()
+
+    def broken(self, inventory: Inventory) -> str:
+        """Half-done packages, and a journal that dpkg did not get to the end of."""
+        names = [name for name, package in sorted(inventory.items()) if package.broken]
         try:
-            return _VERBS[verb](verb, packages, console)
-        except _Trouble as trouble:
-            console.say(f"{trouble}")
-            return trouble.outcome
-        except PackagesUnreadable as exc:
-            console.say(str(exc))
-            return Outcome("failed", None, 0, (), "job.package_manager", str(exc))
+            journal = any(name.isdigit() for name in os.listdir(DPKG_JOURNAL))
+        except OSError:
+            journal = False
+        if not names and not journal:
+            return ""
+        listed = f" ({', '.join(names[:20])}{' …' if len(names) > 20 else ''})" if names else ""
+        return f"dpkg did not get to the end with an earlier run{listed}"
+
+    def lock(self) -> Optional[Lock]:
+        """Newer releases of apt wait for it in silence, so it is looked for."""
+        return next((lock for lock in map(record_lock_holder, DPKG_LOCKS) if lock is not None), None)
+
+    def lists_refreshed_at(self) -> float:
+        return lists_refreshed_at()
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
+        known = set(apt_cache(["pkgnames"], APT_ENVIRONMENT).split())
+        foreign = set(ask(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
+
+        def is_known(name: str) -> bool:
+            base, colon, arch = name.partition(":")
+            return base in known and (not colon or arch in foreign)
+
+        return [name for name in packages if not is_known(name)]
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        """Essential ones, what Spider runs on, and the running kernel."""
+        answer = ask(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
+        if answer.rc:
+            raise PackagesUnreadable(f"dpkg-query: exit status {answer.rc}: {answer.err.strip()[:300]}")
+        needed = set(_NEEDED)
+        for line in answer.out.split("\n"):
+            name, *marks = line.split("\t")
+            if YES in marks:
+                needed.add(name.partition(":")[0])
+        paths = {os.path.realpath(sys.executable), os.__file__, "/boot/vmlinuz-" + os.uname().release}
+        owners = ask(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: one of them has no owner
+        for line in owners.split("\n"):
+            owner, found, _ = line.partition(": /")
+            if found:
+                needed.update(name.strip().partition(":")[0] for name in owner.split(","))
+        return [name for name in packages if name.partition(":")[0] in needed]
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        if verb == "refresh":
+            argv = ("apt-get", "-q", "-o", "APT::Color=0", "-o", "APT::Status-Fd={fd}", "update")
+            return [Command(argv, "refresh", REFRESH_LIMITS_S, signals=(signal.SIGINT, signal.SIGTERM))]
+        if verb in ("hold", "unhold"):
+            return [Command(("apt-mark", verb, "--", *packages), stoppable=False)]
+        if verb == "clean":
+            return [Command(("apt-get", "-q", "clean"), stoppable=False)]
+        if verb == "repair":
+            configure = Command(("dpkg", *_KEEP_CONFFILES, "--configure", "-a"), needs=False, stoppable=False)
+            return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
+        options = () if plan.removals else ("--no-remove",)
+        commit = self._commit(*self._hook(), *options, *asked(verb, packages, plan))
+        return [Call("", lambda: self._place(plan)), commit, *self._marks(verb, packages, plan)]
+
+    def _place(self, plan: Plan) -> None:
+        self._gate.place(plan, {"native": ask(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
+        self._gated = True
+
+    def _hook(self) -> Tuple[str, ...]:
+        """apt-get runs the gate with dpkg's lock in its hand, and ends when it is not let through.
+
+        Its first word is how apt tells hooks apart to know which protocol each speaks.
+        """
+        words = (f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3", f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._gate.command('apt')}")
+        return tuple(word for option in words for word in ("-o", option))
+
+    @staticmethod
+    def _commit(*words: str) -> Command:
+        return Command(("apt-get", "-y", "-q", *COMMIT_OPTIONS, *words), "plan", COMMIT_LIMITS_S)
+
+    @staticmethod
+    def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Work]:
+        """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
+        if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
+            return []
+        automatic = set(ask(["apt-mark", "showauto"], APT_ENVIRONMENT).out.split())
+        names = [step.package for step in plan.upgrades if step.package in automatic]
+        return [Command(("apt-mark", "-qq", "auto", "--", *names), "check", always=True, stoppable=False)] if names else []
+
+    def reader(self, verb: str, console: Console) -> AptReader:
+        return AptReader(verb, console)
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """One repository that could not be reached makes a refresh a failure, whatever apt-get's status."""
+        if verb == "refresh":
+            if ended.rc and reader.lock is not None and reader.lock.file.startswith(LISTS):
+                return Failure("job.lock_busy", f"gave up {reader.lock}")
+            stale = [line for line in reader.troubles if apt_text.is_stale_repository(line)]
+            if stale:
+                reader.troubles[:] = [*stale, *(line for line in reader.troubles if line not in stale)]
+                return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
+        if not ended.rc:
+            return None
+        refusal = self._gate.refusal() if self._gated else None
+        if refusal is not None:
+            return refusal
+        said = "\n".join(reader.troubles)
+        code = next((code for word, code in _CODES if word in said), "job.package_manager")
+        return Failure(code, f"apt-get ended with status {ended.rc}")
+
+    @staticmethod
+    def _stop_rule_of_the_rest(phase: str) -> StopRule:
+        return _REST_NOT_BEGUN if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
+
+    def stop_rule(self, phase: str) -> StopRule:
+        return STOP_NOW if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
+
+    def reboot_required(self) -> Reboot:
+        """On plain Debian nothing makes that file for a kernel, so its absence says little."""
+        path = next((path for path in REBOOT_REQUIRED if os.path.exists(path)), None)
+        if path is None:
+            return Reboot(UNKNOWN)
+        try:
+            with open(path + ".pkgs", encoding="utf-8", errors="replace") as file:
+                names = list(dict.fromkeys(file.read().split()))
+        except OSError:
+            names = []
+        return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
 
     def available_updates(self) -> Updates:
-        """Count what could be upgraded."""
-        return available_updates()
+        """Count what `full-upgrade` would upgrade; it blocks while apt-get works that out."""
+        self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, brief=True).upgrades
+        security = [step for step in self.newer if step.security == YES]
+        return Updates(len(self.newer), len(security), int(lists_refreshed_at() * 1000))

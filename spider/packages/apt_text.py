@@ -1,9 +1,10 @@
 """What apt and dpkg print, read: pure functions over their texts."""
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.packages.base import Plan, Planned
+from spider.packages.backend import Lock
+from spider.packages.plan import NO, YES, Installed, Inventory, Planned
 
 _INST = re.compile(
     r"^Inst (?P<name>\S+)(?: \[(?P<old>[^\]]+)\])? \((?P<new>\S+) (?P<origins>.+) \[(?P<arch>[^\]]+)\]\)(?: \[.*\])?(?: \[\])?\s*$"
@@ -15,41 +16,17 @@ _FETCH_FAILED = re.compile(
     r"^[WE]: (?:Failed to fetch \S|The repository '|Some index files failed|Release file for |An error occurred during the signature "
     r"|GPG error: |Signature verification failed|Skipping acquire of configured file|Repository '.*changed its)"
 )
+_KEPT_BACK = "The following packages have been kept back"
+_PHASED = "The following upgrades have been deferred due to phasing"
+_URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
+_AFTER = re.compile(
+    r"^After this operation, (?P<number>[\d.,]+) (?P<unit>[kMGT]?B) (?:of additional )?disk space will be (?P<way>used|freed)\.$"
+)
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_CANDIDATE = re.compile(r"^  Candidate: (?P<version>\S+)")
+_VERSION = re.compile(r"^(?P<here> \*\*\*|    ) (?P<version>\S+) -?\d+")
+_SECURITY_POCKET = re.compile(r"^\s+-?\d+ \S+ \S*-security(?:/| )")
 _TRIGGER = re.compile(r"^(?:Running|Installed) post-installation trigger |^Processing triggers for ")
-
-
-class Installed(NamedTuple):
-    """One package as dpkg has it."""
-
-    version: str
-    status: str
-    """Three letters: wanted, state, error (`ii `, `hi `, `iF `)."""
-
-    @property
-    def present(self) -> bool:
-        """There in some state, not only its configuration files."""
-        return self.status[1:2] not in ("n", "c")
-
-    @property
-    def broken(self) -> bool:
-        """dpkg did not get to the end with it. Awaited and pending triggers are no damage: the next run does them."""
-        return self.status[1:2] in ("H", "U", "F") or self.status[2:3] == "R"
-
-    @property
-    def held(self) -> bool:
-        return self.status[:1] == "h"
-
-
-class Lock(NamedTuple):
-    """A lock that somebody else has."""
-
-    file: str
-    pid: str
-    """Empty = apt does not say."""
-    name: str
-
-    def __str__(self) -> str:
-        return f"waiting for {self.name} (process {self.pid})" if self.pid else f"waiting for the lock {self.file}"
 
 
 class Status(NamedTuple):
@@ -63,10 +40,6 @@ class Status(NamedTuple):
     error: bool
 
 
-Inventory = Dict[str, Installed]
-"""Package, with `:arch` where dpkg needs it, to what is installed."""
-
-
 def parse_inventory(text: str) -> Inventory:
     r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t${Architecture}…\n'`.
 
@@ -77,21 +50,11 @@ def parse_inventory(text: str) -> Inventory:
     own = ":" + next((fields[3] for fields in rows if fields[1] == "dpkg"), "")
     found: Inventory = {}
     for status, name, version, *_ in rows:
-        package = Installed(version, status)
-        if package.present:
-            found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = package
+        if status[1:2] in ("n", "c"):
+            continue  # at most its configuration files are there
+        broken = status[1:2] in ("H", "U", "F") or status[2:3] == "R"  # awaited and pending triggers: the next run does them
+        found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = Installed(version, broken, status[:1] == "h")
     return found
-
-
-def compare_inventories(before: Inventory, after: Inventory) -> Tuple[Tuple[str, str, str], ...]:
-    """Packages whose version differs, as (package, before, after); empty = not installed."""
-    changes = []
-    for name in sorted(set(before) | set(after)):
-        old = before[name].version if name in before else ""
-        new = after[name].version if name in after else ""
-        if old != new:
-            changes.append((name, old, new))
-    return tuple(changes)
 
 
 def is_security(origins: str) -> bool:
@@ -104,24 +67,129 @@ def is_security(origins: str) -> bool:
     return False
 
 
-def parse_plan(text: str) -> Plan:
+def parse_plan(text: str) -> Tuple[Planned, ...]:
     """Read what `apt-get -s` would do.
 
     Raises: ValueError: a line of the plan is not understood, so that the plan is not known.
     """
-    steps = []
+    steps: Dict[str, Planned] = {}
     for line in text.split("\n"):
         if line.startswith("Inst "):
             match = _INST.match(line)
             if match is None:
                 raise ValueError("not understood: " + line[:200])
-            steps.append(Planned(match["name"], match["old"] or "", match["new"], is_security(match["origins"])))
+            origins = match["origins"]
+            security = YES if is_security(origins) else NO
+            steps[match["name"]] = Planned(match["name"], match["old"] or "", match["new"], security, repository_of(origins))
         elif line.startswith(("Remv ", "Purg ")):
             match = _REMV.match(line)
             if match is None:
                 raise ValueError("not understood: " + line[:200])
-            steps.append(Planned(match["name"], match["old"], "", security=False))
-    return Plan(tuple(steps))
+            steps.setdefault(match["name"], Planned(match["name"], match["old"], "", NO))
+    return tuple(steps.values())
+
+
+def repository_of(origins: str) -> str:
+    """Where a new version comes from, for people: the suites of `Debian:12.15/oldstable, Debian-Security:12/oldstable-security`."""
+    suites = []
+    for origin in origins.split(", "):
+        label, _, rest = origin.rpartition(":")
+        suite = rest.rpartition("/")[2] or rest
+        name = f"{label} {suite}".strip()
+        if name not in suites:
+            suites.append(name)
+    return ", ".join(suites)[:200]
+
+
+class Told(NamedTuple):
+    """What apt-get says before it shows its plan."""
+
+    kept_back: Tuple[str, ...]
+    phased: Tuple[str, ...]
+
+
+def parse_told(text: str) -> Told:
+    """Read the lists of packages that are kept back, and of those that are deferred by phasing."""
+    blocks: Dict[str, List[str]] = {}
+    heading = ""
+    for line in text.split("\n"):
+        if line.startswith("  ") and heading:
+            blocks[heading] += line.split()
+            continue
+        heading = next((known for known in (_KEPT_BACK, _PHASED) if line.startswith(known)), "")
+        if heading:
+            blocks.setdefault(heading, [])
+    return Told(tuple(blocks.get(_KEPT_BACK, ())), tuple(blocks.get(_PHASED, ())))
+
+
+class Sizes(NamedTuple):
+    """What `apt-get --print-uris -y` tells of a plan."""
+
+    download_bytes: int
+    """-1 = not told."""
+    installed_bytes: Optional[int]
+
+
+def parse_sizes(text: str) -> Sizes:
+    """Read the addresses that apt-get would fetch, with their sizes, and its sentence on the disk."""
+    wanted = -1
+    installed: Optional[int] = None
+    for line in text.split("\n"):
+        if line.startswith("Need to get "):
+            wanted = max(0, wanted)
+        match = _URI.match(line)
+        if match is not None and not match["uri"].startswith(("file:", "copy:", "cdrom:")):
+            wanted = max(0, wanted) + int(match["size"])
+        match = _AFTER.match(line)
+        if match is not None:
+            size = int(float(match["number"].replace(",", "")) * _UNITS[match["unit"]])
+            installed = -size if match["way"] == "freed" else size
+    return Sizes(wanted, installed)
+
+
+class Versions(NamedTuple):
+    """One package of `apt-cache policy`."""
+
+    candidate: str
+    newest: str
+    """The first of its version table, which has them in falling order."""
+    security_above: bool
+    """A version newer than the installed one stands in a security pocket."""
+
+
+def parse_policy(text: str) -> Dict[str, Versions]:
+    """Read `apt-cache policy NAME…`."""
+    found: Dict[str, Versions] = {}
+    name, candidate, newest, security, above = "", "", "", False, True
+
+    def close() -> None:
+        if name:
+            found[name] = Versions(candidate, newest, security)
+
+    for line in text.split("\n"):
+        if line and not line.startswith(" ") and line.endswith(":"):
+            close()
+            name, candidate, newest, security, above = line[:-1], "", "", False, True
+            continue
+        match = _CANDIDATE.match(line)
+        if match is not None:
+            candidate = "" if match["version"] == "(none)" else match["version"]
+            continue
+        match = _VERSION.match(line)
+        if match is not None:
+            newest = newest or match["version"]
+            above = above and not match["here"].strip()
+            continue
+        if above and newest and _SECURITY_POCKET.search(line):
+            security = True
+    close()
+    return found
+
+
+def parse_pinned(text: str) -> Tuple[str, ...]:
+    """Read the names under `Pinned packages:` of `apt-cache policy` without names."""
+    _, _, below = text.partition("\nPinned packages:")
+    return tuple(dict.fromkeys(line.split(" -> ", 1)[0].strip() for line in below.split("\n") if " -> " in line))
 
 
 def parse_status(line: str) -> Optional[Status]:
@@ -155,13 +223,3 @@ def is_trouble(line: str) -> bool:
 def is_stale_repository(line: str) -> bool:
     """Whether a line says that a repository could not be refreshed, so that what apt knows of it is old."""
     return line.startswith("Err:") or bool(_FETCH_FAILED.match(line))
-
-
-def first_errors(lines: Iterable[str], most: int = 3) -> str:
-    """The first error lines in one text; warnings only when there is no error."""
-    seen: List[str] = []
-    for line in lines:
-        if line not in seen:
-            seen.append(line)
-    chosen = [line for line in seen if line.startswith("E:")] or [line for line in seen if line.startswith("W:")] or seen
-    return " · ".join(line[:400] for line in chosen[:most])

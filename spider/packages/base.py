@@ -1,9 +1,11 @@
 """What Spider asks of a package manager, and what it hears back."""
 
 import subprocess
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from spider.terminal import Ended
+from spider.packages.plan import Plan, Planned
+from spider.packages.report import Report
+from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 try:
@@ -28,46 +30,31 @@ class PackagesUnreadable(Exception):
     """The package manager could not be asked; the text says why. It is not the same as 'no updates'."""
 
 
-class Planned(NamedTuple):
-    """One package that would change."""
+class Task(NamedTuple):
+    """One verb of the policy with its arguments, as root's launcher let it through."""
 
-    package: str
-    before: str
-    """Empty = it would be newly installed."""
-    after: str
-    """Empty = it would be removed."""
-    security: bool
-
-
-class Plan(NamedTuple):
-    """What an upgrade would do."""
-
-    steps: Tuple[Planned, ...]
-
-    @property
-    def removals(self) -> List[str]:
-        return [step.package for step in self.steps if not step.after]
-
-    @property
-    def upgrades(self) -> List[Planned]:
-        return [step for step in self.steps if step.before and step.after]
-
-    @property
-    def security(self) -> List[Planned]:
-        return [step for step in self.upgrades if step.security]
+    verb: str
+    packages: Tuple[str, ...] = ()
+    plan: str = ""
+    """Digest of the plan that a person saw: nothing else is done. Empty = none was shown."""
+    target: str = ""
+    """For `plan`: the verb to plan."""
 
 
 class Outcome(NamedTuple):
     """How a job ended: exit status, difference of the inventories and error lines taken together.
 
-    Codes: job.repository_stale, job.lists_missing, job.lock_busy, job.packages_broken, job.unknown_package, job.package_held,
-    job.would_remove, job.unmet_dependencies, job.fetch_failed, job.no_space, job.incomplete, job.timed_out, job.signal,
-    job.package_manager (any other error of its own). Of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
-    Told without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace.
+    Codes, nothing was changed: job.not_this_way (no verb can, the system is changed otherwise), job.not_supported,
+    job.unknown_package, job.package_held, job.protected, job.would_remove, job.plan_changed, job.packages_broken,
+    job.lists_missing, job.lock_busy, job.no_space, job.unmet_dependencies, job.host_stopping, job.reboot_inhibited, job.reboot_refused.
+    Something may have been: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
+    job.signal, job.package_manager (any other error of its own).
+    Of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
+    Told without a result: job.never_began, job.killed, job.power_lost, job.shutdown_overran, job.no_trace, job.reboot_missing.
     """
 
     state: str
-    """succeeded, failed or unknown."""
+    """succeeded, failed, cancelled (stopped before anything was changed) or unknown."""
     exit_code: Optional[int]
     signal: int
     changes: Tuple[Tuple[str, str, str], ...]
@@ -92,7 +79,7 @@ class Console(Protocol):
         ...
 
     def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        """Tell where the job stands."""
+        """Tell where the job stands: refresh, plan, waiting_lock, download, commit, triggers or check."""
         ...
 
     def run(
@@ -103,12 +90,29 @@ class Console(Protocol):
         each_status: Optional[Callable[[str], None]] = None,
         limits_s: Optional[Mapping[str, float]] = None,
         signals: Sequence[int] = ...,
+        stop_rule: Optional[Callable[[str], StopRule]] = None,
     ) -> Ended:
         """Run a program on the job's terminal, its output in the job's log; `Terminal.run` says more."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, less when a stop is wished."""
+        ...
+
+    def stop_wanted(self) -> bool:
+        """Whether somebody wishes that the job stops."""
+        ...
+
+    def planned(self, plan: Plan) -> None:
+        """Make the plan known before anything of it is done."""
+        ...
+
+    def seen_plan(self, digest: str) -> Optional[Plan]:
+        """A plan that an earlier job of this node showed; None: its files are gone."""
+        ...
+
+    def reported(self, report: Report) -> None:
+        """Make known what is left to be looked after."""
         ...
 
 
@@ -117,8 +121,21 @@ class PackageManager(Protocol):
 
     name: str
 
-    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
+    def perform(self, task: Task, console: Console) -> Outcome:
         """Carry out one verb of the policy. Never raises for what the package manager did."""
+        ...
+
+    def wait_free(self, console: Console) -> Optional[Outcome]:
+        """Wait until nobody changes packages. Returns: why the job ends here; None: it is free."""
+        ...
+
+    @property
+    def newer(self) -> Sequence[Planned]:
+        """What the last `available_updates` has counted, package by package."""
+        ...
+
+    def held(self) -> Sequence[Tuple[str, str]]:
+        """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
         ...
 
     def available_updates(self) -> Updates:
@@ -129,15 +146,14 @@ class PackageManager(Protocol):
         ...
 
 
-def ask(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0) -> Output:
+def ask(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, told: str = "") -> Output:
     """Run a command that changes nothing and keep what it says.
 
+    Args:   told: what it reads from its standard input.
     Raises: PackagesUnreadable: it is not there or does not end.
     """
     try:
-        done = subprocess.run(
-            list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False, cwd="/"
-        )
+        done = subprocess.run(list(argv), env=dict(env), input=told.encode(), capture_output=True, timeout=limit_s, check=False, cwd="/")
     except subprocess.TimeoutExpired as exc:
         raise PackagesUnreadable(f"{argv[0]} did not end within {limit_s:.0f} s") from exc
     except OSError as exc:

@@ -1,19 +1,140 @@
-"""Which package manager owns this host: the one whose database of installed packages is in use, not the first binary in the path."""
+"""The package manager of this host, ready to be used."""
 
 import os
-from typing import Optional
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
-from spider.packages.apt import DPKG_STATUS, Apt
-from spider.packages.base import PackageManager
+from spider.collectors.base import read_text
+from spider.collectors.identity import parse_os_release
+from spider.packages.backend import Backend
+from spider.packages.base import ENVIRONMENT, Console, Outcome, PackageManager, PackagesUnreadable, Task, ask
+from spider.packages.driver import Driver
+from spider.packages.native import Native, find_native, name_by_version
+from spider.packages.plan import Planned
+from spider.packages.report import AfterCare
+from spider.wire.frames import Updates
+
+# A host has one manager, and Spider itself runs no job. What drives the others stays unloaded: it would be 2 MB of memory of every agent.
+# ruff: noqa: PLC0415
+
+
+def _apk() -> Backend:
+    from spider.packages.apk import Apk
+
+    return Apk()
+
+
+def _apt() -> Backend:
+    from spider.packages.apt import Apt
+
+    return Apt()
+
+
+def _dnf4() -> Backend:
+    from spider.packages.dnf4 import Dnf4
+
+    return Dnf4()
+
+
+def _dnf5() -> Backend:
+    from spider.packages.dnf5 import Dnf5
+
+    return Dnf5()
+
+
+def _pacman() -> Backend:
+    from spider.packages.pacman import Pacman
+
+    return Pacman()
+
+
+def _yum() -> Backend:
+    from spider.packages.yum import Yum
+
+    return Yum()
+
+
+def _zypper() -> Backend:
+    from spider.packages.zypper import Zypper
+
+    return Zypper()
+
+
+BACKENDS: Dict[str, Tuple[Callable[[], Backend], Tuple[str, ...]]] = {
+    "apt": (_apt, ("usr/bin/apt-get",)),
+    "pacman": (_pacman, ("usr/bin/pacman",)),
+    "apk": (_apk, ("sbin/apk", "usr/sbin/apk", "usr/bin/apk")),
+    "dnf": (_dnf4, ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/yum")),
+    "dnf5": (_dnf5, ("usr/bin/dnf5",)),
+    "yum": (_yum, ("usr/bin/yum",)),
+    "zypper": (_zypper, ("usr/bin/zypper",)),
+}
+"""By the name in `Identity.package_manager`: what drives it, and the program that must be there for that, wherever it may be."""
+_VERSION_LIMIT_S = 20.0
+_SPEAKING = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
+"""Programs behind the names `dnf` and `yum` that need not be asked for their version."""
+
+
+class NotThisWay:
+    """For systems whose packages no package manager may change: every job ends with a sentence that says what to use instead."""
+
+    def __init__(self, native: Native) -> None:
+        self.name = native.name
+        self._instead = native.instead
+
+    def perform(self, task: Task, console: Console) -> Outcome:  # noqa: ARG002  # the same for every verb
+        """Refuse."""
+        console.say(self._instead)
+        return Outcome("failed", None, 0, (), "job.not_this_way", self._instead)
+
+    def wait_free(self, console: Console) -> Optional[Outcome]:  # noqa: ARG002  # nothing here takes a lock
+        """Nobody changes packages here."""
+        return None
+
+    newer: Sequence[Planned] = ()
+
+    def held(self) -> Sequence[Tuple[str, str]]:
+        """Raises: PackagesUnreadable: always."""
+        raise PackagesUnreadable(self._instead)
+
+    def available_updates(self) -> Updates:
+        """Raises: PackagesUnreadable: always."""
+        raise PackagesUnreadable(self._instead)
+
+
+def _find(root: str) -> Native:
+    release = parse_os_release(read_text(root + "/etc/os-release") or read_text(root + "/usr/lib/os-release"))
+    native = find_native(root, release)
+    return Native(_by_version(native.name)) if native.name in ("dnf", "dnf5", "yum") and not root else native
+
+
+def _by_version(name: str) -> str:
+    program = next((path for path in (f"/usr/bin/{name}", "/usr/bin/dnf", "/usr/bin/yum") if os.path.exists(path)), "")
+    behind = os.path.basename(os.path.realpath(program))
+    if behind in _SPEAKING:
+        return _SPEAKING[behind]
+    try:
+        return name_by_version(ask([program, "--version"], ENVIRONMENT, _VERSION_LIMIT_S).out) or name
+    except PackagesUnreadable:
+        return name
 
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
     """The manager of this host; None: none that Spider can drive."""
-    status = os.path.join(root, DPKG_STATUS.lstrip("/"))
-    try:
-        in_use = os.stat(status).st_size > 0
-    except OSError:
-        in_use = False
-    if in_use and os.path.exists(os.path.join(root, "usr/bin/apt-get")):
-        return Apt()
-    return None
+    from spider.packages.after.care import HostCare
+
+    native = _find(root.rstrip("/"))
+    return NotThisWay(native) if native.instead else _driver(native, root, HostCare(native.name))
+
+
+def telling_manager(root: str = "/") -> Optional[PackageManager]:
+    """Like `package_manager`, but only where it can tell what could be upgraded, and without what is looked at after a job."""
+    native = _find(root.rstrip("/"))
+    return None if native.instead else _driver(native, root, None)
+
+
+def _driver(native: Native, root: str, care: Optional[AfterCare]) -> Optional[Driver]:
+    if native.name not in BACKENDS:
+        return None
+    backend, programs = BACKENDS[native.name]
+    there = any(os.path.exists(root.rstrip("/") + "/" + program) for program in programs)
+    return Driver(backend(), care) if there else None

@@ -1,0 +1,253 @@
+"""Whether this host needs a reboot: yes, no or unknown, each with its reason; never `no` for want of evidence.
+
+Looked at, without starting a program, so that an unprivileged Spider and root's runner say the same:
+
+| evidence | says |
+|---|---|
+| a mark: `/run/reboot-required` (with the packages that asked), `/run/reboot-needed` | yes |
+| what the manager's own check said after the last job of this boot (`remember`) | that; a `no` until its database changes |
+| the running kernel's modules are gone, another of its flavour has come | yes |
+| a kernel of the same flavour that is newer by the rules of the manager is installed | yes |
+| the running kernel's image was replaced after the boot | yes |
+| libc, or what else the distribution counts as its core, was replaced after the boot | yes |
+| none of these, and both kernel and core could be looked at | no |
+| none of these, but something on this host makes the mark when a reboot is due | no |
+
+Compared are kernels of one flavour alone (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …): a kernel that no package here has, or a newer one of
+another flavour, says nothing. A container has its host's kernel: only a mark, and the manager's own word about something other than
+kernels, count there; else the answer is no.
+"""
+
+import functools
+import glob
+import json
+import os
+import re
+from typing import Callable, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
+
+from spider.jobfiles import JOBS_DIR
+from spider.packages.after.versions import compare_alpm, compare_deb, compare_rpm
+from spider.packages.plan import NO, UNKNOWN, YES
+
+MARKS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed")
+MARKERS = (
+    "/etc/kernel/postinst.d/unattended-upgrades",
+    "/etc/kernel/postinst.d/reboot-notifier",
+    "/etc/kernel/postinst.d/update-notifier",
+    "/usr/share/update-notifier/notify-reboot-required",
+)
+"""What makes the mark when a kernel is installed on Debian and its kin; without one of them a missing mark says nothing."""
+REMEMBERED = ".reboot"
+RPM_FAMILY = frozenset({"dnf", "dnf5", "yum", "zypper"})
+DATABASES = (
+    "/var/lib/dpkg/status",
+    *(
+        f"{place}/{name}"
+        for place in ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+        for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
+    ),
+    "/var/lib/pacman/local",
+    "/lib/apk/db/installed",
+    "/usr/lib/apk/db/installed",
+)
+MAX_NAMED = 5
+
+_LIBRARIES = ("lib/*-linux-*", "usr/lib/*-linux-*", "lib64", "usr/lib64", "lib", "usr/lib")
+_CORE = ("libc.so.6", "libc.musl-*.so.1")
+_CORE_PROGRAMS = ("usr/bin/dbus-daemon", "usr/bin/dbus-broker")
+_CORE_OF_RPM = ("usr/lib/systemd/systemd", "lib/systemd/systemd")
+"""dnf and zypper count these as core, too; elsewhere the upgrade itself re-executes systemd."""
+_KERNEL_PACKAGE = re.compile(
+    r"(?:linux-(?:image|headers|modules|generic|virtual|base|lts|zen|hardened|rt)|kernel|proxmox-kernel|pve-kernel|linux\Z)"
+)
+_CORE_PACKAGE = re.compile(r"\b(?:g?libc|systemd|udev|dbus|openssl|gnutls|linux-firmware)")
+_DISTRIBUTION = re.compile(r"(?:deb|fc|el|amzn|mga|lp|ubuntu|bpo|rpt|rc|git|gentoo)\d*(?:_\d+)?\Z")
+
+
+class Verdict(NamedTuple):
+    """Whether a reboot is needed, and why one thinks so."""
+
+    required: str
+    why: str
+
+
+class Host(NamedTuple):
+    """What is known of the host already."""
+
+    manager: str
+    kernel: str
+    """The release of the running kernel."""
+    booted_at: float
+    """Unix seconds; 0 = not known."""
+    container: str
+    """Its kind; empty = none."""
+    boot: str = ""
+    """The id of this boot; empty = not known."""
+
+
+def flavour(kernel: str) -> FrozenSet[str]:
+    """The words of a kernel's release that are no version: `6.1.0-18-rt-amd64` and `6.1.0-9-rt-amd64` have the same.
+
+    Words of a distribution's release (`deb13`, `fc41`, `el9_4`) belong to the version; `arch1` is the flavour `arch`; `v7`, `v8`, `64k`
+    and `16k` are kept whole.
+    """
+    words = set()
+    for word in re.split(r"[-+.~]", kernel):
+        if re.match(r"\d+k\Z|v\d+l?\Z", word):
+            words.add(word)
+        elif word and not word[0].isdigit() and not _DISTRIBUTION.match(word):
+            words.add(word.rstrip("0123456789") if "_" not in word else word)
+    return frozenset(words - {""})
+
+
+def comparer(manager: str) -> Callable[[str, str], int]:
+    """How versions are compared on this host."""
+    return compare_deb if manager == "apt" else compare_rpm if manager in RPM_FAMILY else compare_alpm
+
+
+def installed_kernels(root: str = "") -> List[str]:
+    """The kernels whose modules are installed (/lib is /usr/lib nearly everywhere)."""
+    for place in ("/lib/modules", "/usr/lib/modules"):
+        try:
+            with os.scandir(root + place) as entries:
+                return sorted(entry.name for entry in entries if os.path.exists(entry.path + "/modules.dep"))
+        except OSError:  # noqa: PERF203  # two names of one folder
+            continue
+    return []
+
+
+def _changed_at(path: str) -> float:
+    """When a file came to where it is (its own time is that of its build); 0 = it is not there."""
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
+
+
+def _kernel(root: str, host: Host) -> Verdict:  # noqa: PLR0911  # one return for each answer
+    kernels = installed_kernels(root)
+    if not kernels:
+        return Verdict(UNKNOWN, "no installed kernel is to be seen")
+    mine = flavour(host.kernel)
+    others = [name for name in kernels if name != host.kernel and flavour(name) == mine]
+    others.sort(key=functools.cmp_to_key(comparer(host.manager)))
+    if host.kernel not in kernels:
+        if others:
+            return Verdict(YES, f"the running kernel {host.kernel} is no longer installed; {others[-1]} is")
+        return Verdict(UNKNOWN, f"the running kernel {host.kernel} is not one of those installed here")
+    newer = [name for name in others if comparer(host.manager)(name, host.kernel) > 0]
+    if newer:
+        return Verdict(YES, f"the kernel {newer[-1]} is installed, and {host.kernel} runs")
+    images = [f"{root}/boot/{name}-{host.kernel}" for name in ("vmlinuz", "vmlinux", "Image")]
+    images += [f"{root}/lib/modules/{host.kernel}/vmlinuz", f"{root}/usr/lib/modules/{host.kernel}/vmlinuz"]
+    changed = [at for at in map(_changed_at, images) if at]
+    if host.manager not in ("pacman", "apk") and not (changed and host.booted_at):
+        return Verdict(UNKNOWN, "when the image of the running kernel came cannot be told")
+    if changed and host.booted_at and max(changed) > host.booted_at:
+        return Verdict(YES, f"the image of the kernel {host.kernel} was replaced after the boot")
+    return Verdict(NO, f"{host.kernel} is the newest kernel of its kind")
+
+
+def _core(root: str, host: Host) -> Verdict:
+    found = list(_core_files(root, host.manager))
+    if not found or not host.booted_at:
+        return Verdict(UNKNOWN, "core libraries are not to be seen")
+    newer = [os.path.basename(path) for path in found if _changed_at(path) > host.booted_at]
+    if newer:
+        return Verdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: what was started before still runs the old")
+    return Verdict(NO, "core libraries are older than the boot")
+
+
+def _core_files(root: str, manager: str) -> Iterable[str]:
+    for place in _LIBRARIES:
+        for name in _CORE:
+            yield from glob.glob(f"{root}/{place}/{name}")
+    for program in _CORE_PROGRAMS + (_CORE_OF_RPM if manager in RPM_FAMILY else ()):
+        if os.path.exists(f"{root}/{program}"):
+            yield f"{root}/{program}"
+
+
+def _marked(root: str, container: str) -> Optional[Verdict]:
+    for mark in MARKS:
+        if not os.path.exists(root + mark):
+            continue
+        try:
+            with open(root + mark + ".pkgs", encoding="utf-8", errors="replace") as file:
+                asked = list(dict.fromkeys(file.read(64 * 1024).split()))
+        except OSError:
+            asked = []
+        if container and asked and all(is_kernel(name) for name in asked):
+            continue  # its kernel is the host's
+        named = ", ".join(asked[:MAX_NAMED]) + (f" and {len(asked) - MAX_NAMED} more" if len(asked) > MAX_NAMED else "")
+        return Verdict(YES, f"asked for by {named}" if asked else f"{mark} is there")
+    return None
+
+
+def is_kernel(package: str) -> bool:
+    """Whether a package, by its name, is of the kernel: of no effect in a container."""
+    return _KERNEL_PACKAGE.match(package) is not None
+
+
+def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")) -> Verdict:  # noqa: PLR0911  # a row of the table each
+    """Put the evidence together.
+
+    Args: told: what the manager's own check says, with its reason.
+    """
+    marked = _marked(root, host.container)
+    if marked:
+        return marked
+    if host.container:
+        if told[0] == YES and (_CORE_PACKAGE.search(told[1]) or not any(map(is_kernel, told[1].replace(",", " ").split()))):
+            return Verdict(YES, told[1])
+        return Verdict(NO, f"it is a container ({host.container}): the kernel is its host's, and nothing here asks for a restart")
+    kernel, core = _kernel(root, host), _core(root, host)
+    for verdict in (Verdict(*told), kernel, core):
+        if verdict.required == YES:
+            return verdict
+    if told[0] == NO:
+        return Verdict(NO, told[1] or "the package manager's own check sees no need")
+    if kernel.required == NO and core.required == NO:
+        return Verdict(NO, f"{kernel.why}, and {core.why}")
+    if host.manager == "apt" and any(os.path.exists(root + marker) for marker in MARKERS):
+        return Verdict(NO, "nothing has asked for one, and this host's kernels would")
+    return kernel if kernel.required == UNKNOWN else core
+
+
+def _databases_changed_at(root: str) -> float:
+    """When packages last changed, by their database. The folders of rpm's say nothing: whoever asks makes files there, too."""
+    newest = 0.0
+    for path in DATABASES:
+        try:
+            facts = os.stat(root + path)
+        except OSError:  # not that manager's host
+            continue
+        if facts.st_size:  # an empty log is left by a question
+            newest = max(newest, facts.st_ctime)
+    return newest
+
+
+def remember(told: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
+    """Keep what the manager's own check said, for Spider, which cannot ask. Root only.
+
+    Raises: OSError.
+    """
+    path = os.path.join(jobs_dir, REMEMBERED)
+    fd = os.open(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with open(fd, "w", encoding="utf-8") as file:
+        json.dump({"boot": boot, "required": told[0], "why": told[1]}, file)
+    os.replace(path + ".tmp", path)
+
+
+def recall(boot: str, root: str = "", jobs_dir: str = JOBS_DIR) -> Tuple[str, str]:
+    """What was remembered, as far as it still holds: of this boot, and a `no` only while no package has changed since."""
+    path = root + os.path.join(jobs_dir, REMEMBERED)
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.loads(file.read(4096))
+        said_at = os.stat(path).st_mtime
+        required, why, of = str(found["required"]), str(found["why"]), str(found["boot"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return UNKNOWN, ""
+    if not boot or of != boot or required not in (YES, NO) or (required == NO and _databases_changed_at(root) > said_at):
+        return UNKNOWN, ""
+    return required, why

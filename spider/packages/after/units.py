@@ -1,0 +1,30 @@
+"""Units that have failed, as systemd tells."""
+
+import os
+from typing import FrozenSet, Optional
+
+from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
+
+LIMIT_S = 5.0
+
+
+def parse_failed(text: str) -> FrozenSet[str]:
+    """Read `systemctl list-units --failed --plain --no-legend`: the unit stands first; older releases put a dot before it."""
+    found = set()
+    for line in text.splitlines():
+        words = line.replace("●", " ").replace("*", " ").split()
+        if words and "." in words[0]:
+            found.add(words[0])
+    return frozenset(found)
+
+
+def failed_units(root: str = "") -> Optional[FrozenSet[str]]:
+    """The units that have failed; None: it cannot be told (no systemd here, or it does not answer)."""
+    if not os.path.isdir(root + "/run/systemd/system"):
+        return None
+    try:
+        words = ["systemctl", "list-units", "--failed", "--all", "--plain", "--no-legend", "--full", "--no-pager"]
+        answer = ask(words, {**ENVIRONMENT, "TERM": "dumb"}, LIMIT_S)
+    except PackagesUnreadable:
+        return None
+    return None if answer.rc else parse_failed(answer.out)

@@ -1,0 +1,134 @@
+"""What apk prints and keeps, as values. Read from recordings of apk-tools 3.0.6; 2.14 has the same lines by its documents."""
+
+import re
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+_STEP = re.compile(
+    r"\((\d+)/(\d+)\) (Installing|Upgrading|Downgrading|Reinstalling|Replacing|Purging) (\S+)"
+    r"(?: \((\S+?)(?: -> (\S+?))?\))?(?: |\Z)"
+)
+_BAR = re.compile(r"\A(?: {0,2}\d{1,3}% [\u2588 ]*)+")
+_UPGRADABLE = re.compile(r"(\S+) \S+ \{[^}]*\} \(.*\) \[upgradable from: (\S+)\]\Z")
+_VERSION_AT = re.compile(r"-(?=[0-9][^-]*-r[0-9]+\Z)")
+_UNREACHED = re.compile(r"(\d+) unavailable, (\d+) stale")
+_WORLD = re.compile(r"([^=<>~@!\s]+)([=<>~]+\S+)?(?:@\S+)?\Z")
+
+
+class Package(NamedTuple):
+    """One record of the database of installed packages."""
+
+    version: str
+    installed_bytes: int
+    broken: bool
+    """Its script failed, or files of it could not be put in place."""
+
+
+class Step(NamedTuple):
+    """One line of a transaction, run or simulated."""
+
+    number: int
+    of: int
+    verb: str
+    package: str
+    before: str
+    after: str
+
+
+def parse_database(text: str) -> Dict[str, Package]:
+    """Read `lib/apk/db/installed`.
+
+    Raises: ValueError: it has no packages in it.
+    Source: the fields P (package), V (version), I (installed size) and f (what is broken: files, script, xattrs) of APKINDEX and the
+        installed database; each field on a line of its own, an empty line between two packages.
+    """
+    found: Dict[str, Package] = {}
+    for paragraph in text.split("\n\n"):
+        fields: Dict[str, str] = {}
+        for line in paragraph.split("\n"):
+            if line[1:2] == ":":
+                fields.setdefault(line[0], line[2:])
+        if "P" in fields and "V" in fields:
+            size = fields.get("I", "")
+            found[fields["P"]] = Package(fields["V"], int(size) if size.isdigit() else 0, "f" in fields)
+    if not found:
+        raise ValueError("no packages in it")
+    return found
+
+
+def parse_steps(text: str) -> List[Step]:
+    """Read the lines of `apk upgrade --simulate` and its like.
+
+    Raises: ValueError: fewer or more steps than it counts itself.
+    """
+    found = [step for step in map(parse_step, text.splitlines()) if step is not None]
+    if found and [step.number for step in found] != list(range(1, found[-1].of + 1)):
+        raise ValueError(f"{len(found)} steps of {found[-1].of}")
+    return found
+
+
+def parse_step(line: str) -> Optional[Step]:
+    """Read one line. None: it is no step."""
+    match = _STEP.match(line)
+    if match is None:
+        return None
+    verb, package, first, second = match.group(3), match.group(4), match.group(5) or "", match.group(6) or ""
+    if verb == "Installing":
+        before, after = "", first
+    elif verb == "Purging":
+        before, after = first, ""
+    else:
+        before, after = first, second or first
+    return Step(int(match.group(1)), int(match.group(2)), verb, package, before, after)
+
+
+def not_removed(steps: Iterable[Step], packages: Iterable[str]) -> List[str]:
+    """Those of `packages` that a simulated `apk del` would leave where they are, because others need them."""
+    removed = {step.package for step in steps if not step.after}
+    return sorted(set(packages) - removed)
+
+
+def without_bar(line: str) -> str:
+    """A line as it was printed: on a terminal the progress bar that was drawn before it stands there, too."""
+    return _BAR.sub("", line)
+
+
+def split_name(text: str) -> Tuple[str, str]:
+    """`name-1.0-r0` in its two parts; an empty version when there is none."""
+    parts = _VERSION_AT.split(text, maxsplit=1)
+    return (parts[0], parts[1]) if len(parts) == 2 else (text, "")
+
+
+def parse_upgradable(text: str) -> Dict[str, str]:
+    """Read `apk list --upgradable`: package to the version there is. Pinned and unresolvable ones are among them."""
+    matches = [_UPGRADABLE.match(line) for line in text.splitlines()]
+    return dict(split_name(match.group(1)) for match in matches if match is not None)
+
+
+def parse_world(text: str) -> Tuple[List[str], List[str]]:
+    """Read /etc/apk/world.
+
+    Returns: what is wished for by name, and those of them that are bound to a version.
+    """
+    matches = [match for match in map(_WORLD.match, text.split()) if match is not None]
+    return [match.group(1) for match in matches], [match.group(1) for match in matches if match.group(2)]
+
+
+def unreached(text: str) -> int:
+    """How many repositories `apk update` could not refresh, as it counts them; 0 = none, or it does not count."""
+    match = _UNREACHED.search(text)
+    return int(match.group(1)) + int(match.group(2)) if match else 0
+
+
+def parse_progress(line: str) -> Optional[int]:
+    """Read a line of `--progress-fd`: `done/total` and what is done. Returns percent; None: it does not tell."""
+    done, slash, rest = line.partition("/")
+    total = rest.split(" ")[0]
+    if not slash or not done.isdigit() or not total.isdigit() or int(total) == 0:
+        return None
+    return min(100, int(100 * int(done) / int(total)))
+
+
+def major_version(text: str) -> int:
+    """Read `apk --version`: `apk-tools 3.0.6, compiled for x86_64.`; 0 = not understood."""
+    match = re.match(r"apk-tools (\d+)", text)
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,442 @@
+"""What dnf 4, dnf 5 and yum have in common: a plan printed as a table, and then the same words run in two halves.
+
+First everything is downloaded, by a run that may be stopped at any moment; then a run that asks no network (`-C`) installs it, and
+that one is never interrupted. Directly before it the plan is worked out again and compared. Where the manager can be told what of
+a repository may come (`includepkgs`), both halves are told that it is the very versions of the plan and nothing else: whatever becomes
+of its settings and metadata, no other package can be installed.
+"""
+
+import contextlib
+import os
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Collection, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
+from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work
+from spider.packages.base import Console, Output, PackagesUnreadable, ask
+from spider.packages.checks import named
+from spider.packages.dnf_reader import DnfReader, code_of
+from spider.packages.dnf_text import Advisory, Row, Table
+from spider.packages.locks import record_lock_holder
+from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
+from spider.packages.rpm import COMMIT_LIMITS_S, DOWNLOAD_LIMITS_S, REFRESH_LIMITS_S, RpmBackend, installed, pid_file_holder
+from spider.packages.rpm_repos import Repository
+from spider.packages.rpm_text import Package
+from spider.terminal import Ended
+from spider.wire.frames import Updates
+
+Secured = Optional[FrozenSet[Tuple[str, str]]]
+"""Name and architecture of what has a security advisory above what is installed; None = not known."""
+PLAN_LIMIT_S = 300.0
+MOST_INCLUDED = 600
+"""In one argument."""
+QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
+
+
+class Beside(NamedTuple):
+    """What is asked beside the plan."""
+
+    advisories: Optional[List[Advisory]] = None
+    """None = not asked, or it cannot be told."""
+    newer: Sequence[Package] = ()
+    """What has a newer version, were nothing held."""
+
+
+class DnfFamily(RpmBackend):
+    """dnf 4, dnf 5 or yum; the subclasses say what differs."""
+
+    program = ""
+    settings = "/etc/dnf/dnf.conf"
+    cache_option = "cachedir"
+    """How the settings name the folder of what is cached."""
+    repo_folders: Tuple[str, ...] = ("/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d")
+    repo_overrides: Tuple[str, ...] = ()
+    pid_files: Tuple[str, ...] = ()
+    """Locks that are a process's number in a file."""
+    lock_files: Tuple[str, ...] = ()
+    """Locks that the kernel keeps."""
+    quiet_plan: Tuple[str, ...] = ("--assumeno",)
+    ignore_holds: Tuple[str, ...] = ()
+    """Options with which nothing is excluded or locked."""
+    side_by_side = False
+    """Whether several questions at once are answered at once. yum locks its metadata, and who waits for that looks once a second."""
+    keep_metadata: Tuple[str, ...] = ("--setopt=*.metadata_expire=never",)
+    """Options with which a run that may use the network takes the metadata as they are."""
+    can_include = True
+    """Whether it takes a list of what may come from its repositories."""
+
+    def __init__(self, machine: str = "") -> None:
+        super().__init__(machine)
+        self.cache_dir = rpm_repos.option(self.settings, self.cache_option) or self.cache_dir
+        folders = tuple(re.split(r"[\s,]+", rpm_repos.option(self.settings, "reposdir")))
+        self.repo_folders = folders if folders[0] else self.repo_folders
+
+    # -- what differs ------------------------------------------------------------------------
+
+    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """The manager's words for a verb that has a plan."""
+        raise NotImplementedError
+
+    def locked_patterns(self) -> List[str]:
+        """What is locked to its version, as the manager writes it down."""
+        raise NotImplementedError
+
+    def can_lock(self) -> str:
+        """Why packages cannot be locked here; empty: they can."""
+        raise NotImplementedError
+
+    def cached(self, name: str) -> Repository:
+        """What is cached of a repository."""
+        return rpm_repos.dnf_repository(name, self.cache_dir)
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        """Security advisories above what is installed."""
+        raise NotImplementedError
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """The newest version of everything that has a newer one, whether it can be had or not."""
+        raise NotImplementedError
+
+    def beside(self, *, advisories: bool, newer: bool) -> Beside:
+        """What has to be known beside the plan, while the plan is worked out."""
+        with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
+            told = pool.submit(self.advisories) if advisories else None
+            found = pool.submit(self.upgrades, self.ignore_holds) if newer else None
+            try:
+                secure = None if told is None else told.result()
+            except PackagesUnreadable:
+                secure = None  # an older release that cannot tell, say: the plan stands, and of security nothing is known
+            return Beside(secure, () if found is None else found.result())
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
+        """Ask the manager something on the metadata that are there."""
+        return ask([self.program, "-C", *words], self.environment, limit_s)
+
+    def repositories(self) -> List[Repository]:
+        """The enabled repositories and what is known of each."""
+        return [self.cached(name) for name in rpm_repos.enabled(self.repo_folders, self.settings, self.repo_overrides)]
+
+    def lists_refreshed_at(self) -> float:
+        """The age of the oldest metadata."""
+        return rpm_repos.refreshed_at(self.repositories())
+
+    def excluded_patterns(self) -> List[str]:
+        """What the settings keep from changing."""
+        return rpm_repos.excluded(self.settings, self.repo_folders)
+
+    def held(self, packages: Sequence[Package]) -> Set[str]:
+        """Excluded by the settings or locked to its version."""
+        from_locks = [pattern for pattern in self.locked_patterns() if not pattern.startswith("!")]
+        return rpm.matching([*self.excluded_patterns(), *from_locks], packages, self._machine)
+
+    def lock(self) -> Optional[Lock]:
+        """One of the manager's own locks, or rpm's."""
+        for holders, paths in ((pid_file_holder, self.pid_files), (record_lock_holder, self.lock_files)):
+            held = next((lock for lock in map(holders, paths) if lock is not None), None)
+            if held is not None:
+                return held
+        return super().lock()
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:
+        """hold and unhold need versionlock, and what the settings exclude is for their owner to change."""
+        if verb not in ("hold", "unhold"):
+            return ""
+        why = self.can_lock()
+        if why:
+            return why
+        if verb == "unhold":
+            excluded = rpm.matching(self.excluded_patterns(), installed(self.environment), self._machine)
+            by_settings = [name for name in packages if name in excluded]
+            if by_settings:
+                return (
+                    f"{named(by_settings)} is excluded by the settings of {self.name} ({self.settings} or a .repo file): take it out there"
+                )
+        return ""
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        """By the names that the repositories have."""
+        sound = [name for name in packages if rpm_text.NAME.match(name)]
+        if not sound:
+            return list(packages)
+        self._need_lists()
+        there: Set[str] = set()
+        for package in self.available(sound):
+            there |= {package.name, f"{package.name}.{package.arch}"}
+        return [name for name in packages if name not in sound or name not in there]
+
+    def available(self, names: Sequence[str]) -> List[Package]:
+        """What the repositories have by these names."""
+        answer = self.ask("-q", "repoquery", "--qf", self.query(), *names)
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return self._packages(answer.out)
+
+    def query(self) -> str:
+        """The format of a line of repoquery."""
+        return QUERY
+
+    def _packages(self, text: str) -> List[Package]:
+        try:
+            return list(dnf_text.parse_repoquery(text).values())
+        except ValueError as exc:
+            raise PackagesUnreadable(f"{self.name}: {exc}") from exc
+
+    def _told(self, answer: Output) -> str:
+        lines = [line.strip() for line in (answer.err + "\n" + answer.out).split("\n") if line.strip()]
+        errors = [line for line in lines if line.startswith(("Error", "Failed", "Problem", "- nothing", "No match", "filesystem error"))]
+        return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
+
+    def _need_lists(self) -> List[Repository]:
+        """Nothing is 'up to date' where nothing is known.
+
+        Raises: Trouble.
+        """
+        repositories = self.repositories()
+        if not any(one.refreshed_at for one in repositories):
+            why = "no repository is enabled" if not repositories else "no repository was ever loaded"
+            raise Trouble("job.lists_missing", f"{why} on this node, so nothing is known of updates: refresh first")
+        return repositories
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        """What would be done, with what stays and why."""
+        repositories = self._need_lists() if verb not in ("remove", "autoremove") else self.repositories()
+        rpm_repos.check_tells_security(verb, repositories)
+        now = installed(self.environment)
+        inventory = self.inventory_of(now)
+        table, secure, newer = self._gather(verb, packages, inventory, repositories)
+        steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
+        nothing = not steps and verb not in ("remove", "autoremove", "install")
+        if nothing and rpm_repos.missing(repositories):
+            text = f"nothing is known of {named(rpm_repos.missing(repositories))}, so it cannot be said that there is nothing to do: refresh first"
+            raise Trouble("job.repository_stale", text)
+        kept = self._kept(verb, packages, table, inventory, secure, newer)
+        reboot, why = self.reboot_expected(steps)
+        return Plan(tuple(steps), tuple(kept), table.download_bytes, table.installed_bytes, reboot, why, tuple(replaced))
+
+    def table(self, words: Sequence[str]) -> Table:
+        """The plan as the manager prints it."""
+        answer = self.ask(*self.quiet_plan, *words)
+        unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
+        if unmatched:
+            raise Trouble("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
+        try:
+            return dnf_text.parse_table(answer.out, answer.err)
+        except ValueError as exc:
+            told = self._told(answer)
+            if answer.rc:
+                code = code_of((answer.out + "\n" + answer.err).split("\n"))
+                raise Trouble(code, told) from exc
+            raise PackagesUnreadable(f"{self.name}'s plan: {exc}") from exc
+
+    def _gather(
+        self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
+    ) -> Tuple[Table, Secured, Sequence[Package]]:
+        """The plan, what has a security advisory, and everything that is newer, where something is held that it may be."""
+        comes = verb not in ("remove", "autoremove")
+        held = verb.endswith("upgrade") and not packages and any(one.held for one in inventory.values())
+        with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
+            table = pool.submit(self.table, self.words(verb, packages))
+            more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=held)
+            found, beside = table.result(), more.result()
+        return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside.newer
+
+    def steps_of(
+        self, rows: Iterable[Row], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
+    ) -> Tuple[List[Planned], List[str]]:
+        """Steps, and those of the removed packages that go because another takes their place."""
+        tells = {one.name for one in repositories if one.advisories} if secure is not None else set()
+        steps: List[Planned] = []
+        replaced: List[str] = []
+        came = {row.package.name for row in rows if row.act == "install"}
+        for row in rows:
+            package = row.package
+            label = self.label(package.name, package.arch)
+            if row.act in ("skip", "reinstall"):
+                continue
+            if row.act == "remove":
+                steps.append(Planned(label, package.version, "", NO, ""))
+                if package.name in came:  # the oldest of several kernels makes room for the new one
+                    replaced.append(label)
+                continue
+            old = inventory[label].version.split(" ")[-1] if label in inventory and row.act != "install" else ""
+            security = YES if (package.name, package.arch) in (secure or ()) else NO if row.repository in tells else UNKNOWN
+            steps.append(Planned(label, old, package.version, security, row.repository))
+            for gone in row.replaces:
+                name = self.label(gone.name, gone.arch)
+                if all(step.package != name for step in steps):
+                    steps.append(Planned(name, gone.version, "", NO, ""))
+                    replaced.append(name)
+        return steps, replaced
+
+    def _kept(
+        self,
+        verb: str,
+        packages: Sequence[str],
+        table: Table,
+        inventory: Inventory,
+        secure: Secured,
+        newer: Sequence[Package],
+    ) -> List[Kept]:
+        if verb not in ("upgrade", "full-upgrade", "security-upgrade"):
+            return []
+        skipped = [row.package for row in table.rows if row.act == "skip"]
+        done = {self.label(row.package.name, row.package.arch) for row in table.rows if row.act not in ("skip", "remove")}
+        kept: List[Kept] = []
+        erasing: Set[str] = set()
+        if skipped and verb == "upgrade":
+            with_removals = self.table(self.words("full-upgrade", packages)).rows
+            erasing = {self.label(row.package.name, row.package.arch) for row in with_removals if row.act == "upgrade"}
+        for package in skipped:
+            label = self.label(package.name, package.arch)
+            kept.append(Kept(label, package.version, "needs_removal" if label in erasing else "unresolvable"))
+        for package in newer:
+            label = self.label(package.name, package.arch)
+            if label in inventory and inventory[label].held and label not in done:
+                kept.append(Kept(label, package.version, "held"))
+        if packages:
+            kept = [one for one in kept if one.package in packages]
+        if verb == "security-upgrade":
+            if any(one.reason == "held" for one in kept) and secure is not None:
+                secure = dnf_text.secured(self.advisories(self.ignore_holds))
+            names = {self.label(name, arch) for name, arch in secure or ()}
+            kept = [one for one in kept if one.package in names]
+        return kept
+
+    def available_updates(self) -> Updates:
+        """Count, as any user."""
+        repositories = self._need_lists_readable()
+        newer = self.upgrades()
+        gone = rpm_repos.missing(repositories)
+        if not newer and gone:
+            raise PackagesUnreadable(f"nothing is known of {named(gone)}")
+        secure = None
+        if any(one.advisories for one in repositories):
+            with contextlib.suppress(PackagesUnreadable):  # that it is not known is what is told then
+                secure = dnf_text.secured(self.advisories())
+        self.newer = self._newer(newer, secure)
+        security = -1 if secure is None else sum(step.security == YES for step in self.newer)
+        at = 0.0 if gone else rpm_repos.refreshed_at(repositories)
+        return Updates(len(newer), security, int(at * 1000))
+
+    def _newer(self, packages: Sequence[Package], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
+        installed = self.inventory()
+        told = []
+        for package in packages:
+            name = rpm_text.label(package.name, package.arch, self._machine)
+            safe = UNKNOWN if secure is None else YES if (package.name, package.arch) in secure else NO
+            told.append(Planned(name, installed[name].version if name in installed else "", package.version, safe))
+        return told
+
+    def _need_lists_readable(self) -> List[Repository]:
+        try:
+            return self._need_lists()
+        except Trouble as trouble:
+            raise PackagesUnreadable(trouble.text) from trouble
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        """The commands of a verb."""
+        self._steps = plan.steps
+        self._began_at = time.time()
+        if verb == "refresh":
+            return [Command((self.program, "-y", *self.refresh_words()), "refresh", REFRESH_LIMITS_S)]
+        if verb == "clean":
+            return [Command((self.program, "-C", "-y", "clean", "packages"), "commit")]
+        if verb == "hold":
+            return [Command((self.program, "-C", "versionlock", "add", *packages), "commit")]
+        if verb == "unhold":
+            return [Command((self.program, "-C", "versionlock", "delete", *packages), "commit")]
+        if verb == "repair":
+            return [*self.repair_commands(), Command((self.program, "-C", *self.check_words()), "check")]
+        words = self.words(verb, packages)
+        only = self.only(plan)
+        work: List[Work] = [
+            Again(lambda: self.steps_again(verb, packages)),
+            Command((self.program, "-C", "-y", *only, *words), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
+        ]
+        if any(step.after for step in plan.steps):
+            fetch = (self.program, "-y", *self.keep_metadata, *only, words[0], "--downloadonly", *words[1:])
+            work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
+        return work
+
+    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+        """The steps alone: one question instead of three."""
+        inventory = self.inventory_of(installed(self.environment))
+        return Plan(tuple(self.steps_of(self.table(self.words(verb, packages)).rows, inventory, None, ())[0]))
+
+    def only(self, plan: Plan) -> Tuple[str, ...]:
+        """Options with which nothing comes but what the plan has. They bind repositories alone: what is installed stays in sight.
+
+        The list adds to one that is in a `.repo` file, so it begins by emptying that. No argument may be longer than 128 KiB.
+        """
+        names = [pattern for step in plan.steps if step.after for pattern in rpm_text.patterns(step.package, step.after, self._machine)]
+        if not self.can_include or not names:
+            return ()
+        parts = [",".join(names[start : start + MOST_INCLUDED]) for start in range(0, len(names), MOST_INCLUDED)]
+        return (f"--setopt=*.includepkgs=,{parts[0]}", *(f"--setopt=*.includepkgs={part}" for part in parts[1:]))
+
+    def refresh_words(self) -> Tuple[str, ...]:
+        """What renews the metadata."""
+        return ("--refresh", "makecache")
+
+    def check_words(self) -> Tuple[str, ...]:
+        """What looks whether the database is in order."""
+        return ("check", "--dependencies", "--duplicates")
+
+    def reader(self, verb: str, console: Console) -> DnfReader:
+        """A reader for one command."""
+        del verb
+        self._reader = reader = DnfReader(console, self._steps)
+        return reader
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """By status and lines; a script that failed counts, whatever the status: dnf 4.14 ends with 0, dnf 4.24 and dnf 5 with 1."""
+        assert isinstance(reader, DnfReader)
+        if verb == "refresh":
+            repositories = self.repositories()
+            if reader.stale or rpm_repos.missing(repositories):
+                return self.stale(repositories, reader.stale)
+        if reader.scripts:
+            return Failure("job.script_failed", reader.scripts_text())
+        if not ended.rc:
+            return None
+        otherwise = "job.packages_broken" if verb == "repair" else "job.package_manager"
+        text = f"{self.name} ended with status {ended.rc}"
+        lock = self.lock()
+        code = code_of(reader.troubles, otherwise)
+        if code == "job.package_manager" and lock is not None:
+            code, text = "job.lock_busy", f"{text}; {lock}"
+        return Failure(code, text)
+
+    def reboot_required(self) -> Reboot:
+        """needs-restarting's word; without that plugin nothing is known, and its status of 1 means nothing."""
+        answer = self.ask("needs-restarting", "-r", limit_s=120.0)
+        if "Reboot is required" in answer.out:
+            names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
+            return Reboot(YES, f"updated since the start: {named(names)}" if names else "core libraries or services were updated")
+        if "Reboot should not be necessary" in answer.out:
+            return Reboot(NO, "no core library or service was updated since the start")
+        return Reboot(UNKNOWN, "needs-restarting is not installed")
+
+
+def lines_of(path: str) -> List[str]:
+    """Lines of a file that lists locks, without comments; none where it is not."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
+    except OSError:
+        return []
+
+
+def plugin_setting(path: str, key: str, otherwise: str) -> str:
+    """An option of a plugin's settings file."""
+    for line in lines_of(path):
+        name, found, value = line.partition("=")
+        if found and name.strip() == key and value.strip():
+            return os.path.expanduser(value.strip())
+    return otherwise

@@ -1,0 +1,107 @@
+"""dnf 4: RHEL, Rocky and Alma 8 to 10, Amazon Linux 2023, Fedora up to 40."""
+
+import glob
+import os
+import tempfile
+from typing import ClassVar, Dict, List, Sequence, Tuple
+
+from spider.packages import dnf_text
+from spider.packages.base import PackagesUnreadable, ask
+from spider.packages.dnf import PLAN_LIMIT_S, Beside, DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf_text import Advisory
+from spider.packages.rpm_text import Package
+
+PROGRAMS = ("dnf", "dnf-3", "yum")
+"""One of them is there; which manager answers to it was asked before."""
+LOCKS_SETTINGS = "/etc/dnf/plugins/versionlock.conf"
+LOCKS = "/etc/dnf/plugins/versionlock.list"
+_ADVISORIES = ("updateinfo", "list", "--updates", "--security")
+_UPGRADES = ("repoquery", "--upgrades", "--latest-limit=1", "--qf")
+_READ = (".solv", ".solvx")
+"""Files in which libsolv keeps what it made of the repositories' metadata."""
+
+
+class Dnf4(DnfFamily):
+    """dnf 4 as a backend."""
+
+    name = "dnf"
+    cache_dir = "/var/cache/dnf"
+    pid_files: Tuple[str, ...] = (
+        "/var/lib/dnf/rpmdb_lock.pid",
+        "/run/dnf/rpmdb_lock.pid",
+        "/var/cache/dnf/download_lock.pid",
+        "/var/cache/dnf/metadata_lock.pid",
+    )
+    ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
+    verbs: ClassVar[Dict[str, Tuple[str, ...]]] = {
+        "upgrade": ("upgrade", "--nobest"),
+        "full-upgrade": ("upgrade", "--nobest", "--allowerasing"),
+        "security-upgrade": ("upgrade", "--nobest", "--security"),
+        "install": ("install",),
+        "remove": ("remove",),
+        "autoremove": ("autoremove",),
+    }
+
+    def __init__(self, program: str = "", machine: str = "") -> None:
+        super().__init__(machine)
+        self.program = program or next((name for name in PROGRAMS if os.path.exists("/usr/bin/" + name)), PROGRAMS[0])
+
+    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """What resolves as much as can be resolved: what cannot is told with its reason."""
+        return (*self.verbs[verb], *packages)
+
+    def locked_patterns(self) -> List[str]:
+        """The list of the versionlock plugin."""
+        return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
+
+    def can_lock(self) -> str:
+        """The plugin is a file among dnf's."""
+        if glob.glob("/usr/lib*/python3*/*-packages/dnf-plugins/versionlock.py"):
+            return ""
+        return "dnf can hold packages with its versionlock plugin only: install python3-dnf-plugin-versionlock (python3-dnf-plugins-core)"
+
+    @property
+    def side_by_side(self) -> bool:  # type: ignore[override]  # what is a fact of the others depends here on who asks
+        """Root may have a second cache folder, whose lock is another one; anybody else has a cache of their own, with one lock."""
+        return os.geteuid() == 0
+
+    def beside(self, *, advisories: bool, newer: bool) -> Beside:
+        """Both questions in one run of dnf's shell, since its start is what costs; one by one where the shell does not answer.
+
+        What is held counts as well: of everything else the same is told.
+        """
+        if not self.side_by_side or not (advisories or newer):
+            return super().beside(advisories=advisories, newer=newer)
+        lines = [" ".join(_ADVISORIES)] * advisories + [f'{" ".join(_UPGRADES)} "|{self.query()}"'] * newer
+        try:
+            with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
+                self._share_cache(folder)
+                options = ("-C", "-q", *self.ignore_holds, f"--setopt=cachedir={folder}")
+                told = "\n".join([*lines, "exit\n"])
+                answer = ask([self.program, *options, "shell"], self.environment, PLAN_LIMIT_S, told)
+            if answer.rc or answer.err.strip():
+                raise PackagesUnreadable(self._told(answer))
+            listed, found = dnf_text.parse_shell(answer.out)
+            return Beside(dnf_text.parse_advisories(listed) if advisories else None, self._packages(found) if newer else ())
+        except (PackagesUnreadable, OSError):
+            return super().beside(advisories=advisories, newer=newer)
+
+    def _share_cache(self, folder: str) -> None:
+        """Let another cache folder have what this one has, without its lock; what is written anew there goes with it."""
+        for entry in os.scandir(self.cache_dir):
+            if entry.name.endswith(_READ) or entry.is_dir():
+                os.symlink(entry.path, os.path.join(folder, entry.name))
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        """By updateinfo."""
+        answer = self.ask("-q", *options, *_ADVISORIES)
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return dnf_text.parse_advisories(answer.out)
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """By repoquery."""
+        answer = self.ask("-q", *options, *_UPGRADES, self.query())
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return self._packages(answer.out)

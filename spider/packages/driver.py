@@ -1,0 +1,402 @@
+"""Every verb, performed the same way on every package manager: check, plan, show, compare, do, look what became of it."""
+
+import os
+import time
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from spider.jobfiles import JOBS_DIR, REFRESHED
+from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Again, Backend, Call, Command, Failure, Trouble
+from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
+from spider.packages.checks import (
+    LOCK_LIMIT_S,
+    Stopped,
+    check_names,
+    check_order,
+    check_removals,
+    check_room,
+    check_stop,
+    named,
+    wait_for_lock,
+)
+from spider.packages.gating import PLAN_CHANGED
+from spider.packages.outcome import Ran, judge, judge_act
+from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
+from spider.packages.report import AfterCare, Report
+from spider.packages.showing import show_difference, show_kept, show_plan, show_sizes
+from spider.policy import PLANNED_VERBS
+from spider.terminal import StopRule
+from spider.wire.frames import Updates
+
+LISTS_LOCK_RHYTHM_S = 5.0
+OLD_LISTS_S = 7 * 86400
+
+
+class Driver:
+    """A `PackageManager` made of one backend."""
+
+    def __init__(self, backend: Backend, care: Optional[AfterCare] = None, jobs_dir: str = JOBS_DIR) -> None:
+        self.name = backend.name
+        self._backend = backend
+        self._care = care
+        self._jobs = jobs_dir
+
+    @property
+    def newer(self) -> Sequence[Planned]:
+        """What the last `available_updates` has counted, package by package."""
+        return self._backend.newer
+
+    def held(self) -> Sequence[Tuple[str, str]]:
+        """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
+        return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
+
+    def available_updates(self) -> Updates:
+        """Count what could be upgraded."""
+        updates = self._backend.available_updates()
+        return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marked_at() * 1000)) if updates.checked_at_ms else 0)
+
+    def perform(self, task: Task, console: Console) -> Outcome:
+        """Carry out one verb."""
+        try:
+            check_stop(console)
+            return self._perform(task, console)
+        except Stopped:
+            console.say("Stopped before anything was changed.")
+            return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
+        except Trouble as trouble:
+            console.say(trouble.text)
+            return Outcome("failed", None, 0, (), trouble.code, trouble.text)
+        except PackagesUnreadable as exc:
+            console.say(str(exc))
+            return Outcome("failed", None, 0, (), "job.package_manager", str(exc))
+
+    def wait_free(self, console: Console) -> Optional[Outcome]:
+        """Wait until nobody changes packages."""
+        try:
+            wait_for_lock(self._backend, console)
+        except Stopped:
+            return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
+        except Trouble as trouble:
+            console.say(trouble.text)
+            return Outcome("failed", None, 0, (), trouble.code, trouble.text)
+        return None
+
+    def _perform(self, task: Task, console: Console) -> Outcome:
+        verb = task.target if task.verb == "plan" else task.verb
+        refusal = self._backend.cannot(verb, task.packages)
+        if refusal:
+            raise Trouble("job.not_supported", refusal)
+        if task.verb == "check":
+            return self._check(console)
+        if task.verb == "plan":
+            return self._plan(task, console)
+        if task.verb in PLANNED_VERBS:
+            return self._change(task, console)
+        return self._act(task, console)
+
+    # -- verbs without a plan ----------------------------------------------------------------
+
+    def _act(self, task: Task, console: Console) -> Outcome:
+        """refresh, hold, unhold, clean and repair."""
+        verb, before = task.verb, {}  # type: Tuple[str, Inventory]
+        if verb != "refresh":
+            before = self._backend.inventory()
+            check_names(self._backend, verb, task.packages, before)
+            wait_for_lock(self._backend, console)
+        if verb == "repair":
+            told = self._backend.broken(before)
+            console.say(told or "Nothing is broken.")
+        runs = self._run(verb, task.packages, Plan(), console)
+        ends_at = time.monotonic() + LOCK_LIMIT_S
+        while verb == "refresh" and _locked_out(runs) and time.monotonic() < ends_at:
+            console.progress("waiting_lock", text=str(runs[-1].reader.lock or "waiting for the lock of the package lists"))
+            console.wait(LISTS_LOCK_RHYTHM_S)  # no manager waits by itself for this one
+            check_stop(console)
+            runs = self._run(verb, task.packages, Plan(), console)
+        console.progress("check")
+        outcome = judge_act(runs, self.name) if verb in ("refresh", "clean") else self._after_act(task, runs, before)
+        notes = _notes(runs)
+        if notes:
+            console.reported(Report(notes=notes))
+        if outcome.state == "succeeded":
+            console.progress("check", 100)
+            if verb == "refresh":
+                self._mark_refreshed()
+        return outcome
+
+    def _after_act(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
+        after = self._backend.inventory()
+        outcome = judge_act(runs, self.name)._replace(changes=compare_inventories(before, after))
+        if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
+            mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
+            text = f"brought to its end by then: {named(mended)}" if mended else "what was done by then stays"
+            outcome = outcome._replace(state="failed", error_text=f"it was stopped before it was through; {text}")
+        broken = self._backend.broken(after) if task.verb == "repair" and outcome.state != "cancelled" else ""
+        if broken:
+            text = f"{broken}. {outcome.error_text}" if outcome.error_text else broken
+            return outcome._replace(state="failed", error_code="job.packages_broken", error_text=text)
+        if task.verb == "repair" or outcome.state != "succeeded":
+            return outcome
+        wrong = [name for name in task.packages if (name in after and after[name].held) != (task.verb == "hold")]
+        if wrong:
+            text = f"{self.name} did not {task.verb} {named(wrong)}"
+            return outcome._replace(state="failed", error_code="job.incomplete", error_text=text)
+        return outcome
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def _check(self, console: Console) -> Outcome:
+        console.progress("plan")
+        refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
+        if not refreshed_at:
+            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
+        inventory = self._backend.inventory()
+        full = self._backend.simulate("full-upgrade", ())
+        safe = full if self._backend.cannot("upgrade", ()) else self._backend.simulate("upgrade", ())
+        check_stop(console)
+        age_s = max(0.0, time.time() - refreshed_at)
+        console.say(f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}")
+        counts = f"{len(full.upgrades)} packages can be upgraded, {_security_words(full)}."
+        console.say(counts)
+        console.say("")
+        show_plan(console, "upgrade would do:", safe)
+        show_plan(console, "full-upgrade would do besides:", full, known=safe)
+        show_kept(console, full)
+        held = [name for name, package in sorted(inventory.items()) if package.held]
+        if held:
+            console.say("On hold: " + ", ".join(held))
+        broken = self._backend.broken(inventory)
+        if broken:
+            console.say(f"{broken}. Nothing can be upgraded before that is repaired.")
+        console.progress("check", 100, "", counts)
+        return Outcome("succeeded", 0, 0, ())
+
+    def _plan(self, task: Task, console: Console) -> Outcome:
+        console.progress("plan")
+        if not max(self._backend.lists_refreshed_at(), self._marked_at()):
+            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing can be planned: refresh them first")
+        inventory = self._backend.inventory()
+        check_names(self._backend, task.target, task.packages, inventory)
+        plan = self._backend.simulate(task.target, task.packages)
+        check_stop(console)
+        _make_known(plan, console)
+        show_plan(console, f"{task.target} would do:", plan)
+        show_kept(console, plan)
+        show_sizes(console, plan)
+        if not plan.steps:
+            console.say("There is nothing to do.")
+        check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown all the same
+        console.progress("check", 100, "", f"{len(plan.steps)} packages would change")
+        return Outcome("succeeded", 0, 0, ())
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def _change(self, task: Task, console: Console) -> Outcome:
+        ends_at = time.monotonic() + LOCK_LIMIT_S
+        begun = False
+        while True:
+            before, plan = self._decide(task, console)
+            if not plan.steps:
+                console.say("There is nothing to do.")
+                show_kept(console, plan)
+                return Outcome("succeeded", 0, 0, ())
+            if self._care is not None and not begun:
+                self._care.begin()
+            begun = True
+            runs = self._run(task.verb, task.packages, plan, console)
+            if not _locked_out(runs) or time.monotonic() >= ends_at:
+                break
+            # Somebody was faster. Nothing has been begun; when they are done, the plan may be another one.
+            wait_for_lock(self._backend, console)
+            check_stop(console)
+        console.progress("check")
+        after = self._settle(runs, before, console)
+        if _refused(runs) and not compare_inventories(before, after):
+            raise self._changed(task.verb, task.packages, plan, console)
+        outcome = judge(runs, plan, before, after, self.name)
+        self._report(runs, plan, outcome, console)
+        if outcome.state == "succeeded":
+            console.progress("check", 100)
+        return outcome
+
+    def _decide(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
+        """What is installed, and what may be done: all checks passed, shown, and compared with what a person saw."""
+        before = self._ready(task, console)
+        if wait_for_lock(self._backend, console):
+            before = self._ready(task, console)
+        plan = self._backend.simulate(task.verb, task.packages)
+        _make_known(plan, console)
+        self._compare(task, plan, console)
+        check_removals(self._backend, task.verb, plan, shown=bool(task.plan))
+        if plan.steps:
+            check_room(self._backend, plan)
+            check_stop(console)
+            show_plan(console, f"{task.verb}:", plan)
+            show_kept(console, plan)
+            show_sizes(console, plan)
+        return before, plan
+
+    def _settle(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
+        """What is installed now. Where a stop left packages half-way, what was begun with them is brought to its end."""
+        after = self._backend.inventory()
+        stopped = any(ran.ended.stopped == "after_package" for ran in runs)
+        half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
+        if not stopped or not half_way:
+            return after
+        console.say(f"Stopped. What was begun with {named(half_way)} is brought to its end.")
+        self._run("repair", (), Plan(), console, to_the_end=True)
+        console.progress("check")
+        return self._backend.inventory()
+
+    def _ready(self, task: Task, console: Console) -> Inventory:
+        """What is installed, once it is in order and has what was named."""
+        console.progress("plan")
+        inventory = self._backend.inventory()
+        check_order(self._backend, inventory, task.packages if task.verb == "remove" else ())
+        check_names(self._backend, task.verb, task.packages, inventory)
+        return inventory
+
+    def _compare(self, task: Task, plan: Plan, console: Console) -> None:
+        """What a person saw is what is done.
+
+        Raises: Trouble.
+        """
+        if not task.plan or task.plan == plan.digest:
+            return
+        seen = console.seen_plan(task.plan)
+        if seen is None:
+            show_plan(console, "Now it would do:", plan)
+        else:
+            show_difference(console, seen, plan)
+        raise Trouble("job.plan_changed", PLAN_CHANGED)
+
+    def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> Trouble:
+        """The trouble that the manager would not do now what this job has shown, with the difference in the log."""
+        try:
+            now = self._backend.simulate(verb, packages)
+        except (PackagesUnreadable, Trouble) as exc:
+            console.say(str(exc))
+        else:
+            if now.digest != plan.digest:
+                _make_known(now, console)
+                show_difference(console, plan, now)
+        return Trouble("job.plan_changed", PLAN_CHANGED)
+
+    def _report(self, runs: Sequence[Ran], plan: Plan, outcome: Outcome, console: Console) -> None:
+        notes = list(_notes(runs))
+        extra = unplanned(plan, outcome.changes)
+        if extra:
+            notes.append(f"Changed without having been planned: {named([name for name, _, _ in extra])}.")
+        native = self._backend.reboot_required()
+        care = self._care
+        report = Report(native.required, native.why) if care is None else care.report((native.required, native.why), outcome.changes)
+        console.reported(report._replace(notes=(*report.notes, *notes)))
+
+    # -- running -------------------------------------------------------------------------------
+
+    def _run(self, verb: str, packages: Sequence[str], plan: Plan, console: Console, *, to_the_end: bool = False) -> List[Ran]:
+        """Run the work of a verb, one piece after the other until one fails that the rest needs, or a stop is wished."""
+        runs: List[Ran] = []
+        over = False
+        work = self._backend.work(verb, packages, plan)
+        for at, piece in enumerate(work):
+            if isinstance(piece, Call):
+                if not over:
+                    self._call(piece, console)
+            elif isinstance(piece, Again):
+                if not over:
+                    self._look_again(piece, verb, packages, plan, console)
+            elif not over or piece.always:
+                answered = any(ran.ended.stopped for ran in runs)
+                last = not any(isinstance(later, Command) and not later.always for later in work[at + 1 :])
+                rule = None if to_the_end else self._stop_rule(piece, answered=answered, last=last)
+                ran = self._run_command(verb, piece, console, rule)
+                runs.append(ran)
+                failed = ran.failure is not None or ran.ended.rc is None or bool(ran.ended.overran)
+                over = over or (piece.needs and failed) or (not to_the_end and ran.ended.stopped in ("now", "after_package"))
+        return runs
+
+    @staticmethod
+    def _call(piece: Call, console: Console) -> None:
+        if piece.says:
+            console.say(piece.says)
+        try:
+            piece.do()
+        except OSError as exc:
+            raise Trouble("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
+
+    def _look_again(self, piece: Again, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
+        """Raises: Trouble: it would be something else now. Stopped."""
+        wait_for_lock(self._backend, console)
+        now = piece.plan()
+        check_stop(console)
+        if now.digest != plan.digest:
+            raise self._changed(verb, packages, plan, console)
+
+    def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
+        """Who wishes a stop is told what becomes of it, whatever is run; once."""
+        if command.stoppable:
+            return command.stop_rule or self._backend.stop_rule
+        return None if answered else lambda _phase: STOP_TOO_LATE if last else STOP_AFTER_STEP
+
+    def _run_command(self, verb: str, command: Command, console: Console, stop_rule: Optional[Callable[[str], StopRule]]) -> Ran:
+        reader = self._backend.reader(verb, console)
+        env: Dict[str, str] = {**self._backend.environment, **command.env}
+        console.progress(command.phase)
+        has_status = any("{fd}" in word for word in command.argv)
+        ended = console.run(
+            command.argv,
+            env,
+            reader.line,
+            reader.status if has_status else None,
+            command.limits_s,
+            command.signals,
+            stop_rule,
+        )
+        failure: Optional[Failure] = None if ended.rc is None else self._backend.failure(verb, ended, reader)
+        return Ran(command, ended, reader, failure)
+
+    # -- the mark of a refresh -------------------------------------------------------------------
+
+    def _marked_at(self) -> float:
+        try:
+            return os.stat(os.path.join(self._jobs, REFRESHED)).st_mtime
+        except OSError:
+            return 0.0
+
+    def _mark_refreshed(self) -> None:
+        path = os.path.join(self._jobs, REFRESHED)
+        with open(path, "ab"):
+            os.utime(path)
+
+
+def _make_known(plan: Plan, console: Console) -> None:
+    """Raises: Trouble: there is no room for it, so nothing of it is begun."""
+    try:
+        console.planned(plan)
+    except OSError as exc:
+        raise Trouble("job.no_space", f"the plan could not be written down: {exc.strerror}") from exc
+
+
+def _locked_out(runs: Sequence[Ran]) -> bool:
+    return any(ran.failure is not None and ran.failure.code == "job.lock_busy" for ran in runs)
+
+
+def _refused(runs: Sequence[Ran]) -> bool:
+    return any(ran.failure is not None and ran.failure.code == "job.plan_changed" for ran in runs)
+
+
+def _notes(runs: Sequence[Ran]) -> Tuple[str, ...]:
+    return tuple(dict.fromkeys(note for ran in runs for note in ran.reader.notes))
+
+
+def _security_words(plan: Plan) -> str:
+    if any(step.security == "unknown" for step in plan.upgrades):
+        return "which of them for security is not known here"
+    return f"{len([step for step in plan.upgrades if step.security == 'yes'])} of them for security"
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return "a minute"

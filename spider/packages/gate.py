@@ -1,0 +1,108 @@
+"""Run by apt-get and pacman themselves, directly before they change the first package: would they do what was shown?
+
+Both hold their own lock by then and give the names of all that they are going to do; a status other than 0 makes them end with
+nothing changed. So between this look and the change there is no moment in which anything could become another. It is copied
+beside its files before the manager starts, since an upgrade may replace Spider below it: it needs nothing but Python.
+
+    gate.py apt FOLDER            pacman FOLDER part|whole
+
+`wanted` in the folder says what was shown, `verdict` what was found.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from typing import Any, Dict, List, Mapping, Set
+
+WANTED, VERDICT, PASSED = "wanted", "verdict", "passed"
+REPOSITORIES = ("pacman-conf", "--repo-list")
+_READ_BYTES = 1 << 20
+
+
+def read_apt(text: str, native: str) -> Dict[str, str]:
+    """Package to version, empty = removed, of what apt tells its hooks (protocol 3).
+
+    Source: apt.conf(5), `DPkg::Pre-Install-Pkgs`.
+    Raises: ValueError.
+    """
+    head, found, body = text.partition("\n\n")
+    if not found or head.split("\n")[0] != "VERSION 3":
+        raise ValueError("apt-get speaks another protocol to its hooks")
+    does: Dict[str, str] = {}
+    for line in body.split("\n"):
+        if not line:
+            continue
+        fields = line.split(" ", 8)
+        if len(fields) != 9:
+            raise ValueError("not understood: " + line[:200])
+        name, _, old_arch, _, _, version, arch, _, action = fields
+        if action == "**CONFIGURE**":
+            continue  # of what was unpacked, which has a line of its own
+        gone = action == "**REMOVE**"
+        arch = old_arch if gone else arch
+        does[name if arch in ("all", native) else f"{name}:{arch}"] = "" if gone else version
+    return does
+
+
+def hash_lists(folder: str) -> Dict[str, str]:
+    """Name to SHA-256 of pacman's lists."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".db"):
+            digest = hashlib.sha256()
+            with open(os.path.join(folder, name), "rb") as file:
+                for block in iter(lambda: file.read(_READ_BYTES), b""):
+                    digest.update(block)
+            found[name] = digest.hexdigest()
+    return found
+
+
+def read_repositories() -> List[str]:
+    """pacman's repositories in their order."""
+    return subprocess.run(REPOSITORIES, stdout=subprocess.PIPE, check=False).stdout.decode("utf-8", "replace").split()
+
+
+def _apt(text: str, wanted: Mapping[str, Any]) -> List[str]:
+    shown = {str(name): str(version) for name, version in wanted["steps"]}
+    does = read_apt(text, str(wanted["native"]))
+    return sorted(name for name in {*shown, *does} if shown.get(name) != does.get(name))
+
+
+def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -> List[str]:
+    """pacman tells names alone; their versions are those of its lists, which nobody changes while it has the lock."""
+    shown: Set[str] = {str(name) for name, _ in wanted["steps"]}
+    does = set(text.split())
+    passed: Set[str] = set()
+    if os.path.exists(os.path.join(folder, PASSED)):
+        with open(os.path.join(folder, PASSED), encoding="utf-8") as file:
+            passed = set(file.read().split())
+    if wanted["lists"] is not None and (hash_lists(wanted["lists_at"]) != wanted["lists"] or read_repositories() != wanted["repositories"]):
+        raise ValueError("the package lists or the repositories are others than when the plan was made")
+    with open(os.path.join(folder, PASSED), "w", encoding="utf-8") as file:
+        file.write("\n".join(sorted(does | passed)))
+    return sorted((does | passed) ^ shown if whole else does - shown)
+
+
+def main(words: List[str]) -> int:
+    """Exit status 0: it is what was shown."""
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    kind, folder = words[0], words[1]
+    try:
+        with open(os.path.join(folder, WANTED), encoding="utf-8") as file:
+            wanted = json.load(file)
+        differs = _apt(text, wanted) if kind == "apt" else _pacman(text, wanted, folder, whole=words[2] == "whole")
+        why = ""
+    except (ValueError, OSError, KeyError, TypeError) as exc:  # what cannot be told apart is not let through
+        differs, why = [], str(exc) or type(exc).__name__
+    agrees = not differs and not why
+    with open(os.path.join(folder, VERDICT), "w", encoding="utf-8") as file:
+        json.dump({"agrees": agrees, "differs": differs, "why": why}, file)
+    if not agrees:
+        print("Stardust: this is not what was shown:", why or ", ".join(differs), flush=True)  # noqa: T201  # on the job's terminal
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

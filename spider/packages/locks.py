@@ -1,0 +1,83 @@
+"""Who holds a lock file, by name and process: package managers say it late, or not at all."""
+
+import fcntl
+import os
+import struct
+from typing import Optional
+
+from spider.packages.backend import Lock
+
+
+def process_name(pid: str) -> str:
+    """What a process is called; empty = it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def record_lock_holder(path: str) -> Optional[Lock]:
+    """Who holds a record lock (fcntl, as dpkg, apt, rpm and zypper take) on a file now; needs root. None: nobody, or it cannot be told."""
+    if struct.calcsize("P") != 8:
+        return None  # another layout of the structure; the manager's own words must do
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    if kind == fcntl.F_UNLCK:
+        return None
+    name = process_name(str(pid))
+    return Lock(path, str(pid), name) if name else Lock(path)
+
+
+def flock_holder(path: str) -> Optional[Lock]:
+    """Who holds a whole-file lock (flock) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
+    try:
+        facts = os.stat(path)
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            lines = file.read().split("\n")
+    except OSError:
+        return None
+    wanted = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    for line in lines:  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
+        words = line.split()
+        if len(words) >= 6 and words[1] != "->" and words[5] == wanted:
+            pid = words[4] if words[4].isdigit() and words[4] != "0" else ""
+            name = process_name(pid) if pid else ""
+            return Lock(path, pid, name) if name else Lock(path)
+    return None
+
+
+def open_file_holder(path: str) -> Optional[Lock]:
+    """Who has a file open now, which is how pacman holds its lock; needs root. None: nobody, or the file is not there."""
+    try:
+        facts = os.stat(path)
+        processes = os.listdir("/proc")
+    except OSError:
+        return None
+    for pid in processes:
+        if not pid.isdigit():
+            continue
+        try:
+            with os.scandir(f"/proc/{pid}/fd") as entries:
+                held = any(_same_file(entry.path, facts) for entry in entries)
+        except OSError:  # it has ended
+            continue
+        if held:
+            return Lock(path, pid, process_name(pid))
+    return None
+
+
+def _same_file(path: str, facts: os.stat_result) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (facts.st_dev, facts.st_ino)

@@ -1,0 +1,161 @@
+"""Which package manager a system is installed from, told by its database and not by which programs there are.
+
+Debian happily carries dnf, zypper, pacman and rpm beside apt: a program proves nothing. What os-release names is the candidate, and a
+database with packages in it confirms it. Systems whose packages are not changed in place are recognised first: whatever else they
+carry, nothing of it may be driven. Only files are looked at, so that an unprivileged Spider can tell it, too.
+"""
+
+import os
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from spider.collectors.base import read_text
+
+_RPM = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "amzn", "suse", "opensuse", "sles"})
+_SUSE = frozenset({"suse", "opensuse", "sles"})
+_FAMILIES = {
+    "apt": frozenset({"debian", "ubuntu"}),
+    "rpm": _RPM,
+    "pacman": frozenset({"arch"}),
+    "apk": frozenset({"alpine"}),
+}
+"""The distributions (ID and ID_LIKE of os-release) in which each database is at home."""
+_RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+_RPM_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
+_APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
+
+INSTEAD: Mapping[str, str] = {
+    "nixos": "This is NixOS: packages come with its configuration. Use 'nixos-rebuild switch --upgrade'.",
+    "guix": "This is Guix System: packages come with its configuration. Use 'guix pull' and 'guix system reconfigure'.",
+    "bootc": "This server is booted from an image (bootc). Use 'bootc upgrade', then reboot.",
+    "rpm-ostree": "This server is booted from an image (rpm-ostree). Use 'rpm-ostree upgrade', then reboot.",
+    "ostree": "This server is booted from an image (ostree). Use 'ostree admin upgrade', or its own updater, then reboot.",
+    "transactional-update": "This server's root file system is changed in snapshots. Use 'transactional-update', then reboot.",
+    "steamos": "This is SteamOS: its next image overwrites what is installed. Use its own updater ('steamos-update').",
+    "ubuntu-core": "This is Ubuntu Core: everything is a snap. Use 'snap refresh'.",
+    "read-only": "The root file system is mounted read-only: update the image that this server is started from. "
+    "If it should be writable, look for a fault of its disk.",
+}
+"""What to use instead, for systems that must not be changed by a package manager."""
+
+
+class Native(NamedTuple):
+    """What a system is installed from."""
+
+    name: str
+    """apt, dnf, dnf5, yum, zypper, pacman, apk or one of INSTEAD; empty = none that we know."""
+
+    @property
+    def instead(self) -> str:
+        """A sentence that says what to use instead; empty = its package manager may be driven."""
+        return INSTEAD.get(self.name, "")
+
+
+def find_native(root: str, release: Mapping[str, str]) -> Native:
+    """Look at a system's files.
+
+    Args: root: where they are, without a slash at its end. release: its os-release.
+    """
+    family = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    special = _special(root, family)
+    if special:
+        return Native(special)
+    name = _by_database(root, family)
+    if name and root_is_read_only(root):
+        return Native("transactional-update" if name == "zypper" and _there(root, "transactional-update") else "read-only")
+    return Native(name)
+
+
+def _special(root: str, family: Sequence[str]) -> str:
+    if os.path.exists(root + "/etc/NIXOS") or family[0] == "nixos":
+        return "nixos"
+    if family[0] == "guix":
+        return "guix"
+    if os.path.exists(root + "/run/ostree-booted"):
+        return "rpm-ostree" if _there(root, "rpm-ostree") else "bootc" if _there(root, "bootc") else "ostree"
+    if family[0] == "ubuntu-core":
+        return "ubuntu-core"
+    return "steamos" if family[0] == "steamos" and "arch" in family else ""
+
+
+def _there(root: str, program: str) -> bool:
+    return any(_size(f"{root}/{place}/{program}") for place in ("usr/bin", "usr/sbin", "bin", "sbin"))
+
+
+def _by_database(root: str, family: Sequence[str]) -> str:
+    found = []
+    if _size(root + "/var/lib/dpkg/status"):
+        found.append("apt")
+    if any(_size(f"{root}{place}/{name}") for place in _RPM_DATABASES for name in _RPM_FILES):
+        found.append("rpm")
+    if _has_folders(root + "/var/lib/pacman/local"):
+        found.append("pacman")
+    if any(_size(root + path) for path in _APK_DATABASES):
+        found.append("apk")
+    at_home = [name for name in found if _FAMILIES[name].intersection(family)]
+    name = (at_home or found or [""])[0]
+    return _rpm_front(root, family) if name == "rpm" else name
+
+
+def _rpm_front(root: str, family: Sequence[str]) -> str:
+    """What drives rpm here. `dnf` and `yum` are names that lead to whichever is the system's: where they lead, tells."""
+    if _there(root, "zypper") and _SUSE.intersection(family):
+        return "zypper"
+    leads: Dict[str, str] = {}
+    for name in ("dnf5", "dnf", "yum"):
+        path = f"{root}/usr/bin/{name}"
+        if _size(path):
+            leads[name] = os.path.basename(os.path.realpath(path))
+    if leads.get("dnf", leads.get("yum", "")) == "dnf5" or list(leads) == ["dnf5"]:
+        return "dnf5"
+    if "dnf" in leads or leads.get("yum", "").startswith("dnf"):
+        return "dnf"
+    return "yum" if leads else "zypper" if _there(root, "zypper") else ""
+
+
+def name_by_version(said: str) -> str:
+    """Which program it was that answered `--version`: names are no proof, since `dnf` and `yum` lead anywhere.
+
+    Returns: dnf, dnf5 or yum; empty = none of them.
+    """
+    words = said.split()
+    if words[:2] == ["dnf5", "version"]:
+        return "dnf5"
+    if not words or not words[0][:1].isdigit():
+        return ""
+    return "dnf" if int(words[0].split(".")[0] or 0) >= 4 else "yum"
+
+
+def root_is_read_only(root: str) -> bool:
+    """Whether the system's root is mounted read-only, as its first process sees it: in Spider's own view everything is.
+
+    False, too, where that process is hidden from us (`hidepid`); root's runner sees it always.
+    """
+    return "ro" in (_root_options(read_text(f"{root}/proc/1/mountinfo", 1 << 20)) or ())
+
+
+def _root_options(mountinfo: str) -> Optional[Tuple[str, ...]]:
+    """The options of the uppermost mount at `/`.
+
+    Source: proc_pid_mountinfo(5): the fifth field is the place, the sixth its own options, whatever its file system's.
+    """
+    found: Optional[Tuple[str, ...]] = None
+    for line in mountinfo.split("\n"):
+        fields = line.split(" ")
+        if len(fields) > 5 and fields[4] == "/":
+            found = tuple(fields[5].split(","))
+    return found
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _has_folders(path: str) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return any(entry.is_dir() for entry in entries)
+    except OSError:
+        return False

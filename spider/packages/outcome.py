@@ -1,0 +1,106 @@
+"""What a job came to: exit status, difference of the inventories and error lines, all three taken together.
+
+None of them is enough: managers answer 0 when a script of a package failed or when they were interrupted, and an error when
+the wanted package was installed beside one that was broken before.
+"""
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from spider.packages.backend import Command, Failure, Reader
+from spider.packages.base import Outcome
+from spider.packages.checks import named
+from spider.packages.plan import Inventory, Plan, compare_inventories, missed, unplanned
+from spider.terminal import Ended
+
+MOST_SAID = 3
+MAX_SAID = 400
+REST_CHANGED = "what was left to do would not have been what was shown, so it was not done"
+
+
+class Ran(NamedTuple):
+    """One command that was run."""
+
+    command: Command
+    ended: Ended
+    reader: Reader
+    failure: Optional[Failure]
+    """By the backend; None = it is content."""
+
+
+def said(runs: Sequence[Ran]) -> str:
+    """The lines of trouble that explain the most."""
+    lines: List[str] = []
+    for ran in runs:
+        lines += [line for line in ran.reader.troubles if line not in lines]
+    errors = [line for line in lines if not line.lower().startswith(("w:", "warning"))] or lines
+    return " · ".join(line[:MAX_SAID] for line in errors[:MOST_SAID])
+
+
+def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:
+    """Exit status and signal of the command that tells: the first that failed, else the last."""
+    for ran in runs:
+        if ran.failure is not None or ran.ended.rc is None or ran.ended.overran:
+            return ran.ended.rc, ran.ended.signal
+    return (runs[-1].ended.rc, runs[-1].ended.signal) if runs else (0, 0)
+
+
+def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, name: str) -> Outcome:
+    """What a job that changes packages came to.
+
+    Args: name: of the manager's front end, for the text.
+    """
+    changes = compare_inventories(before, after)
+    left = missed(plan, after)
+    broken = [package for package, now in after.items() if now.broken and not (package in before and before[package].broken)]
+    extra = unplanned(plan, changes)
+    done = f"{len(plan.steps) - len(left)} of {len(plan.steps)} packages were changed"
+    if left and changes:
+        done += f", not changed: {named([step.package for step in left])}"
+    if extra:
+        done += f", changed without having been planned: {named([name for name, _, _ in extra])}"
+    rc, signal_ = _status(runs)
+    stopped = any(ran.ended.stopped in ("now", "after_package") for ran in runs)
+    overran = next((ran.ended.overran for ran in runs if ran.ended.overran), "")
+    killed = next((ran for ran in runs if ran.ended.rc is None), None)
+    failure = next((ran.failure for ran in runs if ran.failure is not None), None)
+    code, text = "", ""
+    if broken:
+        code, text = "job.packages_broken", f"{name} did not get to the end with {named(broken)}; {done}"
+    elif stopped and not changes and (left or not plan.steps):
+        return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
+    elif stopped and (left or killed is not None):  # the signal was ours, and may have come when only its last words were left
+        code, text = "job.stopped", f"it was stopped; {done}" + ("" if left else f", but {name} did not get to its own end")
+    elif overran:
+        code, text = "job.timed_out", f"the phase {overran} took too long and was interrupted; {done}"
+    elif killed is not None:
+        code, text = "job.signal", f"{name} was ended by signal {killed.ended.signal}; {done}"
+    elif failure is not None:
+        why = REST_CHANGED if failure.code == "job.plan_changed" and changes else failure.text
+        code, text = failure.code, f"{why}; {done}" if plan.steps else why
+    elif left:
+        code, text = "job.incomplete", done if changes else f"{done}, not changed: {named([step.package for step in left])}"
+    if not code:
+        return Outcome("succeeded", rc, 0, changes)
+    why = said(runs)
+    return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
+
+
+def judge_act(runs: Sequence[Ran], name: str) -> Outcome:
+    """What a verb without a plan came to (refresh, clean, hold …)."""
+    rc, signal_ = _status(runs)
+    failed = next((ran for ran in runs if ran.failure is not None or ran.ended.rc is None or ran.ended.overran), None)
+    if any(ran.ended.stopped == "now" for ran in runs) and failed is not None:
+        return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
+    if failed is None and any(ran.ended.stopped == "after_package" and not ran.command.stoppable for ran in runs):
+        return Outcome("failed", rc, 0, (), "job.stopped", "it was stopped, and what comes after was not begun")
+    if failed is None:
+        return Outcome("succeeded", rc, 0, ())
+    if failed.ended.overran:
+        code, text = "job.timed_out", f"the phase {failed.ended.overran} took too long and was interrupted"
+    elif failed.ended.rc is None:
+        code, text = "job.signal", f"{name} was ended by signal {failed.ended.signal}"
+    else:
+        assert failed.failure is not None
+        code, text = failed.failure
+    why = said(runs)
+    return Outcome("failed", rc, signal_, (), code, f"{text}. {why}" if why and why not in text else text)

@@ -1,0 +1,62 @@
+"""Reports as the file `report` of a job, and as the message that the hub gets."""
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, MAX_SERVICES, Leftover, Report
+from spider.wire.frames import JobReport
+
+MAX_UNITS = MAX_NOTES = 100
+_MOST_TEXT, _MOST_NOTE = 300, 500
+
+
+def report_to_document(report: Report) -> Dict[str, Any]:
+    """A report as JSON can hold it."""
+    return {**report._asdict(), "leftovers": [list(leftover) for leftover in report.leftovers]}
+
+
+def report_from_document(found: Mapping[str, Any]) -> Optional[Report]:
+    """None: it is not one of ours."""
+    try:
+        return Report(
+            str(found["reboot"]),
+            str(found["reboot_why"]),
+            tuple(str(name) for name in found["services"]),
+            tuple(Leftover(str(path), str(diff)) for path, diff in found["leftovers"]),
+            tuple(str(name) for name in found["failed_units"]),
+            tuple(str(note) for note in found["notes"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _cut(texts: Sequence[str], most: int) -> List[str]:
+    return [text[:_MOST_TEXT] for text in texts[:most]]
+
+
+def report_message(job: str, report: Report) -> JobReport:
+    """The report in one message: what does not fit is left out, and a note says so."""
+    room = MAX_DIFFS_BYTES
+    diffs = []
+    leftovers = report.leftovers[:MAX_LEFTOVERS]
+    for leftover in leftovers:
+        diff = leftover.diff.encode("utf-8", "replace")[: min(MAX_DIFF_BYTES, room)].decode("utf-8", "ignore")
+        room -= len(diff.encode("utf-8"))
+        diffs.append(diff)
+    notes = list(report.notes[:MAX_NOTES])
+    for what, all_, most in (
+        ("configuration files", len(report.leftovers), MAX_LEFTOVERS),
+        ("services", len(report.services), MAX_SERVICES),
+        ("failed units", len(report.failed_units), MAX_UNITS),
+    ):
+        if all_ > most:
+            notes.append(f"{all_ - most} more {what} are not listed.")
+    return JobReport(
+        job=job,
+        reboot=report.reboot,
+        reboot_why=report.reboot_why[:_MOST_NOTE],
+        services=_cut(report.services, MAX_SERVICES),
+        config_paths=_cut([leftover.path for leftover in leftovers], MAX_LEFTOVERS),
+        config_diffs=diffs,
+        failed_units=_cut(report.failed_units, MAX_UNITS),
+        notes=[note[:_MOST_NOTE] for note in notes],
+    )

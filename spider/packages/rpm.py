@@ -1,0 +1,272 @@
+"""What all managers that stand on rpm have in common: the database, its order, its lock, what must stay, what scripts came to."""
+
+import fnmatch
+import glob
+import os
+import signal
+import sys
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from spider.packages import rpm_repos, rpm_text
+from spider.packages.backend import PHASES_BEFORE_COMMIT, STOP_NOW, Command, Failure, Lock, Reader, Trouble
+from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
+from spider.packages.checks import named
+from spider.packages.locks import process_name, record_lock_holder
+from spider.packages.plan import Inventory, Planned
+from spider.packages.rpm_repos import Repository
+from spider.packages.rpm_text import Package, ScriptFailed
+from spider.terminal import StopRule
+
+DATABASES = ("usr/lib/sysimage/rpm", "var/lib/rpm")
+DATABASE_FILES = ("rpmdb.sqlite", "Packages", "Packages.db")
+DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
+COMMIT_LIMITS_S: Mapping[str, float] = {"waiting_lock": 360.0}
+REFRESH_LIMITS_S: Mapping[str, float] = {"refresh": 900.0, "waiting_lock": 360.0}
+TOO_LATE = StopRule("too_late", "rpm is changing packages: whoever interrupts it now leaves two versions of the same package behind", ())
+INSTALLONLY = (
+    "installonlypkg(kernel)",
+    "installonlypkg(kernel-module)",
+    "installonlypkg(vm)",
+    "multiversion(kernel)",
+    "kernel",
+)
+"""What a package provides of which several versions may stand side by side."""
+CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default", "glibc", "linux-firmware", "systemd", "dbus")
+CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
+"""Their new versions work after a reboot only; the list that `needs-restarting` goes by, and what SUSE calls these."""
+STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
+
+
+def database_in_use(root: str = "/") -> bool:
+    """Whether rpm's database is there and has something in it, without asking rpm."""
+    for folder in DATABASES:
+        for file in DATABASE_FILES:
+            try:
+                if os.stat(os.path.join(root, folder, file)).st_size > 0:
+                    return True
+            except OSError:  # noqa: PERF203  # not there: the others tell
+                continue
+    return False
+
+
+def installed(env: Mapping[str, str]) -> List[Package]:
+    """Everything that rpm has.
+
+    Raises: PackagesUnreadable.
+    """
+    answer = ask(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
+    if answer.rc:
+        told = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
+        raise PackagesUnreadable(f"{told}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
+    try:
+        return rpm_text.parse_installed(answer.out)
+    except ValueError as exc:
+        raise PackagesUnreadable(f"rpm: {exc}") from exc
+
+
+def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[str]:
+    """Those of `names` of which several versions may be there at once: kernels and what belongs to them."""
+    if not names:
+        return frozenset()
+    answer = ask(["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env)  # a status of 1: one of them is not provided
+    return frozenset(line for line in answer.out.split("\n") if line in names)
+
+
+def wrongly_doubled(packages: Sequence[Package], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
+    """What an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
+    doubled = rpm_text.doubled(packages)
+    may = side_by_side({name for name, _ in doubled}, env)
+    return {key: versions for key, versions in doubled.items() if key[0] not in may}
+
+
+def matching(patterns: Iterable[str], packages: Iterable[Package], machine: str) -> Set[str]:
+    """Labels of the packages that a pattern means in one of the ways in which dnf and yum write them down."""
+    wanted = list(patterns)
+    if not wanted:
+        return set()
+    found = set()
+    for package in packages:
+        epoch, colon, evr = package.version.rpartition(":")
+        epoch = epoch if colon else "0"
+        forms = (
+            package.name,
+            f"{package.name}.{package.arch}",
+            f"{package.name}-{evr}",
+            f"{package.name}-{evr}.{package.arch}",
+            f"{package.name}-{epoch}:{evr}.{package.arch}",
+            f"{package.name}-{epoch}:{evr}",
+            f"{epoch}:{package.name}-{evr}.{package.arch}",
+            f"{package.name}-{evr.rpartition('-')[0]}",
+        )
+        if any(fnmatch.fnmatchcase(form, pattern) for pattern in wanted for form in forms):
+            found.add(rpm_text.label(package.name, package.arch, machine))
+    return found
+
+
+def pid_file_holder(path: str) -> Optional[Lock]:
+    """Who holds a lock that is a file with a process number in it, as dnf 4, yum and zypper have; None: nobody."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            pid = file.read(32).strip()
+    except OSError:
+        return None
+    name = process_name(pid) if pid.isdigit() and int(pid) != os.getpid() else ""
+    return Lock(path, pid, name) if name else None
+
+
+class RpmReader(Reader):
+    """Follows a run: what rpm itself says comes through every manager in the same words."""
+
+    def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
+        super().__init__(console)
+        self.scripts: List[ScriptFailed] = []
+        """Scripts of packages that failed."""
+        self._names = {f"{step.package.partition('.')[0]}-{version}": step.package for step in steps for version in step[1:3] if version}
+        self._plain = {f"{step.package}-{version}": step.package for step in steps for version in step[1:3] if version}
+
+    def line(self, text: str) -> None:
+        """One line of output."""
+        failed = rpm_text.parse_script_failed(text)
+        if failed is not None:
+            self.trouble(text.strip())
+            if failed not in self.scripts:
+                self.scripts.append(failed)
+        else:
+            super().line(text)
+
+    def package(self, nevra: str) -> str:
+        """The planned package that `name-[epoch:]version-release.arch` is, however it was cut; empty = not to be told for sure."""
+        text = nevra.replace("-0:", "-", 1)
+        bare = text.rpartition(".")[0]
+        if bare in self._plain or text in self._plain:
+            return self._plain.get(bare) or self._plain[text]
+        if bare in self._names:
+            return self._names[bare]
+        fitting = {name for full, name in self._plain.items() if full.startswith(text)}
+        return fitting.pop() if len(fitting) == 1 else ""
+
+    def waits(self, lock: Lock) -> None:
+        """It waits for another; who that is, is looked up where only its number is told."""
+        super().waits(lock if lock.name or not lock.pid else lock._replace(name=process_name(lock.pid)))
+
+    def scripts_text(self) -> str:
+        """Which scripts failed, as a sentence."""
+        one = [f"%{failed.script} of {failed.package} ended with status {failed.status}" for failed in self.scripts[:10]]
+        return "a script of a package failed: " + ", ".join(one)
+
+
+class RpmBackend:
+    """The part of a backend that is the same for dnf, yum and zypper."""
+
+    name = ""
+    environment: Mapping[str, str] = ENVIRONMENT
+    cache_dir = "/var/cache"
+    newer: Sequence[Planned] = ()
+
+    def __init__(self, machine: str = "") -> None:
+        self._machine = machine or os.uname().machine
+        self._steps: Tuple[Planned, ...] = ()
+        """Of the plan that is carried out, so that progress can name packages."""
+        self._reader: Optional[RpmReader] = None
+        """Of the command that runs."""
+        self._began_at = 0.0
+        """When the work of this job began."""
+
+    def held(self, packages: Sequence[Package]) -> Set[str]:
+        """Labels of what the owner of this host keeps from changing."""
+        raise NotImplementedError
+
+    def inventory(self) -> Inventory:
+        """Everything that is installed."""
+        packages = installed(self.environment)
+        return self.inventory_of(packages)
+
+    def inventory_of(self, packages: Sequence[Package]) -> Inventory:
+        """The inventory that these packages make."""
+        broken = {self.label(name, arch) for name, arch in self.left_doubled(packages)}
+        return rpm_text.inventory_of(packages, self._machine, self.held(packages), broken)
+
+    def left_doubled(self, packages: Sequence[Package]) -> Dict[Tuple[str, str], List[str]]:
+        """What is there in two versions and will stay so: while somebody is at work that is how an upgrade looks in the middle."""
+        doubled = wrongly_doubled(packages, self.environment)
+        if not doubled or self.lock() is not None:
+            return {}
+        return wrongly_doubled(
+            installed(self.environment), self.environment
+        )  # who was at work may have ended just before the look at the lock
+
+    def label(self, name: str, arch: str) -> str:
+        """The name by which people call it."""
+        return rpm_text.label(name, arch, self._machine)
+
+    def broken(self, inventory: Inventory) -> str:
+        """What is wrong with the database."""
+        names = [name for name, package in sorted(inventory.items()) if package.broken]
+        return f"an upgrade was interrupted and left two versions of {named(names)}" if names else ""
+
+    def lock(self) -> Optional[Lock]:
+        """Who changes packages now, whichever program it is."""
+        try:
+            path = ask(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
+        except PackagesUnreadable:
+            return None
+        return record_lock_holder(path) if path.startswith("/") else None
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        """What must stay."""
+        stays = self._stays()
+        return [name for name in packages if name in stays or name.rpartition(".")[0] in stays]
+
+    def _stays(self) -> Set[str]:
+        stays = {*STAY, self.name}
+        for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
+            try:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    stays.update(line.strip() for line in file if line.strip() and not line.startswith("#"))
+            except OSError:  # noqa: PERF203  # it is one of several
+                continue
+        owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
+        answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
+        return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
+
+    def stop_rule(self, phase: str) -> StopRule:
+        """Before packages are touched: at once. Then: not any more."""
+        return STOP_NOW if phase in PHASES_BEFORE_COMMIT else TOO_LATE
+
+    def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
+        """Repositories that a refresh did not reach, by name where their files tell which."""
+        names = rpm_repos.left_behind(repositories, self._began_at)
+        told = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
+        return Failure("job.repository_stale", f"repositories that could not be refreshed keep their old lists: {told or 'see the log'}")
+
+    def commit_rule(self, phase: str) -> StopRule:
+        """The stop rule of a command that installs: too late from its first moment on, but for the time that it waits for another.
+
+        That it still waits is not believed because it said so, but because the one that it named has the lock now.
+        """
+        waits = self._reader.lock if self._reader is not None else None
+        if phase == "waiting_lock" and waits is not None and waits.pid:
+            held = self.lock()
+            if held is not None and held.pid == waits.pid:
+                return StopRule("now", "it still waits for another, nothing has been changed", (signal.SIGINT,))
+        return TOO_LATE
+
+    def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:
+        """Whether what is planned works after a reboot only."""
+        core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
+        return ("yes", named(core)) if core else ("no", "")
+
+    def repair_commands(self) -> List[Command]:
+        """Bring an interrupted transaction to its end: the old one of two versions goes, as it would have gone.
+
+        Not `dnf remove --duplicates`, which needs the network and reinstalls. rpm runs the scripts of what it removes as in an
+        upgrade, since the new version stays, and leaves the files that the new version has.
+        """
+        packages = installed(self.environment)
+        commands = []
+        for (name, arch), versions in sorted(wrongly_doubled(packages, self.environment).items()):
+            if len(set(versions)) != len(versions):
+                raise Trouble("job.packages_broken", f"{name} {versions[0]} is in rpm's database twice: 'rpm --rebuilddb' by hand may help")
+            old = [f"{name}-{version.rpartition(':')[2]}.{arch}" for version in versions[:-1]]
+            commands.append(Command(("rpm", "-e", "-v", "--", *old), "commit", needs=False, stop_rule=self.commit_rule))
+        return commands

@@ -1,0 +1,137 @@
+"""What dnf, yum and zypper keep about repositories, read from their files: which are enabled, what is excluded, how old the metadata is.
+
+Read without the managers: any user may, and what they say of an empty cache is nothing (status 0, no line), which looks like
+'no updates'.
+"""
+
+import configparser
+import glob
+import os
+import re
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from spider.packages.backend import Trouble
+
+_FALSE = ("0", "false", "no", "off")
+_UPDATEINFO = b'type="updateinfo"'
+MAX_REPOMD_BYTES = 1024 * 1024
+
+
+class Repository(NamedTuple):
+    """One enabled repository."""
+
+    name: str
+    refreshed_at: float
+    """When its metadata were last found to be current, Unix seconds; 0 = there are none."""
+    advisories: bool
+    """Whether it says which updates are for security."""
+
+
+def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#", ";"), default_section="")
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                parser.read_file(file)
+        except (OSError, configparser.Error):  # noqa: PERF203  # the manager speaks of it when it runs; here it names no repository
+            continue
+    return parser
+
+
+def enabled(folders: Sequence[str], main: str = "", overrides: Sequence[str] = ()) -> List[str]:
+    """Names of the enabled repositories.
+
+    Args: folders: of `*.repo` files. main: a settings file that may hold repositories too. overrides: folders whose `*.repo` files
+          change options of others (dnf 5); a section may be a pattern.
+    """
+    files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
+    parser = _parser([main, *files] if main else files)
+    over = _parser(path for folder in overrides for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo"))))
+    found = []
+    for name in parser.sections():
+        if name == "main":
+            continue
+        value = parser[name].get("enabled", "1")
+        for pattern in over.sections():
+            if re.fullmatch(_as_regex(pattern), name):
+                value = over[pattern].get("enabled", value)
+        if value.strip().lower() not in _FALSE:
+            found.append(name)
+    return found
+
+
+def _as_regex(pattern: str) -> str:
+    return "".join(".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
+
+
+def option(main: str, key: str) -> str:
+    """An option of the section `main` of a settings file; empty = not set, or it has variables."""
+    parser = _parser([main])
+    value = parser["main"].get(key, "").strip() if parser.has_section("main") else ""
+    return "" if "$" in value else value
+
+
+def excluded(main: str, folders: Sequence[str] = ()) -> List[str]:
+    """Patterns that the settings exclude from every change (`excludepkgs`, `exclude`), those of enabled repositories too."""
+    files = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.repo")))]
+    parser = _parser([main, *files])
+    patterns: List[str] = []
+    for name in parser.sections():
+        for key in ("excludepkgs", "exclude"):
+            patterns += [word for word in re.split(r"[\s,]+", parser[name].get(key, "")) if word and word not in patterns]
+    return patterns
+
+
+def repository(name: str, folders: Iterable[str]) -> Repository:
+    """What is cached of a repository. Args: folders: where its metadata may lie; the one that was refreshed last counts."""
+    newest: Tuple[float, Optional[str]] = (0.0, None)
+    for folder in folders:
+        path = os.path.join(folder, "repomd.xml")
+        try:
+            if not os.path.isfile(path):
+                continue
+            # Which of the files is touched when a repository is found unchanged differs: dnf takes the packages' list, zypper this one.
+            files = [entry.path for entry in os.scandir(folder) if entry.is_file()]
+            at = max(os.stat(file).st_mtime for file in files)
+        except OSError:
+            continue
+        newest = max(newest, (at, path))
+    at, found = newest
+    if found is None:
+        return Repository(name, 0.0, advisories=False)
+    try:
+        with open(found, "rb") as file:
+            advisories = _UPDATEINFO in file.read(MAX_REPOMD_BYTES)
+    except OSError:
+        advisories = False
+    return Repository(name, at, advisories)
+
+
+def dnf_repository(name: str, cache: str) -> Repository:
+    """What dnf 4 or 5 has cached: `<cache>/<name>-<16 hex digits>/repodata`, one folder for each address it ever had."""
+    pattern = os.path.join(glob.escape(cache), glob.escape(name) + "-" + "[0-9a-f]" * 16, "repodata")
+    return repository(name, glob.glob(pattern))
+
+
+def refreshed_at(repositories: Iterable[Repository]) -> float:
+    """When the repository whose metadata are the oldest was refreshed; those that have none are left out; 0 = none has any."""
+    return min((one.refreshed_at for one in repositories if one.refreshed_at), default=0.0)
+
+
+def missing(repositories: Iterable[Repository]) -> List[str]:
+    """Repositories that are enabled and of which nothing is known."""
+    return [one.name for one in repositories if not one.refreshed_at]
+
+
+def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
+    """Where no repository says what is for security, nothing to do for security would be a lie.
+
+    Raises: Trouble.
+    """
+    if verb == "security-upgrade" and not any(one.advisories for one in repositories):
+        raise Trouble("job.not_supported", "no repository of this server says which updates are for security: upgrade everything instead")
+
+
+def left_behind(repositories: Iterable[Repository], since: float) -> List[str]:
+    """Repositories that were not found to be current since then; file systems are allowed two seconds."""
+    return [one.name for one in repositories if one.refreshed_at < since - 2.0]

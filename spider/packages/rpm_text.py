@@ -1,0 +1,140 @@
+"""What rpm prints, read: pure functions, for every manager that stands on rpm."""
+
+import re
+from functools import cmp_to_key
+from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from spider.packages.after.versions import compare_rpm
+from spider.packages.plan import Installed, Inventory
+
+QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{INSTALLTIME}\\n"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
+"""What may be asked for: no option, group, path, pattern or condition looks like this."""
+
+_SCRIPT_FAILED = re.compile(r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet failed, exit status (?P<status>\d+)")
+_CONFIG = re.compile(r"(?P<path>/\S+) (?:created|saved) as (?P<beside>/\S+\.rpm(?:new|save|orig))")
+_X86 = ("i386", "i486", "i586", "i686", "athlon", "geode", "pentium3", "pentium4")
+
+
+class Package(NamedTuple):
+    """One package in one version."""
+
+    name: str
+    version: str
+    """Epoch (unless it is 0), version, release: `1:2.0-3.el9`."""
+    arch: str
+
+
+def without_zero_epoch(evr: str) -> str:
+    """`0:2.0-1` → `2.0-1`: as all but dnf 5 write it."""
+    return evr[2:] if evr.startswith("0:") else evr
+
+
+def oldest_first(versions: Iterable[str]) -> List[str]:
+    """Versions in rpm's order."""
+    return sorted(versions, key=cmp_to_key(compare_rpm))
+
+
+def native(arch: str, machine: str) -> bool:
+    """Whether packages of this architecture are at home on this machine, so that their names need no suffix."""
+    if arch in ("noarch", "(none)", "", machine) or arch.startswith(machine + "_v"):
+        return True
+    if machine in _X86:
+        return arch in _X86
+    return machine.startswith("arm") and arch.startswith("arm")
+
+
+def label(name: str, arch: str, machine: str) -> str:
+    """The name by which people and orders call a package: `bash`, but `glibc.i686` on x86_64."""
+    return name if native(arch, machine) else f"{name}.{arch}"
+
+
+def patterns(name: str, version: str, machine: str) -> List[str]:
+    """All that a package of this label and version can be called with its architecture, which a label leaves out where it is native.
+
+    Whether what stands behind a dot is an architecture or a part of the name, a label does not tell: so both.
+    """
+    base, dot, foreign = name.rpartition(".")
+    arches = _X86 if machine in _X86 else ("arm*",) if machine.startswith("arm") else (machine, machine + "_v*")
+    return [f"{name}-{version}.{arch}" for arch in ("noarch", *arches)] + ([f"{base}-{version}.{foreign}"] if dot else [])
+
+
+def parse_installed(text: str) -> List[Package]:
+    """Read `rpm -qa --qf QUERY`. The keys that rpm trusts (`gpg-pubkey`) are no packages.
+
+    Raises: ValueError: a line is not understood, so that what is installed is not known.
+    """
+    found = []
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        fields = line.split("|")
+        if len(fields) != 4 or not fields[0] or ":" not in fields[1]:
+            raise ValueError("not understood: " + line[:200])
+        if fields[0] != "gpg-pubkey":
+            found.append(Package(fields[0], without_zero_epoch(fields[1]), fields[2]))
+    return found
+
+
+def inventory_of(packages: Iterable[Package], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:
+    """Packages by the names that people use.
+
+    Args: held, broken: such names.
+    """
+    versions: Dict[str, List[str]] = {}
+    for package in packages:
+        versions.setdefault(label(package.name, package.arch, machine), []).append(package.version)
+    return {name: Installed(" ".join(oldest_first(all_of)), name in broken, name in held) for name, all_of in sorted(versions.items())}
+
+
+def doubled(packages: Iterable[Package]) -> Dict[Tuple[str, str], List[str]]:
+    """Name and architecture of what is there in more than one version, and the versions, oldest first."""
+    versions: Dict[Tuple[str, str], List[str]] = {}
+    for package in packages:
+        versions.setdefault((package.name, package.arch), []).append(package.version)
+    return {key: oldest_first(all_of) for key, all_of in versions.items() if len(all_of) > 1}
+
+
+def split_nevra(nevra: str) -> Optional[Package]:
+    """`lab-sec-1.1-1.lab.noarch`, `glibc-0:2.39-1.x86_64` → its parts; None: it has another shape."""
+    rest, dot, arch = nevra.rpartition(".")
+    parts = rest.rsplit("-", 2)
+    if not dot or len(parts) != 3 or not all(parts):
+        return None
+    epoch, colon, version = parts[1].rpartition(":")
+    name = parts[0]
+    if not colon and ":" in name:  # `1:glibc-2.39-1.x86_64`, as yum and older advisories write it
+        epoch, _, name = name.partition(":")
+    evr = f"{version}-{parts[2]}"
+    return Package(name, f"{epoch}:{evr}" if epoch and epoch != "0" else evr, arch)
+
+
+class ScriptFailed(NamedTuple):
+    """A script of a package ended with an error."""
+
+    package: str
+    """Name, version, release, architecture, as rpm names it."""
+    script: str
+    status: int
+
+
+def parse_script_failed(line: str) -> Optional[ScriptFailed]:
+    """Whether rpm says, through whichever manager, that a script failed."""
+    match = _SCRIPT_FAILED.search(line)
+    return ScriptFailed(match["package"], match["script"], int(match["status"])) if match else None
+
+
+def parse_config_kept(line: str) -> Optional[Tuple[str, str]]:
+    """Whether rpm says that it put a configuration file beside the one in use: both paths."""
+    match = _CONFIG.search(line)
+    return (match["path"], match["beside"]) if match else None
+
+
+_UNITS = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3, "t": 1024**4, "tib": 1024**4}
+
+
+def parse_size(text: str) -> Optional[int]:
+    """Read a size as dnf and yum print it (`6.1 k`, `49 KiB`, `14`), to the accuracy they print; None: it is none."""
+    match = re.match(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$", text)
+    unit = _UNITS.get(match[2].lower()) if match else None
+    return None if match is None or unit is None else round(float(match[1]) * unit)

@@ -1,0 +1,121 @@
+"""yum 3: EL7 and Amazon Linux 2. Not run on such a host: commands and texts are those of its documentation and of its descendant dnf 4."""
+
+import glob
+import os
+from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from spider.packages import dnf_text, rpm_repos
+from spider.packages.backend import Command, Failure, Reader, Reboot, Work
+from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.dnf import DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf_reader import DnfReader
+from spider.packages.dnf_text import Advisory
+from spider.packages.plan import NO, UNKNOWN, YES, Plan
+from spider.packages.rpm import REFRESH_LIMITS_S
+from spider.packages.rpm_repos import Repository
+from spider.packages.rpm_text import Package
+from spider.terminal import Ended
+
+LOCKS_SETTINGS = "/etc/yum/pluginconf.d/versionlock.conf"
+LOCKS = "/etc/yum/pluginconf.d/versionlock.list"
+PLUGIN = "/usr/lib/yum-plugins/versionlock.py"
+
+
+class Yum(DnfFamily):
+    """yum 3 as a backend."""
+
+    name = "yum"
+    program = "yum"
+    settings = "/etc/yum.conf"
+    repo_folders = ("/etc/yum.repos.d", "/etc/yum/repos.d")
+    cache_dir = "/var/cache/yum"
+    pid_files: Tuple[str, ...] = ("/var/run/yum.pid",)
+    ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
+    keep_metadata = ("--setopt=metadata_expire=never",)
+    can_include = False
+    """It does, but as an option of the command line that was not tried."""
+    environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
+    """EL7 has no C.UTF-8, and with plain C its Python 2 fails on names that are not ASCII."""
+    verbs: ClassVar[Dict[str, Tuple[str, ...]]] = {
+        "upgrade": ("update", "--skip-broken"),
+        "full-upgrade": ("update", "--skip-broken"),
+        "security-upgrade": ("update", "--skip-broken", "--security"),
+        "install": ("install",),
+        "remove": ("remove",),
+        "autoremove": ("autoremove",),
+    }
+
+    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """yum knows no upgrade that erases, so full-upgrade is the same."""
+        return (*self.verbs[verb], *packages)
+
+    def cached(self, name: str) -> Repository:
+        """`/var/cache/yum/<architecture>/<release>/<name>`."""
+        pattern = os.path.join(glob.escape(self.cache_dir), "*", "*", glob.escape(name))
+        return rpm_repos.repository(name, [*glob.glob(pattern), os.path.join(self.cache_dir, name)])
+
+    def locked_patterns(self) -> List[str]:
+        """The list of the versionlock plugin."""
+        return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
+
+    def can_lock(self) -> str:
+        """The plugin is a file among yum's."""
+        if os.path.exists(PLUGIN):
+            return ""
+        return "yum can hold packages with its versionlock plugin only: install yum-plugin-versionlock"
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        """By updateinfo, which EL7 has built in."""
+        answer = self.ask("-q", *options, "updateinfo", "list", "security")
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return dnf_text.parse_advisories(answer.out)
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """By check-update: 100 = there are some, 0 = none."""
+        answer = self.ask("-q", *options, "check-update")
+        if answer.rc not in (0, 100):
+            raise PackagesUnreadable(self._told(answer))
+        return self._listed(answer.out)
+
+    def available(self, names: Sequence[str]) -> List[Package]:
+        """By list; its status is 1 where it has none of them."""
+        answer = self.ask("-q", "list", "available", *names)
+        return self._listed(answer.out)
+
+    def _listed(self, text: str) -> List[Package]:
+        try:
+            return dnf_text.parse_check_update(text)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"yum: {exc}") from exc
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        """yum has no --refresh: what it has is declared old first."""
+        if verb == "refresh":
+            return [
+                Command((self.program, "-q", "clean", "expire-cache"), "refresh", REFRESH_LIMITS_S),
+                Command((self.program, "-y", "makecache", "fast"), "refresh", REFRESH_LIMITS_S),
+            ]
+        return super().work(verb, packages, plan)
+
+    def check_words(self) -> Tuple[str, ...]:
+        """What looks whether the database is in order."""
+        return ("check",)
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """A run that only downloads ends with an error in some releases, and says what it is."""
+        if ended.rc == 1 and isinstance(reader, DnfReader) and reader.downloads and not reader.troubles:
+            return None
+        return super().failure(verb, ended, reader)
+
+    def reboot_required(self) -> Reboot:
+        """needs-restarting of yum-utils."""
+        try:
+            answer = ask(["needs-restarting", "-r"], self.environment)
+        except PackagesUnreadable:
+            return Reboot(UNKNOWN, "needs-restarting (yum-utils) is not installed")
+        if "Reboot is required" in answer.out:
+            return Reboot(YES, "core libraries or services were updated")
+        if "not necessary" in answer.out:
+            return Reboot(NO, "no core library or service was updated since the start")
+        return Reboot(UNKNOWN, "needs-restarting did not say")
