@@ -8,7 +8,7 @@ from spider.version import VERSION
 
 
 def main(argv: Optional[List[str]] = None) -> NoReturn:
-    """Run one of the three programs and end the process with its exit status."""
+    """Run one of the programs and end the process with its exit status."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["launch"]:
         from spider import launcher  # noqa: PLC0415 - each program loads only what is its own
@@ -18,6 +18,14 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
         from spider import runner  # noqa: PLC0415
 
         sys.exit(runner.main(words[1:]))
+    if words[:1] == ["rollback"]:
+        from spider import updating  # noqa: PLC0415
+
+        sys.exit(updating.main(words[1:]))
+    if words[:1] == ["uninstall"]:
+        from spider import uninstall  # noqa: PLC0415
+
+        sys.exit(uninstall.main(words[1:]))
     if words in (["--version"], ["-V"]):
         sys.stdout.write(f"spider {VERSION}\n")
         sys.exit(0)

@@ -7,20 +7,34 @@ import stat
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from spider.keyfiles import key_file
 from spider.version import VERSION
 from spider.wire.ids import is_id
 from spider.wire.proof import KEY_BYTES
 
 EXIT_CONFIG = 78
 _MAX_CONF_BYTES = 64 * 1024
-_SECTIONS = {"hub": {"url", "fleet", "tls_pin"}, "node": {"id", "generation", "name"}}
-_OPTIONAL = {"tls_pin", "name"}
+_SECTIONS = {
+    "hub": {"url", "fleet", "tls_pin"},
+    "node": {"id", "generation", "name"},
+    "spool": {"hours", "mebibytes"},
+    "logs": {"journal"},
+    "statsd": {"listen"},
+}
+_OPTIONAL = {"tls_pin", "name", "hours", "mebibytes", "journal", "listen"}
+SPOOL_HOURS = 72
+SPOOL_MEBIBYTES = 64
+"""The most that samples may take on disk while the hub is away; spider.conf may lower both, and 0 keeps them in memory."""
+LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info")
+"""Priorities of log lines, as syslog(3) counts them; debug is nothing for a fleet."""
 _URL = re.compile(
     r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z",
     re.IGNORECASE | re.ASCII,
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]")
+_STATSD = re.compile(r"(?:off|[1-9][0-9]{0,4}|/[!-~]{1,100})\Z")
 _BOOT = re.compile(r"[0-9a-f]{32}\Z")
+_EDITION = re.compile(r"[1-9][0-9]{0,5}\Z")
 _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 
 
@@ -56,17 +70,20 @@ FLAGS = (
     Flag("--policy", "/etc/stardust/policy.conf", "what the owner of this node allows"),
     Flag("--state", "/var/lib/stardust/spider", "folder of Spider's own state"),
     Flag("--jobs", "/var/lib/stardust/jobs", "folder of the jobs that root runs"),
+    Flag("--metrics", "/etc/stardust/metrics.d", "folder of the owner's programs that print numbers"),
     Flag("--launcher", "/run/stardust/launcher.sock", "socket that orders to root go through"),
 )
 
 USAGE = """usage: spider.pyz [flags]      the agent
        spider.pyz launch       check one order from the socket on descriptor 3 (as root, started by systemd)
        spider.pyz run JOB      run one job (as root, started by systemd)
+       spider.pyz rollback     end an update that was cut off (as root, started by systemd)
        spider.pyz --version
 
 {flags}
 
-STARDUST_BOOT  32 hex digits that name this boot (default: {boot_file})
+STARDUST_BOOT   32 hex digits that name this boot (default: {boot_file})
+STARDUST_UNITS  the edition of the unit files that started this (default: 0, not known)
 """.format(flags="\n".join(f"{flag.name + ' VALUE':18} {flag.help} (default: {flag.default})" for flag in FLAGS), boot_file=_BOOT_FILE)
 
 
@@ -89,6 +106,18 @@ class Config:
     launcher_path: str
     key: bytes = field(repr=False)
     version: str = VERSION
+    spool_hours: int = SPOOL_HOURS
+    spool_mebibytes: int = SPOOL_MEBIBYTES
+    journal: str = ""
+    """The least urgent log lines that the hub gets, one of `LEVELS`; empty = none at all."""
+    statsd: str = ""
+    """Where numbers of other programs are taken: a port of 127.0.0.1, or a path; empty = nowhere."""
+    config_path: str = ""
+    """Of `spider.conf`, where that is a path."""
+    metrics_dir: str = ""
+    """Folder of programs that print numbers; empty = none is run."""
+    units: int = 0
+    """The edition of the unit files that started this; 0 = not known."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
@@ -107,7 +136,7 @@ class Config:
         except (OSError, ValueError) as error:
             faults.append(f"{flags['--config']}: {_words(error)}")
         try:
-            key = _read(flags["--key"], private=True)
+            key = _read(key_file(flags["--key"], int(conf.get("generation", 1))), private=True)
             if len(key) != KEY_BYTES:
                 faults.append(f"{flags['--key']}: a session key has {KEY_BYTES} bytes, this file has {len(key)}")
         except (OSError, ValueError) as error:
@@ -115,6 +144,7 @@ class Config:
         boot = environ.get("STARDUST_BOOT") or _kernel_boot()
         if not _BOOT.match(boot):
             faults.append(f"STARDUST_BOOT: 32 hex digits are expected, not {boot[:80]!r}")
+        units = environ.get("STARDUST_UNITS", "")
         if faults:
             raise ConfigError(faults)
         return cls(
@@ -130,6 +160,13 @@ class Config:
             jobs_dir=flags["--jobs"],
             launcher_path=flags["--launcher"],
             key=key,
+            spool_hours=int(conf.get("hours", SPOOL_HOURS)),
+            spool_mebibytes=int(conf.get("mebibytes", SPOOL_MEBIBYTES)),
+            journal="" if conf.get("journal", "off") == "off" else conf["journal"],
+            statsd="" if conf.get("listen", "off") == "off" else conf["listen"],
+            config_path=flags["--config"],
+            metrics_dir=flags["--metrics"],
+            units=int(units) if _EDITION.match(units) else 0,
         )
 
 
@@ -217,6 +254,13 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
         faults.append("generation: a number from 1 on is expected")
     if values.get("tls_pin") and not re.match(r"[0-9a-f]{64}\Z", values["tls_pin"]):
         faults.append("tls_pin: 64 hex digits are expected (SHA-256 of the hub's public key)")
+    for key, most in (("hours", SPOOL_HOURS), ("mebibytes", SPOOL_MEBIBYTES)):
+        if key in values and not (re.match(r"[0-9]{1,4}\Z", values[key]) and int(values[key]) <= most):
+            faults.append(f"{key}: a number from 0 to {most} is expected")
+    if values.get("journal", "off") not in ("off", *LEVELS):
+        faults.append(f"journal: off or one of {', '.join(LEVELS)} is expected")
+    if not _STATSD.match(values.get("listen", "off")):
+        faults.append("listen: off, a port of 127.0.0.1, or the path of a socket is expected")
     return faults
 
 

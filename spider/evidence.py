@@ -4,6 +4,8 @@
 |---|---|
 | `result` | ended as it says; it wins over everything |
 | processes in the cgroup | goes on; with `stopped` there, without its runner (killed: orphaned; systemd gave up waiting: overdue) |
+| `reboot` of this boot | goes down; after 40 minutes the reboot is missing |
+| `reboot` of another boot | the server is back: what is missing is looked for, then the job has succeeded |
 | no `run`, nothing alive | never began |
 | `run` of another boot | shutdown overran (`stopped` says timeout), killed (says signal), or the power went |
 | `run` of this boot, nothing alive | killed, or it left no trace |
@@ -16,15 +18,24 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 from spider.cgroups import job_processes
 from spider.jobfiles import (
     LOG,
+    PLANNED,
+    REBOOT,
+    REPORT,
     Progress,
     Result,
     Run,
     Stopped,
+    read_document,
     read_progress,
     read_result,
     read_run,
     read_stopped,
 )
+from spider.packages.plan import Plan
+from spider.packages.plan_file import plan_from_document
+from spider.packages.report import Report
+from spider.packages.report_file import report_from_document
+from spider.reboot import REBOOT_LIMIT_S, Asked, from_document
 from spider.wire.frames import MAX_ITEMS, JobEnded
 
 NEVER_BEGAN_AFTER_S = 60.0
@@ -40,6 +51,7 @@ _INTERRUPTED = {
     "job.shutdown_overran": "the server shut down before the job had ended",
     "job.no_trace": "the job's runner ended without a result",
 }
+REBOOT_MISSING, REBOOTED = "job.reboot_missing", "rebooted"
 
 
 Processes = Callable[[str], Optional[List[int]]]
@@ -57,6 +69,24 @@ class Glimpse(NamedTuple):
     """Of the log, from the offset that was asked for."""
     alive: bool
     """The job's unit has processes."""
+    output_at: float = 0.0
+    """When the log grew last, Unix seconds; 0 = never."""
+    asked: Optional[Asked] = None
+    """The server was asked to reboot."""
+    plan: Optional[Plan] = None
+    """What it is going to do; None also when it was not asked for."""
+    report: Optional[Report] = None
+    """What it left to be looked after; likewise."""
+
+
+class Wanted(NamedTuple):
+    """What of a job is worth reading."""
+
+    offset: int = 0
+    limit: int = 0
+    """Which part of the log."""
+    plan: bool = False
+    report: bool = False
 
 
 class Verdict(NamedTuple):
@@ -64,28 +94,47 @@ class Verdict(NamedTuple):
 
     ended: bool
     code: str = ""
-    """Why it counts as interrupted; or orphaned, overdue while it goes on. Empty = nothing out of the ordinary."""
+    """Why it counts as interrupted; or orphaned, overdue while it goes on; REBOOTED: the server is back. Empty = nothing out of the
+    ordinary."""
 
 
-def look(jobs_dir: str, job: str, offset: int, limit: int, processes: Processes = job_processes) -> Glimpse:
+def look(jobs_dir: str, job: str, wanted: Wanted, processes: Processes = job_processes) -> Glimpse:
     """Read what there is of a job. Blocks on its files.
 
-    Args:   offset, limit: which part of the log to read. processes: tells those of a job's unit; None = it cannot be told.
+    Args:   processes: tells those of a job's unit; None = it cannot be told.
     Raises: OSError: they cannot be read.
     """
     folder = os.path.join(jobs_dir, job)
     stopped, result = read_stopped(folder), read_result(folder)  # `result` after `stopped`: never the other way round on disk
     run = read_run(folder)
-    output, size = b"", 0
+    output, size, output_at = b"", 0, 0.0
     try:
         with open(os.path.join(folder, LOG), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if limit > 0 and size > offset:
-                file.seek(offset)
-                output = file.read(limit)
+            facts = os.fstat(file.fileno())
+            size, output_at = facts.st_size, facts.st_mtime if facts.st_size else 0.0
+            if wanted.limit > 0 and size > wanted.offset:
+                file.seek(wanted.offset)
+                output = file.read(wanted.limit)
     except FileNotFoundError:
         size = 0
-    return Glimpse(run, result, stopped, read_progress(folder), size, output, result is None and _alive(processes(job), run))
+    document = read_document(folder, REBOOT) if result is None else None
+    alive = result is None and _alive(processes(job), run)
+    asked = from_document(document) if document is not None else None
+    planned = read_document(folder, PLANNED) if wanted.plan else None
+    reported = read_document(folder, REPORT) if wanted.report else None
+    return Glimpse(
+        run,
+        result,
+        stopped,
+        read_progress(folder),
+        size,
+        output,
+        alive,
+        output_at,
+        asked,
+        None if planned is None else plan_from_document(planned),
+        None if reported is None else report_from_document(reported),
+    )
 
 
 def _alive(processes: Optional[List[int]], run: Optional[Run]) -> bool:
@@ -94,15 +143,20 @@ def _alive(processes: Optional[List[int]], run: Optional[Run]) -> bool:
     return run is not None and os.path.exists(f"/proc/{run.pid}")  # no cgroups to be seen: the runner alone can be told
 
 
-def judge(seen: Glimpse, boot: str, quiet_s: float) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table
+def judge(seen: Glimpse, boot: str, quiet_s: float, now: float = 0.0) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table
     """Where a job stands.
 
     Args:
         boot: this boot, 32 hex digits.
         quiet_s: for how long nothing of the job has been alive.
+        now: Unix seconds.
     """
     if seen.result is not None:
         return Verdict(ended=True)
+    if seen.asked is not None:
+        if boot and seen.asked.boot and seen.asked.boot != boot:
+            return Verdict(ended=True, code=REBOOTED)
+        return Verdict(ended=now - seen.asked.asked_at >= REBOOT_LIMIT_S, code=REBOOT_MISSING)
     if seen.alive:
         if seen.stopped is None:
             return Verdict(ended=False)
@@ -124,6 +178,8 @@ def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEn
     """
     if seen.result is not None:
         return _from_result(job, seen.result)
+    if seen.asked is not None:
+        return _from_reboot(job, seen, seen.asked, code, now)
     return JobEnded(
         job=job,
         state="unknown" if code == "job.no_trace" else "interrupted",
@@ -141,6 +197,26 @@ def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEn
         change_to=[],
         error_code=code,
         error_text=_INTERRUPTED[code],
+    )
+
+
+def _from_reboot(job: str, seen: Glimpse, asked: Asked, code: str, now: float) -> JobEnded:
+    came = code == REBOOTED
+    return JobEnded(
+        job=job,
+        state="succeeded" if came else "failed",
+        exit_code=0 if came else None,
+        signal=0,
+        output_bytes=asked.log_bytes,
+        output_sha256=asked.log_sha256,
+        lost_bytes=asked.lost,
+        started_at_ms=int(seen.run.started_at * 1000) if seen.run else 0,
+        ended_at_ms=int(now * 1000),
+        change_packages=[],
+        change_from=[],
+        change_to=[],
+        error_code="" if came else REBOOT_MISSING,
+        error_text="" if came else f"the server was asked to reboot and did not within {REBOOT_LIMIT_S / 60:.0f} minutes",
     )
 
 

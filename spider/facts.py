@@ -2,23 +2,46 @@
 
 import asyncio
 import logging
-from typing import Awaitable, Callable, List, Optional
+import os
+from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Tuple
 
 from spider.aside import aside
 from spider.clock import Clock
 from spider.collectors.identity import IdentityReader
+from spider.collectors.updates import Available
 from spider.config import Config
 from spider.limit import within
 from spider.logs import event
-from spider.packages.base import PackageManager, PackagesUnreadable
+from spider.packages.base import PackagesUnreadable
+from spider.packages.plan import Planned
 from spider.policy import Policy, PolicyRefused, read_policy
+from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 
 IDENTITY_S = 60.0
+POLICY_S = 2.0
+"""How often it is looked whether the policy file is another one."""
 UPDATES_S = 3600.0
 UPDATES_RETRY_S = 300.0
 
 log = logging.getLogger(__name__)
+
+
+class Telling(Protocol):
+    """What is asked of a package manager here."""
+
+    @property
+    def newer(self) -> Sequence[Planned]:
+        """What the last `available_updates` has counted, package by package."""
+        ...
+
+    def held(self) -> Sequence[Tuple[str, str]]:
+        """Packages, with their versions, that the owner does not want changed. Raises: PackagesUnreadable."""
+        ...
+
+    def available_updates(self) -> Optional[Updates]:
+        """Count what could be upgraded; it blocks. Returns: None: nobody here can tell. Raises: PackagesUnreadable."""
+        ...
 
 
 class Facts:
@@ -30,13 +53,15 @@ class Facts:
         clock: Clock,
         send: Callable[[Message], Awaitable[None]],
         policy_owner: int = 0,
-        manager: Optional[PackageManager] = None,
+        manager: Optional[Telling] = None,
+        available: Optional[Available] = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._send = send
         self._policy_owner = policy_owner
         self._manager = manager
+        self._available = available or Available()
         self._reader = IdentityReader()
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
@@ -71,9 +96,15 @@ class Facts:
             self._news.clear()
             try:
                 while self._untold:
-                    await self._send(self._untold.pop(0))
+                    await self._say(self._untold.pop(0))
             except ConnectionError:  # the next session begins with all of them
                 self._untold.clear()
+
+    async def _say(self, fact: Message) -> None:
+        try:
+            await self._send(fact)
+        except LocalProtocolError as error:  # what this host says of itself fits no frame: the rest of it still counts
+            event(log, "fact_not_sent", logging.ERROR, fact=type(fact).__name__, why=str(error))
 
     async def _watch_identity(self) -> None:
         while True:
@@ -84,7 +115,20 @@ class Facts:
                 event(log, "identity_failed", logging.ERROR, exc_info=True)
             else:
                 self._learn_identity(identity)
-            await _due(self._identity_due, IDENTITY_S)
+            await self._identity_or_policy_changed()
+
+    async def _identity_or_policy_changed(self) -> None:
+        """Wait until the identity is to be read again; its owner who mends the policy does not wait a minute for it to count."""
+        ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
+        while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
+            await _due(self._identity_due, POLICY_S)
+
+    def _policy_state(self) -> Tuple[int, ...]:
+        try:
+            facts = os.stat(self._config.policy_path)
+        except OSError:
+            return ()
+        return (facts.st_ino, facts.st_ctime_ns, facts.st_size)
 
     def _learn_identity(self, identity: Identity) -> None:
         if identity != self._identity:
@@ -104,12 +148,16 @@ class Facts:
         except PolicyRefused as error:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
-        return self._reader.read(self._clock.now()).frame(self._config.version, policy.mode, policy.verbs)
+        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.verbs, self._config.units)
 
-    async def _read_updates(self, manager: PackageManager) -> float:
+    async def _read_updates(self, manager: Telling) -> float:
         """Returns: when to read them again, in seconds."""
         try:
             updates = await aside(manager.available_updates, "updates")
+            if updates is None:
+                return UPDATES_S
+            self._available.newer, self._available.held = manager.newer, None
+            self._available.held = await aside(manager.held, "held packages")
         except PackagesUnreadable as error:
             event(log, "updates_unreadable", logging.WARNING, why=str(error))
             return UPDATES_RETRY_S

@@ -1,4 +1,5 @@
-"""The files of a job: `plan` and `run` when it starts, `log` and `progress` while it goes, `result` or `stopped` when it ends.
+"""The files of a job: `plan` and `run` when it starts, `planned`, `log` and `progress` while it goes, `report` and `result` or
+`stopped` when it ends. `stop` is the wish that it ends, `reboot` what there was before a reboot.
 
 Root writes them, Spider's user reads them by group and can change none. All are JSON but `log`, which has the raw bytes of the
 terminal, and `stopped`, which systemd's hook writes as words.
@@ -6,13 +7,16 @@ terminal, and `stopped`, which systemd's hook writes as words.
 
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 JOBS_DIR = "/var/lib/stardust/jobs"
 LOCK = ".lock"
 REFRESHED = ".refreshed"
 """In the jobs folder: touched when a refresh reached every repository."""
 PLAN, RUN, LOG, PROGRESS, RESULT, STOPPED = "plan", "run", "log", "progress", "result", "stopped"
+PLANNED, REPORT, REBOOT = "planned", "report", "reboot"
+STOP, FORCE = "stop", "force"
+"""Made by the launcher when the hub wishes that a job stops; FORCE: what a package's script hangs in may be ended."""
 MAX_JSON_BYTES = 4 * 1024 * 1024
 RESULT_RESERVE_BYTES = 256 * 1024
 STOPPED_RESERVE_BYTES = 512
@@ -49,7 +53,7 @@ class Result(NamedTuple):
     bytes: int
     """In the log."""
     lost: int
-    """Printed, but not in the log: the disk was full or the log at its limit."""
+    """How much more was printed than there is in the log: the disk was full, or the log at its limit."""
     sha256: str
     """Of the log."""
     started_at: float
@@ -77,6 +81,8 @@ class Progress(NamedTuple):
     percent: int
     package: str
     text: str
+    stop: str = ""
+    """What becomes of the wish to stop it: now, after_package or too_late; empty = none heard of."""
 
 
 def sync_folder(path: str) -> None:
@@ -156,6 +162,36 @@ def _overwrite(fd: int, body: bytes) -> None:
     os.ftruncate(fd, len(body))
 
 
+def write_document(folder: str, name: str, document: Mapping[str, Any], *, durable: bool = False) -> None:
+    """Put one JSON file in its place, whole or not at all.
+
+    Raises: OSError.
+    """
+    temporary = os.path.join(folder, name + ".tmp")
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    try:
+        write_all(fd, body)
+        if durable:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+    os.rename(temporary, os.path.join(folder, name))
+    if durable:
+        sync_folder(folder)
+
+
+def read_document(folder: str, name: str) -> Optional[Dict[str, Any]]:
+    """What `write_document` put there; None: not there.
+
+    Raises: OSError: there, but it cannot be read.
+    """
+    return _read_json(os.path.join(folder, name))
+
+
 def _read_json(path: str) -> Optional[Dict[str, Any]]:
     """None: not there, or not complete yet.
 
@@ -233,7 +269,12 @@ def read_progress(folder: str) -> Optional[Progress]:
         try:
             found = json.loads(line)
             return Progress(
-                float(found["at"]), str(found["phase"]), int(found["percent"]), str(found["package"])[:200], str(found["text"])[:500]
+                float(found["at"]),
+                str(found["phase"]),
+                int(found["percent"]),
+                str(found["package"])[:200],
+                str(found["text"])[:500],
+                str(found.get("stop", ""))[:20],
             )
         except (ValueError, KeyError, TypeError):  # noqa: PERF203  # cut short by a full disk
             continue

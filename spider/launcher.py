@@ -5,14 +5,12 @@ and what was accepted once is never accepted again. The unit gives this process 
 and two folders that it can write.
 """
 
-import configparser
 import contextlib
 import fcntl
 import hashlib
 import json
 import logging
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -20,10 +18,14 @@ import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spider import logs
+from spider.arguments import STOP, good_arguments
 from spider.cgroups import busy_jobs, job_processes, unit_name
-from spider.jobfiles import JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, sync_folder
+from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, sync_folder
+from spider.jobfiles import STOP as JOB_STOP
+from spider.keyfiles import key_file, node_of
 from spider.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.trusted import Untrusted, read_trusted
+from spider.upkeep import REKEY
 from spider.wire.ids import is_id
 from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
 
@@ -32,12 +34,9 @@ FRAME_DEADLINE_S = 5.0
 START_DEADLINE_S = 15.0
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
+FILLING_VERBS = ("refresh", "upgrade", "full-upgrade", "security-upgrade", "install", "repair")
 KEPT_JOBS = 32
 """Ended jobs whose files stay; what is older is removed when a new one starts."""
-MAX_PACKAGES = 512
-PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,126}[a-z0-9.+](?::[a-z0-9-]{1,30})?\Z")
-"""Shape only; the runner compares the names with the packages that are installed."""
-
 _log = logging.getLogger("spider.launcher")
 
 
@@ -45,7 +44,7 @@ class Answer(NamedTuple):
     """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
 
     slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
-    replay (this job was accepted before) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
+    no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
     not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
     """
 
@@ -68,7 +67,7 @@ class Places(NamedTuple):
     started: str = "/var/lib/stardust/started"
     owner: int = 0
     roomy: Tuple[str, ...] = ("/", "/var")
-    """File systems that a package job fills."""
+    """File systems that `FILLING_VERBS` fill."""
 
 
 class Unit(NamedTuple):
@@ -135,44 +134,19 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
     return head + take(frame_length(head))
 
 
-def node_of(text: str) -> Tuple[str, int]:
-    """Id and key generation of this node, from the text of `spider.conf`.
-
-    Raises: Untrusted: they are not in it.
-    """
-    parser = configparser.ConfigParser(interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",))
-    try:
-        parser.read_string(text)
-        return parser["node"]["id"], int(parser["node"]["generation"])
-    except (configparser.Error, KeyError, ValueError) as exc:
-        raise Untrusted("spider.conf names no node") from exc
-
-
 def check_args(order: Order) -> None:
-    """Arguments are a closed set: `packages` for upgrade alone; `reboot` may be said, but only as false.
-
-    Raises: Refused.
-    """
-    packages = order.args.get("packages", [])
-    good = (
-        set(order.args) <= {"packages", "reboot"}
-        and order.args.get("reboot", False) is False
-        and type(packages) is list
-        and len(packages) <= MAX_PACKAGES
-        and all(type(name) is str and PACKAGE_NAME.match(name) for name in packages)
-        and len(set(packages)) == len(packages)
-        and (order.verb == "upgrade" or not packages)
-    )
-    if not good:
+    """Raises: Refused."""
+    if not good_arguments(order.verb, order.args):
         raise Refused("bad-args")
 
 
-def check_room(places: Places) -> None:
-    """Refuse before anything starts what would fill the disk on its way.
+def check_room(places: Places, verb: str) -> None:
+    """Refuse before anything starts what would fill the disk on its way. What makes room, or needs none, is let through.
 
     Raises: Refused.
     """
-    for path, least in [*((path, NODE_FREE_BYTES) for path in places.roomy), (places.jobs, SPOOL_FREE_BYTES)]:
+    roomy = places.roomy if verb in FILLING_VERBS else ()
+    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
         facts = os.statvfs(path)
         if facts.f_bavail * facts.f_frsize < least:
             raise Refused("no-space")
@@ -211,17 +185,46 @@ def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
         os.rmdir(folder)
 
 
-def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
-    """From here on the id is used up: the record is durable before anything of the job exists."""
+def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) -> None:
+    """Record that an order was taken, durably; an id is taken once.
+
+    Raises: FileExistsError.
+    """
     record = {"job": order.job, "verb": order.verb, "at": now, "boot": boot, "sha256": hashlib.sha256(body).hexdigest()}
+    create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
+
+
+def _was_stopped_first(order: Order, places: Places) -> bool:
+    """Whether a stop has used up the id before the job could begin."""
+    with open(os.path.join(places.started, order.job), "rb") as file:
+        text = file.read()
     try:
-        create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
-    except FileExistsError:
-        raise Refused("replay") from None
+        return bool(json.loads(text)["verb"] == STOP)
+    except (ValueError, KeyError, TypeError):
+        return False  # it is just being written
+
+
+def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
+    """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
+
+    So whoever dies on the way leaves either an id that can be given again, with files that nobody runs, or a record with the files
+    by which Spider tells that the job never began: never a record alone, of which nothing could be told.
+    """
+    if os.path.lexists(os.path.join(places.started, order.job)):
+        raise Refused("replay")  # while this one waited for the lock: its files are in use
     folder = os.path.join(places.jobs, order.job)
-    os.mkdir(folder, 0o750)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o750)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, PLAN))  # of a launcher that died here: it may be a part of one
     create_once(os.path.join(folder, PLAN), body, 0o640)
     sync_folder(places.jobs)
+    try:
+        _use_up(order, places, now, boot, body)
+    except FileExistsError:
+        if _was_stopped_first(order, places):
+            _clear(folder)
+        raise Refused("replay") from None
     try:
         if unit.start(unit_name(order.job)):
             return Answer("accepted")
@@ -232,6 +235,37 @@ def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, uni
     return Answer("failed", "not-started")
 
 
+def _clear(folder: str) -> None:
+    """Take the files of a job away that never began."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, PLAN))
+        os.rmdir(folder)
+
+
+def _stop(order: Order, body: bytes, places: Places, now: float, boot: str) -> Answer:
+    """Leave the wish for the job's runner, which acts on it as far as its phase allows. Repeating it is harmless.
+
+    Of a job that was not begun the id is used up, so that no order which is still on its way can begin it. What this node's policy let
+    run may be stopped, whatever the policy says by now.
+    """
+    check_args(order)
+    folder = os.path.join(places.jobs, order.job)
+    try:
+        _use_up(order, places, now, boot, body)
+    except FileExistsError:
+        if _was_stopped_first(order, places):
+            raise Refused("no-such-job") from None
+    else:
+        _clear(folder)
+        raise Refused("no-such-job")
+    if os.path.exists(os.path.join(folder, RESULT)) or not os.path.exists(os.path.join(folder, PLAN)):
+        raise Refused("ended")
+    for name in (JOB_STOP, FORCE) if order.args.get("force") else (JOB_STOP,):
+        with contextlib.suppress(FileExistsError):
+            create_once(os.path.join(folder, name), b"", 0o640)
+    return Answer("accepted")
+
+
 def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> Tuple[Answer, Optional[Order]]:
     """Check one order and start it. The order of the checks is part of the design: cheap and unforgeable ones first.
 
@@ -239,15 +273,17 @@ def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> T
     """
     order: Optional[Order] = None
     try:
-        key = read_trusted(places.launch_key, places.owner, private=True)
+        node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
+        key = read_trusted(key_file(places.launch_key, generation), places.owner, private=True)
         if len(key) != 32:
             raise Untrusted("the launch key has not 32 bytes")
         body = order_body(key, frame)
         order = parse_order(body)
-        node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
         check_order(order, node, generation, now)
+        if order.verb == STOP:
+            return _stop(order, body, places, now, boot), order
         try:
-            refusal = read_policy(places.policy, places.owner).refusal(order.verb)
+            refusal = None if order.verb == REKEY else read_policy(places.policy, places.owner).refusal(order.verb)
         except PolicyRefused as exc:
             logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
             refusal = "policy-invalid"
@@ -258,7 +294,7 @@ def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> T
             raise Refused("replay")
         if unit.stopping():
             raise Refused("host-stopping")
-        check_room(places)
+        check_room(places, order.verb)
         with only_one(places.jobs):
             return _begin(order, body, places, now, boot, unit), order
     except OrderError as exc:

@@ -6,7 +6,7 @@ One session at a time. Before the hub has proven itself it gets the hello and no
 import asyncio
 import logging
 import os
-from typing import Callable, Coroutine, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Sequence
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Type
 
 from spider.backoff import Backoff
 from spider.clock import Clock
@@ -25,6 +25,7 @@ from spider.wire.frames import (
     JobAck,
     JobDone,
     JobStart,
+    JobStop,
     Message,
     Watch,
     Welcome,
@@ -47,6 +48,7 @@ class JobDesk(Protocol):
         ...
 
     def start(self, message: JobStart) -> None: ...
+    def stop(self, message: JobStop) -> None: ...
     def acked(self, message: JobAck) -> None: ...
     def done(self, message: JobDone) -> None: ...
     def forget(self, jobs: Iterable[str]) -> None:
@@ -99,12 +101,19 @@ class HubLink:
         self._session: Optional[_Session] = None
         self._wake = asyncio.Event()
         self._up_since = 0.0
+        self.hub_time: Optional[Tuple[int, float]] = None
+        """What the hub's clock said last (Unix milliseconds), and the monotonic second at which it came."""
         self._joined: List[Callable[[], None]] = []
+        self._others: Dict[object, Callable[[Any], None]] = {}
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
         """Call this at the beginning of every session."""
         self._joined.append(call)
+
+    def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
+        """Call this with every message of one kind, after whatever the link does with it itself."""
+        self._others[kind] = call
 
     async def send(self, message: Message) -> None:
         """Send a message in the present session; waits while the network is congested.
@@ -165,6 +174,7 @@ class HubLink:
         finally:
             if self._session is not None:
                 self._session = None
+                self._outbox.suspend()
                 self._jobs.suspend()
             await socket.close(code, reason)
         return _Ended()
@@ -173,6 +183,7 @@ class HubLink:
         link, welcome = await within(OPENING_TIMEOUT_S, self._open(socket))
         event(log, "session_open", host=self._config.url.authority, epoch=welcome.epoch)
         self._up_since = self._clock.monotonic()
+        self.hub_time = welcome.hub_time_ms, self._up_since
         self._outbox.resume(welcome)
         session = self._session = _Session(socket, link)
         self._jobs.forget(welcome.forget_jobs)
@@ -215,10 +226,15 @@ class HubLink:
                 self._outbox.watch(message)
             elif isinstance(message, JobStart):
                 self._jobs.start(message)
+            elif isinstance(message, JobStop):
+                self._jobs.stop(message)
             elif isinstance(message, JobAck):
                 self._jobs.acked(message)
             elif isinstance(message, JobDone):
                 self._jobs.done(message)
+            call = self._others.get(type(message))
+            if call is not None:
+                call(message)
 
     async def _post(self, session: _Session) -> None:
         while True:
@@ -232,6 +248,7 @@ class HubLink:
     async def _tick(self, session: _Session) -> None:
         while True:
             await self._clock.sleep(TICK_S)
+            self._outbox.tick()
             beat = session.link.due(self._clock.monotonic(), int(self._clock.now() * 1000))
             if beat is not None:
                 session.socket.write(beat)

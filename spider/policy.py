@@ -18,9 +18,14 @@ from spider.trusted import Untrusted, read_trusted
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
-VERBS: Tuple[str, ...] = ("refresh", "check", "upgrade", "full-upgrade")
-"""Every verb there is, named as the actions of the REST interface."""
-READONLY_VERBS: FrozenSet[str] = frozenset({"refresh", "check"})
+PLANNED_VERBS: Tuple[str, ...] = ("upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove")
+"""Those that change packages by a plan, which can be shown before."""
+NAMING_VERBS: FrozenSet[str] = frozenset({"install", "remove", "hold", "unhold"})
+"""Those that need names of packages; `upgrade` may have some."""
+VERBS: Tuple[str, ...] = ("refresh", "check", "plan", *PLANNED_VERBS, "hold", "unhold", "clean", "repair", "reboot", "update", "uninstall")
+"""Every verb there is, named as the actions of the REST interface. `update` brings a new version of
+Spider, `uninstall` takes it off this server. To stop a job is none: what may run may be stopped; nor is `rekey`, which changes Spider's own keys and gives nobody more."""
+READONLY_VERBS: FrozenSet[str] = frozenset({"refresh", "check", "plan"})
 _KEYS = frozenset({"version", "mode", "verbs"})
 
 

@@ -11,14 +11,16 @@ import os
 import signal
 import sys
 import time
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Optional
 
-from spider import logs
+from spider import leaving, logs, reboot, rekeying, updating
+from spider.console import JobConsole, Wish
 from spider.jobfiles import (
     JOBS_DIR,
     LOCK,
     LOG,
     PROGRESS,
+    REBOOT,
     RESULT,
     RESULT_RESERVE_BYTES,
     RUN,
@@ -29,18 +31,22 @@ from spider.jobfiles import (
     create_once,
     read_plan,
     reserve,
+    write_document,
     write_result,
 )
-from spider.packages.base import Outcome, PackageManager
+from spider.packages.base import Outcome, PackageManager, Task
 from spider.packages.detect import package_manager
 from spider.policy import VERBS
-from spider.terminal import Ended, Log, Reporter, Terminal
+from spider.terminal import Log, Reporter, Terminal
+from spider.upkeep import REKEY, UNINSTALL, UPDATE
 from spider.wire.ids import is_id
 
 LOCK_WAIT_S = 60.0
 """The launcher holds the lock until systemd has answered it."""
 LOCK_RHYTHM_S = 0.02
 MAX_ERROR_TEXT = 2000
+REBOOTING = "rebooting"
+"""The state of a job that has no result yet because its server goes down for it."""
 _OUTLIVED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 _log = logging.getLogger("spider.runner")
@@ -48,35 +54,6 @@ _log = logging.getLogger("spider.runner")
 
 class Cannot(Exception):
     """The job is not begun."""
-
-
-class JobConsole:
-    """The console of one job: its terminal and its progress file."""
-
-    def __init__(self, terminal: Terminal, reporter: Reporter) -> None:
-        self._terminal = terminal
-        self._reporter = reporter
-
-    def say(self, text: str) -> None:
-        self._terminal.say(text)
-
-    def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        self._reporter.tell(phase, percent, package, text)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        each_line: Callable[[str], object],
-        each_status: Optional[Callable[[str], None]] = None,
-        limits_s: Optional[Mapping[str, float]] = None,
-        signals: Sequence[int] = (signal.SIGINT,),
-    ) -> Ended:
-        return self._terminal.run(argv, env, each_line, each_status, limits_s, signals)
-
-    def wait(self, seconds: float) -> None:
-        self._reporter.flush()
-        time.sleep(seconds)
 
 
 class Places(NamedTuple):
@@ -127,22 +104,63 @@ def _begin(folder: str, boot: str) -> float:
     return started_at
 
 
+def _task(plan: Plan) -> Task:
+    args = plan.args
+    packages = tuple(str(name) for name in args.get("packages", []))
+    return Task(plan.verb, packages, str(args.get("plan", "")), str(args.get("for", "")))
+
+
+def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> Outcome:
+    """Whoever changes packages is waited for, and who objects to a shutdown is heard."""
+    console.progress("plan")
+    if manager is not None:
+        early = manager.wait_free(console)
+        if early is not None:
+            return early
+    try:
+        reboot.check_inhibitors()
+    except reboot.Inhibited as exc:
+        console.say(f"A program does not let this server go down: {exc}")
+        return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program does not let this server go down: {exc}")
+    if console.stop_wanted():
+        return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
+    console.progress("commit", text="the server goes down")
+    console.say("The server is asked to reboot. What runs, listens and is mounted now is looked for again afterwards.")
+    return Outcome(REBOOTING, None, 0, ())
+
+
 def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
     if plan.verb not in VERBS:
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
+    if plan.verb == "reboot":
+        return _prepare_reboot(manager, console)
     if manager is None:
         console.say("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
+    return _guarded(lambda: manager.perform(_task(plan), console))
+
+
+def _keep_up(plan: Plan, console: JobConsole, boot: str) -> Outcome:
+    """What changes Spider itself, and no package."""
+    if plan.verb == REKEY:
+        return _guarded(lambda: rekeying.rekey(plan.job, plan.args, console, rekeying.Places()))
+    if plan.verb == UNINSTALL:
+        return _guarded(lambda: leaving.hand_over(plan.job, boot, console))
+    return _guarded(lambda: updating.update(plan.args, console, updating.Places()))
+
+
+def _guarded(work: Callable[[], Outcome]) -> Outcome:
     try:
-        return manager.perform(plan.verb, [str(name) for name in plan.args.get("packages", [])], console)
+        return work()
     except Exception as exc:
         logs.event(_log, "job_failed", level=logging.ERROR, exc_info=True)
         return Outcome("unknown", None, 0, (), "job.runner_failed", f"the runner failed: {type(exc).__name__}: {exc}")
 
 
-def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[Places] = None) -> Result:
+def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[Places] = None) -> Optional[Result]:
     """Run an accepted order to its end.
 
+    Returns: None when the server goes down for a reboot now: the next boot tells what became of it.
     Raises: Cannot: it is not begun, and nothing was run.
     """
     jobs = (places or Places()).jobs
@@ -152,13 +170,27 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
         raise Cannot("there is no such order")
     lock = take_lock(jobs)
     started_at = _begin(folder, boot)
+    before = reboot.look() if plan.verb == "reboot" else None
     log = Log(os.path.join(folder, LOG))
     reporter = Reporter(os.path.join(folder, PROGRESS))
-    terminal = Terminal(log, reporter)
-    outcome = _carry_out(plan, manager, JobConsole(terminal, reporter))
+    wish = Wish(folder, reporter)
+    terminal = Terminal(log, reporter, wish)
+    console = JobConsole(folder, terminal, reporter, wish)
+    outcome = _keep_up(plan, console, boot) if plan.verb in (UPDATE, REKEY, UNINSTALL) else _carry_out(plan, manager, console)
     held = terminal.close()
     log.close()
     reporter.close()
+    if outcome.state == REBOOTING and before is not None:
+        asked = reboot.Asked(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
+        try:
+            write_document(folder, REBOOT, reboot.to_document(asked), durable=True)
+            refused = reboot.ask_for_reboot()
+        except OSError as exc:
+            refused = f"what there is before the reboot could not be written down: {exc.strerror}"
+        if not refused:
+            os.close(lock)
+            return None
+        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"systemd does not reboot this server: {refused}")
     result = Result(
         state=outcome.state,
         rc=outcome.exit_code,
@@ -192,5 +224,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     except Cannot as exc:
         logs.event(_log, "job_not_begun", level=logging.ERROR, why=str(exc))
         return 75
+    if result is None:
+        logs.event(_log, "host_reboots")
+        return 0
     logs.event(_log, "job_ended", state=result.state, rc=result.rc, bytes=result.bytes, lost=result.lost, error=result.error_code)
     return 0

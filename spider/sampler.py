@@ -11,7 +11,7 @@ import logging
 import math
 from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
-from spider.aside import aside
+from spider.aside import NoThread, aside
 from spider.clock import Clock
 from spider.collectors.base import Collector
 from spider.logs import event
@@ -119,8 +119,14 @@ class _Source:
         """Read beside the loop. None: the last reading is still out."""
         if self._out is not None and not self._out.done():
             return None
-        self._out = asyncio.ensure_future(aside(lambda: self.measure(now), self.name))
+        self._out = asyncio.ensure_future(self._aside(now))
         return self._out
+
+    async def _aside(self, now: float) -> None:
+        try:
+            await aside(lambda: self.measure(now), self.name)
+        except NoThread as error:  # nothing was measured, and what was before is not measured again
+            self._fail(str(error), expected=True)
 
     def stop(self) -> None:
         """Wait for nothing any more."""
@@ -198,8 +204,13 @@ class Sampler:
         now = self._clock.now()
         first_s = math.floor(now)
         counting = [source for source in family.sources if source.collector.counts]
+        marks = [source.measure_aside(self._clock.monotonic()) for source in counting if source.collector.blocking]
         for source in counting:
-            source.measure(self._clock.monotonic())
+            if not source.collector.blocking:
+                source.measure(self._clock.monotonic())
+        if marks:
+            await self._settled({mark for mark in marks if mark is not None}, BLOCKING_LIMIT_S)
+            now = self._clock.now()
         if counting:
             first_s = math.ceil(now + SHORTEST_S)
             await self._clock.sleep(first_s - now)

@@ -1,0 +1,88 @@
+"""Reads a datagram socket at a bounded cost: so many datagrams a minute, and what is over is thrown away unread, a hundred at a time, or by the kernel."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import sys
+from typing import Callable, Optional
+
+PER_MINUTE = 60_000
+BATCH = 64
+"""Taken at once before others on the loop have their turn."""
+SKIM = 100
+SKIM_S = 0.1
+"""Beyond the bound so many are thrown away each time; a sender to a path that waits for room has it, and a flood by UDP is dropped by the kernel."""
+_OVERFLOW = 40
+"""SO_RXQ_OVFL: with a datagram comes how many the kernel has dropped before it. Source: socket(7)."""
+_COUNT = struct.Struct("=I")
+
+
+class Datagrams:
+    """A reader of one socket. `close` ends it and the socket."""
+
+    def __init__(self, sock: socket.socket, longest: int, take: Callable[[bytes], None], per_minute: int = PER_MINUTE) -> None:
+        """Args: longest: bytes that are read of one; take: called with each."""
+        self._sock = sock
+        self._longest = longest
+        self._take = take
+        self._per_minute = per_minute
+        self._left = per_minute
+        self._dropped = 0
+        """By the kernel, ever, modulo 2**32."""
+        self._loop = asyncio.get_running_loop()
+        self.unread = 0
+        """What came and was not taken, since the last `renew`."""
+        sock.setblocking(False)
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # an older kernel counts nothing
+                sock.setsockopt(socket.SOL_SOCKET, _OVERFLOW, 1)
+        self._later: Optional[asyncio.TimerHandle] = None
+        self._loop.add_reader(sock, self._ready)
+
+    def renew(self) -> int:
+        """A minute is over. Returns: how many were not taken in it."""
+        unread, self.unread, self._left = self.unread, 0, self._per_minute
+        return unread
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock)
+        if self._later is not None:
+            self._later.cancel()
+        self._sock.close()
+
+    def _ready(self) -> None:
+        for _ in range(min(BATCH, self._left)):
+            data = self._next(self._longest)
+            if data is None:
+                return
+            self._left -= 1
+            self._take(data)
+        if self._left <= 0:
+            self._loop.remove_reader(self._sock)
+            self._skim()
+
+    def _skim(self) -> None:
+        self._later = None
+        if self._left > 0:
+            self._loop.add_reader(self._sock, self._ready)
+            return
+        for _ in range(SKIM):
+            if self._next(1) is None:
+                break
+            self.unread += 1
+        self._later = self._loop.call_later(SKIM_S, self._skim)
+
+    def _next(self, most: int) -> Optional[bytes]:
+        try:
+            data, notes, _, _ = self._sock.recvmsg(most, 64)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:  # what an earlier datagram of ours would have met; none is sent
+            return b""
+        for level, kind, value in notes:
+            if (level, kind) == (socket.SOL_SOCKET, _OVERFLOW) and len(value) >= _COUNT.size:
+                dropped = _COUNT.unpack_from(value)[0]
+                self.unread += (dropped - self._dropped) & 0xFFFFFFFF
+                self._dropped = dropped
+        return data

@@ -1,0 +1,159 @@
+"""What is installed on this host, read from the native databases, as any user: no package manager is started but rpm's own query.
+
+Each database tells by the times of its files that it has changed, so that looking costs a `stat` and reading is done on change only.
+"""
+
+import os
+import re
+import subprocess
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+MAX_PACKAGES = 32_768
+MAX_NAME_CHARS = 200
+MAX_VERSION_CHARS = 200
+RPM_LIMIT_S = 120.0
+RPM_QUERY = ("rpm", "-qa", "--qf", "%{NAME}.%{ARCH}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n")
+_RPM_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+"""A lone surrogate is a byte of a folder's name that is no UTF-8: it could not be sent."""
+
+Packages = Dict[str, str]
+"""Name, with the architecture where the manager needs it, to version."""
+Stamp = Tuple[Tuple[str, int, int], ...]
+"""Path, modification time and size of each file of a database."""
+
+
+class Database(NamedTuple):
+    """One kind of database of installed packages."""
+
+    files: Tuple[str, ...]
+    """It has changed when one of these has."""
+    read: Callable[[str], Packages]
+    """Given the root of the file system. Raises OSError, ValueError."""
+
+
+def stamp(database: Database, root: str = "/") -> Stamp:
+    """How the files of a database look from outside; empty: there is no such database here."""
+    found = []
+    for path in database.files:
+        try:
+            seen = os.stat(os.path.join(root, path))
+        except OSError:  # this layout of the database is not used here
+            continue
+        found.append((path, seen.st_mtime_ns, seen.st_size))
+    return tuple(found)
+
+
+def find_database(root: str = "/") -> "Optional[Tuple[Database, Stamp, Packages]]":
+    """The database that is in use, the first that has packages in it, with what is in it. None: none that is known."""
+    for database in DATABASES:
+        seen = stamp(database, root)
+        if seen:
+            try:
+                packages = database.read(root)
+            except (OSError, ValueError):  # there, but not readable: another one may be
+                continue
+            if packages:
+                return database, seen, packages
+    return None
+
+
+def read_dpkg(root: str = "/") -> Packages:
+    """Packages that dpkg has unpacked or more. Source: /var/lib/dpkg/status."""
+    found: Packages = {}
+    own = ""
+    for fields in _stanzas(os.path.join(root, "var/lib/dpkg/status"), (b"Package", b"Status", b"Architecture", b"Version"), b": "):
+        name, architecture = fields.get(b"Package", ""), fields.get(b"Architecture", "")
+        state = fields.get(b"Status", "").rpartition(" ")[2]
+        if name and state not in ("not-installed", "config-files", ""):
+            found[f"{name}:{architecture}"] = fields.get(b"Version", "")
+            if name == "dpkg":
+                own = architecture
+    return _plain({_without(name, (":" + own, ":all")): version for name, version in found.items()})
+
+
+def read_apk(root: str = "/") -> Packages:
+    """Source: /lib/apk/db/installed."""
+    path = os.path.join(root, "lib/apk/db/installed")
+    return _plain({fields[b"P"]: fields.get(b"V", "") for fields in _stanzas(path, (b"P", b"V"), b":") if b"P" in fields})
+
+
+def read_pacman(root: str = "/") -> Packages:
+    """Source: the folders `name-version-release` in /var/lib/pacman/local."""
+    found: Packages = {}
+    for name in os.listdir(os.path.join(root, "var/lib/pacman/local")):
+        parts = name.rsplit("-", 2)
+        if len(parts) == 3:
+            found[parts[0]] = f"{parts[1]}-{parts[2]}"
+    return _plain(found)
+
+
+def read_rpm(root: str = "/") -> Packages:
+    """Source: `rpm -qa`; the versions of a package that is there several times (kernels) stand together."""
+    argv = [*RPM_QUERY, *(("--root", root) if root != "/" else ())]
+    try:
+        done = subprocess.run(
+            argv, env=_RPM_ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=RPM_LIMIT_S, check=False, cwd="/"
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ValueError(f"rpm did not answer within {RPM_LIMIT_S:.0f} s") from exc
+    if done.returncode:
+        raise ValueError(f"rpm ended with status {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()[:300]}")
+    return parse_rpm(done.stdout.decode("utf-8", "replace").split("\n"))
+
+
+def parse_rpm(lines: Sequence[str]) -> Packages:
+    """Read the lines that `RPM_QUERY` prints."""
+    versions: Dict[str, List[str]] = {}
+    for line in lines:
+        name, tab, version = line.partition("\t")
+        if tab and not name.startswith("gpg-pubkey."):
+            versions.setdefault(name, []).append(version)
+    return _plain({name: ",".join(sorted(several)) for name, several in versions.items()})
+
+
+def _stanzas(path: str, wanted: Sequence[bytes], mark: bytes) -> "Iterator[Dict[bytes, str]]":
+    """The wanted fields of each paragraph of a file, a line at a time: these files have megabytes."""
+    fields: Dict[bytes, str] = {}
+    with open(path, "rb") as file:
+        for line in file:
+            if line == b"\n":
+                yield fields
+                fields = {}
+                continue
+            key, found, value = line.partition(mark)
+            if found and key in wanted:
+                fields[key] = value.decode("utf-8", "replace").strip()
+    if fields:
+        yield fields
+
+
+def _without(name: str, endings: Sequence[str]) -> str:
+    for ending in endings:
+        if len(ending) > 1 and name.endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def _plain(packages: Packages) -> Packages:
+    """Bounded, and without what no package manager would let through."""
+    clean = {
+        _UNPRINTABLE.sub("_", name)[:MAX_NAME_CHARS]: _UNPRINTABLE.sub("_", version)[:MAX_VERSION_CHARS] or "?"
+        for name, version in packages.items()
+        if name
+    }
+    return clean if len(clean) <= MAX_PACKAGES else dict(sorted(clean.items())[:MAX_PACKAGES])
+
+
+_RPM_FILES = tuple(
+    f"{folder}/{name}"
+    for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm")
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
+)
+DATABASES: Sequence[Database] = (
+    Database(("var/lib/dpkg/status",), read_dpkg),
+    Database(_RPM_FILES, read_rpm),
+    Database(("var/lib/pacman/local",), read_pacman),
+    Database(("lib/apk/db/installed",), read_apk),
+)
+"""In the order in which they are asked: who has dpkg's status and an empty rpm database beside it is a Debian host."""

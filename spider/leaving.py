@@ -1,0 +1,58 @@
+"""The verb `uninstall`: Spider is taken off this server because its hub ordered it.
+
+The job only starts `stardust-uninstall.service`, which systemd keeps in memory and forgets when it has ended: what takes the jobs' unit,
+Spider and this very file away must be part of none of them. From there on `spider/uninstall.py` works as when root calls it.
+"""
+
+import logging
+import subprocess
+import sys
+from typing import Callable, List, Sequence
+
+from spider import logs
+from spider.packages.base import Console, Outcome
+
+UNIT = "stardust-uninstall.service"
+PROGRAM = "/opt/stardust/current/spider.pyz"
+START_LIMIT_S = 30.0
+
+_log = logging.getLogger("spider.leaving")
+
+
+def argv_of(job: str, boot: str) -> List[str]:
+    """How systemd is asked for the unit, with the interpreter that this server's units name. Nothing in it is secret."""
+    return [
+        "systemd-run", f"--unit={UNIT}", "--collect", "--no-block", "--quiet",
+        "--description=Stardust is taken off this server", f"--setenv=STARDUST_BOOT={boot}",
+        sys.executable or "/usr/bin/python3", "-I", "-S", "-B", PROGRAM, "uninstall", "--ordered", job,
+    ]  # fmt: skip
+
+
+def _run(argv: Sequence[str]) -> str:
+    """Returns why systemd did not take it; empty: it did."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_LIMIT_S, check=False,
+            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return str(exc)
+    return (done.stderr.strip()[-300:] or f"exit status {done.returncode}") if done.returncode else ""
+
+
+def hand_over(job: str, boot: str, console: Console, run: Callable[[Sequence[str]], str] = _run) -> Outcome:
+    """Carry out the verb `uninstall`: when this returns, the work has been begun by a unit of its own and waits for this job's end.
+
+    Args: boot: which boot this is, as the unit of the job was told it.
+    """
+    console.progress("plan")
+    if console.stop_wanted():
+        return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was taken off")
+    console.progress("commit")
+    why = run(argv_of(job, boot))
+    if why:
+        console.say(f"Nothing was taken off: {why}")
+        logs.event(_log, "uninstall_not_begun", level=logging.ERROR, why=why)
+        return Outcome("failed", None, 0, (), "job.uninstall_failed", f"nothing was taken off: {why}")
+    console.say(f"{UNIT} takes Stardust off this server as soon as this job has ended.")
+    return Outcome("succeeded", 0, 0, ())

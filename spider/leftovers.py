@@ -1,0 +1,121 @@
+"""Ends what a program left behind: children in sessions of their own outlive its process group, and each run would add more.
+
+They are known by a word in their environment, which children inherit, and by their parents. So it holds without a privilege and without a control
+group of our own. A child that cleared its environment, left its session and lost its parent becomes a child of ours (`adopt`), and is known by that.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from typing import Dict, List, Set, Tuple
+
+PR_SET_CHILD_SUBREAPER = 36
+MAX_ENVIRONMENT = 128 * 1024
+LIMIT_S = 1.0
+"""How long it is tried; what forks faster than it can be found is told as still there."""
+PAUSE_S = 0.01
+
+
+def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
+    """Kill every process of this user whose environment holds this word, and what descends from one.
+
+    Returns: how many were ended, and how many are still there.
+    """
+    until = time.monotonic() + LIMIT_S
+    killed: Set[int] = set()
+    while True:
+        alive = _marked(word, uid, proc)
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended, or has become somebody else
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        if not alive or time.monotonic() > until:
+            return len(killed - alive), len(alive)
+        time.sleep(PAUSE_S)
+
+
+def adopt() -> bool:
+    """From now on, whatever descends from this process and loses its parent becomes a child of this one. False: that cannot be had here.
+
+    Source: PR_SET_CHILD_SUBREAPER(2const).
+    """
+    try:
+        import ctypes  # noqa: PLC0415 - needs memory, and may fail where memory must not be made executable
+
+        return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    except (ImportError, OSError, AttributeError, MemoryError):
+        return False
+
+
+def end_adopted(known: Set[int]) -> Tuple[int, int]:
+    """Kill and wait for the children in other sessions than ours: nobody here starts any that way, but those in `known`.
+
+    Those that lose their parent by that come next, until there are none.
+
+    Returns: how many were ended, and how many are still there.
+    """
+    until = time.monotonic() + LIMIT_S
+    ended = 0
+    while True:
+        adopted = foreign_children() - known
+        for pid in adopted:
+            with contextlib.suppress(PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                ended += os.waitpid(pid, os.WNOHANG)[0] == pid
+        if not adopted or time.monotonic() > until:
+            return ended, len(adopted)
+        time.sleep(PAUSE_S)
+
+
+def foreign_children(proc: str = "/proc") -> Set[int]:
+    """Children of this process in other sessions than its own, those included that have ended and were not waited for."""
+    own, session = os.getpid(), os.getsid(0)
+    found: Set[int] = set()
+    for entry in os.listdir(proc):
+        if entry.isdecimal():
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile, or lets nobody look
+                fields = _fields(f"{proc}/{entry}/stat")
+                if int(fields[1]) == own and int(fields[3]) != session:
+                    found.add(int(entry))
+    return found
+
+
+def _marked(word: bytes, uid: int, proc: str) -> Set[int]:
+    parents: Dict[int, int] = {}
+    marked: Set[int] = set()
+    for entry in os.listdir(proc):
+        if not entry.isdecimal():
+            continue
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile, or lets nobody look
+            if os.stat(f"{proc}/{entry}").st_uid != uid:
+                continue
+            state, parent = _state(f"{proc}/{entry}/stat")
+            if state in (b"Z", b"X"):
+                continue
+            parents[int(entry)] = parent
+            if word in b"\0" + _read(f"{proc}/{entry}/environ"):
+                marked.add(int(entry))
+    grown = True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in marked and pid not in marked}
+        marked |= more
+        grown = bool(more)
+    return marked - {os.getpid()}
+
+
+def _state(path: str) -> Tuple[bytes, int]:
+    """State and parent."""
+    fields = _fields(path)
+    return fields[0], int(fields[1])
+
+
+def _fields(path: str) -> List[bytes]:
+    """State, parent, process group, session and so on. Source: proc_pid_stat(5), from field 3; the name before it may hold any byte."""
+    return _read(path).rpartition(b")")[2].split()
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(MAX_ENVIRONMENT) or b""

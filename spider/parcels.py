@@ -1,0 +1,148 @@
+"""Rows that travel together, from the sampler to the hub or to the spool."""
+
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from spider.wire.codec import join_rows
+from spider.wire.frames import MAX_FRAME_BYTES, Layout
+
+MAX_PACK_ROWS = 60
+MAX_PACK_BYTES = MAX_FRAME_BYTES // 2
+_ROW_OVERHEAD = 64
+
+
+class Sent(NamedTuple):
+    """Under which number a pack went out without an answer: the hub alone knows whether it is held."""
+
+    epoch: int
+    stream: int
+    seq: int
+
+
+class Lost(NamedTuple):
+    """Rows of one family that are gone for ever, and between which of their own times they lay."""
+
+    family: str
+    first_ms: int
+    last_ms: int
+    rows: int
+    """0 = nobody can say how many."""
+    sent: Optional[Sent] = None
+    """They went out in an earlier session, and are not lost where the hub holds them."""
+
+
+class Losses:
+    """What is lost, as few records as can tell it exactly."""
+
+    def __init__(self) -> None:
+        self._families: Dict[str, Lost] = {}
+        self._unknown: Dict[str, Lost] = {}
+        self._doubtful: List[Lost] = []
+
+    def add(self, lost: Lost) -> None:
+        """Count it with what its family has lost already; what the hub may hold stands for itself, as does what nobody can count."""
+        families = self._families if lost.rows else self._unknown
+        before = families.get(lost.family)
+        if lost.sent is not None:
+            self._doubtful.append(lost)
+        elif before is None:
+            families[lost.family] = lost
+        else:
+            first, last = min(before.first_ms, lost.first_ms), max(before.last_ms, lost.last_ms)
+            families[lost.family] = Lost(lost.family, first, last, before.rows + lost.rows)
+
+    def all(self) -> List[Lost]:
+        return [*self._doubtful, *self._families.values(), *self._unknown.values()]
+
+
+class Covered:
+    """How much measured time packs hold: that of the family with the most rows."""
+
+    def __init__(self) -> None:
+        self._rows: Dict[str, int] = {}
+        self._most = 0
+        self.seconds = 0
+
+    def add(self, layout: Layout, rows: int) -> None:
+        """Count a pack."""
+        count = self._rows[layout.family] = self._rows.get(layout.family, 0) + rows
+        if count > self._most:
+            self._most, self.seconds = count, count * layout.rhythm_s
+
+
+class Parcel:
+    """Rows of one layout, oldest first."""
+
+    __slots__ = ("born_at", "first_ms", "layout", "newest_ms", "rows", "sent", "seq", "size")
+
+    def __init__(self, layout: Layout, born_at: float) -> None:
+        self.layout = layout
+        self.rows: List[bytes] = []
+        self.size = 0
+        self.first_ms = 0
+        self.newest_ms = 0
+        self.born_at = born_at
+        self.seq = -1
+        """Given when it is first sent in this session; -1 = not yet."""
+        self.sent: Optional[Sent] = None
+        """Of a session that ended before the answer came."""
+
+    def add(self, row: bytes, taken_at_ms: int) -> None:
+        if not self.rows:
+            self.first_ms = taken_at_ms
+        self.rows.append(row)
+        self.newest_ms = taken_at_ms
+        self.size += len(row) + _ROW_OVERHEAD
+
+    def loss(self) -> Lost:
+        """What is gone with it."""
+        return Lost(self.layout.family, self.first_ms, self.newest_ms, len(self.rows), self.sent)
+
+
+class Closed(NamedTuple):
+    """A pack as it is written to disk: it never changes any more."""
+
+    layout: Layout
+    sent: Optional[Sent]
+    first_ms: int
+    last_ms: int
+    rows: int
+    coding: int
+    body: bytes
+
+
+def close_parcels(parcels: Sequence[Parcel]) -> List[Closed]:
+    """Make packs of these, joining what belongs together: short packs compress badly.
+
+    What was sent before stays as it was, since the hub may hold it.
+    """
+    closed: List[Closed] = []
+    open_: Dict[str, Parcel] = {}
+
+    def let_go(family: str) -> None:
+        parcel = open_.pop(family, None)
+        if parcel is not None:
+            coding, body = join_rows(parcel.rows)
+            closed.append(Closed(parcel.layout, parcel.sent, parcel.first_ms, parcel.newest_ms, len(parcel.rows), coding, body))
+
+    for parcel in parcels:
+        family = parcel.layout.family
+        before = open_.get(family)
+        joined = (
+            before is not None
+            and before.sent is None
+            and parcel.sent is None
+            and before.layout.layout == parcel.layout.layout
+            and len(before.rows) + len(parcel.rows) <= MAX_PACK_ROWS
+            and before.size + parcel.size <= MAX_PACK_BYTES
+            and before.newest_ms <= parcel.first_ms
+        )
+        if before is None or not joined:
+            let_go(family)
+            before = open_[family] = Parcel(parcel.layout, parcel.born_at)
+            before.sent, before.first_ms = parcel.sent, parcel.first_ms
+        before.rows += parcel.rows  # a copy: what is not written after all stays as it was
+        before.newest_ms = parcel.newest_ms
+        before.size += parcel.size
+    for family in list(open_):
+        let_go(family)
+    return closed

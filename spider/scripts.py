@@ -1,0 +1,99 @@
+"""Ending a package's script that hangs, on a person's demand: the script alone, never the package manager above it.
+
+The manager sees a script that failed, writes that down and comes to its own end; ending the manager itself would leave its
+database half-way.
+"""
+
+import os
+import re
+import signal
+import time
+from typing import Dict, List, Set, Tuple
+
+KILL_AFTER_S = 30.0
+_SCRIPT = re.compile(
+    rb"(?:\A|\0)[^\0]*(?:/var/lib/dpkg/(?:info/[^\0/]+\.(?:pre|post)(?:inst|rm)|tmp\.ci/(?:pre|post)(?:inst|rm))"
+    rb"|/rpm-tmp\.[A-Za-z0-9]+(?=\0|\Z)|/?alpm_[A-Za-z0-9]+/\.INSTALL|/apk/exec/[^\0/]+)"
+)
+"""How dpkg, rpm, pacman and apk call the scripts of packages."""
+
+
+def _processes() -> Dict[int, Tuple[int, int]]:
+    """Every process: its parent, and when it began (so that a number used again is not taken for the same)."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                words = file.read().rpartition(b")")[2].split()
+            found[int(name)] = (int(words[1]), int(words[19]))
+        except (OSError, ValueError, IndexError):  # it ended between the two looks
+            continue
+    return found
+
+
+def _below(root: int, processes: Dict[int, Tuple[int, int]]) -> List[int]:
+    found, open_ = [], [root]
+    children: Dict[int, List[int]] = {}
+    for pid, (parent, _) in processes.items():
+        children.setdefault(parent, []).append(pid)
+    while open_:
+        for pid in children.get(open_.pop(), []):
+            found.append(pid)
+            open_.append(pid)
+    return found
+
+
+def is_script(command_line: bytes) -> bool:
+    """Whether this is how a package manager calls the script of a package."""
+    return _SCRIPT.search(command_line) is not None
+
+
+def _is_script(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return is_script(file.read(65536))
+    except OSError:
+        return False
+
+
+def running_scripts(root: int) -> Set[Tuple[int, int]]:
+    """Processes of package scripts below `root`, with what they started: (process, when it began)."""
+    processes = _processes()
+    scripts = [pid for pid in _below(root, processes) if _is_script(pid)]
+    everything = {pid for script in scripts for pid in (script, *_below(script, processes))}
+    return {(pid, processes[pid][1]) for pid in everything}
+
+
+class ScriptEnder:
+    """Ends what hangs below one program: asks first, and makes an end of it after half a minute."""
+
+    def __init__(self, root: int, kill_after_s: float = KILL_AFTER_S) -> None:
+        self._root = root
+        self._kill_after_s = kill_after_s
+        self._asked: Dict[Tuple[int, int], float] = {}
+        self.ended = 0
+        """How many scripts' processes were asked to end."""
+
+    def look(self) -> None:
+        """Called while the wish stands."""
+        now = time.monotonic()
+        # What was asked before may stand alone by now: whoever started it is gone.
+        alive = _processes()
+        left = {(pid, began) for pid, began in self._asked if alive.get(pid, (0, 0))[1] == began}
+        for process in running_scripts(self._root) | left:
+            asked_at = self._asked.get(process)
+            if asked_at is None:
+                self._asked[process] = now
+                self.ended += 1
+                self._send(process[0], signal.SIGTERM)
+            elif now - asked_at >= self._kill_after_s:
+                self._send(process[0], signal.SIGKILL)
+
+    @staticmethod
+    def _send(pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
