@@ -17,6 +17,15 @@ def forbidden_address(address: str) -> str | None:
     return None
 
 
+def is_address(host: str) -> bool:
+    """Whether this is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(address: str) -> bool:
     """Whether an IP address is the machine itself, by loopback."""
     ip = ipaddress.ip_address(address.partition("%")[0])

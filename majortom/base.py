@@ -29,6 +29,8 @@ class HostKey(NamedTuple):
     """`SHA256:…`"""
     public: str
     """The OpenSSH line, without comment."""
+    host: str = ""
+    """The jump host whose key this is; empty: the server's own."""
 
 
 class Target(NamedTuple):
@@ -45,6 +47,12 @@ class Target(NamedTuple):
     """Known from before: a server that shows another key is not talked to."""
     expected_fingerprint: str | None
     """Given by the user beforehand: confirms a host key without asking."""
+    certificate: str | None = None
+    """The OpenSSH line of a user certificate for the private key."""
+    jump: Target | None = None
+    """Another server, through which this one is reached."""
+    still_wanted: Callable[[], Awaitable[None]] | None = None
+    """Asked right before the server is first dialled; raises DeployError where it shall not be any more."""
 
 
 class Payload(NamedTuple):

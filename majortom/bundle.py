@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import zipfile
+from collections.abc import Sequence
 from importlib import resources, util
 from pathlib import Path
 
+from majortom.lean import lean_source
+
 MAX_BUNDLE_BYTES = 300_000
 _SHEBANG = b"#!/usr/bin/python3\n"
-_MAIN = b"from spider.__main__ import main\n\nmain()\n"
+_MAIN = b"""import os
+import sys
+
+if not sys.path[0].startswith("/proc/"):
+    sys.path[0] = os.path.realpath(sys.path[0])  # an update switches `current` below a program that still reads from its own file
+
+from spider.__main__ import main
+
+main()
+"""
 _MSGPACK = ("__init__.py", "exceptions.py", "ext.py", "fallback.py")
+_JOINER_MAIN = b"from spider.joining import main\n\nmain()\n"
+_JOINING = ("joining.py", "wire/joining.py", "wire/x25519.py")
+"""Only for joining: the agent itself needs none of it."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -26,18 +42,65 @@ def _package_folder(name: str) -> Path:
 
 
 def build_bundle(spider_folder: Path | None = None) -> bytes:
-    """Pack Spider and msgpack's pure-Python part.
+    """Pack Spider and msgpack's pure-Python part, without comments and docstrings.
 
     Args:   spider_folder: the sources; the installed package when not given.
     Raises: BundleError: a part is missing, or the result is larger than MAX_BUNDLE_BYTES.
     """
     spider = _package_folder("spider") if spider_folder is None else spider_folder
+    names = [path.relative_to(spider).as_posix() for path in sorted(spider.rglob("*.py"))]
+    bundle = _SHEBANG + _pack(_MAIN, spider, [name for name in names if name not in _JOINING])
+    if len(bundle) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"the Spider bundle has {len(bundle)} bytes, more than {MAX_BUNDLE_BYTES}")
+    return bundle
+
+
+def build_joiner() -> bytes:
+    """Pack what a new server needs to prove itself and the hub (`spider/joining.py`), and nothing of the agent.
+
+    Raises: BundleError: a part is missing.
+    """
+    spider = _package_folder("spider")
+    needed = {"__init__.py"}
+    left = ["joining.py"]
+    while left:
+        name = left.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        for module in _imports((spider / name).read_bytes()):
+            path = Path(*module.split(".")[1:])
+            left += [path.with_suffix(".py").as_posix()] if (spider / path).with_suffix(".py").is_file() else []
+            needed |= {(parent / "__init__.py").as_posix() for parent in path.parents}
+    return _pack(_JOINER_MAIN, spider, sorted(needed))
+
+
+def _imports(source: bytes) -> list[str]:
+    """The modules of Spider that this one names, wherever in it that is."""
+    return [
+        node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("spider.")
+    ]
+
+
+def read_joiner() -> bytes:
+    """Give what `build_joiner` makes, as it is shipped with this program.
+
+    Raises: BundleError.
+    """
+    shipped = resources.files("majortom") / "joiner.pyz"
+    return shipped.read_bytes() if shipped.is_file() else build_joiner()
+
+
+def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     msgpack = _package_folder("msgpack")
-    files = {"__main__.py": _MAIN}
-    for path in sorted(spider.rglob("*.py")):
-        files[f"spider/{path.relative_to(spider).as_posix()}"] = path.read_bytes()
+    files = {"__main__.py": main}
+    for name in modules:
+        files[f"spider/{name}"] = lean_source((spider / name).read_bytes())
+    files["spider/node.sh"] = (resources.files("majortom") / "scripts" / "node.sh").read_bytes()
     for name in _MSGPACK:
-        files[f"msgpack/{name}"] = (msgpack / name).read_bytes()
+        files[f"msgpack/{name}"] = lean_source((msgpack / name).read_bytes())
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(files):
@@ -46,10 +109,7 @@ def build_bundle(spider_folder: Path | None = None) -> bytes:
             entry.create_system = 3
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name], compresslevel=9)
-    bundle = _SHEBANG + buffer.getvalue()
-    if len(bundle) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"the Spider bundle has {len(bundle)} bytes, more than {MAX_BUNDLE_BYTES}")
-    return bundle
+    return buffer.getvalue()
 
 
 def read_bundle(path: Path | None = None) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -13,9 +12,11 @@ import asyncssh
 from asyncssh.kex import get_kex_algs
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from majortom.addresses import is_address
 from majortom.base import DeployError, HostKey, StepName, Target
 from majortom.errors import failure, one_line
 from majortom.keys import LoadedKey
+from majortom.names import addresses_of
 
 HOST_KEY_ALGS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256")
 _KEX_WANTED: Final = (
@@ -47,9 +48,15 @@ class Limits(NamedTuple):
     whole_s: float = 900.0
     """Without the time in which a person looks at the fingerprint."""
     undo_s: float = 90.0
+    rollback_s: float = 600.0
+    """So long after the last step the server takes an installation back by itself that nobody finished."""
     keepalive_s: float = 15.0
     at_once: int = 8
     """Connections at once to one address: sshd's own default refuses more than ten that have not logged in."""
+
+
+Tunnel = asyncssh.SSHClientConnection
+"""A connection to a jump host, over which one other is made."""
 
 
 class Reached(NamedTuple):
@@ -58,6 +65,8 @@ class Reached(NamedTuple):
     address: str
     key: HostKey
     warning: str
+    via: str = ""
+    """The address of the jump host."""
 
 
 class Connector:
@@ -75,7 +84,7 @@ class Connector:
 
         Raises: DeployError: there is one already.
         """
-        place = (reached.address, port)
+        place = (f"{reached.via}>{reached.address}", port)
         if place in self._at_work:
             raise failure("busy", "connect")
         self._at_work.add(place)
@@ -96,32 +105,40 @@ class Connector:
             if not slot.users:
                 self._slots.pop(address, None)
 
-    async def reach(self, target: Target) -> Reached:
+    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "") -> Reached:
         """Find the server and get its host key; nothing is authenticated.
 
         A server has several keys: where one is known or expected, that one is asked for before any other is shown.
+        Args:   tunnel: the jump host's connection, over which the server is reached; `via` is the jump host's address.
         Raises: DeployError: `connect` step codes.
         """
-        host, port = target.host, target.port
-        addresses = await self._resolve(host, port)
+        host = target.host
+        if tunnel is not None:
+            if is_address(host) and (why := self._rule(host)):
+                raise failure("target_not_allowed", "connect", host=host, why=why)
+            async with self._slot(f"{via}>{host}"):  # the jump host knows its names, and nobody else may
+                await _ask(target)
+                return (await self._known_or_first(target, host, tunnel))._replace(via=via)
+        addresses = await self._resolve(host)
         for why in filter(None, map(self._rule, addresses)):
             raise failure("target_not_allowed", "connect", host=host, why=why)
         last: DeployError | None = None
         for address in addresses:
             try:
                 async with self._slot(address):
-                    return await self._known_or_first(target, address)
+                    await _ask(target)
+                    return await self._known_or_first(target, address, None)
             except DeployError as exc:
                 last = last or exc
         raise last or failure("host_unknown", "connect", host=host)
 
-    async def _known_or_first(self, target: Target, address: str) -> Reached:
+    async def _known_or_first(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
         host, port = target.host, target.port
         if target.pinned is not None:
             with contextlib.suppress(_OtherAlgorithm, DeployError):  # whatever it is, asking for any key says it again
-                return await self._host_key(host, address, port, _algs(target.pinned.type))
+                return await self._host_key(host, address, port, _algs(target.pinned.type), tunnel)
         try:
-            first = await self._host_key(host, address, port, HOST_KEY_ALGS)
+            first = await self._host_key(host, address, port, HOST_KEY_ALGS, tunnel)
         except _OtherAlgorithm:
             raise failure("no_common_algorithm", "connect", host=host) from None
         if target.pinned is None and target.expected_fingerprint:
@@ -129,33 +146,34 @@ class Connector:
                 if kind == first.key.type or same_fingerprint(target.expected_fingerprint, first.key.fingerprint):
                     continue
                 with contextlib.suppress(_OtherAlgorithm, DeployError):
-                    other = await self._host_key(host, address, port, _algs(kind))
+                    other = await self._host_key(host, address, port, _algs(kind), tunnel)
                     if same_fingerprint(target.expected_fingerprint, other.key.fingerprint):
                         return other
         return first
 
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
+    async def _resolve(self, host: str) -> list[str]:
         try:
-            async with asyncio.timeout(self._limits.connect_s):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
+            return await addresses_of(host, self._limits.connect_s)
+        except (OSError, UnicodeError, TimeoutError):
             raise failure("host_unknown", "connect", host=host) from None
-        except TimeoutError:
-            raise failure("host_unknown", "connect", host=host) from None
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str]) -> Reached:
+    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str], tunnel: Tunnel | None) -> Reached:
         with _translated(host, port, "connect", self._limits.connect_s):
             try:
                 async with asyncio.timeout(self._limits.connect_s):
                     key = await asyncssh.get_server_host_key(
-                        address, port, config=None, options=self._options(), kex_algs=KEX_ALGS, server_host_key_algs=algs
+                        address,
+                        port,
+                        tunnel=tunnel or (),
+                        config=None,
+                        options=self._options(),
+                        kex_algs=KEX_ALGS,
+                        server_host_key_algs=algs,
                     )
             except asyncssh.KeyExchangeFailed:
                 raise _OtherAlgorithm from None
             except asyncssh.ConnectionLost:
-                if not await _speaks_first(address, port):
+                if tunnel is None and not await _speaks_first(address, port):
                     raise failure("not_ssh", "connect", host=host, port=port) from None
                 raise
         if key is None:
@@ -169,33 +187,40 @@ class Connector:
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         return asyncssh.SSHClientConnectionOptions(
             config=None, client_keys=None, agent_path=None, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
-            gss_host=None, proxy_command=None, tunnel=None,
+            gss_host=None, proxy_command=None,
             connect_timeout=self._limits.connect_s, login_timeout=self._limits.login_s,
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def login(self, target: Target, reached: Reached, key: LoadedKey | None) -> AsyncIterator[asyncssh.SSHClientConnection]:
+    async def login(
+        self, target: Target, reached: Reached, key: LoadedKey | None, tunnel: Tunnel | None = None, *, through: bool = False
+    ) -> AsyncIterator[asyncssh.SSHClientConnection]:
         """Log in to a server whose key is confirmed; one that shows another key gets no authentication packet.
 
+        Args:   through: it is a jump host. Nothing runs there, and many go through it, some of which wait for a person: only how many log
+                in at once is held back, not how many connections there are.
         Raises: DeployError: `authenticate` step codes.
         """
         host, port = target.host, target.port
         pin = asyncssh.import_public_key(reached.key.public)
         algs = _algs(reached.key.type)
-        async with self._slot(reached.address):
+        async with contextlib.AsyncExitStack() as place:
+            await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
             with _translated(
                 host, port, "authenticate", self._limits.login_s, user=target.username, by_key=key is not None, pin=reached.key
             ):
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
-                        reached.address, port, config=None, options=self._options(),
+                        reached.address, port, tunnel=tunnel or (), config=None, options=self._options(),
                         known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
-                        x509_trusted_certs=None, username=target.username, client_keys=[key.key] if key else None,
+                        x509_trusted_certs=None, username=target.username, client_keys=[key.pair] if key else None,
                         password=target.password.reveal() if target.password else None,
                         agent_path=None, agent_forwarding=False, x11_forwarding=False, gss_host=None, host_based_auth=False,
                         disable_trivial_auth=True, ignore_encrypted=False,
                         keepalive_interval=self._limits.keepalive_s, keepalive_count_max=3,
                     )  # fmt: skip
+            if through:
+                await place.aclose()
             try:
                 yield connection
             finally:
@@ -250,7 +275,7 @@ def _rsa_bits(key: asyncssh.SSHKey) -> int | None:
 
 
 @contextlib.contextmanager
-def _translated(
+def _translated(  # noqa: PLR0912  # a flat table of what can go wrong
     host: str, port: int, step: StepName, seconds: float, *, user: str = "", by_key: bool = True, pin: HostKey | None = None
 ) -> Iterator[None]:
     try:
@@ -264,6 +289,8 @@ def _translated(
         raise failure("host_key_changed", "host_key", host=host, shown="another one", known=known) from None
     except asyncssh.KeyExchangeFailed:
         raise failure("no_common_algorithm", step, host=host) from None
+    except asyncssh.ChannelOpenError as exc:
+        raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
     except asyncssh.PermissionDenied:
         raise failure("key_rejected" if by_key else "password_rejected", "authenticate", user=user) from None
     except (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported):
@@ -306,3 +333,9 @@ def check_host_key(target: Target, reached: Reached) -> bool:
 def same_fingerprint(given: str, shown: str) -> bool:
     """Whether a typed or pasted SHA-256 fingerprint is this one; `SHA256:` and the padding may be missing."""
     return given.strip().removeprefix("SHA256:").rstrip("=") == shown.removeprefix("SHA256:").rstrip("=")
+
+
+async def _ask(target: Target) -> None:
+    """Whether it is still wanted, now that the wait for a slot is over."""
+    if target.still_wanted is not None:
+        await target.still_wanted()

@@ -56,8 +56,8 @@ class MajorTom:
             async with asyncio.timeout(self._limits.whole_s) as deadline:
                 limit = deadline
 
-                def restart() -> None:
-                    limit.reschedule(loop.time() + self._limits.whole_s)
+                def restart(*, stop: bool = False) -> None:
+                    limit.reschedule(None if stop else loop.time() + self._limits.whole_s)
 
                 return await work(restart)
         except TimeoutError:

@@ -51,6 +51,7 @@ class _Traces:
     def __init__(self) -> None:
         self.folder: str | None = None
         self.begun = False
+        self.verified = False
 
 
 class Installation:
@@ -72,11 +73,15 @@ class Installation:
 
         Raises: DeployError.
         """
-        way = await find_way(self._connector, self._target, self.steps, restart)
+        async with find_way(self._connector, self._target, self.steps, restart) as way:
+            return await self._by(way, make_payload, verify)
+
+    async def _by(self, way: Way, make_payload: PayloadMaker, verify: VerifySession) -> Installed:
         try:
             async with self._enter_alone(way) as login:
                 try:
                     probe = await self._carry_out(login, make_payload, verify)
+                    await self._finish(way, login)
                 except BaseException as exc:
                     if await self._take_back(way, login):
                         raise
@@ -102,11 +107,11 @@ class Installation:
         launcher = "yes" if with_launcher(payload.policy_conf) else "no"
         files = upload_files(payload, _units(), probe.python, probe.systemd_version)
         async with steps.step("upload") as closing:
+            await self._arm(login, limits.rollback_s)
             folder = self._traces.folder = await upload.make_folder(login, limits.step_s)
-            await upload.send(login, folder, files, limits.step_s)
+            await shell.send(login, folder, files, "upload", limits.step_s)
             closing.append(f"{len(files)} files, {sum(map(len, files.values())) // 1024} KiB")
         async with steps.step("install") as closing:
-            self._traces.begun = True
             words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
             await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
             closing.append("with the launcher" if launcher == "yes" else "for watching only: no launcher")
@@ -119,8 +124,34 @@ class Installation:
             except TimeoutError:
                 raise await self._no_session(login) from None
             closing.append(f"Spider came back after {self._clock.monotonic() - began:.1f} s")
-            await shell.run(login, self._node_script, ["finish"], "verify", limits.step_s)
+        self._traces.verified = True
         return probe
+
+    async def _arm(self, login: Login, seconds: float) -> None:
+        """Before the first change, and before each longer wait: from here on a server that hears no more becomes as it was."""
+        self._traces.begun = True
+        source = shell.arming(self._node_script)
+        await shell.run(login, source, ["arm", f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
+
+    async def _finish(self, way: Way, login: Login) -> None:
+        """Tell the server that the installation stands, which the hub has written down by now.
+
+        Where it cannot be told, it finds out: its timer leaves an installation alone whose Spider is in a session with the hub.
+        Raises: DeployError: the server has taken it back already.
+        """
+        try:
+            try:
+                await shell.run(login, self._node_script, ["finish"], "verify", self._limits.step_s)
+            except DeployError as exc:
+                if exc.code != "connection_lost":
+                    raise
+                async with enter_again(self._connector, way) as again:
+                    await shell.run(again, self._node_script, ["finish"], "verify", self._limits.step_s)
+        except (DeployError, ConnectionError, OSError) as exc:
+            if isinstance(exc, DeployError) and exc.code == "rolled_back":
+                raise
+            event(_log, "not_disarmed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
+            await self.steps.detail("Spider came back; the server closes the installation by itself within some minutes")
 
     async def _probe(self, login: Login) -> Probe:
         words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted"]
@@ -145,7 +176,7 @@ class Installation:
                 raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))
         if plan.python_manager:
             await told(f"installing python3 with {plan.python_manager}")
-            self._traces.begun = True
+            await self._arm(login, limits.rollback_s + limits.python_s)
             await shell.run(login, self._node_script, ["python", plan.python_manager], "probe", limits.python_s, told=told)
         if plan.clean == "nothing" and not plan.python_manager:
             return probe
@@ -197,7 +228,8 @@ class Installation:
     async def _undo_by(self, login: Login) -> str:
         left: list[str] = []
         if self._traces.begun:
-            answer = await shell.run(login, self._node_script, ["undo"], "install", self._limits.undo_s)
+            words = ["undo", "whole"] if self._traces.verified else ["undo"]
+            answer = await shell.run(login, self._node_script, words, "install", self._limits.undo_s)
             left = answer.of("left")
         if self._traces.folder is not None:
             await upload.drop(login, self._traces.folder, self._limits.step_s)
@@ -206,7 +238,7 @@ class Installation:
     def _left_behind(self, exc: BaseException) -> DeployError:
         """Say what went wrong first, and then that not all of it could be taken back."""
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
-        text = f"{first.message} Not everything could be taken back ({self._left}): press Retry, which clears it away first."
+        text = f"{first.message} Not everything could be taken back ({self._left}): the server does so by itself within some minutes, and Retry at once."
         return DeployError(first.code, text, first.step)
 
 

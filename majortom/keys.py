@@ -46,6 +46,12 @@ class LoadedKey(NamedTuple):
     fingerprint: str
     warning: str
     """One sentence for people, or empty."""
+    certificate: asyncssh.SSHCertificate | None = None
+
+    @property
+    def pair(self) -> asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]:
+        """What is offered to a server."""
+        return self.key if self.certificate is None else (self.key, self.certificate)
 
 
 def read_header(text: str) -> KeyHeader:
@@ -125,6 +131,26 @@ async def load_key(text: Secret, passphrase: Secret | None, limit_s: float = PAR
         raise failure("key_unreadable", "authenticate") from None
     warning = f"The private key is RSA with {bits} bits; 3072 are advised." if kind == "RSA" and bits < 3072 else ""
     return LoadedKey(key, kind, bits, key.get_fingerprint(), warning)
+
+
+def with_certificate(key: LoadedKey, line: str) -> LoadedKey:
+    """Add the certificate that belongs to a key.
+
+    Raises: DeployError: it is none, one of a host, of another key, or not valid now.
+    """
+    if len(line.encode(errors="replace")) > MAX_KEY_BYTES:
+        raise failure("certificate_unreadable", "authenticate")
+    try:
+        found = asyncssh.import_certificate(line.strip())
+    except (asyncssh.KeyImportError, ValueError):
+        raise failure("certificate_unreadable", "authenticate") from None
+    if not isinstance(found, asyncssh.public_key.SSHOpenSSHCertificate) or found.key.public_data != key.key.public_data:
+        raise failure("certificate_unreadable", "authenticate")
+    try:
+        found.validate(asyncssh.public_key.CERT_TYPE_USER, None)
+    except ValueError as exc:
+        raise failure("certificate_invalid", "authenticate", why=str(exc)) from None
+    return key._replace(certificate=found)
 
 
 def _refusal(error: str, header: KeyHeader, kind: str) -> DeployError:

@@ -23,10 +23,10 @@ class Removal:
 
         Raises: DeployError.
         """
-        way = await find_way(self._connector, self._target, self.steps, restart)
-        with self._connector.alone(way.reached, self._target.port):
-            await self._take_off(way)
-        return way.reached.key
+        async with find_way(self._connector, self._target, self.steps, restart) as way:
+            with self._connector.alone(way.reached, self._target.port):
+                await self._take_off(way)
+            return way.reached.key
 
     async def _take_off(self, way: Way) -> None:
         source = shell.script("node.sh")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import asyncssh
 
 from majortom.base import DeployError, Secret, StepName
 from majortom.errors import MESSAGES, failure, one_line
-from majortom.sudo import Act, Dialogue, Words, command
+from majortom.sudo import Act, Dialogue, Rise, Words, command, receiving
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 _CHUNK: Final = 16 * 1024
+_TEXT_ENDS: Final = "STARDUST_ROLLBACK_TEXT_ENDS"
 
 Told = Callable[[str], Awaitable[None]]
 """Gets each `note` of a script as it comes."""
@@ -37,14 +38,19 @@ class Login(NamedTuple):
 
     connection: asyncssh.SSHClientConnection
     user: str
-    sudo: bool
-    """Root only by sudo; False: the user is root."""
+    by: Rise | Literal[""]
+    """How root is had; empty: the user is root, or root is not needed."""
     sudo_password: Secret | None
 
 
 def script(name: str) -> str:
     """Read one of our scripts."""
     return (resources.files("majortom") / "scripts" / name).read_text(encoding="utf-8")
+
+
+def arming(source: str) -> str:
+    """The same script, able to put its own text on the server, for the timer that takes back what nobody finished."""
+    return f"rollback_text() {{ cat <<'{_TEXT_ENDS}'\n{source}\n{_TEXT_ENDS}\n}}\n{source}"
 
 
 async def run(
@@ -55,7 +61,22 @@ async def run(
     Args:   root: as root, by sudo where the user is not; else as the log-in user.
     Raises: DeployError: what the script reported, or why it did not run to its `ok`.
     """
-    call = _Call(login, source, arguments, step, root=root, told=told)
+    words, by = Words.fresh(), login.by if root else ""
+    line = command(words, arguments, by, len(source.encode()))
+    return await _in_time(_Call(login, words, line, source.encode(), step, by, told), step, limit_s)
+
+
+async def send(login: Login, folder: str, files: Mapping[str, bytes], step: StepName, limit_s: float) -> None:
+    """Copy files into a folder of the log-in user's, each 0600.
+
+    Raises: DeployError.
+    """
+    words = Words.fresh()
+    line = receiving(words, folder, [(name, len(data)) for name, data in files.items()])
+    await _in_time(_Call(login, words, line, b"".join(files.values()), step, "", None), step, limit_s)
+
+
+async def _in_time(call: _Call, step: StepName, limit_s: float) -> Answer:
     try:
         async with asyncio.timeout(limit_s):
             return await call.run()
@@ -68,22 +89,25 @@ async def run(
 class _Call:
     """One run of one script."""
 
-    def __init__(self, login: Login, source: str, arguments: Sequence[str], step: StepName, *, root: bool, told: Told | None) -> None:
+    def __init__(
+        self, login: Login, words: Words, line: str, data: bytes, step: StepName, by: Rise | Literal[""], told: Told | None
+    ) -> None:
         self._login = login
-        self._source = source
+        self._data = data
         self._step = step
         self._told = told
-        self._words = Words.fresh()
-        sudo = root and login.sudo
-        self._command = command(self._words, arguments, sudo=sudo)
-        self._dialogue = Dialogue(self._words, login.user, sudo=sudo, has_password=login.sudo_password is not None)
+        self._terminal = by == "doas with its password"
+        self._command = line
+        self._dialogue = Dialogue(words, login.user, by, has_password=login.sudo_password is not None)
         self._answer = Answer([], [])
         self._error: DeployError | None = None
         self._complete = False
         self._taken = 0
 
     async def run(self) -> Answer:
-        process: asyncssh.SSHClientProcess[bytes] = await self._login.connection.create_process(self._command, encoding=None)
+        process: asyncssh.SSHClientProcess[bytes] = await self._login.connection.create_process(
+            self._command, encoding=None, term_type="dumb" if self._terminal else None
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(process, process.stdout, self._dialogue.feed_out), name="script-out")
@@ -113,8 +137,9 @@ class _Call:
     async def _act(self, process: asyncssh.SSHClientProcess[bytes], act: Act) -> None:
         try:
             if act == "script":
-                process.stdin.write(self._source.encode())
-                process.stdin.write_eof()
+                process.stdin.write(self._data)
+                if not self._terminal:
+                    process.stdin.write_eof()
             elif self._login.sudo_password is not None:
                 process.stdin.write(self._login.sudo_password.reveal().encode() + b"\n")
             await process.stdin.drain()
@@ -151,7 +176,7 @@ class _Call:
             raise failure("connection_lost", self._step)
         said = [line for line in self._dialogue.errors.splitlines() if line.strip()]
         why = one_line(said[-1]) if said else f"exit status {status}"
-        codes = {"probe": "probe_failed", "start": "start_failed", "uninstall": "install_failed"}
+        codes = {"probe": "probe_failed", "upload": "upload_failed", "start": "start_failed", "uninstall": "install_failed"}
         raise failure(codes.get(self._step, "install_failed"), self._step, why=why)
 
 

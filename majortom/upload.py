@@ -1,15 +1,11 @@
-"""Copying files to the server: by SFTP into a fresh folder that nobody else can read."""
+"""The folder on the server that files are copied into: a fresh one, which nobody else can read."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Mapping
-
-import asyncssh
 
 from majortom import shell
-from majortom.errors import failure, one_line
+from majortom.errors import failure
 from majortom.shell import Login
 
 _FOLDER = re.compile(r"/tmp/stardust-upload\.[A-Za-z0-9]{10}\Z")  # noqa: S108  # made there by mktemp, mode 0700
@@ -37,30 +33,6 @@ async def make_folder(login: Login, limit_s: float) -> str:
     if not _FOLDER.match(folder):
         raise failure("upload_failed", "upload", why="no folder could be made in /tmp")
     return folder
-
-
-async def send(login: Login, folder: str, files: Mapping[str, bytes], limit_s: float) -> None:
-    """Write the files, each 0600.
-
-    Raises: DeployError.
-    """
-    try:
-        async with asyncio.timeout(limit_s), login.connection.start_sftp_client() as sftp, asyncio.TaskGroup() as group:
-            for name, data in files.items():
-                group.create_task(_write(sftp, f"{folder}/{name}", data), name=f"upload-{name}")
-    except TimeoutError:
-        raise failure("step_timeout", "upload", seconds=f"{limit_s:g}") from None
-    except ExceptionGroup as failed:
-        raise failure("upload_failed", "upload", why=one_line(str(failed.exceptions[0]))) from None
-    except (asyncssh.ConnectionLost, ConnectionError):
-        raise failure("connection_lost", "upload") from None
-    except (asyncssh.Error, OSError) as exc:
-        raise failure("upload_failed", "upload", why=one_line(str(exc)) or type(exc).__name__) from None
-
-
-async def _write(sftp: asyncssh.SFTPClient, path: str, data: bytes) -> None:
-    async with sftp.open(path, "wb", asyncssh.SFTPAttrs(permissions=0o600), encoding=None) as file:
-        await file.write(data)
 
 
 async def drop(login: Login, folder: str, limit_s: float) -> None:

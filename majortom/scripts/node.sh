@@ -1,12 +1,14 @@
 # Puts Spider on a server and takes it off. Run as root by `sh -s`; data come as arguments and files only.
+#   arm SECONDS                            before the first change: the server takes everything back by itself after this time
 #   python MANAGER                         install python3 with the server's package manager
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
-#   finish                                 the installation stands: close the journal
+#   finish                                 the installation stands: close the journal, and disarm
+#   rollback                               what the armed timer runs: take back what is not finished
 #   diagnose                               why no session came: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 take everything of ours off again
-#   undo                                   take back an installation that is not finished, with the packages that `python` installed
+#   undo [whole]                           take back an installation that is not finished (or even then), with the packages that `python` installed
 #   search                                 print what is left of ours
 # Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; the last one of a success is `ok`.
 #
@@ -14,6 +16,7 @@
 
 OPT=/opt/stardust ETC=/etc/stardust VAR=/var/lib/stardust UNITS=/etc/systemd/system
 JOURNAL=$VAR/installed
+ROLLBACK=$VAR/rollback TIMER=stardust-rollback.timer
 UNIT_FILES="stardust-spider.service stardust-launcher.socket stardust-launcher@.service stardust-job@.service"
 
 die() { printf 'error %s\n' "$*"; exit 1; }
@@ -29,6 +32,58 @@ begin() {
     return 0
 }
 
+# From here on the server needs nobody to become as it was: a timer of its own runs this very script. It outlives a restart of the
+# server, and each step winds it up again, so that it fires only where nobody is at work any more.
+arm() {
+    [ ! -f "$JOURNAL" ] || recorded armed || die already_installed "$JOURNAL is there"
+    begin
+    parent "$UNITS/timers.target.wants"
+    recorded armed || record armed
+    mkdir -p "$UNITS/timers.target.wants" &&
+        (umask 077 && rollback_text >"$ROLLBACK") &&
+        printf '%s\n' '[Unit]' 'Description=Takes back an installation of Stardust that was not finished' CollectMode=inactive-or-failed \
+            '[Service]' Type=oneshot "ExecStart=/bin/sh $ROLLBACK rollback" TimeoutStartSec=20min >"$UNITS/stardust-rollback.service" &&
+        printf '%s\n' '[Unit]' 'Description=Waits for the end of an installation of Stardust' CollectMode=inactive-or-failed \
+            '[Timer]' "OnActiveSec=$1" AccuracySec=1s >"$UNITS/$TIMER" &&
+        ln -sf "../$TIMER" "$UNITS/timers.target.wants/$TIMER" || die install_failed "$UNITS cannot be written"
+    sync "$JOURNAL" "$ROLLBACK" "$UNITS/stardust-rollback.service" "$UNITS/$TIMER" 2>/dev/null
+    if command -v restorecon >/dev/null 2>&1; then restorecon -R "$VAR" "$UNITS" 2>/dev/null; fi
+    systemctl daemon-reload && wind_up || die install_failed "$TIMER cannot be started"
+}
+
+wind_up() { systemctl restart "$TIMER" 2>/dev/null; }
+
+# A step of an installation works only while the timer watches over it.
+watched() {
+    [ -f "$JOURNAL" ] || die rolled_back
+    wind_up || die install_failed "$TIMER cannot be started"
+}
+
+disarm() {
+    systemctl stop "$TIMER" >/dev/null 2>&1
+    [ -e "$UNITS/$TIMER" ] || [ -e "$UNITS/stardust-rollback.service" ] || [ -e "$ROLLBACK" ] || return 0
+    rm -f -- "$UNITS"/*.target.wants/"$TIMER" "$UNITS/$TIMER" "$UNITS/stardust-rollback.service" "$ROLLBACK"
+    systemctl daemon-reload
+}
+
+# The hub answers for an installation that it lets in: where only the last word did not arrive, it stands.
+rollback() {
+    [ -f "$JOURNAL" ] || return 0
+    if ! recorded complete && in_session; then record complete; fi
+    if recorded complete; then
+        disarm
+    else
+        remove undo
+    fi
+}
+
+# Whether Spider is in a session with its hub now, by the last thing that it logged about it.
+in_session() {
+    systemctl is-active --quiet stardust-spider.service || return 1
+    journalctl -b -u stardust-spider.service -o cat --no-pager 2>/dev/null |
+        grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1 | grep -q session_open
+}
+
 packages() {
     if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
     elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n'
@@ -37,7 +92,7 @@ packages() {
 }
 
 install_python() {
-    begin
+    watched
     scratch=$(mktemp -d) || die install_failed 'no temporary folder can be made'
     packages >"$scratch/before"
     case $1 in
@@ -82,7 +137,7 @@ install_spider() {
     if getent passwd stardust >/dev/null; then die name_in_use user; fi
     if getent group stardust >/dev/null; then die name_in_use group; fi
     [ -d "$upload" ] && [ ! -L "$upload" ] || die upload_damaged
-    begin
+    watched
     parent /opt
     parent "$UNITS/multi-user.target.wants"
     parent "$UNITS/sockets.target.wants"
@@ -150,6 +205,7 @@ sweep_uploads() {
 }
 
 start_units() {
+    watched
     if [ "$1" = yes ]; then
         out=$(systemctl enable --now stardust-launcher.socket 2>&1) || die start_failed "launcher socket: $(last "$out")"
     fi
@@ -169,8 +225,10 @@ diagnose() {
 }
 
 finish() {
+    [ -f "$JOURNAL" ] || die rolled_back
     recorded complete || record complete
     sync "$JOURNAL" 2>/dev/null
+    disarm
 }
 
 undo() {
@@ -179,7 +237,7 @@ undo() {
         rmdir -- "$VAR" 2>/dev/null
         return 0
     fi
-    recorded complete && die already_installed 'it is finished'
+    [ "$1" = whole ] || ! recorded complete || die already_installed 'it is finished'
     remove undo
 }
 
@@ -188,7 +246,7 @@ stop_units() {
         die job_running
     fi
     systemctl disable --now stardust-spider.service stardust-launcher.socket >/dev/null 2>&1
-    systemctl stop 'stardust-launcher@*.service' stardust-rollback.timer >/dev/null 2>&1
+    systemctl stop 'stardust-launcher@*.service' >/dev/null 2>&1
 }
 
 remove() {
@@ -201,12 +259,17 @@ remove() {
     fi
     # An unfinished installation that never came to its files has made none.
     if [ "$why" = undo ] && ! grep -q '^spider ' "$JOURNAL"; then
+        sweep_uploads
         give_back
+        disarm
+        for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
         rm -rf -- "$VAR"
         return 0
     fi
     stop_units
-    for unit in $UNIT_FILES stardust-rollback.service stardust-rollback.timer; do
+    # From here on it is no installation any more: where this is cut off, adding the server again takes back what is left.
+    [ "$why" = undo ] || { sed -i '/^complete$/d' "$JOURNAL" && sync "$JOURNAL"; } 2>/dev/null
+    for unit in $UNIT_FILES; do
         rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"
         # Settings that an administrator laid beside our units stood there before an installation that is taken back.
         [ "$why" = undo ] || rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d"
@@ -217,7 +280,7 @@ remove() {
     burn "$ETC"
     burn "$VAR/staging"
     rm -rf -- /run/stardust "$OPT"
-    find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed -exec rm -rf -- {} + 2>/dev/null
+    find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
     # An account that somebody else made is left alone; ours is known by the journal or by its home.
     case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
     if [ "$ours" = yes ]; then
@@ -225,6 +288,9 @@ remove() {
         if getent group stardust >/dev/null; then groupdel stardust >/dev/null 2>&1; fi
     fi
     give_back
+    # Last of all, so that one that is cut off here by a power failure goes on at the next start.
+    disarm
+    [ "$why" = undo ] || rm -rf -- "$UNITS"/stardust-rollback.*.d
     for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
     rm -rf -- "$VAR"
     sweep_uploads
@@ -271,10 +337,15 @@ main() {
     umask 022
     cd / || exit 1
     exec 9</var/lib
-    flock -w 60 9 || die busy
     action=$1
     shift
+    patience=60
+    [ "$action" != rollback ] || patience=1200
+    # A connection that breaks stops nothing half way. (A package manager's own scripts rely on the signals.)
+    [ "$action" = python ] || trap '' HUP PIPE
+    flock -w "$patience" 9 || die busy
     case $action in
+    arm) arm "$1" ;;
     python) install_python "$1" ;;
     install) install_spider "$1" "$2" "$3" "$4" ;;
     start) start_units "$1" ;;
@@ -282,7 +353,8 @@ main() {
     diagnose) diagnose ;;
     stop) stop_units ;;
     remove) remove removal ;;
-    undo) undo ;;
+    rollback) rollback ;;
+    undo) undo "${1-}" ;;
     search) search ;;
     *) die install_failed "unknown action $action" ;;
     esac

@@ -1,0 +1,24 @@
+"""Host names to addresses, by threads of their own: names that no server answers for hold up nothing else that waits for a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+THREADS: Final = 8
+_POOL: Final = ThreadPoolExecutor(THREADS, thread_name_prefix="names")
+
+
+async def addresses_of(host: str, limit_s: float) -> list[str]:
+    """The addresses of a host, each once, in the system's order.
+
+    Args:   limit_s: for the answer and for the turn at a thread.
+    Raises: OSError, UnicodeError: there is no such host. TimeoutError.
+    """
+    ask = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    async with asyncio.timeout(limit_s):
+        found = await asyncio.get_running_loop().run_in_executor(_POOL, ask)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
