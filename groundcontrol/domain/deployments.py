@@ -15,6 +15,12 @@ StepState = Literal["waiting", "running", "done", "failed", "skipped"]
 INSTALL_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "probe", "upload", "install", "start", "verify")
 REMOVE_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "stop", "uninstall", "verify", "wipe")
 
+LIVE_REMOVE_STEPS: Final = ("connect", "uninstall", "verify", "wipe")
+"""Through the live session, without SSH: the order taken by the node's launcher, the work of root there, root's word that nothing is left."""
+
+UPDATE_STEPS: Final = ("wait", "install", "verify")
+"""Through the live session, without SSH: its turn, the node's job, the session of the new version."""
+
 
 class Step(NamedTuple):
     name: str
@@ -31,12 +37,26 @@ class HostKey(NamedTuple):
     fingerprint: str
     """`SHA256:…`"""
     public: str
+    host: str = ""
+    """The jump host whose key this is; empty: the server's own."""
 
 
 class DeploymentError(NamedTuple):
     code: str
     message: str
     step: str
+
+
+class Jump(NamedTuple):
+    """Another server through which one is reached, without any secret."""
+
+    host: str
+    port: int
+    username: str
+    host_key: HostKey | None = None
+    """The one that is known to be its own."""
+    expected: str | None = None
+    """A fingerprint known beforehand."""
 
 
 class Wishes(NamedTuple):
@@ -48,6 +68,22 @@ class Wishes(NamedTuple):
     keep_credentials: bool = True
     install_python: bool = False
     policy: PolicyName = "managed"
+    jump: Jump | None = None
+
+
+class Confirmation(NamedTuple):
+    """A person's word that this is the server's host key."""
+
+    deployment: DeploymentId
+    fingerprint: str
+
+
+class Unconfirmed(NamedTuple):
+    """A host key that was not confirmed, and why."""
+
+    deployment: str
+    code: str
+    message: str
 
 
 class Deployment(NamedTuple):
@@ -70,6 +106,25 @@ class Deployment(NamedTuple):
     wishes: Wishes = Wishes()
     host_key_confirmed: bool = False
     """`host_key` is the server's own: a person said so, or it was known. Otherwise it was only shown."""
+    batch: str | None = None
+    """Shared by those that one request asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JumpRequest:
+    """Another server through which one is reached. What is not given to log in there is what is given for the server itself."""
+
+    host: str
+    port: int = 22
+    username: str | None = None
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    host_key: str | None = None
+    """A fingerprint known beforehand."""
+    pinned: HostKey | None = None
+    """The host key that was confirmed before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +138,8 @@ class DeploymentRequest:
     passphrase: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     sudo_password: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    """The OpenSSH line of a user certificate."""
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None
@@ -90,6 +147,7 @@ class DeploymentRequest:
     keep_credentials: bool = True
     install_python: bool = False
     policy: PolicyName = "managed"
+    jump: JumpRequest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +161,13 @@ class DeploymentOverrides:
     passphrase: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     sudo_password: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
     name: str | None = None
     tags: tuple[str, ...] | None = None
     host_key: str | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
     policy: PolicyName | None = None
+    jump: JumpRequest | None = None
+    direct: bool = False
+    """Without a jump host, whatever there was before."""

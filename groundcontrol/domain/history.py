@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from groundcontrol.domain.nodes import Session
 
@@ -38,11 +38,81 @@ class StoredRow(NamedTuple):
     """Scaled integers, in the order of the layout's series."""
 
 
+TierName = Literal["1s", "1m", "1h"]
+_DAY_S: Final = 86_400
+
+
+class Retention(NamedTuple):
+    """How long each tier is kept, in seconds. A coarser one reaches at least as far back as a finer one."""
+
+    seconds_s: int = _DAY_S
+    minutes_s: int = 30 * _DAY_S
+    hours_s: int = 400 * _DAY_S
+
+
+LEAST_KEPT_S: Final = 2 * 3600
+MOST_KEPT_S: Final = 3660 * _DAY_S
+
+
+def fault_of(retention: Retention) -> str:
+    """What is wrong with it; empty: nothing."""
+    if not min(retention) >= LEAST_KEPT_S or not max(retention) <= MOST_KEPT_S:
+        return "samples are kept for at least two hours and at most ten years"
+    if sorted(retention) != list(retention):
+        return "minutes are kept at least as long as seconds, hours at least as long as minutes"
+    return ""
+
+
+class TierSize(NamedTuple):
+    """What one tier takes, by what this hub has stored of late."""
+
+    tier: TierName
+    bytes: int
+    """Of the chunks that were looked at."""
+    samples: int
+    """Values (or figures of a step) in them."""
+    per_day: float
+    """How many the nodes of this hub give each day."""
+
+
+class Bounds(NamedTuple):
+    """What goes: each tier before its time, and everything after `future`; Unix seconds."""
+
+    seconds: float
+    minutes: float
+    hours: float
+    future: float
+
+
+class HotHour(NamedTuple):
+    """Rows of one node and hour that are in no chunk yet."""
+
+    no: int
+    hour: int
+    """Since 1970."""
+    first_ms: int
+    """When the first of them was taken."""
+    last: tuple[int, int, int]
+    """Names the pack that came last: equal as long as nothing was added."""
+
+
+class Due(NamedTuple):
+    """A span that lies in several parts."""
+
+    tier: int
+    no: int
+    span: int
+    family: int
+    parts: int
+    since: float
+    """When the newest part came."""
+
+
 class Window(NamedTuple):
     """Down-sampled series: bucket i covers [times[i], times[i] + step). `None` = no sample."""
 
     step_s: int
-    tier: str
+    tier: TierName
     times: list[float]
     series: dict[str, Buckets]
 

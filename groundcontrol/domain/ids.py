@@ -6,6 +6,7 @@ from typing import NewType
 
 NodeId = NewType("NodeId", str)
 JobId = NewType("JobId", str)
+BatchId = NewType("BatchId", str)
 DeploymentId = NewType("DeploymentId", str)
 EventId = NewType("EventId", str)
 UserId = NewType("UserId", str)
@@ -13,6 +14,8 @@ SessionId = NewType("SessionId", str)
 """A person's log-in session, not an agent's."""
 TokenId = NewType("TokenId", str)
 """An API token's name, not the token."""
+InviteId = NewType("InviteId", str)
+"""An invite's name, not the invite."""
 HubId = NewType("HubId", str)
 """New for every process start; never stands on the agents' wire."""
 BootId = NewType("BootId", str)

@@ -1,31 +1,54 @@
-"""Jobs: what they are and how their states may move."""
+"""Jobs: what they are, what may be asked for, and how their states may move."""
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
-from groundcontrol.domain.ids import JobId, NodeId
+from groundcontrol.domain.ids import BatchId, JobId, NodeId
 
 JobState = Literal[
     "queued", "dispatched", "accepted", "running",
     "succeeded", "failed", "cancelled", "interrupted", "expired", "unknown",
 ]  # fmt: skip
 JobPhase = Literal["refresh", "plan", "waiting_lock", "download", "commit", "triggers", "check"]
-JobAction = Literal["refresh", "check", "upgrade", "full-upgrade"]
-ACTIONS: Final[tuple[JobAction, ...]] = ("refresh", "check", "upgrade", "full-upgrade")
+JobAction = Literal[
+    "refresh", "check", "plan", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove",
+    "hold", "unhold", "clean", "repair", "reboot", "update", "rekey", "uninstall",
+]  # fmt: skip
+PlannedAction = Literal["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"]
+StopState = Literal["asked", "now", "after_package", "too_late"]
 
+UPKEEP: Final = frozenset[JobAction]({"update", "rekey", "uninstall"})
+"""They keep Spider itself up, or take it off: ordered by ways of their own, not as a job."""
+ACTIONS: Final[tuple[JobAction, ...]] = tuple(action for action in get_args(JobAction) if action not in UPKEEP)
+PLANNED: Final[tuple[PlannedAction, ...]] = get_args(PlannedAction)
+"""Those that a plan can be made for, and that can be bound to a plan that somebody saw."""
+READONLY: Final = frozenset[JobAction]({"refresh", "check", "plan"})
+"""They change nothing that is installed."""
+NEED_PACKAGES: Final = frozenset[JobAction]({"install", "remove", "hold", "unhold"})
+TAKE_PACKAGES: Final = NEED_PACKAGES | {"upgrade"}
+MAY_REBOOT: Final = frozenset[JobAction]({"upgrade", "full-upgrade", "security-upgrade"})
+"""A reboot may be asked for with them: it is a job of its own, which follows when this one succeeded and a reboot is due."""
+DANGEROUS: Final = frozenset[JobAction]({"remove", "autoremove", "reboot"})
+"""They want the password once more."""
+
+START_LIMIT_S: Final = 600.0
+"""A job that has not begun after this is not begun any more; a node that is offline may come back within it."""
+
+OPEN: Final = frozenset({"dispatched", "accepted", "running"})
+"""Somewhere between hub and node: a node has at most one such job."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
     "dispatched": frozenset({"accepted", "running", "succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"}),
-    "accepted": frozenset({"running", "succeeded", "failed", "interrupted", "unknown"}),
-    "running": frozenset({"succeeded", "failed", "interrupted", "unknown"}),
+    "accepted": frozenset({"running", "succeeded", "failed", "cancelled", "interrupted", "unknown"}),
+    "running": frozenset({"succeeded", "failed", "cancelled", "interrupted", "unknown"}),
     "succeeded": frozenset(),
     "failed": frozenset(),
     "cancelled": frozenset(),
     "expired": frozenset(),
-    "interrupted": frozenset({"succeeded", "failed"}),
-    "unknown": frozenset({"succeeded", "failed"}),
+    "interrupted": frozenset({"succeeded", "failed", "cancelled"}),
+    "unknown": frozenset({"succeeded", "failed", "cancelled"}),
 }
 """`interrupted` and `unknown` may turn into the truth once, on late evidence."""
 
@@ -46,6 +69,37 @@ class Change(NamedTuple):
 class JobError(NamedTuple):
     code: str
     message: str
+
+
+class Stop(NamedTuple):
+    """Somebody wants a job to stop."""
+
+    state: StopState
+    """asked: the node has not answered yet. The rest is its answer: it ends at once, after the package that it is at, or not any more."""
+    why: str
+    by: str
+    at: float
+    force: bool = False
+    """It was asked to stop before and did not end: end what it hangs in, such as a package's script, whatever that leaves."""
+
+
+class StopAnswer(NamedTuple):
+    """What a node said to that."""
+
+    state: StopState
+    why: str
+
+
+class Wish(NamedTuple):
+    """What a node is asked to do."""
+
+    action: JobAction
+    packages: tuple[str, ...] = ()
+    for_action: PlannedAction | None = None
+    """Of a plan: what it is made for."""
+    plan: str | None = None
+    """Digest of the plan that somebody saw: if the node's own differs by now, nothing is done."""
+    reboot: bool = False
 
 
 class Job(NamedTuple):
@@ -71,15 +125,44 @@ class Job(NamedTuple):
     ended_at: float | None
     changes: tuple[Change, ...]
     error: JobError | None
+    """While it goes on: what is wrong with it (job.orphaned, job.overdue)."""
     version: int
+    for_action: PlannedAction | None = None
+    plan: str | None = None
+    """Of the wish."""
+    plan_digest: str | None = None
+    """Of the plan that the node told, once all of it is held."""
+    has_report: bool = False
+    package: str = ""
+    """The one it is at."""
+    note: str = ""
+    """What the node says about where it stands, such as who holds the lock."""
+    last_output_at: float | None = None
+    lost_bytes: int = 0
+    """Output beyond the cap or without room on the node's disk: printed, and held nowhere."""
+    stop: Stop | None = None
+    batch_id: BatchId | None = None
+    follows: JobId | None = None
+    """The job that asked for this one."""
+
+    @property
+    def wish(self) -> Wish:
+        return Wish(self.action, self.packages, self.for_action, self.plan, self.reboot)
+
+
+class JobFilter(NamedTuple):
+    """Which jobs of a list; what is empty asks for nothing."""
+
+    states: tuple[JobState, ...] = ()
+    action: str = ""
+    by: str = ""
+    """Name of who asked for it."""
 
 
 class NewJob(NamedTuple):
     id: JobId
     node_id: NodeId
-    action: JobAction
-    packages: tuple[str, ...]
-    reboot: bool
+    wish: Wish
     created_at: float
     not_after: float
 
@@ -96,3 +179,44 @@ class JobEvidence(NamedTuple):
     ended_at: float | None = None
     changes: tuple[Change, ...] | None = None
     error: JobError | None = None
+    package: str | None = None
+    note: str | None = None
+    last_output_at: float | None = None
+    lost_bytes: int | None = None
+    stop: StopAnswer | None = None
+    """Counts only where a stop was asked for."""
+
+
+class Refused(NamedTuple):
+    """A node of a batch for which no job was made."""
+
+    node_id: NodeId
+    code: str
+    message: str
+
+
+class NewBatch(NamedTuple):
+    id: BatchId
+    wish: Wish
+    nodes: tuple[NodeId, ...]
+    """As asked for, each once: with the wish they tell a repeat from another request."""
+    jobs: tuple[NewJob, ...]
+    refused: tuple[Refused, ...]
+    created_at: float
+    plans_of: BatchId | None = None
+    """The order whose plans these jobs are bound to."""
+
+
+class Batch(NamedTuple):
+    """One request for many nodes."""
+
+    id: BatchId
+    org: int
+    wish: Wish
+    refused: tuple[Refused, ...]
+    created_by: str
+    created_at: float
+    counts: dict[str, int]
+    """State -> how many of its jobs are in it."""
+    ended_at: float | None
+    """When the last of its jobs ended; None: some go on."""

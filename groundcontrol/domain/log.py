@@ -23,6 +23,16 @@ class Event(NamedTuple):
     details: dict[str, object]
 
 
+class EventFilter(NamedTuple):
+    """Which events of a list; what is empty asks for nothing."""
+
+    severities: tuple[Severity, ...] = ()
+    type: str = ""
+    """The whole type, or its first part (`job` stands for `job.failed` too)."""
+    search: str = ""
+    """Stands in the message, in capitals or not."""
+
+
 class AuditHead(NamedTuple):
     """The end of a chain at some time. Kept outside the database, it shows later whether the chain was cut or rewritten."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from groundcontrol.domain.ids import BootId, HubId, NodeId
+
+UNITS: Final = 1
+"""The edition of the unit files that this release installs (`STARDUST_UNITS` in `majortom/units/stardust-spider.service`)."""
 
 
 class NodeIdentity(NamedTuple):
@@ -25,6 +28,15 @@ class NodeIdentity(NamedTuple):
     timezone: str = ""
     booted_at: float = 0.0
     addresses: tuple[str, ...] = ()
+    units: int = 0
+    """The edition of its unit files; 0 = it does not say."""
+
+
+def units_state(units: int, current: int = UNITS) -> Literal["current", "older", "unknown"]:
+    """How a node's unit files compare with those of this release. Updates of Spider do not change them: a deployment does."""
+    if units == 0:
+        return "unknown"
+    return "older" if units < current else "current"
 
 
 class NodeUpdates(NamedTuple):
@@ -64,6 +76,8 @@ class Node(NamedTuple):
     last_seen_at: float | None
     version: int
     simulated: bool = False
+    waiting: bool = False
+    """It came with an organisation secret, and somebody has to approve it before it may do anything."""
 
 
 class NewNode(NamedTuple):
@@ -91,3 +105,8 @@ class Owner(NamedTuple):
 
     session: Session
     hub_alive: bool
+
+
+def adopted_name(node: NodeId) -> str:
+    """What a node is called that was taken in with the recovery key, until it says its host's name."""
+    return f"recovered {node[:8]}"

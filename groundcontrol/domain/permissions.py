@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, cast
 
+from groundcontrol.domain.jobs import JobAction
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Role, Scope
 from groundcontrol.errors import Forbidden, NotFound
@@ -15,7 +16,13 @@ Action = Literal[
     "node.edit",
     "node.delete",
     "node.enrol",
+    "node.approve",
+    "invite.create",
+    "invite.read",
+    "invite.revoke",
+    "invite.organisation",
     "metric.read",
+    "hub.read",
     "history.read",
     "deployment.create",
     "deployment.read",
@@ -23,6 +30,25 @@ Action = Literal[
     "job.create",
     "job.read",
     "job.cancel",
+    "job.refresh",
+    "job.check",
+    "job.plan",
+    "job.upgrade",
+    "job.full-upgrade",
+    "job.security-upgrade",
+    "job.install",
+    "job.remove",
+    "job.autoremove",
+    "job.hold",
+    "job.unhold",
+    "job.clean",
+    "job.repair",
+    "job.reboot",
+    "job.update",
+    "job.rekey",
+    "job.uninstall",
+    "node.update",
+    "node.rekey",
     "event.read",
     "audit.read",
     "live.open",
@@ -36,52 +62,75 @@ _ALL: Final = frozenset[Role]({"admin", "operator", "viewer"})
 _ACTING: Final = frozenset[Role]({"admin", "operator"})
 _ADMIN: Final = frozenset[Role]({"admin"})
 
-PERMISSIONS: Final[dict[Action, frozenset[Role]]] = {
-    "account.use": _ALL,
-    "node.read": _ALL,
-    "node.edit": _ACTING,
-    "node.delete": _ACTING,
-    "node.enrol": _ADMIN,
-    "metric.read": _ALL,
-    "history.read": _ALL,
-    "deployment.create": _ACTING,
-    "deployment.read": _ALL,
-    "deployment.control": _ACTING,
-    "job.create": _ACTING,
-    "job.read": _ALL,
-    "job.cancel": _ACTING,
-    "event.read": _ALL,
-    "audit.read": _ADMIN,
-    "live.open": _ALL,
-    "user.reset": _ADMIN,
-    "user.manage": _ADMIN,
-    "token.use": _ALL,
-    "settings.manage": _ADMIN,
+
+class _Right(NamedTuple):
+    roles: frozenset[Role]
+    for_tokens: bool
+    """Whether an API token may do it at all: people, rights, tokens and the keys of nodes are for people."""
+
+
+_RIGHTS: Final[dict[Action, _Right]] = {
+    "account.use": _Right(_ALL, for_tokens=False),
+    "node.read": _Right(_ALL, for_tokens=True),
+    "node.edit": _Right(_ACTING, for_tokens=True),
+    "node.delete": _Right(_ACTING, for_tokens=True),
+    "node.enrol": _Right(_ADMIN, for_tokens=False),
+    "node.approve": _Right(_ACTING, for_tokens=False),
+    "invite.create": _Right(_ACTING, for_tokens=False),
+    "invite.read": _Right(_ACTING, for_tokens=False),
+    "invite.revoke": _Right(_ACTING, for_tokens=False),
+    "invite.organisation": _Right(_ADMIN, for_tokens=False),
+    "metric.read": _Right(_ALL, for_tokens=True),
+    "hub.read": _Right(_ALL, for_tokens=True),
+    "history.read": _Right(_ALL, for_tokens=True),
+    "deployment.create": _Right(_ACTING, for_tokens=True),
+    "deployment.read": _Right(_ALL, for_tokens=True),
+    "deployment.control": _Right(_ACTING, for_tokens=True),
+    "job.create": _Right(_ACTING, for_tokens=True),
+    "job.read": _Right(_ALL, for_tokens=True),
+    "job.cancel": _Right(_ACTING, for_tokens=True),
+    "job.refresh": _Right(_ACTING, for_tokens=True),
+    "job.check": _Right(_ACTING, for_tokens=True),
+    "job.plan": _Right(_ACTING, for_tokens=True),
+    "job.upgrade": _Right(_ACTING, for_tokens=True),
+    "job.full-upgrade": _Right(_ACTING, for_tokens=True),
+    "job.security-upgrade": _Right(_ACTING, for_tokens=True),
+    "job.install": _Right(_ACTING, for_tokens=True),
+    "job.remove": _Right(_ACTING, for_tokens=True),
+    "job.autoremove": _Right(_ACTING, for_tokens=True),
+    "job.hold": _Right(_ACTING, for_tokens=True),
+    "job.unhold": _Right(_ACTING, for_tokens=True),
+    "job.clean": _Right(_ACTING, for_tokens=True),
+    "job.repair": _Right(_ACTING, for_tokens=True),
+    "job.reboot": _Right(_ACTING, for_tokens=True),
+    "job.update": _Right(_ACTING, for_tokens=True),
+    "job.rekey": _Right(_ADMIN, for_tokens=False),
+    "job.uninstall": _Right(_ACTING, for_tokens=True),
+    "node.update": _Right(_ACTING, for_tokens=True),
+    "node.rekey": _Right(_ADMIN, for_tokens=False),
+    "event.read": _Right(_ALL, for_tokens=True),
+    "audit.read": _Right(_ADMIN, for_tokens=True),
+    "live.open": _Right(_ALL, for_tokens=True),
+    "user.reset": _Right(_ADMIN, for_tokens=False),
+    "user.manage": _Right(_ADMIN, for_tokens=False),
+    "token.use": _Right(_ALL, for_tokens=False),
+    "settings.manage": _Right(_ADMIN, for_tokens=False),
 }
-"""action -> the roles that may. `account.use` is a person's own log-in: password, step-up, log-out; `token.use` their own tokens."""
+"""`account.use` is a person's own log-in: password, step-up, log-out; `token.use` their own tokens."""
 
-FOR_TOKENS: Final = frozenset[Action](
-    {
-        "node.read",
-        "node.edit",
-        "node.delete",
-        "metric.read",
-        "history.read",
-        "deployment.create",
-        "deployment.read",
-        "deployment.control",
-        "job.create",
-        "job.read",
-        "job.cancel",
-        "event.read",
-        "audit.read",
-        "live.open",
-    }
-)
-"""What an API token may do at all. People, rights, tokens and the keys of nodes are for people."""
+PERMISSIONS: Final[dict[Action, frozenset[Role]]] = {action: right.roles for action, right in _RIGHTS.items()}
+"""action -> the roles that may."""
 
-WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "node.enrol"})
+FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if right.for_tokens)
+"""What an API token may do at all."""
+
+WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation"})
 """Shows or changes more than some nodes: not for those who are limited to some."""
+
+
+def job_action(action: JobAction) -> Action:
+    """What is asked of `authorize` for a job of this kind; `job.create` is asked before it is known which."""
+    return cast("Action", f"job.{action}")
 
 
 class Owned(Protocol):

@@ -1,0 +1,116 @@
+"""What a list shows of a node, and where it stands in the node's rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+SUMMARY_SERIES: Final = (
+    "cpu.total",
+    "load.1",
+    "memory.total",
+    "memory.used",
+    "swap.total",
+    "swap.used",
+)
+"""What `latest` holds in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST."""
+
+SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network.sent")
+"""Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
+
+SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.used")
+"""A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`."""
+
+SUMMARY_HIGHEST: Final = ("disk.busy", "temperature")
+"""A summary holds one of each under its full name: the busiest device and the hottest sensor."""
+
+LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
+
+Values = Sequence["int | None"]
+Shown = dict[str, "float | None"]
+
+
+class Brief:
+    """What a list shows of one row."""
+
+    __slots__ = ("sent", "shown", "taken_at")
+
+    def __init__(self, taken_at: float, shown: Shown) -> None:
+        self.taken_at = taken_at
+        self.shown = shown
+        self.sent: object = None
+        """For whoever sends it: what was made of it the first time."""
+
+
+class _Place(NamedTuple):
+    """A series in its layout."""
+
+    name: str
+    at: int
+    scale: int
+
+
+class _Mount(NamedTuple):
+    used: _Place
+    size: _Place | None
+
+
+class Summary:
+    """The places of a layout that a summary needs: found once for each layout, looked up for each row.
+
+    The series of one metric all stand in one layout, since a metric belongs to one family: summaries of layouts simply add up.
+    """
+
+    __slots__ = ("_highest", "_mounts", "_plain", "_sums")
+
+    def __init__(self, series: Sequence[str], scales: Sequence[int]) -> None:
+        places = {name: _Place(name, at, scale) for at, (name, scale) in enumerate(zip(series, scales, strict=True))}
+        labelled: dict[str, list[_Place]] = {metric: [] for metric in (*SUMMARY_SUMS, *SUMMARY_FULLEST, *SUMMARY_HIGHEST)}
+        for name, place in places.items():
+            metric, brace, _ = name.partition("{")
+            if brace and metric in labelled and name not in LOOPBACK_SERIES:
+                labelled[metric].append(place)
+        self._plain = tuple(places[name] for name in SUMMARY_SERIES if name in places)
+        summed = ((metric, labelled[metric]) for metric in SUMMARY_SUMS)
+        self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if found)
+        size, used = SUMMARY_FULLEST
+        self._mounts = tuple(_Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used]))
+        self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
+
+    def read(self, values: Values) -> Shown:
+        """What a list shows of a row, in the units of the catalogue; None = could not be measured."""
+        found: Shown = {}
+        for name, at, scale in self._plain:
+            value = values[at]
+            found[name] = None if value is None else value / scale
+        for metric, scale, parts in self._sums:
+            if len(parts) == 1:
+                value = values[parts[0]]
+                found[metric] = None if value is None else value / scale
+            else:
+                measured = [value for at in parts if (value := values[at]) is not None]
+                found[metric] = sum(measured) / scale if measured else None  # only what was measured is added
+        if self._mounts:
+            fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
+            for place in (fullest.size, fullest.used):
+                if place is not None:
+                    found[place.name] = _scaled(place, values)
+        for places in self._highest:
+            highest = places[0] if len(places) == 1 else max(places, key=lambda place: _rank(values[place.at]))
+            found[highest.name] = _scaled(highest, values)
+        return found
+
+
+def _scaled(place: _Place, values: Values) -> float | None:
+    value = values[place.at]
+    return None if value is None else value / place.scale
+
+
+def _rank(value: float | None) -> float:
+    """What could not be measured comes last."""
+    return -1e300 if value is None else value
+
+
+def _share(mount: _Mount, values: Values) -> float:
+    used, size = values[mount.used.at], None if mount.size is None else values[mount.size.at]
+    return _rank(None if used is None or not size else used / size)
