@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple, Protocol
 
+from groundcontrol.domain.facts import FactTable
 from groundcontrol.domain.ids import DeploymentId, HubId, JobId, NodeId
 
 Policy = Literal["latest", "ordered"]
@@ -13,7 +14,7 @@ Policy = Literal["latest", "ordered"]
 
 
 class Topic(NamedTuple):
-    kind: Literal["session", "job_poke", "job_output", "node_live", "changed", "interest", "revoked"]
+    kind: Literal["session", "job_poke", "job_output", "node_live", "node_fresh", "node_table", "changed", "interest", "revoked"]
     id: str = ""
     """A node, job or deployment; empty = all of this kind."""
 
@@ -50,6 +51,19 @@ class NodeLive(NamedTuple):
     values: dict[str, float | None]
 
 
+class NodeFresh(NamedTuple):
+    """topic node_fresh, id = node. There are newer values than before: for whoever shows many nodes, and asks for what it shows."""
+
+    node: NodeId
+
+
+class NodeTable(NamedTuple):
+    """topic node_table, id = node. The newest table of one subject."""
+
+    node: NodeId
+    table: FactTable
+
+
 class Changed(NamedTuple):
     """topic changed, id = "<kind>:<id>". The object was committed; read it from the store."""
 
@@ -59,10 +73,11 @@ class Changed(NamedTuple):
 
 
 class Interest(NamedTuple):
-    """topic interest. These nodes are being watched for `ttl_s` seconds."""
+    """topic interest. These nodes are being watched for `ttl_s` seconds, some of them one by one, with all of their tables."""
 
     nodes: tuple[NodeId, ...]
     ttl_s: float
+    closely: tuple[NodeId, ...] = ()
 
 
 class Revoked(NamedTuple):
@@ -78,7 +93,7 @@ class Gap(NamedTuple):
     dropped: int
 
 
-BusEvent = SessionMoved | JobPoke | JobOutputArrived | NodeLive | Changed | Interest | Revoked
+BusEvent = SessionMoved | JobPoke | JobOutputArrived | NodeLive | NodeFresh | NodeTable | Changed | Interest | Revoked
 
 
 class Bus(Protocol):
@@ -87,6 +102,10 @@ class Bus(Protocol):
         ...
 
     def subscribe(self, *topics: Topic, limit: int, policy: Policy) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | Gap]]: ...
+
+    def heard(self, topic: Topic) -> bool:
+        """Whether what is published under this topic reaches anybody: what costs much to make need not be made. True where that is not known."""
+        ...
 
     @property
     def dropped(self) -> int: ...
@@ -103,6 +122,10 @@ def topics_of(event: BusEvent) -> tuple[Topic, ...]:
             kind, key = "job_output", str(job)
         case NodeLive(node=node):
             kind, key = "node_live", str(node)
+        case NodeFresh(node=node):
+            kind, key = "node_fresh", str(node)
+        case NodeTable(node=node):
+            kind, key = "node_table", str(node)
         case Changed(kind=what, id=id_):
             kind, key = "changed", f"{what}:{id_}"
         case Interest():

@@ -15,7 +15,9 @@ from groundcontrol.bus.base import (
     Interest,
     JobOutputArrived,
     JobPoke,
+    NodeFresh,
     NodeLive,
+    NodeTable,
     Policy,
     Revoked,
     SessionMoved,
@@ -36,10 +38,14 @@ def key_of(event: BusEvent) -> Hashable:
             key = "job_output", job
         case NodeLive(node=node, family=family):
             key = "node_live", node, family
+        case NodeFresh(node=node):
+            key = "node_fresh", node
+        case NodeTable(node=node, table=table):
+            key = "node_table", node, table.subject
         case Changed(kind=kind, id=id_):
             key = "changed", kind, id_
-        case Interest(nodes=nodes):
-            key = "interest", nodes
+        case Interest(nodes=nodes, closely=closely):
+            key = "interest", nodes, closely
         case Revoked(session=session, user=user):
             key = "revoked", session, user
     return key
@@ -112,6 +118,9 @@ class LocalBus:
     def publish(self, event: BusEvent) -> None:
         for reader in self.readers_of(event):
             self._dropped += reader.offer(event)
+
+    def heard(self, topic: Topic) -> bool:
+        return topic in self._readers or Topic(topic.kind) in self._readers
 
     def subscribe(self, *topics: Topic, limit: int, policy: Policy) -> Subscription:
         """Events of any of these topics, each once, from the moment the context is entered."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, TypeVar
 
 import msgspec
 
-from groundcontrol.domain.history import StoredRow
+from groundcontrol.domain.history import StoredPack, StoredRow
+from groundcontrol.domain.late import LatePack
 from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, MAX_FRAME_BYTES
+
+P = TypeVar("P", StoredPack, LatePack)
 
 _decode_pack: Final = msgspec.msgpack.Decoder(list[bytes]).decode
 _decode_row: Final = msgspec.msgpack.Decoder(StoredRow).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def unpack(coding: int, body: bytes) -> list[StoredRow]:
@@ -33,3 +38,20 @@ def unpack(coding: int, body: bytes) -> list[StoredRow]:
         return [_decode_row(row) for row in _decode_pack(body)]
     except msgspec.MsgspecError as exc:
         raise ValueError("the pack does not hold rows") from exc
+
+
+def split(pack: P, span_ms: int) -> Iterator[P]:
+    """The same rows in packs of which none reaches over the end of a span; only the few that do are unpacked.
+
+    Raises: ValueError: as `unpack` says.
+    """
+    if pack.first_ms // span_ms == pack.last_ms // span_ms:
+        yield pack
+        return
+    spans: dict[int, list[StoredRow]] = {}
+    for row in unpack(pack.coding, pack.body):
+        spans.setdefault(row.taken_at_ms // span_ms, []).append(row)
+    for rows in spans.values():
+        times = [row.taken_at_ms for row in rows]
+        body = zlib.compress(_encode([_encode(row) for row in rows]), 6)
+        yield pack._replace(first_ms=min(times), last_ms=max(times), coding=CODING_ZLIB, body=body)

@@ -12,10 +12,11 @@ from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import Page
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
-from groundcontrol.store.sqlite.people import rule_of
+from groundcontrol.store.sqlite.fresh import Fresh
+from groundcontrol.store.sqlite.people import RULE, to_rule
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import record_to_json
-from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.store.sqlite.users import to_grants, to_user
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import Clock
@@ -23,7 +24,17 @@ from spider.clock import Clock
 MOST_LIVE: Final = 100
 """Tokens of one user at a time."""
 _KEEP_S: Final = 30 * 86400.0
-_TOKEN: Final = "SELECT api_token.*, account.id AS user_id, account.username FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S105  # a statement, no secret
+_COLUMNS: Final = (
+    "api_token.id AS token_id, api_token.org AS token_org, account.id AS user_id, account.username, api_token.name, api_token.hash,"
+    " api_token.role AS token_role, api_token.grants AS token_grants, api_token.sensitive, api_token.created_at AS token_made_at,"
+    " api_token.expires_at, api_token.last_used_at, api_token.last_address, api_token.revoked_at"
+)
+"""What `_to_token` reads, under names that no other column of `account` has."""
+_TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608  # a constant
+_STANDING: Final = (
+    f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608  # a constant
+)
+"""Everything that each request asks, in one statement."""
 _LAST: Final = (1 << 63) - 1
 
 
@@ -33,6 +44,7 @@ class SqliteApiTokens:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
+        self._fresh = Fresh[TokenStanding](writer, reader, clock)
         self._chain = chain
         self._clock = clock
 
@@ -87,15 +99,10 @@ class SqliteApiTokens:
 
     async def token_standing(self, digest: bytes) -> TokenStanding | None:
         now = self._clock.now()
-
-        def query(rows: Rows) -> TokenStanding | None:
-            row = rows.one(_TOKEN + "WHERE api_token.hash = ?", digest)
-            if row is None or row["revoked_at"] is not None or row["expires_at"] <= now:
-                return None
-            user = to_user(rows.all("SELECT * FROM account WHERE no = ?", row["account"])[0])
-            return None if user.disabled else TokenStanding(_to_token(row), user, rule_of(rows))
-
-        return await self._reader.run(query)
+        found = await self._fresh.get(_STANDING, digest, _to_standing)
+        if found is None or found.user.disabled or found.token.expires_at <= now:
+            return None
+        return found
 
     async def revoke_token(self, scope: Scope, token: TokenId) -> None:
         def command(tx: Tx) -> None:
@@ -118,18 +125,23 @@ class SqliteApiTokens:
         await self._writer.run(command)
 
 
+def _to_standing(row: sqlite3.Row) -> TokenStanding | None:
+    return None if row["revoked_at"] is not None else TokenStanding(_to_token(row), to_user(row), to_rule(row["rule"]))
+
+
 def _to_token(row: sqlite3.Row) -> ApiToken:
+    """Read the columns `_COLUMNS` of a row."""
     return ApiToken(
-        id=TokenId(row["id"]),
-        org=row["org"],
+        id=TokenId(row["token_id"]),
+        org=row["token_org"],
         user_id=UserId(row["user_id"]),
         username=row["username"],
         name=row["name"],
         hash=row["hash"],
-        role=row["role"],
-        grants=to_grants(row["grants"]),
+        role=row["token_role"],
+        grants=to_grants(row["token_grants"]),
         sensitive=bool(row["sensitive"]),
-        created_at=row["created_at"],
+        created_at=row["token_made_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
         last_address=row["last_address"],

@@ -5,23 +5,26 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
+from groundcontrol.store.base import Bucket
 from groundcontrol.store.sqlite.tx import Tx
 
 
-def reserve(tx: Tx, buckets: Mapping[str, tuple[int, float]], at: float) -> float:
-    """Count one attempt in every bucket `name -> (limit, window_s)`, or in none.
+def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
+    """Count one attempt in every bucket, by its name, or in none.
 
-    The window slides: of any `window_s` seconds, at most `limit` attempts. A clock that jumps back makes nobody wait longer.
+    The window slides. A clock that jumps back makes nobody wait longer.
     Returns: 0.0, or the seconds until all have room.
     """
     tx.do("DELETE FROM attempt WHERE until <= ?", at)
     wait, counted = 0.0, {}
-    for bucket, (limit, window_s) in buckets.items():
+    for bucket, rule in buckets.items():
+        limit, window_s = rule[0], rule[1]
         row = tx.one("SELECT times FROM attempt WHERE bucket = ?", bucket)
         times = [min(time, at) for time in (() if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"]))]
         times = [time for time in times if time > at - window_s]
         if len(times) >= limit:
-            wait = max(wait, times[len(times) - limit] + window_s - at)
+            room = times[len(times) - limit] + window_s - at
+            wait = max(wait, min(room, times[-1] + rule[2] - at) if len(rule) == 3 else room)
         counted[bucket] = [*times, at]
     if wait > 0.0:
         return wait

@@ -24,6 +24,7 @@ _START: Final = bytes(32)
 _TEXT_LIMIT: Final = 1000
 _SECRETS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
 _ANCHOR: Final = "audit.anchor"
+_CLOCK: Final = "clock_accepted"
 
 
 def node_scope(session: Session, org: int) -> Scope:
@@ -155,6 +156,24 @@ def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
     return None
 
 
+def last_at(rows: Rows) -> float | None:
+    """The latest time of any row since the clock was last accepted. Rows are never removed, so those numbered below came before."""
+    mark = rows.one("SELECT value FROM fact WHERE name = ?", _CLOCK)
+    if mark is None:
+        found = rows.all("SELECT max(at) AS at FROM audit")[0]["at"]
+    else:
+        chain, n = msgspec.json.decode(mark["value"], type=tuple[str, int])
+        since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
+        found = rows.all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608  a constant
+    return None if found is None else float(found)
+
+
+def mark_clock(tx: Tx) -> None:
+    """Let `last_at` begin with the row that was just written."""
+    row = tx.all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
+    tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
+
+
 def to_audit_row(row: sqlite3.Row) -> AuditRow:
     """A row as the domain knows it."""
     return AuditRow(
@@ -181,4 +200,4 @@ def _clean(value: object) -> object:
     return _plain(str(value))
 
 
-__all__ = ["DEFAULT_ORG", "Chain", "check_heads", "heads", "node_scope", "to_audit_row", "verify"]
+__all__ = ["DEFAULT_ORG", "Chain", "check_heads", "heads", "last_at", "mark_clock", "node_scope", "to_audit_row", "verify"]

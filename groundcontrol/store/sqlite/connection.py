@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,12 @@ BUSY_TIMEOUT_S: Final = 1.5
 
 LOG_BYTES: Final = 4 << 20
 """How long the write-ahead log grows before it is folded into the file."""
+
+WRITER_CACHE_BYTES: Final = 4 << 20
+"""Pages that a writing connection holds. It keeps what it wrote until this is full, hours later, and gives nothing back; a page that was
+let go comes from the page cache of the system, which costs some microseconds. Eight times as much saves no measurable time."""
+READER_CACHE_BYTES: Final = 2 << 20
+"""The same of a connection that only reads: worth something within one query, as each commit of the writer makes it worthless."""
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
@@ -40,6 +47,12 @@ class Thread(aiosqlite.Connection):
         """Call `work` with the connection, on its thread."""
         result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite leaves it bare
         return result
+
+    def start(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The same as a future, without a task of its own: half of what a small query costs the loop would be that."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, partial(work, self._conn)))
+        return future
 
 
 async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
@@ -73,14 +86,14 @@ def _set_up_writer(page_size: int, wipe: bool, db: sqlite3.Connection) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_size}").fetchall()
     db.execute(f"PRAGMA journal_size_limit = {2 * LOG_BYTES}").fetchall()
-    db.execute("PRAGMA cache_size = -32768")
+    db.execute(f"PRAGMA cache_size = {-WRITER_CACHE_BYTES // 1024}")
 
 
 def _set_up_reader(db: sqlite3.Connection) -> None:
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA query_only = ON")
     db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA cache_size = -8192")
+    db.execute(f"PRAGMA cache_size = {-READER_CACHE_BYTES // 1024}")
 
 
 def translate(exc: sqlite3.Error, name: str) -> StoreError:

@@ -8,22 +8,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.errors import ConfigError, StoreDown, StoreError
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.batches import SqliteBatches
 from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
 from groundcontrol.store.sqlite.factors import SqliteFactors
+from groundcontrol.store.sqlite.facts import SqliteFacts
 from groundcontrol.store.sqlite.files import FolderLock, make_private_file, make_private_folder
 from groundcontrol.store.sqlite.hubs import SqliteHubs, SqliteSessions
+from groundcontrol.store.sqlite.invites import SqliteInvites
 from groundcontrol.store.sqlite.jobs import SqliteJobs
+from groundcontrol.store.sqlite.journal import SqliteJournal
 from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, migrations
 from groundcontrol.store.sqlite.nodes import SqliteNodes
 from groundcontrol.store.sqlite.people import SqlitePeople
+from groundcontrol.store.sqlite.preferences import SqlitePreferences
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.recovery import SqliteRecovery
+from groundcontrol.store.sqlite.restored import Settled, settle, strays
+from groundcontrol.store.sqlite.retention import SqliteRetention
 from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.store.sqlite.users import SqliteUsers
@@ -55,9 +64,9 @@ class _File:
             if thread is not None:
                 await thread.close()
             if isinstance(exc, sqlite3.Error):
-                raise ConfigError(f"the database {path} cannot be opened: {translate(exc, path.name).message}") from exc
+                raise _refusal(path, translate(exc, path.name)) from exc
             if isinstance(exc, StoreError):
-                raise ConfigError(f"the database {path} cannot be opened: {exc.message}") from exc
+                raise _refusal(path, exc) from exc
             raise
         return cls(path, Writer(thread, path.name, clock), reader)
 
@@ -85,21 +94,35 @@ class Database:
         audit = Chain(audit_key, chain)
         metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
         nodes = SqliteNodes(writer, reader, audit, metrics)
+        jobs = SqliteJobs(writer, reader, audit)
         await nodes.sweep()
         return Store(
             hubs=SqliteHubs(writer),
             sessions=SqliteSessions(writer, reader, audit, self._clock),
             nodes=nodes,
+            facts=SqliteFacts(writer, reader),
             metrics=metrics,
-            jobs=SqliteJobs(writer, reader, audit),
+            journal=SqliteJournal(self._samples.writer, self._samples.reader),
+            jobs=jobs,
+            batches=SqliteBatches(writer, reader, audit, jobs),
             deployments=SqliteDeployments(writer, reader, audit),
             secrets=SqliteSecrets(writer, reader, audit),
             users=SqliteUsers(writer, reader, audit, self._clock),
             log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
             people=SqlitePeople(writer, reader, audit, self._clock),
+            preferences=SqlitePreferences(writer, reader, audit),
             factors=SqliteFactors(writer, audit),
             tokens=SqliteApiTokens(writer, reader, audit, self._clock),
+            retention=SqliteRetention(writer, reader, audit),
+            recovery=SqliteRecovery(writer, reader, audit),
+            invites=SqliteInvites(writer, reader, audit),
         )
+
+    async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> Settled:
+        """Close what holds no more of a backup of that time, before a hub runs on it."""
+        for no in await strays(self._control.reader, self._samples.reader):
+            await store.metrics.drop_node(no)
+        return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
 
     @property
     def stats(self) -> dict[str, WriterStats]:
@@ -130,6 +153,16 @@ class Database:
                 return exc
         return self.trouble
 
+    async def last_probe(self) -> float | None:
+        """When something was last tried to be committed, by the wall clock of that time."""
+        row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'probed_at'"))
+        return None if row is None else float(row["value"])
+
+    async def latest(self) -> float | None:
+        """The latest time that the wall clock ever showed to a hub on this database."""
+        row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'latest_at'"))
+        return None if row is None else float(row["value"])
+
     async def close(self) -> None:
         """Finish what waits and let the folder go."""
         try:
@@ -142,6 +175,13 @@ class Database:
 
 def _touch_control(tx: Tx) -> None:
     tx.do("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
+    _note_latest(tx)
+
+
+def _note_latest(tx: Tx) -> None:
+    """The latest that the wall clock ever showed here, so that one which was set back is known as such after any number of starts."""
+    before = tx.one("SELECT value FROM fact WHERE name = 'latest_at'")
+    tx.do("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
 
 
 def _touch_samples(tx: Tx) -> None:
@@ -153,13 +193,14 @@ def _forget_dead_hubs(tx: Tx) -> None:
     tx.do("DELETE FROM hub")
     tx.do("UPDATE lease SET until = 0")
     tx.do("UPDATE node_session SET hub = NULL")
+    _note_latest(tx)
 
 
 async def open_database(data_dir: Path, *, clock: Clock, control: Path | None = None) -> Database:
     """Open the data folder, or make it.
 
     Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
-    Raises: ConfigError: in one line why the hub must not start on it.
+    Raises: ConfigError: in one line why the hub must not start on it. StoreError: it cannot start on it now, and may later.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
@@ -177,9 +218,16 @@ async def open_database(data_dir: Path, *, clock: Clock, control: Path | None = 
         for lock in locks:
             lock.release()
         if isinstance(exc, StoreError):
-            raise ConfigError(exc.message) from exc
+            raise _refusal(path, exc) from exc
         raise
     return Database(locks, opened[0], opened[1], clock)
+
+
+def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
+    """What passes by itself (no room, a lock, a disk that failed once) is worth another start; the rest is for a human."""
+    if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
+        return error
+    return ConfigError(f"the database {path} cannot be opened: {error.message}")
 
 
 def _lock_all(data_dir: Path, control: Path) -> list[FolderLock]:

@@ -16,6 +16,7 @@ from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cu
 from groundcontrol.store.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, records_from_json, records_to_json
+from groundcontrol.store.sqlite.standing import may_still_deploy
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
@@ -32,26 +33,50 @@ class SqliteDeployments:
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
         """What makes two requests equal: kind, address, user, name, and for all but installations the node."""
-        wanted = deployment
-        node = None if wanted.kind == "install" else wanted.node_id
-        made = digest(scope.org, wanted.kind, wanted.host, wanted.port, wanted.username, wanted.name, node)
+        return (await self._create(scope, [deployment], idempotency_key))[0]
 
-        def command(tx: Tx) -> Deployment:
-            first = _first(tx, scope, wanted.id, idempotency_key)
+    async def create_deployments(
+        self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
+    ) -> Sequence[Deployment]:
+        """The key stands with the first of them, and with it what all were asked for; the others are found by the batch."""
+        return await self._create(scope, deployments, idempotency_key)
+
+    async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
+        head = wanted[0]
+        made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _asked(one)))
+
+        def command(tx: Tx) -> Sequence[Deployment]:
+            first = _first(tx, scope, head.id, idempotency_key)
             if first is not None:
-                if first["made"] == made:
-                    return _to_deployment(first)
-                raise IdempotencyMismatch("this idempotency key was used for another deployment")
-            tx.do(
-                "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, state, node_id,"
-                " host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(scope.org, wanted.id, scope.actor.id, idempotency_key, wanted.kind, wanted.created_by, wanted.created_at),
-                *(wanted.version, made, *_columns(wanted)),
-            )
-            detail = {"kind": wanted.kind, "host": wanted.host, "port": wanted.port, "username": wanted.username, "node": wanted.node_id}
-            self._chain.write(tx, scope, "deployment.create", wanted.id, detail)
-            return _to_deployment(_load(tx, scope, wanted.id))
+                if first["made"] != made:
+                    raise IdempotencyMismatch("this idempotency key was used for another deployment")
+                if head.batch is None:
+                    return [_to_deployment(first)]
+                return [
+                    _to_deployment(row)
+                    for row in tx.all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
+                ]
+            for one in wanted:
+                tx.do(
+                    "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
+                    " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    *(
+                        scope.org,
+                        one.id,
+                        scope.actor.id,
+                        idempotency_key if one is head else None,
+                        one.kind,
+                        one.created_by,
+                        one.created_at,
+                    ),
+                    *(one.version, made if one is head else digest(scope.org, *_asked(one)), one.batch, *_columns(one)),
+                )
+                detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
+                if one.batch is not None:
+                    detail["batch"] = one.batch
+                self._chain.write(tx, scope, "deployment.create", one.id, detail)
+            return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
         return await self._writer.run(command)
 
@@ -62,12 +87,13 @@ class SqliteDeployments:
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
 
-    async def deployments(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Deployment]:
+    async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
         size = check_limit(limit)
         before = "~" if cursor is None else read_cursor(cursor, "deployments", scope.org, str)[0]
         granted, values = _granted(scope)
-        where = "WHERE org = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
-        found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *values, size + 1))
+        one: list[Value] = [] if batch is None else [batch]
+        where = "WHERE org = ? AND id < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY id DESC LIMIT ?"
+        found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
         items = [_to_deployment(row) for row in found[:size]]
         return Page(items, make_cursor("deployments", scope.org, items[-1].id) if len(found) > size else None)
 
@@ -93,6 +119,9 @@ class SqliteDeployments:
             return _to_deployment(_load(tx, scope, deployment.id))
 
         return await self._writer.run(command)
+
+    async def may_still_deploy(self, scope: Scope, deployment: Deployment, now: float) -> bool:
+        return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, now))
 
     async def unfinished_deployments(self) -> Sequence[Deployment]:
         found = await self._reader.run(
@@ -130,6 +159,10 @@ def _granted(scope: Scope) -> tuple[str, list[Value]]:
         return "", []
     own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
     return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
+
+
+def _asked(wanted: Deployment) -> tuple[object, ...]:
+    return (wanted.kind, wanted.host, wanted.port, wanted.username, wanted.name, None if wanted.kind == "install" else wanted.node_id)
 
 
 def _columns(deployment: Deployment) -> tuple[Value, ...]:
@@ -170,4 +203,5 @@ def _to_deployment(row: sqlite3.Row) -> Deployment:
         version=row["version"],
         wishes=record_from_json(Wishes, row["wishes"]),
         host_key_confirmed=bool(row["host_key_confirmed"]),
+        batch=row["batch"],
     )

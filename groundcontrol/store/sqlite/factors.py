@@ -14,7 +14,7 @@ from groundcontrol.errors import BadRequest, Conflict, NotFound
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.secrets import insert, shred
 from groundcontrol.store.sqlite.tx import Rows, Tx
-from groundcontrol.store.sqlite.users import to_user
+from groundcontrol.store.sqlite.users import LOGIN, is_live, to_user
 from groundcontrol.store.sqlite.writer import Writer
 
 TOTP: Final = "totp"
@@ -58,6 +58,8 @@ class SqliteFactors:
                 if _codes(tx, row["no"]) == sorted(codes):
                     return to_user(row)
                 raise Conflict("the second factor is confirmed already")
+            if (login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now):
+                raise NotFound("this session is over")
             tx.do("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
             _replace_codes(tx, row, codes)
             _end_sessions(tx, row["no"], keep)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.errors import ConfigError
+from groundcontrol.errors import ConfigError, StoreFull
 
 LOCK_NAME: Final = "hub.lock"
 
@@ -36,7 +37,7 @@ def make_private_file(path: Path) -> bool:
     """Make an empty 0600 file, or check the one that is there (and what SQLite keeps beside it).
 
     Returns: whether it is new.
-    Raises:  ConfigError: it cannot be made, or others may read it.
+    Raises:  ConfigError: it cannot be made, or others may read it. StoreFull.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
@@ -45,6 +46,8 @@ def make_private_file(path: Path) -> bool:
                 raise ConfigError(f"others can read the database {file}: run chmod 600 {file}")
         return path.stat().st_size == 0
     except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(f"no space is left for the database {path.name}") from exc
         raise ConfigError(f"the database {path} cannot be opened: {exc.strerror}") from exc
 
 
@@ -72,3 +75,13 @@ class FolderLock:
     def release(self) -> None:
         """Let another hub in. Once only."""
         os.close(self._fd)
+
+
+def sync(path: Path) -> None:
+    """Make a file and its name durable."""
+    for place in (path, path.parent):
+        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

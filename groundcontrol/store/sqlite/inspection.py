@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -13,15 +12,23 @@ from typing import NamedTuple, Self
 import msgspec
 
 from groundcontrol.domain.log import AuditHead, AuditRow
+from groundcontrol.domain.nodes import NodeIdentity, units_state
 from groundcontrol.errors import ConfigError, StoreError
-from groundcontrol.store.sqlite.audit import check_heads, heads, to_audit_row, verify
+from groundcontrol.history.rows import RowChunk
+from groundcontrol.history.stats import StatChunk
+from groundcontrol.history.tiers import SECONDS, TIERS
+from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
 from groundcontrol.store.sqlite.connection import translate
+from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
+from groundcontrol.store.sqlite.places import TABLES
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import record_from_json
 from groundcontrol.store.sqlite.secrets import KeyringReader
 from groundcontrol.store.sqlite.tx import Rows
 
 _PAGE = 500
+_CHUNKS = 200
 
 
 class Schema(NamedTuple):
@@ -105,13 +112,18 @@ class Inspection:
         return await self._reader.run(heads)
 
     async def last_audit_at(self) -> float | None:
-        """When the newest row was written, by the clock of that time."""
-        return await self._reader.run(lambda rows: rows.all("SELECT max(at) AS at FROM audit")[0]["at"])
+        """As `LogStore.last_audit_at`."""
+        return await self._reader.run(last_at)
 
     async def first_password_users(self) -> list[str]:
         """Those who have not changed the password that they were given."""
         found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
         return [row["username"] for row in found]
+
+    async def nodes_with_older_units(self, current: int) -> list[str]:
+        """The names of nodes whose unit files are of an earlier edition."""
+        found = await self._reader.run(lambda rows: rows.all("SELECT name, identity FROM node ORDER BY name"))
+        return [row["name"] for row in found if units_state(record_from_json(NodeIdentity, row["identity"]).units, current) == "older"]
 
     async def kept_credentials(self) -> list[KeptCredential]:
         """What is kept of each server's log-in, by the name of its node."""
@@ -152,6 +164,30 @@ async def quick_check(path: Path) -> str:
         return translate(exc, path.name).message
 
 
+async def damaged_chunk(path: Path) -> str | None:
+    """Read through some chunks of each tier of a samples database, which no check of SQLite looks into.
+
+    Returns: which one cannot be read, or None; also None where this is no samples database of this schema.
+    """
+
+    def look() -> str | None:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            for tier, table in zip(TIERS, TABLES, strict=True):
+                if db.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone() is None:
+                    return None
+                for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place DESC LIMIT ?", (_CHUNKS,)):  # noqa: S608
+                    try:
+                        RowChunk(body).table() if tier is SECONDS else StatChunk(body).table()
+                    except ValueError as exc:
+                        return f"chunk {place} of {table} cannot be read: {exc}"
+        return None
+
+    try:
+        return await asyncio.to_thread(look)
+    except sqlite3.Error as exc:
+        return translate(exc, path.name).message
+
+
 async def copy_database(path: Path, target: Path) -> None:
     """Write a consistent copy of the database, safe on the disk.
 
@@ -161,12 +197,7 @@ async def copy_database(path: Path, target: Path) -> None:
     def write() -> None:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             copy(db, target)
-        for place in (target, target.parent):
-            fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        sync(target)
 
     try:
         await asyncio.to_thread(write)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import AuditHead, AuditRow, Event
+from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.store.base import AuditEntry, Page
-from groundcontrol.store.sqlite.audit import Chain, heads, to_audit_row, verify
+from groundcontrol.store.sqlite.audit import Chain, heads, last_at, mark_clock, to_audit_row, verify
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.records import object_from_json, to_json
+from groundcontrol.store.sqlite.records import digest, object_from_json, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
@@ -42,18 +42,21 @@ class SqliteLog:
 
         await self._writer.run(command)
 
-    async def events(self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None) -> Page[Event]:
+    async def events(
+        self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
+    ) -> Page[Event]:
         size = check_limit(limit)
-        kind = f"events:{node or ''}"
+        kind = f"events:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
         before = "~" if cursor is None else read_cursor(cursor, kind, scope.org, str)[0]
+        chosen, wanted = _chosen(only)
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             granted, values = _granted(scope)
+            end = chosen + granted + " ORDER BY id DESC LIMIT ?"
             if node is None:
-                where = "WHERE org = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
-                return rows.all(_EVENT + where, scope.org, before, *values, size + 1)
-            where = "WHERE org = ? AND node_id = ? AND id < ?" + granted + " ORDER BY id DESC LIMIT ?"
-            return rows.all(_EVENT + where, scope.org, node, before, *values, size + 1)
+                return rows.all(_EVENT + "WHERE org = ? AND id < ?" + end, scope.org, before, *wanted, *values, size + 1)
+            where = "WHERE org = ? AND node_id = ? AND id < ?" + end
+            return rows.all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
 
         found = await self._reader.run(query)
         items = [_to_event(row) for row in found[:size]]
@@ -81,6 +84,16 @@ class SqliteLog:
         more = make_cursor("audit", scope.org, items[-1].at, items[-1].chain, items[-1].n) if len(found) > size else None
         return Page(items, more)
 
+    async def last_audit_at(self) -> float | None:
+        return await self._reader.run(last_at)
+
+    async def accept_clock(self, scope: Scope, behind_s: float) -> None:
+        def command(tx: Tx) -> None:
+            self._chain.write(tx, scope, "clock.accept", "hub", {"behind_s": round(behind_s)})
+            mark_clock(tx)
+
+        await self._writer.run(command)
+
     async def verify_audit(self) -> str | None:
         return await self._reader.run(lambda rows: verify(rows, self._audit_keys))
 
@@ -93,6 +106,16 @@ def _granted(scope: Scope) -> tuple[str, list[Value]]:
     if not scope.grants:
         return "", []
     return " AND " + of_granted(scope, "event.node_id"), grant_values(scope)
+
+
+def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
+    if only is None:
+        return "", []
+    return (
+        " AND (? = '[]' OR severity IN (SELECT value FROM json_each(?))) AND (? = '' OR type = ? OR substr(type, 1, length(?) + 1) = ? || '.')"
+        " AND instr(lower(message), lower(?)) > 0",
+        [*([to_json(only.severities)] * 2), *([only.type] * 4), only.search],
+    )
 
 
 def _to_event(row: sqlite3.Row) -> Event:

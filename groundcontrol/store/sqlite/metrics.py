@@ -1,29 +1,30 @@
-"""Samples: packs in, rows out."""
+"""Samples: packs in, rows and windows out."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
 
-from groundcontrol.domain.history import LayoutRow, StoredPack, StoredRow
+from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import BadRequest, Conflict, Fenced, StoreError
-from groundcontrol.history.packs import unpack
+from groundcontrol.errors import BadRequest, Conflict, Fenced
+from groundcontrol.history.packs import split
+from groundcontrol.history.stats import StatTable
+from groundcontrol.history.tiers import HOUR_MS, TIERS
+from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks
+from groundcontrol.store.sqlite import compacting, removal, windows
+from groundcontrol.store.sqlite.hot import Group
+from groundcontrol.store.sqlite.late import begin_session, read_gaps, take_late
 from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.records import texts_from_json, to_json
+from groundcontrol.store.sqlite.records import to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
-
-HOUR_MS: Final = 3_600_000
-SLICE_PACKS: Final = 90
-"""Packs that one step of `read` unpacks: a quarter of an hour of ten-second packs."""
-SLICE_NODES: Final = 32
-"""Nodes whose expired hour goes in one transaction."""
-_DROPPED: Final = (1 << 63) - 1
 
 _INSERT: Final = "INSERT INTO hot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _STATE: Final = (
@@ -51,6 +52,7 @@ class SqliteMetrics:
                 raise _fenced(session)
             tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
             row = tx.all(_STATE, session.no, boot)[0]
+            begin_session(tx, session, row["no"])
             return Marks(row["live"], row["backfill"])
 
         return await self._writer.run(command)
@@ -63,17 +65,21 @@ class SqliteMetrics:
                 raise _fenced(session)
             wanted = (layout.family, layout.rhythm_s, series)
             known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, layout.layout)
-            if known is None:
-                tx.do("INSERT INTO layout VALUES (?, ?, ?, ?, ?)", session.no, layout.layout, *wanted)
-            elif tuple(known) != wanted:
+            if known is not None and tuple(known) != wanted:
                 raise Conflict(f"node {session.node} gave one layout id to two layouts")
+            tx.do(
+                "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
+                " VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(told), 0) + 1 FROM layout WHERE node = ?))"
+                " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, told = excluded.told",
+                *(session.no, layout.layout, *wanted, session.epoch, session.no),
+            )
 
         await self._writer.run(command)
 
-    async def append(self, batch: Sequence[StoredPack]) -> Mapping[NodeId, Marks | None]:
-        by_session: dict[Session, list[StoredPack]] = {}
+    async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
+        by_session: dict[Session, list[StoredPack | LatePack | LostRows]] = {}
         for pack in batch:
-            if pack.stream not in (STREAM_LIVE, STREAM_BACKFILL):
+            if isinstance(pack, StoredPack) and pack.stream not in (STREAM_LIVE, STREAM_BACKFILL):
                 raise BadRequest(f"there is no stream {pack.stream}")
             by_session.setdefault(pack.session, []).append(pack)
 
@@ -87,43 +93,59 @@ class SqliteMetrics:
 
         return await self._writer.run(command)
 
+    async def window(self, no: int, builder: WindowBuilder) -> None:
+        await self._reader.run(lambda rows: windows.fill(rows, no, builder))
+
     async def read(
         self, no: int, start: float, end: float, families: Sequence[str]
     ) -> AsyncIterator[tuple[LayoutRow, Sequence[StoredRow]]]:
         start_ms, end_ms = int(start * 1000), int(end * 1000)
-        hours = await self._reader.run(lambda rows: _hours(rows, start_ms // HOUR_MS - 1, (end_ms - 1) // HOUR_MS))
-        layouts = await self._reader.run(lambda rows: _layouts(rows, no, families))
-        for hour in hours:
-            after: _Place | None = _Place(-1, -1, -1)
-            while after is not None:
-                found, after = await self._reader.run(_slice_query(no, hour, after, start_ms, end_ms, layouts))
-                for layout, taken in found:
-                    yield layout, taken
+        first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
+        while (hour := await self._reader.run(partial(windows.next_hour, no=no, first=first, last=last))) is not None:
+            for layout, taken in await self._reader.run(partial(_rows_of_hour, no, hour, start_ms, end_ms, families)):
+                yield layout, taken
+            first = hour + 1
+
+    async def figures(
+        self, no: int, tier: TierName, start: float, end: float, families: Sequence[str]
+    ) -> AsyncIterator[tuple[str, StatTable]]:
+        asked = next(known for known in TIERS if known.name == tier)
+        span, last = max(0, int(start // asked.span_s)), int(-(-end // asked.span_s)) - 1
+        while (found := await self._reader.run(partial(windows.next_span, no=no, tier=asked, first=span, last=last))) is not None:
+            for family, table in await self._reader.run(partial(windows.figures_of_span, no=no, tier=asked, span=found, families=families)):
+                yield family, table
+            span = found + 1
 
     async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
-        return await self._reader.run(lambda rows: _latest(rows, no))
+        return await self._reader.run(lambda rows: windows.latest(rows, no))
 
-    async def expire(self, before: float) -> int:
-        limit, removed = int(before * 1000) // HOUR_MS, 0
-        while counts := await self._writer.run(lambda tx: _expire_slice(tx, limit)):
-            removed += sum(counts)
-        return removed
+    async def gaps(self, no: int, start: float, end: float) -> Sequence[GapRow]:
+        return await self._reader.run(lambda rows: read_gaps(rows, no, int(start * 1000), int(end * 1000)))
+
+    async def hot_hours(self) -> Sequence[HotHour]:
+        return await compacting.hot_hours(self._reader)
+
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int:
+        return await compacting.compact(self._reader, self._writer, no, hour, slow=slow)
+
+    async def dues(self) -> Sequence[Due]:
+        return await compacting.dues(self._reader)
+
+    async def merge(self, due: Due, *, everything: bool = True) -> bool:
+        return await compacting.merge(self._reader, self._writer, due, everything=everything)
+
+    async def sizes(self) -> Sequence[TierSize]:
+        return await self._reader.run(removal.sizes)
+
+    async def expire(self, bounds: Bounds) -> int:
+        return await removal.expire(self._writer, bounds)
 
     async def drop_node(self, no: int) -> None:
-        def command(tx: Tx) -> None:
-            tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, _DROPPED)
-            for hour in _hours(tx, -_DROPPED, _DROPPED):
-                tx.do("DELETE FROM hot WHERE hour = ? AND node = ?", hour, no)
-            tx.do("DELETE FROM layout WHERE node = ?", no)
-            tx.do("DELETE FROM boot WHERE node = ?", no)
-
-        await self._writer.run(command)
+        await removal.drop_node(self._writer, no)
 
 
-class _Place(NamedTuple):
-    boot: int
-    stream: int
-    seq: int
+def _rows_of_hour(no: int, hour: int, start_ms: int, end_ms: int, families: Sequence[str], rows: Rows) -> list[Group]:
+    return windows.rows_of_hour(rows, no, hour, start_ms, end_ms, families)
 
 
 def _fenced(session: Session) -> Fenced:
@@ -146,116 +168,40 @@ def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
     return row if row is not None and row["epoch"] == session.epoch else None
 
 
-def _append(tx: Tx, session: Session, packs: list[StoredPack]) -> Marks | None:
+def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
+    """A pack, or what it is by the hour: rows must be found by the hour in which they were taken."""
+    try:
+        yield from split(pack, HOUR_MS)
+    except ValueError as exc:
+        raise BadRequest(f"node {pack.session.node} sent a pack that cannot be read") from exc
+
+
+def _append(tx: Tx, session: Session, batch: list[StoredPack | LatePack | LostRows]) -> Marks | None:
     state = _state(tx, session)
     if state is None:
         return None
+    late = take_late(tx, session, [item for item in batch if not isinstance(item, StoredPack)])
     marks = [state["live"], state["backfill"]]
     fresh = []
-    for pack in sorted(packs, key=lambda pack: (pack.stream, pack.seq)):
+    for pack in sorted((item for item in batch if isinstance(item, StoredPack)), key=lambda pack: (pack.stream, pack.seq)):
         if pack.seq == marks[pack.stream] + 1:
             marks[pack.stream] = pack.seq
             fresh.append(pack)
     if fresh:
-        for layout in {pack.layout for pack in fresh}:
-            if tx.one("SELECT 1 FROM layout WHERE node = ? AND layout = ?", session.no, layout) is None:
-                raise Conflict(f"node {session.node} sent a pack whose layout is not stored")
-        tx.do_many(
-            _INSERT,
-            [
-                (p.first_ms // HOUR_MS, session.no, state["no"], p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
-                for p in fresh
-            ],
-        )
         tx.do("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", *marks, state["no"])
+    _insert(tx, session, [*((state["no"], pack) for pack in fresh if pack.body), *late])
     return Marks(*marks)
 
 
-def _hours(rows: Rows, first: int, last: int) -> list[int]:
-    """The hours in [first, last] of which there is anything at all, oldest first; one seek each."""
-    hours: list[int] = []
-    while row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last):
-        hours.append(row["hour"])
-        first = row["hour"] + 1
-    return hours
-
-
-def _layouts(rows: Rows, no: int, families: Sequence[str]) -> dict[bytes, LayoutRow]:
-    found = (
-        LayoutRow(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
-        for row in rows.all("SELECT * FROM layout WHERE node = ?", no)
-    )
-    return {layout.layout: layout for layout in found if layout.family in families}
-
-
-def _unpack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
-    try:
-        found = unpack(row["coding"], row["body"])
-    except ValueError as exc:
-        raise StoreError("a stored pack cannot be read") from exc
-    width = len(layout.series)
-    if any(len(taken.values) != width for taken in found):
-        raise StoreError("a stored pack does not fit its layout")
-    return found
-
-
-_Slice = tuple[list[tuple[LayoutRow, list[StoredRow]]], _Place | None]
-
-
-def _slice_query(
-    no: int, hour: int, after: _Place, start_ms: int, end_ms: int, layouts: Mapping[bytes, LayoutRow]
-) -> Callable[[Rows], _Slice]:
-    """A query for the next few packs of an hour, unpacked on the reading thread, and where to go on."""
-
-    def query(rows: Rows) -> _Slice:
-        packs = rows.all(
-            "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
-            " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
-            *(hour, no, *after, SLICE_PACKS),
-        )
-        groups: dict[bytes, list[StoredRow]] = {}
-        for pack in packs:
-            layout = layouts.get(pack["layout"])
-            if layout is None or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
-                continue
-            taken = _unpack(pack, layout)
-            if pack["first_ms"] < start_ms or pack["last_ms"] >= end_ms:
-                taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
-            groups.setdefault(pack["layout"], []).extend(taken)
-        more = _Place(packs[-1]["boot"], packs[-1]["stream"], packs[-1]["seq"]) if len(packs) == SLICE_PACKS else None
-        return [(layouts[layout], taken) for layout, taken in groups.items() if taken], more
-
-    return query
-
-
-def _latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
-    layouts = _layouts(rows, no, [row["family"] for row in rows.all("SELECT DISTINCT family FROM layout WHERE node = ?", no)])
-    wanted = {layout.family for layout in layouts.values()}
-    newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
-    for hour in reversed(_hours(rows, -_DROPPED, _DROPPED)):
-        if wanted <= newest.keys():
-            break
-        heads = rows.all(
-            "SELECT layout, max(last_ms) AS last_ms, coding, body FROM hot WHERE hour = ? AND node = ? GROUP BY layout", hour, no
-        )
-        for head in sorted(heads, key=lambda head: -head["last_ms"]):
-            layout = layouts[head["layout"]]
-            if layout.family not in newest and (taken := _unpack(head, layout)):
-                newest[layout.family] = (layout, max(taken, key=lambda row: row.taken_at_ms))
-    return newest
-
-
-def _expire_slice(tx: Tx, limit: int) -> list[int]:
-    """Remove one hour of a few nodes; nothing left to remove: an empty list."""
-    oldest = tx.one("SELECT hour FROM hot WHERE hour < ? ORDER BY hour LIMIT 1", limit)
-    if oldest is None:
-        return []
-    counts: list[int] = []
-    node = -1
-    while len(counts) < SLICE_NODES:
-        row = tx.one("SELECT node FROM hot WHERE hour = ? AND node > ? ORDER BY node LIMIT 1", oldest["hour"], node)
-        if row is None:
-            break
-        node = row["node"]
-        counts.append(tx.do("DELETE FROM hot WHERE hour = ? AND node = ?", oldest["hour"], node))
-    return counts
+def _insert(tx: Tx, session: Session, packs: Sequence[tuple[int, StoredPack]]) -> None:
+    """Store packs, each with the number of the boot or journal that counted it."""
+    for layout in {pack.layout for _, pack in packs}:
+        if tx.one("SELECT 1 FROM layout WHERE node = ? AND layout = ?", session.no, layout) is None:
+            raise Conflict(f"node {session.node} sent a pack whose layout is not stored")
+    rows = [
+        (p.first_ms // HOUR_MS, session.no, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
+        for no, pack in packs
+        for p in _within_hours(pack)
+    ]
+    if rows:
+        tx.do_many(_INSERT, rows)

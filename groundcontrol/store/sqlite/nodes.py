@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
-from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
+from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import MetricStore, Page
-from groundcontrol.store.sqlite import output
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
+from groundcontrol.store.sqlite.jobs import bury
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, texts_from_json, to_json
 from groundcontrol.store.sqlite.secrets import shred
@@ -42,26 +42,21 @@ class SqliteNodes:
 
     async def create_node(self, scope: Scope, node: NewNode) -> Node:
         def command(tx: Tx) -> Node:
-            made = digest(scope.org, node)
+            made = digest(scope.org, node)  # first: it refuses text that not every database holds
             known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
             if known is not None and known["made"] == made:
                 return _to_node(known)
             if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
                 raise Conflict(f"the node id {node.id} was used before")
             _refuse_taken_name(tx, scope, node.id, node.name)
-            tx.do(
-                "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
-                " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
-                *(scope.org, node.id, node.name, fold(node.name), node.address, to_json(node.tags), node.simulated),
-                *(record_to_json(NodeIdentity()), record_to_json(NodeUpdates()), tx.now, made),
-            )
+            insert_node(tx, scope, node)
             self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
-            return _load(tx, scope, node.id)
+            return load_node(tx, scope, node.id)
 
         return await self._writer.run(command)
 
     async def node(self, scope: Scope, node: NodeId) -> Node:
-        return await self._reader.run(lambda rows: _load(rows, scope, node))
+        return await self._reader.run(lambda rows: load_node(rows, scope, node))
 
     async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]:
         size = check_limit(limit)
@@ -81,7 +76,7 @@ class SqliteNodes:
 
     async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
         def command(tx: Tx) -> Node:
-            before = _load(tx, scope, node)
+            before = load_node(tx, scope, node)
             new_name = before.name if name is None else name
             new_tags = before.tags if tags is None else tuple(tags)
             if (new_name, new_tags) == (before.name, before.tags):
@@ -92,7 +87,20 @@ class SqliteNodes:
                 *(new_name, fold(new_name), to_json(new_tags), before.no),
             )
             self._chain.write(tx, scope, "node.edit", node, {"name": new_name, "tags": new_tags})
-            return _load(tx, scope, node)
+            return load_node(tx, scope, node)
+
+        return await self._writer.run(command)
+
+    async def renew_keys(self, node: NodeId, generation: int) -> Node:
+        def command(tx: Tx) -> Node:
+            row = tx.one("SELECT * FROM node WHERE id = ?", node)
+            if row is None:
+                raise NotFound(f"there is no node {node}")
+            if row["generation"] < generation:
+                tx.do("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
+                by = SYSTEM._replace(org=row["org"])
+                self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
+            return _to_node(tx.all("SELECT * FROM node WHERE id = ?", node)[0])
 
         return await self._writer.run(command)
 
@@ -103,9 +111,8 @@ class SqliteNodes:
             grave = tx.one("SELECT no, samples_dropped FROM node_grave WHERE id = ? AND org = ?", node, scope.org)
             if grave is not None:
                 return None if grave["samples_dropped"] else int(grave["no"])
-            found = _load(tx, scope, node)
-            for job in tx.all("SELECT no FROM job WHERE node = ?", found.no):
-                output.remove(tx, job["no"])
+            found = load_node(tx, scope, node)
+            bury(tx, found.no)
             shred(tx, scope.org, "credential", node)
             tx.do("DELETE FROM node WHERE no = ?", found.no)
             tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
@@ -138,6 +145,7 @@ class SqliteNodes:
                 *(*facts, session.no, *facts),
             )
             tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
+            _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
             return _of_session(tx, session)
 
         return await self._writer.run(command)
@@ -159,12 +167,35 @@ class SqliteNodes:
         await self._writer.run(command)
 
 
+def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
+    """Give a node that was taken in without a name its host's, unless another one has that."""
+    if node.name != adopted_name(node.id) or not hostname:
+        return
+    taken = tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
+    if taken is None:
+        tx.do("UPDATE node SET name = ?, name_key = ?, version = version + 1 WHERE no = ?", hostname, fold(hostname), node.no)
+
+
 def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(name), node) is not None:
         raise Conflict(f"there is a node named {name} already", field="name")
 
 
-def _load(rows: Rows, scope: Scope, node: NodeId) -> Node:
+def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:
+    """Make the row of a node whose id and name are free."""
+    tx.do(
+        "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
+        " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
+        *(scope.org, node.id, node.name, fold(node.name), node.address, to_json(node.tags), node.simulated),
+        *(record_to_json(NodeIdentity()), record_to_json(NodeUpdates()), tx.now, digest(scope.org, node)),
+    )
+
+
+def load_node(rows: Rows, scope: Scope, node: NodeId) -> Node:
+    """A node that the caller may see.
+
+    Raises: NotFound.
+    """
     row = rows.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no node {node}")
@@ -194,4 +225,5 @@ def _to_node(row: sqlite3.Row) -> Node:
         last_seen_at=row["last_seen_at"],
         version=row["version"],
         simulated=bool(row["simulated"]),
+        waiting=bool(row["waiting"]),
     )

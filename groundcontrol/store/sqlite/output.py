@@ -11,7 +11,8 @@ from groundcontrol.store.sqlite.tx import Rows, Tx
 PAGE_PIECES: Final = 32
 """Pieces that are read at a time, of at most 32 KiB each."""
 _OFFSET_BITS: Final = 32
-_HASHERS: Final = 64
+_HASHERS: Final = 4096
+"""More than jobs that can print at the same time: one without a place is hashed from its start again with each piece. Half a kilobyte each."""
 
 
 def append(tx: Tx, job: int, offset: int, data: bytes) -> None:

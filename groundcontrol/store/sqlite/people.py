@@ -12,17 +12,21 @@ from groundcontrol.errors import Conflict, NotFound, StoreError
 from groundcontrol.store.base import ListedSession, Page
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.fresh import Fresh
 from groundcontrol.store.sqlite.nodes import fold
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import record_to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
-from groundcontrol.store.sqlite.users import LOGIN, fact, is_live, revoke, to_session, to_user
+from groundcontrol.store.sqlite.users import LOGIN, SESSION, fact, is_live, revoke, to_session, to_user
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import Clock
 
 _PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"
+RULE: Final = "(SELECT value FROM fact WHERE name = 'require_totp') AS rule"
+_STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
+"""Everything that each request asks, in one statement."""
 _LISTED: Final = (
-    "SELECT login.*, account.id AS user_id, account.username FROM login JOIN account ON account.no = login.account"
+    f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608  # a constant
     " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (? IS NULL OR account.id = ?)"
     " AND login.no < ? ORDER BY login.no DESC LIMIT ?"
 )
@@ -35,20 +39,16 @@ class SqlitePeople:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
+        self._fresh = Fresh[Standing](writer, reader, clock)
         self._chain = chain
         self._clock = clock
 
     async def standing(self, session: SessionId) -> Standing | None:
         now = self._clock.now()
-
-        def query(rows: Rows) -> Standing | None:
-            login = rows.one(LOGIN, session)
-            if login is None or not is_live(login, now):
-                return None
-            user = to_user(rows.all("SELECT * FROM account WHERE no = ?", login["account"])[0])
-            return None if user.disabled else Standing(to_session(login), user, rule_of(rows))
-
-        return await self._reader.run(query)
+        found = await self._fresh.get(_STANDING, session, _to_standing)
+        if found is None or found.user.disabled or found.session.revoked_at is not None or found.session.expires_at <= now:
+            return None
+        return found
 
     async def create_user(self, scope: Scope, user: User) -> User:
         def command(tx: Tx) -> User:
@@ -164,12 +164,20 @@ class SqlitePeople:
         await self._writer.run(command)
 
 
+def _to_standing(row: sqlite3.Row) -> Standing:
+    return Standing(to_session(row), to_user(row), to_rule(row["rule"]))
+
+
 def rule_of(rows: Rows) -> TotpRule:
-    """The stored rule about second factors.
+    """The stored rule about second factors. Raises: StoreError: as `to_rule`."""
+    return to_rule(fact(rows, "require_totp"))
+
+
+def to_rule(found: bytes | None) -> TotpRule:
+    """Read the fact `require_totp`.
 
     Raises: StoreError: it is none; to go on without would be to open what was closed.
     """
-    found = fact(rows, "require_totp")
     if found is None:
         return "none"
     for rule in TOTP_RULES:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from groundcontrol.errors import StoreBusy, StoreDown
 from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
-from groundcontrol.store.sqlite.tx import Rows
+from groundcontrol.store.sqlite.tx import Rows, Value
 
 T = TypeVar("T")
 
@@ -49,14 +49,20 @@ class Reader:
 
         Raises: StoreBusy: none became free in time. StoreDown, and what the query raises.
         """
+        return await self._run(lambda db: _query(db, query))
+
+    async def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+        """The first row of one statement, which needs no transaction of its own to see one moment.
+
+        Raises: as `run`.
+        """
+        return await self._run(lambda db: Rows(db).one(sql, *values))
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.broken:
             raise StoreDown(f"the database {self._name} failed; the hub must start again")
-        try:
-            async with asyncio.timeout(self._wait_limit_s):
-                thread = await self._free.get()
-        except TimeoutError:
-            raise StoreBusy(f"the database {self._name} has more to read than it can") from None
-        running = asyncio.ensure_future(thread.run(lambda db: _query(db, query)))
+        thread = await self._thread()
+        running = thread.start(work)
         running.add_done_callback(lambda _: self._free.put_nowait(thread))  # a caller that gives up does not free the thread
         try:
             return await asyncio.shield(running)
@@ -68,6 +74,15 @@ class Reader:
             if isinstance(error, StoreDown):
                 self.broken = True
             raise error from exc
+
+    async def _thread(self) -> Thread:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._free.get_nowait()  # without the timer that waiting wants: most requests find one
+        try:
+            async with asyncio.timeout(self._wait_limit_s):
+                return await self._free.get()
+        except TimeoutError:
+            raise StoreBusy(f"the database {self._name} has more to read than it can") from None
 
     async def close(self) -> None:
         for _ in self._threads:

@@ -13,6 +13,7 @@ from groundcontrol.errors import BadRequest, Conflict, NotFound
 from groundcontrol.store.base import KeyRotation
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.recovery import ADOPT_UNTIL, time_fact
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 
@@ -66,6 +67,21 @@ class Keyring(KeyringReader):
             return keyring
 
         return await self._writer.run(command)
+
+    async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
+        """The first keyring of a hub that goes on with an earlier one's fleet; until `adopt_until` nodes that prove themselves are taken in.
+
+        Raises: Conflict: there is a keyring already.
+        """
+
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM keyring") is not None:
+                raise Conflict("there is a keyring already; nothing was done")
+            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            insert(tx, DEFAULT_ORG, recovery)
+            tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_fact(adopt_until))
+
+        await self._writer.run(command)
 
     async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
         """Replace the keyring, seal every secret anew, end every log-in session; all of it or nothing. No hub may be running.

@@ -12,7 +12,7 @@ from groundcontrol.domain.ids import SessionId, UserId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import Conflict, NotFound
-from groundcontrol.store.base import AuditEntry
+from groundcontrol.store.base import MAX_PLACES, PLACE_S, AuditEntry, Bucket, Knock
 from groundcontrol.store.sqlite import attempts
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.nodes import fold
@@ -24,10 +24,23 @@ from spider.clock import Clock
 
 _KEEP_S: Final = 30 * 86400.0
 """How long sessions that are over stay listed."""
-LOGIN: Final = (
-    "SELECT login.*, account.id AS user_id, account.username, account.role FROM login JOIN account ON account.no = login.account"
-    " WHERE login.id = ?"
+SESSION: Final = (
+    "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
+    " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"
+    " login.revoked_at, login.second_factor"
 )
+"""What `to_session` reads, under names that no column of `account` has."""
+LOGIN: Final = (
+    f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
+)
+
+_KNOCK: Final = (
+    "WITH who AS (SELECT max(no) AS no, max(id) AS id, max(password_version) AS password_version"
+    " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1))"
+    " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
+    " AND (seen_at > ? OR seen_at = (SELECT max(seen_at) FROM place WHERE account = who.no))) AS known FROM who"
+)
+"""One row for any name."""
 
 
 class SqliteUsers:
@@ -82,6 +95,13 @@ class SqliteUsers:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
         return None if row is None else to_user(row)
 
+    async def knock(self, username: str, place: bytes) -> Knock:
+        since = self._clock.now() - PLACE_S
+        row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), place, since))
+        if row is None or row["id"] is None:
+            return Knock(None, known=False)
+        return Knock(UserId(row["id"]), bool(row["known"]), row["password_version"])
+
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """A password that need not be changed also ends the setup code."""
 
@@ -91,6 +111,8 @@ class SqliteUsers:
                 raise NotFound(f"there is no user {user}")
             if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
                 return to_user(row)
+            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+                raise NotFound("this session is over")
             version = row["password_version"] + 1
             tx.do(
                 "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
@@ -105,9 +127,9 @@ class SqliteUsers:
 
         return await self._writer.run(command)
 
-    async def open_session(self, session: LoginSession, audit: AuditEntry) -> None:
+    async def open_session(self, session: LoginSession, audit: AuditEntry, place: bytes) -> None:
         def command(tx: Tx) -> None:
-            user = tx.one("SELECT no, org FROM account WHERE id = ?", session.user_id)
+            user = tx.one("SELECT * FROM account WHERE id = ?", session.user_id)
             if user is None:
                 raise NotFound(f"there is no user {session.user_id}")
             known = tx.one(LOGIN, session.id)
@@ -115,6 +137,9 @@ class SqliteUsers:
                 if to_session(known) != session:
                     raise Conflict("this session id was used before")
                 return
+            proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
+            if user["disabled"] or not proven:
+                raise Conflict("the account was changed while its password was looked at")
             tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _KEEP_S)
             tx.do(
                 "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
@@ -124,6 +149,7 @@ class SqliteUsers:
                 *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
                 *(session.address, session.user_agent, session.revoked_at, session.second_factor),
             )
+            _remember(tx, user, place, session.created_at)
             self._chain.write(tx, Scope(audit.actor, user["org"]), audit.action, audit.target, audit.detail, audit.result)
 
         await self._writer.run(command)
@@ -189,27 +215,29 @@ class SqliteUsers:
 
         await self._writer.run(command)
 
-    async def sessions_of(self, user: UserId) -> Sequence[LoginSession]:
-        """Those that are live, the newest first."""
-        now = self._clock.now()
-        found = await self._reader.run(
-            lambda rows: rows.all(
-                "SELECT login.*, account.id AS user_id FROM login JOIN account ON account.no = login.account"
-                " WHERE account.id = ? ORDER BY login.created_at DESC, login.id",
-                user,
-            )
-        )
-        return [to_session(row) for row in found if is_live(row, now)]
-
-    async def reserve_attempt(self, buckets: Mapping[str, tuple[int, float]], at: float) -> float:
+    async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
         return await self._writer.run(lambda tx: attempts.reserve(tx, buckets, at))
 
-    async def clear_attempts(self, buckets: Sequence[str]) -> None:
+    async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
         def command(tx: Tx) -> None:
             for bucket in buckets:
                 tx.do("DELETE FROM attempt WHERE bucket = ?", bucket)
+            for beginning in beginnings:
+                tx.do("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
 
         await self._writer.run(command)
+
+
+def _remember(tx: Tx, user: sqlite3.Row, place: bytes, at: float) -> None:
+    tx.do(
+        "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
+        *(user["org"], user["no"], place, at),
+    )
+    tx.do(
+        "DELETE FROM place WHERE account = ? AND hash <> ? AND (seen_at <= ? OR hash NOT IN"
+        " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
+        *(user["no"], place, at - PLACE_S, user["no"], MAX_PLACES),
+    )
 
 
 def fact(rows: Rows, name: str) -> bytes | None:
@@ -253,14 +281,14 @@ def to_user(row: sqlite3.Row) -> User:
 
 
 def to_session(row: sqlite3.Row) -> LoginSession:
-    """Read a row of `login` that also has its user's id."""
+    """Read the columns `SESSION` of a row."""
     return LoginSession(
-        id=SessionId(row["id"]),
+        id=SessionId(row["session_id"]),
         user_id=UserId(row["user_id"]),
-        password_version=row["password_version"],
+        password_version=row["session_version"],
         csrf_token=row["csrf_token"],
         refresh_hash=row["refresh_hash"],
-        created_at=row["created_at"],
+        created_at=row["opened_at"],
         authenticated_at=row["authenticated_at"],
         last_seen_at=row["last_seen_at"],
         expires_at=row["expires_at"],

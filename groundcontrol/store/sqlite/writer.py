@@ -60,6 +60,8 @@ class Writer:
         self._shredding = False
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
+        self.edition = 0
+        """Another number with each transaction that changed something, before anybody hears of it: what was read before is not the newest."""
         self.trouble: StoreError | None = None
         """Why the last transaction could not be kept; None = it was."""
         self.broken = False
@@ -144,6 +146,9 @@ class Writer:
                 with contextlib.suppress(sqlite3.Error):  # a failed rollback leaves a connection that `_note` has judged already
                     db.execute("ROLLBACK")
             return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
+        finally:
+            if db.total_changes != changes:
+                self.edition += 1
         if db.total_changes != changes and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
             self._note_health(None)
         if self._shredding:

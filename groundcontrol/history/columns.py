@@ -1,0 +1,187 @@
+"""One column of integers as bytes: what does not change is folded, the rest lies by byte planes, each deflated for itself.
+
+    values = base + factor * u            (PLAIN)     u: unsigned integers, as few planes as the greatest needs
+    values = first + running sum of that  (DELTA)     for what drifts rather than jumps
+
+Planes are kept apart because the high ones hardly change and the low ones are noise: each gets the coding that suits it, and a
+column is read without touching its neighbours. Pure; the loops are those of the standard library.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
+from math import gcd
+from operator import sub
+from typing import Final
+
+PLAIN: Final = 0
+DELTA: Final = 1
+TEXT: Final = 2
+"""Numbers beyond 64 bits, as decimal digits: sums of absurd values."""
+
+_RAW: Final = 0
+_FILLED: Final = 1
+_DEFLATED: Final = 2
+_INT_LOW, _INT_HIGH = -(1 << 63), (1 << 63) - 1
+_LEVEL: Final = 6
+_SHORT: Final = 4096
+_WORTH: Final = 2
+"""How much shorter the way between neighbours must be than that from the mean, for differences to be kept."""
+_LOOKS: Final = 200
+_LITTLE: Final = sys.byteorder == "little"
+
+Shape = list[int]
+"""How a column lies: mode, base, factor, first, then length << 2 | coding of each plane."""
+
+
+def deflate(data: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY, level: int = _LEVEL) -> bytes:
+    """Compress without head or checksum. Short pieces get a small window: to set up a large one takes longer than to fill it."""
+    window, memory = (-12, 6) if len(data) <= _SHORT else (-15, 8)
+    packer = zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
+    return packer.compress(data) + packer.flush()
+
+
+def inflate(data: bytes | memoryview, length: int) -> bytes:
+    """Read what `deflate` wrote.
+
+    Raises: ValueError: it is damaged, or not `length` bytes long.
+    """
+    reader = zlib.decompressobj(-15)
+    try:
+        found = reader.decompress(data, length + 1)
+    except zlib.error as exc:
+        raise ValueError("a column does not inflate") from exc
+    if len(found) != length or not reader.eof:
+        raise ValueError("a column has not the length that it should have")
+    return found
+
+
+def encode(values: Sequence[int], *, bare: bool = False) -> tuple[Shape, bytes]:
+    """Write a column; any integers, any number of them.
+
+    Args: bare: deflate nothing, and look for nothing, since all columns together will be deflated.
+    """
+    if not values:
+        return [PLAIN, 0, 1, 0], b""
+    low, high = min(values), max(values)
+    if low < _INT_LOW or high > _INT_HIGH:
+        text = deflate(",".join(map(str, values)).encode())
+        return [TEXT, len(",".join(map(str, values))), 1, 0, len(text) << 2 | _DEFLATED], text
+    if low == high:
+        return [PLAIN, low, 1, 0], b""
+    if not bare and _drifts(values):
+        steps = list(map(sub, values[1:], values))
+        low, high = min(steps), max(steps)
+        if low == high and _INT_LOW <= low <= _INT_HIGH:
+            return [DELTA, low, 1, values[0]], b""
+        if low >= _INT_LOW and high - low < 1 << 64:
+            base, factor, planes, data = _planes(steps, low, high, bare)
+            return [DELTA, base, factor, values[0], *planes], data
+        low, high = min(values), max(values)
+    base, factor, planes, data = _planes(values, low, high, bare)
+    return [PLAIN, base, factor, 0, *planes], data
+
+
+def _drifts(values: Sequence[int]) -> bool:
+    """Whether neighbours are much nearer to each other than to the mean, by a look at some of them."""
+    stride = max(1, len(values) // _LOOKS)
+    looked = values[:-1:stride]
+    mean = sum(looked) // len(looked)
+    near: int = sum(map(abs, map(sub, values[1::stride], looked)))
+    far: int = sum([abs(value - mean) for value in looked])
+    return near * _WORTH < far
+
+
+def _planes(values: Sequence[int], low: int, high: int, bare: bool) -> tuple[int, int, list[int], bytes]:
+    """Returns: base, factor, the planes' shapes and their bytes."""
+    factor = gcd(*values)
+    base = low if low < 0 or factor > 1 or _width(high) > _width(high - low) else 0
+    if factor > 1:
+        values = [(value - base) // factor for value in values]
+    elif base:
+        values = list(map((-base).__add__, values))
+    width = _width((high - base) // factor)
+    lies = array("B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q", values)
+    if not _LITTLE:
+        lies.byteswap()
+    data = lies.tobytes()
+    shapes, parts = [], []
+    for plane in range(width):
+        coding, part = _plane(data[plane :: lies.itemsize], bare)
+        shapes.append(len(part) << 2 | coding)
+        parts.append(part)
+    return base, factor, shapes, b"".join(parts)
+
+
+def _width(value: int) -> int:
+    return max(1, (value.bit_length() + 7) // 8)
+
+
+def _plane(data: bytes, bare: bool) -> tuple[int, bytes]:
+    if data.count(data[:1]) == len(data):
+        return _FILLED, data[:1]
+    if bare:
+        return _RAW, data
+    best = deflate(data)
+    if len(best) * 4 > len(data):  # no long repeats: matches cost more than they save
+        best = min(best, deflate(data, zlib.Z_HUFFMAN_ONLY), key=len)
+    return (_DEFLATED, best) if len(best) < len(data) else (_RAW, data)
+
+
+def size(shape: Sequence[int]) -> int:
+    """How many bytes of data belong to a shape."""
+    return sum(plane >> 2 for plane in shape[4:])
+
+
+def decode(shape: Sequence[int], data: memoryview, count: int) -> Sequence[int]:
+    """Read `count` values.
+
+    Raises: ValueError: this is no column of that length.
+    """
+    if len(shape) < 4 or len(shape) > 12:
+        raise ValueError("a column of no shape")
+    mode, base, factor, first = shape[:4]
+    planes = shape[4:]
+    if mode == TEXT and len(planes) == 1:
+        found = [int(word) for word in inflate(data[: planes[0] >> 2], base).split(b",")]
+        if len(found) != count:
+            raise ValueError("a column has not as many values as it should have")
+        return found
+    if mode == PLAIN:
+        return [base] * count if not planes else _values(planes, data, count, base, factor)
+    if mode != DELTA or not count:
+        raise ValueError("a column of no kind")
+    if not planes:
+        return range(first, first + base * count, base) if base else [first] * count
+    return list(accumulate(_values(planes, data, count - 1, base, factor), initial=first))
+
+
+def _values(planes: Sequence[int], data: memoryview, count: int, base: int, factor: int) -> Sequence[int]:
+    width = len(planes)
+    kind = "B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q"
+    lies = array(kind)
+    item = lies.itemsize
+    whole = bytearray(count * item)
+    at = 0
+    for plane, shape in enumerate(planes):
+        length, coding = shape >> 2, shape & 3
+        part = data[at : at + length]
+        at += length
+        if coding == _FILLED and length == 1:
+            whole[plane::item] = bytes(part) * count
+        elif coding == _DEFLATED:
+            whole[plane::item] = inflate(part, count)
+        elif coding == _RAW and length == count:
+            whole[plane::item] = part
+        else:
+            raise ValueError("a plane of no kind")
+    lies.frombytes(whole)
+    if not _LITTLE:
+        lies.byteswap()
+    if factor != 1:
+        return [base + factor * value for value in lies]
+    return list(map(base.__add__, lies)) if base else lies.tolist()

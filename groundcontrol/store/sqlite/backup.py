@@ -1,0 +1,217 @@
+"""A backup: one file with copies of both databases and a list of what is in it. Made beside a running hub, checked before it counts.
+
+The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. The copies are made by `VACUUM INTO` from connections that can only read,
+so that they neither hold up the hub's writing connection nor are a second one. What is secret is as sealed in them as in the databases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from groundcontrol.domain.log import AuditHead
+from groundcontrol.errors import ConfigError
+from groundcontrol.store.sqlite.audit import heads
+from groundcontrol.store.sqlite.connection import translate
+from groundcontrol.store.sqlite.files import sync
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check, copy, migrations
+from groundcontrol.store.sqlite.tx import Rows
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+COPIES: Final = (("control.db", CONTROL), ("samples.db", SAMPLES))
+MAX_MANIFEST_BYTES: Final = 4 << 20
+BLOCK_BYTES: Final = 1 << 20
+
+Told = Callable[[str], None]
+"""Hears what is being done."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One database in a backup."""
+
+    bytes: int
+    sha256: str
+    schema: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What is in a backup. A later format may have more."""
+
+    format: int
+    made_at: float
+    version: str
+    """Of the program that made it."""
+    files: dict[str, Content]
+    audit_heads: list[AuditHead]
+    """The ends of the audit log at that time: what is restored must have them."""
+
+
+def make(control: Path, target: Path, version: str, tell: Told) -> Manifest:
+    """Write a backup to `target`, which must not exist; it has its name only when it is whole and was read back.
+
+    Raises: ConfigError: it could not be made; nothing is left of it.
+    """
+    if target.exists():
+        raise ConfigError(f"{target} is there already: a backup never replaces another file")
+    if not target.parent.is_dir():
+        raise ConfigError(f"there is no folder {target.parent}")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".stardust-backup-", dir=target.parent) as folder:
+            return _make(control, target, Path(folder), version, tell)
+    except sqlite3.Error as exc:
+        raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
+    except OSError as exc:
+        raise ConfigError(f"no backup was made: {target.parent}: {exc.strerror}") from exc
+
+
+def _make(control: Path, target: Path, folder: Path, version: str, tell: Told) -> Manifest:
+    sources = {"control.db": control, "samples.db": samples_beside(control)}
+    made_at, files = time.time(), {}
+    for name, kind in COPIES:
+        source = sources[name]
+        tell(f"copying {source.name} ({_size(source.stat().st_size)})")
+        with _opened(source) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
+                raise ConfigError(f"{source} is not a database of Stardust")
+            copy(db, folder / name)
+        with _opened(folder / name) as db:
+            schema: int = db.execute("PRAGMA user_version").fetchone()[0]
+        files[name] = Content((folder / name).stat().st_size, _sha256_of(folder / name), schema)
+    with _opened(folder / "control.db") as db:
+        db.row_factory = sqlite3.Row
+        manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)))
+    packed = folder / "backup"
+    tell("packing")
+    with (
+        open(os.open(packed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
+        zipfile.ZipFile(out, "w") as archive,
+    ):
+        archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        for name, _ in COPIES:
+            archive.write(folder / name, name, zipfile.ZIP_DEFLATED, 1)
+    tell("reading it back")
+    with open_backup(packed) as (_, archive):
+        for name, content in files.items():
+            if _sha256_in(archive, name) != content.sha256:
+                raise ConfigError("no backup was made: what was written is not what was read")
+    os.link(packed, target)  # never over a file that came meanwhile
+    sync(target)
+    return manifest
+
+
+@contextlib.contextmanager
+def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
+    """Open a backup and read what it says of itself.
+
+    Raises: ConfigError: it is none, or one of a newer program.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield _read_manifest(path, archive), archive
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as exc:
+        raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
+    names = [info.filename for info in archive.infolist()]
+    if sorted(names) != sorted([MANIFEST, *(name for name, _ in COPIES)]) or archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
+        raise ConfigError(f"{path} is not a backup of Stardust")
+    try:
+        found = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
+    except msgspec.MsgspecError as exc:
+        raise ConfigError(f"{path} is not a backup of Stardust: its list of contents cannot be read") from exc
+    if found.format > FORMAT:
+        raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")
+    if set(found.files) != {name for name, _ in COPIES}:
+        raise ConfigError(f"{path} is not a backup of Stardust")
+    for name, kind in COPIES:
+        if found.files[name].schema > len(migrations(kind)):
+            raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")
+    return found
+
+
+def unpack(path: Path, folder: Path, tell: Told) -> Manifest:
+    """Write the databases of a backup into an empty folder, checked.
+
+    Raises: ConfigError: it is damaged, was altered, or does not fit on the disk.
+    """
+    with open_backup(path) as (manifest, archive):
+        needed = sum(content.bytes for content in manifest.files.values())
+        if shutil.disk_usage(folder).free < needed:
+            raise ConfigError(f"{_size(needed)} are needed under {folder}, and there is less")
+        for name, kind in COPIES:
+            content = manifest.files[name]
+            tell(f"unpacking {name} ({_size(content.bytes)})")
+            target = folder / name
+            with (
+                open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
+                archive.open(name) as source,
+            ):
+                digest = _copy_some(source, out, content.bytes)
+            if digest != content.sha256:
+                raise ConfigError(f"{path} is damaged, or was altered: {name} is not what its list of contents says")
+            _check_copy(target, kind, content)
+    return manifest
+
+
+def _check_copy(path: Path, kind: Kind, content: Content) -> None:
+    try:
+        with _opened(path) as db:
+            told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
+            if told != (kind.application_id, content.schema):
+                raise ConfigError(f"{path.name} in the backup is not a database of Stardust")
+            check(db, path)
+    except sqlite3.Error as exc:
+        raise ConfigError(f"{path.name} in the backup is damaged") from exc
+
+
+def samples_beside(control: Path) -> Path:
+    """Where the samples of this control database are."""
+    return control.with_name(f"{control.stem}-samples{control.suffix}")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        yield db
+
+
+def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
+    """Copy at most one byte more than there should be: what claims to be larger than it is fills no disk."""
+    digest, left = hashlib.sha256(), most + 1
+    while left > 0 and (block := source.read(min(BLOCK_BYTES, left))):
+        digest.update(block)
+        out.write(block)
+        left -= len(block)
+    return digest.hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_in(archive: zipfile.ZipFile, name: str) -> str:
+    digest = hashlib.sha256()
+    with archive.open(name) as source:
+        while block := source.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

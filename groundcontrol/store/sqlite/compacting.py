@@ -1,0 +1,172 @@
+"""Moving hot rows into chunks, and parts of a span into one: read, encode beside the loop, then one short transaction.
+
+What a transaction puts in was read before it began. It takes out exactly what was read, and where that is not there any more (another
+was faster, the node was removed) nothing of it is kept: so it may be repeated, raced and killed at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.domain.history import Due, HotHour, LayoutRow
+from groundcontrol.errors import StoreError
+from groundcontrol.history import compaction
+from groundcontrol.history.compaction import Made
+from groundcontrol.history.rows import RowChunk
+from groundcontrol.history.tiers import SECONDS, TIERS
+from groundcontrol.store.sqlite import hot, places
+from groundcontrol.store.sqlite.places import Body
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+BATCH_PACKS: Final = 1000
+"""Most packs that go into chunks at once: an hour in packs of ten seconds, or a quarter of one that is watched."""
+SLOW_S: Final = 60
+"""Rhythms from which on a family is slow."""
+LEAST_MERGED: Final = 12
+
+_FIRST: Final = "SELECT node, first_ms FROM hot WHERE hour = ? AND node > ? ORDER BY node, boot, stream, seq LIMIT 1"
+_LAST: Final = "SELECT boot, stream, seq FROM hot WHERE hour = ? AND node = ? ORDER BY boot DESC, stream DESC, seq DESC LIMIT 1"
+
+
+class _Batch(NamedTuple):
+    """Packs of one node and hour, as they were found."""
+
+    layouts: dict[bytes, LayoutRow]
+    packs: list[sqlite3.Row]
+    known: dict[str, list[bytes]]
+
+
+class _Faster(Exception):
+    """Somebody else has moved this meanwhile."""
+
+
+async def hot_hours(reader: Reader) -> list[HotHour]:
+    """Which hours of which nodes have rows that are in no chunk, the oldest hours first. Two seeks each: packs lie in the table's own pages."""
+
+    def query(rows: Rows) -> list[HotHour]:
+        found = []
+        for hour in hot.hours(rows, -hot.HIGHEST, hot.HIGHEST):
+            node = -1
+            while first := rows.one(_FIRST, hour, node):
+                node = first["node"]
+                last = rows.all(_LAST, hour, node)[0]
+                found.append(HotHour(node, hour, first["first_ms"], (last["boot"], last["stream"], last["seq"])))
+        return found
+
+    return await reader.run(query)
+
+
+async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool) -> int:
+    """Move what the hot table has of this node and hour into chunks.
+
+    Args:    slow: also families of which there are few rows in an hour.
+    Returns: how many packs were moved.
+    Raises:  StoreError: one of them is damaged; nothing was moved.
+    """
+    batch = await reader.run(lambda rows: _read(rows, no, hour, slow))
+    if not batch.packs:
+        return 0
+    made = await asyncio.to_thread(_encode, batch)
+    try:
+        await writer.run(lambda tx: _move(tx, no, hour, batch.packs, made))
+    except _Faster:
+        return 0
+    return len(batch.packs)
+
+
+def _read(rows: Rows, no: int, hour: int, slow: bool) -> _Batch:
+    found = hot.packs(rows, no, hour, limit=BATCH_PACKS)
+    known_layouts = hot.layouts(rows, no)
+    if not {pack["layout"] for pack in found} <= known_layouts.keys():
+        raise StoreError("a stored pack has no layout")
+    if not slow:
+        found = [pack for pack in found if known_layouts[pack["layout"]].rhythm_s < SLOW_S]
+    used = {pack["layout"] for pack in found}
+    layouts = {key: layout for key, layout in known_layouts.items() if key in used}
+    wanted = places.families(rows, compaction.needs_neighbours(layouts.values()))
+    known: dict[str, list[bytes]] = {}
+    for chunk in places.walk(rows, SECONDS, no, max(0, hour - 1), hour + 1, list(wanted)):
+        known.setdefault(wanted[chunk.family], []).append(chunk.body)
+    return _Batch(layouts, found, known)
+
+
+def _encode(batch: _Batch) -> list[Made]:
+    groups = hot.groups(batch.packs, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
+    try:
+        return compaction.make_chunks(groups, {family: [RowChunk(body) for body in bodies] for family, bodies in batch.known.items()})
+    except ValueError as exc:
+        raise StoreError("a stored chunk cannot be read") from exc
+
+
+def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequence[Made]) -> None:
+    for pack in packs:
+        gone = tx.do(
+            "DELETE FROM hot WHERE hour = ? AND node = ? AND boot = ? AND stream = ? AND seq = ?",
+            *(hour, no, pack["boot"], pack["stream"], pack["seq"]),
+        )
+        if gone != 1:
+            raise _Faster
+    for chunk in made:
+        places.add_part(tx, chunk.tier, no, chunk.span, places.family_no(tx, chunk.family), chunk.samples, chunk.body)
+
+
+async def dues(reader: Reader) -> list[Due]:
+    """Spans that lie in several parts, the oldest first."""
+    found = await reader.run(lambda rows: rows.all("SELECT tier, node, span, family, parts, since FROM due ORDER BY since"))
+    return [Due(*row) for row in found]
+
+
+async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -> bool:
+    """Make one chunk of the parts of a span.
+
+    Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
+             that a part that grows is not written anew each time.
+    Returns: whether there were several, and now are fewer.
+    Raises:  StoreError: one of them is damaged; nothing was changed.
+    """
+    tier = TIERS[due.tier]
+    found = await reader.run(lambda rows: places.parts(rows, tier, due.no, due.span, due.family))
+    if len(found) < 2:
+        await writer.run(lambda tx: _settle(tx, due))
+        return False
+    if not everything:
+        found = _short(found)
+    samples, body = await asyncio.to_thread(_merge, due, found)
+
+    def command(tx: Tx) -> None:
+        if not places.replace_parts(tx, tier, due.no, due.span, due.family, [part.place for part in found], samples, body):
+            raise _Faster
+
+    try:
+        await writer.run(command)
+    except _Faster:
+        return False
+    return True
+
+
+def _short(parts: list[Body]) -> list[Body]:
+    """Those that are not worth to stand for themselves yet; all, where these are few."""
+    taken: list[Body] = []
+    for part in sorted(parts, key=lambda part: len(part.body)):
+        if len(taken) >= LEAST_MERGED and len(part.body) > sum(len(short.body) for short in taken):
+            break
+        taken.append(part)
+    return sorted(taken)
+
+
+def _settle(tx: Tx, due: Due) -> None:
+    """A due of a span that was removed, or merged by another."""
+    if len(places.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
+        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
+
+
+def _merge(due: Due, found: Sequence[Body]) -> tuple[int, bytes]:
+    try:
+        return compaction.merge(TIERS[due.tier], [part.body for part in found])
+    except ValueError as exc:
+        raise StoreError("a stored chunk cannot be read") from exc

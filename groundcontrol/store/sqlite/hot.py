@@ -1,0 +1,112 @@
+"""The hot table: packs as they arrived, until they lie in chunks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.domain.history import LayoutRow, StoredRow
+from groundcontrol.errors import StoreError
+from groundcontrol.history.packs import unpack
+from groundcontrol.store.sqlite.records import texts_from_json
+from groundcontrol.store.sqlite.tx import Rows
+
+HIGHEST: Final = (1 << 63) - 1
+
+Group = tuple[LayoutRow, list[StoredRow]]
+
+
+class Place(NamedTuple):
+    """Where a pack stands within its hour and node."""
+
+    boot: int
+    stream: int
+    seq: int
+
+
+START: Final = Place(-1, -1, -1)
+
+
+def hours(rows: Rows, first: int, last: int) -> list[int]:
+    """The hours in [first, last] of which there is anything at all, oldest first; one seek each."""
+    found: list[int] = []
+    while row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last):
+        found.append(row["hour"])
+        first = row["hour"] + 1
+    return found
+
+
+def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
+    """The first hour in [first, last] of which the node has rows here."""
+    while (row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last)) is not None:
+        if rows.one("SELECT 1 FROM hot WHERE hour = ? AND node = ? LIMIT 1", row["hour"], no) is not None:
+            return int(row["hour"])
+        first = row["hour"] + 1
+    return None
+
+
+def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> dict[bytes, LayoutRow]:
+    """The node's layouts, of these families or of all."""
+    wanted = None if families is None else set(families)
+    return {
+        row["layout"]: LayoutRow(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
+        for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no)
+        if wanted is None or row["family"] in wanted
+    }
+
+
+def packs(rows: Rows, no: int, hour: int, after: Place = START, limit: int = -1) -> list[sqlite3.Row]:
+    """Packs of a node and hour in the order of their places."""
+    return rows.all(
+        "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
+        " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
+        *(hour, no, *after, limit),
+    )
+
+
+def read_pack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
+    """The rows of a stored pack.
+
+    Raises: StoreError: it is damaged.
+    """
+    try:
+        found = unpack(row["coding"], row["body"])
+    except ValueError as exc:
+        raise StoreError("a stored pack cannot be read") from exc
+    width = len(layout.series)
+    if any(len(taken.values) != width for taken in found):
+        raise StoreError("a stored pack does not fit its layout")
+    return found
+
+
+def groups(found: Iterable[sqlite3.Row], known: Mapping[bytes, LayoutRow], start_ms: int, end_ms: int) -> list[Group]:
+    """The rows of these packs by layout, as far as they were taken in [start, end)."""
+    gathered: dict[bytes, list[StoredRow]] = {}
+    for pack in found:
+        layout = known.get(pack["layout"])
+        if layout is None or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
+            continue
+        taken = read_pack(pack, layout)
+        if pack["first_ms"] < start_ms or pack["last_ms"] >= end_ms:
+            taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
+        if taken:
+            gathered.setdefault(pack["layout"], []).extend(taken)
+    return [(known[layout], taken) for layout, taken in gathered.items()]
+
+
+def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tuple[LayoutRow, StoredRow]]:
+    """The newest row of each family."""
+    wanted = {layout.family for layout in known.values()}
+    newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
+    for hour in reversed(hours(rows, -HIGHEST, HIGHEST)):
+        if wanted <= newest.keys():
+            break
+        found: Sequence[sqlite3.Row] = rows.all(
+            "SELECT layout, max(last_ms) AS last_ms, coding, body FROM hot WHERE hour = ? AND node = ? GROUP BY layout", hour, no
+        )
+        for head in sorted(found, key=lambda head: -head["last_ms"]):
+            layout = known[head["layout"]]
+            if layout.family not in newest and (taken := read_pack(head, layout)):
+                newest[layout.family] = (layout, max(taken, key=lambda row: row.taken_at_ms))
+    return newest

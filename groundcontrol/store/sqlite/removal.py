@@ -1,0 +1,141 @@
+"""What goes: tiers beyond their time, rows of the future, layouts that nothing uses, everything of a removed node. In short steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from groundcontrol.domain.history import Bounds, TierSize
+from groundcontrol.history.tiers import HOUR_S, TIERS, Tier
+from groundcontrol.store.sqlite import hot, places
+from groundcontrol.store.sqlite.late import drop_late
+from groundcontrol.store.sqlite.records import texts_from_json
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+STEP_NODES: Final = 32
+"""Nodes that one transaction looks at."""
+STEP_CHUNKS: Final = 64
+"""Chunks that one transaction removes: to free one, each of its pages is visited."""
+STEP_PACKS: Final = 2000
+LAYOUTS_KEPT: Final = 64
+"""Layouts of a live session that stay though no row uses them now: twice as many as a session may have in use."""
+SAMPLED_NODES: Final = 50
+SAMPLED_CHUNKS: Final = 40
+
+
+async def expire(writer: Writer, bounds: Bounds) -> int:
+    """Remove everything out of bounds. Returns: how many chunks and packs that were."""
+    removed = 0
+    node = 0
+    while (step := await writer.run(_expire_step(node, bounds))) is not None:
+        node, count = step
+        removed += count
+    while count := await writer.run(lambda tx: _expire_hot(tx, bounds)):
+        removed += count
+    return removed
+
+
+def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] | None]:
+    """The next few nodes behind `after`. Returns: the last one that is done, and what was removed; None: there is none left."""
+
+    def command(tx: Tx) -> tuple[int, int] | None:
+        done, removed = after, 0
+        for row in tx.all("SELECT node, epoch FROM fence WHERE node > ? ORDER BY node LIMIT ?", after, STEP_NODES):
+            for tier, before in zip(TIERS, (bounds.seconds, bounds.minutes, bounds.hours), strict=True):
+                removed += _expire_tier(tx, tier, row["node"], before, bounds.future, STEP_CHUNKS - removed)
+            if removed >= STEP_CHUNKS:
+                return done, removed  # this node is not done yet
+            done = row["node"]
+            tx.do("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
+            _forget_layouts(tx, done, row["epoch"])
+        return None if done == after else (done, removed)
+
+    return command
+
+
+def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most: int) -> int:
+    if most <= 0:
+        return 0
+    limit, beyond = int(before // tier.span_s), int(future // tier.span_s) + 1
+    removed = places.remove(tx, tier, no, None, limit, most)
+    removed += places.remove(tx, tier, no, beyond, None, most - removed)
+    if removed:
+        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND (span < ? OR span >= ?)", tier.no, no, limit, beyond)
+    return removed
+
+
+def _expire_hot(tx: Tx, bounds: Bounds) -> int:
+    """Packs of hours that no tier keeps, and of the future."""
+    return tx.do(
+        "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
+        " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
+        " SELECT hour, node, boot, stream, seq FROM hot WHERE hour > ? LIMIT ?)",
+        *(int(bounds.hours // HOUR_S), int(bounds.future // HOUR_S), STEP_PACKS),
+    )
+
+
+def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
+    """Remove what no hot row uses and no live session can use any more. Chunks name their series themselves."""
+    dead = {
+        row["layout"]
+        for row in tx.all(
+            "SELECT layout FROM layout WHERE node = ? AND (epoch < ? OR told <= (SELECT max(told) FROM layout WHERE node = ?) - ?)",
+            *(no, epoch, no, LAYOUTS_KEPT),
+        )
+    }
+    if not dead:
+        return
+    for hour in hot.hours(tx, -hot.HIGHEST, hot.HIGHEST):
+        dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
+    for layout in dead:
+        tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
+
+
+async def drop_node(writer: Writer, no: int) -> None:
+    """Let the node write nothing any more, then remove everything of it."""
+    await writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot.HIGHEST))
+    while await writer.run(lambda tx: _drop_step(tx, no)):
+        pass
+    await writer.run(lambda tx: _drop_rest(tx, no))
+
+
+def _drop_step(tx: Tx, no: int) -> int:
+    for tier in TIERS:
+        removed = places.remove(tx, tier, no, None, None, STEP_CHUNKS)
+        if removed:
+            return removed
+    for hour in hot.hours(tx, -hot.HIGHEST, hot.HIGHEST):
+        removed = tx.do(
+            "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
+            " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour = ? AND node = ? LIMIT ?)",
+            *(hour, no, STEP_PACKS),
+        )
+        if removed:
+            return removed
+    return 0
+
+
+def _drop_rest(tx: Tx, no: int) -> None:
+    for table in ("due", "layout", "boot"):
+        tx.do(f"DELETE FROM {table} WHERE node = ?", no)  # noqa: S608  a name of our own
+    drop_late(tx, no)
+
+
+def sizes(rows: Rows) -> list[TierSize]:
+    """What the tiers take, measured on the newest chunks of some nodes."""
+    per_day = [0.0, 0.0, 0.0]
+    newest = rows.all("SELECT rhythm_s, series, max(told) FROM layout GROUP BY node, family")
+    for row in newest:
+        for tier in TIERS:
+            per_day[tier.no] += len(texts_from_json(row["series"])) * 86_400 / max(tier.step_s, row["rhythm_s"])
+    nodes = [row["node"] for row in rows.all("SELECT node FROM fence WHERE node > 0 ORDER BY node DESC LIMIT ?", SAMPLED_NODES)]
+    found = []
+    for tier in TIERS:
+        bytes_, samples = 0, 0
+        for no in nodes:
+            for length, count in places.newest_sizes(rows, tier, no, SAMPLED_CHUNKS):
+                bytes_ += length
+                samples += count
+        found.append(TierSize(tier.name, bytes_, samples, per_day[tier.no]))
+    return found

@@ -1,0 +1,69 @@
+"""What holds no more of databases that come back from the past."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from groundcontrol.domain.jobs import JobError
+from groundcontrol.domain.scope import Scope
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.records import record_to_json
+from groundcontrol.store.sqlite.tx import Tx
+from groundcontrol.store.sqlite.writer import Writer
+
+_ENDS: Final = (
+    ("expired", "('queued')", "the hub was restored from a backup in which this job had not begun; it was not begun again"),
+    (
+        "unknown",
+        "('dispatched', 'accepted', 'running')",
+        "the hub was restored from a backup in which this job was under way; what became of it was not kept",
+    ),
+)
+
+
+class Settled(NamedTuple):
+    """What was closed."""
+
+    nodes: int
+    """Those that are known again."""
+    jobs: int
+    """Those that were open."""
+    sessions: int
+    """Log-ins that ended."""
+    tokens: int
+    """API tokens that hold, also those that were revoked after the backup."""
+
+
+async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> Settled:
+    """Close what was open: no job of before the backup is begun anew, and everybody logs in again."""
+
+    def command(tx: Tx) -> Settled:
+        jobs = 0
+        for state, open_states, why in _ENDS:
+            error = record_to_json(JobError("job.restored", why))
+            jobs += tx.do(
+                f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608  # of the constants above
+                *(state, error, tx.now),
+            )
+        sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+        settled = Settled(
+            tx.all("SELECT count(*) AS n FROM node")[0]["n"],
+            jobs,
+            sessions,
+            tx.all("SELECT count(*) AS n FROM api_token WHERE revoked_at IS NULL AND expires_at > ?", tx.now)[0]["n"],
+        )
+        chain.write(tx, scope, "hub.restore", "", {"made_at": made_at, "jobs": settled.jobs, "sessions": settled.sessions})
+        return settled
+
+    return await writer.run(command)
+
+
+async def strays(control: Reader, samples: Reader) -> list[int]:
+    """Numbers of nodes of which there are samples, but nothing else: the next node must not inherit them."""
+    nodes = {row["no"] for row in await control.run(lambda rows: rows.all("SELECT no FROM node"))}
+    found = {
+        row["node"]
+        for row in await samples.run(lambda rows: rows.all("SELECT DISTINCT node FROM fence UNION SELECT DISTINCT node FROM boot"))
+    }
+    return sorted(found - nodes - {0})

@@ -1,0 +1,44 @@
+"""How long samples are kept, as somebody has set it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from groundcontrol.domain.history import Retention
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import StoreError
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.users import fact
+from groundcontrol.store.sqlite.writer import Writer
+
+_NAME = "retention"
+
+
+class SqliteRetention:
+    """`RetentionStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def retention(self) -> Retention | None:
+        return await self._reader.run(_read)
+
+    async def save_retention(self, scope: Scope, retention: Retention) -> None:
+        def command(tx: Tx) -> None:
+            if _read(tx) != retention:
+                tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
+                self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
+
+        await self._writer.run(command)
+
+
+def _read(rows: Rows) -> Retention | None:
+    found = fact(rows, _NAME)
+    try:
+        return None if found is None else msgspec.json.decode(found, type=Retention)
+    except msgspec.MsgspecError as exc:
+        raise StoreError("the setting retention in the database is not one that this program knows") from exc
