@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+from typing import Final
 
 _PRIVATE = tuple(
     ipaddress.ip_network(text)
@@ -10,8 +12,17 @@ _PRIVATE = tuple(
 )
 
 
+_LONGEST: Final = 64
+_REMEMBERED: Final = 4096
+
+
 def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Read an address; one of IPv4 that is written as IPv6 becomes IPv4. None: it is none."""
+    return _parse(text) if len(text) <= _LONGEST else None
+
+
+@functools.lru_cache(_REMEMBERED)
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -24,6 +35,12 @@ def is_private(text: str) -> bool:
     """Whether an address is of this machine or of a local network; an unknown one is not."""
     address = parse(text)
     return address is not None and any(address.version == network.version and address in network for network in _PRIVATE)
+
+
+def is_loopback(text: str) -> bool:
+    """Whether an address is of this machine alone."""
+    address = parse(text)
+    return address is not None and address.is_loopback
 
 
 def limit_key(text: str) -> str:

@@ -9,6 +9,7 @@ import re
 import secrets
 from typing import Final, NamedTuple
 
+from groundcontrol.auth.moment import ClockHold
 from groundcontrol.auth.sessions import Caller
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import TokenId
@@ -39,9 +40,10 @@ class NewToken(NamedTuple):
 class ApiTokens:
     """Makes tokens, and says whose they are at this moment."""
 
-    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, clock: Clock, least_totp: TotpRule) -> None:
+    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockHold, clock: Clock, least_totp: TotpRule) -> None:
         self._tokens = tokens
         self._bus = bus
+        self._hold = hold
         self._clock = clock
         self._least_totp = least_totp
 
@@ -106,7 +108,7 @@ class ApiTokens:
 
     async def _caller(self, digest: bytes, address: str) -> Caller:
         standing = await self._tokens.token_standing(digest)
-        if standing is None:
+        if standing is None or standing.token.expires_at <= self._hold.latest:
             raise Unauthenticated("this token is not valid, or not any more")
         return _as_caller(standing, address, self._least_totp)
 

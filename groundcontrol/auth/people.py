@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.auth.limits import login_attempt
+from groundcontrol.auth.limits import everything_of
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import UserId
 from groundcontrol.domain.scope import Grants, Role, Scope
@@ -120,7 +120,7 @@ class People:
         password = one_time_password()
         await self._store.users.save_password(scope, person.user.id, await self._hash(password), None, must_change=True)
         self._bus.publish(Revoked("", person.user.id))
-        await self._store.users.clear_attempts(login_attempt(person.user.id, "", known=False).returned)
+        await self._store.users.clear_attempts((), everything_of(person.user.id))
         return await self._store.people.person(scope, person.user.username), password
 
     async def rule(self) -> Rule:

@@ -7,7 +7,8 @@ import logging
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.auth import recovery, totp
-from groundcontrol.auth.limits import Attempt, second_factor_attempt
+from groundcontrol.auth.limits import LONGEST_WAIT_S, Attempt, Way, everything_of, second_factor_attempt
+from groundcontrol.auth.places import Places
 from groundcontrol.auth.sessions import Caller, next_expiry
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.scope import Actor, Scope
@@ -42,19 +43,20 @@ class NewFactor(NamedTuple):
 class SecondFactor:
     """Seeds are sealed in the vault, codes work once, and every try is counted before it is made."""
 
-    def __init__(self, *, store: Store, bus: Bus, clock: Clock, sealer: Sealer, pepper: bytes) -> None:
+    def __init__(self, *, store: Store, bus: Bus, clock: Clock, sealer: Sealer, pepper: bytes, places: Places) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._sealer = sealer
         self._pepper = pepper
+        self._places = places
 
-    async def prove(self, user: User, code: str, address: str) -> None:
+    async def prove(self, user: User, code: str, address: str, way: Way, browser: str = "") -> None:
         """Take a code of the app or a recovery code, once.
 
         Raises: TotpWrong; TooManyAttempts; VaultError: the seed does not open.
         """
-        attempt = await self._reserve(user)
+        attempt = await self._reserve(user, address, way, browser)
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
@@ -64,11 +66,13 @@ class SecondFactor:
             raise TotpWrong(_WRONG)
         await self._store.users.clear_attempts(attempt.returned)
 
-    async def _reserve(self, user: User) -> Attempt:
-        attempt = second_factor_attempt(user.id)
+    async def _reserve(self, user: User, address: str, way: Way, browser: str = "") -> Attempt:
+        """Places that this user has logged in from have a count of their own: who has the password alone keeps nobody out there."""
+        attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
         wait = await self._store.users.reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
-            raise TooManyAttempts(f"too many codes; try again in {int(wait) + 1} seconds", retry_after_s=int(wait) + 1)
+            wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
+            raise TooManyAttempts(f"too many codes; try again in {wait_s} seconds", retry_after_s=wait_s)
         return attempt
 
     async def _by_app(self, user: User, code: str) -> bool:
@@ -105,7 +109,8 @@ class SecondFactor:
         """
         if user.totp_since is not None or await self._store.secrets.secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")
-        attempt = await self._reserve(user)
+        address = caller.scope.actor.address
+        attempt = await self._reserve(user, address, await self._places.way(user.username, address))
         now = self._clock.now()
         step = totp.step_of(await self._seed(user), code, now)
         if step is None:
@@ -129,7 +134,7 @@ class SecondFactor:
         return codes
 
     async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
-        """Switch it off; every session but `keep` ends.
+        """Switch it off; every session but `keep` ends. Without one it is a reset, which lifts every count of the user.
 
         Raises: NotFound: there is none.
         """
@@ -137,6 +142,8 @@ class SecondFactor:
             raise NotFound("there is no second factor")
         after = await self._store.factors.stop_totp(scope, user.id, None if keep is None else keep.id)
         self._bus.publish(Revoked("", user.id))
+        if keep is None:
+            await self._store.users.clear_attempts((), everything_of(user.id))
         return after
 
     def _hashes(self, user: User, codes: list[str]) -> list[bytes]:

@@ -10,11 +10,14 @@ import logging
 import secrets
 from typing import Final, NamedTuple
 
-from groundcontrol.auth.addresses import is_private
+from groundcontrol.auth.addresses import is_loopback, is_private
 from groundcontrol.auth.api_tokens import PREFIX, ApiTokens
-from groundcontrol.auth.limits import Attempt, login_attempt, proof_attempt
+from groundcontrol.auth.devices import Devices
+from groundcontrol.auth.limits import LONGEST_WAIT_S, Attempt, Way, everything_of, failures_of, login_attempt, name_key, proof_attempt
+from groundcontrol.auth.moment import ClockHold
 from groundcontrol.auth.passwords import Passwords, check_new
 from groundcontrol.auth.people import People
+from groundcontrol.auth.places import Places
 from groundcontrol.auth.second_factor import Sealer, SecondFactor
 from groundcontrol.auth.sessions import (
     STEP_UP_S,
@@ -96,10 +99,13 @@ class AuthService:
         self._words = words
         self._tokens = Tokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
+        self.hold = ClockHold(store.log, clock)
         self.passwords = Passwords(pepper)
-        self.factors = SecondFactor(store=store, bus=bus, clock=clock, sealer=sealer, pepper=pepper)
+        self._places = Places(store.users, pepper)
+        self._devices = Devices(pepper)
+        self.factors = SecondFactor(store=store, bus=bus, clock=clock, sealer=sealer, pepper=pepper, places=self._places)
         self.people = People(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
-        self.programs = ApiTokens(tokens=store.tokens, bus=bus, clock=clock, least_totp=least_totp)
+        self.programs = ApiTokens(tokens=store.tokens, bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
         self.passwords.close()
@@ -136,47 +142,79 @@ class AuthService:
             disabled=False,
             created_at=now,
         )
-        await self._users.create_first_admin(admin, _code_hash(code), now)
+        try:
+            await self._users.create_first_admin(admin, _code_hash(code), now)
+        except Conflict as exc:
+            raise ConfigError("this database was set up before, but what it knew of that is gone; restore it from a backup") from exc
         return code if weak else None
 
     # -- log-in --------------------------------------------------------------------------
 
     async def login(
-        self, username: str, password: str, *, totp: str | None = None, setup_code: str | None, address: str, user_agent: str
+        self,
+        username: str,
+        password: str,
+        *,
+        totp: str | None = None,
+        setup_code: str | None,
+        address: str,
+        address_sure: bool = True,
+        user_agent: str,
+        device: str = "",
     ) -> Issued:
         """Open a session.
 
         Args:   totp: a code of the second factor or a recovery code; not looked at where there is no second factor.
+                address_sure: False: somebody else may stand behind this address, so that it cannot prove that nobody comes from outside.
+                device: the cookie of a browser that somebody has logged in with before.
         Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
                 TotpRequired: the password is right, and a code is needed too; TotpWrong: it is not that;
-                SetupCodeRequired: the first password from a public address; Forbidden: the first password after its day;
-                Unavailable: too many log-ins at this moment.
+                SetupCodeRequired: the first password from a public address, or an unknown one; Forbidden: the first password after its day;
+                Unavailable: too many log-ins at this moment; ClockBehind.
         """
-        user = await self._users.user_by_name(username)
-        known = user is not None and await self._known(user, address)
-        attempt = login_attempt(user.id if user is not None else username.casefold(), address, known=known)
+        self.hold.check()
+        way, who, browser = await self._way(username, address, device, inside=address_sure and is_loopback(address), code=setup_code)
+        attempt = login_attempt(who, address, way=way, browser=browser)
         await self._reserve(attempt)
-        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=known)
+        user = await self._users.user_by_name(username)
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=way in ("place", "device"))
         if user is None or not right or user.disabled:
             await self._refused(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
         if user.must_change_password:
-            await self._check_first_password(user, address, setup_code)
+            await self._check_first_password(user, address, setup_code, inside=address_sure and is_private(address))
         second = user.totp_since is not None
         if second:
-            await self._prove_second(user, totp, address)
-        await self._users.clear_attempts(attempt.returned)
+            await self._prove_second(user, totp, address, way, browser)
+        await self._users.clear_attempts(attempt.returned, failures_of(user.id))
         now = self._clock.now()
         session, refresh = new_session(user, address=address, user_agent=user_agent, now=now, second_factor=second)
         detail = {"session": session.id, "second_factor": second}
-        await self._users.open_session(session, AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail))
+        entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
+        try:
+            await self._users.open_session(session, entry, self._places.of(address))
+        except Conflict as exc:  # another password, a second factor or the end of the account came while this one was looked at
+            raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
-        return self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
+        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
+        return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
-    async def _prove_second(self, user: User, code: str | None, address: str) -> None:
+    async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[Way, str, str]:
+        """How somebody comes, whom their attempts count for, and their browser."""
+        device = self._devices.read(cookie, self._clock.now())
+        knock = await self._places.knock(username, address)
+        who = knock.user or name_key(username)
+        if device is not None and (device.user, device.password_version) == (knock.user, knock.password_version):
+            return "device", who, device.browser
+        if knock.known:
+            return "place", who, ""
+        # the first set-up, which strangers must not be able to keep anybody out of: there is no place and no browser yet
+        return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
+
+    async def _prove_second(self, user: User, code: str | None, address: str, way: Way, browser: str = "") -> None:
         if not code:
             raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
-        await self.factors.prove(user, code, address)
+        await self.factors.prove(user, code, address, way, browser)
 
     def _must_enrol(self, user: User, stored: TotpRule) -> bool:
         return must_enrol(user, stricter(stored, self._least_totp))
@@ -185,14 +223,17 @@ class AuthService:
         """Swap a refresh token for a new one and a new access token.
 
         Raises: Unauthenticated: not a live session; a spent token comes back: the session is over for everybody;
-                PasswordChangeRequired.
+                PasswordChangeRequired; ClockBehind.
         """
+        self.hold.check()
         now = self._clock.now()
         self._forget_refreshes(now)
         spent = refresh_hash(token)
         going = self._refreshes.get(spent)
         if going is not None:
-            return await asyncio.shield(going.answer)
+            issued = await asyncio.shield(going.answer)
+            await self._live(issued.session.id)  # a log-out may have come in between
+            return issued
         session_id = refresh_session_id(token)
         answer: asyncio.Future[Issued] = asyncio.get_running_loop().create_future()
         self._refreshes[spent] = _Refresh(now, answer)
@@ -278,6 +319,8 @@ class AuthService:
         found = await self._standings.standing(session_id)
         if found is None or found.session.revoked_at is not None or found.user.disabled or found.session.expires_at <= self._clock.now():
             raise Unauthenticated("the session is over; log in again")
+        if found.session.password_version != found.user.password_version:
+            raise Unauthenticated("the session is over; log in again")
         return found
 
     # -- within a session ----------------------------------------------------------------
@@ -291,16 +334,21 @@ class AuthService:
         user, session = person_of(caller)
         if user.totp_since is not None and not user.must_change_password:
             self.require_step_up(caller)
-        await self._prove(caller, user, current)
+        attempt = await self._prove(caller, user, current)
+        await self._users.clear_attempts(attempt.returned)
         check_new(new, username=user.username, words=self._words)
         if hmac.compare_digest(current.encode("utf-8", "surrogatepass"), new.encode("utf-8", "surrogatepass")):
             raise WeakPassword("the new password is the old one; choose another")
         made = await self.passwords.hash(new)
-        user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
+        try:
+            user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
+        except NotFound as exc:  # somebody else ended it while the passwords were looked at: theirs counts
+            raise Unauthenticated("the session is over; log in again") from exc
         self._bus.publish(Revoked("", user.id))
         now = self._clock.now()
         await self._users.step_up(session.id, now)
-        return self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
+        issued = self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
+        return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
         """Prove the password once more, and the second factor where there is one.
@@ -308,9 +356,11 @@ class AuthService:
         Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable.
         """
         user, session = person_of(caller)
-        await self._prove(caller, user, password)
+        attempt = await self._prove(caller, user, password)
         if user.totp_since is not None:
-            await self._prove_second(user, totp, caller.scope.actor.address)
+            address = caller.scope.actor.address
+            await self._prove_second(user, totp, address, await self._places.way(user.username, address))
+        await self._users.clear_attempts(attempt.returned)
         await self._users.step_up(session.id, self._clock.now())
 
     async def logout(self, caller: Caller) -> None:
@@ -319,13 +369,15 @@ class AuthService:
         await self._users.revoke_session(caller.scope, session.id)
         self._bus.publish(Revoked(session.id, user.id))
 
-    async def _prove(self, caller: Caller, user: User, password: str) -> None:
-        attempt = proof_attempt(user.id)
+    async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
+        """Check the password. Returns: what the caller gives back once everything that is to be proved was."""
+        address = caller.scope.actor.address
+        attempt = proof_attempt(user.id, address, way=await self._places.way(user.username, address))
         await self._reserve(attempt)
         if not await self.passwords.verify(user.password_hash, password, known=True):
-            await self._refused(user, user.username, caller.scope.actor.address, "proof")
+            await self._refused(user, user.username, address, "proof")
             raise BadCredentials("the password is wrong")
-        await self._users.clear_attempts(attempt.returned)
+        return attempt
 
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
         """Give a user a new password without the old one, end all their sessions and lift their limits: for the hub's own machine.
@@ -339,7 +391,7 @@ class AuthService:
         made = await self.passwords.hash(new)
         user = await self._users.save_password(scope, user.id, made, None, must_change=False)
         self._bus.publish(Revoked("", user.id))
-        await self._users.clear_attempts((*login_attempt(user.id, "", known=False).returned, *proof_attempt(user.id).returned))
+        await self._users.clear_attempts((), everything_of(user.id))
         return user
 
     # -- parts ---------------------------------------------------------------------------
@@ -347,12 +399,10 @@ class AuthService:
     async def _reserve(self, attempt: Attempt) -> None:
         wait = await self._users.reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
-            raise TooManyAttempts(f"too many attempts; try again in {int(wait) + 1} seconds", retry_after_s=int(wait) + 1)
+            wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
+            raise TooManyAttempts(f"too many attempts; try again in {wait_s} seconds", retry_after_s=wait_s)
 
-    async def _known(self, user: User, address: str) -> bool:
-        return any(session.address == address for session in await self._users.sessions_of(user.id))
-
-    async def _check_first_password(self, user: User, address: str, setup_code: str | None) -> None:
+    async def _check_first_password(self, user: User, address: str, setup_code: str | None, *, inside: bool) -> None:
         if user.password_at is not None:
             if not self._clock.now() - user.password_at < FIRST_PASSWORD_LIFE_S:
                 await self._refused(user, user.username, address, "one-time password too old")
@@ -364,14 +414,18 @@ class AuthService:
             raise Forbidden(
                 "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
             )
-        if is_private(address):
+        if inside:
             return
-        wanted = await self._users.setup_code_hash()
-        if wanted is None or setup_code is None or not hmac.compare_digest(wanted, _code_hash(setup_code)):
+        if not await self._is_setup_code(setup_code):
             await self._refused(user, user.username, address, "setup code")
             raise SetupCodeRequired(
-                "from outside, the first log-in also needs the setup code that the hub printed when it was first started"
+                "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
+                " printed when it was first started"
             )
+
+    async def _is_setup_code(self, code: str | None) -> bool:
+        wanted = await self._users.setup_code_hash() if code else None
+        return wanted is not None and hmac.compare_digest(wanted, _code_hash(code or ""))
 
     async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
         name = user.username if user is not None else "unknown"

@@ -35,6 +35,8 @@ class Issued(NamedTuple):
     """Empty: the refresh token that the client has stays as it is."""
     must_enrol: bool = False
     """A second factor is required and not there yet."""
+    device: str = ""
+    """For a browser: proves at later log-ins that this user has logged in with it. Empty: it keeps what it has."""
 
 
 class Caller(NamedTuple):
@@ -63,7 +65,7 @@ def new_refresh(session: SessionId) -> str:
 
 def refresh_hash(token: str) -> bytes:
     """What the store keeps of a refresh token."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def refresh_session_id(token: str) -> SessionId:
