@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.domain.deployments import DeploymentRequest, HostKey
+from groundcontrol.deployments.requests import CREDENTIALS
+from groundcontrol.domain.deployments import DeploymentRequest, HostKey, JumpRequest
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.store.base import SecretStore
 
 TABLE: Final = "credential"
-_SECRETS: Final = ("private_key", "passphrase", "password", "sudo_password")
 _WAY: Final = "way"
 """Host, port, user name and host key: no secrets, but bound to the node by the seal as they are."""
+
+
+_JUMP: Final = "jump"
+"""The jump host's, with its own secrets."""
 
 
 class Vault(Protocol):
@@ -41,7 +45,9 @@ async def keep(secrets: SecretStore, vault: Vault, scope: Scope, node: NodeId, r
     Raises: StoreError.
     """
     way = {"host": request.host, "port": request.port, "username": request.username, "host_key": list(host_key)}
-    plain = {_WAY: json.dumps(way), **{name: getattr(request, name) for name in _SECRETS}}
+    plain = {_WAY: json.dumps(way), **{name: getattr(request, name) for name in CREDENTIALS}}
+    if request.jump is not None:
+        plain[_JUMP] = json.dumps(vars(request.jump))
     before = {record.column: record.version for record in await secrets.credentials(node)}
     sealed = [vault.seal(TABLE, node, name, before.get(name, 0) + 1, text.encode()) for name, text in plain.items() if text]
     await secrets.save_credentials(scope, node, sealed)
@@ -64,5 +70,15 @@ async def recall(secrets: SecretStore, vault: Vault, node: NodeId) -> Kept | Non
         passphrase=plain.get("passphrase"),
         password=plain.get("password"),
         sudo_password=plain.get("sudo_password"),
+        certificate=plain.get("certificate"),
+        jump=_jump(plain.get(_JUMP)),
     )
     return Kept(request, HostKey(*way["host_key"]))
+
+
+def _jump(text: str | None) -> JumpRequest | None:
+    if text is None:
+        return None
+    fields = json.loads(text)
+    pinned = fields.pop("pinned")
+    return JumpRequest(**fields, pinned=None if pinned is None else HostKey(*pinned))

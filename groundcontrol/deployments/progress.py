@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
+from groundcontrol.deployments.turns import Turn
 from groundcontrol.domain.deployments import Deployment, HostKey
 from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import HubError
 from groundcontrol.store.base import AuditEntry, Store
 from majortom import base
 from majortom.base import StepName
@@ -28,11 +31,14 @@ class Progress:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._scope = scope
+        self._scope = scope._replace(grants=())
+        """In the name of who asked, but without a limit to some nodes: what runs is brought to its end, whatever is re-tagged meanwhile."""
         self._confirm_limit_s = confirm_limit_s
         self._writing = asyncio.Lock()
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
+        self.turn: Turn | None = None
+        """Its place among those at work, which it leaves while a person is waited for."""
 
     async def change(self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None) -> Deployment:
         """Save a change and tell of it.
@@ -40,7 +46,14 @@ class Progress:
         Raises: StoreError.
         """
         async with self._writing:
-            self.row = await self._store.deployments.save_deployment(self._scope, change(self.row), audit)
+            saving = asyncio.ensure_future(self._store.deployments.save_deployment(self._scope, change(self.row), audit))
+            try:
+                self.row = await asyncio.shield(saving)
+            except asyncio.CancelledError:
+                # It is written all the same, and who is cancelled writes how it ended: from the row as it is then.
+                with contextlib.suppress(HubError):  # a store that fails is met again there
+                    self.row = await saving
+                raise
             self._bus.publish(Changed("deployment", self.row.id, self.row.version))
             return self.row
 
@@ -58,8 +71,9 @@ class Progress:
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
             await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
-            async with asyncio.timeout(self._confirm_limit_s):
-                return await self._confirmed
+            async with contextlib.nullcontext() if self.turn is None else self.turn.rest():
+                async with asyncio.timeout(self._confirm_limit_s):
+                    return await self._confirmed
         except TimeoutError:
             return False
         finally:
@@ -70,7 +84,7 @@ class Progress:
         waiting = self._confirmed
         if waiting is None or waiting.done():
             return None
-        row = await self.change(lambda row: row._replace(state="running", host_key_confirmed=True), audit)
+        row = await self.change(_confirmed, audit)
         if not waiting.done():
             waiting.set_result(True)
         return row
@@ -79,3 +93,12 @@ class Progress:
         """Put the key that was used, and so was the right one, on the row."""
         if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
             await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))
+
+
+def _confirmed(row: Deployment) -> Deployment:
+    """The key that is shown is the server's, or its jump host's, whose key is written down with the jump host."""
+    key, jump = row.host_key, row.wishes.jump
+    if key is None or not key.host or jump is None:
+        return row._replace(state="running", host_key_confirmed=True)
+    wishes = row.wishes._replace(jump=jump._replace(host_key=key._replace(host="")))
+    return row._replace(state="running", host_key=None, host_key_confirmed=False, wishes=wishes)

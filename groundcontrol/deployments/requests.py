@@ -6,17 +6,28 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
+from groundcontrol.domain.deployments import (
+    Deployment,
+    DeploymentOverrides,
+    DeploymentRequest,
+    HostKey,
+    Jump,
+    JumpRequest,
+    Wishes,
+)
 from groundcontrol.errors import BadRequest
 from groundcontrol.fleet.intake import clean
 from majortom import base
 from majortom.base import DeployError, Secret, Target
+from majortom.connect import same_fingerprint
 from majortom.keys import read_header
 
 MAX_NAME_CHARS: Final = 100
 MAX_TAGS: Final = 32
 MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
+CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
+MAX_CERTIFICATE_CHARS: Final = 16 * 1024
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _FINGERPRINT: Final = re.compile(r"(SHA256:)?[A-Za-z0-9+/]{43}=?")
@@ -30,33 +41,58 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
     Raises: BadRequest: names the field.
     """
     request = replace(request, host=request.host.strip(), username=request.username.strip())
-    if not _HOST.fullmatch(request.host):
-        raise BadRequest("host must be a host name or an IP address", field="host")
-    if not 0 < request.port < 65536:
-        raise BadRequest("port must be 1 to 65535", field="port")
-    if not _USER.fullmatch(request.username):
-        raise BadRequest("username must be the name of an account on the server", field="username")
-    if request.host_key is not None and not _FINGERPRINT.fullmatch(request.host_key.strip()):
-        raise BadRequest("host_key must be a fingerprint such as ssh-keygen -lf prints: SHA256:…", field="host_key")
-    for field in ("passphrase", "password", "sudo_password"):
-        value = getattr(request, field)
-        if value is not None and (len(value) > MAX_SECRET_CHARS or "\n" in value or "\0" in value):
-            raise BadRequest(f"{field} must be one line of at most {MAX_SECRET_CHARS} characters", field=field)
-    _check_key(request.private_key)
+    _check_way(request, request.username, "")
+    if request.jump is not None:
+        jump = replace(request.jump, host=request.jump.host.strip())
+        request = replace(request, jump=jump)
+        _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
     name = request.host if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     return replace(request, name=name, tags=_check_tags(request.tags))
 
 
-def _check_key(text: str | None) -> None:
+def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
+    if not _HOST.fullmatch(way.host):
+        raise BadRequest(f"{prefix}host must be a host name or an IP address", field=f"{prefix}host")
+    if not 0 < way.port < 65536:
+        raise BadRequest(f"{prefix}port must be 1 to 65535", field=f"{prefix}port")
+    if not _USER.fullmatch(username):
+        raise BadRequest(f"{prefix}username must be the name of an account on the server", field=f"{prefix}username")
+    if way.host_key is not None and not _FINGERPRINT.fullmatch(way.host_key.strip()):
+        raise BadRequest(f"{prefix}host_key must be a fingerprint such as ssh-keygen -lf prints: SHA256:…", field=f"{prefix}host_key")
+    for field in ("passphrase", "password", "sudo_password"):
+        value = getattr(way, field, None)
+        if value is not None and (len(value) > MAX_SECRET_CHARS or "\n" in value or "\0" in value):
+            raise BadRequest(f"{prefix}{field} must be one line of at most {MAX_SECRET_CHARS} characters", field=prefix + field)
+    if way.certificate is not None and len(way.certificate) > MAX_CERTIFICATE_CHARS:
+        raise BadRequest(f"{prefix}certificate has more than {MAX_CERTIFICATE_CHARS} characters", field=f"{prefix}certificate")
+    _check_key(way.private_key, prefix)
+
+
+def _check_key(text: str | None, prefix: str) -> None:
     if text is None:
         return
     try:
         read_header(text)
     except DeployError as exc:
         if exc.code in _AT_ONCE:
-            raise BadRequest(exc.message, field="private_key", reason=exc.code) from None
+            raise BadRequest(exc.message, field=f"{prefix}private_key", reason=exc.code) from None
+
+
+def is_host(text: str) -> bool:
+    """Whether this has the form of a host name or an IP address."""
+    return _HOST.fullmatch(text) is not None
+
+
+def is_username(text: str) -> bool:
+    """Whether this has the form of an account's name."""
+    return _USER.fullmatch(text) is not None
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether this has the form of a host key's fingerprint."""
+    return _FINGERPRINT.fullmatch(text.strip()) is not None
 
 
 def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,10 +105,11 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return trimmed
 
 
-def merge(request: DeploymentRequest, given: DeploymentOverrides | None) -> DeploymentRequest:
+def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:
     """Put the fields that were given in the place of the earlier ones.
 
-    A new key comes without the old key's passphrase, and another server without the old one's fingerprint.
+    A new key comes without the old key's passphrase. Another server (another host, port or host key) comes without the old one's fingerprint
+    and without any of its credentials: whoever may say where a deployment goes need not be who gave them.
     """
     if given is None:
         return request
@@ -81,28 +118,89 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None) -> Depl
     changes = {name: value for name, value in vars(given).items() if value is not None}
     if given.private_key is not None:
         changes.setdefault("passphrase", None)
-    if _moved(request, given):
-        changes.setdefault("host_key", None)
+        changes.setdefault("certificate", None)
+    changes.pop("direct")
+    if given.direct:
+        changes["jump"] = None
+    elif given.jump is not None:
+        changes["jump"] = _merge_jump(request.jump, given.jump)
+    if not same_server(request, given, pinned):
+        for name in ("host_key", *CREDENTIALS):
+            changes.setdefault(name, None)
     return replace(request, **changes)
 
 
-def _moved(request: DeploymentRequest, given: DeploymentOverrides) -> bool:
-    return given.host not in (None, request.host) or given.port not in (None, request.port)
+def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
+    """The same jump host keeps what is known of it; another one gets nothing."""
+    if before is None or not _same_jump(before, given):
+        return given
+    kept = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
+    if given.private_key is not None:
+        kept.update(passphrase=given.passphrase, certificate=given.certificate)
+    return replace(given, **kept)
 
 
-def same_server(request: DeploymentRequest, given: DeploymentOverrides | None) -> bool:
-    """Whether the merged request goes to the server that it went to before, so that a pinned host key still counts."""
-    return given is None or (not _moved(request, given) and given.host_key is None)
+def _same_way(before: JumpRequest | Jump | None, given: DeploymentOverrides) -> bool:
+    """Whether the server is reached as it was: over the same jump host, or none. The same address elsewhere is another server."""
+    if given.direct:
+        return before is None
+    return given.jump is None or _same_jump(before, given.jump)
+
+
+def _same_jump(before: JumpRequest | Jump | None, given: JumpRequest) -> bool:
+    if before is None or (before.host, before.port) != (given.host, given.port):
+        return False
+    if isinstance(before, Jump):
+        trusted = before.host_key.fingerprint if before.host_key else before.expected
+    else:
+        trusted = before.pinned.fingerprint if before.pinned else before.host_key
+    return given.host_key is None or (trusted is not None and same_fingerprint(given.host_key, trusted))
+
+
+def same_server(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> bool:
+    """Whether the merged request goes to the server that it went to before, so that what is known of it still counts.
+
+    Args: pinned: the host key that counted until now; without one, the fingerprint of the request did.
+    """
+    if given is None:
+        return True
+    if given.host not in (None, request.host) or given.port not in (None, request.port):
+        return False
+    if not _same_way(request.jump, given):
+        return False
+    trusted = request.host_key if pinned is None else pinned.fingerprint
+    return given.host_key is None or (trusted is not None and same_fingerprint(given.host_key, trusted))
+
+
+def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
+    """Whether these fields send a deployment somewhere else than it went: to another host or port, or to one with another host key."""
+    if given.host not in (None, row.host) or given.port not in (None, row.port):
+        return True
+    if not _same_way(row.wishes.jump, given):
+        return True
+    if given.host_key is None:
+        return False
+    trusted = row.host_key.fingerprint if row.host_key is not None and row.host_key_confirmed else row.wishes.host_key
+    return trusted is None or not same_fingerprint(given.host_key, trusted)
 
 
 def wishes_of(request: DeploymentRequest) -> Wishes:
     """What of a request is kept with its row."""
-    return Wishes(**{field: getattr(request, field) for field in Wishes._fields})
+    jump = request.jump
+    told = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
+    return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields}, "jump": told})
 
 
 def asked_before(row: Deployment) -> DeploymentRequest:
     """The request as its row tells of it: everything but the secrets."""
-    return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **row.wishes._asdict())
+    jump = row.wishes.jump
+    way = (
+        None
+        if jump is None
+        else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
+    )
+    wishes = {**row.wishes._asdict(), "jump": way}
+    return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **wishes)
 
 
 def has_credentials(request: DeploymentRequest) -> bool:
@@ -122,6 +220,25 @@ def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
         sudo_password=_secret(request.sudo_password),
         pinned=None if pinned is None else base.HostKey(*pinned),
         expected_fingerprint=request.host_key.strip() if request.host_key else None,
+        certificate=request.certificate,
+        jump=None if request.jump is None else _jump_target(request, request.jump),
+    )
+
+
+def _jump_target(request: DeploymentRequest, jump: JumpRequest) -> Target:
+    own = jump.private_key is not None or jump.password is not None
+    way = jump if own else request
+    return Target(
+        host=jump.host,
+        port=jump.port,
+        username=request.username if jump.username is None else jump.username,
+        private_key=_secret(way.private_key),
+        passphrase=_secret(way.passphrase),
+        password=_secret(way.password),
+        sudo_password=None,
+        pinned=None if jump.pinned is None else base.HostKey(*jump.pinned)._replace(host=""),
+        expected_fingerprint=jump.host_key.strip() if jump.host_key else None,
+        certificate=way.certificate,
     )
 
 

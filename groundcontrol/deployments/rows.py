@@ -26,14 +26,20 @@ def new_deployment(
     wishes: Wishes,
     node: NodeId | None,
     at: float,
+    batch: str | None = None,
 ) -> Deployment:
     """A deployment that has not begun."""
     return Deployment(
         id=DeploymentId(new_time_id(at)), org=scope.org, kind=kind, state="running", node_id=node,
         host=host, port=port, username=username, name=name, host_key=None,
-        steps=tuple(Step(step, "waiting", "", None, None) for step in steps), error=None,
-        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, wishes=wishes,
+        steps=waiting(steps), error=None,
+        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, wishes=wishes, batch=batch,
     )  # fmt: skip
+
+
+def waiting(steps: Sequence[str]) -> tuple[Step, ...]:
+    """Steps that have not begun."""
+    return tuple(Step(step, "waiting", "", None, None) for step in steps)
 
 
 def begun_again(
@@ -43,7 +49,7 @@ def begun_again(
     return deployment._replace(
         state="running", host=host, port=port, username=username, name=name, wishes=wishes,
         host_key=pinned, host_key_confirmed=pinned is not None,
-        steps=tuple(Step(step.name, "waiting", "", None, None) for step in deployment.steps), error=None, ended_at=None,
+        steps=waiting([step.name for step in deployment.steps]), error=None, ended_at=None,
     )  # fmt: skip
 
 

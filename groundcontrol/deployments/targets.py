@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from typing import Final, Protocol
 
 from groundcontrol.errors import TargetNotAllowed
-from majortom.addresses import forbidden_address, is_loopback, is_own
+from majortom.addresses import forbidden_address, is_address, is_loopback, is_own
 from majortom.errors import MESSAGES
+from majortom.names import addresses_of
 
 RESOLVE_LIMIT_S: Final = 5.0
+UNKNOWN_TO_SERVERS: Final = (
+    "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
+)
 
 
 class HubAddress(Protocol):
@@ -22,6 +24,8 @@ class HubAddress(Protocol):
     def server_url(self) -> str | None: ...
     @property
     def loopback_only(self) -> bool: ...
+    @property
+    def tls_pin(self) -> str | None: ...
 
 
 def refusal(hub: HubAddress, address: str) -> str | None:
@@ -32,22 +36,27 @@ def refusal(hub: HubAddress, address: str) -> str | None:
     if is_loopback(address) and not hub.loopback_only:
         return "loopback addresses are allowed only while Ground Control itself listens on loopback only (--bind 127.0.0.1)"
     if hub.server_url is None and not is_own(address):
-        return "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
+        return UNKNOWN_TO_SERVERS
     return None
 
 
-async def check_target(hub: HubAddress, host: str) -> None:
+async def check_target(hub: HubAddress, host: str, jump: str | None = None) -> None:
     """Refuse a target before anything is begun. A name that does not resolve is left to the deployment, which says so.
 
+    Args:   jump: the jump host, which alone knows the names and addresses behind it.
     Raises: TargetNotAllowed.
     """
-    loop = asyncio.get_running_loop()
+    if jump is not None:
+        await check_target(hub, jump)
+        if not is_address(host):
+            if hub.server_url is None:
+                raise TargetNotAllowed(MESSAGES["target_not_allowed"].format(host=host, why=UNKNOWN_TO_SERVERS), field="host")
+            return
     try:
-        async with asyncio.timeout(RESOLVE_LIMIT_S):
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await addresses_of(host, RESOLVE_LIMIT_S)
     except (OSError, UnicodeError, TimeoutError):
         return
-    for address in dict.fromkeys(str(entry[4][0]) for entry in found):
+    for address in found:
         why = refusal(hub, address)
         if why is not None:
             raise TargetNotAllowed(MESSAGES["target_not_allowed"].format(host=host, why=why), field="host")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed
@@ -15,15 +16,16 @@ from groundcontrol.deployments.files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import target_of
 from groundcontrol.deployments.targets import HubAddress
+from groundcontrol.deployments.turns import Turn
 from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentRequest, HostKey
 from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, HubError, NotFound, StoreError
+from groundcontrol.errors import Conflict, HubError, NotFound
 from groundcontrol.store.base import Store
 from majortom import base
-from majortom.base import DeployError, Payload, Secret
+from majortom.base import DeployError, Payload, Secret, Target
 from majortom.deployer import MajorTom
 from majortom.errors import failure
 from majortom.install import Wish
@@ -39,8 +41,12 @@ log = logging.getLogger(__name__)
 CLEAN_UP_TRIES = 5
 HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
-    False: "while this was running: press Retry, which first clears away what was left on the server",
+    False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
 }
+NOT_ALLOWED: Final = (
+    "who ordered this may not any more (disabled, another role, other nodes, a token that is over): the server was not contacted"
+)
+REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 """Returns once the node has a live session; TimeoutError after these seconds."""
@@ -67,6 +73,8 @@ class Tools(NamedTuple):
     hub: HubAddress
     major: MajorTom
     spider: Spider
+    places: asyncio.Semaphore
+    """Of those at work (`turns.AT_ONCE`)."""
 
 
 class Work:
@@ -75,6 +83,7 @@ class Work:
     def __init__(self, tools: Tools, scope: Scope, progress: Progress, request: DeploymentRequest, pinned: HostKey | None) -> None:
         self._tools = tools
         self._scope = scope
+        """Of who ordered it."""
         self.progress = progress
         self.request = request
         self.pinned = pinned
@@ -85,7 +94,9 @@ class Work:
     async def run(self) -> None:
         """Do it, and save how it ended."""
         try:
-            await (self._install() if self.progress.row.kind == "install" else self._remove())
+            async with Turn(self._tools.places) as self.progress.turn:
+                await self._check_still_allowed()
+                await (self._install() if self.progress.row.kind == "install" else self._remove())
         except asyncio.CancelledError:
             if self.stopping:
                 await self._end("failed", _stopped(self.progress.row))
@@ -103,6 +114,27 @@ class Work:
         else:
             await self._end("succeeded", None)
 
+    def _target(self) -> Target:
+        """Major Tom has queues of its own, so it asks once more itself."""
+        target, ask = target_of(self.request, self.pinned), self._check_still_allowed
+        jump = target.jump and target.jump._replace(still_wanted=ask)
+        return target._replace(jump=jump, still_wanted=ask if jump is None else None)
+
+    async def _check_still_allowed(self) -> None:
+        """Ask once more, now that it begins: its turn may come long after it was ordered.
+
+        Raises: DeployError: who ordered it may not any more; StoreError.
+        """
+        if not await self._tools.store.deployments.may_still_deploy(self._scope, self.progress.row, self._tools.clock.now()):
+            raise DeployError("deployment.not_allowed", NOT_ALLOWED, "connect")
+
+    def known(self) -> DeploymentRequest:
+        """The request, with the host key of the jump host that was confirmed meanwhile."""
+        jump, told = self.request.jump, self.progress.row.wishes.jump
+        if jump is None or told is None or told.host_key is None:
+            return self.request
+        return replace(self.request, jump=replace(jump, pinned=told.host_key))
+
     def _hub_failed(self, why: str) -> DeploymentError:
         exc = failure("hub_failed", _step(self.progress.row), why=why)
         return DeploymentError(exc.code, exc.message, exc.step)
@@ -113,18 +145,18 @@ class Work:
         tools, request = self._tools, self.request
         wish = Wish(
             hub_url=tools.hub.node_url,
-            tls_pinned=False,
+            tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
             replaceable=self._forgotten,
         )
-        done = await tools.major.install(target_of(request, self.pinned), wish, self.progress, self._payload, self._verify)
+        done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
         await self.progress.show_host_key(done.host_key)
         node = self._made
         if request.keep_credentials and node is not None:
             try:
-                await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, request, HostKey(*done.host_key))
-            except StoreError as exc:
+                await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
+            except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
 
@@ -148,7 +180,7 @@ class Work:
         return Payload(
             version=tools.spider.version,
             bundle=tools.spider.bundle,
-            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id),
+            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin),
             policy_conf=policy_conf(request.policy),
             session_key=Secret(keys.session.hex()),
             launch_key=Secret(keys.launch.hex()),
@@ -162,7 +194,7 @@ class Work:
     # -- removal -----------------------------------------------------------------------------
 
     async def _remove(self) -> None:
-        host_key = await self._tools.major.remove(target_of(self.request, self.pinned), self.progress)
+        host_key = await self._tools.major.remove(self._target(), self.progress)
         await self.progress.show_host_key(host_key)
         await wipe(self._tools, self._scope, self.progress)
 
@@ -186,7 +218,7 @@ class Work:
                 row = await progress.change(close)
                 await tell(self._tools, row)
                 return
-            except StoreError as exc:
+            except HubError as exc:
                 # The next start of the hub closes what is still open here.
                 event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
                 await self._tools.clock.sleep(0.2 * 2**attempt)
@@ -197,8 +229,15 @@ def _step(row: Deployment) -> base.StepName:
     return begun[-1] if begun else "connect"  # type: ignore[return-value]  # rows hold the names of StepName
 
 
+def _verified(row: Deployment) -> bool:
+    """Whether the installation stands: written down before the server is told, which otherwise takes it back."""
+    return any(step.name == "verify" and step.state == "done" for step in row.steps)
+
+
 def _stopped(row: Deployment) -> DeploymentError:
-    exc = failure("hub_stopped", _step(row), how_far=HOW_FAR[rows.nothing_changed(row)])
+    untouched = rows.nothing_changed(row)
+    how_far = REMOVAL_GOES_ON if row.kind == "remove" and not untouched else HOW_FAR[untouched]
+    exc = failure("hub_stopped", _step(row), how_far=how_far)
     return DeploymentError(exc.code, exc.message, exc.step)
 
 
@@ -215,12 +254,12 @@ async def wipe(tools: Tools, scope: Scope, progress: Progress) -> None:
 
 
 async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> None:
-    """Delete a node, leave its tombstone, end its session.
+    """Delete a node, leave its tombstone, end its session; also where it has left the nodes that who asked is limited to.
 
     Raises: StoreError.
     """
     with contextlib.suppress(NotFound):
-        await tools.store.nodes.delete_node(scope, node)
+        await tools.store.nodes.delete_node(scope._replace(grants=()), node)
     await tools.close_session(node, CLOSE_UNKNOWN, reason)
     tools.bus.publish(Changed("node", node, 0))
 
@@ -251,10 +290,10 @@ async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
         scope = Scope(SYSTEM.actor, row.org)
         node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
         progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
-        finished = (node is not None and not node.pending) if row.kind == "install" else (row.node_id is not None and node is None)
+        finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
         at = tools.clock.now()
         if finished:
-            # The installation's node has come back, or the removal had come to its last step.
+            # It was written down that the installation's node has come back, or the removal had come to its last step.
             await tell(tools, await progress.change(lambda row: rows.ended(row, "succeeded", at)))  # noqa: B023  # called at once
             continue
         if node is not None and row.kind == "install":

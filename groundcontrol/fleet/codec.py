@@ -51,7 +51,8 @@ class _Reader:
         if _UINT64 in whole:
             for index in self._numbers:
                 value = message[index]
-                if max(filter(None, value if type(value) is list else (value,)), default=0) > INT_MAX:
+                numbers = [item for item in value if type(item) is int] if type(value) is list else [value] if type(value) is int else []
+                if numbers and max(numbers) > INT_MAX:
                     raise ProtocolError(f"a number of {self._name} is too big")
         return message
 

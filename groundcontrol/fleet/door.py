@@ -10,12 +10,14 @@ import random
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, Protocol
 
+from groundcontrol.bus.base import Changed
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node
-from groundcontrol.errors import Fenced, NotFound, StoreError, Unavailable
+from groundcontrol.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.fleet.codec import CODEC
+from groundcontrol.fleet.enrol import adopt
 from groundcontrol.fleet.intake import clean
 from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.registry import Registry
@@ -31,6 +33,7 @@ from spider.wire.frames import (
     OPENING_TIMEOUT_S,
     Welcome,
 )
+from spider.wire.joining import is_join
 from spider.wire.proof import NONCE_BYTES, node_keys
 from spider.wire.session import Hello, HubOpening, Link
 
@@ -41,8 +44,9 @@ MAX_HANDSHAKES: Final = 64
 MAX_PER_ADDRESS: Final = 20
 PROBE_S: Final = 3.0
 """How long the first of two machines with one key has to show that it lives."""
-PACK_S: Final = 10
 CLONE_EVENT_EVERY_S: Final = 60.0
+WAITING_MS: Final = 15_000
+"""A node that waits for approval comes back after a random part of this."""
 FEATURES: Final = ()
 """What this hub can do beyond the first version of the protocol."""
 
@@ -54,6 +58,22 @@ class Refused(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class Joins(Protocol):
+    """Servers that come with an invite (`deployments.joining`)."""
+
+    async def open(self, socket: AgentSocket, first: bytes, address: str) -> Any:
+        """Prove each other. Raises: Refused, ProtocolError, StoreError."""
+        ...
+
+    async def serve(self, opened: Any) -> tuple[int, str]:
+        """See one through. Returns: how its socket is closed."""
+        ...
+
+    def seen(self, node: NodeId) -> None:
+        """A node that waits for approval has proven itself."""
+        ...
 
 
 class AgentDoor:
@@ -68,6 +88,7 @@ class AgentDoor:
         fleet_id: str,
         fleet_key: bytes,
         hosts: frozenset[str],
+        pack_s: int,
     ) -> None:
         self._with = with_
         self._registry = registry
@@ -76,12 +97,21 @@ class AgentDoor:
         self._fleet_id = fleet_id
         self._fleet_key = fleet_key
         self._hosts = hosts
+        self._pack_s = pack_s
         self._opening: Counter[str] = Counter()
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
+        self.joins: Joins | None = None
+        """None: nobody joins here."""
+        self.adopt_until = 0.0
+        """Until then nodes of this fleet that the store does not know are taken in: this hub was built anew with the recovery key."""
         self.refused: Counter[str] = Counter()
         """Why openings ended, for /metrics."""
+
+    def stop_adopting(self) -> None:
+        """From now on only nodes that the store knows come in."""
+        self.adopt_until = 0.0
 
     @contextlib.contextmanager
     def admit(self, address: str) -> Iterator[contextlib.ExitStack]:
@@ -107,44 +137,72 @@ class AgentDoor:
         """See one socket through: opening, session, end. Whatever the peer does ends only this."""
         code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
+        joined = False
         try:
             async with asyncio.timeout(OPENING_TIMEOUT_S):
-                agent = await self._open(socket, address)
+                first = await socket.receive()
+                joining = await self.joins.open(socket, first, address) if self.joins is not None and is_join(first) else None
+                if joining is None:
+                    agent = await self._open(socket, first, address)
             place.close()
-            await self._live(agent)
-            code, reason = agent.verdict  # ended by us, elsewhere
+            if agent is not None:
+                await self._live(agent)
+                code, reason = agent.verdict  # ended by us, elsewhere
+            elif self.joins is not None:
+                joined = True
+                code, reason = await self.joins.serve(joining)
         except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
             code, reason = _verdict(exc, address)
         finally:
-            if agent is None:
+            if joined:
+                event(log, "join_closed", address=address, code=code, reason=reason)
+            elif agent is None:
                 self.refused[str(code)] += 1
                 event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason)
             else:
                 await self._left(agent, code, reason)
             await socket.close(code, reason)
 
-    async def _open(self, socket: AgentSocket, address: str) -> AgentSession:
+    async def _open(self, socket: AgentSocket, first: bytes, address: str) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
-        opening = HubOpening(await socket.receive(), os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
+        opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
         node = await self._with.store.nodes.find_node(NodeId(hello.node))
         keys = node_keys(self._fleet_key, hello.node, hello.generation)
-        known = node is not None and hello.generation in (node.generation, node.generation + 1)
+        # Keys of a later generation come from this fleet's key alone, so whoever holds them had them from a hub of it: of this one,
+        # or of the one whose backup this is.
+        adopting = node is None and self._with.clock.now() < self.adopt_until
+        known = adopting or (node is not None and hello.generation >= node.generation)
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
+        if adopting and hello.host in self._hosts:
+            try:
+                node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
+            except Conflict:  # it was removed from this hub
+                raise Refused(CLOSE_UNKNOWN, "unknown") from None
+            await self._registry.tell_adopted(node, address)
         if node is None or not known:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
             event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
             raise Refused(CLOSE_HOST, "host")
+        if node.waiting:
+            if self.joins is not None:
+                self.joins.seen(node.id)
+            raise Refused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
             await self._refuse_clone(node, hello, address)
+            if hello.generation > node.generation:
+                node = await self._with.store.nodes.renew_keys(node.id, hello.generation)
+                self._registry.trust(node.id)
+                self._with.bus.publish(Changed("node", node.id, node.version))
             return await self._welcome(node, hello, link, socket, address)
 
     async def _refuse_clone(self, node: Node, hello: Hello, address: str) -> None:
         first = self._registry.agent(node.id)
         if first is None or first.hello.boot == hello.boot or not await first.probe(PROBE_S):
             return
+        self._registry.suspect(node.id)
         now = self._with.clock.monotonic()
         if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_told[node.id] = now
@@ -160,7 +218,9 @@ class AgentDoor:
         if self.draining or not self._registry.add(agent):
             raise Refused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
         now_ms = int(clock.now() * 1000)
-        welcome = Welcome(session.epoch, now_ms, PACK_S, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget))
+        welcome = Welcome(
+            session.epoch, now_ms, self._pack_s, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget)
+        )
         try:
             await agent.tell(welcome)  # nothing was awaited since the session can be found, so this is its first frame
         except BaseException:
@@ -181,11 +241,13 @@ class AgentDoor:
         await self._registry.arrived(agent)
         await self._watching.joined(agent)
         await self._with.jobs.joined(agent)
+        await self._with.facts.joined(agent)
         await agent.run()
 
     async def _left(self, agent: AgentSession, code: int, reason: str) -> None:
-        away = self._registry.leave(agent)
+        away = self._registry.leave(agent, code)
         self._with.jobs.left(agent)
+        self._with.facts.left(agent)
         seconds = round(self._with.clock.monotonic() - agent.since, 1)
         event(
             log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.nodes import NewNode, Node, adopted_name
+from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import BadRequest
 from groundcontrol.fleet.intake import clean
-from groundcontrol.store.base import NodeStore
+from groundcontrol.store.base import NodeStore, Store
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 
@@ -49,4 +49,14 @@ async def enrol(
         keys = node_keys(fleet_key, node.id, node.generation)
         made.append(Enrolled(node, keys.session, keys.launch))
         bus.publish(Changed("node", node.id, node.version))
+    return made
+
+
+async def adopt(store: Store, bus: Bus, node: NodeId, address: str) -> Node:
+    """Take in a node that has proven that it is of this fleet; it gets its host's name once it says that.
+
+    Raises: Conflict: it was removed from this hub. StoreError.
+    """
+    made = await store.nodes.create_node(SYSTEM, NewNode(node, adopted_name(node), address))
+    bus.publish(Changed("node", made.id, made.version))
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -11,17 +10,20 @@ from typing import Final, Literal
 
 from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LIVE
+from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE
 
 log = logging.getLogger(__name__)
 
-GATHER_S: Final = 0.04
-"""How long the first pack of a batch waits for others."""
+GATHER_S: Final = 0.3
+"""How long the first pack of a batch waits for others: a commit costs as much as ten packs in it, and live values are shown before."""
+HURRY_S: Final = 0.04
+"""The same while somebody sends what was left over, and waits for an answer after every few packs."""
 BATCH_PACKS: Final = 1000
 BATCH_BYTES: Final = 8 * 1024 * 1024
 AGENT_PACKS: Final = 64
@@ -36,7 +38,8 @@ GIVE_UP_S: Final = 30.0
 CLOSE_INTERNAL: Final = 1011
 
 Health = Literal["ok", "full", "read_only", "down"]
-Offered = tuple[AgentSession, StoredPack]
+Offer = StoredPack | LatePack | LostRows
+Offered = tuple[AgentSession, Offer]
 
 
 class Ingest:
@@ -50,6 +53,10 @@ class Ingest:
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._full_batch = asyncio.Event()
+        """The batch need not wait any longer."""
+        self._hurry = False
+        """Somebody in the next batch waits for its answer."""
+        self._gathering: asyncio.Timeout | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._room = asyncio.Event()
@@ -60,7 +67,7 @@ class Ingest:
         self.dropped = 0
         """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
 
-    async def offer(self, agent: AgentSession, pack: StoredPack) -> None:
+    async def offer(self, agent: AgentSession, pack: Offer) -> None:
         """Take a pack; waits while this agent, or everybody, has too much waiting."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()
@@ -69,7 +76,7 @@ class Ingest:
         while self._waiting_bytes >= TOTAL_BYTES:
             self._room.clear()
             await agent.paused(self._room.wait())
-        size = len(pack.body) + 64
+        size = _size(pack)
         agent.inflight_packs += 1
         agent.inflight_bytes += size
         self._waiting_bytes += size
@@ -78,6 +85,11 @@ class Ingest:
         self._wake.set()
         if len(self._waiting) >= BATCH_PACKS or self._waiting_bytes >= BATCH_BYTES:
             self._full_batch.set()
+        elif not self._hurry and not (isinstance(pack, StoredPack) and pack.stream == STREAM_LIVE):
+            self._hurry = True
+            if self._gathering is not None:
+                soon = asyncio.get_running_loop().time() + HURRY_S
+                self._gathering.reschedule(min(soon, self._gathering.when() or soon))
 
     async def run(self) -> None:
         """Commit batches until cancelled.
@@ -88,13 +100,22 @@ class Ingest:
             await self._wake.wait()
             if len(self._waiting) < BATCH_PACKS:
                 self._full_batch.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GATHER_S):
-                        await self._full_batch.wait()
+                await self._gather()
+            self._hurry = False
             await self._commit(self._next_batch())
             if not self._waiting:
                 self._wake.clear()
                 self._idle.set()
+
+    async def _gather(self) -> None:
+        """Wait until the next batch is worth its commit."""
+        try:
+            async with asyncio.timeout(HURRY_S if self._hurry else GATHER_S) as self._gathering:
+                await self._full_batch.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._gathering = None
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything offered is committed. Returns whether it is."""
@@ -110,7 +131,7 @@ class Ingest:
         size = 0
         while self._waiting and len(batch) < BATCH_PACKS and size < BATCH_BYTES:
             batch.append(self._waiting.popleft())
-            size += len(batch[-1][1].body)
+            size += _size(batch[-1][1])
         return batch
 
     async def _commit(self, batch: list[Offered]) -> None:
@@ -135,6 +156,7 @@ class Ingest:
         self.packs += len(live)
         self.dropped += len(batch) - len(live)
         self._account(batch)
+        late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last one of each
         for agent in {agent: None for agent, _pack in live if not agent.over}:
             held = marks.get(agent.node.id)
             if held is None:
@@ -143,7 +165,11 @@ class Ingest:
                 continue
             agent.acknowledge(STREAM_LIVE, held.live)
             agent.acknowledge(STREAM_BACKFILL, held.backfill)
-            await agent.flush()
+            if agent in late:
+                agent.acknowledge(STREAM_LATE, late[agent].order)
+                agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
+            if agent.owes_answer:
+                await agent.flush()
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
         """One transaction for all; where that is refused for what somebody sent, one for each agent, so that only its sender suffers."""
@@ -166,7 +192,7 @@ class Ingest:
 
     def _account(self, batch: list[Offered]) -> None:
         for agent, pack in batch:
-            size = len(pack.body) + 64
+            size = _size(pack)
             agent.inflight_packs -= 1
             agent.inflight_bytes -= size
             self._waiting_bytes -= size
@@ -179,3 +205,7 @@ class Ingest:
         if health != self.health and not isinstance(exc, StoreBusy):
             event(log, "ingest_stopped", logging.ERROR, why=exc.code, waiting=len(self._waiting))
             self.health = health
+
+
+def _size(pack: Offer) -> int:
+    return 64 + (0 if isinstance(pack, LostRows) else len(pack.body))

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow
+from groundcontrol.domain.late import SentBefore
+from groundcontrol.domain.loglines import LogBatch, LogLine
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.domain.summary import Summary
 from groundcontrol.fleet.codec import decode_rows
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Identity, Layout, Pack, Row, Updates
+from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
 from spider.wire.metrics import RHYTHM_S, parse_series
 
 MAX_TEXT: Final = 256
@@ -22,8 +25,18 @@ MAX_SERIES: Final = MAX_ITEMS
 MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64
+MAX_UNITS: Final = 999_999
 LATEST_MS: Final = 4_102_444_800_000
 """2100-01-01. Clocks of nodes lie (1970, ten years ahead) and jump, so nothing more is asked of a time."""
+AHEAD_LIMIT_S: Final = 86_400.0
+"""How far before the hub's clock a node's may be. What is dated later would stand in the history until that day has come and gone."""
+SANE_FROM_S: Final = 1_767_225_600.0
+"""2026-01-01: a hub whose own clock stands before it has no say about others'."""
+MAX_LOG_LINES: Final = 200
+MAX_LOG_TEXT: Final = 2000
+MAX_LOG_CURSOR: Final = 512
+MAX_LOST_ROWS: Final = 1 << 40
+JOURNAL_BYTES: Final = 16
 POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
 _UNWANTED: Final[dict[int, None]] = dict.fromkeys(
@@ -34,17 +47,42 @@ _UNWANTED: Final[dict[int, None]] = dict.fromkeys(
     )
 )  # fmt: skip
 
+_SHOWN: Final[dict[int, str]] = {
+    **{code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}" for code in _UNWANTED},
+    0x0A: "⏎",
+    0x09: "⇥",
+}
+"""The same, written so that it is seen: lines of a log may have several rows."""
+
 
 class KnownLayout(NamedTuple):
     """A layout of this session, with what is needed to read its rows."""
 
     row: LayoutRow
     scales: tuple[int, ...]
+    summary: Summary
+    """Of what a list shows, the places in the rows."""
+
+    @classmethod
+    def of(cls, row: LayoutRow, scales: Sequence[int]) -> KnownLayout:
+        """What is known of a layout whose series have these scales."""
+        return cls(row, tuple(scales), Summary(row.series, scales))
 
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
     """One line of plain text, at most `limit` characters: nothing that moves a cursor, hides or turns round."""
-    return text[: limit * 4].translate(_UNWANTED).strip()[:limit]
+    text = text[: limit * 4]
+    if not (text.isascii() and text.isprintable()):  # nearly all is, and holds nothing to take out
+        text = text.translate(_UNWANTED)
+    return text.strip()[:limit]
+
+
+def visible(text: str, limit: int) -> str:
+    """As `clean`, with what is not wanted written out: a break of the line as ⏎, a tab as ⇥, anything else as `\\x1b`."""
+    text = text[: limit * 4].strip()
+    if not (text.isascii() and text.isprintable()):
+        text = text.replace("\r\n", "\n").translate(_SHOWN)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def layout_id(family: str, series: Sequence[str]) -> bytes:
@@ -72,7 +110,7 @@ def check_layout(message: Layout) -> KnownLayout:
         scales.append(metric.scale)
     if message.layout != layout_id(message.family, message.series):
         raise ProtocolError("a layout that is not named for its content")
-    return KnownLayout(LayoutRow(message.layout, message.family, message.rhythm_s, tuple(message.series)), tuple(scales))
+    return KnownLayout.of(LayoutRow(message.layout, message.family, message.rhythm_s, tuple(message.series)), scales)
 
 
 def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
@@ -85,7 +123,11 @@ def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
         raise ProtocolError("a pack of a layout that was not named")
     if message.stream not in (STREAM_LIVE, STREAM_BACKFILL) or message.seq < 0:
         raise ProtocolError("a pack of no stream")
-    rows = decode_rows(message.coding, message.body)
+    return _check_rows(message.coding, message.body, layout)
+
+
+def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
+    rows = decode_rows(coding, body)
     width = len(layout.scales)
     if not 0 < len(rows) <= MAX_ROWS:
         raise ProtocolError("a pack without rows, or with too many")
@@ -97,6 +139,46 @@ def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
     return rows
 
 
+def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], SentBefore | None]:
+    """Hold a pack from the node's disk against its layout.
+
+    Returns: its rows, and under which number it went out before.
+    Raises:  ProtocolError.
+    """
+    if layout is None:
+        raise ProtocolError("a pack of a layout that was not named")
+    sent = _check_place(message)
+    return _check_rows(message.coding, message.body, layout), sent
+
+
+def check_gap(message: Gap) -> SentBefore | None:
+    """Hold the tale of a loss against what can be lost.
+
+    Returns: under which number the rows went out before.
+    Raises:  ProtocolError.
+    """
+    sent = _check_place(message)
+    if message.family not in RHYTHM_S:
+        raise ProtocolError("a gap in no family")
+    if not 0 <= message.first_ms <= message.last_ms <= LATEST_MS or not 0 <= message.rows <= MAX_LOST_ROWS:
+        raise ProtocolError("a gap with impossible numbers")
+    return sent
+
+
+def _check_place(message: Late | Gap) -> SentBefore | None:
+    if len(message.journal) != JOURNAL_BYTES or message.number < 0 or message.seq < 0:
+        raise ProtocolError("a record of no journal")
+    sent = SentBefore(message.sent_epoch, message.sent_stream, message.sent_seq) if message.sent_epoch else None
+    if sent is not None and (sent.epoch < 0 or sent.seq < 0 or sent.stream not in (STREAM_LIVE, STREAM_BACKFILL)):
+        raise ProtocolError("a record that was sent in no session")
+    return sent
+
+
+def is_ahead(taken_at_ms: int, now: float) -> bool:
+    """Whether a row is dated so far in the future that it is not stored."""
+    return now >= SANE_FROM_S and taken_at_ms / 1000 > now + AHEAD_LIMIT_S
+
+
 def scaled(layout: KnownLayout, row: Row) -> dict[str, float | None]:
     """The values of a row by series, in the units of the catalogue."""
     return {
@@ -105,13 +187,42 @@ def scaled(layout: KnownLayout, row: Row) -> dict[str, float | None]:
     }
 
 
+def read_log_lines(message: LogLines, now: float) -> LogBatch:
+    """Lines of a node's system log.
+
+    Raises: ProtocolError.
+    """
+    count = len(message.at_ms)
+    if count > MAX_LOG_LINES or not len(message.priorities) == len(message.sources) == len(message.texts) == count:
+        raise ProtocolError("log lines that do not match")
+    if not 0 <= message.left_out <= MAX_LOST_ROWS or not all(_is_cursor(text) for text in (message.after, message.cursor)):
+        raise ProtocolError("log lines without a place")
+    if not all(0 <= at_ms <= LATEST_MS for at_ms in message.at_ms) or not all(0 <= priority <= 7 for priority in message.priorities):
+        raise ProtocolError("log lines with impossible numbers")
+    parts = zip(message.at_ms, message.priorities, message.sources, message.texts, strict=True)
+    lines = [LogLine(at_ms, priority, clean(source), visible(text, MAX_LOG_TEXT)) for at_ms, priority, source, text in parts]
+    if message.left_out:
+        last = lines.pop() if lines else LogLine(int(now * 1000), 4, "stardust-spider", "")
+        lines.append(last._replace(left_out=message.left_out))
+    return LogBatch(message.after, message.cursor, lines)
+
+
+def _is_cursor(text: str) -> bool:
+    return len(text) <= MAX_LOG_CURSOR and text.isascii() and (not text or text.isprintable())
+
+
 def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str]:
     """What a server is.
 
     Returns: identity, agent version, policy, whether a reboot is required.
     Raises:  ProtocolError: numbers or lists that no server has.
     """
-    if not (0 <= message.cpu_cores <= 1 << 16 and 0 <= message.memory_bytes < 1 << 56 and 0 <= message.booted_at_ms <= LATEST_MS):
+    if not (
+        0 <= message.cpu_cores <= 1 << 16
+        and 0 <= message.memory_bytes < 1 << 56
+        and 0 <= message.booted_at_ms <= LATEST_MS
+        and 0 <= message.units <= MAX_UNITS
+    ):
         raise ProtocolError("an identity with impossible numbers")
     if len(message.addresses) > MAX_ADDRESSES or len(message.policy_verbs) > MAX_VERBS:
         raise ProtocolError("an identity with too many addresses or verbs")
@@ -131,6 +242,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
         timezone=clean(message.timezone, 64),
         booted_at=message.booted_at_ms / 1000,
         addresses=tuple(clean(address, 64) for address in message.addresses),
+        units=message.units,
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"

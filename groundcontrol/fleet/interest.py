@@ -12,6 +12,7 @@ from groundcontrol.fleet.session import AgentSession
 from spider.clock import Clock
 from spider.wire.frames import Watch
 from spider.wire.metrics import RHYTHM_S
+from spider.wire.tables import SUBJECTS
 
 MAX_LEASE_S: Final = 60.0
 FIRST_LOOK_S: Final = 3.0
@@ -19,6 +20,7 @@ FIRST_LOOK_S: Final = 3.0
 RENEW_BEFORE_S: Final = 6.0
 """A node is told again when its lease has less than this left."""
 MAX_WATCHED: Final = 20_000
+MAX_CLOSELY: Final = 1_000
 EVENTS: Final = 256
 
 
@@ -30,6 +32,7 @@ class Watching:
         self._bus = bus
         self._clock = clock
         self._until: dict[NodeId, float] = {}
+        self._closely: dict[NodeId, float] = {}
 
     def watched(self, node: NodeId) -> bool:
         """Whether somebody looks at this node."""
@@ -47,21 +50,37 @@ class Watching:
         node = agent.node.id
         self._until[node] = max(self._until.get(node, 0.0), self._clock.monotonic() + FIRST_LOOK_S)
         await self._tell(agent)
+        if self._closely.get(node, 0.0) > self._clock.monotonic():
+            await self._tell_tables(agent)
 
     async def _look(self, interest: Interest) -> None:
         now = self._clock.monotonic()
         until = now + min(interest.ttl_s, MAX_LEASE_S)
         if len(self._until) + len(interest.nodes) > MAX_WATCHED:
             self._until = {node: end for node, end in self._until.items() if end > now}
+            self._closely = {node: end for node, end in self._closely.items() if end > now}
         for node in interest.nodes:
             self._until[node] = max(until, self._until.get(node, 0.0))
             agent = self._registry.agent(node)
             if agent is not None and agent.watched_until - now < RENEW_BEFORE_S:
                 await self._tell(agent)
+        for node in interest.closely[:MAX_CLOSELY]:
+            self._closely[node] = until
+            agent = self._registry.agent(node)
+            if agent is not None and agent.tables_until - now < RENEW_BEFORE_S:
+                await self._tell_tables(agent)
 
     async def _tell(self, agent: AgentSession) -> None:
         left = self._until[agent.node.id] - self._clock.monotonic()
         agent.watched_until = self._until[agent.node.id]
         for family, rhythm_s in RHYTHM_S.items():
             agent.post(Watch([family], rhythm_s, math.ceil(left)))
+        await agent.flush()
+
+    async def _tell_tables(self, agent: AgentSession) -> None:
+        left = self._closely[agent.node.id] - self._clock.monotonic()
+        agent.tables_until = self._closely[agent.node.id]
+        for rhythm_s in sorted({subject.watched_s for subject in SUBJECTS}):
+            names = [subject.name for subject in SUBJECTS if subject.watched_s == rhythm_s]
+            agent.post(Watch(names, rhythm_s, math.ceil(left)))
         await agent.flush()

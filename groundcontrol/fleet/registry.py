@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import weakref
 from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.bus.base import Bus, Changed, NodeLive, SessionMoved
+from groundcontrol.bus.base import Bus, Changed, NodeFresh, NodeLive, SessionMoved, Topic
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.ids import EventId, HubId, NodeId
+from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.log import Event, Severity
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.errors import StoreError
+from groundcontrol.domain.summary import Brief
+from groundcontrol.errors import HubError
 from groundcontrol.fleet.intake import KnownLayout, scaled
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_UNKNOWN, Row
+from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, Row
 from spider.wire.ids import new_time_id
 from spider.wire.metrics import parse_series
 
 log = logging.getLogger(__name__)
 
+SUSPECT_S: Final = 900.0
+"""A clone that is still there is refused every five minutes (`spider.backoff.CLONE_S`): so long after the last time it is gone."""
 TICK_S: Final = 1.0
 SEEN_EVERY_S: Final = 30.0
 """How often `last_seen_at` of the nodes that are online is written."""
@@ -33,9 +38,12 @@ OFFLINE_GRACE_S: Final = 10.0
 """A node that is back within this time was never worth an event (its state is shown at once all the same)."""
 RETURNED_AFTER_S: Final = 90.0
 """A node that a fresh hub sees again after less than this was not away: the hub was."""
+AHEAD_EVERY_S: Final = 6 * 3600.0
+"""How often an event says again that a node's clock is far ahead."""
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
+_ANY_FRESH: Final = Topic("node_fresh")
 
 
 class _Gone(NamedTuple):
@@ -43,6 +51,24 @@ class _Gone(NamedTuple):
 
     since: float
     seen_at: float
+    how: str
+
+
+class _Newest:
+    """The newest row of a family of a node."""
+
+    __slots__ = ("_brief", "layout", "row")
+
+    def __init__(self, layout: KnownLayout, row: Row) -> None:
+        self.layout = layout
+        self.row = row
+        self._brief: Brief | None = None
+
+    def brief(self) -> Brief:
+        """What a list shows of it: looked up once, however many ask."""
+        if self._brief is None:
+            self._brief = Brief(self.row.taken_at_ms / 1000, self.layout.summary.read(self.row.values))
+        return self._brief
 
 
 class Registry:
@@ -54,12 +80,17 @@ class Registry:
         self._clock = clock
         self._hub = hub
         self._agents: dict[NodeId, AgentSession] = {}
-        self._latest: dict[NodeId, dict[str, tuple[KnownLayout, Row]]] = {}
+        self._latest: dict[NodeId, dict[str, _Newest]] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._ahead_told: dict[NodeId, float] = {}
+        self._suspected: dict[NodeId, float] = {}
+        """When a second machine with the node's keys was seen last, by the monotonic clock."""
+        self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows | None] = weakref.WeakKeyDictionary()
+        """The newest loss that each session had told a second ago."""
         self.rows = 0
         """Rows of the live streams so far."""
 
@@ -73,6 +104,22 @@ class Registry:
         """The node's live session."""
         agent = self._agents.get(node)
         return None if agent is None else agent.session
+
+    def suspect(self, node: NodeId) -> None:
+        """A second machine has shown this node's keys: which of the two is the right one, nobody here can tell."""
+        self._suspected[node] = self._clock.monotonic()
+
+    def trust(self, node: NodeId) -> None:
+        """The node has keys that no other machine has."""
+        self._suspected.pop(node, None)
+
+    def suspected(self, node: NodeId) -> bool:
+        """Whether a second machine with this node's keys was about lately: nothing is run on either then."""
+        seen = self._suspected.get(node)
+        if seen is not None and self._clock.monotonic() - seen > SUSPECT_S:
+            del self._suspected[node]
+            return False
+        return seen is not None
 
     def last_seen(self, node: Node) -> float | None:
         """When the node was last heard of. What the store has of a node that is online is up to SEEN_EVERY_S old."""
@@ -95,10 +142,14 @@ class Registry:
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         """Series -> (value, taken_at) of the newest row of each family; None = could not be measured."""
         found: dict[str, tuple[float | None, float]] = {}
-        for layout, row in self._latest.get(node, {}).values():
-            taken_at = row.taken_at_ms / 1000
-            found.update((name, (value, taken_at)) for name, value in scaled(layout, row).items())
+        for newest in self._latest.get(node, {}).values():
+            taken_at = newest.row.taken_at_ms / 1000
+            found.update((name, (value, taken_at)) for name, value in scaled(newest.layout, newest.row).items())
         return found
+
+    def summary(self, node: NodeId) -> list[Brief]:
+        """What a list shows of the newest row of each family: a few lookups, not every series."""
+        return [newest.brief() for newest in self._latest.get(node, {}).values()]
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
         """Return as soon as the node has a live session.
@@ -127,6 +178,7 @@ class Registry:
         if code == CLOSE_UNKNOWN:
             self._latest.pop(node, None)
             self._gone.pop(node, None)
+            self._suspected.pop(node, None)
         if agent is not None:
             return self.end(agent, code, reason)
         nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -154,15 +206,21 @@ class Registry:
         self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=True))
         return True
 
-    def leave(self, agent: AgentSession) -> bool:
-        """The session is over, by whatever reason. Returns whether the node is offline by that."""
+    def leave(self, agent: AgentSession, code: int | None = None) -> bool:
+        """The session is over, by whatever reason. Returns whether the node is offline by that.
+
+        Args:
+        code: how it was closed; without it we ended it ourselves.
+        """
         agent.over = True
         agent.room.set()
         node = agent.node.id
         if self._agents.get(node) is not agent:
             return False
         del self._agents[node]
-        self._gone[node] = _Gone(self._clock.monotonic(), self._clock.now() - agent.silent_s)
+        self._gone[node] = _Gone(
+            self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
+        )
         self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
         return True
 
@@ -200,15 +258,43 @@ class Registry:
     async def tell_clone(self, node: Node, address: str) -> None:
         """A second machine shows this node's key."""
         await self._tell(
-            "node.cloned", "warning", node, f"a second machine uses the key of {node.name}; it was refused", {"address": address}
+            "node.cloned",
+            "warning",
+            node,
+            f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone",
+            {"address": address},
         )
+
+    async def tell_adopted(self, node: Node, address: str) -> None:
+        """A node of this fleet was taken in that the store did not know."""
+        await self._tell("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
+
+    async def _tell_ahead(self, agent: AgentSession) -> None:
+        """A node's clock is far ahead of ours: its samples are counted, shown, and not stored."""
+        self._ahead_told[agent.node.id] = self._clock.monotonic()
+        text = f"the clock of {agent.node.name} is more than a day ahead; its samples are not stored until it is set right"
+        await self._tell("node.clock_ahead", "warning", agent.node, text, {"rows": agent.ahead_rows})
+
+    async def _tell_lost(self, agent: AgentSession) -> None:
+        """One event for all that a node has lost, when it has told the last of it for now."""
+        told, agent.lost = agent.lost, []
+        families: dict[str, int] = {}
+        for lost in told:
+            families[lost.family] = families.get(lost.family, 0) + lost.rows
+        first, last = min(lost.first_ms for lost in told) / 1000, max(lost.last_ms for lost in told) / 1000
+        unknown = any(not lost.rows for lost in told)
+        facts = {"from": first, "to": last, "rows": families, "unknown": unknown}
+        count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
+        more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
+        text = f"{count}{more} that {agent.node.name} kept for the hub are lost"
+        await self._tell("node.samples_lost", "warning", agent.node, text, facts)
 
     async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
         at = self._clock.now()
         told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
         try:
             await self._store.log.add_event(told)
-        except StoreError as exc:
+        except HubError as exc:
             event(log, "event_lost", logging.WARNING, type=kind, node=node.id, error=exc.code)
             return
         self._bus.publish(Changed("event", told.id, 1))
@@ -216,12 +302,19 @@ class Registry:
     # -- values ----------------------------------------------------------------------------------
 
     def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
-        """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest."""
+        """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest.
+
+        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask.
+        """
         node = agent.node.id
         if self._agents.get(node) is not agent:
             return
         self.rows += len(rows)
-        self._latest.setdefault(node, {})[layout.row.family] = (layout, rows[-1])
+        self._latest.setdefault(node, {})[layout.row.family] = _Newest(layout, rows[-1])
+        if self._bus.heard(_ANY_FRESH):
+            self._bus.publish(NodeFresh(node))
+        if not self._bus.heard(Topic("node_live", node)):
+            return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
             self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
 
@@ -229,7 +322,7 @@ class Registry:
         """After a start: show what was stored last, until the nodes report again."""
         try:
             await self._recall()
-        except StoreError as exc:
+        except HubError as exc:
             event(log, "recall_failed", logging.WARNING, error=exc.code)
 
     async def _recall(self) -> None:
@@ -240,7 +333,7 @@ class Registry:
                 for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
                     known = self._latest.setdefault(node.id, {})
                     if family not in known and len(row.values) == len(layout.series):
-                        known[family] = (_known(layout), Row(row.taken_at_ms, list(row.values)))
+                        known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
             cursor = page.next
             if cursor is None:
                 return
@@ -259,12 +352,17 @@ class Registry:
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
                     seen_at = self._clock.monotonic()
                     await self._save_seen(self.agents())
-            except StoreError as exc:
+            except HubError as exc:
                 event(log, "registry_store_failed", logging.WARNING, error=exc.code)
 
     async def _tick(self, agent: AgentSession) -> None:
         try:
             await agent.tick()
+            if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
+                await self._tell_ahead(agent)
+            if agent.lost and agent.lost[-1] is self._lost_seen.get(agent):
+                await self._tell_lost(agent)
+            self._lost_seen[agent] = agent.lost[-1] if agent.lost else None
         except Exception:  # the boundary: a fault of ours in one session leaves the others alone
             event(log, "agent_tick_failed", logging.ERROR, node=agent.node.id, exc_info=True)
             self.end(agent, CLOSE_INTERNAL, "internal")
@@ -280,7 +378,7 @@ class Registry:
                 if found is not None:
                     self._told_offline.add(node)
                     await self._store.nodes.save_seen({node: gone.seen_at})
-                    await self._tell("node.offline", "warning", found, f"{found.name} is offline", {})
+                    await self._tell("node.offline", "warning", found, f"{found.name} is offline", {"how": gone.how})
                     self._bus.publish(Changed("node", node, found.version))
 
     async def _save_seen(self, agents: Sequence[AgentSession]) -> None:
@@ -294,7 +392,7 @@ class Registry:
         agents = self.agents()
         try:
             await self._save_seen(agents)
-        except StoreError as exc:
+        except HubError as exc:
             event(log, "registry_store_failed", logging.WARNING, error=exc.code)
         for agent in agents:
             self.end(agent, CLOSE_GOING_AWAY, str(random.randint(*DRAIN_JITTER_MS)))
@@ -302,5 +400,10 @@ class Registry:
             await asyncio.wait(self._closing, timeout=CLOSE_LIMIT_S + 1)
 
 
+def _how(code: int) -> str:
+    """In one word how a node left: it said so, it was cut off, it fell silent, or we sent it away."""
+    return {1000: "left", 1001: "left", 1005: "cut", 1006: "cut", CLOSE_SLOW: "silent"}.get(code, "sent_away")
+
+
 def _known(layout: LayoutRow) -> KnownLayout:
-    return KnownLayout(layout, tuple(parse_series(name)[0].scale for name in layout.series))
+    return KnownLayout.of(layout, [parse_series(name)[0].scale for name in layout.series])

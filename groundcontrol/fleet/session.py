@@ -13,9 +13,22 @@ from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.domain.history import StoredPack
+from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.errors import Conflict
-from groundcontrol.fleet.intake import KnownLayout, check_layout, check_pack, read_identity, read_updates
+from groundcontrol.fleet.intake import (
+    KnownLayout,
+    check_gap,
+    check_late,
+    check_layout,
+    check_pack,
+    clean,
+    is_ahead,
+    read_identity,
+    read_log_lines,
+    read_updates,
+)
+from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.quota import COSTLY, Quota
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
@@ -29,31 +42,48 @@ from spider.wire.frames import (
     STREAM_BACKFILL,
     STREAM_LIVE,
     Ack,
+    Farewell,
+    Gap,
     Heartbeat,
     Identity,
+    InstalledPackages,
     JobAnswer,
     JobEnded,
     JobOutput,
+    JobPlan,
     JobProgress,
+    JobReport,
+    Late,
     Layout,
+    LogAck,
+    LogLines,
     Message,
     Pack,
     Row,
+    Table,
     Updates,
 )
 from spider.wire.session import Hello, Link
 
 log = logging.getLogger(__name__)
 
+ANSWER_EVERY_S: Final = 2.0
+"""How often live packs are acknowledged: one a second would be answered one by one, and each answer costs as much as the pack."""
+ANSWER_PACKS: Final = 8
+"""Live packs that are not acknowledged yet when they are at once: an eighth of what a node sends ahead."""
 MAX_LAYOUTS: Final = 32
 """Layouts that one session may have in use; a new one beyond them replaces the oldest."""
+MAX_JOURNALS: Final = 256
+"""Starts of Spider whose leavings one session may bring: each second that it runs without a hub leaves at most one."""
 MAX_OUTBOX: Final = 1024
+MAX_FAREWELL_CHARS: Final = 200
+MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Unsent bytes of a socket from which on nothing more is given to it."""
 STUCK_LIMIT_S: Final = 10.0
 """A socket that takes nothing for this long is closed."""
 
-JobMessage = JobAnswer | JobOutput | JobProgress | JobEnded
+JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
 
 
 class SocketClosed(Exception):
@@ -112,7 +142,16 @@ class JobSink(Protocol):
 class Readings(Protocol):
     """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
 
-    async def offer(self, agent: AgentSession, pack: StoredPack) -> None: ...
+    async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None: ...
+
+
+class FactDesk(Protocol):
+    """Where tables and packages go; `fleet/facts.py`."""
+
+    async def joined(self, agent: AgentSession) -> None: ...
+    def left(self, agent: AgentSession) -> None: ...
+    async def table(self, agent: AgentSession, message: Table) -> None: ...
+    async def packages(self, agent: AgentSession, message: InstalledPackages) -> None: ...
 
 
 class Collaborators(NamedTuple):
@@ -121,12 +160,17 @@ class Collaborators(NamedTuple):
     store: Store
     bus: Bus
     clock: Clock
+    onward: Onward
+    """By which a row is of the future."""
     readings: Readings
     jobs: JobSink
+    facts: FactDesk
     show: Callable[[AgentSession, KnownLayout, list[Row]], None]
     """Told of every row of the live stream as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
     """Takes a session out of the registry and closes its socket."""
+    farewell: Callable[[AgentSession, str, str], Awaitable[None]]
+    """Told that nothing is left on a server: forgets the node, which ends its session."""
 
 
 class AgentSession:
@@ -159,9 +203,19 @@ class AgentSession:
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
+        self._answered, self._answered_at = marks.live, now - ANSWER_EVERY_S
+        """The live pack that was last acknowledged to the node, and when."""
         self.watched_until = 0.0
         """Monotonic end of the lease that the node was told of."""
+        self.tables_until = 0.0
+        """The same for its tables."""
         self.frames = 0
+        self._late_seq = -1
+        self._journals: set[bytes] = set()
+        self.ahead_rows = 0
+        """Rows of this session that are dated in the far future, and not stored."""
+        self.lost: list[LostRows] = []
+        """Committed tales of losses that nobody was told of yet."""
 
     # -- hearing ---------------------------------------------------------------------------------
 
@@ -179,7 +233,7 @@ class AgentSession:
             message = self._link.receive(data, now)
             self._heard_at = now
             self.frames += 1
-            wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in (Pack, JobOutput) else COSTLY, len(data))
+            wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in (Pack, Late, JobOutput) else COSTLY, len(data))
             if message is not None:
                 await self._apply(message)
             if wait_s:
@@ -190,16 +244,29 @@ class AgentSession:
         match message:
             case Pack():
                 await self._pack(message)
-            case JobOutput() | JobProgress() | JobAnswer() | JobEnded():
+            case Late():
+                await self._late(message)
+            case Gap():
+                await self._gap(message)
+            case JobOutput() | JobProgress() | JobAnswer() | JobPlan() | JobReport() | JobEnded():
                 await self.paused(self._with.jobs.heard(self, message))
             case Layout():
                 await self._layout(message)
+            case LogLines():
+                batch = read_log_lines(message, self._with.clock.now())
+                await self.tell(LogAck(await self._with.store.journal.add_lines(self.session, batch)))
             case Identity():
                 identity, version, policy, reboot = read_identity(message)
                 nodes = self._with.store.nodes
                 self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, self._with.clock.now()))
             case Updates():
                 self._adopt(await self._with.store.nodes.save_updates(self.session, read_updates(message)))
+            case Table():
+                await self._with.facts.table(self, message)
+            case InstalledPackages():
+                await self.paused(self._with.facts.packages(self, message))
+            case Farewell():
+                await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case _:
                 raise ProtocolError("a message that a node does not send")
 
@@ -220,19 +287,52 @@ class AgentSession:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
         assert layout is not None  # check_pack has refused it
+        times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
         stored = StoredPack(
             self.session,
             message.stream,
             message.seq,
             message.layout,
-            rows[0].taken_at_ms,
-            rows[-1].taken_at_ms,
+            min(times),
+            max(times),
             message.coding,
-            message.body,
+            self._kept(rows, message.body),
         )
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
         await self._with.readings.offer(self, stored)
+
+    async def _late(self, message: Late) -> None:
+        rows, sent = check_late(message, self._layouts.get(message.layout))
+        self._follow(message)
+        body = self._kept(rows, message.body)
+        times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
+        late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
+        await self._with.readings.offer(self, late)
+
+    async def _gap(self, message: Gap) -> None:
+        sent = check_gap(message)
+        self._follow(message)
+        span = (message.family, message.first_ms, message.last_ms, message.rows)
+        await self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+
+    def _follow(self, message: Late | Gap) -> None:
+        """What comes late is counted from 0 in each session."""
+        if message.seq != self._late_seq + 1:
+            raise ProtocolError("what comes late is out of order")
+        self._late_seq = message.seq
+        self._journals.add(message.journal)
+        if len(self._journals) > MAX_JOURNALS:
+            raise ProtocolError("late packs of too many journals")
+
+    def _kept(self, rows: Sequence[Row], body: bytes) -> bytes:
+        """The body to store: none where the node's clock is far ahead, since such rows would outlive every retention."""
+        if not is_ahead(max(row.taken_at_ms for row in rows), self._with.onward.now()):
+            return body
+        if not self.ahead_rows:
+            event(log, "agent_clock_ahead", logging.WARNING, node=self.node.id, taken_at=rows[-1].taken_at_ms / 1000)
+        self.ahead_rows += len(rows)
+        return b""
 
     def _adopt(self, node: Node) -> None:
         self.node = node
@@ -264,6 +364,15 @@ class AgentSession:
             self._acked[stream] = seq
             self._acks[stream] = seq
 
+    @property
+    def owes_answer(self) -> bool:
+        """Whether an acknowledgement should go out now: what is sent anew or in numbers waits for it, a pack a second does not."""
+        if self._acks.keys() - {STREAM_LIVE}:
+            return True
+        waits = self._acks.get(STREAM_LIVE)
+        late = self._with.clock.monotonic() - self._answered_at >= ANSWER_EVERY_S
+        return waits is not None and (late or waits - self._answered >= ANSWER_PACKS)
+
     async def tell(self, message: Message) -> None:
         """Send a message in its turn."""
         self._outbox.append(message)
@@ -275,7 +384,10 @@ class AgentSession:
             if self.socket.backlog > CONGESTED_BYTES:
                 break
             if self._acks:
-                message: Message = Ack(*self._acks.popitem())
+                stream, seq = self._acks.popitem()
+                message: Message = Ack(stream, seq)
+                if stream == STREAM_LIVE:
+                    self._answered, self._answered_at = seq, self._with.clock.monotonic()
             else:
                 message = self._outbox.popleft()
             try:
@@ -296,7 +408,7 @@ class AgentSession:
             return
         if now - self._sent_at >= HEARTBEAT_S and not self._outbox:
             self.post(Heartbeat(int(self._with.clock.now() * 1000)))
-        if self._outbox or self._acks:
+        if self._outbox or self.owes_answer or self._stuck_since is not None:
             await self.flush()
         if len(self._outbox) > MAX_OUTBOX or (self._stuck_since is not None and now - self._stuck_since > STUCK_LIMIT_S):
             self.end(CLOSE_SLOW, "too slow: nothing was taken for 10 s")

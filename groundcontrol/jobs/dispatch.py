@@ -6,19 +6,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
+from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobPoke, Topic
 from groundcontrol.domain.ids import EventId, JobId
-from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState
+from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobFilter, JobState
 from groundcontrol.domain.log import Event, Severity
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.errors import Conflict, HubError, NotFound
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.evidence import refusal
+from groundcontrol.jobs.evidence import NEVER_BEGUN, NEVER_STARTED, refusal
+from groundcontrol.jobs.stops import Stops
+from groundcontrol.jobs.upkeep import Upkeep
+from groundcontrol.jobs.wishes import order_args
+from groundcontrol.store.base import Dispatch as Taken
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
@@ -32,6 +38,8 @@ log = logging.getLogger(__name__)
 SWEEP_S: Final = (1.0, 2.0)
 POKES: Final = 1024
 RETRY_EVERY_S: Final = 5.0
+REKEYS_LOOKED_AT: Final = 20
+CLONED: Final = "a second machine shows the keys of this node, so nothing is run there until it has new ones (stardust rekey)"
 UNANSWERED_S: Final = 60.0
 """After its time is up, a job that was handed over and never answered is given this much longer."""
 
@@ -53,13 +61,24 @@ class _Again(NamedTuple):
 class Dispatch:
     """Takes what waits for the nodes of this hub, one job at a time for each; closes what came to nothing."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
+        """Args:
+        at_once: of jobs that belong to batches, so many go on at the same time; what one person orders for one node never waits.
+        bundle: the version of Spider that updates bring.
+        """
         self._store = store
         self._bus = bus
         self._clock = clock
         self._registry = registry
         self._fleet_key = fleet_key
+        self._upkeep = Upkeep(fleet_key, bundle)
+        self._at_once = at_once
         self._again: dict[JobId, _Again] = {}
+        self._unanswered: Counter[JobId] = Counter()
+        """Orders on their way, or in work at the node. Only while there are none does the last refusal say how things stand."""
+        self._held: dict[JobId, float] = {}
+        """Handed over by the books, and not sent because of a second machine -> how far the node's clock is ahead."""
+        self._stops = Stops(store, clock, registry, fleet_key)
         self.ended = 0
 
     async def run(self) -> None:
@@ -74,12 +93,15 @@ class Dispatch:
         async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as told:
             async for message in told:
                 await self._survive(self._take(message.jobs if isinstance(message, JobPoke) else None))
+                await self._survive(self._stop())
 
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(random.uniform(*SWEEP_S))
+            await self._survive(self._withdraw())
             await self._survive(self._take(None))
             await self._survive(self._send_again())
+            await self._survive(self._stop())
             await self._survive(self._expire())
 
     async def _survive(self, work: Awaitable[None]) -> None:
@@ -89,18 +111,42 @@ class Dispatch:
         except HubError as exc:
             event(log, "jobs_store_failed", logging.WARNING, error=exc.code)
 
-    async def _take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session] | None = None) -> None:
-        chosen = self._registry.sessions() if sessions is None else sessions
-        if chosen:
-            for job, session in await self._store.jobs.take(ids, chosen, self._clock.now()):
-                self._bus.publish(Changed("job", job.id, job.version))
-                agent = self._registry.agent(session.node)
-                if agent is not None and agent.session.epoch == session.epoch:
-                    await self.send(agent, job)
+    async def _withdraw(self) -> None:
+        for job in await self._store.jobs.withdraw(self._clock.now()):
+            await self.tell_ended(job)
 
-    async def follow_on(self, session: Session) -> None:
-        """A job of this node has ended: its next one begins now, not at the next sweep."""
-        await self._survive(self._take(None, [session]))
+    async def _take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session] | None = None) -> None:
+        all_of_them = self._registry.sessions() if sessions is None else sessions
+        chosen = [session for session in all_of_them if not self._registry.suspected(session.node)]
+        if len(chosen) < len(all_of_them):
+            await self._take_new_keys([session for session in all_of_them if self._registry.suspected(session.node)])
+        if chosen:
+            failpoints.reach("job.take.pre")
+            taken = await self._store.jobs.take(ids, chosen, self._clock.now(), self._at_once)
+            if taken:
+                failpoints.reach("job.take.post")
+            await self._send_taken(taken)
+
+    async def _take_new_keys(self, sessions: Sequence[Session]) -> None:
+        """Nodes that a second machine passes for get nothing but what ends that: new keys."""
+        for session in sessions:
+            queued = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), "rekey"))).items
+            if queued:
+                await self._send_taken(await self._store.jobs.take([job.id for job in queued], [session], self._clock.now(), self._at_once))
+
+    async def _send_taken(self, taken: Sequence[Taken]) -> None:
+        for job, session in taken:
+            self._bus.publish(Changed("job", job.id, job.version))
+            agent = self._registry.agent(session.node)
+            if agent is not None and agent.session.epoch == session.epoch:
+                await self.send(agent, job)
+
+    async def follow_on(self, session: Session, ended: Job) -> None:
+        """A job of this node has ended: its next one begins now, not at the next sweep, and the next of its batch."""
+        agent = self._registry.agent(session.node)
+        if agent is not None:
+            self._upkeep.forget(agent)
+        await self._survive(self._take(None, [session] if ended.batch_id is None else None))
 
     async def joined(self, agent: AgentSession) -> None:
         """A node is back: hand over again what it never saw, and name what it has lost."""
@@ -116,17 +162,48 @@ class Dispatch:
         await self._take(None, [agent.session])
 
     async def send(self, agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
-        """Seal an order and hand it to the node; its time is that of the node's clock."""
+        """Seal an order and hand it to the node; its time is that of the node's clock.
+
+        While a second machine passes for the node, only new keys are; what is held back here comes when that is over.
+        """
+        if job.action != "rekey" and self._registry.suspected(job.node_id):
+            self._held[job.id] = skew_s
+            return
+        self._held.pop(job.id, None)
         issued = int(self._clock.now() + skew_s)
         expires = min(issued + MAX_LIFE_S, int(job.not_after + skew_s))
-        if expires <= issued:
+        if expires <= issued or job.stop is not None:
             return
         generation = agent.hello.generation
-        args = {"packages": list(job.packages)} if job.packages else {}
+        args = self._upkeep.new_keys(job, generation) if job.action == "rekey" else order_args(job.wish)
+        for part in self._upkeep.parts(agent, job):
+            await agent.tell(part)
         order = Order(job.node_id, generation, job.id, job.action, args, issued, expires)
         frame = seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
+        self._unanswered[job.id] += 1
         await agent.tell(JobStart(job.id, frame))
+        failpoints.reach("job.send.post")
+
+    # -- stops -----------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        """Take back what the node has refused and was not asked again; hand the wish to stop to the others, until they answer."""
+        for job in await self._stops.waiting():
+            again = self._again.get(job.id)
+            if job.state == "dispatched" and again is not None and self.never_started(job.id, again.refusal.why):
+                self.settled(job.id)
+                await self._close(job, "cancelled", None)
+            else:
+                await self._stops.send(job)
+
+    def never_started(self, job_id: JobId, why: str) -> bool:
+        """Whether it is certain, after this refusal, that the job was not begun and will not be."""
+        return why in NEVER_BEGUN or (why in NEVER_STARTED and not self._unanswered[job_id])
+
+    def stop_by_clock(self, job_id: JobId, skew_s: float) -> bool:
+        """The node's clock is so far ahead: ask it again by that, once. Returns whether that is still to be tried."""
+        return self._stops.correct(job_id, skew_s)
 
     # -- what the node could not take yet --------------------------------------------------------
 
@@ -139,46 +216,67 @@ class Dispatch:
         """Send it again after a while, for as long as its time is not up."""
         self._again[job_id] = _Again(self._clock.monotonic() + RETRY_EVERY_S, reason)
 
+    def answered(self, job_id: JobId) -> None:
+        """The node has answered an order."""
+        if self._unanswered[job_id] <= 1:
+            del self._unanswered[job_id]
+        else:
+            self._unanswered[job_id] -= 1
+
     def settled(self, job_id: JobId) -> None:
         """The node has it, or will never take it: it is not sent again."""
         self._again.pop(job_id, None)
+        self._held.pop(job_id, None)
+        self._unanswered.pop(job_id, None)
 
     async def _send_again(self) -> None:
         now = self._clock.monotonic()
         for job_id, again in list(self._again.items()):
             if again.at > now:
                 continue
-            try:
-                job = await self._store.jobs.job(SYSTEM, job_id)
-            except NotFound:
-                del self._again[job_id]  # its node was removed
-                continue
-            if job.state != "dispatched":
-                del self._again[job_id]
-                continue
-            self._again[job_id] = again._replace(at=now + RETRY_EVERY_S)
-            agent = self._registry.agent(job.node_id)
-            if agent is not None:
-                await self.send(agent, job, again.refusal.skew_s)
+            job = await self._untaken(job_id)
+            if job is not None:
+                self._again[job_id] = again._replace(at=now + RETRY_EVERY_S)
+                await self._send_here(job, again.refusal.skew_s)
+        for job_id, skew_s in list(self._held.items()):
+            job = await self._untaken(job_id)
+            if job is not None and job_id not in self._again and not self._registry.suspected(job.node_id):
+                await self._send_here(job, skew_s)
+
+    async def _send_here(self, job: Job, skew_s: float) -> None:
+        agent = self._registry.agent(job.node_id)
+        if agent is not None:
+            await self.send(agent, job, skew_s)
+
+    async def _untaken(self, job_id: JobId) -> Job | None:
+        """The job, if its node has not taken it yet; else it is not sent again."""
+        try:
+            job = await self._store.jobs.job(SYSTEM, job_id)
+        except NotFound:  # its node was removed
+            job = None
+        if job is None or job.state != "dispatched":
+            self.settled(job_id)
+            return None
+        return job
 
     async def _expire(self) -> None:
         now = self._clock.now()
         for job in await self._store.jobs.overdue(now):
             again = self._again.get(job.id)
             if job.state == "queued":
-                await self._close(
-                    job, "expired", JobError("job.expired", "the node was not connected, or busy, for 10 minutes: nothing was done")
-                )
-            elif again is not None:
-                del self._again[job.id]
+                why = CLONED if self._registry.suspected(job.node_id) else "the node was not connected, or busy, for 10 minutes"
+                await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
+            elif again is not None and not self._unanswered[job.id]:
+                self.settled(job.id)
                 await self._close(job, "expired", refusal(again.refusal.answer, again.refusal.why))
             elif now > job.not_after + UNANSWERED_S:
+                self.settled(job.id)
                 told = "the job was handed to the node, which never answered; whether it ran is not known"
                 await self._close(job, "unknown", JobError("job.no_answer", told))
 
     # -- ends ------------------------------------------------------------------------------------
 
-    async def _close(self, job: Job, state: JobState, error: JobError) -> None:
+    async def _close(self, job: Job, state: JobState, error: JobError | None) -> None:
         try:
             job = await self._store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=self._clock.now(), error=error))
         except (Conflict, NotFound):

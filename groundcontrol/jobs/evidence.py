@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, cast, get_args
 
-from groundcontrol.domain.jobs import Change, Job, JobError, JobEvidence, JobPhase, JobState
+from groundcontrol.domain.jobs import Change, Job, JobError, JobEvidence, JobPhase, JobState, StopAnswer, StopState
 from groundcontrol.fleet.intake import clean
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
 
-MAX_OUTPUT_BYTES: Final = 300 * 1024 * 1024
-"""More than a runner ever keeps of one job."""
+MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
+"""What a runner keeps of one job, and the note that it puts behind it when there is more."""
+MAX_NOTE: Final = 300
+MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
 
 RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable"})
 """Refusals that pass; the job's id is not used up by them."""
 CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
 """Refusals that come from clocks that differ."""
+NEVER_BEGUN: Final = frozenset({"no-such-job"})
+"""The answer to a stop with which the launcher has used up the id: the job was not begun, and no order begins it any more."""
+NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
+"""After these, the job was not begun by the order that they answer."""
 
 _WORDS: Final = {
     "busy": "another job runs on the node",
@@ -35,11 +41,18 @@ _WORDS: Final = {
     "bad-args": "the node does not accept these packages",
     "policy-invalid": "the node's policy file is not valid",
     "policy-monitor": "the node's policy is monitor: it runs no jobs",
-    "policy-readonly": "the node's policy is readonly: it only refreshes and checks",
+    "policy-readonly": "the node's policy is readonly: it only refreshes, checks and plans",
     "policy-verb": "the node's policy does not list this action",
-    "replay": "the node has run this job before, and no trace of it is left",
+    "replay": "the node took this job before and has no trace of it: it may have run, or never begun",
 }
-_ENDS: Final = frozenset({"succeeded", "failed", "interrupted", "unknown"})
+_ENDS: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "unknown"})
+_CODE: Final = re.compile(r"job\.[a-z0-9_]{1,58}")
+_ON_THE_WAY: Final = {
+    "job.orphaned": "the job's runner was killed; what it had started goes on without a log",
+    "job.overdue": "the server wanted to stop this job and waits for it no longer",
+}
+"""What may be wrong with a job that goes on."""
+_STOPS: Final = frozenset({"now", "after_package", "too_late"})
 _SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
 
 
@@ -57,10 +70,24 @@ def refusal(answer: str, why: str) -> JobError:
     return JobError(code, known or f"the node answered {clean(answer, 20)!r}: {clean(why, 80) or 'no reason given'}")
 
 
-def read_progress(message: JobProgress) -> JobEvidence:
+def read_progress(message: JobProgress, job: Job, now: float) -> JobEvidence:
     """Where a job stands."""
-    phase = cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None
-    return JobEvidence(phase=phase, progress_percent=message.percent if 0 <= message.percent <= 100 else None)
+    note = clean(message.text, MAX_NOTE)
+    return JobEvidence(
+        phase=cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None,
+        progress_percent=message.percent if 0 <= message.percent <= 100 else None,
+        package=clean(message.package),
+        note=note,
+        last_output_at=_plausible(message.output_at_ms, job, now) if message.output_at_ms else None,
+        stop=StopAnswer(cast("StopState", message.stop), note) if message.stop in _STOPS else None,
+        error=_on_the_way(message.error_code, note),
+    )
+
+
+def _on_the_way(code: str, note: str) -> JobError | None:
+    if not _CODE.fullmatch(code):
+        return None
+    return JobError(code, _ON_THE_WAY.get(code) or note or code)
 
 
 def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> Verdict:
@@ -73,19 +100,21 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
     if (
         message.state not in _ENDS
         or message.output_bytes < 0
+        or not 0 <= message.lost_bytes < MAX_LOST_BYTES
         or len({len(part) for part in lists}) != 1
         or not _SHA256.fullmatch(message.output_sha256)
     ):
         raise ProtocolError("an end that no job has")
     changes = tuple(Change(clean(name), clean(before), clean(after)) for name, before, after in zip(*lists, strict=True))
     state = cast("JobState", message.state)
-    error = JobError(clean(message.error_code, 64) or "job.failed", clean(message.error_text, 2000)) if message.error_code else None
+    code = message.error_code if _CODE.fullmatch(message.error_code) else "job.failed"
+    error = JobError(code, clean(message.error_text, 2000)) if message.error_code else None
     if message.output_sha256 and message.output_sha256 != held_sha256:
         state = "unknown"
         error = JobError(
             "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
         )
-    certain = message.state in ("succeeded", "failed")  # else what was guessed may yet turn out otherwise, with more output
+    certain = message.state in ("succeeded", "failed", "cancelled")  # else what was guessed may yet turn out otherwise, with more output
     started_at = _plausible(message.started_at_ms, job, now)
     return Verdict(
         state,
@@ -98,6 +127,8 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
             ended_at=_plausible(message.ended_at_ms, job, now) or now,
             changes=changes,
             error=error,
+            package="",
+            lost_bytes=message.lost_bytes,
         ),
     )
 

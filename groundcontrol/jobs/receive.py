@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobOutputArrived
 from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import TERMINAL, JobEvidence, may_move
+from groundcontrol.domain.jobs import START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobState, NewJob, StopAnswer, Wish, may_move
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM, Actor
 from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.fleet.session import AgentSession, JobMessage, WantedJobs
 from groundcontrol.jobs.dispatch import Dispatch, Refusal
-from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, RETRY, read_ended, read_progress, refusal
+from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
+from groundcontrol.jobs.foresight import read_plan, read_report
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
 from groundcontrol.store.base import AuditEntry, Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress
+from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
 from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
-from spider.wire.ids import is_id
+from spider.wire.ids import is_id, new_time_id
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ class Receiver:
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
         """What a node hears in its welcome about the jobs that it still keeps."""
         ids = [JobId(job) for job in known]
+        # What runs by our books and is not named: the node may have told all of it to a hub whose data were put back since.
+        ids += [
+            job.id for job in await self._store.jobs.open_jobs(session.node) if job.state in ("accepted", "running") and job.id not in ids
+        ]
         if not ids:
             return WantedJobs((), (), ())
         held = await self._store.jobs.held(ids, session.node)
@@ -98,8 +103,13 @@ class Receiver:
                 await self._output(agent, inbox, message)
             case JobAnswer():
                 await self._answer(agent, message)
+            case JobPlan():
+                await self._plan(agent, inbox, message)
+            case JobReport():
+                await self._report(agent, inbox, message)
             case JobEnded():
-                inbox.progress.pop(message.job, None)
+                if message.job in inbox.progress:
+                    await self._write_progress(agent, inbox)  # the last phase, and what became of a stop
                 await self._ended(agent, inbox, message)
             case JobProgress():
                 inbox.progress[message.job] = message
@@ -126,17 +136,20 @@ class Receiver:
             raise ProtocolError("output beyond what a job may print")
         job_id = JobId(message.job)
         await self._begin(agent, inbox, job_id)
+        failpoints.reach("job.output.pre")
         end = await self._store.jobs.append_output(job_id, message.offset, message.data, agent.session)
+        failpoints.reach("job.output.post")
         if end < message.offset:
             raise ProtocolError("output with a hole before it")  # the next session goes on from what is held
-        agent.post(JobAck(job_id, end))
-        await agent.flush()
         start = max(message.offset, inbox.ends.get(job_id, 0))
         inbox.ends[job_id] = end
         self.output_bytes += max(0, end - start)
         for at in range(start, end, CHUNK_BYTES):
             piece = message.data[at - message.offset : min(at + CHUNK_BYTES, end) - message.offset]
             self._bus.publish(JobOutputArrived(job_id, at, piece))
+        agent.post(JobAck(job_id, end))
+        await agent.flush()
+        failpoints.reach("job.output.acked")
 
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> None:
         """The first sign of life of a job."""
@@ -145,7 +158,9 @@ class Receiver:
         self._dispatch.settled(job_id)
         job = await self._store.jobs.job(SYSTEM, job_id)
         if job.state in ("dispatched", "accepted"):
+            failpoints.reach("job.begin.pre")
             job = await self._store.jobs.advance(job_id, "running", agent.session, JobEvidence(started_at=self._clock.now()))
+            failpoints.reach("job.begin.post")
             self._bus.publish(Changed("job", job.id, job.version))
         inbox.begun.add(job_id)
         inbox.ends.setdefault(job_id, job.output_bytes)
@@ -157,26 +172,62 @@ class Receiver:
                 continue
             job_id = JobId(message.job)
             await self._begin(agent, inbox, job_id)
+            before = await self._store.jobs.job(SYSTEM, job_id)
             try:
-                job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message))
+                job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
             except Conflict:
                 continue  # it has ended meanwhile
             self._bus.publish(Changed("job", job.id, job.version))
 
+    async def _plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
+        part = read_plan(message)
+        job_id = JobId(message.job)
+        await self._begin(agent, inbox, job_id)
+        before = await self._store.jobs.job(SYSTEM, job_id)
+        if before.state in TERMINAL and before.plan_digest is not None:
+            return  # said again because our answer to the end was lost
+        failpoints.reach("job.plan.pre")
+        job = await self._store.jobs.save_plan(job_id, part, agent.session)
+        failpoints.reach("job.plan.post")
+        self._bus.publish(Changed("job", job.id, job.version))
+
+    async def _report(self, agent: AgentSession, inbox: Inbox, message: JobReport) -> None:
+        report = read_report(message)
+        job_id = JobId(message.job)
+        await self._begin(agent, inbox, job_id)
+        before = await self._store.jobs.job(SYSTEM, job_id)
+        if before.state in TERMINAL and before.has_report:
+            return
+        failpoints.reach("job.report.pre")
+        job = await self._store.jobs.save_report(job_id, report, agent.session)
+        failpoints.reach("job.report.post")
+        self._bus.publish(Changed("job", job.id, job.version))
+        node = await self._store.nodes.find_node(job.node_id)
+        if node is not None:
+            self._bus.publish(Changed("node", node.id, node.version))
+
     async def _answer(self, agent: AgentSession, message: JobAnswer) -> None:
         job_id = JobId(message.job)
         job = await self._store.jobs.job(SYSTEM, job_id)
+        why = "unreachable" if message.answer == "unreachable" else message.why
+        if why not in NEVER_BEGUN:
+            self._dispatch.answered(job_id)
         if job.state != "dispatched":
+            if job.state not in TERMINAL and job.stop is not None and message.answer != "accepted":
+                await self._stop_refused(agent, job, message, why)
             return
         if message.answer == "accepted":
             self._dispatch.settled(job_id)
+            failpoints.reach("job.accept.pre")
             job = await self._store.jobs.advance(job_id, "accepted", agent.session, JobEvidence())
+            failpoints.reach("job.accept.post")
             self._bus.publish(Changed("job", job.id, job.version))
             return
         before = self._dispatch.refused(job_id)
-        why = "unreachable" if message.answer == "unreachable" else message.why
         event(log, "job_refused", logging.WARNING, job=job_id, node=agent.node.id, answer=message.answer[:20], why=why[:80])
-        if why in RETRY:
+        if job.stop is not None and self._dispatch.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
+            await self._refused_for_good(agent, job, "cancelled", None)  # and it is not sent again: it never ran
+        elif why in RETRY:
             self._dispatch.send_later(job_id, Refusal(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
             skew_s = message.clock_ms / 1000 - self._clock.now()
@@ -184,11 +235,24 @@ class Receiver:
             self._dispatch.send_later(job_id, Refusal(why, message.answer, skew_s))
             await self._dispatch.send(agent, job, skew_s)
         else:
-            self._dispatch.settled(job_id)
-            evidence = JobEvidence(ended_at=self._clock.now(), error=refusal(message.answer, why))
-            job = await self._store.jobs.advance(job_id, "unknown" if why == "replay" else "failed", agent.session, evidence)
-            await self._dispatch.tell_ended(job)
-            await self._dispatch.follow_on(agent.session)
+            await self._refused_for_good(agent, job, "unknown" if why == "replay" else "failed", refusal(message.answer, why))
+
+    async def _refused_for_good(self, agent: AgentSession, job: Job, state: JobState, error: JobError | None) -> None:
+        self._dispatch.settled(job.id)
+        evidence = JobEvidence(ended_at=self._clock.now(), error=error)
+        job = await self._store.jobs.advance(job.id, state, agent.session, evidence)
+        await self._dispatch.tell_ended(job)
+        await self._dispatch.follow_on(agent.session, job)
+
+    async def _stop_refused(self, agent: AgentSession, job: Job, message: JobAnswer, why: str) -> None:
+        """The launcher did not take the order to stop. What passes, or comes from its clock, is asked again."""
+        if why in RETRY:
+            return
+        if why in CLOCK and self._dispatch.stop_by_clock(job.id, message.clock_ms / 1000 - self._clock.now()):
+            return
+        answer = StopAnswer("too_late", f"the node cannot stop it: {refusal(message.answer, why).message}")
+        job = await self._store.jobs.advance(job.id, job.state, agent.session, JobEvidence(stop=answer))
+        self._bus.publish(Changed("job", job.id, job.version))
 
     async def _ended(self, agent: AgentSession, inbox: Inbox, message: JobEnded) -> None:
         job_id = JobId(message.job)
@@ -199,14 +263,13 @@ class Receiver:
         if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
             self._short[job_id] += 1
             raise ProtocolError("a job ended before its output was sent")  # the next session goes on from what is held
-        digest = hashlib.sha256()
-        held = 0
-        async for part in self._store.jobs.output(SYSTEM, job_id, 0):
-            digest.update(part)
-            held += len(part)
-        verdict = read_ended(message, job, held, digest.hexdigest(), self._clock.now())
+        held, digest = await self._store.jobs.output_digest(job_id)
+        verdict = read_ended(message, job, held, digest, self._clock.now())
+        follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
+        failpoints.reach("job.end.pre")
         try:
-            job = await self._store.jobs.advance(job_id, verdict.state, agent.session, verdict.evidence)
+            job = await self._store.jobs.advance(job_id, verdict.state, agent.session, verdict.evidence, follow)
+            failpoints.reach("job.end.post")
         except Conflict:
             if job.state not in TERMINAL:
                 raise
@@ -218,4 +281,13 @@ class Receiver:
         self._short.pop(job_id, None)
         self._dispatch.settled(job_id)
         await agent.tell(JobDone(job_id))
-        await self._dispatch.follow_on(agent.session)
+        failpoints.reach("job.end.told")
+        await self._dispatch.follow_on(agent.session, job)
+
+    async def _reboot_after(self, job: Job) -> NewJob | None:
+        """The reboot that was asked for with a job, unless the node says that none is due."""
+        report = await self._store.jobs.report(SYSTEM, job.id)
+        if report is not None and report.reboot == "no":
+            return None
+        now = self._clock.now()
+        return NewJob(JobId(new_time_id(now)), job.node_id, Wish("reboot"), now, now + START_LIMIT_S)

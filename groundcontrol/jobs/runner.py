@@ -19,8 +19,8 @@ from spider.clock import Clock
 class JobRunner:
     """The way of every job of this hub's nodes; a `fleet.session.JobSink`."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes) -> None:
-        self._dispatch = Dispatch(store, bus, clock, registry, fleet_key)
+    def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
+        self._dispatch = Dispatch(store, bus, clock, registry, fleet_key, at_once, bundle)
         self._receiver = Receiver(store, bus, clock, self._dispatch)
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None

@@ -2,111 +2,162 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
+from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobPoke
-from groundcontrol.domain.ids import JobId, NodeId
-from groundcontrol.domain.jobs import ACTIONS, Job, JobAction, JobEvidence, NewJob
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.permissions import authorize
+from groundcontrol.domain.ids import BatchId, JobId, NodeId
+from groundcontrol.domain.jobs import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, PlannedAction, Refused, Wish
+from groundcontrol.domain.permissions import authorize, job_action
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, Conflict, JobNotCancellable, PolicyRefuses
+from groundcontrol.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
+from groundcontrol.jobs.wishes import check_policy, check_wish
 from groundcontrol.store.base import Store
 from spider.clock import Clock
-from spider.wire.ids import new_time_id
+from spider.wire.ids import is_id, new_time_id
 
-START_LIMIT_S: Final = 600.0
-"""A job that has not begun after this is not begun any more; a node that is offline may come back within it."""
-MAX_PACKAGES: Final = 512
-PACKAGE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,126}[a-z0-9.+](?::[a-z0-9-]{1,30})?")
-"""Shape only: the node compares the names with its own list. A trailing `-` would mean removal to apt."""
-READONLY_ACTIONS: Final = frozenset({"refresh", "check"})
+MAX_NODES: Final = 1000
+ROUND_S: Final = 1800.0
+"""Of a batch that is larger than what goes on at once, each further round gives its jobs so much longer to begin."""
+LONGEST_START_S: Final = 86_400.0
 
 
 class JobService:
     """What a person may do with jobs."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, at_once: int) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._at_once = at_once
 
-    async def submit(
-        self, scope: Scope, node_id: NodeId, action: JobAction, packages: tuple[str, ...], reboot: bool, idempotency_key: str | None
-    ) -> Job:
+    async def submit(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None) -> Job:
         """Create a job for one node. It waits for a node that is offline, until START_LIMIT_S has passed.
 
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
         node = await self._store.nodes.node(scope, node_id)
-        authorize(scope, "job.create", node)
-        _check_wish(action, packages, reboot=reboot)
-        check_policy(node, action)
+        check_wish(wish)
+        authorize(scope, job_action(wish.action), node)
+        check_policy(node, wish)
         now = self._clock.now()
-        wish = NewJob(JobId(new_time_id(now)), node.id, action, packages, reboot, now, now + START_LIMIT_S)
-        job = await self._store.jobs.create_job(scope, wish, idempotency_key)
+        made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
+        failpoints.reach("job.insert.pre")
+        job = await self._store.jobs.create_job(scope, made, idempotency_key)
+        failpoints.reach("job.insert.post")
         self._bus.publish(Changed("job", job.id, job.version))
         if job.state == "queued":
             self._bus.publish(JobPoke((job.id,)))
         return job
 
-    async def cancel(self, scope: Scope, job_id: JobId) -> Job:
-        """Take back a job that was not handed to its node yet.
+    async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job:
+        """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`, which no policy
+        restricts.
 
-        Raises: NotFound, Forbidden, JobNotCancellable, StoreError.
+        Raises: NotFound, Forbidden, PolicyRefuses, Conflict: keys can be changed where there is a launcher; StoreError.
+        """
+        node = await self._store.nodes.node(scope, node_id)
+        authorize(scope, job_action(wish.action), node)
+        if wish.action != "rekey":
+            check_policy(node, wish)
+        elif node.policy is not None and node.policy.mode == "monitor":
+            raise Conflict(f"{node.name} was installed for watching only and takes no orders: deploy it again for new keys")
+        now = self._clock.now()
+        made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
+        job = await self._store.jobs.create_job(scope, made, None)
+        self._bus.publish(Changed("job", job.id, job.version))
+        self._bus.publish(JobPoke((job.id,)))
+        return job
+
+    async def submit_many(
+        self, scope: Scope, nodes: Sequence[NodeId], wish: Wish, idempotency_key: str | None, plans_of: BatchId | None = None
+    ) -> Batch:
+        """Create a job for each of these nodes; those that cannot have one are named in the batch.
+
+        Args:   plans_of: a batch of plans for the same: each node is bound to the plan that it told there.
+        Raises: NotFound, Forbidden, BadRequest, IdempotencyMismatch, StoreError.
+        """
+        chosen = tuple(dict.fromkeys(nodes))
+        if not chosen:
+            raise BadRequest("nodes names at least one node", field="nodes")
+        if len(chosen) > MAX_NODES:
+            raise BadRequest(f"at most {MAX_NODES} nodes at once", field="nodes")
+        check_wish(wish)
+        authorize(scope, job_action(wish.action))
+        plans = None if plans_of is None else await self._plans(scope, plans_of, wish)
+        now = self._clock.now()
+        rounds = -(-len(chosen) // self._at_once)
+        not_after = now + min(LONGEST_START_S, START_LIMIT_S + (rounds - 1) * ROUND_S)
+        jobs: list[NewJob] = []
+        refused: list[Refused] = []
+        for node_id in chosen:
+            try:
+                if not is_id(node_id):
+                    raise NotFound("this is no id of a node")
+                node = await self._store.nodes.node(scope, node_id)
+                authorize(scope, job_action(wish.action), node)
+                check_policy(node, wish)
+                bound = wish if plans is None else _bound(wish, plans, node_id)
+            except (NotFound, Forbidden, PolicyRefuses) as exc:
+                refused.append(Refused(node_id, exc.code, exc.message))
+            else:
+                jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
+        made = NewBatch(BatchId(new_time_id(now)), wish, chosen, tuple(jobs), tuple(refused), now, plans_of)
+        batch = await self._store.batches.create_batch(scope, made, idempotency_key)
+        self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
+        return batch
+
+    async def _plans(self, scope: Scope, batch_id: BatchId, wish: Wish) -> dict[NodeId, str]:
+        """What each node planned there, by the plan's digest."""
+        batch = await self._store.batches.batch(scope, batch_id)
+        authorize(scope, "job.read", batch)
+        if wish.plan is not None or batch.wish != Wish("plan", wish.packages, cast("PlannedAction", wish.action)):
+            raise BadRequest("plans_of names an order for plans of this very action and these packages", field="plans_of")
+        told = await self._store.batches.jobs_of(scope, batch_id)
+        return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
+
+    async def cancel(self, scope: Scope, job_id: JobId, *, force: bool = False) -> Job:
+        """Take back a job that waits; ask the node to stop one that it has. What becomes of that stands in the job.
+
+        Args:   force: end what one hangs in that was asked to stop before.
+        Raises: NotFound, Forbidden, BadRequest, JobNotCancellable, StoreError.
         """
         job = await self._store.jobs.job(scope, job_id)
         authorize(scope, "job.cancel", job)
-        if job.state == "cancelled":
-            return job
-        if job.state == "queued":
-            try:
-                job = await self._store.jobs.advance(job_id, "cancelled", scope, JobEvidence(ended_at=self._clock.now()))
-            except Conflict:
-                job = await self._store.jobs.job(scope, job_id)
-            else:
-                self._bus.publish(Changed("job", job.id, job.version))
-                return job
-        raise JobNotCancellable(f"the job is {job.state}: only a job that still waits can be cancelled", state=job.state)
+        if force and job.stop is None and job.state in OPEN:
+            raise BadRequest("ask it to stop first: to end by force what it hangs in leaves work half done", field="force")
+        try:
+            job = await self._store.jobs.stop_job(scope, job_id, force=force)
+        except Conflict as exc:
+            raise JobNotCancellable(f"the job is {exc.detail['state']}: there is nothing to stop", state=exc.detail["state"]) from exc
+        if job.stop is not None and job.stop.state == "too_late":
+            raise JobNotCancellable(f"it cannot be stopped any more: {job.stop.why or 'the node says so'}", state=job.state)
+        self._told((job,))
+        return job
+
+    async def cancel_many(self, scope: Scope, batch_id: BatchId) -> Batch:
+        """The same for each job of a batch that is not over.
+
+        Raises: NotFound, Forbidden, StoreError.
+        """
+        batch = await self._store.batches.batch(scope, batch_id)
+        authorize(scope, "job.cancel", batch)
+        self._told(await self._store.batches.stop_batch(scope, batch_id))
+        return await self._store.batches.batch(scope, batch_id)
+
+    def _told(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._bus.publish(Changed("job", job.id, job.version))
+        if jobs:
+            self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
 
 
-def _check_wish(action: str, packages: tuple[str, ...], *, reboot: bool) -> None:
-    if action not in ACTIONS:
-        raise BadRequest(f"action must be one of {', '.join(ACTIONS)}", field="action")
-    if reboot:
-        raise BadRequest("reboot is not offered yet: leave it out", field="reboot")
-    if packages and action != "upgrade":
-        raise BadRequest(f"packages go with the action upgrade only, not with {action}", field="packages")
-    if len(packages) > MAX_PACKAGES:
-        raise BadRequest(f"at most {MAX_PACKAGES} packages at once; without packages everything is upgraded", field="packages")
-    for name in packages:
-        if not PACKAGE_NAME.fullmatch(name):
-            raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
+def _bound(wish: Wish, plans: Mapping[NodeId, str], node: NodeId) -> Wish:
+    """The wish with this node's own plan.
 
-
-def check_policy(node: Node, action: str) -> None:
-    """Refuse at once what the node would refuse anyway, by what it last said of its own policy.
-
-    The node decides: a policy that it has not told yet is no reason to refuse here.
-    Raises: PolicyRefuses.
+    Raises: NotFound: it told none.
     """
-    policy = node.policy
-    if policy is None:
-        return
-    match policy.mode:
-        case "monitor":
-            why = "it is in monitor mode, which allows no jobs"
-        case "readonly" if action not in READONLY_ACTIONS:
-            why = "it is in readonly mode, which allows refresh and check"
-        case "invalid":
-            why = "its policy file is not valid, so it runs no jobs"
-        case _ if policy.verbs and action not in policy.verbs:
-            why = f"its verbs are {', '.join(policy.verbs)}"
-        case _:
-            return
-    raise PolicyRefuses(
-        f"{node.name} does not allow {action}: {why}; its owner decides that in /etc/stardust/policy.conf on the node",
-        mode=policy.mode,
-        verbs=list(policy.verbs),
-    )
+    if node not in plans:
+        raise NotFound("this node has told no plan in that order")
+    return wish._replace(plan=plans[node])

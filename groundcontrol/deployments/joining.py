@@ -1,0 +1,356 @@
+"""Servers that come by themselves, with an invite: proven, looked at, given their keys and files, and seen to come back.
+
+What is installed and how it is decided is the same as over SSH (`majortom`); only the way there differs. The node carries the fixed
+scripts out itself (`spider/joining.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+from typing import Final, NamedTuple, TypeVar
+
+from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.deployments.files import policy_conf, spider_conf
+from groundcontrol.deployments.targets import HubAddress
+from groundcontrol.deployments.work import Spider
+from groundcontrol.domain.ids import EventId, InviteId, NodeId
+from groundcontrol.domain.invites import Invite
+from groundcontrol.domain.log import Event
+from groundcontrol.domain.nodes import NewNode, Node
+from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.errors import HubError, NotFound
+from groundcontrol.fleet.door import Refused
+from groundcontrol.fleet.session import AgentSocket, SocketClosed
+from groundcontrol.store.base import Store
+from majortom.base import DeployError, Payload, Secret
+from majortom.errors import one_line
+from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, Plan, plan_install, upload_files, with_launcher
+from majortom.probe import Probe, parse_probe
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_HOST, CLOSE_PROTOCOL, CLOSE_UNKNOWN
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.joining import (
+    MAX_PART_BYTES,
+    HubJoin,
+    JoinAccepted,
+    JoinDone,
+    Joined,
+    JoinEnded,
+    JoinPart,
+    JoinProbe,
+    JoinRefused,
+    invite_secret,
+    join_key,
+    masked,
+    said,
+    saying,
+)
+from spider.wire.proof import node_keys
+
+log = logging.getLogger(__name__)
+
+REGISTRATIONS: Final = (30, 60.0)
+"""Attempts to join from one address, and in which time."""
+MAX_AT_ONCE: Final = 64
+WHOLE_S: Final = 900.0
+PROBE_S: Final = 60.0
+VERIFY_S: Final = 60
+LOST_S: Final = 90.0
+"""How long a node that fell silent while it was being installed may still come back."""
+TICK_S: Final = 1.0
+MAX_MESSAGES: Final = 1000
+CLOSE_NORMAL: Final = 1000
+
+
+class Opened(NamedTuple):
+    """Somebody who has proven to know an invite."""
+
+    socket: AgentSocket
+    joined: Joined
+    invite: Invite
+    address: str
+
+
+class Joining:
+    """Each joining lives as long as its connection; what must outlive one is owned by `run`."""
+
+    def __init__(
+        self, *, store: Store, bus: Bus, clock: Clock, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
+        spider: Spider, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.bus = bus
+        self.clock = clock
+        self.fleet_id = fleet_id
+        self.hub = hub
+        self.spider = spider
+        self.wait_online = wait_online
+        self.close = close
+        self._fleet_key = fleet_key
+        self._hosts = hosts
+        self._place_of = place_of
+        """What attempts from an address are counted under."""
+        self._at_once = 0
+        self._seen: dict[NodeId, asyncio.Event] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """End what is left of joinings that broke off, also those of before a restart."""
+        left = await self.store.invites.unsettled()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for node, org in left:
+                group.create_task(self._settle_late(Scope(SYSTEM.actor, org), node), name="settle-joining")
+            await asyncio.Event().wait()
+
+    def keys(self, node: Node) -> tuple[bytes, bytes]:
+        """Session and launch key of a node."""
+        keys = node_keys(self._fleet_key, node.id, node.generation)
+        return keys.session, keys.launch
+
+    # -- at the door -------------------------------------------------------------------------
+
+    async def open(self, socket: AgentSocket, first: bytes, address: str) -> Opened:
+        """Prove each other; whoever does not know a good invite learns nothing, not even whether there was one.
+
+        Raises: Refused, ProtocolError, StoreError.
+        """
+        now = self.clock.now()
+        limit, window_s = REGISTRATIONS
+        wait_s = await self.store.users.reserve_attempt({f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now)
+        if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
+            event(log, "join_limited", logging.WARNING, address=address)
+            raise Refused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
+        opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
+        hello = opening.hello
+        invite = await self.store.invites.find_invite(InviteId(hello.invite), now)
+        key = os.urandom(32) if invite is None else join_key(invite_secret(self._fleet_key, invite.id), invite.id)
+        await socket.send(opening.challenge(key))
+        answer = await socket.receive()
+        joined = await asyncio.to_thread(opening.auth, answer)
+        if invite is None:  # a random key was guessed: it never is
+            raise Refused(CLOSE_UNKNOWN, "unknown")
+        if hello.host not in self._hosts:
+            event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
+            raise Refused(CLOSE_HOST, "host")
+        return Opened(socket, joined, invite, address)
+
+    async def serve(self, opened: Opened) -> tuple[int, str]:
+        """See a joining through. Returns: how its socket is closed."""
+        visit = _Visit(self, opened)
+        self._at_once += 1
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                return await visit.run()
+        except TimeoutError:
+            return CLOSE_PROTOCOL, "joining took too long"
+        except ProtocolError as exc:
+            return exc.close_code, exc.reason
+        except SocketClosed as exc:
+            return exc.code, str(exc)
+        finally:
+            self._at_once -= 1
+            if visit.open_end is not None and self._group is not None:
+                self._group.create_task(self._settle_late(visit.scope, visit.open_end), name="settle-joining")
+
+    # -- nodes that wait for approval --------------------------------------------------------
+
+    def seen(self, node: NodeId) -> None:
+        """A node that waits for approval has proven itself at the door."""
+        waiting = self._seen.get(node)
+        if waiting is not None:
+            waiting.set()
+
+    async def wait_seen(self, node: NodeId, timeout_s: float) -> None:
+        """Return once it has.
+
+        Raises: TimeoutError.
+        """
+        self._seen[node] = asyncio.Event()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._seen[node].wait()
+        finally:
+            del self._seen[node]
+
+    # -- what stays --------------------------------------------------------------------------
+
+    async def forget(self, scope: Scope, node: NodeId, why: str) -> None:
+        """Take a node back whose installation did not come to its end.
+
+        Raises: StoreError.
+        """
+        with contextlib.suppress(NotFound):
+            await self.store.nodes.delete_node(scope, node)
+        await self.close(node, CLOSE_UNKNOWN, why)
+        self.bus.publish(Changed("node", node, 0))
+
+    async def tell(self, invite: Invite, node: NodeId | None, name: str, failed: str) -> None:
+        """Write the event of an end.
+
+        Raises: StoreError.
+        """
+        at = self.clock.now()
+        text = f"{name} joined" if not failed else f"{name} could not join: {failed}"
+        written = Event(
+            EventId(new_time_id(at)), invite.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info", "hub", at,
+            node, text, {"invite": invite.id, "kind": invite.kind},
+        )  # fmt: skip
+        await self.store.log.add_event(written)
+        self.bus.publish(Changed("event", written.id, 1))
+
+    async def _settle_late(self, scope: Scope, node: NodeId) -> None:
+        """A node fell silent while it was being installed: it stays if it comes back, else it is forgotten, as it will have been there."""
+        try:
+            found = await self.store.nodes.find_node(node)
+            if found is None:
+                return
+            with contextlib.suppress(TimeoutError):
+                await (self.wait_seen if found.waiting else self.wait_online)(node, LOST_S)
+                await self.store.invites.settle_joining(node)
+                return
+            await self.forget(scope, node, "it did not come back")
+            event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
+        except HubError as exc:  # the next start of the hub looks again
+            event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
+
+
+_Kind = TypeVar("_Kind", JoinProbe, JoinEnded)
+
+
+class _Visit:
+    """One joining, from what the server is to its first session."""
+
+    def __init__(self, joining: Joining, opened: Opened) -> None:
+        self._joining = joining
+        self._socket, self._joined, self._invite, self._address = opened
+        self._heard = 0
+        self.scope = Scope(SYSTEM.actor, self._invite.org)
+        self.open_end: NodeId | None = None
+        """A node that was made, and of which it is not settled whether it stays."""
+
+    async def run(self) -> tuple[int, str]:
+        joining = self._joining
+        async with asyncio.timeout(PROBE_S):
+            told = await self._hear(JoinProbe)
+        try:
+            probe = parse_probe([one_line(line, 1000) for line in told.lines[:200]])
+            plan = await self._plan(probe)
+        except DeployError as exc:
+            event(log, "join_refused", logging.WARNING, invite=self._invite.id, address=self._address, code=exc.code)
+            await self._say(JoinRefused(exc.code, exc.message))
+            return CLOSE_NORMAL, "refused"
+        wanted = NewNode(NodeId(new_random_id()), self._name(probe), self._address, self._invite.tags)
+        try:
+            node = await joining.store.invites.use_invite(self._invite.id, self.scope, wanted)
+        except NotFound as exc:  # somebody else was faster
+            await self._say(JoinRefused("invite_spent", exc.message))
+            return CLOSE_UNKNOWN, "unknown"
+        self.open_end = node.id
+        event(log, "join_begins", node=node.id, node_name=node.name, invite=self._invite.id, address=self._address)
+        joining.bus.publish(Changed("node", node.id, node.version))
+        await self._hand_over(node, probe, plan)
+        ended = await self._see_it_come(node)
+        failed = one_line(ended.message or ended.code, 300) if ended.code else ""
+        if failed:
+            await joining.forget(self.scope, node.id, "the installation failed")
+        else:
+            await joining.store.invites.settle_joining(node.id)
+        self.open_end = None
+        await joining.tell(self._invite, None if failed else node.id, node.name, failed)
+        event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
+        return CLOSE_NORMAL, "not joined" if failed else "joined"
+
+    async def _plan(self, probe: Probe) -> Plan:
+        joining, there = self._joining, probe.existing
+        replaceable = (
+            there.fleet == joining.fleet_id and bool(there.node) and await joining.store.nodes.find_node(NodeId(there.node)) is None
+        )
+        return plan_install(probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable)
+
+    def _name(self, probe: Probe) -> str:
+        if self._invite.kind == "node" and self._invite.name:
+            return self._invite.name
+        return one_line(probe.hostname, 90) or "unnamed"
+
+    async def _hand_over(self, node: Node, probe: Probe, plan: Plan) -> None:
+        joining = self._joining
+        session_key, launch_key = joining.keys(node)
+        payload = Payload(
+            version=joining.spider.version,
+            bundle=joining.spider.bundle,
+            spider_conf=spider_conf(node, joining.hub.node_url, joining.fleet_id, joining.hub.tls_pin),
+            policy_conf=policy_conf(self._invite.policy),
+            session_key=Secret(session_key.hex()),
+            launch_key=Secret(launch_key.hex()),
+            install_python=False,
+        )
+        files = dict(upload_files(payload, _units(), probe.python, probe.systemd_version))
+        manifest = hashlib.sha256(files["manifest"]).hexdigest()
+        for key in ("session.key", "launch.key"):
+            files.pop(key, None)  # these go masked
+        launcher = with_launcher(payload.policy_conf)
+        await self._say(
+            JoinAccepted(
+                node.id, node.generation, masked(session_key, self._joined.session_mask), masked(launch_key, self._joined.launch_mask),
+                payload.version, int(launcher), plan.clean, int(node.waiting), VERIFY_S, manifest, list(files), [len(data) for data in files.values()],
+            )
+        )  # fmt: skip
+        for name, data in files.items():
+            for at in range(0, len(data), MAX_PART_BYTES):
+                await self._say(JoinPart(name, at, data[at : at + MAX_PART_BYTES]))
+
+    async def _see_it_come(self, node: Node) -> JoinEnded:
+        """Tell the node when its first session is there, and wait for its word that all of it stands or was taken back."""
+        joining = self._joining
+        coming = asyncio.ensure_future((joining.wait_seen if node.waiting else joining.wait_online)(node.id, WHOLE_S))
+        hearing = asyncio.ensure_future(self._hear(JoinEnded))
+        told = False
+        try:
+            while not hearing.done():
+                await asyncio.wait({hearing} if told else {hearing, coming}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done() and not told:
+                    told = True
+                    await self._say(JoinDone(int(node.waiting)))
+                beat = self._joined.link.due(joining.clock.monotonic(), int(joining.clock.now() * 1000))
+                if beat is not None:
+                    await self._socket.send(beat)
+            return hearing.result()
+        finally:
+            for task in (coming, hearing):
+                task.cancel()
+            await asyncio.gather(coming, hearing, return_exceptions=True)
+
+    # -- talking -----------------------------------------------------------------------------
+
+    async def _say(self, message: object) -> None:
+        await self._socket.send(self._joined.link.send(saying(message)))
+
+    async def _hear(self, kind: type[_Kind]) -> _Kind:
+        """The next message, which must be of this kind.
+
+        Raises: ProtocolError.
+        """
+        while True:
+            self._heard += 1
+            if self._heard > MAX_MESSAGES:
+                raise ProtocolError("too many messages")
+            message = said(self._joined.link.receive(await self._socket.receive(), self._joining.clock.monotonic()))
+            if message is None:
+                continue
+            if not isinstance(message, kind):
+                raise ProtocolError("a message in the wrong place")
+            return message
+
+
+def _units() -> Mapping[str, str]:
+    folder = resources.files("majortom") / "units"
+    return {name: (folder / name).read_text(encoding="utf-8") for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}
