@@ -12,33 +12,47 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import uvloop
 from aiohttp import web
 
+from groundcontrol.auth.addresses import limit_key
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
-from groundcontrol.config import SETTINGS, Config
-from groundcontrol.datadir import PID_NAME, check_folder
+from groundcontrol.compactor import Compactor
+from groundcontrol.config import Config
+from groundcontrol.datadir import PID_NAME, check_folder, check_lasting
+from groundcontrol.deployments.files import bundle_version
+from groundcontrol.deployments.joining import Joining
+from groundcontrol.deployments.leaving import Ways
+from groundcontrol.deployments.script import Invitations, install_script
 from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.deployments.updates import UpdateService
+from groundcontrol.deployments.work import Spider
 from groundcontrol.domain.ids import HubId
-from groundcontrol.errors import ConfigError, StoreError, VaultError
+from groundcontrol.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.fleet.door import AgentDoor
+from groundcontrol.fleet.facts import Facts
 from groundcontrol.fleet.ingest import Ingest
 from groundcontrol.fleet.interest import Watching
+from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import Collaborators
 from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService
-from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, forget_environment, harden
+from groundcontrol.jobs.wishes import check_policy
+from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, forget_environment, give_back_memory, harden
+from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.vault import open_vault
 from groundcontrol.web import ws_agent
 from groundcontrol.web.control import SOCKET_NAME, listen
 from groundcontrol.web.http import health, local
+from groundcontrol.web.http import invites as invites_http
 from groundcontrol.web.server import GATE, build_app, make_runner
 from groundcontrol.web.services import Services
 from majortom.bundle import BundleError, read_bundle
@@ -78,9 +92,12 @@ class Parts:
     watching: Watching
     jobs: JobRunner
     deployments: DeploymentService
+    joining: Joining
+    updates: UpdateService
     door: AgentDoor
     auth: AuthService
     janitor: Janitor
+    compactor: Compactor
     lag: LoopLag
     runner: web.AppRunner
 
@@ -92,11 +109,14 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
     Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
     """
     harden()
+    give_back_memory()
     try:
         config = Config.from_env(environ, argv)
         set_up(style=config.log_format)
         forget_environment(item.env for item in SETTINGS if item.kind == "secret")
         check_folder(config.data_dir)
+        if not config.allow_volatile:
+            check_lasting(config.data_dir)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
     except ConfigError as exc:
@@ -124,7 +144,7 @@ async def _run(config: Config, keeper: Keeper) -> int:
     with contextlib.closing(listener):
         database = await open_database(config.data_dir, clock=clock, control=config.control_db)
         try:
-            pid.write_text(f"{os.getpid()}\n")
+            _write_pid(pid)
             signals = StopSignals(remove_files)
             parts = await _compose(config, clock, database, keeper)
             try:
@@ -134,6 +154,15 @@ async def _run(config: Config, keeper: Keeper) -> int:
         finally:
             await database.close()
             remove_files()
+
+
+def _write_pid(path: Path) -> None:
+    try:
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull("no space is left in the data folder") from exc
+        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 def _bind(config: Config) -> socket.socket:
@@ -167,7 +196,10 @@ async def _compose(config: Config, clock: Clock, database: Database, keeper: Kee
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
         _say(f"first start: log in as {config.admin_user} with the first password and choose a new one")
-        _say(f"setup code, needed to do that from a public address (shown once): {code}")
+        _say(f"setup code, needed to do that from a public address, or where no named proxy says from which (shown once): {code}")
+    if behind := await auth.hold.look():
+        _say(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
+        _say("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
     try:
         bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
     except BundleError as exc:
@@ -175,32 +207,63 @@ async def _compose(config: Config, clock: Clock, database: Database, keeper: Kee
     registry = Registry(store, bus, clock, hub)
     ingest = Ingest(store.metrics, clock)
     watching = Watching(registry, bus, clock)
-    jobs = JobRunner(store, bus, clock, registry, vault.fleet_key)
+    jobs = JobRunner(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
+    orders = JobService(store, bus, clock, config.jobs_at_once)
     deployments = DeploymentService(
-        config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close
+        config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close,
+        ways=Ways(orders.keep_up, check_policy, registry.online),
+    )  # fmt: skip
+    updates = UpdateService(store, bus, clock, bundle, orders.keep_up, registry.wait_online)
+    tables = Facts(store, bus, clock)
+    together = Collaborators(
+        store,
+        bus,
+        clock,
+        Onward(clock, await database.latest()),
+        ingest,
+        jobs,
+        tables,
+        registry.show,
+        registry.end,
+        deployments.said_farewell,
     )
-    together = Collaborators(store, bus, clock, ingest, jobs, registry.show, registry.end)
-    door = AgentDoor(together, registry, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts)
+    door = AgentDoor(together, registry, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds)
+    joining = Joining(
+        store=store, bus=bus, clock=clock, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, hub=config, hosts=config.agent_hosts,
+        spider=Spider(bundle_version(bundle), bundle), place_of=limit_key, wait_online=registry.wait_online, close=registry.close,
+    )  # fmt: skip
+    door.joins = joining
+    door.adopt_until = await store.recovery.adopt_until()
+    try:
+        text = await asyncio.to_thread(install_script)
+    except BundleError as exc:
+        raise ConfigError(str(exc)) from exc
+    invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
     services = Services(
-        config=config, clock=clock, store=store, bus=bus, registry=registry, jobs=JobService(store, bus, clock), deployments=deployments,
-        auth=auth, hub_id=hub, build=VERSION,
+        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, jobs=orders, deployments=deployments, updates=updates,
+        invites=invites, auth=auth, hub_id=hub, build=VERSION,
     )  # fmt: skip
+    facts = HubFacts(hub, config.node_url, VERSION)
+    janitor = Janitor(
+        store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
+        probe=database.probe, last_seen=await database.last_probe(),
+    )  # fmt: skip
+    compactor = Compactor(store.metrics, clock, janitor.may_compact)
     vitals = health.Vitals(
-        store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database, auth)
+        store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database, auth, compactor)
     )
-    app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key))
+    app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     app.add_routes(
         [
             web.get("/ws", ws_agent.handler(door, config.trusted_proxies)),
+            web.get("/install.sh", invites_http.script(services)),
             web.get("/healthz", health.healthz(vitals)),
             web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
         ]
     )
-    facts = HubFacts(hub, config.node_url, VERSION)
-    janitor = Janitor(store, clock, facts, broken=lambda: database.broken, trouble=lambda: database.trouble, probe=database.probe)
     return Parts(
-        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, door, auth, janitor, lag, make_runner(app)
+        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, make_runner(app)
     )  # fmt: skip
 
 
@@ -216,7 +279,10 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
                 ("watching", parts.watching.run()),
                 ("jobs", parts.jobs.run()),
                 ("deployments", parts.deployments.run()),
+                ("joining", parts.joining.run()),
+                ("updates", parts.updates.run()),
                 ("janitor", parts.janitor.run()),
+                ("compactor", parts.compactor.run()),
                 ("lag", parts.lag.run()),
             ):
                 group.create_task(work, name=name)
@@ -232,6 +298,14 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
                 log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
                 data=str(parts.config.data_dir),
             )  # fmt: skip
+            if parts.config.secure and not parts.config.trusted_proxies:
+                event(
+                    log,
+                    "no_proxy_named",
+                    logging.WARNING,
+                    setting="STARDUST_TRUSTED_PROXIES",
+                    means="everybody seems to come from one address",
+                )
             await signals.asked.wait()
             keeper.tell("STOPPING=1")
             await _drain(parts, sites)
@@ -283,6 +357,7 @@ def _figures(
     lag: LoopLag,
     database: Database,
     auth: AuthService,
+    compactor: Compactor,
 ) -> Iterator[health.Figure]:
     agents = registry.agents()
     yield health.Figure("agents_online", "gauge", "Nodes with a live session.", {"": float(len(agents))})
@@ -295,10 +370,14 @@ def _figures(
     yield health.Figure("packs_stored_total", "counter", "Packs that were committed.", {"": float(ingest.packs)})
     yield health.Figure("pack_batches_total", "counter", "Transactions that they took.", {"": float(ingest.batches)})
     yield health.Figure("packs_dropped_total", "counter", "Packs of sessions that ended before the commit.", {"": float(ingest.dropped)})
+    yield health.Figure("packs_compacted_total", "counter", "Packs that were moved into chunks.", {"": float(compactor.packs)})
+    yield health.Figure("chunk_merges_total", "counter", "Times that parts of a span became one.", {"": float(compactor.merges)})
+    yield health.Figure("compaction_backlog", "gauge", "Hours of nodes that are over and in no chunk yet.", {"": float(compactor.backlog)})
     yield health.Figure("job_output_bytes_total", "counter", "Output of jobs that was committed.", {"": float(jobs.output_bytes)})
     yield health.Figure("jobs_ended_total", "counter", "Jobs that reached a final state.", {"": float(jobs.ended)})
     yield health.Figure("bus_dropped_total", "counter", "Messages that a slow subscriber missed.", {"": float(bus.dropped)})
     yield health.Figure("password_hashes_total", "counter", "Passwords that were hashed or checked.", {"": float(auth.passwords.hashed)})
+    yield health.Figure("loop_tasks", "gauge", "Tasks of the event loop.", {"": float(len(asyncio.all_tasks()))})
     yield health.Figure("loop_lag_seconds_max", "gauge", "The longest that the event loop was late within a minute.", {"": lag.worst_s})
     yield health.Figure("database_in_trouble", "gauge", "1 while the database takes nothing.", {"": float(database.trouble is not None)})
 

@@ -1,8 +1,7 @@
-"""The hub's settings: one table, read once, refused as a whole when anything is wrong or unsafe."""
+"""What the hub was told: read once, refused as a whole when anything is wrong or unsafe."""
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import os
 import re
@@ -11,11 +10,13 @@ import unicodedata
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Final
 from urllib.parse import urlsplit
 
+from groundcontrol.domain.history import Retention, fault_of
 from groundcontrol.domain.users import TOTP_RULES, TotpRule
 from groundcontrol.errors import ConfigError
+from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,40 +42,6 @@ class Secret:
     __str__ = __repr__
 
 
-class Setting(NamedTuple):
-    """One setting: where it may stand, what it is without, and what it is for."""
-
-    name: str
-    kind: Literal["text", "port", "address", "path", "choice", "networks", "url", "secret"]
-    default: str
-    help: str
-    flags: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-
-    @property
-    def env(self) -> str:
-        return "STARDUST_" + self.name.upper()
-
-
-SETTINGS: Final = (
-    Setting("port", "port", "8933", "TCP port to listen on; 0 = any free one", ("--port",)),
-    Setting("bind", "address", "127.0.0.1", "IP address to listen on", ("--bind",)),
-    Setting("data_dir", "path", ".stardust", "folder of everything that is kept (mode 0700)", ("--data-dir",)),
-    Setting("db", "path", "", "file of the control database; samples stand beside it (default: stardust.db in the data folder)", ("--db",)),
-    Setting("agent_bundle", "path", "", "Spider bundle to deploy instead of the one shipped", ("--agent-bundle", "--agent-binary")),
-    Setting(
-        "server_url", "url", "", "address at which nodes reach this hub: wss://host/ws (ws:// to this machine only)", ("--server-url",)
-    ),
-    Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
-    Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
-    Setting("admin_user", "text", "admin", "name of the first admin"),
-    Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
-    Setting("require_totp", "choice", "none", "who must have a second factor, whatever the settings in the page say", (), TOTP_RULES),
-    Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
-    Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
-)
-"""Each secret is also read from the file that STARDUST_<NAME>_FILE names, or from a systemd credential of its name."""
-
 _NOT_SERVED: Final = {
     "STARDUST_DATABASE_URL": "this version serves SQLite only: unset it and use --db",
     "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
@@ -90,13 +57,22 @@ class Config:
     bind: str
     data_dir: Path
     control_db: Path
+    allow_volatile: bool
+    """Whether the data folder may be in memory."""
     agent_bundle: Path | None
     server_url: str | None
+    tls_pin: str | None
+    """64 hex digits; None: the certificate is signed by an authority that nodes know."""
     log_format: str
     trusted_proxies: tuple[Network, ...]
+    jobs_at_once: int
+    """Of those that belong to batches."""
+    pack_seconds: int
     admin_user: str
     require_totp: TotpRule
     """The least; settings in the page may ask for more."""
+    retention: Retention
+    """How long samples are kept until somebody sets it otherwise."""
     admin_pass: Secret | None
     """None: the default one, which must be changed at the first log-in."""
     metrics_token: Secret | None
@@ -161,64 +137,6 @@ def _authority(url: str) -> tuple[str, str]:
     name = f"[{host}]" if ":" in host else host
     default = 443 if parts.scheme == "wss" else 80
     return parts.scheme, name if parts.port in (None, default) else f"{name}:{parts.port}"
-
-
-def settings_help() -> str:
-    """Every setting with its variable and default, for `--help` and the docs."""
-    lines = []
-    for item in SETTINGS:
-        where = ", ".join((*item.flags, item.env, *((item.env + "_FILE",) if item.kind == "secret" else ())))
-        default = f" [{item.default}]" if item.default else ""
-        lines.append(f"  {where}\n      {item.help}{default}")
-    return "\n".join(lines)
-
-
-def settings_page() -> str:
-    """`docs/settings.md`; a test holds that it is current."""
-    rows = []
-    for item in SETTINGS:
-        flags = ", ".join(f"`{flag}`" for flag in item.flags) or "-"
-        variables = f"`{item.env}`" + (f", `{item.env}_FILE`" if item.kind == "secret" else "")
-        rows.append(f"| {flags} | {variables} | {f'`{item.default}`' if item.default else '-'} | {item.help} |")
-    return "\n".join(
-        [
-            "# Settings of Ground Control",
-            "",
-            "Flags win over the environment, that over `stardust.toml` (in the data folder, or where `--config` says), that over the default.",
-            "The file names settings as the environment does, without `STARDUST_` and in lower case; secrets may not stand in it.",
-            "A secret comes from its variable, from the file that `…_FILE` names, or from a systemd credential (`LoadCredential=secret:…`).",
-            "Whatever is wrong or unsafe is listed, a line each, and the hub exits with 78.",
-            "",
-            "| flag | environment | default | what for |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see stardust serve --help")
-
-
-def serve_parser() -> argparse.ArgumentParser:
-    """The flags of `stardust serve`. Nothing has a default here, so that what was not given is known."""
-    parser = _Parser(
-        prog="stardust serve",
-        description="Run Ground Control, the hub.",
-        epilog="settings (flags > environment > stardust.toml > default):\n" + settings_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    for item in SETTINGS:
-        if item.flags:
-            parser.add_argument(*item.flags, dest=item.name, metavar=item.name.upper(), help=item.help, default=None)
-    parser.add_argument(
-        "--json", dest="log_format", action="store_const", const="json", help="log as JSON, and a refused start as one object"
-    )
-    parser.add_argument("--config", dest="config", metavar="FILE", default=None, help="stardust.toml to read (default: the data folder's)")
-    return parser
 
 
 class _Reader:
@@ -347,12 +265,17 @@ class _Reader:
             bind=bind or "127.0.0.1",
             data_dir=data_dir,
             control_db=control,
+            allow_volatile=self._choice("allow_volatile", ("no", "yes")) == "yes",
             agent_bundle=self._bundle(),
             server_url=server_url,
+            tls_pin=self._tls_pin(server_url),
             log_format=self._choice("log_format", ("auto", "json", "text")),
             trusted_proxies=proxies,
+            jobs_at_once=self._count("jobs_at_once", 1, 1000),
+            pack_seconds=self._count("pack_seconds", 1, 60),
             admin_user=self._admin_user(),
             require_totp=self._require_totp(),
+            retention=self._retention(),
             admin_pass=None if password is None else Secret(password),
             metrics_token=None if token is None else Secret(token),
             secret=Secret(secret or ""),
@@ -370,6 +293,13 @@ class _Reader:
             return int(text)
         self._faults.append(f"{where} is {text!r}, but a port is a number from 0 to 65535")
         return 0
+
+    def _count(self, name: str, least: int = 1, most: int = 999_999) -> int:
+        text, where = self._raw[name]
+        if re.fullmatch(r"[0-9]{1,9}", text) and least <= int(text) <= most:
+            return int(text)
+        self._faults.append(f"{where} is {text[:80]!r}, but must be a whole number from {least} to {most}")
+        return least
 
     def _bind(self) -> str | None:
         text, where = self._raw["bind"]
@@ -394,6 +324,14 @@ class _Reader:
                 return rule
         self._faults.append(f"{where} is {text[:80]!r}, but must be one of {', '.join(TOTP_RULES)}")
         return "all"
+
+    def _retention(self) -> Retention:
+        hours, minutes, longest = (self._count(name) for name in ("keep_seconds_hours", "keep_minutes_days", "keep_hours_days"))
+        retention = Retention(hours * 3600, minutes * 86_400, longest * 86_400)
+        fault = fault_of(retention)
+        if fault and not self._faults:
+            self._faults.append(f"STARDUST_KEEP_SECONDS_HOURS, STARDUST_KEEP_MINUTES_DAYS, STARDUST_KEEP_HOURS_DAYS: {fault}")
+        return retention
 
     def _bundle(self) -> Path | None:
         text, where = self._raw["agent_bundle"]
@@ -432,6 +370,17 @@ class _Reader:
             return None
         scheme, authority = _authority(text)
         return f"{scheme}://{authority}/ws"
+
+    def _tls_pin(self, server_url: str | None) -> str | None:
+        text, where = self._raw["tls_pin"]
+        if not text:
+            return None
+        pin = text.replace(":", "").lower()
+        if not re.fullmatch(r"[0-9a-f]{64}", pin):
+            self._faults.append(f"{where} is {text[:80]!r}, but must be the 64 hex digits of a SHA-256; docs/install.md says how to get it")
+        elif server_url is None or not server_url.startswith("wss://"):
+            self._faults.append(f"{where} names the key of a TLS address, but --server-url names none: give it as wss://host/ws")
+        return pin
 
     def _proxies(self) -> tuple[Network, ...]:
         text, where = self._raw["trusted_proxies"]

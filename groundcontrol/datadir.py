@@ -12,18 +12,47 @@ PID_NAME: Final = "hub.pid"
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
 """File systems over a network: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
 
+_VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
+
+
+def is_volatile(path: Path) -> bool:
+    """Whether what is kept there is gone with the next reboot.
+
+    Raises: OSError.
+    """
+    return _file_system(_there(path)) in _VOLATILE
+
+
+def check_lasting(path: Path) -> None:
+    """Refuse a folder in memory: what the hub acknowledges, nodes forget.
+
+    Raises: ConfigError.
+    """
+    try:
+        volatile = is_volatile(path)
+    except OSError as exc:
+        raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
+    if volatile:
+        raise ConfigError(
+            f"the data folder {path} is in memory (tmpfs), so everything in it is gone with the next reboot: use a disk, or, where that is"
+            " wanted, set STARDUST_ALLOW_VOLATILE=yes"
+        )
+
+
+def _there(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
 
 def check_folder(path: Path) -> None:
     """Refuse a folder where SQLite is not safe, or that is somebody else's. One that does not exist yet is judged by its parent.
 
     Raises: ConfigError.
     """
-    there = path
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
         owner = path.stat().st_uid if path.exists() else os.geteuid()
-        kind = _file_system(there)
+        kind = _file_system(_there(path))
     except OSError as exc:
         raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
     if owner != os.geteuid():

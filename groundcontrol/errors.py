@@ -169,7 +169,7 @@ class StepUpRequired(HubError):
 
 
 class SetupCodeRequired(HubError):
-    """The default password from a public address also needs the code on the hub's console."""
+    """The default password from a public address, or one that is not known for sure, also needs the code on the hub's console."""
 
     code = "auth.setup_code_required"
 
@@ -208,7 +208,7 @@ class PolicyRefuses(HubError):
 
 
 class CredentialsRequired(HubError):
-    """No credentials are kept for this node: send them with the request."""
+    """No credentials are kept that may be sent to this server: give them with the request; `give` says which."""
 
     code = "credentials_required"
 
@@ -229,6 +229,12 @@ class JobNotCancellable(Conflict):
     """The job is beyond the point where stopping is safe."""
 
     code = "job.not_cancellable"
+
+
+class ClockBehind(HubError):
+    """The hub's clock is behind its own audit log: nobody can log in before it is set right, or accepted on the hub's machine."""
+
+    code = "auth.clock_behind"
 
 
 class Unavailable(HubError):

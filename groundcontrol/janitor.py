@@ -6,8 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from groundcontrol.domain.history import Bounds, Retention
 from groundcontrol.domain.ids import HubId
 from groundcontrol.errors import StoreDown, StoreError
+from groundcontrol.history.tiers import GRACE_S, TIERS, kept_s
 from groundcontrol.store.base import HubFacts, Store
 from spider.clock import Clock
 from spider.logs import event
@@ -23,8 +25,38 @@ EXPIRE_FIRST_S: Final = 60.0
 """The first time comes sooner, for hubs that are restarted often."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
-KEEP_SAMPLES_S: Final = 26 * 3600.0
-"""One-second samples stay for a day, and the hour in which that day ends."""
+KEEP_JOBS_S: Final = 400 * 86_400.0
+"""For so long it is known what was ever done to a node, with all that it printed."""
+AHEAD_S: Final = 2 * 86_400.0
+"""How far in the future a sample's time may lie: clocks of nodes are wrong, and what they say of 2090 must go too."""
+STEADY_S: Final = 3600.0
+"""How long the hub's own clock has to be believed after it jumped before anything is removed by it."""
+JUMP_S: Final = 60.0
+
+
+class SteadyClock:
+    """Whether the wall clock has gone on as the monotonic one does: after a jump it may be wrong, and removal cannot be undone."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+        self._steady_since: float | None = None
+
+    def start(self, last_seen: float | None) -> None:
+        """`last_seen` is a time of the wall clock at which this hub, or the one before it, certainly ran."""
+        if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
+            self._steady_since = self._clock.monotonic()
+
+    def believed(self) -> bool:
+        """Look at both clocks; call it often."""
+        offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
+        if abs(offset - self._offset) > JUMP_S:
+            self._steady_since = now
+            event(log, "clock_jumped", logging.WARNING, by_s=round(offset - self._offset))
+        self._offset = offset
+        if self._steady_since is not None and now - self._steady_since >= STEADY_S:
+            self._steady_since = None
+        return self._steady_since is None
 
 
 class Janitor:
@@ -36,13 +68,19 @@ class Janitor:
         clock: Clock,
         facts: HubFacts,
         *,
+        retention: Retention,
         broken: Callable[[], bool],
         trouble: Callable[[], StoreError | None],
         probe: Callable[[], Awaitable[StoreError | None]],
+        last_seen: float | None = None,
     ) -> None:
+        """`retention` holds until somebody sets another one; `last_seen` is when the database was last written to."""
         self._store = store
         self._clock = clock
         self._facts = facts
+        self._retention = retention
+        self._steady = SteadyClock(clock)
+        self._steady.start(last_seen)
         self._broken = broken
         self._trouble = trouble
         self._probe = probe
@@ -57,6 +95,7 @@ class Janitor:
         told_at = probed_at - HEADS_EVERY_S
         while True:
             now = self._clock.monotonic()
+            believed = self._steady.believed()
             if self._broken():
                 raise StoreDown("the database failed with an input/output error")
             if self._trouble() is not None or now - probed_at >= PROBE_EVERY_S:
@@ -66,7 +105,7 @@ class Janitor:
                     event(log, "database_in_trouble", logging.ERROR, why=trouble.code)
             try:
                 await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
-                if now - expired_at >= EXPIRE_EVERY_S:
+                if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     await self._expire(self._facts.id)
                 if now - told_at >= HEADS_EVERY_S:
@@ -88,6 +127,19 @@ class Janitor:
     async def _expire(self, hub: HubId) -> None:
         if await self._store.hubs.lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
             return
-        removed = await self._store.metrics.expire(self._clock.now() - KEEP_SAMPLES_S)
+        retention = await self._store.retention.retention() or self._retention
+        removed = await self._store.metrics.expire(bounds_of(retention, self._clock.now()))
         if removed:
-            event(log, "samples_expired", packs=removed)
+            event(log, "samples_expired", pieces=removed)
+        while forgotten := await self._store.jobs.expire(self._clock.now() - KEEP_JOBS_S):
+            event(log, "jobs_expired", jobs=forgotten)
+
+    async def may_compact(self) -> bool:
+        """Whether it is this hub that moves samples into chunks now."""
+        return await self._store.hubs.lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
+
+
+def bounds_of(retention: Retention, now: float) -> Bounds:
+    """What goes at this moment: a tier stays for a while longer than asked, so that a window of its length is full."""
+    seconds, minutes, hours = (now - kept_s(tier, retention) - GRACE_S for tier in TIERS)
+    return Bounds(seconds, minutes, hours, now + AHEAD_S)

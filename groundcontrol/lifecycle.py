@@ -23,6 +23,9 @@ LAG_WINDOW: Final = 240
 """Measurements that `LoopLag.worst_s` looks back on: a minute."""
 WANTED_FILES: Final = 65_536
 _PR_SET_DUMPABLE: Final = 4
+LARGE_BYTES: Final = 1 << 20
+"""What is asked for in one piece of at least this size goes back to the system when it is free."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _ENV_START, _ENV_END = 50 - 3, 51 - 3
 """Where proc_pid_stat(5) has the bounds of the environment, counted behind the program's name."""
 
@@ -101,6 +104,18 @@ def harden() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def give_back_memory() -> None:
+    """Fix the sizes from which on glibc gives memory back (mallopt(3)); other C libraries have no such call, and no need of it.
+
+    Left alone they grow to the largest piece that was ever freed: the 19 MiB of the first password that is hashed. From then on each
+    thread that hashes keeps as much for ever, and all threads keep what they once needed below that.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        for threshold in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            libc.mallopt(threshold, LARGE_BYTES)
 
 
 def forget_environment(names: Iterable[str]) -> None:

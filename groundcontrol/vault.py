@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import ConfigError, VaultError
-from spider.wire.ids import is_id, new_random_id
+from spider.wire.ids import from_text, is_id, new_random_id, to_text
 
 ROUNDS: Final = 200
 LEAST_ROUNDS: Final = 100
@@ -75,6 +75,13 @@ class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pepper: bytes
     audit_keys: tuple[bytes, ...]
     """Those of before, the oldest first."""
+
+
+class Recovery(NamedTuple):
+    """What the printed key holds: all that a new hub needs to be one of the same fleet."""
+
+    fleet_key: bytes
+    fleet_id: str
 
 
 class NewKeyring(NamedTuple):
@@ -243,7 +250,7 @@ def check_secret(text: str | None) -> str:
     for sample in _SAMPLES:
         left = left.replace(sample, "")
     if left != secret.casefold() and len(left) < _LEAST_CHARACTERS:
-        raise ConfigError(f"STARDUST_SECRET is a well-known sample; {make}")
+        raise ConfigError(f"STARDUST_SECRET is a well-known sample, or little more than one; {make}")
     return secret
 
 
@@ -280,15 +287,16 @@ async def _unlock_from(secret: str, blob: bytes, store: KeyringReader) -> Vault:
     return await unlock(secret, blob, fleet, carried)
 
 
-async def create_keyring(secret: str, rounds: int = ROUNDS) -> NewKeyring:
-    """Make a keyring with a new fleet. Takes most of a second on a thread.
+async def create_keyring(secret: str, rounds: int = ROUNDS, recovery: Recovery | None = None) -> NewKeyring:
+    """Make a keyring with a new fleet, or with the one of a recovery key. Takes most of a second on a thread.
 
     Raises: ConfigError: the secret is weak, or fewer than `LEAST_ROUNDS`.
     """
     checked = _checked(secret, rounds)
-    salt, kek, kek_id, fleet_id = os.urandom(16), AESGCM.generate_key(256), 1, new_random_id()
+    salt, kek, kek_id = os.urandom(16), AESGCM.generate_key(256), 1
+    fleet_key, fleet_id = recovery or Recovery(os.urandom(32), new_random_id())
     root = await _root(checked, salt, rounds)
-    fleet = _seal(kek, kek_id, *FLEET_KEY, 1, os.urandom(32))
+    fleet = _seal(kek, kek_id, *FLEET_KEY, 1, fleet_key)
     return NewKeyring(_keyring_of(root, salt, rounds, kek, kek_id, fleet_id), fleet, Vault(kek, kek_id, fleet_id, fleet))
 
 
@@ -347,13 +355,14 @@ def _unwrap(keyring: Keyring, root: bytes) -> bytes:
         raise ConfigError("the keyring in the database was altered: restore a backup") from None
 
 
-def recovery_text(fleet_key: bytes) -> str:
-    """The fleet key as it is printed once: base32 in groups, with a checksum."""
-    text = b32encode(fleet_key + hashlib.sha256(fleet_key).digest()[:3]).decode()
-    return "-".join(text[at : at + 7] for at in range(0, len(text), 7))
+def recovery_text(fleet_key: bytes, fleet_id: str) -> str:
+    """Fleet key and fleet as they are printed once: base32 in eleven groups, with a checksum."""
+    plain = fleet_key + from_text(fleet_id)
+    text = b32encode(plain + _checksum(plain)).decode()
+    return "-".join(text[at : at + 8] for at in range(0, len(text), 8))
 
 
-def parse_recovery(text: str) -> bytes:
+def parse_recovery(text: str) -> Recovery:
     """Read what `recovery_text` printed; case, spaces and dashes do not matter.
 
     Raises: ValueError: it was mistyped.
@@ -363,9 +372,13 @@ def parse_recovery(text: str) -> bytes:
         raw = b32decode(plain)
     except ValueError:
         raw = b""
-    if len(raw) != 35 or not hmac.compare_digest(hashlib.sha256(raw[:32]).digest()[:3], raw[32:]):
+    if len(raw) != 55 or not hmac.compare_digest(_checksum(raw[:48]), raw[48:]):
         raise ValueError("this is not a recovery key; compare it with the print")
-    return raw[:32]
+    return Recovery(raw[:32], to_text(raw[32:48]))
+
+
+def _checksum(plain: bytes) -> bytes:
+    return hashlib.sha256(plain).digest()[:7]
 
 
 async def _root(secret: str, salt: bytes, rounds: int) -> bytes:

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from groundcontrol.auth.moment import BEHIND_S
 from groundcontrol.cli.folder import Settings, lock_holder, told_pid
 from groundcontrol.config import Config, is_loopback_name
-from groundcontrol.datadir import check_folder
+from groundcontrol.datadir import check_folder, is_volatile
+from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
-from groundcontrol.store.sqlite.inspection import Inspection, quick_check
+from groundcontrol.store.sqlite.inspection import Inspection, damaged_chunk, quick_check
 from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.control import SOCKET_NAME
 from majortom.bundle import BundleError, read_bundle
@@ -26,7 +28,6 @@ LEAST_FREE_BYTES: Final = 256 << 20
 LOW_FREE_BYTES: Final = 2 << 30
 LOW_FREE_SHARE: Final = 0.05
 CLOCK_WARN_S: Final = 60.0
-CLOCK_WRONG_S: Final = 3600.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
@@ -45,8 +46,10 @@ def settings_findings(settings: Settings) -> Iterator[Finding]:
     """Whether a hub would start with what this command sees."""
     for fault in settings.faults:
         yield Finding("settings", "problem", fault, "the hub does not start before this is put right")
-    if settings.config is not None:
+    if settings.config is not None and settings.secret_given:
         yield Finding("settings", "ok", "a hub would start with these settings")
+    elif settings.config is not None:
+        yield Finding("settings", "ok", "these settings are good as far as they go; a hub would not start with them without a secret")
     if not settings.secret_given and not settings.faults:
         yield Finding(
             "secret",
@@ -113,6 +116,12 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
         )
 
 
+def lasting_findings(folder: Path) -> Iterator[Finding]:
+    """Whether the folder outlives a reboot."""
+    if folder.is_dir() and is_volatile(folder):
+        yield Finding("folder", "warning", f"{folder} is in memory (tmpfs) and gone with the next reboot", "move the folder to a disk")
+
+
 def space_findings(*folders: Path) -> Iterator[Finding]:
     """Whether there is room for the databases to grow."""
     seen: set[int] = set()
@@ -163,7 +172,9 @@ async def database_findings(settings: Settings) -> list[Finding]:
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
             continue
         said = await quick_check(path)
-        if said == "ok":
+        if said == "ok" and (damage := await damaged_chunk(path)) is not None:
+            found.append(Finding("database", "problem", f"{path}: {damage}", "keep a copy of the folder, restore a backup"))
+        elif said == "ok":
             found.append(Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)"))
         else:
             found.append(Finding("database", "problem", f"{path}: {said}", "stop the hub, keep a copy of the folder, restore a backup"))
@@ -224,11 +235,11 @@ async def clock_finding(inspection: Inspection, now: float) -> Finding:
     if ahead <= CLOCK_WARN_S:
         return Finding("clock", "ok", "the clock is not behind the audit log")
     text = f"the last audit row is {ahead:.0f} s in the future: this clock is behind, or it was ahead then"
+    remedy = "set the clock by NTP (timedatectl set-ntp true), then restart the hub"
+    if ahead <= BEHIND_S:
+        return Finding("clock", "warning", text, remedy)
     return Finding(
-        "clock",
-        "problem" if ahead > CLOCK_WRONG_S else "warning",
-        text,
-        "set the clock by NTP (timedatectl set-ntp true), then restart the hub",
+        "clock", "problem", f"{text}; a hub that starts now lets nobody log in", f"{remedy}; if it is right: stardust clock accept"
     )
 
 
@@ -241,6 +252,15 @@ async def password_finding(inspection: Inspection) -> Finding:
     text = f"these have not changed the password that they were given: {names}"
     remedy = "log in and choose one; the first admin's works for 24 hours, then: stardust user reset NAME"
     return Finding("password", "warning", text, remedy)
+
+
+async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
+    """Whether nodes run by unit files of an older release, which no update of Spider changes."""
+    names = await inspection.nodes_with_older_units(current)
+    if not names:
+        return Finding("units", "ok", "no node says that its unit files are of an older release")
+    shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+    return Finding("units", "warning", f"the unit files of these nodes are of an older release: {shown}", "remove each and add it again")
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:

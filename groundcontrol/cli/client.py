@@ -103,7 +103,7 @@ class Hub:
     async def _call(self, method: str, path: str, **kwargs: Any) -> Any:
         async with self._request(method, "/api/v1" + path, **kwargs) as answer:
             await self._check(answer)
-            return await _json(answer)
+            return None if answer.status == 204 else await _json(answer)
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **kwargs: Any) -> AsyncIterator[aiohttp.ClientResponse]:

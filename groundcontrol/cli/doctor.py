@@ -56,6 +56,7 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     except CliError:
         return [*findings, *checkup.folder_findings(settings.data_dir)]
     findings += checkup.folder_findings(settings.data_dir)
+    findings += checkup.lasting_findings(settings.data_dir)
     findings += checkup.space_findings(settings.data_dir, settings.control_db.parent)
     findings.append(checkup.lock_finding(settings.data_dir, await _health(args)))
     findings += await checkup.database_findings(settings)
@@ -77,6 +78,7 @@ async def _inside(settings: Settings) -> list[Finding]:
                     findings.append(await checkup.audit_finding(inspection, vault))
             findings.append(await checkup.clock_finding(inspection, time.time()))
             findings.append(await checkup.password_finding(inspection))
+            findings.append(await checkup.units_finding(inspection))
     except (ConfigError, HubError) as exc:
         findings.append(Finding("database", "problem", str(exc), "stop the hub, keep a copy of the folder, restore a backup"))
     return findings

@@ -18,6 +18,7 @@ from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault, open_existing_vault
 
 CONTROL_NAME: Final = "stardust.db"
+_PROGRAM: Final = Path(__file__).resolve().parents[1]
 
 
 class Settings(NamedTuple):
@@ -79,7 +80,7 @@ def _secret_given(environ: Mapping[str, str]) -> bool:
 def become_owner(folder: Path) -> None:
     """Root goes on as the owner of the data folder, so that everything in it stays his. For anybody else this does nothing.
 
-    Raises: CliError: there is no such folder.
+    Raises: CliError: there is no such folder, or its owner can reach neither it nor this program.
     """
     try:
         found = folder.stat()
@@ -89,6 +90,9 @@ def become_owner(folder: Path) -> None:
         os.setgroups([])
         os.setgid(found.st_gid)
         os.setuid(found.st_uid)
+        for path in (folder, _PROGRAM):
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise CliError(f"{path} cannot be read by the user {found.st_uid}, who owns the data folder, so nothing was done")
 
 
 def lock_holder(folder: Path) -> int | None:

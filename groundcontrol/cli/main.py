@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(words: Sequence[str], *, as_json: bool) -> int:
     if "-h" in words or "--help" in words:
-        from groundcontrol.config import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
+        from groundcontrol.settings import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
 
         serve_parser().print_help()
         return 0

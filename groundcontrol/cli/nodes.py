@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 
-from groundcontrol.cli.client import Hub
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, age, figure, percent, ratio, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("act", nargs="?", choices=("list", "approve", "reject"), default="list", help="[list]")
+    parser.add_argument("node", nargs="*", help="name or id of nodes that wait for approval")
     parser.add_argument("--state", choices=("online", "offline", "pending"), help="only these")
     parser.add_argument("--tag", help="only those with this tag")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them."""
+    """List them, or let in and turn away those that wait."""
+    if args.act != "list":
+        return await _decide(args)
+    if args.node:
+        raise UsageError("nodes: names belong to approve and reject")
     async with Hub(args) as hub:
         nodes = [
             node
@@ -31,10 +38,32 @@ async def run(args: argparse.Namespace) -> int:
         waiting = MISSING if updates["total"] is None else f"{updates['total']} ({updates['security'] or 0})"
         rows.append(
             [
-                node["name"], node["state"], node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
+                node["name"], "waiting" if node["waiting"] else node["state"], node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
                 ratio(latest.get("memory.used"), latest.get("memory.total")), waiting, node["identity"]["os_name"] or MISSING,
                 age(node["last_seen_at"]), node["id"],
             ]
         )  # fmt: skip
     print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SEEN", "ID"), rows))
+    return 0
+
+
+async def _decide(args: argparse.Namespace) -> int:
+    if not args.node:
+        raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes --state pending` lists them")
+    done = []
+    async with Hub(args) as hub:
+        known = [node async for node in hub.every("/nodes", "nodes")]
+        for word in args.node:
+            found = [node for node in known if word in (node["id"], node["name"])]
+            if not found:
+                raise CliError(f"there is no node {shown(word)}")
+            if not found[0]["waiting"]:
+                raise CliError(f"{shown(found[0]['name'])} does not wait for approval")
+            await hub.post(f"/nodes/{found[0]['id']}/{args.act}", None)
+            done.append(found[0])
+    if args.json:
+        print(json.dumps({"nodes": [node["id"] for node in done], "act": args.act}))
+    else:
+        for node in done:
+            print(f"{shown(node['name'])} is in" if args.act == "approve" else f"{shown(node['name'])} was turned away")
     return 0

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from groundcontrol.cli.client import DEFAULT_FOLDER
@@ -81,6 +82,11 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_COUNT)) and 1 <= int(text) <= MAX_COUNT):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_COUNT}")
     return int(text)
+
+
+def file_path(text: str) -> Path:
+    """A path of the person's own, from where they are: for `type=`."""
+    return Path(text).absolute()
 
 
 def wants_json(words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`stardust run ACTION NODE`: orders a job and shows what it prints, byte for byte, made safe for this terminal."""
+"""`stardust run ACTION`: orders jobs and shows what becomes of them: of one node all it prints, made safe for this terminal; of many a line each."""
 
 from __future__ import annotations
 
@@ -8,44 +8,73 @@ import json
 import sys
 from typing import Any, Final
 
-from groundcontrol.cli.client import Hub, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
-from groundcontrol.domain.jobs import ACTIONS, TERMINAL
+from groundcontrol.domain.jobs import ACTIONS, PLANNED, TERMINAL
 
 POLL_S: Final = 0.25
+BATCH_POLL_S: Final = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS)
-    parser.add_argument("node", help="name or id")
-    parser.add_argument("packages", nargs="*", help="for upgrade: only these; without any, all")
+    parser.add_argument("words", nargs="*", metavar="NODE | PACKAGE", help="the node, unless --node or --tag says which; then packages")
+    parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
+    parser.add_argument("--for", dest="for_action", choices=PLANNED, help="of a plan: what it is made for [upgrade]")
+    parser.add_argument("--plan", metavar="DIGEST", help="do it only if the plan is still this one")
+    parser.add_argument("--reboot", action="store_true", help="after an upgrade that succeeded, reboot if that is due")
     parser.add_argument("--no-wait", action="store_true", help="order it and return at once")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when the job succeeded, 1 when it did not."""
+    """Exit status 0 when every job succeeded, 1 when one did not."""
+    named, packages = list(args.node), list(args.words)
+    if not named and not args.tag:
+        if not packages:
+            raise CliError("name a node, or several with --node or --tag")
+        named.append(packages.pop(0))
+    wish: dict[str, object] = {"action": args.action}
+    if packages:
+        wish["packages"] = packages
+    if args.action == "plan":
+        wish["for"] = args.for_action or "upgrade"
+    elif args.for_action:
+        raise UsageError("run: --for goes with the action plan")
+    wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub:
-        node = await node_of(hub, args.node)
-        wish: dict[str, object] = {"action": args.action}
-        if args.packages:
-            wish["packages"] = args.packages
-        job = await hub.post(f"/nodes/{node['id']}/jobs", wish)
-        if not args.json:
-            waiting = "" if node["state"] == "online" else f" (waits for {shown(node['name'])}, which is not connected)"
-            print(f"job {job['id']}: {args.action} on {shown(node['name'])}{waiting}", file=sys.stderr)
-        if not args.no_wait:
-            job = await _follow(hub, job, show=not args.json)
+        if len(named) == 1 and not args.tag:
+            return await _one(hub, args, await node_of(hub, named[0]), wish)
+        return await _many(hub, args, named, wish)
+
+
+# -- one node ----------------------------------------------------------------------------------------
+
+
+async def _one(hub: Hub, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
+    job = await hub.post(f"/nodes/{node['id']}/jobs", wish)
+    if not args.json:
+        waiting = "" if node["state"] == "online" else f" (waits for {shown(node['name'])}, which is not connected)"
+        print(f"job {job['id']}: {args.action} on {shown(node['name'])}{waiting}", file=sys.stderr)
+    if not args.no_wait:
+        job = await _follow(hub, job, show=not args.json)
     if args.json:
         print(json.dumps(job))
     elif not args.no_wait:
-        _report(job)
+        await report(hub, job)
     return 0 if args.no_wait or job["state"] == "succeeded" else 1
 
 
 async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:
-    offset, cleaner = 0, Cleaner()
+    offset, cleaner, said = 0, Cleaner(), None
     while True:
         job = await hub.get(f"/jobs/{job['id']}")
+        if show and (job["state"], job["phase"], job["stop"]) != said:
+            said = (job["state"], job["phase"], job["stop"])
+            if job["phase"] == "waiting_lock" or job["stop"]:
+                print(f"[{_standing(job)}]", file=sys.stderr)
         if show and job["output_bytes"] > offset:
             part = await hub.raw(f"/jobs/{job['id']}/output", {"offset": str(offset)})
             offset += len(part)
@@ -57,10 +86,116 @@ async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:
             await asyncio.sleep(POLL_S)
 
 
-def _report(job: Any) -> None:
+def _standing(job: Any) -> str:
+    stop = f", stop: {job['stop']['state']}" if job["stop"] else ""
+    return shown(f"{job['phase'] or job['state']}{stop}{': ' + job['note'] if job['note'] else ''}")
+
+
+async def report(hub: Hub, job: Any) -> None:
+    """What a job that is over did and left, on standard error."""
+    if job["action"] == "plan" and job["plan_digest"]:
+        print(plan_text(await hub.get(f"/jobs/{job['id']}/plan")))
     for change in job["changes"]:
         before, after = shown(change["from"]) or "(new)", shown(change["to"]) or "(removed)"
         print(f"  {shown(change['package'])}  {before} -> {after}", file=sys.stderr)
+    if job["has_report"]:
+        for line in report_lines(await hub.get(f"/jobs/{job['id']}/report")):
+            print(f"  {line}", file=sys.stderr)
     why = f": {shown(job['error']['message'])}" if job["error"] else ""
     code = "" if job["exit_code"] is None else f", exit code {job['exit_code']}"
     print(f"{job['state']}{code}{why}", file=sys.stderr)
+
+
+def plan_text(plan: Any) -> str:
+    """A plan for a terminal."""
+    rows = [
+        [
+            step["package"], step["from"] or "(new)", step["to"] or "(removed)",
+            {"yes": "security", "no": ""}.get(step["security"], ""), step["repository"],
+        ]
+        for step in plan["steps"]
+    ]  # fmt: skip
+    kept = [[kept["package"], kept["version"], kept["reason"]] for kept in plan["kept"]]
+    counts = plan["counts"]
+    parts = [table(("PACKAGE", "FROM", "TO", "", "REPOSITORY"), rows)] if rows else []
+    parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), kept)] if kept else []
+    size = "" if plan["download_bytes"] is None else f", {plan['download_bytes']} bytes to download"
+    reboot = {"yes": ", a reboot is expected", "no": ""}.get(plan["reboot"], ", whether a reboot is due is not known")
+    what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
+    parts.append(f"{what}, {counts['security']} for security, {counts['kept']} kept back{size}{reboot}\nplan {plan['digest']}")
+    return "\n".join(parts)
+
+
+def report_lines(report: Any) -> list[str]:
+    """A report for a terminal."""
+    lines = []
+    if report["reboot"] != "no":
+        why = f": {report['reboot_why']}" if report["reboot_why"] else ""
+        lines.append(f"reboot required: {report['reboot']}{why}")
+    lines += [f"runs on with replaced code: {unit}" for unit in report["services"]]
+    lines += [f"failed since: {unit}" for unit in report["failed_units"]]
+    lines += [f"put beside the one in use: {file['path']}" for file in report["config_files"]]
+    return [shown(line) for line in (*lines, *report["notes"])]
+
+
+# -- many nodes --------------------------------------------------------------------------------------
+
+
+async def _many(hub: Hub, args: argparse.Namespace, named: list[str], wish: dict[str, object]) -> int:
+    names = await _chosen(hub, named, args.tag)
+    batch = await hub.post("/jobs", {**wish, "nodes": list(names)})
+    if not args.json:
+        print(f"batch {batch['id']}: {args.action} on {len(names)} nodes", file=sys.stderr)
+        for refused in batch["refused"]:
+            print(f"  {shown(names.get(refused['node_id'], refused['node_id']))}: refused: {shown(refused['message'])}", file=sys.stderr)
+    told: dict[str, str] = {}
+    while not args.no_wait:
+        batch = await hub.get(f"/batches/{batch['id']}")
+        for job in batch["jobs"]:
+            if not args.json and told.get(job["id"]) != job["state"]:
+                told[job["id"]] = job["state"]
+                why = f": {shown(job['error']['message'])}" if job["error"] else ""
+                print(f"  {shown(names[job['node_id']])}: {job['state']}{why}", file=sys.stderr)
+        if batch["state"] == "done":
+            break
+        await asyncio.sleep(BATCH_POLL_S)
+    if args.json:
+        print(json.dumps(batch))
+    elif not args.no_wait:
+        print(batch_table(batch, names))
+    failed = any(job["state"] != "succeeded" for job in batch["jobs"]) or bool(batch["refused"])
+    return 1 if failed and not args.no_wait else 0
+
+
+async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]:
+    """Id -> name of the nodes that are meant.
+
+    Raises: CliError: a name or a tag stands for none.
+    """
+    nodes = [node async for node in hub.every("/nodes", "nodes")]
+    chosen: dict[str, str] = {}
+    for wanted in named:
+        found = [node for node in nodes if wanted in (node["id"], node["name"])]
+        if not found:
+            raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")
+        chosen |= {node["id"]: node["name"] for node in found}
+    for tag in tags:
+        found = [node for node in nodes if tag in node["tags"]]
+        if not found:
+            raise CliError(f"no node has the tag {shown(tag)!r}", "not_found")
+        chosen |= {node["id"]: node["name"] for node in found}
+    return chosen
+
+
+def batch_table(batch: Any, names: dict[str, str]) -> str:
+    """What became of each node."""
+    rows = [
+        [
+            names.get(job["node_id"], job["node_id"]), job["state"], job["phase"] or MISSING, str(job["changes"]),
+            job["error"]["message"] if job["error"] else MISSING, job["id"],
+        ]
+        for job in batch["jobs"]
+    ]  # fmt: skip
+    rows += [[names.get(one["node_id"], one["node_id"]), "refused", MISSING, "0", one["message"], MISSING] for one in batch["refused"]]
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(batch["counts"].items()))
+    return table(("NODE", "STATE", "PHASE", "CHANGES", "ERROR", "JOB"), rows) + f"\n{counts or 'no job'}; {len(batch['refused'])} refused"

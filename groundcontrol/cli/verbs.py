@@ -19,15 +19,24 @@ class Verb(NamedTuple):
 VERBS: Final = (
     Verb("serve", (), "run Ground Control, the hub"),
     Verb("status", ("s",), "how the hub is, and how many nodes it sees"),
-    Verb("nodes", ("n",), "the servers of the fleet"),
-    Verb("run", ("r",), "run a package job on a node and watch it"),
-    Verb("jobs", ("j",), "the latest jobs"),
+    Verb("nodes", ("n",), "the servers of the fleet; approve or reject those that wait"),
+    Verb("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
+    Verb("register", (), "join this machine to a hub, with an invite on standard input"),
+    Verb("run", ("r",), "run a package job on a node, or on many, and watch it"),
+    Verb("jobs", ("j",), "the latest jobs, or all about one"),
+    Verb("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
     Verb("logs", ("l",), "the latest events"),
+    Verb("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
+    Verb("rekey", (), "give a node the next generation of its keys"),
     Verb("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
     Verb("token", ("t",), "tokens of programs: list, new, revoke"),
     Verb("audit", ("a",), "list, verify and export the audit log"),
+    Verb("clock", (), "let people log in by a clock that is behind the audit log"),
+    Verb("backup", ("b",), "everything that the hub holds, in one checked file"),
+    Verb("restore", (), "a data folder from a backup, while the hub is stopped"),
     Verb("doctor", ("d",), "what is wrong with this hub, and what to do"),
     Verb("secret", (), "make a secret for a hub"),
+    Verb("recovery", (), "the printed key that brings all nodes back to a hub that was built anew"),
     Verb("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
     Verb("help", ("h",), "this list, or the help of a verb"),
 )
@@ -54,7 +63,7 @@ def module_of(verb: Verb) -> VerbModule:
 def parser_of(verb: Verb) -> argparse.ArgumentParser:
     """What it takes."""
     if verb.name == "serve":
-        from groundcontrol.config import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
+        from groundcontrol.settings import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
 
         return serve_parser()
     parser = Parser(prog=f"stardust {verb.name}", description=verb.about)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from groundcontrol.auth.people import USERNAME
 from groundcontrol.auth.sessions import Caller
-from groundcontrol.domain.ids import DeploymentId, JobId, NodeId, SessionId, TokenId, UserId
+from groundcontrol.domain.ids import BatchId, DeploymentId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
 from groundcontrol.domain.permissions import Action, Owned, authorize
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, NotFound, Unauthenticated
@@ -33,6 +33,8 @@ class Call:
     cookies: Cookies
     address: str
     """Of the client, behind trusted proxies."""
+    address_sure: bool
+    """False: that of a proxy, and nobody said who stands behind it."""
     known: Caller | None
     """None: a public route."""
 
@@ -59,8 +61,16 @@ class Call:
         return JobId(self._id("job"))
 
     @property
+    def batch_id(self) -> BatchId:
+        return BatchId(self._id("batch"))
+
+    @property
     def deployment_id(self) -> DeploymentId:
         return DeploymentId(self._id("deployment"))
+
+    @property
+    def invite_id(self) -> InviteId:
+        return InviteId(self._id("invite"))
 
     @property
     def session_id(self) -> SessionId:

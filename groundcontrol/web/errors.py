@@ -53,6 +53,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.TargetNotAllowed: 400,
     errors.HostKeyMismatch: 409,
     errors.JobNotCancellable: 409,
+    errors.ClockBehind: 503,
     errors.Unavailable: 503,
 }
 """Every class of `groundcontrol.errors` stands here; a test holds that."""

@@ -10,13 +10,13 @@ from groundcontrol.auth.service import check_complete
 from groundcontrol.auth.sessions import Caller
 from groundcontrol.domain.permissions import Action, authorize
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
-from groundcontrol.errors import Unauthenticated
+from groundcontrol.errors import NotFound, Unauthenticated
 from groundcontrol.web.body import check_size
 from groundcontrol.web.call import Call
 from groundcontrol.web.control import local_actor
 from groundcontrol.web.cookies import Cookies
 from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
-from groundcontrol.web.peer import address_of
+from groundcontrol.web.peer import client_by
 from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "
@@ -31,7 +31,14 @@ class Gate:
         self.cookies = Cookies(secure=services.config.secure)
 
     async def admit(
-        self, request: web.Request, action: Action | None, *, pending: bool = False, enrolling: bool = False, step_up: bool = False
+        self,
+        request: web.Request,
+        action: Action | None,
+        *,
+        pending: bool = False,
+        enrolling: bool = False,
+        step_up: bool = False,
+        local: bool = False,
     ) -> Call:
         """Let a request in, or raise.
 
@@ -39,19 +46,23 @@ class Gate:
                 pending: open to a session that must change its password first.
                 enrolling: open to a session that must set up a second factor first.
                 step_up: wants the password within the last five minutes.
-        Raises: TooLarge, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
+                local: exists on the local socket only.
+        Raises: TooLarge, NotFound, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
         """
         check_size(request)
-        address = address_of(request, self._services.config.trusted_proxies)
+        config = self._services.config
+        address, sure = client_by(request, config.trusted_proxies, direct=not config.secure)
         caller: Caller | None = None
         if action is not None:
             caller = await self._caller(request, address)
+            if local and caller.scope.actor.kind != "local":
+                raise NotFound("there is nothing at this address")
             if not _is_open(caller, pending=pending, enrolling=enrolling):
                 check_complete(caller)
             authorize(caller.scope, action)
             if step_up:
                 self._services.auth.require_step_up(caller)
-        return Call(self._services, request, self.cookies, address, caller)
+        return Call(self._services, request, self.cookies, address, sure, caller)
 
     async def _caller(self, request: web.Request, address: str) -> Caller:
         local = local_actor(request)

@@ -34,7 +34,7 @@ def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
         "frame-ancestors 'none'",
         "object-src 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types stardust",
+        "trusted-types 'none'",
     )
     headers = {
         "Content-Security-Policy": "; ".join(policy),

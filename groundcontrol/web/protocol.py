@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 
+from groundcontrol.auth.addresses import limit_key
+from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, HubError, TooLarge
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
+from groundcontrol.web.peer import is_one_of
 from spider.logs import event
 
 MAX_LINE_BYTES: Final = 8190
 MAX_HEADERS: Final = 100
 HEADERS_TIMEOUT_S: Final = 10.0
-"""For the first request of a connection to be there; afterwards the keep-alive limit holds."""
+"""For the first request of a connection to be there, and for each later one from its first byte on."""
 MAX_SILENT: Final = 512
 """Connections that have not asked for anything yet; with one more the oldest of them goes, so that silence keeps nobody out."""
+MAX_IDLE: Final = 512
+MAX_IDLE_OF_AN_ADDRESS: Final = 32
+"""Connections that wait for their next request; with one more the one that came first goes, which is what clients are prepared for. A browser
+has six. Named proxies are bounded by the first figure alone."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
+UNREAD_TIMEOUT_S: Final = 60.0
+"""How long a peer may take nothing of what waits for it: what it has asked for lies in memory until then."""
 
 log = logging.getLogger(__name__)
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _Bare(web.Response):
@@ -33,45 +45,135 @@ class _Bare(web.Response):
         self.headers.popall(hdrs.SERVER, None)
 
 
-class _Connection(web.RequestHandler):
-    __slots__ = ("_deadline", "_fresh", "_headers_of")
+class _Crowd:
+    """Every connection, oldest first. One that speaks WebSocket is busy with one long request, so it is neither silent nor idle."""
 
-    def __init__(self, headers: HeaderWriter, fresh: dict[_Connection, None], manager: web.Server, **kwargs: Any) -> None:
+    def __init__(self, proxies: Sequence[Network]) -> None:
+        self._proxies = proxies
+        self._fresh: dict[_Connection, None] = {}
+        """Those of the last seconds, that may not have asked for anything."""
+        self._all: dict[_Connection, None] = {}
+        self._of: dict[str, dict[_Connection, None]] = {}
+        """All of an address; empty = of named proxies and of the local socket."""
+
+    def place_of(self, transport: asyncio.BaseTransport) -> str:
+        """What connections are counted by."""
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        return "" if not host or is_one_of(host, self._proxies) else limit_key(host)
+
+    def add(self, one: _Connection) -> None:
+        """Let one in, and send away who has been idle or silent for too long where there are too many."""
+        self._fresh[one] = self._all[one] = None
+        here = self._of.setdefault(one.place, {})
+        here[one] = None
+        if len(self._fresh) > MAX_SILENT:
+            self._drop_silent()
+        if one.place and len(here) > MAX_IDLE_OF_AN_ADDRESS:
+            _drop_idle(here, MAX_IDLE_OF_AN_ADDRESS)
+        if len(self._all) > MAX_IDLE:
+            _drop_idle(self._all, MAX_IDLE)
+
+    def heard(self, one: _Connection) -> None:
+        """It has asked for something."""
+        self._fresh.pop(one, None)
+
+    def remove(self, one: _Connection) -> None:
+        """It has ended."""
+        self._fresh.pop(one, None)
+        self._all.pop(one, None)
+        here = self._of.get(one.place)
+        if here is not None:
+            here.pop(one, None)
+            if not here:
+                del self._of[one.place]
+
+    def _drop_silent(self) -> None:
+        """Pass over those that have asked meanwhile, then drop the oldest that has not."""
+        for one in [one for one in self._fresh if not one.silent]:
+            del self._fresh[one]
+        if len(self._fresh) > MAX_SILENT:
+            next(iter(self._fresh)).drop_silent()
+
+
+def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
+    idle = [one for one in connections if one.idle]
+    for one in idle[: max(0, len(idle) + 1 - limit)]:
+        one.drop_idle()
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ("_crowd", "_deadline", "_headers_of", "_unread", "place")
+
+    def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._headers_of = headers
-        self._fresh = fresh
+        self._crowd = crowd
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self.place = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.place = self._crowd.place_of(transport)
         self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_silent)
-        self._fresh[self] = None
-        if len(self._fresh) > MAX_SILENT:
-            self._make_room()
+        self._crowd.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._fresh.pop(self, None)
+        self._end_deadline()
+        self._end_unread()
+        self._crowd.remove(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        idle, before = self.idle, self._request_count
+        super().data_received(data)
+        if self._request_count > before:
+            self._end_deadline()
+            self._crowd.heard(self)
+        elif idle and self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_idle)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._unread = asyncio.get_running_loop().call_later(UNREAD_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._end_unread()
+        super().resume_writing()
 
     @property
     def silent(self) -> bool:
         """Whether it has not asked for anything yet."""
         return self._request_count == 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has been answered and has not asked for more."""
+        return self._request_count > 0 and self._waiter is not None and not self._waiter.done()
+
     def drop_silent(self) -> None:
         """End a connection that still has not asked for anything."""
-        self._fresh.pop(self, None)
+        self._crowd.heard(self)
         if self.silent and self.transport is not None:
             self.transport.abort()
 
-    def _make_room(self) -> None:
-        """Pass over those that have asked meanwhile, then drop the oldest that has not."""
-        for one in [one for one in self._fresh if not one.silent]:
-            del self._fresh[one]
-        if len(self._fresh) > MAX_SILENT:
-            next(iter(self._fresh)).drop_silent()
+    def drop_idle(self) -> None:
+        """End a connection that waits for its next request."""
+        if self.idle:
+            self._crowd.remove(self)
+            self.force_close()
+
+    def _end_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def handle_error(
         self,
@@ -98,21 +200,34 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
-    def __init__(self, headers: HeaderWriter, inner: web.Server, **kwargs: Any) -> None:
-        super().__init__(inner.request_handler, request_factory=inner.request_factory, **kwargs)
+    def __init__(self, headers: HeaderWriter, crowd: _Crowd, inner: web.Server, **kwargs: Any) -> None:
+        super().__init__(_in_our_words(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
         self._headers = headers
-        self._fresh: dict[_Connection, None] = {}
-        """Connections of the last seconds that may not have asked for anything, oldest first."""
+        self._crowd = crowd
         self._options = kwargs
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self._headers, self._fresh, self, loop=asyncio.get_running_loop(), **self._options)
+        return _Connection(self._headers, self._crowd, self, loop=asyncio.get_running_loop(), **self._options)
+
+
+def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
+    """An `Expect` that nobody knows is refused here: the library would do it before any middleware, in its own words."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        expected = request.headers.getall(hdrs.EXPECT, [])
+        if all(one.lower() in ("", "100-continue") for one in expected):
+            return await handler(request)
+        response = problem_response(BadRequest("this hub does not know what the header Expect asks for"), _Bare)
+        headers.write(response)
+        return response
+
+    return handle
 
 
 class HubRunner(web.AppRunner):
     """Runs the application with the hub's limits. A request body is never inflated: that would happen before anybody logged in."""
 
-    def __init__(self, app: web.Application, headers: HeaderWriter) -> None:
+    def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network]) -> None:
         super().__init__(
             app,
             handle_signals=False,
@@ -125,6 +240,7 @@ class HubRunner(web.AppRunner):
             max_headers=MAX_HEADERS,
         )
         self._header_writer = headers
+        self._proxies = proxies
 
     async def _make_server(self) -> web.Server:
-        return _Server(self._header_writer, await super()._make_server(), **self._kwargs)
+        return _Server(self._header_writer, _Crowd(self._proxies), await super()._make_server(), **self._kwargs)

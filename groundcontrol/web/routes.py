@@ -12,16 +12,25 @@ from groundcontrol.web import schema
 from groundcontrol.web.http import (
     audit,
     auth,
+    batches,
     deployments,
     events,
+    export,
+    facts,
     history,
+    invites,
     jobs,
+    logs,
+    many_deployments,
     metrics,
     nodes,
+    preferences,
     second_factor,
     sessions,
     settings,
     tokens,
+    updates,
+    upkeep,
     users,
 )
 
@@ -58,6 +67,8 @@ class Route(NamedTuple):
     enrolling: bool = False
     """Open to a session that must set up a second factor first."""
     step_up: bool = False
+    local: bool = False
+    """Through the local socket alone; by network there is nothing at this address."""
     query: tuple[Parameter, ...] = ()
     answers: tuple[str, ...] = ()
     """Other media types of the answer."""
@@ -85,6 +96,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/auth/sessions", "account.use", sessions.list_sessions, schema.SessionsView, query=(LIMIT, CURSOR, USER)),
     Route("DELETE", "/auth/sessions", "account.use", sessions.end_other_sessions, None, status=204),
     Route("DELETE", "/auth/sessions/{id}", "account.use", sessions.end_session, None, status=204),
+    Route("GET", "/auth/preferences", "account.use", preferences.get_preferences, schema.PreferencesView),
+    Route("PATCH", "/auth/preferences", "account.use", preferences.edit_preferences, schema.PreferencesView, schema.PreferencesPatch),
     Route("GET", "/users", "user.manage", users.list_users, schema.AccountsView, query=(LIMIT, CURSOR)),
     Route("POST", "/users", "user.manage", users.create_user, schema.OneTimePasswordView, schema.NewUserBody, status=201, step_up=True),
     Route("PATCH", "/users/{username}", "user.manage", users.edit_user, schema.AccountView, schema.UserPatch, step_up=True),
@@ -115,20 +128,92 @@ ROUTES: Final[tuple[Route, ...]] = (
         ),
         answers=("application/msgpack", "text/csv"),
     ),
+    Route(
+        "GET", "/nodes/{id}/export", "history.read", export.export_node, None,
+        query=(
+            Parameter("from", "Unix seconds; without it all that is kept"),
+            Parameter("to", "Unix seconds; without it now"),
+            Parameter("tier", "1s (as it was measured), 1m or 1h (1s)"),
+        ),
+        answers=("application/x-ndjson", "text/csv"),
+    ),
+    Route(
+        "GET", "/history", "history.read", history.get_histories, schema.HistoriesView,
+        query=(
+            Parameter("node", "the id of a node; up to 50", required=True, many=True),
+            Parameter("metric", "a series such as `disk.read{device=sda}`; up to 200 lines with all nodes", required=True, many=True),
+            Parameter("from", "Unix seconds; without it an hour before `to`"),
+            Parameter("to", "Unix seconds; without it now"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600)", "integer"),
+        ),
+        answers=("application/msgpack", "text/csv"),
+    ),
+    Route(
+        "GET", "/nodes/{id}/tables", "node.read", facts.get_tables, schema.TablesView,
+        query=(Parameter("subject", "only this one: processes, services, interfaces …"),),
+    ),
+    Route(
+        "GET", "/nodes/{id}/packages", "node.read", facts.list_packages, schema.PackagesView,
+        query=(LIMIT, CURSOR, Parameter("search", "only names that contain this")),
+    ),
+    Route(
+        "GET", "/updates", "node.read", updates.list_updates, schema.PackageUpdatesView,
+        query=(
+            LIMIT, CURSOR, Parameter("search", "only packages whose name contains this"),
+            Parameter("security", "only those for security", "boolean"),
+        ),
+    ),
+    Route(
+        "GET", "/updates/nodes", "node.read", updates.list_nodes_of_update, schema.NodeUpdatesView,
+        query=(LIMIT, CURSOR, Parameter("package", "its name", required=True)),
+    ),
+    Route("GET", "/nodes/{id}/logs", "node.read", logs.list_logs, schema.LogsView, query=(LIMIT, CURSOR)),
+    Route("POST", "/nodes/{id}/approve", "node.approve", invites.approve_node, schema.NodeView),
+    Route("POST", "/nodes/{id}/reject", "node.approve", invites.reject_node, None, status=204),
+    Route("POST", "/invites", "invite.create", invites.create_invite, schema.NewInviteView, schema.InviteBody, status=201, step_up=True),
+    Route("GET", "/invites", "invite.read", invites.list_invites, schema.InvitesView, query=(LIMIT, CURSOR)),
+    Route("GET", "/invites/{id}", "invite.read", invites.get_invite, schema.InviteView),
+    Route("DELETE", "/invites/{id}", "invite.revoke", invites.revoke_invite, None, status=204),
     Route("POST", "/deployments", "deployment.create", deployments.create_deployment, schema.DeploymentView, schema.DeploymentBody, status=202, keyed=True),
-    Route("GET", "/deployments", "deployment.read", deployments.list_deployments, schema.DeploymentsView, query=(LIMIT, CURSOR)),
+    Route("POST", "/deployments/preview", "deployment.create", many_deployments.preview_list, schema.ServerListView, schema.ServerListBody),
+    Route("POST", "/deployments/many", "deployment.create", many_deployments.create_deployments, schema.DeploymentsView, schema.ManyDeploymentsBody, status=202, keyed=True),
+    Route("POST", "/deployments/host-keys", "deployment.control", many_deployments.confirm_host_keys, schema.ConfirmedView, schema.HostKeysBody),
+    Route(
+        "GET", "/deployments", "deployment.read", deployments.list_deployments, schema.DeploymentsView,
+        query=(LIMIT, CURSOR, Parameter("batch", "only those of this request for many servers")),
+    ),
     Route("GET", "/deployments/{id}", "deployment.read", deployments.get_deployment, schema.DeploymentView),
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments.confirm_host_key, schema.DeploymentView, schema.HostKeyBody),
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments.cancel_deployment, schema.DeploymentView),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments.retry_deployment, schema.DeploymentView, schema.RetryBody, status=202, optional_body=True),
+    Route("POST", "/agent-updates", "node.update", upkeep.create_updates, schema.DeploymentsView, schema.AgentUpdatesBody, status=202, step_up=True),
+    Route("POST", "/nodes/{id}/rekey", "node.rekey", upkeep.rekey_node, schema.JobView, status=202, step_up=True),
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs.create_job, schema.JobView, schema.JobBody, status=202, keyed=True),
-    Route("GET", "/jobs", "job.read", jobs.list_jobs, schema.JobsView, query=(LIMIT, CURSOR, NODE)),
+    Route("POST", "/jobs", "job.create", batches.create_batch, schema.BatchView, schema.BatchBody, status=202, keyed=True),
+    Route(
+        "GET", "/jobs", "job.read", jobs.list_jobs, schema.JobsView,
+        query=(
+            LIMIT, CURSOR, NODE, Parameter("state", "only these, with commas between"), Parameter("action", "only this"),
+            Parameter("by", "only those that this user asked for"),
+        ),
+    ),
     Route("GET", "/jobs/{id}", "job.read", jobs.get_job, schema.JobView),
     Route(
         "GET", "/jobs/{id}/output", "job.read", jobs.job_output, None,
         query=(Parameter("offset", "from this byte on (0)", "integer"),), answers=("text/plain",),
     ),
-    Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs.cancel_job, schema.JobView),
-    Route("GET", "/events", "event.read", events.list_events, schema.EventsView, query=(LIMIT, CURSOR, NODE)),
+    Route("GET", "/jobs/{id}/plan", "job.read", jobs.job_plan, schema.PlanView),
+    Route("GET", "/jobs/{id}/report", "job.read", jobs.job_report, schema.ReportView),
+    Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs.cancel_job, schema.JobView, schema.CancelBody, optional_body=True),
+    Route("GET", "/batches", "job.read", batches.list_batches, schema.BatchesView, query=(LIMIT, CURSOR)),
+    Route("GET", "/batches/{id}", "job.read", batches.get_batch, schema.BatchView),
+    Route("POST", "/batches/{id}/cancel", "job.cancel", batches.cancel_batch, schema.BatchView),
+    Route(
+        "GET", "/events", "event.read", events.list_events, schema.EventsView,
+        query=(
+            LIMIT, CURSOR, NODE, Parameter("severity", "only these, with commas between"),
+            Parameter("type", "only this one, or with its first part all of that kind"), Parameter("search", "only messages that contain this"),
+        ),
+    ),
     Route("GET", "/audit", "audit.read", audit.list_audit, schema.AuditPageView, query=(LIMIT, CURSOR)),
 )  # fmt: skip

@@ -55,12 +55,14 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
 
 def make_runner(app: web.Application) -> HubRunner:
     """What serves the application, with the hub's limits."""
-    return HubRunner(app, app[HEADERS])
+    return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies)
 
 
 def _handle(gate: Gate, route: Route) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = await gate.admit(request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
+        call = await gate.admit(
+            request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
+        )
         if route.body is None:
             answer = await route.handler(call)
         else:

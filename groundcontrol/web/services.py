@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.base import Bus
 from groundcontrol.config import Config
-from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest
-from groundcontrol.domain.ids import DeploymentId, HubId, JobId, NodeId
-from groundcontrol.domain.jobs import Job, JobAction
+from groundcontrol.domain.deployments import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, Unconfirmed
+from groundcontrol.domain.facts import FactTable
+from groundcontrol.domain.ids import BatchId, DeploymentId, HubId, JobId, NodeId
+from groundcontrol.domain.invites import Invite
+from groundcontrol.domain.jobs import Batch, Job, Wish
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.server_lists import Format, Reading
+from groundcontrol.domain.summary import Brief
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 
@@ -30,24 +34,66 @@ class Presence(Protocol):
         """Series -> (value, taken at), of every family."""
         ...
 
+    def summary(self, node: NodeId) -> Sequence[Brief]:
+        """What lists show of the newest row of every family."""
+        ...
+
+
+class Facts(Protocol):
+    """Tables of nodes that are connected (`fleet.facts`)."""
+
+    def tables(self, node: NodeId) -> Mapping[str, FactTable]: ...
+
 
 class Jobs(Protocol):
     """`jobs.service`."""
 
-    async def submit(
-        self, scope: Scope, node_id: NodeId, action: JobAction, packages: tuple[str, ...], reboot: bool, idempotency_key: str | None
-    ) -> Job: ...
-    async def cancel(self, scope: Scope, job_id: JobId) -> Job: ...
+    async def submit(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None) -> Job: ...
+    async def submit_many(
+        self, scope: Scope, nodes: Sequence[NodeId], wish: Wish, idempotency_key: str | None, plans_of: BatchId | None = None
+    ) -> Batch: ...
+    async def cancel(self, scope: Scope, job_id: JobId, *, force: bool = False) -> Job: ...
+    async def cancel_many(self, scope: Scope, batch_id: BatchId) -> Batch: ...
+    async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
 
 
 class Deployments(Protocol):
     """`deployments.service`."""
 
     async def install(self, scope: Scope, request: DeploymentRequest, idempotency_key: str | None) -> Deployment: ...
+    async def install_many(
+        self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None
+    ) -> Sequence[Deployment]: ...
+    async def preview(self, scope: Scope, text: str, form: Format | Literal["auto"]) -> Reading: ...
+    async def confirm_host_keys(
+        self, scope: Scope, confirmed: Sequence[Confirmation]
+    ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]: ...
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment: ...
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment: ...
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment: ...
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment: ...
+
+
+class Invitations(Protocol):
+    """`deployments.script`."""
+
+    script: bytes
+    """`install.sh`."""
+    script_sha256: str
+
+    def text(self, invite: Invite) -> str:
+        """The invite with its secret, for its maker alone."""
+        ...
+
+
+class Updates(Protocol):
+    """`deployments.updates`."""
+
+    version: str
+    """Of Spider, which updates bring."""
+
+    async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]: ...
+    async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment: ...
 
 
 @dataclass(frozen=True)
@@ -59,8 +105,11 @@ class Services:
     store: Store
     bus: Bus
     registry: Presence
+    facts: Facts
     jobs: Jobs
     deployments: Deployments
+    invites: Invitations
+    updates: Updates
     auth: AuthService
     hub_id: HubId
     build: str

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
 
-from groundcontrol.domain.deployments import Deployment
+from groundcontrol.domain.deployments import Deployment, HostKey, Jump
+from groundcontrol.domain.facts import Cell, FactTable
 from groundcontrol.domain.ids import SessionId
-from groundcontrol.domain.jobs import Job
+from groundcontrol.domain.jobs import Batch, Job
 from groundcontrol.domain.log import AuditRow, Event
-from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.nodes import Node, NodeIdentity, units_state
+from groundcontrol.domain.plans import Plan, Report
 from groundcontrol.domain.scope import Grants
+from groundcontrol.domain.server_lists import Reading
+from groundcontrol.domain.summary import Brief
 from groundcontrol.domain.users import ApiToken, Person, User
 from groundcontrol.store.base import ListedSession
 from groundcontrol.web import schema
+from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 
 Latest = Mapping[str, tuple[float | None, float]]
 """Series -> (value, taken at)."""
-
-LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 
 
 def samples(latest: Latest) -> dict[str, schema.Sample]:
@@ -26,23 +29,14 @@ def samples(latest: Latest) -> dict[str, schema.Sample]:
     return {name: schema.Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
-def summary(latest: Latest) -> dict[str, schema.Sample]:
-    """What a list shows of a node: see the SUMMARY constants of the schema."""
-    chosen: dict[str, tuple[float | None, float]] = {name: latest[name] for name in schema.SUMMARY_SERIES if name in latest}
-    for metric in schema.SUMMARY_SUMS:
-        total = _sum(latest, metric)
-        if total is not None:
-            chosen[metric] = total
-    fullest = _highest(latest, "filesystem.used", lambda name: _share(latest, name))
-    for metric in schema.SUMMARY_FULLEST if fullest else ():
-        name = metric + fullest.removeprefix("filesystem.used")
-        if name in latest:
-            chosen[name] = latest[name]
-    for metric in schema.SUMMARY_HIGHEST:
-        highest = _highest(latest, metric, lambda name: latest[name][0])
-        if highest:
-            chosen[highest] = latest[highest]
-    return samples(chosen)
+def summary(parts: Iterable[Brief]) -> dict[str, schema.Sample]:
+    """What a list shows of a node (`domain.summary`), as it is sent."""
+    found: dict[str, schema.Sample] = {}
+    for part in parts:
+        if part.sent is None:
+            part.sent = {name: schema.Sample(value, part.taken_at) for name, value in part.shown.items()}
+        found |= cast("dict[str, schema.Sample]", part.sent)
+    return found
 
 
 def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, schema.Sample]:
@@ -56,31 +50,6 @@ def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, schema.Sam
     return samples(found)
 
 
-def _labelled(latest: Latest, metric: str) -> list[str]:
-    return [name for name in latest if name.startswith(metric + "{")]
-
-
-def _sum(latest: Latest, metric: str) -> tuple[float | None, float] | None:
-    """None: no such series. A part that could not be measured makes no sum of the rest: only measured ones are added."""
-    parts = [latest[name] for name in _labelled(latest, metric) if name not in LOOPBACK_SERIES]
-    if not parts:
-        return None
-    values = [value for value, _ in parts if value is not None]
-    return (sum(values) if values else None), max(at for _, at in parts)
-
-
-def _share(latest: Latest, used: str) -> float | None:
-    size = latest.get("filesystem.size" + used.removeprefix("filesystem.used"), (None, 0.0))[0]
-    value = latest[used][0]
-    return value / size if size and value is not None else None
-
-
-def _highest(latest: Latest, metric: str, rank: Callable[[str], float | None]) -> str:
-    """The series of a metric that ranks highest; those that could not be measured come last; empty: there is none."""
-    ranked = [(rank(name), name) for name in sorted(_labelled(latest, metric))]
-    return max(ranked, key=lambda pair: -1e300 if pair[0] is None else pair[0])[1] if ranked else ""
-
-
 def user_view(user: User, *, must_enrol: bool = False) -> schema.UserView:
     return schema.UserView(
         username=user.username,
@@ -88,6 +57,7 @@ def user_view(user: User, *, must_enrol: bool = False) -> schema.UserView:
         must_change_password=user.must_change_password,
         totp_enabled=user.totp_since is not None,
         must_enrol_totp=must_enrol,
+        limited=user.grants is not None and user.role != "admin",
     )
 
 
@@ -150,7 +120,7 @@ def node_view(
         address=node.address,
         state="online" if online else "pending" if node.pending else "offline",
         tags=list(node.tags),
-        identity=schema.IdentityView(**{**identity._asdict(), "addresses": list(identity.addresses)}),
+        identity=_identity(identity),
         latest=latest,
         agent_version=node.agent_version,
         last_seen_at=last_seen_at,
@@ -160,15 +130,33 @@ def node_view(
         created_at=node.created_at,
         credentials_kept=credentials_kept,
         simulated=node.simulated,
+        waiting=node.waiting,
+        units=units_state(identity.units),
     )
+
+
+def _identity(identity: NodeIdentity) -> schema.IdentityView:
+    facts = {**identity._asdict(), "addresses": list(identity.addresses)}
+    del facts["units"]
+    return schema.IdentityView(**facts)
 
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:
     return cast("Literal['yes', 'no']", text) if text in ("yes", "no") else "unknown"
 
 
+def _jump_view(jump: Jump) -> schema.JumpView:
+    return schema.JumpView(jump.host, jump.port, jump.username, None if jump.host_key is None else jump.host_key.fingerprint)
+
+
+def _host_key_view(key: HostKey, deployment: Deployment) -> schema.HostKeyView:
+    jump = deployment.wishes.jump if key.host else None
+    host, port = (deployment.host, deployment.port) if jump is None else (key.host, jump.port)
+    return schema.HostKeyView(type=key.type, fingerprint=key.fingerprint, host=host, port=port)
+
+
 def deployment_view(deployment: Deployment) -> schema.DeploymentView:
-    key, error = deployment.host_key, deployment.error
+    key, error, jump = deployment.host_key, deployment.error, deployment.wishes.jump
     return schema.DeploymentView(
         id=deployment.id,
         kind=deployment.kind,
@@ -178,11 +166,36 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         port=deployment.port,
         username=deployment.username,
         name=deployment.name,
-        host_key=schema.HostKeyView(type=key.type, fingerprint=key.fingerprint) if key is not None else None,
+        host_key=None if key is None else _host_key_view(key, deployment),
         steps=[schema.StepView(**step._asdict()) for step in deployment.steps],
         error=schema.DeploymentErrorView(**error._asdict()) if error is not None else None,
         created_at=deployment.created_at,
         ended_at=deployment.ended_at,
+        jump=None if jump is None else _jump_view(jump),
+        batch_id=deployment.batch,
+    )
+
+
+def server_list_view(reading: Reading) -> schema.ServerListView:
+    return schema.ServerListView(
+        format=reading.format,
+        servers=[
+            schema.ListedServerView(
+                line=one.line,
+                host=one.host,
+                port=one.port,
+                username=one.username,
+                name=one.name,
+                tags=list(one.tags),
+                host_key=one.host_key,
+                jump=None if one.jump is None else schema.PlaceView(*one.jump),
+                notes=list(one.notes),
+                problems=[schema.ListProblemView(*problem) for problem in one.problems],
+            )
+            for one in reading.servers
+        ],
+        notes=[schema.LineNoteView(*note) for note in reading.notes],
+        problems=[schema.LineProblemView(line, problem.code, problem.message) for line, problem in reading.problems],
     )
 
 
@@ -192,19 +205,110 @@ def job_view(job: Job) -> schema.JobView:
         node_id=job.node_id,
         action=job.action,
         packages=list(job.packages),
+        for_=job.for_action,
+        plan=job.plan,
         reboot=job.reboot,
         state=job.state,
         phase=job.phase,
         progress_percent=job.progress_percent,
+        package=job.package,
+        note=job.note,
         exit_code=job.exit_code,
         output_bytes=job.output_bytes,
+        output_total_bytes=job.output_bytes + job.lost_bytes,
         output_sha256=job.output_sha256,
+        last_output_at=job.last_output_at,
+        plan_digest=job.plan_digest,
+        has_report=job.has_report,
+        stop=_stop(job),
+        batch_id=job.batch_id,
+        follows=job.follows,
         created_by=job.created_by,
         created_at=job.created_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
         changes=[schema.ChangeView(package=change.package, before=change.before, after=change.after) for change in job.changes],
-        error=schema.JobErrorView(code=job.error.code, message=job.error.message) if job.error is not None else None,
+        error=_job_error(job),
+    )
+
+
+def _stop(job: Job) -> schema.StopView | None:
+    return None if job.stop is None else schema.StopView(**job.stop._asdict())
+
+
+def _job_error(job: Job) -> schema.JobErrorView | None:
+    return None if job.error is None else schema.JobErrorView(**job.error._asdict())
+
+
+def plan_view(job_id: str, plan: Plan) -> schema.PlanView:
+    steps = plan.steps
+    return schema.PlanView(
+        job_id=job_id,
+        complete=plan.complete,
+        counts=schema.PlanCountsView(
+            upgrades=sum(bool(step.before and step.after) for step in steps),
+            new=sum(not step.before for step in steps),
+            removals=sum(not step.after for step in steps),
+            security=sum(step.security == "yes" for step in steps),
+            kept=len(plan.kept),
+        ),
+        steps=[schema.PlanStepView(**step._asdict()) for step in steps],
+        kept=[schema.KeptView(**kept._asdict()) for kept in plan.kept],
+        **plan.head._asdict(),
+    )
+
+
+def report_view(job_id: str, report: Report) -> schema.ReportView:
+    return schema.ReportView(
+        job_id=job_id,
+        reboot=report.reboot,
+        reboot_why=report.reboot_why,
+        services=list(report.services),
+        config_files=[schema.ConfigFileView(**file._asdict()) for file in report.config_files],
+        failed_units=list(report.failed_units),
+        notes=list(report.notes),
+    )
+
+
+def batch_summary(batch: Batch) -> schema.BatchSummaryView:
+    return schema.BatchSummaryView(**_batch(batch))
+
+
+def batch_view(batch: Batch, jobs: Iterable[Job]) -> schema.BatchView:
+    return schema.BatchView(**_batch(batch), jobs=[_batch_job(job) for job in jobs])
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    wish = batch.wish
+    return {
+        "id": batch.id,
+        "action": wish.action,
+        "packages": list(wish.packages),
+        "for_": wish.for_action,
+        "plan": wish.plan,
+        "reboot": wish.reboot,
+        "state": "running" if batch.ended_at is None else "done",
+        "counts": batch.counts,
+        "refused": [schema.RefusedView(**refused._asdict()) for refused in batch.refused],
+        "created_by": batch.created_by,
+        "created_at": batch.created_at,
+        "ended_at": batch.ended_at,
+    }
+
+
+def _batch_job(job: Job) -> schema.BatchJobView:
+    return schema.BatchJobView(
+        id=job.id,
+        node_id=job.node_id,
+        state=job.state,
+        phase=job.phase,
+        progress_percent=job.progress_percent,
+        package=job.package,
+        changes=len(job.changes),
+        stop=_stop(job),
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        error=_job_error(job),
     )
 
 
@@ -232,3 +336,25 @@ def audit_view(row: AuditRow) -> schema.AuditView:
         result=row.result,
         detail=dict(row.detail),
     )
+
+
+def table_view(table: FactTable) -> schema.TableView:
+    """A table with its numbers in the units of the catalogue."""
+    known = {column.name: column for column in BY_NAME[table.subject].columns}
+    columns = [known[name] for name in table.columns]
+    rows = zip(*(iter(table.cells),) * len(columns), strict=True)
+    return schema.TableView(
+        subject=table.subject,
+        taken_at=table.taken_at,
+        total=None if table.total == FAILED else table.total,
+        columns=[schema.ColumnView(column.name, _kind(column), "" if column.unit == "time" else column.unit) for column in columns],
+        rows=[[_cell(column, cell) for column, cell in zip(columns, row, strict=True)] for row in rows],
+    )
+
+
+def _kind(column: Column) -> Literal["text", "number", "time"]:
+    return "text" if column.kind == TEXT else "time" if column.unit == "time" else "number"
+
+
+def _cell(column: Column, cell: Cell) -> str | float | None:
+    return cell / column.scale if isinstance(cell, int) and column.scale != 1 else cell

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiohttp import WebSocketError, WSMsgType, hdrs, web
+from aiohttp import WebSocketError, WSMessage, WSMsgType, hdrs, web
 
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
@@ -62,10 +62,14 @@ class _Socket:
         self._controls = 0
         self._pong = asyncio.Event()
         self._closing = asyncio.Lock()
+        self._reading: asyncio.Task[object] | None = None
+        """Who waits in `receive`."""
+        self._gone: asyncio.Event | None = None
+        """Set once nobody waits in `receive`; made by a close that found somebody there."""
 
     async def receive(self) -> bytes:
         while True:
-            message = await self._ws.receive()
+            message = await self._next()
             kind = message.type
             if kind is WSMsgType.BINARY:
                 self._controls = 0
@@ -79,6 +83,27 @@ class _Socket:
                 raise SocketClosed(message.data.code, "not WebSocket, or too big")
             else:
                 raise SocketClosed(self._ws.close_code or _ABNORMAL)
+
+    async def _next(self) -> WSMessage:
+        self._reading = asyncio.current_task()
+        try:
+            return await self._ws.receive()
+        except asyncio.CancelledError:
+            if self._gone is None or self._reading is None or self._reading.uncancel() > 0:
+                raise
+            raise SocketClosed(_ABNORMAL, "closed here") from None
+        finally:
+            self._reading = None
+            if self._gone is not None:
+                self._gone.set()
+
+    async def _leave(self) -> None:
+        """Send away who waits in `receive`: aiohttp would cut the connection at once to wake it, and what the peer has sent
+        meanwhile, unread, makes that a reset, which overtakes the close frame."""
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._gone = asyncio.Event()
+            self._reading.cancel()
+            await self._gone.wait()
 
     async def _control(self, kind: WSMsgType, data: bytes) -> None:
         self._controls += 1
@@ -112,6 +137,7 @@ class _Socket:
         async with self._closing:  # the connection ends with its handler: who comes second waits until the peer has heard the first
             with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
                 async with asyncio.timeout(CLOSE_WAIT_S + 1):
+                    await self._leave()
                     await self._ws.close(code=code, message=reason.encode()[:120])
 
     @property

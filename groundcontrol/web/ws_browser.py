@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from groundcontrol.auth.addresses import limit_key
 from groundcontrol.auth.sessions import Caller, ends_at
 from groundcontrol.bus.base import Interest, Revoked, Topic
 from groundcontrol.domain.ids import DeploymentId, NodeId
@@ -25,9 +26,13 @@ from spider.logs import event
 
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_CONNECTIONS: Final = 512
+MAX_OF_A_USER: Final = 32
+MAX_OF_AN_ADDRESS: Final = 128
+"""Of pages at once: nobody takes the live page from the others, by one account or by many behind one address."""
 HEARTBEAT_S: Final = 20.0
 INTEREST_EVERY_S: Final = 5.0
-INTEREST_TTL_S: Final = 15.0
+INTEREST_TTL_S: Final = 30.0
+"""How long nodes go on sending each second after the last look; telling a node again costs the hub four frames."""
 
 log = logging.getLogger(__name__)
 
@@ -80,24 +85,34 @@ class Live:
         call = await self._gate.admit(request, "live.open")
         if call.caller.session is not None and bearer_token(request) is None:
             check_socket_origin(request, self.services.config.origins)
-        if len(self._connections) >= MAX_CONNECTIONS or self._group is None:
-            raise Unavailable("too many pages are open at this hub; try again later")
+        self._check_room(call.caller)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=CLOSE_LIMIT_S, writer_limit=MAX_FRAME_BYTES
         )
         if not socket.can_prepare(request):
             raise BadRequest("this address speaks WebSocket only")
-        await socket.prepare(request)
         connection = Connection(self.services, self, socket, request.transport, call.caller, self.patience_s)
-        self._connections.add(connection)
+        self._connections.add(connection)  # before anything is waited for: many at once are counted, too
         self._empty.clear()
         try:
+            await socket.prepare(request)
             await connection.run(self._hello(call.caller))
         finally:
             self._connections.discard(connection)
             if not self._connections:
                 self._empty.set()
         return socket
+
+    def _check_room(self, caller: Caller) -> None:
+        if len(self._connections) >= MAX_CONNECTIONS or self._group is None:
+            raise Unavailable("too many pages are open at this hub; try again later")
+        if caller.user is None:
+            return
+        if sum(other.user == caller.user.id for other in self._connections) >= MAX_OF_A_USER:
+            raise Unavailable(f"{MAX_OF_A_USER} pages of this user are open already; close some")
+        address = limit_key(caller.scope.actor.address)
+        if sum(limit_key(other.scope.actor.address) == address for other in self._connections) >= MAX_OF_AN_ADDRESS:
+            raise Unavailable(f"{MAX_OF_AN_ADDRESS} pages are open from this address already; close some")
 
     def _hello(self, caller: Caller) -> schema.LiveHello:
         now = self.services.clock.now()
@@ -170,7 +185,8 @@ class Live:
     def _interest(self, *feeds: Feed) -> None:
         nodes = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched()))
         if nodes:
-            self.services.bus.publish(Interest(nodes, INTEREST_TTL_S))
+            closely = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched_closely()))
+            self.services.bus.publish(Interest(nodes, INTEREST_TTL_S, closely))
 
     async def _beat(self) -> None:
         while True:

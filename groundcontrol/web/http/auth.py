@@ -21,7 +21,7 @@ def _answer(call: Call, issued: Issued) -> web.Response:
         user=views.user_view(issued.user, must_enrol=issued.must_enrol),
     )
     response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
-    call.cookies.set(response, issued.token, issued.refresh)
+    call.cookies.set(response, issued.token, issued.refresh, issued.device)
     return response
 
 
@@ -34,7 +34,9 @@ async def login(call: Call, body: schema.LoginBody) -> web.Response:
         totp=body.totp,
         setup_code=body.setup_code,
         address=call.address,
+        address_sure=call.address_sure,
         user_agent=call.request.headers.get(hdrs.USER_AGENT, ""),
+        device=call.cookies.device(call.request),
     )
     return _answer(call, issued)
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from groundcontrol.deployments.requests import redirects
+from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest, JumpRequest
 from groundcontrol.domain.permissions import check_new_tags
 from groundcontrol.errors import BadRequest, TooLarge
 from groundcontrol.web import schema, views
@@ -17,17 +18,17 @@ MAX_KEY_BYTES: Final = 16 << 10
 
 async def create_deployment(call: Call, body: schema.DeploymentBody) -> schema.DeploymentView:
     """Put Spider on a server."""
-    _check_key_size(body.private_key)
+    check_key_size(body.private_key)
     check_new_tags(call.scope, body.tags or ())
     fields = msgspec.structs.asdict(body)
-    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ())})
+    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ()), "jump": jump_of(body.jump)})
     return views.deployment_view(await call.services.deployments.install(call.scope, request, call.idempotency_key()))
 
 
 async def list_deployments(call: Call) -> schema.DeploymentsView:
     """A page of deployments, newest first."""
-    limit, cursor = call.page()
-    page = await call.services.store.deployments.deployments(call.scope, limit, cursor)
+    limit, cursor = call.page("batch")
+    page = await call.services.store.deployments.deployments(call.scope, limit, cursor, call.query("limit", "cursor", "batch").get("batch"))
     return schema.DeploymentsView(deployments=[views.deployment_view(one) for one in page.items], next=page.next)
 
 
@@ -45,16 +46,23 @@ async def confirm_host_key(call: Call, body: schema.HostKeyBody) -> schema.Deplo
 
 async def cancel_deployment(call: Call) -> schema.DeploymentView:
     """Stop, and undo what was done."""
-    await _control(call)
+    row = await _control(call)
+    if row.kind == "update":
+        return views.deployment_view(await call.services.updates.cancel(call.scope, call.deployment_id))
     return views.deployment_view(await call.services.deployments.cancel(call.scope, call.deployment_id))
 
 
 async def retry_deployment(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
-    """Try a failed one again, with the fields that are given anew."""
-    await _control(call)
+    """Try a failed one again, with the fields that are given anew; to go to another server than before, or to remove, wants the password anew."""
+    row = await _control(call)
     if body is not None and body.tags is not None:
         check_new_tags(call.scope, body.tags)
-    return views.deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, _overrides(body)))
+    overrides = _overrides(body)
+    if row.kind == "remove":
+        call.authorize("node.delete", row)
+    if row.kind == "remove" or (overrides is not None and redirects(row, overrides)):
+        call.services.auth.require_step_up(call.caller)
+    return views.deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, overrides))
 
 
 async def remove_node(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
@@ -67,18 +75,37 @@ async def remove_node(call: Call, body: schema.RetryBody | None) -> schema.Deplo
     return views.deployment_view(await services.deployments.remove(call.scope, call.node_id, _overrides(body), force == "true"))
 
 
-async def _control(call: Call) -> None:
-    call.authorize("deployment.control", await call.services.store.deployments.deployment(call.scope, call.deployment_id))
+async def _control(call: Call) -> Deployment:
+    row = await call.services.store.deployments.deployment(call.scope, call.deployment_id)
+    call.authorize("deployment.control", row)
+    return row
 
 
 def _overrides(body: schema.RetryBody | None) -> DeploymentOverrides | None:
     if body is None:
         return None
-    _check_key_size(body.private_key)
+    check_key_size(body.private_key)
     fields = msgspec.structs.asdict(body)
-    return DeploymentOverrides(**{**fields, "tags": tuple(body.tags) if body.tags is not None else None})
+    jump = None if body.jump is msgspec.UNSET else jump_of(body.jump)
+    tags = None if body.tags is None else tuple(body.tags)
+    return DeploymentOverrides(**{**fields, "tags": tags, "jump": jump, "direct": body.jump is None})
 
 
-def _check_key_size(key: str | None) -> None:
+def jump_of(body: schema.JumpBody | None) -> JumpRequest | None:
+    """The jump host that was asked for.
+
+    Raises: TooLarge.
+    """
+    if body is None:
+        return None
+    check_key_size(body.private_key)
+    return JumpRequest(**msgspec.structs.asdict(body))
+
+
+def check_key_size(key: str | None) -> None:
+    """Refuse what is no key by its size.
+
+    Raises: TooLarge.
+    """
     if key is not None and len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         raise TooLarge(f"the private key is larger than {MAX_KEY_BYTES} bytes; paste the key alone", limit_bytes=MAX_KEY_BYTES)

@@ -67,12 +67,12 @@ async def _answers(store: Store) -> bool:
 
 
 def metrics(vitals: Vitals, gate: Gate, token: Secret | None) -> Handle:
-    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN or anybody who may read metrics."""
+    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN or anybody who may know how the hub itself is: not who is limited to some nodes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         given = bearer_token(request)
-        if token is None or given is None or not hmac.compare_digest(given.encode(), token.reveal().encode()):
-            await gate.admit(request, "metric.read")
+        if token is None or given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.reveal().encode()):
+            await gate.admit(request, "hub.read")
         text = "".join(_lines([*vitals.figures(), *_process()]))
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 

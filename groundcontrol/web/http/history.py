@@ -6,22 +6,31 @@ import asyncio
 import csv
 import io
 import math
-from typing import Final, Literal, cast
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.domain.history import Window
-from groundcontrol.errors import BadRequest, NotAcceptable
+from groundcontrol.domain.history import Retention, Window
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.errors import BadRequest, NotAcceptable, NotFound
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.web import schema
 from groundcontrol.web.call import Call, whole_number
+from groundcontrol.web.services import Services
+from spider.wire.ids import is_id
 
 MAX_SERIES: Final = 50
 MAX_POINTS: Final = 4000
+MAX_NODES: Final = 50
+MAX_LINES: Final = 200
+"""Nodes times series of one answer."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
+
+_WHAT: Final = ("avg", "min", "max")
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
@@ -32,28 +41,68 @@ _WILD: Final = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 
 async def get_history(call: Call) -> web.Response:
     """Series over time: averages, lows and highs of equal steps; null where there is no sample."""
-    form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""))
-    series, start, end, points = _asked(call)
+    form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
+    asked = _asked(call, _KNOWN)
     node = await call.services.store.nodes.node(call.scope, call.node_id)
-    builder = await asyncio.to_thread(WindowBuilder, series, start, end, points)
-    async for layout, rows in call.services.store.metrics.read(node.no, start, end, builder.families):
-        await asyncio.to_thread(builder.add, layout, rows)
-    body = await asyncio.to_thread(lambda: _write(builder.finish(), series, form))
+    window = await _window(call.services, node.no, asked)
+    body = await asyncio.to_thread(_write, window, asked.series, form)
+    return _answer(body, form, f"history-{node.id}")
+
+
+async def get_histories(call: Call) -> web.Response:
+    """The same of several nodes, by the same steps."""
+    form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
+    asked = _asked(call, _KNOWN | {"node"})
+    ids = list(dict.fromkeys(call.request.query.getall("node", [])))
+    if not 1 <= len(ids) <= MAX_NODES:
+        raise BadRequest(f"the parameter node stands 1 to {MAX_NODES} times, once for each node")
+    if len(ids) * len(asked.series) > MAX_LINES:
+        raise BadRequest(f"{len(ids)} nodes with {len(asked.series)} series each are more than {MAX_LINES} lines: ask for fewer")
+    if not all(map(is_id, ids)):
+        raise NotFound("there is no node of this id")
+    nodes = [await call.services.store.nodes.node(call.scope, NodeId(node)) for node in ids]
+    windows = {node.id: await _window(call.services, node.no, asked) for node in nodes}
+    body = await asyncio.to_thread(_write_all, windows, asked.series, form)
+    return _answer(body, form, "history")
+
+
+class Asked(NamedTuple):
+    """A question about series."""
+
+    series: list[str]
+    start: float
+    end: float
+    points: int
+
+
+async def _window(services: Services, no: int, asked: Asked) -> Window:
+    builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
+    await services.store.metrics.window(no, builder)
+    return await asyncio.to_thread(builder.finish)
+
+
+def _answer(body: bytes, form: str, name: str) -> web.Response:
     response = web.Response(body=body, content_type=form, charset="utf-8" if form == CSV else None)
     if form == CSV:
-        response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="history-{node.id}.csv"'
+        response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}.csv"'
     return response
 
 
-def choose_form(accept: str) -> str:
+async def kept(services: Services) -> Retention:
+    """How long samples are kept, as it holds."""
+    return await services.store.retention.retention() or services.config.retention
+
+
+def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) -> str:
     """The form of the answer that a client likes best.
 
+    Args:   forms, wild: what each media type and each pattern of them stands for.
     Raises: NotAcceptable.
     """
     best, best_weight = "", 0.0
     for part in accept.lower().split(",") if accept.strip() else ("*/*",):
         kind, _, rest = part.strip().partition(";")
-        form = _FORMS.get(kind.strip()) or _WILD.get(kind.strip())
+        form = forms.get(kind.strip()) or wild.get(kind.strip())
         weight = 1.0
         for parameter in rest.split(";"):
             name, _, value = parameter.strip().partition("=")
@@ -65,55 +114,66 @@ def choose_form(accept: str) -> str:
         if form is not None and weight > best_weight:
             best, best_weight = form, weight
     if not best:
-        raise NotAcceptable(f"history comes as {JSON}, {MSGPACK} or {CSV}")
+        raise NotAcceptable(f"this comes as {' or '.join(dict.fromkeys(forms.values()))}")
     return best
 
 
-def _asked(call: Call) -> tuple[list[str], float, float, int]:
+def _asked(call: Call, known: frozenset[str]) -> Asked:
     query = call.request.query
     for name in query:
-        if name not in _KNOWN:
+        if name not in known:
             raise BadRequest(f"this call does not know the parameter {name[:40]!r}")
-        if name != "metric" and len(query.getall(name)) > 1:
+        if name not in ("metric", "node") and len(query.getall(name)) > 1:
             raise BadRequest(f"the parameter {name} stands twice")
     series = list(dict.fromkeys(query.getall("metric", [])))
     if not 1 <= len(series) <= MAX_SERIES:
         raise BadRequest(f"the parameter metric stands 1 to {MAX_SERIES} times, once for each series")
-    end = _moment(query.get("to"), "to", call.services.clock.now())
-    start = _moment(query.get("from"), "from", end - DEFAULT_WINDOW_S)
-    return series, start, end, whole_number(query.get("points"), "points", 1, MAX_POINTS, DEFAULT_POINTS)
+    end = moment(query.get("to"), "to", call.services.clock.now())
+    start = moment(query.get("from"), "from", end - DEFAULT_WINDOW_S)
+    return Asked(series, start, end, whole_number(query.get("points"), "points", 1, MAX_POINTS, DEFAULT_POINTS))
 
 
-def _moment(text: str | None, name: str, default: float) -> float:
+def moment(text: str | None, name: str, default: float) -> float:
+    """Read a time of the query.
+
+    Raises: BadRequest.
+    """
     if text is None:
         return default
     try:
-        moment = float(text) if len(text) <= 32 else math.nan
+        found = float(text) if len(text) <= 32 else math.nan
     except ValueError:
-        moment = math.nan
-    if not math.isfinite(moment):
+        found = math.nan
+    if not math.isfinite(found):
         raise BadRequest(f"the parameter {name} must be a time in Unix seconds")
-    return moment
+    return found
 
 
 def _write(window: Window, series: list[str], form: str) -> bytes:
     if form == CSV:
-        return _write_csv(window, series)
-    view = schema.HistoryView(
-        step=window.step_s,
-        tier=cast("Literal['1s', '1m', '1h']", window.tier),
-        times=window.times,
-        series={name: schema.SeriesView(avg=line.avg, min=line.min, max=line.max) for name, line in window.series.items()},
-    )
+        return _write_csv(window.times, [f"{name} {what}" for name in series for what in _WHAT], [window], series)
+    view = schema.HistoryView(step=window.step_s, tier=window.tier, times=window.times, series=_lines(window))
     return msgspec.msgpack.encode(view) if form == MSGPACK else msgspec.json.encode(view)
 
 
-def _write_csv(window: Window, series: list[str]) -> bytes:
+def _write_all(windows: Mapping[NodeId, Window], series: list[str], form: str) -> bytes:
+    one = next(iter(windows.values()))
+    if form == CSV:
+        heads = [f"{node} {name} {what}" for node in windows for name in series for what in _WHAT]
+        return _write_csv(one.times, heads, list(windows.values()), series)
+    nodes = {str(node): _lines(window) for node, window in windows.items()}
+    view = schema.HistoriesView(step=one.step_s, tier=one.tier, times=one.times, nodes=nodes)
+    return msgspec.msgpack.encode(view) if form == MSGPACK else msgspec.json.encode(view)
+
+
+def _lines(window: Window) -> dict[str, schema.SeriesView]:
+    return {name: schema.SeriesView(avg=line.avg, min=line.min, max=line.max) for name, line in window.series.items()}
+
+
+def _write_csv(times: list[float], heads: list[str], windows: list[Window], series: list[str]) -> bytes:
     """One line a step; empty where there is no sample."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["time", *(f"{name} {what}" for name in series for what in ("avg", "min", "max"))])
-    columns = [column for name in series for column in window.series[name]]
-    for index, time in enumerate(window.times):
-        writer.writerow([time, *(column[index] for column in columns)])
+    writer.writerow(["time", *heads])
+    writer.writerows(zip(times, *(column for window in windows for name in series for column in window.series[name]), strict=True))
     return out.getvalue().encode()

@@ -3,41 +3,63 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from aiohttp import web
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.errors import BadRequest, HubError
+from groundcontrol.domain.jobs import ACTIONS, DANGEROUS, READONLY, TRANSITIONS, JobFilter, JobState, Wish
+from groundcontrol.errors import BadRequest, HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
 
 MAX_OFFSET: Final = 10**18 - 1
+MAX_BY_CHARS: Final = 100
+MANY_NODES: Final = 10
+"""To change more than so many at once wants the password once more."""
 
 log = logging.getLogger(__name__)
 
 
 async def create_job(call: Call, body: schema.JobBody) -> schema.JobView:
-    """Ask a node to do something with its packages."""
+    """Ask a node to do something with its packages, or to reboot."""
     services = call.services
     call.authorize("job.create", await services.store.nodes.node(call.scope, call.node_id))
-    if body.reboot:
+    wish = wish_of(body)
+    if wants_step_up(wish, 1):
         services.auth.require_step_up(call.caller)
-    job = await services.jobs.submit(call.scope, call.node_id, body.action, _packages(body), body.reboot, call.idempotency_key())
-    return views.job_view(job)
+    return views.job_view(await services.jobs.submit(call.scope, call.node_id, wish, call.idempotency_key()))
 
 
 async def list_jobs(call: Call) -> schema.JobsView:
-    """A page of jobs, newest first; `?node=` for those of one node."""
-    limit, cursor = call.page("node")
+    """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=` and `?by=` for some of them."""
+    limit, cursor = call.page("node", "state", "action", "by")
     node = call.request.query.get("node")
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
-    page = await call.services.store.jobs.jobs(call.scope, limit, cursor, NodeId(node) if node else None)
+    page = await call.services.store.jobs.jobs(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
     return schema.JobsView(jobs=[views.job_view(job) for job in page.items], next=page.next)
+
+
+def _filter_of(call: Call) -> JobFilter | None:
+    """`?state=` (several with commas between), `?action=`, `?by=`.
+
+    Raises: BadRequest.
+    """
+    query = call.request.query
+    states = tuple(filter(None, query.get("state", "").split(",")))
+    if not all(state in TRANSITIONS for state in states):
+        raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}")
+    action, by = query.get("action", ""), query.get("by", "")
+    if action and action not in ACTIONS:
+        raise BadRequest(f"the parameter action is one of {', '.join(ACTIONS)}")
+    if len(by) > MAX_BY_CHARS:
+        raise BadRequest(f"the parameter by has at most {MAX_BY_CHARS} characters")
+    only = JobFilter(cast("tuple[JobState, ...]", states), action, by)
+    return None if only == JobFilter() else only
 
 
 async def get_job(call: Call) -> schema.JobView:
@@ -46,11 +68,32 @@ async def get_job(call: Call) -> schema.JobView:
     return views.job_view(await call.services.store.jobs.job(call.scope, call.job_id))
 
 
-async def cancel_job(call: Call) -> schema.JobView:
-    """Stop a job where that is still safe."""
+async def cancel_job(call: Call, body: schema.CancelBody | None) -> schema.JobView:
+    """Take a job back, or stop it as far as its phase allows: `stop` says what became of that."""
     services = call.services
     call.authorize("job.cancel", await services.store.jobs.job(call.scope, call.job_id))
-    return views.job_view(await services.jobs.cancel(call.scope, call.job_id))
+    force = body is not None and body.force
+    if force:
+        services.auth.require_step_up(call.caller)
+    return views.job_view(await services.jobs.cancel(call.scope, call.job_id, force=force))
+
+
+async def job_plan(call: Call) -> schema.PlanView:
+    """What the job is going to do, or would."""
+    call.query()
+    plan = await call.services.store.jobs.plan(call.scope, call.job_id)
+    if plan is None:
+        raise NotFound("this job has no plan, or not yet")
+    return views.plan_view(call.job_id, plan)
+
+
+async def job_report(call: Call) -> schema.ReportView:
+    """What the job left to be looked after."""
+    call.query()
+    report = await call.services.store.jobs.report(call.scope, call.job_id)
+    if report is None:
+        raise NotFound("this job has no report, or not yet")
+    return views.report_view(call.job_id, report)
 
 
 async def job_output(call: Call) -> web.StreamResponse:
@@ -75,10 +118,22 @@ async def job_output(call: Call) -> web.StreamResponse:
     return response
 
 
-def _packages(body: schema.JobBody) -> tuple[str, ...]:
-    """Which packages. An empty list would mean nothing, or all: it is refused."""
-    if body.packages is msgspec.UNSET:
-        return ()
-    if not body.packages:
+def wish_of(body: schema.JobBody) -> Wish:
+    """What is asked for. An empty list of packages would mean nothing, or all: it is refused.
+
+    Raises: BadRequest.
+    """
+    if body.packages is not msgspec.UNSET and not body.packages:
         raise BadRequest("packages names at least one package; leave it out for all", field="packages")
-    return tuple(dict.fromkeys(body.packages))
+    return Wish(
+        action=body.action,
+        packages=() if body.packages is msgspec.UNSET else tuple(dict.fromkeys(body.packages)),
+        for_action=None if body.for_ is msgspec.UNSET else body.for_,
+        plan=None if body.plan is msgspec.UNSET else body.plan,
+        reboot=body.reboot,
+    )
+
+
+def wants_step_up(wish: Wish, nodes: int) -> bool:
+    """Whether the password is asked for once more: what removes or reboots, and what changes many nodes at once."""
+    return wish.action in DANGEROUS or wish.reboot or (nodes > MANY_NODES and wish.action not in READONLY)

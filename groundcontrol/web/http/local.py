@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from groundcontrol.auth.people import one_time_password
-from groundcontrol.errors import NotFound
+from groundcontrol.errors import Conflict
 from groundcontrol.fleet.enrol import enrol
+from groundcontrol.vault import recovery_text
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
-from groundcontrol.web.control import local_actor
 from groundcontrol.web.http import tokens
 from groundcontrol.web.routes import Route
 
 
-def routes(fleet_id: str, fleet_key: bytes) -> tuple[Route, ...]:
-    """The rows that `build_app` adds to its table."""
+def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = lambda: None) -> tuple[Route, ...]:
+    """The rows that `build_app` adds to its table.
+
+    Args: stop_adopting: tells the agents' door that nodes which the store does not know stay outside from now on.
+    """
 
     async def enrol_local(call: Call, body: schema.LocalEnrolBody) -> schema.EnrolledListView:
         """Create nodes and hand out their keys."""
-        _only_local(call)
         services = call.services
         made = await enrol(
             services.store.nodes, services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
@@ -37,33 +41,44 @@ def routes(fleet_id: str, fleet_key: bytes) -> tuple[Route, ...]:
 
     async def reset_user(call: Call, body: schema.ResetUserBody) -> schema.ResetUserView:
         """Give a user a new password, and end all their sessions."""
-        _only_local(call)
         password = one_time_password()
         user = await call.services.auth.reset_password(call.scope, body.username, password)
         return schema.ResetUserView(username=user.username, password=password)
 
     async def create_token(call: Call, body: schema.LocalTokenBody) -> schema.NewTokenView:
         """Make a token of a user who is named."""
-        _only_local(call)
         owner = await call.services.store.people.person(call.scope, body.username)
         return await tokens.new_token(call, owner.user, body)
 
     async def reset_totp(call: Call) -> schema.AccountView:
         """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
-        _only_local(call)
         people = call.services.store.people
         user = (await people.person(call.scope, call.username)).user
         await call.services.auth.factors.stop(call.scope, user, None)
         return views.account_view(await people.person(call.scope, user.username))
 
+    async def accept_clock(call: Call) -> schema.ClockView:
+        """Go by this machine's clock although it is behind the audit log: people may log in again."""
+        return schema.ClockView(behind_seconds=await call.services.auth.hold.accept(call.scope))
+
+    async def print_recovery(call: Call, body: schema.RecoveryBody) -> schema.RecoveryView:
+        """Give the recovery key out, once; that it was is noted, it is not."""
+        before = await call.services.store.recovery.print_recovery(call.scope, again=body.again)
+        if before is not None:
+            raise Conflict("the recovery key was printed before; to print it again, say so (--again)", printed_at=before)
+        return schema.RecoveryView(recovery=recovery_text(fleet_key, fleet_id))
+
+    async def end_recovery(call: Call) -> None:
+        """Take in no more nodes that this hub does not know."""
+        await call.services.store.recovery.end_adoption(call.scope)
+        stop_adopting()
+
     return (
-        Route("POST", "/local/enrol", "node.enrol", enrol_local, schema.EnrolledListView, schema.LocalEnrolBody, status=201),
-        Route("POST", "/local/reset-user", "user.reset", reset_user, schema.ResetUserView, schema.ResetUserBody),
-        Route("POST", "/local/tokens", "user.reset", create_token, schema.NewTokenView, schema.LocalTokenBody, status=201),
-        Route("POST", "/users/{username}/totp-reset", "user.reset", reset_totp, schema.AccountView),
+        Route("POST", "/local/recovery", "user.reset", print_recovery, schema.RecoveryView, schema.RecoveryBody, local=True),
+        Route("DELETE", "/local/recovery", "user.reset", end_recovery, None, status=204, local=True),
+        Route("POST", "/local/enrol", "node.enrol", enrol_local, schema.EnrolledListView, schema.LocalEnrolBody, status=201, local=True),
+        Route("POST", "/local/reset-user", "user.reset", reset_user, schema.ResetUserView, schema.ResetUserBody, local=True),
+        Route("POST", "/local/tokens", "user.reset", create_token, schema.NewTokenView, schema.LocalTokenBody, status=201, local=True),
+        Route("POST", "/local/clock", "user.reset", accept_clock, schema.ClockView, local=True),
+        Route("POST", "/users/{username}/totp-reset", "user.reset", reset_totp, schema.AccountView, local=True),
     )
-
-
-def _only_local(call: Call) -> None:
-    if local_actor(call.request) is None:
-        raise NotFound("there is nothing at this address")

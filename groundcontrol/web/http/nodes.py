@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from groundcontrol.auth.people import EVERYBODY
@@ -32,14 +33,10 @@ async def list_nodes(call: Call) -> schema.NodesView:
     kept = await kept_credentials(services)
     return schema.NodesView(
         nodes=[
-            as_it_is(
-                services,
-                node,
-                views.summary(latest) if wanted is None else views.chosen_series(latest, wanted),
-                credentials_kept=node.id in kept,
-            )
+            in_a_list(services, node, kept)
+            if wanted is None
+            else as_it_is(services, node, views.chosen_series(services.registry.latest(node.id), wanted), credentials_kept=node.id in kept)
             for node in page.items
-            for latest in (services.registry.latest(node.id),)
         ],
         next=page.next,
     )
@@ -75,14 +72,13 @@ async def edit_node(call: Call, body: schema.NodePatch) -> schema.NodeView:
 async def full_view(services: Services, scope: Scope, node_id: NodeId) -> schema.NodeView:
     """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
     node = await services.store.nodes.node(scope, node_id)
-    return await view_of(services, node, summary=False)
-
-
-async def view_of(services: Services, node: Node, *, summary: bool) -> schema.NodeView:
-    """A node with its summary, or with everything."""
-    latest = services.registry.latest(node.id)
     kept = bool(await services.store.secrets.credentials(node.id))
-    return as_it_is(services, node, views.summary(latest) if summary else views.samples(latest), credentials_kept=kept)
+    return as_it_is(services, node, views.samples(services.registry.latest(node.id)), credentials_kept=kept)
+
+
+def in_a_list(services: Services, node: Node, kept: Collection[str]) -> schema.NodeView:
+    """A node with its summary; `kept` are those for which credentials are kept."""
+    return as_it_is(services, node, views.summary(services.registry.summary(node.id)), credentials_kept=node.id in kept)
 
 
 def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *, credentials_kept: bool) -> schema.NodeView:

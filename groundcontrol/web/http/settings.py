@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
-from groundcontrol.auth.people import Rule
+from typing import Final
+
+import msgspec
+
+from groundcontrol.domain.history import Retention, TierName, fault_of
+from groundcontrol.errors import BadRequest
+from groundcontrol.history.tiers import TIERS, kept_s
 from groundcontrol.web import schema
 from groundcontrol.web.call import Call
+from groundcontrol.web.http.history import kept
+
+TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
+"""Of a value, where this hub has measured none."""
 
 
 async def get_settings(call: Call) -> schema.SettingsView:
-    """The settings as they hold."""
-    return _view(await call.services.auth.people.rule())
+    """The settings as they hold, and what each tier of the history takes."""
+    rule = await call.services.auth.people.rule()
+    return schema.SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call))
 
 
 async def edit_settings(call: Call, body: schema.SettingsPatch) -> schema.SettingsView:
-    """Say who must have a second factor; whoever lacks one can do nothing else before."""
-    return _view(await call.services.auth.people.set_rule(call.scope, body.require_totp))
+    """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
+    if body.require_totp is msgspec.UNSET and body.retention is msgspec.UNSET:
+        raise BadRequest("nothing to change: give require_totp, retention or both")
+    if body.retention is not msgspec.UNSET:
+        await _keep(call, body.retention)
+    if body.require_totp is not msgspec.UNSET:
+        await call.services.auth.people.set_rule(call.scope, body.require_totp)
+    return await get_settings(call)
 
 
-def _view(rule: Rule) -> schema.SettingsView:
-    return schema.SettingsView(require_totp=rule.holds, require_totp_least=rule.least)
+async def _keep(call: Call, asked: schema.RetentionPatch) -> None:
+    holds = await kept(call.services)
+    retention = Retention(
+        holds.seconds_s if asked.seconds_s is msgspec.UNSET else asked.seconds_s,
+        holds.minutes_s if asked.minutes_s is msgspec.UNSET else asked.minutes_s,
+        holds.hours_s if asked.hours_s is msgspec.UNSET else asked.hours_s,
+    )
+    fault = fault_of(retention)
+    if fault:
+        raise BadRequest(fault, field="retention")
+    await call.services.store.retention.save_retention(call.scope, retention)
+
+
+async def _retention(call: Call) -> list[schema.TierView]:
+    holds = await kept(call.services)
+    found = []
+    for tier, size in zip(TIERS, await call.services.store.metrics.sizes(), strict=True):
+        per_value = size.bytes / size.samples if size.samples else TYPICAL_BYTES[tier.name]
+        found.append(
+            schema.TierView(
+                tier=tier.name,
+                kept_s=kept_s(tier, holds),
+                bytes_per_value=round(per_value, 3),
+                measured=size.samples > 0,
+                values_per_day=size.per_day,
+                bytes=round(per_value * size.per_day * kept_s(tier, holds) / 86_400),
+            )
+        )
+    return found

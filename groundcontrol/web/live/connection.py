@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 from groundcontrol.auth.people import EVERYBODY
 from groundcontrol.auth.sessions import Caller, ends_at
 from groundcontrol.bus.base import Revoked
-from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
+from groundcontrol.domain.ids import DeploymentId, JobId, NodeId, UserId
 from groundcontrol.domain.permissions import Action, authorize
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, TotpEnrolmentRequired, Unauthenticated
@@ -106,6 +106,11 @@ class Connection:
     @property
     def scope(self) -> Scope:
         return self._caller.scope
+
+    @property
+    def user(self) -> UserId | None:
+        """Whose it is, by session or token; None: it came through the local socket."""
+        return None if self._caller.user is None else self._caller.user.id
 
     def put(self, message: bytes) -> None:
         """Queue a message for this browser."""

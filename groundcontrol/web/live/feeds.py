@@ -8,18 +8,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, Policy, SessionMoved, Topic
+from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeFresh, NodeLive, NodeTable, Policy, SessionMoved, Topic
 from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
-from groundcontrol.web.http.nodes import as_it_is, full_view, kept_credentials, view_of
+from groundcontrol.web.http.nodes import full_view, in_a_list, kept_credentials
 from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 
-FLEET_EVERY_S: Final = 1.0
+GATHER_S: Final = 0.04
+"""How long the first new value of a fleet waits for others, so that a thousand nodes are not a thousand messages a second."""
+FACTS_EVERY_S: Final = 1.0
+"""Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
 PAGE: Final = 500
 RETRY_S: Final = 1.0
@@ -79,6 +82,10 @@ class Feed(ABC):
 
     def watched(self) -> tuple[NodeId, ...]:
         """Nodes that should send each second while this is looked at."""
+        return ()
+
+    def watched_closely(self) -> tuple[NodeId, ...]:
+        """Those whose tables are looked at too."""
         return ()
 
     async def join(self, key: object, deliver: Deliver) -> None:
@@ -153,9 +160,17 @@ class NodeFeed(Feed):
         self._node = node
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("node_live", self._node), Topic("changed", f"node:{self._node}"), Topic("session", self._node))
+        return (
+            Topic("node_live", self._node),
+            Topic("node_table", self._node),
+            Topic("changed", f"node:{self._node}"),
+            Topic("session", self._node),
+        )
 
     def watched(self) -> tuple[NodeId, ...]:
+        return (self._node,)
+
+    def watched_closely(self) -> tuple[NodeId, ...]:
         return (self._node,)
 
     async def snapshot(self) -> schema.NodeView:
@@ -164,6 +179,8 @@ class NodeFeed(Feed):
     async def take(self, told: BusEvent, /) -> None:
         if isinstance(told, NodeLive):
             self.emit(schema.NodeChange(latest={name: schema.Sample(value, told.taken_at) for name, value in told.values.items()}))
+        elif isinstance(told, NodeTable):
+            self.emit(schema.NodeChange(latest={}, table=views.table_view(told.table)))
         else:
             self.emit(schema.NodeChange(latest={}, node=await self.snapshot()))
 
@@ -211,7 +228,7 @@ class EventsFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """`fleet`: what changed of all nodes, at most once a second."""
+    """`fleet`: new values of all nodes as they come, a few together; what else changed of them at most once a second."""
 
     policy = "latest"
     limit = 20_000
@@ -221,10 +238,11 @@ class FleetFeed(Feed):
         self._known: set[NodeId] = set()
         self._values: set[NodeId] = set()
         self._facts: set[NodeId] = set()
-        self._dirty = asyncio.Event()
+        self._new_values = asyncio.Event()
+        self._new_facts = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("node_live"), Topic("changed"), Topic("session"))
+        return (Topic("node_fresh"), Topic("changed"), Topic("session"))
 
     def watched(self) -> tuple[NodeId, ...]:
         return tuple(self._known)
@@ -236,9 +254,7 @@ class FleetFeed(Feed):
         cursor: str | None = None
         while True:
             page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
-            for node in page.items:
-                latest = views.summary(services.registry.latest(node.id))
-                nodes.append(as_it_is(services, node, latest, credentials_kept=node.id in kept))
+            nodes += [in_a_list(services, node, kept) for node in page.items]
             cursor = page.next
             if cursor is None:
                 break
@@ -247,44 +263,55 @@ class FleetFeed(Feed):
 
     async def take(self, told: BusEvent, /) -> None:
         match told:
-            case NodeLive(node=node):
-                if node not in self._known:
-                    return
-                self._values.add(node)
+            case NodeFresh(node=node):
+                if node in self._known:
+                    self._values.add(node)
+                    self._new_values.set()
+                return
             case SessionMoved(node=node):
                 self._facts.add(node)
             case Changed(kind="node", id=id_):
                 self._facts.add(NodeId(id_))
             case _:
                 return
-        self._dirty.set()
+        self._new_facts.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(super().run(), name="live fleet events")
-            group.create_task(self._tell(), name="live fleet changes")
+            group.create_task(self._tell_values(), name="live fleet values")
+            group.create_task(self._tell_facts(), name="live fleet changes")
 
-    async def _tell(self) -> None:
+    async def _tell_values(self) -> None:
         while True:
-            await self._dirty.wait()
-            self._dirty.clear()
+            await self._new_values.wait()
+            await self.services.clock.sleep(GATHER_S)
+            self._new_values.clear()
+            fresh, self._values = self._values & self._known, set()
+            summary = self.services.registry.summary
+            if fresh:
+                self.emit(schema.FleetChange(nodes=[], latest={node: views.summary(summary(node)) for node in sorted(fresh)}, removed=[]))
+
+    async def _tell_facts(self) -> None:
+        while True:
+            await self._new_facts.wait()
+            self._new_facts.clear()
             facts, self._facts = self._facts, set()
-            values, self._values = self._values - facts, set()
             try:
-                change = await self._change(facts, values)
+                change = await self._change(facts)
             except HubError as exc:
                 event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
                 self._facts |= facts
-                self._values |= values
-                self._dirty.set()
+                self._new_facts.set()
             else:
-                if change.nodes or change.latest or change.removed:
+                if change.nodes or change.removed:
                     self.emit(change)
-            await self.services.clock.sleep(FLEET_EVERY_S)
+            await self.services.clock.sleep(FACTS_EVERY_S)
 
-    async def _change(self, facts: set[NodeId], values: set[NodeId]) -> schema.FleetChange:
+    async def _change(self, facts: set[NodeId]) -> schema.FleetChange:
         services = self.services
         change = schema.FleetChange(nodes=[], latest={}, removed=[])
+        kept = await kept_credentials(services)
         for node_id in sorted(facts):
             try:
                 node = await services.store.nodes.node(self.scope, node_id)
@@ -294,6 +321,5 @@ class FleetFeed(Feed):
                     change.removed.append(node_id)
                 continue
             self._known.add(node_id)
-            change.nodes.append(await view_of(services, node, summary=True))
-        change.latest.update({node_id: views.summary(services.registry.latest(node_id)) for node_id in sorted(values)})
+            change.nodes.append(in_a_list(services, node, kept))
         return change

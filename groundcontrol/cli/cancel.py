@@ -1,0 +1,48 @@
+"""`stardust cancel`: takes a job back, or stops it as far as its phase allows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from groundcontrol.cli.client import CliError, Hub, shown
+
+_MEANING = {
+    "asked": "the node was asked to stop it",
+    "now": "it ends at once",
+    "after_package": "it ends after the package that it is at",
+    "too_late": "it cannot be stopped any more",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", help="of a job, or of a batch")
+    parser.add_argument("--force", action="store_true", help="end what a job hangs in that was asked to stop before: leaves work half done")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Exit status 1 when there is nothing that could be stopped."""
+    async with Hub(args) as hub:
+        try:
+            job = await hub.post(f"/jobs/{args.id}/cancel", {"force": True} if args.force else None)
+        except CliError as exc:
+            if exc.code != "not_found" or args.force:
+                raise
+            return await _batch(hub, args)
+    if args.json:
+        print(json.dumps(job))
+    elif job["stop"] is None:
+        print(f"the job is {job['state']}: it was not begun")
+    else:
+        stop = job["stop"]
+        print(shown(f"the job is {job['state']}: {_MEANING[stop['state']]}{': ' + stop['why'] if stop['why'] else ''}"))
+    return 0
+
+
+async def _batch(hub: Hub, args: argparse.Namespace) -> int:
+    batch = await hub.post(f"/batches/{args.id}/cancel", None)
+    if args.json:
+        print(json.dumps(batch))
+    else:
+        print(", ".join(f"{count} {state}" for state, count in sorted(batch["counts"].items())) or "the batch has no job")
+    return 0

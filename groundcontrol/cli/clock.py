@@ -1,0 +1,29 @@
+"""`stardust clock accept`: says on the hub's own machine that its clock is right, although the audit log is ahead of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli.options import add_act, add_acts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = add_acts(parser)
+    add_act(acts, "accept", help="go by the clock as it is now; look at it first: what had ended by a later time is open again")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Exit status 0, also when there was nothing to accept."""
+    if args.url is not None:
+        raise CliError("the clock is accepted on the hub's own machine, without --url")
+    async with Hub(args) as hub:
+        told = await hub.post("/local/clock", None)
+    if args.json:
+        print(json.dumps(told))
+    elif told["behind_seconds"]:
+        print(f"accepted: people can log in; the clock was {told['behind_seconds'] / 3600:.1f} hours behind the audit log")
+    else:
+        print("there is nothing to accept: the clock is not behind the audit log")
+    return 0

@@ -1,0 +1,70 @@
+"""`stardust invite`: how servers join without anybody logging in to them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.table import MISSING, moment, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", default="", help="of the node [what the server calls itself]; of an organisation secret what it is for")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="the nodes get this tag; may be given again")
+    parser.add_argument(
+        "--policy", choices=("monitor", "readonly", "managed"), default="managed", help="what the hub may do there [managed]"
+    )
+    parser.add_argument(
+        "--organisation", action="store_true", help="a secret for many servers (cloud-init, Ansible), whose nodes wait for approval"
+    )
+    parser.add_argument("--uses", type=int, metavar="N", help="of an organisation secret: how many servers, 1 to 1000 [100]")
+    parser.add_argument("--days", type=int, metavar="N", help="of an organisation secret: how long, 1 to 90 [7]")
+    parser.add_argument("--no-approval", action="store_true", help="of an organisation secret: its nodes are in at once")
+    acts = parser.add_mutually_exclusive_group()
+    acts.add_argument("--list", action="store_true", help="show the invites there are, without their secrets")
+    acts.add_argument("--revoke", metavar="ID", help="end one; nodes that came with it stay")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Make, list or end."""
+    if args.url is not None:
+        raise CliError("invites are made in the page, or on the hub's own machine without --url")
+    if not args.organisation and (args.uses is not None or args.days is not None or args.no_approval):
+        raise UsageError("invite: --uses, --days and --no-approval belong to --organisation")
+    async with Hub(args) as hub:
+        if args.list:
+            return _show(args, [invite async for invite in hub.every("/invites", "invites")])
+        if args.revoke is not None:
+            await hub.delete(f"/invites/{args.revoke}")
+            print(json.dumps({"revoked": args.revoke}) if args.json else f"the invite {shown(args.revoke)} is over")
+            return 0
+        body: dict[str, Any] = {"name": args.name, "tags": args.tag, "policy": args.policy}
+        if args.organisation:
+            body |= {"kind": "organisation", "uses": args.uses, "days": args.days, "approval": not args.no_approval}
+        made = await hub.post("/invites", body)
+    if args.json:
+        print(json.dumps(made))
+        return 0
+    print(f"# On the server, until {moment(made['expires_at'])}; shown once. install.sh has the SHA-256 {made['installer']['sha256']}.")
+    if made["this_machine_only"]:
+        print("# This hub does not know how other machines reach it (--server-url): only this one can join.")
+    print(made["invite"] if args.organisation else made["command"], end="\n" if args.organisation else "")
+    return 0
+
+
+def _show(args: argparse.Namespace, invites: list[Any]) -> int:
+    if args.json:
+        print(json.dumps({"invites": invites}))
+        return 0
+    rows = [
+        [
+            one["id"], one["kind"], one["state"], one["name"] or MISSING, f"{one['uses']} of {one['most_uses']}", moment(one["expires_at"]),
+            one["created_by"], one["node_id"] or MISSING,
+        ]
+        for one in invites
+    ]  # fmt: skip
+    print(table(("INVITE", "FOR", "STATE", "NAME", "USED", "UNTIL", "MADE BY", "NODE"), rows))
+    return 0

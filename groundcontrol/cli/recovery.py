@@ -1,0 +1,98 @@
+"""`stardust recovery …`: the printed key that brings all nodes back to a hub that was built anew."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+import time
+from typing import Final
+
+from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli.folder import need, only_here, read_settings
+from groundcontrol.cli.options import add_act, add_acts, add_settings
+from groundcontrol.config import Config
+from groundcontrol.errors import ConfigError
+from groundcontrol.lifecycle import harden
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.vault import Recovery, create_keyring, parse_recovery
+from spider.clock import SystemClock
+
+DAYS: Final = 30
+_LIMIT_BYTES: Final = 4096
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = add_acts(parser)
+    shown = add_act(acts, "print", help="print the recovery key, once: it opens every node, and is kept nowhere else")
+    shown.add_argument("--again", action="store_true", help="although it was printed before")
+    made = add_act(
+        acts, "restore", help="make a new data folder for the same fleet; the recovery key comes from standard input, while no hub runs"
+    )
+    made.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"for so long nodes that prove themselves are taken in [{DAYS}]")
+    add_settings(made)
+    add_act(acts, "end", help="take in no more nodes than those that are back")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Print the key, or begin anew with it."""
+    only_here(args, "the recovery key is used")
+    if args.act == "restore":
+        return await _restore(args)
+    async with Hub(args) as hub:
+        if args.act == "end":
+            await hub.delete("/local/recovery")
+            print(json.dumps({"ended": True}) if args.json else "Only nodes that this hub knows come in from now on.")
+            return 0
+        made = await hub.post("/local/recovery", {"again": args.again})
+    if args.json:
+        print(json.dumps(made))
+        return 0
+    print(made["recovery"])
+    print(
+        "Print this, and keep it where the hub's machine is not: whoever has it can order anything on every node, and with it"
+        " `stardust recovery restore` brings all nodes back to a new hub. It is not shown again (but with --again).",
+        file=sys.stderr,
+    )
+    return 0
+
+
+async def _restore(args: argparse.Namespace) -> int:
+    harden()
+    config = need(read_settings(args))
+    if not 1 <= args.days <= 400:
+        raise CliError("--days is 1 to 400")
+    if config.control_db.exists():
+        raise ConfigError(f"there is a database {config.control_db} already: a fleet is restored into a new data folder; nothing was done")
+    await _begin(config, _typed(), args.days)
+    if args.json:
+        print(json.dumps({"restored": str(config.data_dir), "adopts_for_days": args.days}))
+    else:
+        print(
+            f"{config.data_dir} is a hub of the same fleet now. Start the hub under the same server_url: nodes come back by themselves,"
+            f" within eleven minutes, for {args.days} days. Users, history and kept credentials are not in the key.\n"
+            "A node that was removed while it was out of reach comes back as well: look through the list, then `stardust recovery end`."
+        )
+    return 0
+
+
+async def _begin(config: Config, recovery: Recovery, days: int) -> None:
+    fresh = await create_keyring(config.secret.reveal(), recovery=recovery)
+    database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
+    try:
+        await database.secrets.restore_keyring(fresh.keyring, fresh.fleet, time.time() + days * 86_400)
+    finally:
+        await database.close()
+
+
+def _typed() -> Recovery:
+    """From a pipe, or a person who types it; never from an argument."""
+    if sys.stdin.isatty():
+        text = getpass.getpass("recovery key (not shown): ")
+    else:
+        text = sys.stdin.buffer.read(_LIMIT_BYTES).decode("ascii", "replace")
+    try:
+        return parse_recovery(text)
+    except ValueError as exc:
+        raise CliError(str(exc)) from None

@@ -1,0 +1,158 @@
+"""`stardust restore`: a data folder from a backup, while no hub runs on it. What was there before is kept aside."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from groundcontrol.cli.client import CliError, shown
+from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.options import add_settings, file_path
+from groundcontrol.cli.table import moment
+from groundcontrol.config import Config
+from groundcontrol.datadir import check_folder
+from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.errors import ConfigError
+from groundcontrol.lifecycle import harden
+from groundcontrol.store.sqlite import backup, open_database
+from groundcontrol.store.sqlite.backup import Manifest, samples_beside
+from groundcontrol.store.sqlite.files import FolderLock, make_private_folder, sync
+from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.store.sqlite.restored import Settled
+from groundcontrol.vault import Vault
+from spider.clock import SystemClock
+from spider.wire.ids import new_time_id
+
+
+class Done(NamedTuple):
+    manifest: Manifest
+    settled: Settled
+    aside: list[Path]
+    """What was there before."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make a data folder from a backup, while no hub runs on it. The secret must be the one that the hub had when the backup was made"
+        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). No job is begun again, and everybody logs in anew."
+    )
+    parser.add_argument("file", type=file_path, metavar="FILE", help="what `stardust backup` has made")
+    parser.add_argument("--replace", action="store_true", help="put it in the place of a database that is there; that one is kept aside")
+    add_settings(parser)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """All or nothing: what is there is only touched once the backup has passed every check."""
+    only_here(args, "a backup is restored")
+    harden()
+    config = need(read_settings(args))
+    await asyncio.to_thread(make_private_folder, config.data_dir)
+    become_owner(config.data_dir)
+    check_folder(config.data_dir)
+    holder = lock_holder(config.data_dir)
+    if holder is not None:
+        raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")
+    if config.control_db.exists() and not args.replace:
+        raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
+
+    def tell(text: str) -> None:
+        print(f"stardust: {text} …", file=sys.stderr, flush=True)
+
+    actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
+    lock = FolderLock(config.data_dir)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=config.control_db.parent) as folder:
+            done = await _restore(config, args.file, Path(folder), Scope(actor, DEFAULT_ORG), tell)
+    finally:
+        lock.release()
+    print(json.dumps(_facts(done)) if args.json else _told(done, config))
+    return 0
+
+
+async def _restore(config: Config, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:
+    manifest = await asyncio.to_thread(backup.unpack, source, folder, tell)
+    control = folder / "control.db"
+    os.rename(folder / "samples.db", samples_beside(control))
+    tell("opening the vault and verifying the audit log")
+    vault = await _prove(config, control, manifest)
+    tell("closing what holds no more")
+    settled = await _settle(folder, control, vault, scope, manifest)
+    return Done(manifest, settled, await asyncio.to_thread(_put_in_place, control, config.control_db))
+
+
+async def _prove(config: Config, control: Path, manifest: Manifest) -> Vault:
+    async with await Inspection.open(control) as inspection:
+        try:
+            vault = await open_vault_of(config, inspection)
+        except ConfigError as exc:
+            raise ConfigError(
+                f"this backup opens with another secret, the one of the hub when it was made ({moment(manifest.made_at)})"
+            ) from exc
+        fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys), manifest.audit_heads)
+    if fault is not None:
+        raise ConfigError(f"the audit log in this backup does not hold: {shown(fault)}")
+    return vault
+
+
+async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> Settled:
+    """Bring the copies to this program's schema, and close what was open in them."""
+    clock = SystemClock()
+    database = await open_database(folder, clock=clock, control=control)
+    try:
+        chain = new_time_id(clock.now())
+        store = await database.store(audit_key=vault.audit_key, chain=chain, earlier_audit_keys=vault.earlier_audit_keys)
+        return await database.settle_restored(store, audit_key=vault.audit_key, chain=chain, scope=scope, made_at=manifest.made_at)
+    finally:
+        await database.close()
+
+
+def _put_in_place(control: Path, target: Path) -> list[Path]:
+    """Let the new files take the old ones' names; at no moment is the control database missing, so that no hub takes it for a first start."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    aside: list[Path] = []
+    pairs = [(samples_beside(control), samples_beside(target)), (control, target)]
+    for _, old in pairs:
+        if old.exists():
+            kept = old.with_name(f"{old.name}.before-restore-{stamp}")
+            _fold(old)
+            os.link(old, kept)
+            aside.append(kept)
+            for ending in ("-wal", "-shm"):  # left by a database that does not open: never to be read with the new one
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{old}{ending}", f"{kept}{ending}")
+    for new, old in pairs:
+        _fold(new)
+        os.replace(new, old)
+        sync(old)
+    return aside
+
+
+def _fold(path: Path) -> None:
+    """Put the write-ahead log into its database; where that fails, it stays beside it."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _facts(done: Done) -> dict[str, object]:
+    return {"made_at": done.manifest.made_at, **done.settled._asdict(), "aside": [str(path) for path in done.aside]}
+
+
+def _told(done: Done, config: Config) -> str:
+    settled = done.settled
+    lines = [
+        f"Restored as of {moment(done.manifest.made_at)} into {shown(str(config.data_dir))}: {settled.nodes} nodes, audit log verified.",
+        f"{settled.jobs} jobs that were open then were closed, none is begun again. {settled.sessions} log-in sessions have ended.",
+        "Nodes that were added after the backup are not known any more: deploy them again. Their Spiders say that this hub is not theirs.",
+        f"{settled.tokens} API tokens hold, also those that were revoked after the backup: look through them (stardust token list).",
+    ]
+    lines += [f"What was there before is {shown(str(path))}" for path in done.aside]
+    return "\n".join([*lines, "Start the hub."])

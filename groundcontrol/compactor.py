@@ -1,0 +1,152 @@
+"""Moves hot rows into chunks, in the background: a node and hour at a time, with pauses, so that nobody waits for it.
+
+The current hour goes in pieces of ten minutes. An hour that is over, or that late samples came for, is moved once nothing was added to
+it for a while; its parts are merged into one chunk later still. Killed at any moment, it goes on from what the store has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from groundcontrol.domain.history import Due, HotHour
+from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.history.tiers import HOUR_S, TIERS
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+ROUND_S: Final = 15.0
+PIECE_S: Final = 600.0
+"""How much of the current hour is moved at once: what a window has to unpack at most."""
+SETTLE_S: Final = 60.0
+"""How long rows of another hour lie before they are moved: those of one outage come together."""
+MERGE_AFTER_S: Final = 600.0
+"""How long a span that is over waits for another part before its parts are merged."""
+MOST_PARTS: Final = 24
+"""A span of which there is more is merged at once."""
+ROUND_LIMIT_S: Final = 300.0
+"""About as long as a round may take; with less to do it takes long pauses, with more shorter ones."""
+LONGEST_PAUSE: Final = 9.0
+"""Pauses are this many times as long as the step before, at most."""
+
+
+class Chunks(Protocol):
+    """What it works on: `store.base.MetricStore`."""
+
+    async def hot_hours(self) -> Sequence[HotHour]: ...
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int: ...
+    async def dues(self) -> Sequence[Due]: ...
+    async def merge(self, due: Due, *, everything: bool = True) -> bool: ...
+
+
+class _Seen(NamedTuple):
+    """Which pack of an hour was the last; when that changed and when the hour was first seen (monotonic)."""
+
+    last: tuple[int, int, int] | None
+    changed: float
+    first: float
+
+
+class _Ripe(NamedTuple):
+    """An hour to be moved."""
+
+    hour: HotHour
+    slow: bool
+
+
+class Compactor:
+    """One task of the hub."""
+
+    def __init__(self, chunks: Chunks, clock: Clock, may_work: Callable[[], Awaitable[bool]], longest_pause: float = LONGEST_PAUSE) -> None:
+        """`may_work` says whether it is this hub's turn."""
+        self._chunks = chunks
+        self._clock = clock
+        self._may_work = may_work
+        self._longest_pause = longest_pause
+        self._seen: dict[tuple[int, int], _Seen] = {}
+        """Hours other than the current one."""
+        self._moved: dict[tuple[int, int], float] = {}
+        """When something of the current hour was last moved."""
+        self._damaged: set[tuple[int, ...]] = set()
+        self.packs = 0
+        """Packs that were moved into chunks."""
+        self.merges = 0
+        self.backlog = 0
+        """Hours of nodes, other than the current one, that were in no chunk when it last looked."""
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        while True:
+            try:
+                if await self._may_work():
+                    await self.round()
+            except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
+                event(log, "compaction_waits", logging.WARNING, why=exc.code)
+            await self._clock.sleep(ROUND_S)
+
+    async def round(self) -> int:
+        """Do everything that is ripe. Returns: how many steps that were."""
+        ripe = self._ripe(await self._chunks.hot_hours())
+        for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
+            await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
+        dues = [due for due in await self._chunks.dues() if self._is_due(due)]
+        for left, due in zip(range(len(dues), 0, -1), dues, strict=True):
+            await self._step(left, (due.no, due.span, due.tier, due.family), partial(self._merge, due))
+        return len(ripe) + len(dues)
+
+    def _ripe(self, hours: Sequence[HotHour]) -> list[_Ripe]:
+        now, here = self._clock.monotonic(), self._clock.now()
+        current = int(here // HOUR_S)
+        self.backlog = sum(hour.hour != current for hour in hours)
+        self._moved = {key: at for key, at in self._moved.items() if key[1] == current}
+        seen: dict[tuple[int, int], _Seen] = {}
+        ripe = []
+        for hour in hours:
+            key = hour.no, hour.hour
+            if key in self._damaged:
+                continue
+            if hour.hour == current:
+                moved = self._moved.get(key)
+                if here - hour.first_ms / 1000 >= PIECE_S if moved is None else now - moved >= PIECE_S:
+                    ripe.append(_Ripe(hour, slow=False))
+                continue
+            before = self._seen.get(key, _Seen(None, now, now))
+            seen[key] = before if before.last == hour.last else _Seen(hour.last, now, before.first)
+            if now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S:
+                ripe.append(_Ripe(hour, slow=True))
+        self._seen = seen
+        return ripe
+
+    def _is_over(self, due: Due) -> bool:
+        here = self._clock.now()
+        return (due.span + 1) * TIERS[due.tier].span_s <= here and not 0 <= here - due.since < MERGE_AFTER_S
+
+    def _is_due(self, due: Due) -> bool:
+        key = due.no, due.span, due.tier, due.family
+        return key not in self._damaged and (due.parts >= MOST_PARTS or self._is_over(due))
+
+    async def _step(self, left: int, key: tuple[int, ...], work: Callable[[], Awaitable[None]]) -> None:
+        started = self._clock.monotonic()
+        try:
+            await work()
+        except (StoreFull, StoreReadOnly, StoreBusy, StoreDown):
+            raise
+        except StoreError as exc:
+            self._damaged.add(key)
+            event(log, "samples_damaged", logging.ERROR, place=key, why=exc.message)
+        took = self._clock.monotonic() - started
+        if took > 0:
+            await self._clock.sleep(took * min(self._longest_pause, max(0.5, ROUND_LIMIT_S / (left * took))))
+
+    async def _compact(self, ripe: _Ripe) -> None:
+        hour = ripe.hour
+        if not ripe.slow:
+            self._moved[hour.no, hour.hour] = self._clock.monotonic()
+        self.packs += await self._chunks.compact(hour.no, hour.hour, slow=ripe.slow)
+
+    async def _merge(self, due: Due) -> None:
+        self.merges += await self._chunks.merge(due, everything=self._is_over(due))

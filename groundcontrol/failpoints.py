@@ -1,0 +1,36 @@
+"""Places at which a test ends the hub's process, as a power cut would: before and after everything that is durable.
+
+Nothing arms one but the tests' own program that starts the hub (`tests/e2e/killable.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Final
+
+NAMES: Final = (
+    "job.insert.pre", "job.insert.post", "job.take.pre", "job.take.post", "job.send.post", "job.accept.pre", "job.accept.post",
+    "job.begin.pre", "job.begin.post", "job.plan.pre", "job.plan.post", "job.output.pre", "job.output.post", "job.output.acked",
+    "job.report.pre", "job.report.post", "job.end.pre", "job.end.post", "job.end.told",
+)  # fmt: skip
+
+_armed: dict[str, int] = {}
+
+
+def arm(name: str, after: int) -> None:
+    """Kill this process when it comes to this place for the `after`-th time, counted from 1.
+
+    Raises: ValueError: there is no such place.
+    """
+    if name not in NAMES or after < 1:
+        raise ValueError(f"no such place: {name} {after}")
+    _armed[name] = after
+
+
+def reach(name: str) -> None:
+    """This place was come to."""
+    if _armed and name in _armed:
+        _armed[name] -= 1
+        if not _armed[name]:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,127 @@
+"""Every setting of the hub in one table; `--help`, docs/settings.md and the flags are made of it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final, Literal, NamedTuple, NoReturn
+
+from groundcontrol.domain.users import TOTP_RULES
+from groundcontrol.errors import ConfigError
+
+
+class Setting(NamedTuple):
+    """One setting: where it may stand, what it is without, and what it is for."""
+
+    name: str
+    kind: Literal["text", "port", "count", "address", "path", "choice", "networks", "url", "secret"]
+    default: str
+    help: str
+    flags: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+    @property
+    def env(self) -> str:
+        return "STARDUST_" + self.name.upper()
+
+
+SETTINGS: Final = (
+    Setting("port", "port", "8933", "TCP port to listen on; 0 = any free one", ("--port",)),
+    Setting("bind", "address", "127.0.0.1", "IP address to listen on", ("--bind",)),
+    Setting("data_dir", "path", ".stardust", "folder of everything that is kept (mode 0700)", ("--data-dir",)),
+    Setting("db", "path", "", "file of the control database; samples stand beside it (default: stardust.db in the data folder)", ("--db",)),
+    Setting(
+        "allow_volatile",
+        "choice",
+        "no",
+        "yes = start although the data folder is in memory (tmpfs), and gone with the next reboot",
+        (),
+        ("no", "yes"),
+    ),
+    Setting("agent_bundle", "path", "", "Spider bundle to deploy instead of the one shipped", ("--agent-bundle", "--agent-binary")),
+    Setting(
+        "server_url", "url", "", "address at which nodes reach this hub: wss://host/ws (ws:// to this machine only)", ("--server-url",)
+    ),
+    Setting(
+        "tls_pin",
+        "text",
+        "",
+        "SHA-256 (64 hex digits) of the public key at --server-url, where no authority has signed its certificate: nodes know the hub by it",
+        ("--tls-pin",),
+    ),
+    Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
+    Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
+    Setting("jobs_at_once", "count", "20", "of one order for many nodes, how many jobs go on at the same time, 1 to 1000"),
+    Setting("pack_seconds", "count", "60", "seconds of samples that a node sends at once while nobody looks at it, 1 to 60"),
+    Setting("admin_user", "text", "admin", "name of the first admin"),
+    Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
+    Setting("require_totp", "choice", "none", "who must have a second factor, whatever the settings in the page say", (), TOTP_RULES),
+    Setting(
+        "keep_seconds_hours",
+        "count",
+        "24",
+        "hours for which samples are kept as they were measured, until the settings in the page say otherwise",
+    ),
+    Setting("keep_minutes_days", "count", "30", "days for which averages, lows and highs of minutes are kept, likewise"),
+    Setting("keep_hours_days", "count", "400", "days for which those of hours are kept, likewise"),
+    Setting("metrics_token", "secret", "", "Bearer token for /metrics, at least 16 characters (default: only a log-in's token opens it)"),
+    Setting("secret", "secret", "", "the secret that opens the vault, at least 16 characters (required)"),
+)
+"""Each secret is also read from the file that STARDUST_<NAME>_FILE names, or from a systemd credential of its name."""
+
+
+def settings_help() -> str:
+    """Every setting with its variable and default, for `--help` and the docs."""
+    lines = []
+    for item in SETTINGS:
+        where = ", ".join((*item.flags, item.env, *((item.env + "_FILE",) if item.kind == "secret" else ())))
+        default = f" [{item.default}]" if item.default else ""
+        lines.append(f"  {where}\n      {item.help}{default}")
+    return "\n".join(lines)
+
+
+def settings_page() -> str:
+    """`docs/settings.md`; a test holds that it is current."""
+    rows = []
+    for item in SETTINGS:
+        flags = ", ".join(f"`{flag}`" for flag in item.flags) or "-"
+        variables = f"`{item.env}`" + (f", `{item.env}_FILE`" if item.kind == "secret" else "")
+        rows.append(f"| {flags} | {variables} | {f'`{item.default}`' if item.default else '-'} | {item.help} |")
+    return "\n".join(
+        [
+            "# Settings of Ground Control",
+            "",
+            "Flags win over the environment, that over `stardust.toml` (in the data folder, or where `--config` says), that over the default.",
+            "The file names settings as the environment does, without `STARDUST_` and in lower case; secrets may not stand in it.",
+            "A secret comes from its variable, from the file that `…_FILE` names, or from a systemd credential (`LoadCredential=secret:…`).",
+            "Whatever is wrong or unsafe is listed, a line each, and the hub exits with 78.",
+            "",
+            "| flag | environment | default | what for |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see stardust serve --help")
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """The flags of `stardust serve`. Nothing has a default here, so that what was not given is known."""
+    parser = _Parser(
+        prog="stardust serve",
+        description="Run Ground Control, the hub.",
+        epilog="settings (flags > environment > stardust.toml > default):\n" + settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for item in SETTINGS:
+        if item.flags:
+            parser.add_argument(*item.flags, dest=item.name, metavar=item.name.upper(), help=item.help, default=None)
+    parser.add_argument(
+        "--json", dest="log_format", action="store_const", const="json", help="log as JSON, and a refused start as one object"
+    )
+    parser.add_argument("--config", dest="config", metavar="FILE", default=None, help="stardust.toml to read (default: the data folder's)")
+    return parser

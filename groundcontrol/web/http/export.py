@@ -1,0 +1,126 @@
+"""`/api/v1/nodes/{id}/export`: everything that is kept of a node, streamed as it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from groundcontrol.domain.history import LayoutRow, StoredRow
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import BadRequest, HubError
+from groundcontrol.history.rates import scale_of
+from groundcontrol.history.stats import StatTable
+from groundcontrol.history.tiers import GRACE_S, SECONDS, TIERS, Tier, kept_s
+from groundcontrol.web.call import Call
+from groundcontrol.web.http.history import CSV, choose_form, kept, moment
+from spider.logs import event
+from spider.wire.metrics import RHYTHM_S, parse_series
+
+log = logging.getLogger(__name__)
+
+NDJSON: Final = "application/x-ndjson"
+PIECE_ROWS: Final = 200
+"""Rows that are written at once."""
+WRITE_LIMIT_S: Final = 60.0
+"""A reader that takes nothing for this long is cut off."""
+_FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
+_WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
+
+
+async def export_node(call: Call) -> web.StreamResponse:
+    """Everything that is kept of a node in a tier, oldest first: a line a row (NDJSON), or a line a value (CSV)."""
+    form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
+    query = call.query("from", "to", "tier")
+    tier = next((known for known in TIERS if known.name == query.get("tier", SECONDS.name)), None)
+    if tier is None:
+        raise BadRequest("the parameter tier must be 1s, 1m or 1h")
+    now = call.services.clock.now()
+    end = moment(query.get("to"), "to", now)
+    start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
+    if not 0.0 <= start < end <= 253_402_300_800.0:
+        raise BadRequest("the time range is empty or out of bounds", field="from")
+    node = await call.services.store.nodes.node(call.scope, call.node_id)
+    response = web.StreamResponse()
+    response.content_type = form
+    ending = "csv" if form == CSV else "ndjson"
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="export-{node.id}-{tier.name}.{ending}"'
+    await response.prepare(call.request)
+    try:
+        async for piece in _pieces(call, node, tier, start, end, form):
+            async with asyncio.timeout(WRITE_LIMIT_S):
+                await response.write(piece)
+    except (HubError, TimeoutError) as exc:
+        event(log, "export_cut", logging.WARNING, node=node.id, why=getattr(exc, "code", "slow"))
+        if call.request.transport is not None:
+            call.request.transport.abort()  # a short answer must not look like a whole one
+    return response
+
+
+async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncIterator[bytes]:
+    metrics, families = call.services.store.metrics, sorted(RHYTHM_S)
+    if form == CSV:
+        yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
+    if tier is SECONDS:
+        async for layout, rows in metrics.read(node.no, start, end, families):
+            for first in range(0, len(rows), PIECE_ROWS):
+                yield await asyncio.to_thread(_rows, layout, rows[first : first + PIECE_ROWS], form)
+        return
+    async for family, table in metrics.figures(node.no, tier.name, start, end, families):
+        steps = [at for at, place in enumerate(table.places) if start <= place * tier.step_s < end]
+        for first in range(0, len(steps), PIECE_ROWS):
+            yield await asyncio.to_thread(_figures, family, tier, table, steps[first : first + PIECE_ROWS], form)
+
+
+def _rows(layout: LayoutRow, rows: Sequence[StoredRow], form: str) -> bytes:
+    scales = [parse_series(name)[0].scale for name in layout.series]
+    lines = (
+        (row.taken_at_ms / 1000, [None if value is None else value / scale for value, scale in zip(row.values, scales, strict=True)])
+        for row in rows
+    )
+    if form == CSV:
+        return _csv((time, name, value) for time, values in lines for name, value in zip(layout.series, values, strict=True))
+    return msgspec.json.Encoder().encode_lines(
+        [{"at": time, "family": layout.family, "values": dict(zip(layout.series, values, strict=True))} for time, values in lines]
+    )
+
+
+def _figures(family: str, tier: Tier, table: StatTable, steps: Sequence[int], form: str) -> bytes:
+    scales = {name: scale_of(parse_series(name)[0]) for name in table.lines}
+    found = [
+        (
+            float(table.places[at] * tier.step_s),
+            {
+                name: (line.sums[at] / line.counts[at] / scale, line.least[at] / scale, line.greatest[at] / scale, line.counts[at])
+                for name, line in table.lines.items()
+                for scale in (scales[name],)
+                if line.counts[at]
+            },
+        )
+        for at in steps
+    ]
+    if form == CSV:
+        return _csv((time, name, *figures) for time, series in found for name, figures in series.items())
+    return msgspec.json.Encoder().encode_lines(
+        [
+            {
+                "at": time,
+                "family": family,
+                "step": tier.step_s,
+                "values": {name: dict(zip(("avg", "min", "max", "count"), figures, strict=True)) for name, figures in series.items()},
+            }
+            for time, series in found
+        ]
+    )
+
+
+def _csv(lines: Iterator[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(lines)
+    return out.getvalue().encode()

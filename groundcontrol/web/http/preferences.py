@@ -1,0 +1,49 @@
+"""`/api/v1/auth/preferences`: what somebody has set up for their own page."""
+
+from __future__ import annotations
+
+from groundcontrol.auth.service import person_of
+from groundcontrol.domain.preferences import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView
+from groundcontrol.errors import BadRequest
+from groundcontrol.web import schema
+from groundcontrol.web.call import Call
+
+
+async def get_preferences(call: Call) -> schema.PreferencesView:
+    """The caller's own."""
+    call.query()
+    user, _ = person_of(call.caller)
+    return _view(await call.services.store.preferences.preferences(call.scope, user.id))
+
+
+async def edit_preferences(call: Call, body: schema.PreferencesPatch) -> schema.PreferencesView:
+    """Change what is named; the rest stays."""
+    user, _ = person_of(call.caller)
+    store = call.services.store.preferences
+    before = await store.preferences(call.scope, user.id)
+    wanted = Preferences(
+        views=before.views if body.views is None else _views(body.views),
+        single_keys=before.single_keys if body.single_keys is None else body.single_keys,
+    )
+    await store.save_preferences(call.scope, user.id, wanted)
+    return _view(wanted)
+
+
+def _views(asked: list[schema.SavedViewBody]) -> tuple[SavedView, ...]:
+    if len(asked) > MAX_VIEWS:
+        raise BadRequest(f"at most {MAX_VIEWS} views: remove one first", field="views")
+    found = tuple(SavedView(one.name.strip(), one.query) for one in asked)
+    for view in found:
+        if not 0 < len(view.name) <= MAX_NAME_CHARS or not view.name.isprintable():
+            raise BadRequest(f"the name of a view has 1 to {MAX_NAME_CHARS} printable characters", field="views")
+        if len(view.query) > MAX_QUERY_CHARS or not view.query.isprintable():
+            raise BadRequest(f"a view holds at most {MAX_QUERY_CHARS} printable characters", field="views")
+    if len({view.name.casefold() for view in found}) < len(found):
+        raise BadRequest("two views have the same name", field="views")
+    return found
+
+
+def _view(preferences: Preferences) -> schema.PreferencesView:
+    return schema.PreferencesView(
+        views=[schema.SavedViewView(view.name, view.query) for view in preferences.views], single_keys=preferences.single_keys
+    )

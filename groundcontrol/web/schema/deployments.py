@@ -1,0 +1,257 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from groundcontrol.domain.server_lists import ProblemCode
+from groundcontrol.web.schema.base import Answer, Body
+
+
+class JumpBody(Body):
+    """Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself."""
+
+    host: str
+    port: int = 22
+    username: str | None = None
+    private_key: str | None = None
+    passphrase: str | None = None
+    password: str | None = None
+    certificate: str | None = None
+    host_key: str | None = None
+    """A fingerprint (`SHA256:…`) known beforehand."""
+
+
+class DeploymentBody(Body):
+    host: str
+    username: str
+    port: int = 22
+    private_key: str | None = None
+    passphrase: str | None = None
+    password: str | None = None
+    sudo_password: str | None = None
+    name: str | None = None
+    tags: list[str] | None = None
+    host_key: str | None = None
+    """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
+    keep_credentials: bool = True
+    install_python: bool = False
+    policy: Literal["monitor", "readonly", "managed"] = "managed"
+    certificate: str | None = None
+    """The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`)."""
+    jump: JumpBody | None = None
+
+
+class RetryBody(Body):
+    """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}`."""
+
+    host: str | None = None
+    port: int | None = None
+    username: str | None = None
+    private_key: str | None = None
+    passphrase: str | None = None
+    password: str | None = None
+    sudo_password: str | None = None
+    name: str | None = None
+    tags: list[str] | None = None
+    host_key: str | None = None
+    keep_credentials: bool | None = None
+    install_python: bool | None = None
+    policy: Literal["monitor", "readonly", "managed"] | None = None
+    certificate: str | None = None
+    jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
+    """Left out: as before. null: without a jump host, which is another server, since an address may mean another one there."""
+
+
+class PlaceBody(Body):
+    """A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself."""
+
+    host: str
+    port: int = 22
+    username: str | None = None
+    host_key: str | None = None
+
+
+class ServerBody(Body):
+    """One of many servers: what it has of its own."""
+
+    host: str
+    port: int = 22
+    username: str | None = None
+    """Left out: that of all."""
+    name: str | None = None
+    tags: list[str] | None = None
+    """Beside those of all."""
+    host_key: str | None = None
+    """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
+    jump: PlaceBody | msgspec.UnsetType | None = msgspec.UNSET
+    """Left out: that of all. null: none."""
+
+
+class ManyDeploymentsBody(Body):
+    """What is wanted of many servers, beside what each of `servers` has of its own."""
+
+    servers: list[ServerBody]
+    """1 to 200."""
+    username: str | None = None
+    private_key: str | None = None
+    passphrase: str | None = None
+    password: str | None = None
+    sudo_password: str | None = None
+    certificate: str | None = None
+    tags: list[str] | None = None
+    keep_credentials: bool = True
+    install_python: bool = False
+    policy: Literal["monitor", "readonly", "managed"] = "managed"
+    jump: JumpBody | None = None
+
+
+class ServerListBody(Body):
+    """A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration."""
+
+    text: str
+    """At most 256 Ki characters; keys and passwords have no place in it."""
+    format: Literal["auto", "lines", "csv", "ssh_config"] = "auto"
+
+
+class PlaceView(Answer):
+    host: str
+    port: int
+    username: str | None
+
+
+class ListProblemView(Answer):
+    code: ProblemCode
+    field: str
+    """host, port, username, name, tags, host_key, jump; empty: the row as a whole."""
+    message: str
+
+
+class ListedServerView(Answer):
+    line: int
+    host: str
+    port: int
+    username: str | None
+    """null: the list does not say."""
+    name: str | None
+    tags: list[str]
+    host_key: str | None
+    jump: PlaceView | None
+    notes: list[str]
+    problems: list[ListProblemView]
+    """Empty: it can be taken."""
+
+
+class LineNoteView(Answer):
+    line: int
+    message: str
+
+
+class LineProblemView(Answer):
+    line: int
+    code: ProblemCode
+    message: str
+
+
+class ServerListView(Answer):
+    format: Literal["lines", "csv", "ssh_config"]
+    servers: list[ListedServerView]
+    """At most 200."""
+    notes: list[LineNoteView]
+    """What was left out."""
+    problems: list[LineProblemView]
+    """What belongs to no server."""
+
+
+class ConfirmationBody(Body):
+    deployment: str
+    fingerprint: str
+
+
+class HostKeysBody(Body):
+    host_keys: list[ConfirmationBody]
+    """1 to 256: what was shown, and a person says is right."""
+
+
+class UnconfirmedView(Answer):
+    deployment: str
+    code: str
+    message: str
+
+
+class AgentUpdatesBody(Body):
+    nodes: list[str]
+    """Ids, 1 to 1000, in the order in which they are updated."""
+    canaries: int = 1
+    """So many are updated first; the others follow once these are connected with the new version."""
+    at_once: int = 5
+
+
+class HostKeyBody(Body):
+    fingerprint: str
+
+
+class HostKeyView(Answer):
+    type: str
+    fingerprint: str
+    host: str
+    """Whose key it is: the server's, or first the jump host's."""
+    port: int
+    """Where it was shown: a jump host may have the server's name."""
+
+
+class StepView(Answer):
+    name: str
+    state: Literal["waiting", "running", "done", "failed", "skipped"]
+    detail: str
+    started_at: float | None
+    ended_at: float | None
+
+
+class JumpView(Answer):
+    """The jump host of a deployment."""
+
+    host: str
+    port: int
+    username: str
+    fingerprint: str | None
+    """Of its host key, once it is known to be its own."""
+
+
+class DeploymentErrorView(Answer):
+    code: str
+    message: str
+    step: str
+
+
+class DeploymentView(Answer):
+    id: str
+    kind: Literal["install", "update", "remove"]
+    state: Literal["running", "awaiting_host_key", "succeeded", "failed", "cancelled"]
+    node_id: str | None
+    host: str
+    port: int
+    username: str
+    name: str
+    host_key: HostKeyView | None
+    steps: list[StepView]
+    error: DeploymentErrorView | None
+    created_at: float
+    ended_at: float | None
+    jump: JumpView | None
+    """null: it is reached directly."""
+    batch_id: str | None
+    """Shared by those that one request asked for (`GET deployments?batch=`)."""
+
+
+class DeploymentsView(Answer):
+    deployments: list[DeploymentView]
+    next: str | None
+
+
+class ConfirmedView(Answer):
+    deployments: list[DeploymentView]
+    """Those that go on."""
+    refused: list[UnconfirmedView]

@@ -1,0 +1,99 @@
+"""The live socket."""
+
+from __future__ import annotations
+
+from groundcontrol.web.schema.base import Answer, Body
+from groundcontrol.web.schema.facts import TableView
+from groundcontrol.web.schema.jobs import JobView
+from groundcontrol.web.schema.log import EventView
+from groundcontrol.web.schema.nodes import NodeView, Sample
+
+# MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
+# Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
+# ["error", {code, message}], ["pong", {}].
+# Data by topic:
+#   fleet            snapshot FleetData; change FleetChange (at most one a second)
+#   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
+#   job:<id>         snapshot JobView, then output as JobChunk changes from `after` on (`seq` = offset behind the chunk);
+#                    a change whose data has no `output` is a JobChange (state, phase, progress)
+#   deployment:<id>  snapshot and change DeploymentView
+#   events           snapshot {events: last 50}; change EventView
+
+
+class SubscribeBody(Body):
+    topic: str
+    after: int | None = None
+
+
+class UnsubscribeBody(Body):
+    topic: str
+
+
+class LiveHello(Answer):
+    hub_id: str
+    """New for each start: another one means that sequence numbers begin anew."""
+    build: str
+    """Of the page; another one means that a newer page is there."""
+    now: float
+    session_expires_at: float
+
+
+class TopicMessage(Answer):
+    """Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output."""
+
+    topic: str
+    seq: int
+    data: object
+
+
+class GapMessage(Answer):
+    """What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again."""
+
+    topic: str
+
+
+class ErrorMessage(Answer):
+    """`topic` is empty when the message as such was wrong."""
+
+    code: str
+    message: str
+    topic: str = ""
+
+
+class Nothing(Answer):
+    """An empty body."""
+
+
+class EventsData(Answer):
+    events: list[EventView]
+
+
+class FleetData(Answer):
+    nodes: list[NodeView]
+    """With the summary in `latest`; a series asked for by name is in `node:<id>`."""
+
+
+class FleetChange(Answer):
+    """What changed since the last: whole rows of nodes whose facts changed, else only new values."""
+
+    nodes: list[NodeView]
+    latest: dict[str, dict[str, Sample]]
+    """node id -> series -> sample."""
+    removed: list[str]
+
+
+class NodeChange(Answer):
+    """New values (`latest`), a node whose facts changed (`node`), or a table that was read anew."""
+
+    latest: dict[str, Sample]
+    node: NodeView | None = None
+    table: TableView | None = None
+
+
+class JobChunk(Answer):
+    output: bytes
+    offset: int
+
+
+class JobChange(Answer):
+    job: JobView

@@ -1,0 +1,45 @@
+"""Events, audit and health."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from groundcontrol.web.schema.base import Answer
+
+
+class EventView(Answer):
+    id: str
+    type: str
+    severity: Literal["info", "warning", "error"]
+    source: Literal["agent", "hub", "api"]
+    at: float
+    node_id: str | None
+    message: str
+    details: dict[str, object]
+
+
+class EventsView(Answer):
+    events: list[EventView]
+    next: str | None
+
+
+class AuditView(Answer):
+    n: int
+    at: float
+    actor: str
+    address: str
+    action: str
+    target: str
+    result: str
+    detail: dict[str, object]
+
+
+class AuditPageView(Answer):
+    audit: list[AuditView]
+    next: str | None
+
+
+class HealthView(Answer):
+    status: Literal["ok", "draining", "failing"]
+    version: str
+    database: bool
