@@ -23,7 +23,7 @@ const styles = {
   name: "styles",
   setup(build) {
     build.onResolve({ filter: /^assets\/.*\.woff2$/ }, (args) => ({ path: path.join(modules, FONTS[args.path]) }));
-    build.onLoad({ filter: /src\/styles\/.*\.css$/ }, async (args) => {
+    build.onLoad({ filter: /src\/styles\/.*\.css$/, namespace: "file" }, async (args) => {
       const text = await fs.promises.readFile(args.path, "utf8");
       const dark = [...text.matchAll(/\[data-theme=dark\]([^{},]*)\{[^}]*\}/g)].map((found) => found[0].replace("data-theme=dark", "data-theme=auto"));
       const auto = dark.length ? `\n@media (prefers-color-scheme:dark){${dark.join("\n")}}` : "";
@@ -32,8 +32,20 @@ const styles = {
   },
 };
 
+/** A sheet that comes late is text in its chunk: `import text from "sheet:path"`. */
+const sheets = {
+  name: "sheets",
+  setup(build) {
+    build.onResolve({ filter: /^sheet:/ }, (args) => ({ path: path.join(here, args.path.slice("sheet:".length)), namespace: "sheet" }));
+    build.onLoad({ filter: /.*/, namespace: "sheet" }, async (args) => {
+      const made = await esbuild.build({ absWorkingDir: here, entryPoints: [args.path], bundle: true, minify: true, write: false, target: "es2022", plugins: [styles], legalComments: "none", logLevel: "warning" });
+      return { contents: made.outputFiles[0].text, loader: "text" };
+    });
+  },
+};
+
 const licenceTexts = licences(modules); // read first: a missing text stops the build before anything is removed
-writeIcons(path.join(modules, "lucide-static/icons"), path.join(here, "src/ui/icons.gen.ts"));
+writeIcons(path.join(modules, "lucide-static/icons"), path.join(here, "src/ui"));
 fs.rmSync(out, { recursive: true, force: true });
 
 const result = await esbuild.build({
@@ -51,7 +63,7 @@ const result = await esbuild.build({
   chunkNames: "a/[name]-[hash]",
   assetNames: "a/[name]-[hash]",
   loader: { ".woff2": "file" },
-  plugins: [styles],
+  plugins: [styles, sheets],
   metafile: true,
   legalComments: "none",
   logLevel: "warning",

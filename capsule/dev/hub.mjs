@@ -19,7 +19,7 @@ const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), flag("
 const now = () => Date.now() / 1000;
 const HUB = newId();
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain" };
-const CSP = `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' ws://127.0.0.1:${port} ws://localhost:${port}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; trusted-types stardust`;
+const CSP = `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' ws://127.0.0.1:${port} ws://localhost:${port}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'`;
 
 export const nodes = process.argv.includes("--empty") ? [] : Array.from({ length: Number(flag("nodes", "19")) }, (_, index) => new FakeNode(index, flag("policy", "managed")));
 const jobs = [];
@@ -55,6 +55,7 @@ function tell(topic, data, seq) {
 export const world = { nodes, tell, event, newId };
 
 setInterval(() => {
+  if (process.argv.includes("--still")) return;
   const latest = {};
   for (const node of nodes) {
     if (!node.online || node.quiet) continue;
@@ -170,6 +171,14 @@ async function rest(method, url, body) {
   if (kind === "nodes" && act === "history") {
     const query = url.searchParams;
     return [200, node.history(query.getAll("metric"), Number(query.get("from")), Number(query.get("to")), Number(query.get("points") ?? 600))];
+  }
+  if (kind === "nodes" && act === "tables") return [200, { tables: [] }];
+  if (kind === "history") {
+    const query = url.searchParams;
+    const asked = query.getAll("node").map((one) => nodes.find((known) => known.id === one));
+    if (asked.includes(undefined)) return problem(404, "not_found", "there is no such node");
+    const each = asked.map((one) => one.history(query.getAll("metric"), Number(query.get("from")), Number(query.get("to")), Number(query.get("points") ?? 600)));
+    return [200, { ...each[0], series: undefined, nodes: Object.fromEntries(asked.map((one, index) => [one.id, each[index].series])) }];
   }
   if (kind === "nodes" && act === "jobs") {
     const job = new Job(world, node, body);

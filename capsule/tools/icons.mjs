@@ -2,15 +2,25 @@
 import fs from "node:fs";
 import path from "node:path";
 
-const NAMES = [
-  "arrow-down", "arrow-up", "check", "chevron-down", "circle-alert", "clock", "copy", "cpu", "download", "ellipsis",
-  "eye", "eye-off", "file-key", "filter", "info", "keyboard", "layout-grid", "list-checks", "lock", "log-out", "memory-stick",
-  "menu", "monitor", "moon", "package", "pause", "plus", "printer", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server",
-  "settings", "shield", "square", "sun", "sun-moon", "table-2", "tag", "trash-2", "users", "wifi-off", "x",
+/** Those of the first view. */
+const FIRST = [
+  "arrow-down", "arrow-up", "chevron-down", "circle-alert", "eye", "eye-off", "filter", "info", "layout-grid", "list-checks", "lock", "log-out", "moon",
+  "package", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server", "settings", "shield", "sun", "sun-moon", "tag",
+  "wifi-off", "x",
+];
+/** Those that come with the later parts. */
+const LATER = [
+  "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "square", "star",
+  "table-2", "trash-2", "users",
 ];
 
 export function writeIcons(folder, target) {
-  const entries = NAMES.map((name) => {
+  write(folder, `${target}/icons.gen.ts`, FIRST, "ICONS");
+  write(folder, `${target}/later-icons.gen.ts`, LATER, "LATER_ICONS");
+}
+
+function write(folder, target, names, constant) {
+  const entries = names.map((name) => {
     const text = fs.readFileSync(path.join(folder, `${name}.svg`), "utf8").replace(/<!--[\s\S]*?-->/, "");
     const shapes = [...text.matchAll(/<(path|rect|circle|line|polyline|polygon|ellipse)\s([^>]*?)\/?>/g)].map(([, tag, attrs]) => [
       tag,
@@ -20,13 +30,9 @@ export function writeIcons(folder, target) {
     return `  ${JSON.stringify(name)}: ${JSON.stringify(shapes)},`;
   });
   const made = `// Made by tools/icons.mjs from lucide-static (ISC): never edited by hand.
-export type Shape = readonly [string, Readonly<Record<string, string>>];
-
-export const ICONS = {
+export const ${constant} = {
 ${entries.join("\n")}
-} as const satisfies Record<string, readonly Shape[]>;
-
-export type IconName = keyof typeof ICONS;
+} as const;
 `;
   if (!fs.existsSync(target) || fs.readFileSync(target, "utf8") !== made) fs.writeFileSync(target, made);
 }

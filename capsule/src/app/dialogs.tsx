@@ -9,6 +9,11 @@ const AddNode = lazy("the dialog", async () => (await import("./more")).AddNodeD
 const RemoveNode = lazy("the dialog", async () => (await import("./more")).RemoveNodeDialog);
 const Palette = lazy("the palette", async () => (await import("./more")).Palette);
 const Keys = lazy("the list of keys", async () => (await import("./more")).Keys);
+const Order = lazy("the order", async () => (await import("../pages/orders")).OrderFor);
+const Many = lazy("the order", async () => (await import("../pages/orders")).ManyDialog);
+const Tags = lazy("the dialog", async () => (await import("../pages/orders")).TagsDialog);
+const Forget = lazy("the dialog", async () => (await import("../pages/orders")).ForgetDialog);
+const Views = lazy("the dialog", async () => (await import("../pages/orders")).ViewsDialog);
 const StepUpDialog = lazy("the dialog", async () => (await import("./more")).StepUpDialog);
 
 export function Dialogs(): VNode {
@@ -32,6 +37,16 @@ function Chosen(): VNode | null {
       return <AddNode key={wanted.deployment ?? "new"} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
     case "remove":
       return <RemoveNode key={wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+    case "order":
+      return <Order {...wanted} />;
+    case "many":
+      return <Many {...wanted} />;
+    case "tags":
+      return <Tags nodes={wanted.nodes} />;
+    case "forget":
+      return <Forget nodes={wanted.nodes} />;
+    case "views":
+      return <Views />;
     case "palette":
       return <Palette />;
     case "keys":

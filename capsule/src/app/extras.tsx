@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { hide } from "../state/dialogs";
+import { preferences } from "../state/preferences";
 import { user } from "../state/session";
 import { stepUp } from "../state/stepup";
 import { ApiError } from "../state/types";
@@ -11,36 +12,68 @@ import { CodeField } from "../ui/code-field";
 import { Dialog } from "../ui/dialog";
 import { SecretField, TextField } from "../ui/field";
 
-const KEYS: readonly (readonly [string[], string])[] = [
-  [["Ctrl", "K"], "Search or run a command"],
-  [["/"], "Filter the fleet"],
-  [["n"], "Add a node"],
-  [["g", "f"], "Go to fleet"],
-  [["g", "j"], "Go to jobs"],
-  [["g", "e"], "Go to events"],
-  [["g", "s"], "Go to settings"],
-  [["j"], "Next row"],
-  [["k"], "Row before"],
-  [["Enter"], "Open the row"],
-  [["t"], "Next theme"],
-  [["?"], "This list"],
-  [["Esc"], "Close"],
+const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
+  [
+    "Anywhere",
+    [
+      [["Ctrl", "K"], "Search or run a command"],
+      [["/"], "Filter"],
+      [["n"], "Add a node"],
+      [["g", "f"], "Go to fleet"],
+      [["g", "u"], "Go to updates"],
+      [["g", "j"], "Go to jobs"],
+      [["g", "e"], "Go to events"],
+      [["g", "s"], "Go to settings"],
+      [["j", "k"], "Next row, row before"],
+      [["Enter", "o"], "Open the row"],
+      [["t"], "Next theme"],
+      [["?"], "This list"],
+      [["Esc"], "Close, then clear the filter, then the selection"],
+    ],
+  ],
+  [
+    "Fleet",
+    [
+      [["←", "→"], "Close or open a group"],
+      [["x"], "Select the row, or its group"],
+      [["Shift", "x"], "Select from the last one to this"],
+      [["u"], "Upgrade the selected nodes"],
+    ],
+  ],
+  [
+    "Node",
+    [
+      [["[", "]"], "Node before, next node"],
+      [["1", "…", "5"], "Live, 1 hour, 24 hours, 7 days, 30 days"],
+      [["Space"], "Hold live charts or processes still, go on"],
+      [["v"], "The chart under the pointer as a table"],
+      [["←", "→"], "In a chart: sample by sample; with Shift a stretch, Enter shows it"],
+      [["Esc"], "Back from a window of time"],
+    ],
+  ],
 ];
 
 export function Keys(): VNode {
+  const on = preferences.value.single_keys;
   return (
     <Dialog title="Keys" icon="keyboard" size="narrow" onClose={hide}>
-      <div class="body">
-        <dl class="keys">
-          {KEYS.map(([keys, words]) => [
-            <dt key={words}>
-              {keys.map((key) => (
-                <kbd key={key}>{key}</kbd>
-              ))}
-            </dt>,
-            <dd key={`${words}-what`}>{words}</dd>,
-          ])}
-        </dl>
+      <div class="body" role="region" aria-label="Keys, list" tabIndex={0}>
+        {!on && <p class="t2">Single keys are switched off. Settings, Appearance switches them on.</p>}
+        {KEYS.map(([title, keys]) => (
+          <section key={title} aria-label={title}>
+            <h3 class="t3 meta">{title}</h3>
+            <dl class="keys">
+              {keys.map(([names, words]) => [
+                <dt key={words}>
+                  {names.map((key) => (
+                    <kbd key={key}>{key}</kbd>
+                  ))}
+                </dt>,
+                <dd key={`${words}-what`}>{words}</dd>,
+              ])}
+            </dl>
+          </section>
+        ))}
       </div>
     </Dialog>
   );

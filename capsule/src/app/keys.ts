@@ -1,12 +1,62 @@
-/** Keys of the whole page. Single letters do nothing while something is typed into, in a dialog or in a terminal. */
+/** Keys of the whole page. Single letters do nothing while something is typed into, in a dialog or in a terminal, nor where their owner has switched them off. */
 
 import { open, show } from "../state/dialogs";
-import { go } from "../state/router";
+import { rows } from "../state/fleet";
+import { singleKeys } from "../state/preferences";
+import { go, place, setQuery } from "../state/router";
+import { picked, unpick } from "../state/selection";
 import { mayAct, phase } from "../state/session";
 import { nextTheme } from "../state/theme";
+import { arrow, rowLetter } from "./rows";
 
 const SEQUENCE_MS = 1200;
-const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
+const PRESSED = "button, a, input, summary, [role=option], [role=tab], [role=radio], [role=row][tabindex]";
+const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditable], .xterm";
+const PAGES: Readonly<Record<string, string>> = { f: "/", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
+const RANGES = [null, "1h", "24h", "7d", "30d"];
+const names = new Intl.Collator(undefined, { numeric: true });
+
+/** The node before or after the one that is shown, by name; the tab stays. */
+function neighbour(step: number): void {
+  const [, first, id = "", ...tab] = place.peek().path.split("/");
+  if (first !== "n") return;
+  const ids = rows.peek().map(({ node }) => node).sort((a, b) => names.compare(a.name, b.name)).map((node) => node.id);
+  const next = ids[ids.indexOf(id) + step];
+  if (next) go(["", "n", next, ...tab].join("/") + location.search);
+}
+
+/** Closes nothing any more: what was filtered is shown again, then what was ticked is let go. */
+function stepBack(): void {
+  if (place.peek().path === "/" && place.peek().query.get("q")) setQuery({ q: null });
+  else unpick();
+}
+
+function letter(key: string): boolean {
+  const field = document.querySelector<HTMLElement>('[data-shortcut="/"]');
+  const range = "12345".indexOf(key);
+  if (key === "/") {
+    if (field) field.focus();
+    else {
+      go("/");
+      requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-shortcut="/"]')?.focus());
+    }
+  } else if (key === "n" && mayAct.value) show({ kind: "add" });
+  else if (key === "u" && mayAct.value && picked.value.size) show({ kind: "many", nodes: [...picked.value], action: "upgrade" });
+  else if (key === "t") nextTheme();
+  else if (key === "?") show({ kind: "keys" });
+  else if (key === "[" || key === "]") neighbour(key === "]" ? 1 : -1);
+  else if (range >= 0 && place.peek().path.startsWith("/n/")) setQuery({ range: RANGES[range] ?? null });
+  else return rowLetter(key);
+  return true;
+}
+
+/** Space holds still what moves, and lets it go on; on a button, a link or a row it is theirs. */
+function freeze(target: EventTarget | null): boolean {
+  const button = document.querySelector<HTMLElement>("[aria-keyshortcuts=Space]");
+  if (!button || (target instanceof Element && target.closest(PRESSED))) return false;
+  button.click();
+  return true;
+}
 
 export function listenToKeys(): void {
   let gAt = 0;
@@ -17,39 +67,21 @@ export function listenToKeys(): void {
       if (!open.value) show({ kind: "palette" });
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.value || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.value || document.querySelector("dialog[open], [popover]:popover-open")) return;
     if (event.target instanceof Element && event.target.closest(TYPED_INTO)) return;
+    if (event.key === "Escape") return stepBack();
+    if (event.key === " " ? freeze(event.target) : arrow(event.key)) return event.preventDefault();
+    if (!singleKeys()) return;
     if (Date.now() - gAt < SEQUENCE_MS) {
       gAt = 0;
-      const target = { f: "/", j: "/jobs", e: "/events", s: "/settings" }[event.key];
+      const target = PAGES[event.key];
       if (target) {
         event.preventDefault();
         go(target);
         return;
       }
     }
-    switch (event.key) {
-      case "g":
-        gAt = Date.now();
-        return;
-      case "/": {
-        event.preventDefault();
-        const field = document.querySelector<HTMLElement>('[data-shortcut="/"]');
-        if (field) field.focus();
-        else {
-          go("/");
-          requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-shortcut="/"]')?.focus());
-        }
-        return;
-      }
-      case "n":
-        if (mayAct.value) show({ kind: "add" });
-        return;
-      case "t":
-        nextTheme();
-        return;
-      case "?":
-        show({ kind: "keys" });
-    }
+    if (event.key === "g") gAt = Date.now();
+    else if (letter(event.key)) event.preventDefault();
   });
 }

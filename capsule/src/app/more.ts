@@ -1,6 +1,7 @@
 /** Dialogs that are not part of the first view. */
 
 import "../pages/first";
+import "../pages/later";
 
 export { AddNodeDialog } from "../pages/add/add";
 export { RemoveNodeDialog } from "../pages/remove/remove";

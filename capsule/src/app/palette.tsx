@@ -1,44 +1,83 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { hindrance } from "../core/able";
+import { best } from "../core/found";
+import { tagCounts } from "../core/retag";
+import { plural } from "../core/units";
+import { actionWord, jobGlyph, stateWord } from "../core/words";
 import { hide, show } from "../state/dialogs";
-import { rows } from "../state/fleet";
-import { go } from "../state/router";
-import { mayAct } from "../state/session";
+import { nodeName, rows } from "../state/fleet";
+import { jobs } from "../state/jobs";
+import { preferences } from "../state/preferences";
+import { go, place, setQuery } from "../state/router";
+import { picked } from "../state/selection";
+import { logOut, mayAct, mayTag, user } from "../state/session";
 import { setTheme } from "../state/theme";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 
+const GROUPS = ["Actions", "Nodes", "Jobs", "Views"] as const;
+
 interface Entry {
   key: string;
-  group: "Actions" | "Nodes";
+  group: (typeof GROUPS)[number];
   label: string;
   hint: string;
+  /** The hint is a key. */
+  keyed?: boolean;
   icon?: IconName;
   glyph?: GlyphKind;
   run: () => void;
 }
 
 const MOST_NODES = 8;
+const MOST_OTHERS = 5;
+const RANGES: readonly (readonly [string | null, string])[] = [[null, "Live"], ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
+
+function actions(): Entry[] {
+  const act = (key: string, label: string, icon: IconName, run: () => void, hint = ""): Entry => ({ key, group: "Actions", label, hint, keyed: hint !== "", icon, run });
+  const { path } = place.value;
+  const nodes = [...picked.value];
+  return [
+    ...(mayAct.value && nodes.length ? [act("picked", `Upgrade the ${nodes.length} selected…`, "package", () => show({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
+    ...(mayTag.value && nodes.length ? [act("tag", `Tag the ${nodes.length} selected…`, "tag", () => show({ kind: "tags", nodes }))] : []),
+    ...(mayAct.value ? [act("add", "Add node", "plus", () => show({ kind: "add" }), "n")] : []),
+    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, `Charts: ${words}`, "clock", () => setQuery({ range }), String(index + 1))) : []),
+    act("fleet", "Go to fleet", "server", () => go("/"), "g f"),
+    act("updates", "Go to updates", "package", () => go("/updates"), "g u"),
+    act("jobs", "Go to jobs", "list-checks", () => go("/jobs"), "g j"),
+    act("events", "Go to events", "scroll-text", () => go("/events"), "g e"),
+    act("settings", "Go to settings", "settings", () => go("/settings"), "g s"),
+    act("views", "Saved views…", "filter", () => show({ kind: "views" })),
+    act("dark", "Dark theme", "moon", () => setTheme("dark")),
+    act("light", "Light theme", "sun", () => setTheme("light")),
+    act("auto", "Theme of the system", "sun-moon", () => setTheme("auto")),
+    act("keys", "Show keys", "keyboard", () => show({ kind: "keys" }), "?"),
+    act("out", `Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
+  ];
+}
+
+/** Upgrades that the words ask for: of a node, and of all that have a tag. */
+function upgrades(text: string): Entry[] {
+  if (!mayAct.value || !text.trim()) return [];
+  const one: Entry[] = rows.value
+    .filter(({ node }) => node.updates.total && !hindrance(node, "upgrade"))
+    .map(({ node }) => ({ key: `up-${node.id}`, group: "Actions", label: `Upgrade ${node.name}…`, hint: plural(node.updates.total ?? 0, "package"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) }));
+  const tagged: Entry[] = tagCounts(rows.value.map(({ node }) => node)).map(([tag, count]) => ({
+    key: `tag-${tag}`, group: "Actions", label: `Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
+    run: () => show({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
+  })); // prettier-ignore
+  return [...one, ...tagged];
+}
 
 function entries(text: string): Entry[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (label: string): boolean => words.every((word) => label.toLowerCase().includes(word));
-  const actions: Entry[] = [
-    ...(mayAct.value ? [{ key: "add", group: "Actions" as const, label: "Add node", hint: "n", icon: "plus" as const, run: () => show({ kind: "add" }) }] : []),
-    { key: "fleet", group: "Actions", label: "Go to fleet", hint: "g f", icon: "server", run: () => go("/") },
-    { key: "jobs", group: "Actions", label: "Go to jobs", hint: "g j", icon: "list-checks", run: () => go("/jobs") },
-    { key: "events", group: "Actions", label: "Go to events", hint: "g e", icon: "scroll-text", run: () => go("/events") },
-    { key: "settings", group: "Actions", label: "Go to settings", hint: "g s", icon: "settings", run: () => go("/settings") },
-    { key: "dark", group: "Actions", label: "Dark theme", hint: "", icon: "moon", run: () => setTheme("dark") },
-    { key: "light", group: "Actions", label: "Light theme", hint: "", icon: "sun", run: () => setTheme("light") },
-    { key: "auto", group: "Actions", label: "Theme of the system", hint: "", icon: "sun-moon", run: () => setTheme("auto") },
-    { key: "keys", group: "Actions", label: "Show keys", hint: "?", icon: "keyboard", run: () => show({ kind: "keys" }) },
-  ];
-  const nodes: Entry[] = rows.value
-    .filter(({ node }) => fits(`${node.name} ${node.address} ${node.tags.join(" ")}`))
-    .slice(0, MOST_NODES)
+  const label = (entry: Entry): string => `${entry.label} ${entry.hint}`;
+  const nodes: Entry[] = best(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
     .map(({ node, standing }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: standing, run: () => go(`/n/${node.id}`) }));
-  return [...actions.filter(({ label }) => fits(label)), ...nodes];
+  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: `${actionWord(job.action)}, ${nodeName(job.node_id) ?? "removed node"}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
+  const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
+  const typed = text.trim() !== "";
+  return [...best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99), ...nodes, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, views, label, MOST_OTHERS)];
 }
 
 export function Palette(): VNode {
@@ -50,6 +89,9 @@ export function Palette(): VNode {
   }, []);
   const found = entries(text);
   const chosen = Math.min(at, found.length - 1);
+  useEffect(() => {
+    dialog.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }, [chosen, text]);
   const run = (entry: Entry | undefined): void => {
     if (!entry) return;
     hide();
@@ -76,7 +118,7 @@ export function Palette(): VNode {
           aria-label="Search or run a command"
           aria-expanded="true"
           aria-controls="palette-found"
-          aria-activedescendant={found[chosen] ? `palette-${found[chosen].key}` : undefined}
+          aria-activedescendant={found[chosen] ? `palette-${chosen}` : undefined}
           placeholder="Search or run a command"
           autocomplete="off"
           spellcheck={false}
@@ -95,17 +137,17 @@ export function Palette(): VNode {
         />
       </div>
       <div class="found" id="palette-found" role="listbox" aria-label="Found">
-        {(["Actions", "Nodes"] as const).map((group) => {
+        {GROUPS.map((group) => {
           const part = found.filter((entry) => entry.group === group);
           if (!part.length) return null;
           return (
             <div key={group} role="group" aria-label={group}>
-              <h3>{group}</h3>
+              <h3 role="presentation">{group}</h3>
               {part.map((entry) => (
-                <div key={entry.key} id={`palette-${entry.key}`} role="option" aria-selected={entry === found[chosen]} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
+                <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
                   {entry.icon ? <Icon name={entry.icon} /> : <Glyph kind={entry.glyph ?? "ok"} />}
                   <span class="cut">{entry.label}</span>
-                  {entry.hint && (entry.group === "Actions" ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)}
+                  {entry.hint && (entry.keyed ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)}
                 </div>
               ))}
             </div>

@@ -10,10 +10,14 @@ import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 const NodePage = lazy("the node’s page", async () => (await import("../pages/more")).NodePage);
 const JobsPage = lazy("the list of jobs", async () => (await import("../pages/more")).JobsPage);
 const JobPage = lazy("the job’s page", async () => (await import("../pages/more")).JobPage);
+const BatchPage = lazy("the order’s page", async () => (await import("../pages/more")).BatchPage);
+const ServersPage = lazy("the servers", async () => (await import("../pages/more")).ServersPage);
+const ComparePage = lazy("the comparison", async () => (await import("../pages/more")).ComparePage);
+const UpdatesPage = lazy("the updates", async () => (await import("../pages/more")).UpdatesPage);
 const EventsPage = lazy("the list of events", async () => (await import("../pages/more")).EventsPage);
 const SettingsPage = lazy("the settings", async () => (await import("../pages/access")).SettingsPage);
 
-export type Section = "fleet" | "jobs" | "events" | "settings";
+export type Section = "fleet" | "updates" | "jobs" | "events" | "settings";
 
 export interface Route {
   section: Section;
@@ -36,6 +40,10 @@ export function routeOf(path: string): Route {
   }
   if (first === "jobs" && parts.length === 1) return { ...base, section: "jobs", key: "jobs", view: () => <JobsPage /> };
   if (first === "jobs" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: `jobs/${id}`, job: id, view: () => <JobPage key={id} id={id} /> };
+  if (first === "batches" && parts.length === 2 && ID.test(id)) return { ...base, section: "jobs", key: path, view: () => <BatchPage key={id} id={id} /> };
+  if (first === "deployments" && parts.length === 2 && ID.test(id)) return { ...base, section: "fleet", key: path, view: () => <ServersPage key={id} id={id} /> };
+  if (first === "compare" && parts.length === 1) return { ...base, section: "fleet", key: "compare", view: () => <ComparePage /> };
+  if (first === "updates" && parts.length === 1) return { ...base, section: "updates", key: "updates", view: () => <UpdatesPage /> };
   if (first === "events" && parts.length === 1) return { ...base, section: "events", key: "events", view: () => <EventsPage /> };
   if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
     return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };

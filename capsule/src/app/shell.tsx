@@ -3,11 +3,13 @@ import { clock } from "../core/time";
 import { actionWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active } from "../state/deployments";
-import { ids, loaded, nodeSignal, rows } from "../state/fleet";
+import { ids, loaded, nodeName, rows, vitals } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
+import { preferences } from "../state/preferences";
 import { go, place } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
+import { storing } from "../state/storing";
 import { nextTheme, theme } from "../state/theme";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
@@ -55,6 +57,7 @@ function Side({ route }: { route: Route }): VNode {
   for (const { node } of rows.value) for (const tag of node.tags) tags.set(tag, (tags.get(tag) ?? 0) + 1);
   const shownTags = [...tags].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, 12);
   const query = place.value.query.get("q") ?? "";
+  const { views } = preferences.value;
   return (
     <nav class="side" aria-label="Main">
       <a class="brand" href="/" title="Fleet">
@@ -64,8 +67,20 @@ function Side({ route }: { route: Route }): VNode {
         </span>
       </a>
       <Entry href="/" icon="server" label="Fleet" count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
+      <Entry href="/updates" icon="package" label="Updates" count={vitals.value.updates ? String(vitals.value.updates) : ""} current={route.section === "updates"} />
       <Entry href="/jobs" icon="list-checks" label="Jobs" count={runningWords()} current={route.section === "jobs"} />
       <Entry href="/events" icon="scroll-text" label="Events" current={route.section === "events"} />
+      {views.length > 0 && (
+        <div class="tags">
+          <h2>Views</h2>
+          {views.map(({ name, query: saved }) => (
+            <a key={name} class="nav" href={`/?${saved}`} aria-current={route.key === "fleet" && place.value.query.toString() === saved ? "true" : undefined}>
+              <Icon name="filter" size="small" />
+              <span class="cut">{name}</span>
+            </a>
+          ))}
+        </div>
+      )}
       {shownTags.length > 0 && (
         <div class="tags">
           <h2>Tags</h2>
@@ -93,9 +108,6 @@ function Side({ route }: { route: Route }): VNode {
   );
 }
 
-/** Also when the node comes later than the page. */
-const nodeName = (id: string): string | undefined => (ids.value.includes(id) ? nodeSignal(id)?.value.name : undefined);
-
 function Crumb({ route }: { route: Route }): VNode {
   if (route.node) {
     return (
@@ -116,7 +128,7 @@ function Crumb({ route }: { route: Route }): VNode {
       </div>
     );
   }
-  return <div class="crumb cut">{{ fleet: "Fleet", jobs: "Jobs", events: "Events", settings: "Settings" }[route.section]}</div>;
+  return <div class="crumb cut">{{ fleet: "Fleet", updates: "Updates", jobs: "Jobs", events: "Events", settings: "Settings" }[route.section]}</div>;
 }
 
 function Top({ route }: { route: Route }): VNode {
@@ -138,10 +150,14 @@ function Top({ route }: { route: Route }): VNode {
           slim
           kind="quiet"
           class="only-desk"
-          onClick={() => (first.kind === "remove" && first.node_id ? show({ kind: "remove", node: first.node_id, deployment: first.id }) : show({ kind: "add", deployment: first.id }))}
+          onClick={() => {
+            if (first.batch_id) go(`/deployments/${first.batch_id}`);
+            else if (first.kind === "update") go(`/n/${first.node_id}`);
+            else show(first.kind === "remove" && first.node_id ? { kind: "remove", node: first.node_id, deployment: first.id } : { kind: "add", deployment: first.id });
+          }}
         >
           <Glyph kind="run" label="" />
-          {working.length > 1 ? `${working.length} deployments` : `${first.kind === "remove" ? "Removing" : "Adding"} ${first.name || first.host}`}
+          {working.length > 1 ? `${working.length} deployments` : `${{ install: "Adding", update: "Updating", remove: "Removing" }[first.kind]} ${first.name || first.host}`}
         </Button>
       )}
       <span class="live only-desk" role="status">
@@ -169,7 +185,7 @@ function Top({ route }: { route: Route }): VNode {
 function Banners(): VNode | null {
   const since = lostSince.value;
   const wait = retryIn.value;
-  if (since === null && !newerBuild.value) return null;
+  if (since === null && storing.value && !newerBuild.value) return null;
   return (
     <div class="banners">
       {since !== null && (
@@ -184,6 +200,14 @@ function Banners(): VNode | null {
           <b>No connection to Ground Control.</b> <span class="plain">Values are from {clock(since)}. </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? "Trying now…" : `Trying again in ${wait} s.`}
+          </span>
+        </Banner>
+      )}
+      {since === null && !storing.value && (
+        <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
+          <b>Ground Control cannot store anything.</b>{" "}
+          <span class="plain">
+            What is shown is live or older; servers keep what they measure until it can again. <code>stardust doctor</code> on its machine says why.
           </span>
         </Banner>
       )}
@@ -221,6 +245,10 @@ function TabBar({ route }: { route: Route }): VNode {
             {running.value.length}
           </span>
         )}
+      </a>
+      <a href="/updates" aria-current={at("updates")}>
+        <Icon name="package" size="large" />
+        Updates
       </a>
       <a href="/events" aria-current={at("events")}>
         <Icon name="scroll-text" size="large" />

@@ -1,64 +1,108 @@
-/** A chart in its card: title, legend with the newest values, and the same data as a table. */
+/** A chart in its card: title, legend with the values of now or of the cursor, and the same data as a table and as CSV. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
-import { clock, iso } from "../core/time";
+import { csv } from "../core/csv";
+import { marksNear } from "../core/marks";
+import { iso } from "../core/time";
+import { sampleRow } from "../core/window";
 import type { LiveAttributes } from "../ui/live";
 import { Button } from "../ui/button";
+import { Icon } from "../ui/icon";
 import { lazy } from "../ui/lazy";
-import type { ChartProps } from "./chart";
+import { MenuButton, type MenuItem } from "../ui/menu";
+import { saveText } from "../ui/save";
+import { chartWith } from "./chart";
+import { when } from "./tip";
+import type { ChartProps } from "./types";
 
-const Chart = lazy<ChartProps>("the charts", async () => (await import("./chart")).Chart);
+export type { ChartData, ChartGroup, ChartSeries, Colour } from "./types";
+
+const Chart = lazy<ChartProps>("the charts", async () => chartWith((await import("./plot")).uPlot));
 
 export interface LegendEntry {
-  name: string;
-  colour: 1 | 2 | 3 | 4 | 5 | 6;
-  text: string;
+  /** The newest value. */
+  value: number | null;
   live: LiveAttributes;
 }
 
 export interface PanelProps extends ChartProps {
   title: ComponentChildren;
+  /** One a series, in their order. */
   legend: readonly LegendEntry[];
   wide?: boolean;
   /** Shown instead of an empty plot. */
-  waiting?: string;
+  waiting?: ComponentChildren;
+  /** Names of the series for a file, in their order. */
+  columns: readonly string[];
+  /** Further things to do with this chart. */
+  more?: readonly MenuItem[];
 }
 
 const MOST_ROWS = 600;
 
-export function ChartPanel({ title, legend, wide = false, waiting = "", ...chart }: PanelProps): VNode {
+export function ChartPanel({ title, legend, wide = false, waiting = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
+  const twin: MenuItem = { label: table ? "View as chart" : "View as table", hint: "v", icon: "table-2", run: () => setTable(!table) };
   return (
-    <figure class={`card ${wide ? "two-wide" : ""}`} aria-label={`${chart.label} chart`}>
+    <figure
+      class={`card ${wide ? "two-wide" : ""}`}
+      aria-label={`${chart.label} chart`}
+      onKeyDown={(event) => {
+        if (event.key !== "v" || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
+        event.preventDefault();
+        setTable(!table);
+      }}
+    >
       <header>
         <h3>{title}</h3>
-        <span class="legend">
-          {legend.map(({ name, colour, text, live }) => (
-            <span key={name}>
-              <i class={`key-${colour}`} />
-              <span class="t3">{name}</span> <b {...live}>{text}</b>
-            </span>
-          ))}
-        </span>
-        <Button slim kind="quiet" icon="table-2" name={table ? `View ${chart.label} as chart` : `View ${chart.label} as table`} class="twin-button" more={{ "aria-pressed": table }} onClick={() => setTable(!table)} />
+        <Legend chart={chart} legend={legend} />
+        {table && <Button slim kind="quiet" icon="table-2" name={`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
+        <MenuButton label={`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: "Download as CSV", icon: "download", run: () => saveText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+          <Icon name="ellipsis" size="small" />
+        </MenuButton>
       </header>
-      {table ? (
-        <Twin {...chart} />
-      ) : waiting ? (
-        <div class="plot">
-          <div class="waiting">{waiting}</div>
-        </div>
-      ) : (
-        <Chart {...chart} />
-      )}
+      {waiting ? <div class="plot">{waiting}</div> : table ? <Twin {...chart} /> : <Chart {...chart} />}
     </figure>
   );
 }
 
-function Twin({ label, series, data, value }: ChartProps): VNode {
+/** Its own component, so that a moving pointer draws the words anew and not the card. */
+function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
+  const at = group.cursor.value;
   const { times, values } = data.columns;
-  const shown = times.map((at, row) => ({ at, row })).slice(-MOST_ROWS).reverse();
+  const shown = at === null || at < data.from || at > data.to ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.hole)] ?? null);
+  const texts = words.row(shown);
+  return (
+    <span class="legend">
+      {series.map(({ name, colour }, index) => (
+        <span key={name}>
+          <i class={`key-${colour}`} />
+          <span class="t3">{name}</span> <b {...legend[index]?.live}>{texts[index]}</b>
+        </span>
+      ))}
+    </span>
+  );
+}
+
+/** Everything that is shown, as it was measured. */
+function sheet({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
+  const { columns, band, from, to } = data;
+  const heads = series.flatMap((_, index) => (band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""]));
+  const rows = columns.times.flatMap((at, row) => {
+    if (at < from || at > to) return [];
+    const cells = columns.values.flatMap((column, index) => (band ? [column[row], band.min[index]?.[row], band.max[index]?.[row]] : [column[row]]));
+    const after = columns.times[row + 1] ?? at + 1;
+    const marks = marksNear(group.marks, (at + after) / 2, (after - at) / 2).map((mark) => mark.text);
+    return [[iso(at), ...cells.map((cell) => cell ?? null), marks.join("; ")]];
+  });
+  return [["time", ...heads, "marks"], ...rows];
+}
+
+function Twin({ label, series, data, words, group }: ChartProps): VNode {
+  const { times, values } = data.columns;
+  const { band, from, to } = data;
+  const shown = times.map((at, row) => ({ at, row, next: times[row + 1] ?? to })).filter(({ at }) => at >= from && at <= to).slice(-MOST_ROWS).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={`${label} as table`}>
       <table>
@@ -73,14 +117,37 @@ function Twin({ label, series, data, value }: ChartProps): VNode {
           </tr>
         </thead>
         <tbody>
-          {shown.map(({ at, row }) => {
+          {shown.map(({ at, row, next }) => {
             const empty = values.every((column) => column[row] == null);
+            const marks = marksNear(group.marks, (at + next) / 2, (next - at) / 2);
             return (
               <tr key={at}>
                 <td>
-                  <time dateTime={iso(at)}>{clock(at)}</time>
+                  <time dateTime={iso(at)}>{when(at, data)}</time>
+                  {marks.map((mark) => (
+                    <div key={mark.text} class={mark.level || "t3"}>
+                      {mark.text}
+                    </div>
+                  ))}
                 </td>
-                {empty ? <td colSpan={series.length}>no data</td> : values.map((column, index) => <td key={series[index]?.name}>{column[row] == null ? "—" : value(column[row] as number)}</td>)}
+                {empty ? (
+                  <td colSpan={series.length}>no data</td>
+                ) : (
+                  values.map((column, index) => {
+                    const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];
+                    return (
+                      <td key={series[index]?.name}>
+                        {column[row] == null ? "—" : words.text(column[row] as number)}
+                        {low != null && high != null && low !== high && (
+                          <span class="t3">
+                            {" "}
+                            {words.row([low, high]).join("–")}
+                          </span>
+                        )}
+                      </td>
+                    );
+                  })
+                )}
               </tr>
             );
           })}

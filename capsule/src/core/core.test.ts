@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "./backoff";
-import { factsOf, standingOf, type NodeLike } from "./facts";
+import { factsOf, listsAreOld, standingOf, type NodeLike } from "./facts";
 import { parseFilter, type Filterable } from "./filter";
 import { passwordRules, strength } from "./password";
 import { labelled, parseSeries } from "./series";
@@ -42,7 +42,7 @@ test("series are read with and without a label", () => {
 });
 
 const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
-const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100 });
+const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100, updates: { total: 0, checked_at: 50 } });
 
 test("a row's facts come from a summary and from all series alike", () => {
   const whole = factsOf(
@@ -75,6 +75,15 @@ test("standing: worst first, stale after five seconds, offline as the hub says",
   assert.equal(at({ "cpu.total": sample(null) }), "ok");
 });
 
+test("no updates by lists that are old or missing are a worry, and not knowing is none", () => {
+  const week = 7 * 86_400;
+  for (const [total, checked_at, old] of [[0, 50, false], [0, null, true], [3, null, true], [null, null, false], [0, 50 - week, true]] as const) {
+    assert.equal(listsAreOld({ total, checked_at }, 100), old);
+    const one = { ...node({ "cpu.total": sample(10) }), updates: { total, checked_at } };
+    assert.equal(standingOf(one, factsOf(one), 100), old ? "warn" : "ok");
+  }
+});
+
 const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", state: "critical", cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
 const fits = (text: string): boolean => parseFilter(text).matches(row);
 
@@ -101,8 +110,20 @@ test("each failure that one field mends names it", () => {
   assert.equal(fixFor("key_encrypted"), "passphrase");
   assert.equal(fixFor("port_closed"), "port");
   assert.equal(fixFor("no_session"), null);
-  assert.match(leftBehind("become_root"), /Nothing was changed/);
-  assert.match(leftBehind("install"), /undone/);
+});
+
+test("what a failed installation left is said only where its steps prove it", () => {
+  const ended = (code: string, ...steps: [string, string, string?][]): string => leftBehind({ error: code ? { code } : null, steps: steps.map(([name, state, detail = ""]) => ({ name, state, detail })) });
+  const back = "everything was taken back: the server is as before";
+  assert.match(ended("no_sudo", ["connect", "done", "192.0.2.1"], ["become_root", "failed"], ["probe", "skipped"]), /changed nothing/);
+  assert.match(ended("no_space", ["become_root", "done"], ["probe", "failed"], ["upload", "skipped"]), /changed nothing/);
+  assert.match(ended("", ["connect", "failed"], ["upload", "skipped"]), /changed nothing/);
+  assert.match(ended("start_failed", ["install", "done"], ["start", "failed", back]), /taken back/);
+  assert.match(ended("python3_install_failed", ["probe", "failed", back]), /taken back/);
+  assert.equal(ended("hub_stopped", ["connect", "failed"]), "");
+  assert.equal(ended("hub_stopped", ["install", "failed"]), "");
+  assert.equal(ended("uninstall_failed", ["probe", "failed", "clearing away what an earlier installation left"]), "");
+  assert.equal(ended("connection_lost", ["probe", "done"], ["upload", "failed"]), "");
 });
 
 test("a password must be long, one's own, and typed twice alike", () => {

@@ -6,11 +6,18 @@ import { share } from "./units";
 export type Level = "" | "warn" | "crit";
 export type Standing = "ok" | "warn" | "crit" | "off" | "stale" | "wait";
 
+export interface UpdatesLike {
+  total: number | null;
+  /** When the package lists that the count rests on were refreshed; null = never, or not all of them. */
+  checked_at: number | null;
+}
+
 export interface NodeLike {
   state: "pending" | "online" | "offline";
   latest: Readonly<Record<string, SampleLike>>;
   identity: { cpu_cores: number };
   last_seen_at: number | null;
+  updates: UpdatesLike;
 }
 
 export interface Facts {
@@ -77,6 +84,11 @@ export function factsOf(node: NodeLike): Facts {
   };
 }
 
+const OLD_LISTS_S = 7 * 86_400;
+
+/** Whether the count of updates rests on package lists that are missing or old: then "nothing newer" says nothing. */
+export const listsAreOld = ({ total, checked_at }: UpdatesLike, now: number): boolean => total !== null && (checked_at === null || now - checked_at > OLD_LISTS_S);
+
 export const above = (value: number | null, warn: number, crit: number): Level => (value === null ? "" : value >= crit ? "crit" : value >= warn ? "warn" : "");
 export const cpuLevel = (value: number | null): Level => above(value, 80, 92);
 export const fillLevel = (value: number | null): Level => above(value, 85, 95);
@@ -86,7 +98,7 @@ export function standingOf(node: NodeLike, facts: Facts, now: number): Standing 
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return "off";
   if (facts.at !== null && now - facts.at > STALE_S) return "stale";
-  const levels = [cpuLevel(facts.cpu), fillLevel(facts.memory), fillLevel(facts.disk), heatLevel(facts.temperature)];
+  const levels = [cpuLevel(facts.cpu), fillLevel(facts.memory), fillLevel(facts.disk), heatLevel(facts.temperature), listsAreOld(node.updates, now) ? "warn" : ""];
   return levels.includes("crit") ? "crit" : levels.includes("warn") ? "warn" : "ok";
 }
 

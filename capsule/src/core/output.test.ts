@@ -42,6 +42,15 @@ test("a string that never ends hides neither the next line nor the rest for ever
   assert.ok(clean(`a${ESC}P${"x".repeat(9000)}`).endsWith("xxx"));
 });
 
+test("a long output is cleaned in whole runs, with nothing lost between them", () => {
+  const line = `Get:1 http://mirror/debian package-${"x".repeat(60)} ${ESC}[32mok${ESC}[0m grün\r\n`;
+  const cleaner = new OutputCleaner();
+  const bytes = Buffer.from(line.repeat(4000));
+  let out = "";
+  for (let at = 0; at < bytes.length; at += 65_537) out += Buffer.from(cleaner.clean(bytes.subarray(at, at + 65_537))).toString("latin1");
+  assert.equal(out, utf8(line.repeat(4000)));
+});
+
 test("random bytes never let an escape through that is not on the list", () => {
   let state = 7;
   const random = (): number => {

@@ -16,6 +16,42 @@ const SHOWN_FINALS = new Set([..."mABCDEFGHfdJKXsu"].map((letter) => letter.char
 const LONGEST_CSI = 48;
 const LONGEST_STRING = 4096;
 
+/** A CSI with its ESC and bracket, or a character of four bytes. */
+const LONGEST_HELD = LONGEST_CSI + 8;
+
+/** Bytes of a known greatest number. */
+class Room {
+  readonly #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(most: number) {
+    this.#bytes = new Uint8Array(most);
+  }
+
+  push(...bytes: number[]): void {
+    for (const byte of bytes) this.#bytes[this.#length++] = byte;
+  }
+
+  copy(bytes: Uint8Array, from: number, to: number): void {
+    this.#bytes.set(bytes.subarray(from, to), this.#length);
+    this.#length += to - from;
+  }
+
+  taken(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/** Where the plain text that begins at `from` ends. */
+function plainUntil(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (; at < bytes.length; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte > 0x7e || (byte < 0x20 && !SHOWN_CONTROLS.has(byte))) break;
+  }
+  return at;
+}
+
 type State = "text" | "escape" | "charset" | "csi" | "csi-drop" | "string" | "string-escape";
 
 export class OutputCleaner {
@@ -26,12 +62,24 @@ export class OutputCleaner {
 
   /** Cleans the next bytes; a sequence cut by the end of `bytes` goes on in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
-    const out: number[] = [];
-    for (const byte of bytes) this.#step(byte, out);
-    return Uint8Array.from(out);
+    // Nothing is added: what comes out is what came in, now or held from the call before.
+    const out = new Room(bytes.length + LONGEST_HELD);
+    for (let at = 0; at < bytes.length; at += 1) {
+      // Most of what is printed is plain: whole runs of it are copied at once.
+      if (this.#state === "text" && this.#missing === 0) {
+        const end = plainUntil(bytes, at);
+        if (end > at) {
+          out.copy(bytes, at, end);
+          at = end;
+          if (at === bytes.length) break;
+        }
+      }
+      this.#step(bytes[at] as number, out);
+    }
+    return out.taken();
   }
 
-  #step(byte: number, out: number[]): void {
+  #step(byte: number, out: Room): void {
     switch (this.#state) {
       case "text":
         this.#text(byte, out);
@@ -61,7 +109,7 @@ export class OutputCleaner {
     }
   }
 
-  #text(byte: number, out: number[]): void {
+  #text(byte: number, out: Room): void {
     if (this.#missing > 0) {
       if (byte >= 0x80 && byte <= 0xbf) {
         this.#held.push(byte);
@@ -85,7 +133,7 @@ export class OutputCleaner {
     }
   }
 
-  #escape(byte: number, out: number[]): void {
+  #escape(byte: number, out: Room): void {
     this.#held = [];
     this.#swallowed = 0;
     if (byte === 0x5b) this.#state = "csi";
@@ -98,7 +146,7 @@ export class OutputCleaner {
     }
   }
 
-  #csi(byte: number, out: number[]): void {
+  #csi(byte: number, out: Room): void {
     if (byte >= 0x40 && byte <= 0x7e) {
       if (this.#state === "csi" && SHOWN_FINALS.has(byte)) out.push(ESC, 0x5b, ...this.#held, byte);
       this.#held = [];

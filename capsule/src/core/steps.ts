@@ -16,7 +16,8 @@ export const STEP_TITLES: Record<string, string> = {
 };
 
 export function stepTitle(name: string, kind = "install"): string {
-  if (name === "verify" && kind === "remove") return "Check that nothing is left";
+  if (kind === "remove" && name === "verify") return "Check that nothing is left";
+  if (kind === "remove" && name === "wipe") return "Forget the node and its credentials";
   return STEP_TITLES[name] ?? name.replaceAll("_", " ");
 }
 
@@ -56,7 +57,20 @@ const FIXES: Record<string, FixField> = {
 /** The one field that mends a failure, so that it can be asked for beside the sentence; null = only trying again. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
-const UNTOUCHED = ["connect", "host_key", "authenticate", "become_root", "probe"];
+const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
 
-/** What the failure of an installation left on the server. */
-export const leftBehind = (step: string): string => (UNTOUCHED.includes(step) ? "Nothing was changed on the server." : "What was done on the server has been undone.");
+interface Ended {
+  error: { code: string } | null;
+  steps: readonly { name: string; state: string; detail: string }[];
+}
+
+/**
+ * What an installation that failed left on the server, as far as its steps prove it; empty = they do not, or the failure's own sentence says it.
+ * Looking at the server tells of it before it changes anything; what was begun is told of when it has been taken back.
+ */
+export function leftBehind({ error, steps }: Ended): string {
+  if (error?.code === "hub_stopped") return "";
+  const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
+  if (untouched) return "This try changed nothing on the server.";
+  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? "What this try began on the server has been taken back." : "";
+}

@@ -16,7 +16,7 @@ export function digits3(value: number): string {
   return value.toFixed(2);
 }
 
-function scale(value: number, base: number, units: readonly string[]): Quantity {
+export function scale(value: number, base: number, units: readonly string[]): Quantity {
   let at = 0;
   let left = value;
   while (Math.abs(left) >= base * 0.9995 && at < units.length - 1) {
@@ -26,8 +26,8 @@ function scale(value: number, base: number, units: readonly string[]): Quantity 
   return { value: at === 0 ? left.toFixed(0) : digits3(left), unit: units[at] ?? "" };
 }
 
-const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-const RATES = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"] as const;
+export const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+export const RATES = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"] as const;
 const DECIMAL = ["B", "kB", "MB", "GB", "TB"] as const;
 
 export const sizeParts = (bytes: number): Quantity => scale(bytes, 1024, SIZES);

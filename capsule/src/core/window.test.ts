@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakGaps, fromBuckets, holes, LiveWindow } from "./window";
+import { breakGaps, fromBuckets, holes, isolated, LiveWindow, nearestRow, sampleRow, settle } from "./window";
 
 test("a hole of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
@@ -60,4 +60,29 @@ test("holes are named with their ends, also before the first and after the last 
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
   assert.deepEqual(holes(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);
   assert.deepEqual(holes({ times: [], values: [[]] }, 0, 40, 2.5), []);
+});
+
+test("series of several nodes do not break each other's lines, their own holes do", () => {
+  const times = [0, 0.4, 1, 1.4, 2, 6.4, 7];
+  const one = [1, null, 2, null, 3, null, 4];
+  const other = [null, 5, null, 6, null, 7, null];
+  const { values } = settle({ times, values: [one, other] }, 2.5);
+  assert.deepEqual(values[0], [1, undefined, 2, undefined, 3, null, 4]);
+  assert.deepEqual(values[1], [null, 5, undefined, 6, null, 7, null]);
+});
+
+test("the nearest row, and the nearest sample of one column within a limit", () => {
+  assert.equal(nearestRow([], 5), -1);
+  assert.deepEqual([0, 11, 14, 16, 99].map((at) => nearestRow([10, 12, 15], at)), [0, 0, 2, 2, 2]);
+  const times = [10, 11, 12, 13];
+  assert.equal(sampleRow(times, [1, null, undefined, 2], 11.2, 2.5), 0);
+  assert.equal(sampleRow(times, [1, null, undefined, 2], 12.2, 2.5), 3);
+  assert.equal(sampleRow(times, [1, null, null, null], 13, 2.5), -1);
+  assert.equal(sampleRow([], [], 13, 2.5), -1);
+});
+
+test("a value with a hole on either side is found, one beside another is not", () => {
+  assert.deepEqual(isolated([1, null, 2, 3, null, 4, undefined, 5, null, 6]), [0, 9]);
+  assert.deepEqual(isolated([undefined, 7, undefined]), [1]);
+  assert.deepEqual(isolated([]), []);
 });

@@ -7,9 +7,12 @@
 
 export const GAP_INTERVALS = 2.5;
 
+/** null breaks the line; undefined has no sample of its own there and breaks nothing. */
+export type Cell = number | null | undefined;
+
 export interface Columns {
   times: number[];
-  values: (number | null)[][];
+  values: Cell[][];
 }
 
 interface Track {
@@ -74,14 +77,60 @@ export class LiveWindow {
         return track.times[next] === at ? (track.values[next] ?? null) : null;
       });
     });
-    return breakGaps({ times, values }, interval * GAP_INTERVALS);
+    return settle(breakGaps({ times, values }, interval * GAP_INTERVALS), interval * GAP_INTERVALS);
+  }
+}
+
+/**
+ * A place without a value of its own, between two values that are near enough, is no hole: series of several nodes, or of
+ * several rhythms, do not share their moments.
+ */
+export function settle({ times, values }: Columns, limit: number): Columns {
+  return {
+    times,
+    values: values.map((column) => {
+      let last = -1;
+      const out = [...column];
+      column.forEach((value, row) => {
+        if (value == null) return;
+        if (last >= 0 && row - last > 1 && (times[row] as number) - (times[last] as number) <= limit) out.fill(undefined, last + 1, row);
+        last = row;
+      });
+      return out;
+    }),
+  };
+}
+
+/** The row that lies nearest to a moment; -1 = there is none. */
+export function nearestRow(times: readonly number[], at: number): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && at - (times[low - 1] as number) <= (times[low] as number) - at ? low - 1 : high;
+}
+
+/** The row of a column's own sample that is nearest to a moment, no further away than `limit`; -1 = none is. */
+export function sampleRow(times: readonly number[], column: readonly Cell[], at: number, limit: number): number {
+  const start = nearestRow(times, at);
+  if (start < 0) return -1;
+  for (let step = 0; ; step += 1) {
+    const [before, after] = [start - step, start + step];
+    const left = before >= 0 && at - (times[before] as number) <= limit;
+    const right = after < times.length && (times[after] as number) - at <= limit;
+    if (left && column[before] != null) return before;
+    if (right && column[after] != null) return after;
+    if (!left && !right && step > 0) return -1;
   }
 }
 
 /** Puts a row of nulls into each hole that is longer than `limit` seconds. */
 export function breakGaps({ times, values }: Columns, limit: number): Columns {
   const outTimes: number[] = [];
-  const outValues: (number | null)[][] = values.map(() => []);
+  const outValues: Cell[][] = values.map(() => []);
   times.forEach((at, row) => {
     const before = times[row - 1];
     if (before !== undefined && at - before > limit) {
@@ -89,7 +138,7 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
       for (const column of outValues) column.push(null);
     }
     outTimes.push(at);
-    values.forEach((column, index) => (outValues[index] as (number | null)[]).push(column[row] ?? null));
+    values.forEach((column, index) => (outValues[index] as Cell[]).push(column[row] ?? null));
   });
   return { times: outTimes, values: outValues };
 }
@@ -104,7 +153,8 @@ export function fromBuckets({ times, values }: Columns, step: number, rhythm: nu
     if (values.some((column) => column[row] != null)) keep.push(row);
   });
   const dense = { times: keep.map((row) => times[row] as number), values: values.map((column) => keep.map((row) => column[row] ?? null)) };
-  return breakGaps(dense, Math.max(step * 1.5, rhythm * GAP_INTERVALS));
+  const limit = Math.max(step * 1.5, rhythm * GAP_INTERVALS);
+  return settle(breakGaps(dense, limit), limit);
 }
 
 export interface Hole {
@@ -123,4 +173,10 @@ export function holes({ times, values }: Columns, from: number, until: number, l
   });
   if (last !== null && until - last > limit) found.push({ from: last, to: until });
   return found;
+}
+
+/** Rows of a column whose value has a hole on either side: as a line they would not be seen. */
+export function isolated(column: readonly Cell[]): number[] {
+  const own = column.flatMap((value, row) => (value === undefined ? [] : [row]));
+  return own.filter((row, place) => column[row] != null && column[own[place - 1] ?? -1] == null && column[own[place + 1] ?? -1] == null);
 }

@@ -5,6 +5,18 @@ export const ACTION_WORDS: Record<string, string> = {
   check: "Check for updates",
   upgrade: "Upgrade packages",
   "full-upgrade": "Full upgrade",
+  "security-upgrade": "Security upgrade",
+  plan: "Plan",
+  install: "Install packages",
+  remove: "Remove packages",
+  autoremove: "Remove what nothing needs",
+  hold: "Hold packages",
+  unhold: "Release packages",
+  clean: "Clean up",
+  repair: "Repair packages",
+  reboot: "Reboot",
+  update: "Update agent",
+  rekey: "New keys",
 };
 
 export const PHASE_WORDS: Record<string, string> = {

@@ -1,6 +1,7 @@
 /** Everything about people and access, one chunk: the settings, and the steps of a log-in that not everybody has. */
 
 import "./first";
+import "./later";
 
 export { EnrolPage } from "./login/enrol";
 export { SecondStep } from "./login/second";

@@ -3,15 +3,20 @@
  * cut by who uses what, it packs more than a kilobyte worse. Nothing is fetched for it, the first view has it already.
  */
 
+import "../core/lineup";
 import "../core/time";
 import "../core/words";
 import "../state/deployments";
 import "../state/dialogs";
 import "../state/events";
 import "../state/jobs";
+import "../state/preferences";
+import "../state/selection";
 import "../state/stepup";
 import "../ui/lazy";
 import "../ui/live";
 import "../ui/menu";
+import "../ui/windowed";
+import "./fleet/cells";
 import "./login/frame";
 import "./login/new-password";

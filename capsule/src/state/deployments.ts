@@ -38,11 +38,11 @@ function note(one: DeploymentView): Signal<DeploymentView> {
 function ended(one: DeploymentView): void {
   ends.get(one.id)?.();
   ends.delete(one.id);
-  if (shown.has(one.id)) return;
+  if (shown.has(one.id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
-  const installs = one.kind === "install";
-  if (one.state === "succeeded") toast("done", installs ? `${name} was added` : `${name} was removed`);
-  else if (one.state === "failed") toast("fail", installs ? `${name} could not be added` : `${name} could not be removed`, one.error?.message ?? "");
+  const done = { install: "added", update: "updated", remove: "removed" }[one.kind];
+  if (one.state === "succeeded") toast("done", `${name} was ${done}`);
+  else if (one.state === "failed") toast("fail", `${name} could not be ${done}`, one.error?.message ?? "");
 }
 
 /** Follows one deployment live; the signal is the same for every caller. */
@@ -73,6 +73,8 @@ export async function removeNode(nodeId: string, body: RetryBody, force: boolean
 export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {
   follow(await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } })));
 }
+
+export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => follow(await call<DeploymentView>("GET", `deployments/${id}`));
 
 export async function cancelDeployment(id: string): Promise<void> {
   note(await call<DeploymentView>("POST", `deployments/${id}/cancel`));

@@ -1,8 +1,15 @@
 /** Which dialog is open; one at a time. */
 
 import { signal } from "@preact/signals";
+import type { JobBody } from "../wire/schema.gen";
 
-export type Open = { kind: "add"; deployment?: string } | { kind: "remove"; node: string; deployment?: string } | { kind: "keys" } | { kind: "palette" };
+export type Open =
+  | { kind: "add"; deployment?: string }
+  | { kind: "remove"; node: string; deployment?: string }
+  | { kind: "order"; node: string; action: JobBody["action"] }
+  | { kind: "many"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
+  | { kind: "tags" | "forget"; nodes: readonly string[] }
+  | { kind: "views" | "keys" | "palette" };
 
 export const open = signal<Open | null>(null);
 

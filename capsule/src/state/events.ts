@@ -1,8 +1,7 @@
 /** The newest events, live. Lists that an event makes old are loaded again from here. */
 
 import { effect, signal } from "@preact/signals";
-import { call } from "../wire/http";
-import type { EventView, EventsView } from "../wire/schema.gen";
+import type { EventView } from "../wire/schema.gen";
 import { watch } from "./link";
 import { onSessionEnd, phase } from "./session";
 
@@ -46,12 +45,3 @@ onSessionEnd(() => {
   events.value = [];
   eventsLoaded.value = false;
 });
-
-export interface EventPage {
-  events: EventView[];
-  next: string | null;
-}
-
-export const loadEvents = (nodeId: string | undefined, cursor?: string): Promise<EventPage> =>
-  call<EventsView>("GET", "events", { query: { limit: 50, node: nodeId, cursor } });
-

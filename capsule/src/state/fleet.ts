@@ -11,13 +11,19 @@ import { forgetSparks, noteCpu } from "./sparks";
 
 const map = new Map<string, Signal<NodeView>>();
 
-/** Grows with each change of membership or value. */
+/** Grows with each change of who is there and of what they are; values alone come too often for that. */
 const version = signal(0);
 /** The ids there are; changes only when a node comes or goes. */
 export const ids = signal<readonly string[]>([]);
 export const loaded = signal(false);
 
 export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
+
+/** Also when the node comes later than what names it. */
+export const nodeName = (id: string): string | undefined => {
+  void ids.value;
+  return map.get(id)?.value.name;
+};
 
 export interface Row {
   node: NodeView;
@@ -34,7 +40,7 @@ export function rowOf(node: NodeView, at: number): Row {
   return { node, facts, standing: standingOf(node, facts, at) };
 }
 
-/** Every node with its facts, worked out at most once for each second and change. */
+/** Every node with its facts, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */
 export const rows = computed<readonly Row[]>(() => {
   void version.value;
   const at = now.value;
@@ -72,7 +78,7 @@ function change(data: FleetChange): void {
   }
   for (const id of data.removed) members = map.delete(id) || members;
   if (members) ids.value = [...map.keys()];
-  version.value += 1;
+  if (data.nodes.length || data.removed.length) version.value += 1;
 }
 
 /** The fullest mount may be another one than before: parts of the old one must not stay beside it. */

@@ -12,23 +12,17 @@ const PAGE = 50;
 const SETTLE_MS = 400;
 
 export const jobs = signal<readonly JobView[]>([]);
-export const jobsLoaded = signal(false);
-export const jobsFailure = signal<ApiError | null>(null);
-export const jobsNext = signal<string | null>(null);
 export const running = computed(() => jobs.value.filter((job) => !jobEnded(job.state)));
 /** The job at work on a node, if any. */
 export const runningOn = computed(() => new Map(running.value.map((job) => [job.node_id, job])));
 
-export async function loadJobs(cursor?: string): Promise<void> {
+/** The newest of them: what runs, and where. */
+export async function loadJobs(): Promise<void> {
   try {
-    const page = await call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor } });
-    jobs.value = cursor ? [...jobs.value, ...page.jobs] : page.jobs;
-    jobsNext.value = page.next;
-    jobsFailure.value = null;
-    jobsLoaded.value = true;
+    jobs.value = (await call<JobsView>("GET", "jobs", { query: { limit: PAGE } })).jobs;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    jobsFailure.value = error;
+    // What runs is missing then; the link's own banner says that the hub is away, and the list of jobs says what it was refused.
   }
 }
 
@@ -49,8 +43,9 @@ export async function submitJob(nodeId: string, body: JobBody, key: string): Pro
 
 export const newKey = idempotencyKey;
 
-export async function cancelJob(id: string): Promise<JobView> {
-  const job = await call<JobView>("POST", `jobs/${id}/cancel`, { idempotencyKey: idempotencyKey() });
+/** `force`: one that was asked before and goes on. */
+export async function cancelJob(id: string, force = false): Promise<JobView> {
+  const job = await call<JobView>("POST", `jobs/${id}/cancel`, { body: { force }, idempotencyKey: idempotencyKey() });
   noteJob(job);
   return job;
 }
@@ -153,6 +148,4 @@ onEvent((event) => {
 });
 onSessionEnd(() => {
   jobs.value = [];
-  jobsLoaded.value = false;
-  jobsNext.value = null;
 });

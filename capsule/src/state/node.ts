@@ -2,21 +2,30 @@
 
 import { effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
-import type { HistoryView, NodeChange, NodeView, Sample } from "../wire/schema.gen";
-import { LiveWindow } from "../core/window";
+import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
+import { LIVE_S, type Span } from "../core/view";
+import { slope } from "../core/worries";
+import { GAP_INTERVALS, holes, LiveWindow } from "../core/window";
 import { hubNow } from "./clock";
+import { onEvent } from "./events";
 import { connections, watch } from "./link";
 
-export const LIVE_S = 300;
-export const RANGES = { live: LIVE_S, "1h": 3600, "24h": 86_400 } as const;
-export type Range = keyof typeof RANGES;
-const POINTS = 600;
-const MOST_SERIES = 24;
+const MOST_POINTS = 600;
+const MOST_SERIES = 50;
+const MARK_PAGE = 200;
+const MARK_PAGES = 3;
+const SETTLE_MS = 1000;
+const MEND_MS = 10_000;
+const GROWTH_S = 6 * 3600;
+const GROWTH_POINTS = 72;
 
-export interface Past {
-  range: Range;
-  from: number;
-  to: number;
+/** Two points a pixel show everything that a chart can show. */
+export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
+
+export interface Past extends Span {
+  /** For which view it was read. */
+  key: string;
+  /** Seconds of a bucket. */
   step: number;
   times: number[];
   series: HistoryView["series"];
@@ -30,6 +39,17 @@ export class NodeDetail {
   readonly window = new LiveWindow(LIVE_S);
   readonly past = signal<Past | null>(null);
   readonly pastFailure = signal<ApiError | null>(null);
+  /** By subject; null until they were read once. */
+  readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
+  readonly tablesFailure = signal<ApiError | null>(null);
+  /** What happened since `#marksFrom`, as far as it was read. */
+  readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
+  /** Bytes a second by which the mount that was asked for grows; null = not known. */
+  readonly growth = signal<number | null>(null);
+  #growing = "";
+  #marksFrom = Infinity;
+  #marksTimer: ReturnType<typeof setTimeout> | undefined;
+  #asked = 0;
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
@@ -44,6 +64,19 @@ export class NodeDetail {
         },
       }),
     );
+    this.#ends.push(
+      onEvent((event) => {
+        if (event.node_id !== id || !Number.isFinite(this.#marksFrom)) return;
+        clearTimeout(this.#marksTimer);
+        this.#marksTimer = setTimeout(() => void this.#readMarks(), SETTLE_MS);
+      }),
+      () => clearTimeout(this.#marksTimer),
+    );
+    // What a server kept while it had no link comes some seconds after it is back, by another way than what is live.
+    const mending = setInterval(() => {
+      if (!document.hidden && this.#torn()) this.#refill();
+    }, MEND_MS);
+    this.#ends.push(() => clearInterval(mending));
     let first = true;
     this.#ends.push(
       effect(() => {
@@ -65,7 +98,11 @@ export class NodeDetail {
     this.#take(node.latest);
   }
 
-  #change({ latest, node }: NodeChange): void {
+  #change({ latest, node, table }: NodeChange): void {
+    if (table) {
+      if (this.tables.peek()) this.tables.value = { ...this.tables.peek(), [table.subject]: table };
+      return;
+    }
     const before = this.view.peek();
     if (!before && !node) return;
     const base = node ?? (before as NodeView);
@@ -85,7 +122,7 @@ export class NodeDetail {
     for (const name of missing) this.#filled.add(name);
     try {
       const to = hubNow();
-      const past = await this.#history(missing, to - LIVE_S, to, POINTS);
+      const past = await this.#history(missing, to - LIVE_S, to, MOST_POINTS);
       if (this.#closed) return;
       for (const [name, { avg }] of Object.entries(past.series)) {
         past.times.forEach((at, index) => {
@@ -100,25 +137,100 @@ export class NodeDetail {
     }
   }
 
+  /** Whether the live window has a hole with samples after it. */
+  #torn(): boolean {
+    const at = this.view.peek()?.latest["cpu.total"]?.at;
+    if (at === undefined || !this.#filled.has("cpu.user")) return false;
+    const from = Math.max(at - LIVE_S, this.view.peek()?.created_at ?? 0);
+    return holes(this.window.columns(["cpu.user"], at, 1), from, at, GAP_INTERVALS).length > 0;
+  }
+
   #refill(): void {
     const names = [...this.#filled];
     this.#filled.clear();
     void this.fill(names);
+    if (this.tables.peek()) void this.loadTables();
   }
 
-  /** Loads a longer range; what is shown stays until the new one is there. */
-  async load(range: Exclude<Range, "live">, names: readonly string[]): Promise<void> {
-    const to = Math.ceil(hubNow());
-    const from = to - RANGES[range];
+  /** Reads all tables; from then on changes follow by themselves. */
+  async loadTables(): Promise<void> {
     try {
-      const past = await this.#history(names.slice(0, MOST_SERIES), from, to, POINTS);
+      const { tables } = await call<TablesView>("GET", `nodes/${this.id}/tables`);
       if (this.#closed) return;
-      this.pastFailure.value = null;
-      this.past.value = { range, from, to, step: past.step, times: past.times, series: past.series };
+      this.tablesFailure.value = null;
+      this.tables.value = Object.fromEntries(tables.map((table) => [table.subject, table]));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!this.#closed) this.pastFailure.value = error;
+      if (!this.#closed) this.tablesFailure.value = error;
     }
+  }
+
+  /** A page of what is installed. */
+  packages(search: string, cursor?: string): Promise<PackagesView> {
+    return call<PackagesView>("GET", `nodes/${this.id}/packages`, { query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) } });
+  }
+
+  /** Loads a stretch of history; what is shown stays until the new one is there. */
+  async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
+    const mine = ++this.#asked;
+    try {
+      const past = await this.#history(names.slice(0, MOST_SERIES), from, to, points);
+      if (this.#closed || mine !== this.#asked) return; // a later question was faster
+      this.pastFailure.value = null;
+      this.past.value = { key, from, to, step: past.step, times: past.times, series: past.series };
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
+    }
+  }
+
+  /** How fast a series of sizes grows, by its last hours; asked once for each. */
+  async loadGrowth(series: string): Promise<void> {
+    if (series === this.#growing) return;
+    this.#growing = series;
+    this.growth.value = null;
+    try {
+      const to = hubNow();
+      const { times, series: found } = await this.#history([series], to - GROWTH_S, to, GROWTH_POINTS);
+      if (!this.#closed && series === this.#growing) this.growth.value = slope(times, found[series]?.avg ?? []);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#growing = ""; // without a forecast the banner says what is
+    }
+  }
+
+  /** Jobs and events since a moment, for the marks of the charts; read once, and again as something happens. */
+  async loadMarks(from: number): Promise<void> {
+    if (from >= this.#marksFrom) return;
+    this.#marksFrom = from;
+    await this.#readMarks();
+  }
+
+  async #readMarks(): Promise<void> {
+    const from = this.#marksFrom;
+    const jobs: JobView[] = [];
+    const events: EventView[] = [];
+    const query = { limit: MARK_PAGE, node: this.id };
+    try {
+      let cursor: string | undefined;
+      for (let page = 0; page < MARK_PAGES; page += 1) {
+        const found: EventsView = await call<EventsView>("GET", "events", { query: { ...query, cursor } });
+        events.push(...found.events);
+        if (!found.next || (found.events.at(-1)?.at ?? 0) < from) break;
+        cursor = found.next;
+      }
+      cursor = undefined;
+      for (let page = 0; page < MARK_PAGES; page += 1) {
+        const found: JobsView = await call<JobsView>("GET", "jobs", { query: { ...query, cursor } });
+        jobs.push(...found.jobs);
+        if (!found.next || (found.jobs.at(-1)?.created_at ?? 0) < from) break;
+        cursor = found.next;
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#marksFrom = Infinity; // asked again with the next window; the tabs of jobs and events tell of the failure
+    }
+    if (!this.#closed) this.happened.value = { jobs, events };
   }
 
   #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView> {

@@ -1,4 +1,4 @@
-/** The URL is the state: one signal of path and query, and the way to change it. */
+/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it. */
 
 import { signal } from "@preact/signals";
 
@@ -7,24 +7,59 @@ export interface Place {
   query: URLSearchParams;
 }
 
+const SETTLE_MS = 150;
+const PATIENCE_MS = 3000;
+
 const read = (): Place => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
 export const place = signal<Place>(read());
-const listeners = new Set<() => void>();
 
-window.addEventListener("popstate", () => {
+/** The browser would scroll before there is anything to scroll in. */
+history.scrollRestoration = "manual";
+let settling: ReturnType<typeof setTimeout> | undefined;
+let aiming = 0;
+
+const keep = (): void => {
+  clearTimeout(settling);
+  history.replaceState({ y: scrollY }, "");
+};
+
+/** Goes to where this page was left, as soon as it is long enough, unless somebody scrolls meanwhile. */
+function aim(state: unknown): void {
+  const y = (state as { y?: unknown } | null)?.y;
+  const mine = ++aiming;
+  const until = performance.now() + PATIENCE_MS;
+  const step = (): void => {
+    if (mine !== aiming) return;
+    if (typeof y !== "number" || document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, typeof y === "number" ? y : 0);
+    else if (performance.now() < until) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(() => requestAnimationFrame(step)); // the other page is drawn first
+}
+
+for (const kind of ["wheel", "keydown", "pointerdown"]) addEventListener(kind, () => (aiming += 1), { passive: true, capture: true });
+addEventListener("scroll", () => {
+  clearTimeout(settling);
+  settling = setTimeout(keep, SETTLE_MS);
+}, { passive: true });
+addEventListener("pagehide", keep);
+addEventListener("popstate", (event) => {
+  clearTimeout(settling);
   place.value = read();
+  aim(event.state);
 });
+aim(history.state);
 
 /** Goes to a path of the page; `replace` leaves no step to go back to. */
 export function go(target: string, { replace = false }: { replace?: boolean } = {}): void {
   if (target === location.pathname + location.search) return;
   const before = location.pathname;
-  history[replace ? "replaceState" : "pushState"](null, "", target);
+  if (!replace) keep();
+  history[replace ? "replaceState" : "pushState"](replace ? history.state : null, "", target);
   place.value = read();
   if (location.pathname !== before) {
-    window.scrollTo(0, 0);
-    for (const tell of listeners) tell();
+    aiming += 1;
+    scrollTo(0, 0);
   }
 }
 
@@ -37,11 +72,6 @@ export function setQuery(changes: Readonly<Record<string, string | null>>): void
   }
   const text = query.toString();
   go(location.pathname + (text ? `?${text}` : ""), { replace: true });
-}
-
-export function onNavigate(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
 }
 
 /** Plain clicks on links of the page stay in the page. */

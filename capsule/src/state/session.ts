@@ -12,6 +12,8 @@ const SOONEST_S = 5;
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
 export const mayAct = computed(() => user.value !== null && user.value.role !== "viewer");
+/** Rights may hang on tags: who is limited to some nodes changes none. */
+export const mayTag = computed(() => mayAct.value && !user.value?.limited);
 export const isAdmin = computed(() => user.value?.role === "admin");
 /** Why the log-in is shown again; empty on a first visit. */
 export const notice = signal("");

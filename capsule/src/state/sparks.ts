@@ -30,9 +30,13 @@ function sparkOf(id: string): Spark {
   return spark;
 }
 
+function forgetBefore(spark: Spark, newest: number): void {
+  for (const bucket of spark.buckets.keys()) if (bucket <= newest - POINTS) spark.buckets.delete(bucket);
+}
+
 function show(spark: Spark): void {
   const newest = Math.floor(hubNow() / BUCKET_S);
-  for (const bucket of spark.buckets.keys()) if (bucket <= newest - POINTS) spark.buckets.delete(bucket);
+  forgetBefore(spark, newest);
   spark.shown.value = Array.from({ length: POINTS }, (_, index) => {
     const held = spark.buckets.get(newest - POINTS + 1 + index);
     return held ? held.sum / held.count : null;
@@ -53,6 +57,8 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
     held.count += 1;
   } else {
     spark.buckets.set(bucket, { sum: sample.value, count: 1 });
+    // Of a row that nobody looks at too, or hours of a large fleet would pile up.
+    if (spark.buckets.size > POINTS) forgetBefore(spark, bucket);
   }
   if (spark.wanted) show(spark);
 }

@@ -4,6 +4,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { findIn, type ScreenRow } from "../core/find";
 import { OutputCleaner } from "../core/output";
 import { styledDocument } from "./sheets";
 
@@ -11,9 +12,17 @@ import { styledDocument } from "./sheets";
 const COLUMNS = 120;
 const SCROLLBACK = 5000;
 const FEWEST_ROWS = 10;
+const FEWEST_COLUMNS = 20;
 
 export interface ScreenHandle {
-  write(bytes: Uint8Array): void;
+  /** `done` once it is on the screen. */
+  write(bytes: Uint8Array, done: () => void): void;
+  /** What comes next does not go on from what came before. */
+  restart(): void;
+  /** Shows the match at a place, counted from the newest (0) backwards; returns how many there are. */
+  find(words: string, place: number): number;
+  /** Long lines end at the edge of the page, or where the job's own terminal ends. */
+  wrap(on: boolean): void;
   /** Everything that is held, as plain text. */
   text(): string;
   toEnd(): void;
@@ -37,7 +46,7 @@ function colours(): ITheme {
     foreground: text,
     cursor: token("--term-bg"),
     cursorAccent: token("--term-bg"),
-    selectionBackground: `${token("--accent")}55`,
+    selectionBackground: `${token("--accent")}99`,
     black: token("--term-bg"),
     brightBlack: token("--t-dim"),
     red: token("--t-red"),
@@ -88,11 +97,18 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
     let gone = false;
     const fit = new FitAddon();
     made.loadAddon(fit);
+    let wrapping = false;
     const resize = (): void => {
-      const rows = fit.proposeDimensions()?.rows;
-      if (rows && Number.isFinite(rows)) made.resize(COLUMNS, Math.max(FEWEST_ROWS, rows));
+      const size = fit.proposeDimensions();
+      if (!size || !Number.isFinite(size.rows) || !element.clientHeight) return;
+      made.resize(wrapping ? Math.max(FEWEST_COLUMNS, Math.min(COLUMNS, size.cols)) : COLUMNS, Math.max(FEWEST_ROWS, size.rows));
     };
-    const cleaner = new OutputCleaner();
+    let cleaner = new OutputCleaner();
+    const rows = (): ScreenRow[] =>
+      Array.from({ length: made.buffer.active.length }, (_, row) => {
+        const line = made.buffer.active.getLine(row);
+        return { text: line?.translateToString(true) ?? "", wrapped: line?.isWrapped ?? false };
+      });
     const start = (): void => {
       if (gone) return;
       styled.during(() => made.open(element));
@@ -106,16 +122,29 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
       });
       made.onScroll(() => onFollow(atEnd(made)));
       onReady({
-        write: (bytes) => made.write(cleaner.clean(bytes)),
+        write: (bytes, done) => made.write(cleaner.clean(bytes), done),
+        restart: () => {
+          cleaner = new OutputCleaner();
+        },
+        find: (words, place) => {
+          const found = findIn(rows(), words, made.cols);
+          const one = found[found.length - 1 - (((place % found.length) + found.length) % found.length)];
+          if (one) {
+            made.select(one.column, one.row, one.length);
+            made.scrollToLine(Math.max(0, one.row - Math.floor(made.rows / 2)));
+          } else made.clearSelection();
+          onFollow(atEnd(made));
+          return found.length;
+        },
+        wrap: (on) => {
+          wrapping = on;
+          resize();
+        },
         text: () => {
           const lines: string[] = [];
-          const { active } = made.buffer;
-          for (let row = 0; row < active.length; row += 1) {
-            const line = active.getLine(row);
-            if (!line) continue;
-            const words = line.translateToString(true);
-            if (line.isWrapped && lines.length) lines[lines.length - 1] += words;
-            else lines.push(words);
+          for (const { text, wrapped } of rows()) {
+            if (wrapped && lines.length) lines[lines.length - 1] += text;
+            else lines.push(text);
           }
           return `${lines.join("\n").trimEnd()}\n`;
         },

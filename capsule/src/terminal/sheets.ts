@@ -13,7 +13,23 @@ export interface StyledDocument {
   release(): void;
 }
 
+/** A style attribute is refused by the policy; the same by way of the style object is not. */
+function setAttribute(this: HTMLElement, name: string, value: string): void {
+  if (name === "style") this.style.cssText = value;
+  else Element.prototype.setAttribute.call(this, name, value);
+}
+
+let screens = 0;
+
+/** Cells of a selection, and of colours beyond the palette, are spans with a style attribute; xterm 6.0 makes them by the real document, whatever it was given. */
+function styleSpans(on: boolean): void {
+  screens += on ? 1 : -1;
+  if (screens > 0) HTMLSpanElement.prototype.setAttribute = setAttribute;
+  else Reflect.deleteProperty(HTMLSpanElement.prototype, "setAttribute");
+}
+
 export function styledDocument(real: Document): StyledDocument {
+  styleSpans(true);
   const sheets = new Set<CSSStyleSheet>();
   const adopt = (sheet: CSSStyleSheet): void => {
     sheets.add(sheet);
@@ -64,6 +80,7 @@ export function styledDocument(real: Document): StyledDocument {
       }
     },
     release: () => {
+      styleSpans(false);
       for (const sheet of [...sheets]) drop(sheet);
     },
   };

@@ -22,7 +22,18 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     const opener = document.activeElement;
     dialog.showModal();
     if (!dialog.querySelector("[autofocus]")) head.current?.focus();
+    // A button that is gone after its press takes the focus with it: the title has it then, so that keys and readers stay in the dialog.
+    let last: EventTarget | null = null;
+    const held = (event: FocusEvent): void => {
+      last = event.target;
+    };
+    const gone = new MutationObserver(() => {
+      if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
+    });
+    dialog.addEventListener("focusin", held);
+    gone.observe(dialog, { childList: true, subtree: true });
     return () => {
+      gone.disconnect();
       dialog.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };

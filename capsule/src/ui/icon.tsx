@@ -1,12 +1,21 @@
 import { h, type VNode } from "preact";
-import { ICONS, type IconName } from "./icons.gen";
+import { ICONS } from "./icons.gen";
+import type { LATER_ICONS } from "./later-icons.gen";
 
-export type { IconName };
+export type IconName = keyof typeof ICONS | keyof typeof LATER_ICONS;
+type Shapes = readonly (readonly [string, Readonly<Record<string, string>>])[];
+
+const known: Partial<Record<IconName, Shapes>> = { ...ICONS };
+
+/** Those of the later parts come with the later parts. */
+export function addIcons(more: Partial<Record<IconName, Shapes>>): void {
+  Object.assign(known, more);
+}
 
 export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" | "small" | "large" | "huge" }): VNode {
   return (
     <svg class={`icon ${size}`} viewBox="0 0 24 24" aria-hidden="true">
-      {ICONS[name].map(([tag, attributes]) => h(tag, attributes))}
+      {known[name]?.map(([tag, attributes]) => h(tag, attributes))}
     </svg>
   );
 }

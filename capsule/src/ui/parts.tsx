@@ -112,14 +112,14 @@ const QUIET_MS = 150;
 const LONG_MS = 8000;
 
 /** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
-export function Loading({ rows = 5, what, onRetry }: { rows?: number; what: string; onRetry?: () => void }): VNode | null {
+export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
   const [stage, setStage] = useState(0);
   useEffect(() => {
     const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
     return () => timers.forEach(clearTimeout);
   }, []);
   if (stage === 0) return null;
-  return (
+  const table = (
     <div class="card grid-table" role="group" aria-busy="true" aria-label={`Loading ${what}`}>
       {stage === 2 && (
         <div class="empty" role="status">
@@ -140,6 +140,13 @@ export function Loading({ rows = 5, what, onRetry }: { rows?: number; what: stri
         </div>
       ))}
     </div>
+  );  return above ? (
+    <>
+      <div class={`card ${above}`} aria-hidden="true" />
+      {table}
+    </>
+  ) : (
+    table
   );
 }
 

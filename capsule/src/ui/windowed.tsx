@@ -3,8 +3,11 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const EXTRA = 6;
 
-/** Only the rows on screen are in the document; two spacers keep the height. The page itself scrolls. */
-export function Windowed({ count, height, row }: { count: number; height: number; row: (index: number) => ComponentChildren }): VNode {
+/**
+ * Only the rows on screen are in the document; spacers keep the height. The page itself scrolls.
+ * `keep` is one row that is drawn wherever it is: whoever has the focus does not lose it by scrolling, and can be given it before it is in sight.
+ */
+export function Windowed({ count, height, keep = -1, row }: { count: number; height: number; keep?: number; row: (index: number) => ComponentChildren }): VNode {
   const box = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<readonly [number, number]>([0, Math.ceil(innerHeight / height) + EXTRA]);
   useLayoutEffect(() => {
@@ -24,11 +27,18 @@ export function Windowed({ count, height, row }: { count: number; height: number
   }, [count, height]);
   const first = Math.min(range[0], count);
   const last = Math.min(range[1], count);
+  const above = keep >= 0 && keep < first;
+  const below = keep >= last && keep < count;
+  const space = (name: string, rows: number): VNode => <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />;
   return (
     <div ref={box} role="rowgroup" class="rows">
-      <div class="spacer" role="none" style={{ height: `${first * height}px` }} />
-      {Array.from({ length: last - first }, (_, index) => row(first + index))}
-      <div class="spacer" role="none" style={{ height: `${(count - last) * height}px` }} />
+      {[
+        ...(above ? [space("before", keep), row(keep)] : []),
+        space("above", above ? first - keep - 1 : first),
+        ...Array.from({ length: last - first }, (_, index) => row(first + index)),
+        space("below", below ? keep - last : count - last),
+        ...(below ? [row(keep), space("behind", count - keep - 1)] : []),
+      ]}
     </div>
   );
 }

@@ -1,7 +1,8 @@
 /** One live socket: reconnects with growing waits, subscribes again with what it last saw, asks anew where a number is missing. */
 
-import { Decoder, encode } from "@msgpack/msgpack";
 import { backoff } from "../core/backoff";
+import { pack, type Packable } from "./pack";
+import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
 
 const QUIET_MS = 20_000;
@@ -42,7 +43,6 @@ const browser: Surroundings = {
 
 export class Connection {
   readonly #watches = new Map<string, Watch>();
-  readonly #decoder = new Decoder();
   #socket: WebSocket | null = null;
   #ready = false;
   #hub = "";
@@ -113,7 +113,7 @@ export class Connection {
     if (!(data instanceof ArrayBuffer)) return this.#lost(socket);
     let message: LiveMessage;
     try {
-      message = this.#decoder.decode(new Uint8Array(data)) as LiveMessage;
+      message = unpack(data) as LiveMessage;
     } catch {
       return this.#lost(socket);
     }
@@ -177,7 +177,7 @@ export class Connection {
   }
 
   #send(request: LiveRequest): void {
-    if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(encode(request));
+    if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(pack(request as unknown as Packable));
   }
 
   #listen(socket: WebSocket): void {

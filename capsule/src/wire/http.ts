@@ -1,6 +1,6 @@
 /** REST: JSON both ways, the session's CSRF token on unsafe methods, RFC 9457 answers as one typed error. */
 
-import type { ErrorCode, Problem } from "./schema.gen";
+import type { ErrorCode, HealthView, Problem } from "./schema.gen";
 
 export const ROOT = "/api/v1/";
 const PATIENCE_MS = 15_000;
@@ -127,4 +127,10 @@ export async function bytes(path: string, query: Query = {}): Promise<Uint8Array
 /** A key that makes a repeated request harmless. */
 export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** What the hub says of itself to everybody; 503 is an answer as well. */
+export async function health(): Promise<HealthView> {
+  const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
+  return (await answer.json()) as HealthView;
 }

@@ -1,16 +1,4 @@
-// Made by scripts/gen_ts.py from groundcontrol/web/schema.py: never edited by hand.
-
-/** RFC 9457 `application/problem+json`. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: string;
-  /** Names this answer in the hub's log. */
-  instance: string;
-  facts: Record<string, unknown>;
-}
+// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
 
 export interface LoginBody {
   username: string;
@@ -18,25 +6,6 @@ export interface LoginBody {
   /** The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed. */
   totp?: string | null;
   setup_code?: string | null;
-}
-
-export interface PasswordBody {
-  current: string;
-  new: string;
-}
-
-export interface StepUpBody {
-  password: string;
-  totp?: string | null;
-}
-
-export interface UserView {
-  username: string;
-  role: "admin" | "operator" | "viewer";
-  must_change_password: boolean;
-  totp_enabled: boolean;
-  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
-  must_enrol_totp: boolean;
 }
 
 export interface LoginView {
@@ -50,6 +19,21 @@ export interface MeView {
   user: UserView;
   csrf_token: string;
   expires_at: number;
+}
+
+export interface PasswordBody {
+  current: string;
+  new: string;
+}
+
+/** Ten codes, each good for one log-in; shown once. */
+export interface RecoveryCodesView {
+  codes: string[];
+}
+
+export interface SessionsView {
+  sessions: SessionView[];
+  next: string | null;
 }
 
 /** A log-in that is live. */
@@ -67,9 +51,13 @@ export interface SessionView {
   current: boolean;
 }
 
-export interface SessionsView {
-  sessions: SessionView[];
-  next: string | null;
+export interface StepUpBody {
+  password: string;
+  totp?: string | null;
+}
+
+export interface TotpConfirmBody {
+  code: string;
 }
 
 /** A new second factor, shown once; it counts from `auth/totp/confirm` on. */
@@ -80,109 +68,828 @@ export interface TotpView {
   uri: string;
 }
 
-export interface TotpConfirmBody {
-  code: string;
-}
-
-/** Ten codes, each good for one log-in; shown once. */
-export interface RecoveryCodesView {
-  codes: string[];
-}
-
-/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
-export interface GrantsBody {
-  nodes?: string[];
-  tags?: string[];
-}
-
-export interface GrantsView {
-  nodes: string[];
-  tags: string[];
-}
-
-export interface AccountView {
+export interface UserView {
   username: string;
   role: "admin" | "operator" | "viewer";
-  disabled: boolean;
   must_change_password: boolean;
   totp_enabled: boolean;
-  /** Null: every node. */
-  grants: GrantsView | null;
-  created_at: number;
-  last_seen_at: number | null;
+  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
+  must_enrol_totp: boolean;
+  /** To some nodes: their tags, which rights hang on, may not be changed. */
+  limited: boolean;
 }
 
-export interface AccountsView {
-  users: AccountView[];
+/** RFC 9457 `application/problem+json`. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  /** Names this answer in the hub's log. */
+  instance: string;
+  facts: Record<string, unknown>;
+}
+
+export interface AgentUpdatesBody {
+  /** Ids, 1 to 1000, in the order in which they are updated. */
+  nodes: string[];
+  /** So many are updated first; the others follow once these are connected with the new version. */
+  canaries?: number;
+  at_once?: number;
+}
+
+export interface ConfirmationBody {
+  deployment: string;
+  fingerprint: string;
+}
+
+export interface ConfirmedView {
+  /** Those that go on. */
+  deployments: DeploymentView[];
+  refused: UnconfirmedView[];
+}
+
+export interface DeploymentBody {
+  host: string;
+  username: string;
+  port?: number;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  name?: string | null;
+  tags?: string[] | null;
+  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  host_key?: string | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  policy?: "monitor" | "readonly" | "managed";
+  /** The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
+  jump?: JumpBody | null;
+}
+
+export interface DeploymentErrorView {
+  code: string;
+  message: string;
+  step: string;
+}
+
+export interface DeploymentsView {
+  deployments: DeploymentView[];
   next: string | null;
 }
 
-export interface NewUserBody {
-  username: string;
-  role: "admin" | "operator" | "viewer";
-  /** Without it every node; an admin always sees every node. */
-  grants?: GrantsBody | null;
-}
-
-export interface UserPatch {
-  role?: "admin" | "operator" | "viewer" | null;
-  disabled?: boolean | null;
-  grants?: GrantsBody | null;
-  /** True takes the limit to some nodes away; not together with `grants`. */
-  all_nodes?: boolean;
-}
-
-/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
-export interface OneTimePasswordView {
-  user: AccountView;
-  password: string;
-}
-
-export interface ApiTokenView {
+export interface DeploymentView {
   id: string;
-  /** Whose it is; it never may more than they may at that moment. */
+  kind: "install" | "update" | "remove";
+  state: "running" | "awaiting_host_key" | "succeeded" | "failed" | "cancelled";
+  node_id: string | null;
+  host: string;
+  port: number;
   username: string;
   name: string;
-  role: "admin" | "operator" | "viewer";
-  /** Null: every node that its owner sees. */
-  grants: GrantsView | null;
-  /** May also do what asks people for their password again: delete a node, restart one. */
-  sensitive: boolean;
+  host_key: HostKeyView | null;
+  steps: StepView[];
+  error: DeploymentErrorView | null;
+  created_at: number;
+  ended_at: number | null;
+  /** null: it is reached directly. */
+  jump: JumpView | null;
+  /** Shared by those that one request asked for (`GET deployments?batch=`). */
+  batch_id: string | null;
+}
+
+export interface HostKeyBody {
+  fingerprint: string;
+}
+
+export interface HostKeysBody {
+  /** 1 to 256: what was shown, and a person says is right. */
+  host_keys: ConfirmationBody[];
+}
+
+export interface HostKeyView {
+  type: string;
+  fingerprint: string;
+  /** Whose key it is: the server's, or first the jump host's. */
+  host: string;
+  /** Where it was shown: a jump host may have the server's name. */
+  port: number;
+}
+
+/** Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself. */
+export interface JumpBody {
+  host: string;
+  port?: number;
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  certificate?: string | null;
+  /** A fingerprint (`SHA256:…`) known beforehand. */
+  host_key?: string | null;
+}
+
+/** The jump host of a deployment. */
+export interface JumpView {
+  host: string;
+  port: number;
+  username: string;
+  /** Of its host key, once it is known to be its own. */
+  fingerprint: string | null;
+}
+
+export interface LineNoteView {
+  line: number;
+  message: string;
+}
+
+export interface LineProblemView {
+  line: number;
+  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
+  message: string;
+}
+
+export interface ListedServerView {
+  line: number;
+  host: string;
+  port: number;
+  /** null: the list does not say. */
+  username: string | null;
+  name: string | null;
+  tags: string[];
+  host_key: string | null;
+  jump: PlaceView | null;
+  notes: string[];
+  /** Empty: it can be taken. */
+  problems: ListProblemView[];
+}
+
+export interface ListProblemView {
+  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
+  /** host, port, username, name, tags, host_key, jump; empty: the row as a whole. */
+  field: string;
+  message: string;
+}
+
+/** What is wanted of many servers, beside what each of `servers` has of its own. */
+export interface ManyDeploymentsBody {
+  /** 1 to 200. */
+  servers: ServerBody[];
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  certificate?: string | null;
+  tags?: string[] | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  policy?: "monitor" | "readonly" | "managed";
+  jump?: JumpBody | null;
+}
+
+/** A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself. */
+export interface PlaceBody {
+  host: string;
+  port?: number;
+  username?: string | null;
+  host_key?: string | null;
+}
+
+export interface PlaceView {
+  host: string;
+  port: number;
+  username: string | null;
+}
+
+/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}`. */
+export interface RetryBody {
+  host?: string | null;
+  port?: number | null;
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  name?: string | null;
+  tags?: string[] | null;
+  host_key?: string | null;
+  keep_credentials?: boolean | null;
+  install_python?: boolean | null;
+  policy?: "monitor" | "readonly" | "managed" | null;
+  certificate?: string | null;
+  /** Left out: as before. null: without a jump host, which is another server, since an address may mean another one there. */
+  jump?: JumpBody | null;
+}
+
+/** One of many servers: what it has of its own. */
+export interface ServerBody {
+  host: string;
+  port?: number;
+  /** Left out: that of all. */
+  username?: string | null;
+  name?: string | null;
+  /** Beside those of all. */
+  tags?: string[] | null;
+  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  host_key?: string | null;
+  /** Left out: that of all. null: none. */
+  jump?: PlaceBody | null;
+}
+
+/** A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration. */
+export interface ServerListBody {
+  /** At most 256 Ki characters; keys and passwords have no place in it. */
+  text: string;
+  format?: "auto" | "lines" | "csv" | "ssh_config";
+}
+
+export interface ServerListView {
+  format: "lines" | "csv" | "ssh_config";
+  /** At most 200. */
+  servers: ListedServerView[];
+  /** What was left out. */
+  notes: LineNoteView[];
+  /** What belongs to no server. */
+  problems: LineProblemView[];
+}
+
+export interface StepView {
+  name: string;
+  state: "waiting" | "running" | "done" | "failed" | "skipped";
+  detail: string;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+export interface UnconfirmedView {
+  deployment: string;
+  code: string;
+  message: string;
+}
+
+export interface CandidateView {
+  version: string;
+  security: "yes" | "no" | "unknown";
+  /** Empty = not known. */
+  repository: string;
+  nodes: number;
+}
+
+export interface ColumnView {
+  name: string;
+  /** time: Unix seconds. */
+  kind: "text" | "number" | "time";
+  unit: string;
+}
+
+export interface InstalledPackageView {
+  name: string;
+  version: string;
+}
+
+export interface NodeUpdatesView {
+  nodes: NodeUpdateView[];
+  total: number;
+  next: string | null;
+}
+
+export interface NodeUpdateView {
+  node_id: string;
+  from: string;
+  to: string;
+  security: "yes" | "no" | "unknown";
+  repository: string;
+  /** Its owner does not want it changed. */
+  held: boolean;
+}
+
+export interface PackagesView {
+  packages: InstalledPackageView[];
+  /** Of all that match. */
+  total: number;
+  /** When the hub heard of the last change; null: the node has not told yet. */
+  taken_at: number | null;
+  next: string | null;
+}
+
+export interface PackageUpdatesView {
+  /** For security first, then by how many nodes they are for. */
+  packages: PackageUpdateView[];
+  /** Packages that match. */
+  total: number;
+  /** Of these, for security. */
+  security: number;
+  /** Nodes whose list the hub has. */
+  told: number;
+  /** Nodes that have not told one, or could not read it. */
+  silent: number;
+  /** Nodes with more updates than their list holds. */
+  cut: number;
+  /** When the oldest of the lists was read. */
+  oldest_at: number | null;
+  next: string | null;
+}
+
+export interface PackageUpdateView {
+  package: string;
+  /** yes: on at least one node. */
+  security: "yes" | "no" | "unknown";
+  nodes: number;
+  security_nodes: number;
+  /** The versions that it can be brought to, those on most nodes first; at most 8. */
+  candidates: CandidateView[];
+}
+
+export interface TablesView {
+  /** By subject. One that this server cannot have, or that Spider has not told yet, is not there. */
+  tables: TableView[];
+}
+
+/** One subject of a node as it stood at one moment: processes, services that failed, interfaces … */
+export interface TableView {
+  subject: string;
+  taken_at: number;
+  /** Rows that there really were, of which the table may have the first ones only; null: reading failed, so that there are none here. */
+  total: number | null;
+  columns: ColumnView[];
+  /** A cell that is null is not known, or may not be read by Spider. */
+  rows: ((string | number | null)[])[];
+}
+
+/** What is run on the server; it reads the invite from its standard input. */
+export interface InstallerView {
+  url: string;
+  sha256: string;
+}
+
+/** What is left out of an invite for one node: it is named as the server calls itself, and may do everything. */
+export interface InviteBody {
+  kind?: "node" | "organisation";
+  /** Of the node; of an organisation secret what it is for. */
+  name?: string;
+  tags?: string[];
+  policy?: "monitor" | "readonly" | "managed";
+  /** Of an organisation secret: how many nodes may come with it, 1 to 1000 (100). */
+  uses?: number | null;
+  /** Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes. */
+  days?: number | null;
+  /** Of an organisation secret: its nodes wait until somebody approves them (true). */
+  approval?: boolean | null;
+}
+
+export interface InvitesView {
+  invites: InviteView[];
+  next: string | null;
+  installer: InstallerView;
+}
+
+/** An invite as lists show it: never with its secret. */
+export interface InviteView {
+  id: string;
+  kind: "node" | "organisation";
+  state: "open" | "used" | "expired" | "revoked";
+  name: string;
+  tags: string[];
+  policy: string;
+  approval: boolean;
+  most_uses: number;
+  uses: number;
+  /** The latest that came with it. */
+  node_id: string | null;
+  created_by: string;
   created_at: number;
   expires_at: number;
-  last_used_at: number | null;
-  last_address: string;
+  revoked_at: number | null;
 }
 
-export interface ApiTokensView {
-  tokens: ApiTokenView[];
+/** The invite itself, shown once. */
+export interface NewInviteView {
+  invite: string;
+  /** For a root shell on the server, or one with sudo. */
+  command: string;
+  expires_at: number;
+  installer: InstallerView;
+  /** The hub does not know how other machines reach it (`--server-url`). */
+  this_machine_only: boolean;
+  info: InviteView;
+}
+
+export interface BatchBody {
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "reboot";
+  packages?: string[];
+  for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
+  plan?: string;
+  reboot?: boolean;
+  /** Ids, 1 to 1000. */
+  nodes: string[];
+  /** Id of an order for plans of the same: each node is bound to the plan that it told there. One that told none gets no job. */
+  plans_of?: string;
+}
+
+export interface BatchesView {
+  batches: BatchSummaryView[];
   next: string | null;
 }
 
-export interface NewTokenBody {
+export interface BatchJobView {
+  id: string;
+  node_id: string;
+  state: string;
+  phase: string | null;
+  progress_percent: number | null;
+  package: string;
+  changes: number;
+  stop: StopView | null;
+  started_at: number | null;
+  ended_at: number | null;
+  error: JobErrorView | null;
+}
+
+export interface BatchSummaryView {
+  id: string;
+  action: string;
+  packages: string[];
+  for: string | null;
+  plan: string | null;
+  reboot: boolean;
+  state: "running" | "done";
+  /** State -> how many of its jobs are in it. */
+  counts: Record<string, number>;
+  refused: RefusedView[];
+  created_by: string;
+  created_at: number;
+  ended_at: number | null;
+}
+
+export interface BatchView {
+  id: string;
+  action: string;
+  packages: string[];
+  for: string | null;
+  plan: string | null;
+  reboot: boolean;
+  state: "running" | "done";
+  counts: Record<string, number>;
+  refused: RefusedView[];
+  created_by: string;
+  created_at: number;
+  ended_at: number | null;
+  jobs: BatchJobView[];
+}
+
+export interface CancelBody {
+  /** Of one that was asked to stop before and goes on: end what it hangs in, such as a package's script. Work stays half done then: repair it. */
+  force?: boolean;
+}
+
+export interface ChangeView {
+  package: string;
+  /** Empty = newly installed. */
+  from: string;
+  /** Empty = removed. */
+  to: string;
+}
+
+export interface ConfigFileView {
+  path: string;
+  /** To the one in use; empty = not readable, or no text. */
+  diff: string;
+}
+
+export interface JobBody {
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "reboot";
+  /** install, remove, hold and unhold want them; upgrade takes them, without them it is all. Null and an empty list are refused. */
+  packages?: string[];
+  /** Of `plan`: what it is made for. */
+  for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
+  /** Digest of the plan that was seen: if the node's own differs by now, the job ends with job.plan_changed before it begins. */
+  plan?: string;
+  /** After an upgrade that succeeded, where the node does not say that none is due. */
+  reboot?: boolean;
+}
+
+export interface JobErrorView {
+  code: string;
+  message: string;
+}
+
+export interface JobsView {
+  jobs: JobView[];
+  next: string | null;
+}
+
+export interface JobView {
+  id: string;
+  node_id: string;
+  action: string;
+  packages: string[];
+  for: string | null;
+  /** Digest of the plan that it is bound to. */
+  plan: string | null;
+  reboot: boolean;
+  state: "queued" | "dispatched" | "accepted" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted" | "expired" | "unknown";
+  phase: "refresh" | "plan" | "waiting_lock" | "download" | "commit" | "triggers" | "check" | null;
+  progress_percent: number | null;
+  /** The one that it is at. */
+  package: string;
+  /** What the node says about where it stands, such as who holds the lock. */
+  note: string;
+  exit_code: number | null;
+  /** Held. */
+  output_bytes: number;
+  /** Printed: more than what is held where there was no room for all of it. */
+  output_total_bytes: number;
+  output_sha256: string | null;
+  last_output_at: number | null;
+  /** Of the plan at `/plan`; null: there is none, or not all of it yet. */
+  plan_digest: string | null;
+  /** Something is at `/report`. */
+  has_report: boolean;
+  stop: StopView | null;
+  batch_id: string | null;
+  /** The job that asked for this one. */
+  follows: string | null;
+  created_by: string;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  changes: ChangeView[];
+  /** Of a job that goes on: what is wrong with it (job.orphaned, job.overdue). */
+  error: JobErrorView | null;
+}
+
+export interface KeptView {
+  package: string;
+  /** The one that it does not get. */
+  version: string;
+  reason: "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
+}
+
+export interface PlanCountsView {
+  upgrades: number;
+  new: number;
+  removals: number;
+  security: number;
+  kept: number;
+}
+
+export interface PlanStepView {
+  package: string;
+  /** Empty = new. */
+  from: string;
+  /** Empty = removed. */
+  to: string;
+  security: "yes" | "no" | "unknown";
+  repository: string;
+}
+
+export interface PlanView {
+  job_id: string;
+  digest: string;
+  /** False: some of it is still on its way. */
+  complete: boolean;
+  counts: PlanCountsView;
+  steps: PlanStepView[];
+  kept: KeptView[];
+  download_bytes: number | null;
+  /** By how much the disk fills; negative = it frees room. */
+  installed_bytes: number | null;
+  /** Whether one is expected afterwards. */
+  reboot: "yes" | "no" | "unknown";
+  reboot_why: string;
+}
+
+export interface RefusedView {
+  node_id: string;
+  code: string;
+  message: string;
+}
+
+export interface ReportView {
+  job_id: string;
+  reboot: "yes" | "no" | "unknown";
+  reboot_why: string;
+  /** Units that still run code that was replaced. */
+  services: string[];
+  /** Put beside the ones in use. */
+  config_files: ConfigFileView[];
+  /** Failed since the job began. */
+  failed_units: string[];
+  notes: string[];
+}
+
+export interface StopView {
+  /** asked: the node has not answered yet. The rest is its answer: it ends at once, after the package it is at, or not any more. */
+  state: "asked" | "now" | "after_package" | "too_late";
+  why: string;
+  by: string;
+  at: number;
+  /** What it hangs in is to be ended. */
+  force: boolean;
+}
+
+/** `topic` is empty when the message as such was wrong. */
+export interface ErrorMessage {
+  code: string;
+  message: string;
+  topic: string;
+}
+
+export interface EventsData {
+  events: EventView[];
+}
+
+/** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
+export interface FleetChange {
+  nodes: NodeView[];
+  /** node id -> series -> sample. */
+  latest: Record<string, Record<string, Sample>>;
+  removed: string[];
+}
+
+export interface FleetData {
+  /** With the summary in `latest`; a series asked for by name is in `node:<id>`. */
+  nodes: NodeView[];
+}
+
+/** What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again. */
+export interface GapMessage {
+  topic: string;
+}
+
+export interface JobChange {
+  job: JobView;
+}
+
+export interface JobChunk {
+  output: Uint8Array;
+  offset: number;
+}
+
+export interface LiveHello {
+  /** New for each start: another one means that sequence numbers begin anew. */
+  hub_id: string;
+  /** Of the page; another one means that a newer page is there. */
+  build: string;
+  now: number;
+  session_expires_at: number;
+}
+
+/** New values (`latest`), a node whose facts changed (`node`), or a table that was read anew. */
+export interface NodeChange {
+  latest: Record<string, Sample>;
+  node: NodeView | null;
+  table: TableView | null;
+}
+
+/** An empty body. */
+export type Nothing = Record<string, never>;
+
+export interface SubscribeBody {
+  topic: string;
+  after?: number | null;
+}
+
+/** Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output. */
+export interface TopicMessage {
+  topic: string;
+  seq: number;
+  data: unknown;
+}
+
+export interface UnsubscribeBody {
+  topic: string;
+}
+
+export interface ClockView {
+  /** How far the clock was behind the audit log; 0: there was nothing to accept. */
+  behind_seconds: number;
+}
+
+export interface EnrolledListView {
+  nodes: EnrolledView[];
+  server_url: string;
+}
+
+export interface EnrolledView {
+  node_id: string;
+  name: string;
+  generation: number;
+  fleet_id: string;
+  /** Hex. */
+  session_key: string;
+  launch_key: string;
+}
+
+/** One step on the hub's own machine: makes nodes and hands out their keys. */
+export interface LocalEnrolBody {
+  names: string[];
+  simulated?: boolean;
+  address?: string;
+}
+
+export interface LocalTokenBody {
   name: string;
   role?: "admin" | "operator" | "viewer";
-  /** 1 to 365. */
   days?: number;
   grants?: GrantsBody | null;
   sensitive?: boolean;
+  username?: string;
 }
 
-/** The token itself, shown once: for `Authorization: Bearer`. */
-export interface NewTokenView {
-  token: string;
-  info: ApiTokenView;
+export interface RecoveryBody {
+  /** Although it was printed before. */
+  again?: boolean;
 }
 
-export interface SettingsView {
-  /** Who must have a second factor, as it holds. */
-  require_totp: "none" | "admins" | "all";
-  /** What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less. */
-  require_totp_least: "none" | "admins" | "all";
+/** The recovery key, shown once. */
+export interface RecoveryView {
+  recovery: string;
 }
 
-export interface SettingsPatch {
-  require_totp: "none" | "admins" | "all";
+export interface ResetUserBody {
+  username: string;
+}
+
+/** The new password, shown once. */
+export interface ResetUserView {
+  username: string;
+  password: string;
+}
+
+export interface AuditPageView {
+  audit: AuditView[];
+  next: string | null;
+}
+
+export interface AuditView {
+  n: number;
+  at: number;
+  actor: string;
+  address: string;
+  action: string;
+  target: string;
+  result: string;
+  detail: Record<string, unknown>;
+}
+
+export interface EventsView {
+  events: EventView[];
+  next: string | null;
+}
+
+export interface EventView {
+  id: string;
+  type: string;
+  severity: "info" | "warning" | "error";
+  source: "agent" | "hub" | "api";
+  at: number;
+  node_id: string | null;
+  message: string;
+  details: Record<string, unknown>;
+}
+
+export interface HealthView {
+  status: "ok" | "draining" | "failing";
+  version: string;
+  database: boolean;
+}
+
+export interface LogLineView {
+  /** By the node's clock. */
+  at: number;
+  /** 0 (emergency) to 7 (debug), as syslog(3) counts. */
+  priority: number;
+  /** The unit, else the program. */
+  source: string;
+  text: string;
+  /** Lines shortly before this one that were too many to be sent. */
+  left_out: number;
+}
+
+export interface LogsView {
+  /** None at all where the node's owner does not ask for them. */
+  lines: LogLineView[];
+  next: string | null;
+}
+
+export interface HistoriesView {
+  step: number;
+  tier: "1s" | "1m" | "1h";
+  times: number[];
+  /** By node, then by series. */
+  nodes: Record<string, Record<string, SeriesView>>;
+}
+
+export interface HistoryView {
+  step: number;
+  tier: "1s" | "1m" | "1h";
+  times: number[];
+  series: Record<string, SeriesView>;
 }
 
 export interface IdentityView {
@@ -203,21 +910,26 @@ export interface IdentityView {
   addresses: string[];
 }
 
-export interface PolicyView {
-  mode: string;
-  verbs: string[];
+export interface MetricsView {
+  metrics: MetricView[];
 }
 
-export interface UpdatesView {
-  total: number | null;
-  security: number | null;
-  checked_at: number | null;
+export interface MetricView {
+  name: string;
+  unit: string;
+  rhythm: number;
+  kind: "gauge" | "counter";
+  labels: string[];
 }
 
-/** `value` null: could not be measured. */
-export interface Sample {
-  value: number | null;
-  at: number;
+export interface NodePatch {
+  name?: string | null;
+  tags?: string[] | null;
+}
+
+export interface NodesView {
+  nodes: NodeView[];
+  next: string | null;
 }
 
 export interface NodeView {
@@ -237,28 +949,21 @@ export interface NodeView {
   created_at: number;
   credentials_kept: boolean;
   simulated: boolean;
+  /** For somebody's approval: it came with an organisation secret. */
+  waiting: boolean;
+  /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
+  units: "current" | "older" | "unknown";
 }
 
-export interface NodesView {
-  nodes: NodeView[];
-  next: string | null;
+export interface PolicyView {
+  mode: string;
+  verbs: string[];
 }
 
-export interface NodePatch {
-  name?: string | null;
-  tags?: string[] | null;
-}
-
-export interface MetricView {
-  name: string;
-  unit: string;
-  rhythm: number;
-  kind: "gauge" | "counter";
-  labels: string[];
-}
-
-export interface MetricsView {
-  metrics: MetricView[];
+/** `value` null: could not be measured. */
+export interface Sample {
+  value: number | null;
+  at: number;
 }
 
 export interface SeriesView {
@@ -267,285 +972,156 @@ export interface SeriesView {
   max: (number | null)[];
 }
 
-export interface HistoryView {
-  step: number;
-  tier: "1s" | "1m" | "1h";
-  times: number[];
-  series: Record<string, SeriesView>;
+export interface UpdatesView {
+  total: number | null;
+  security: number | null;
+  checked_at: number | null;
 }
 
-export interface DeploymentBody {
-  host: string;
+export interface AccountsView {
+  users: AccountView[];
+  next: string | null;
+}
+
+export interface AccountView {
   username: string;
-  port?: number;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  sudo_password?: string | null;
-  name?: string | null;
-  tags?: string[] | null;
-  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
-  host_key?: string | null;
-  keep_credentials?: boolean;
-  install_python?: boolean;
-  policy?: "monitor" | "readonly" | "managed";
-}
-
-/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}`. */
-export interface RetryBody {
-  host?: string | null;
-  port?: number | null;
-  username?: string | null;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  sudo_password?: string | null;
-  name?: string | null;
-  tags?: string[] | null;
-  host_key?: string | null;
-  keep_credentials?: boolean | null;
-  install_python?: boolean | null;
-  policy?: "monitor" | "readonly" | "managed" | null;
-}
-
-export interface HostKeyBody {
-  fingerprint: string;
-}
-
-export interface HostKeyView {
-  type: string;
-  fingerprint: string;
-}
-
-export interface StepView {
-  name: string;
-  state: "waiting" | "running" | "done" | "failed" | "skipped";
-  detail: string;
-  started_at: number | null;
-  ended_at: number | null;
-}
-
-export interface DeploymentErrorView {
-  code: string;
-  message: string;
-  step: string;
-}
-
-export interface DeploymentView {
-  id: string;
-  kind: "install" | "update" | "remove";
-  state: "running" | "awaiting_host_key" | "succeeded" | "failed" | "cancelled";
-  node_id: string | null;
-  host: string;
-  port: number;
-  username: string;
-  name: string;
-  host_key: HostKeyView | null;
-  steps: StepView[];
-  error: DeploymentErrorView | null;
+  role: "admin" | "operator" | "viewer";
+  disabled: boolean;
+  must_change_password: boolean;
+  totp_enabled: boolean;
+  /** Null: every node. */
+  grants: GrantsView | null;
   created_at: number;
-  ended_at: number | null;
+  last_seen_at: number | null;
 }
 
-export interface DeploymentsView {
-  deployments: DeploymentView[];
+export interface ApiTokensView {
+  tokens: ApiTokenView[];
   next: string | null;
 }
 
-export interface JobBody {
-  action: "refresh" | "check" | "upgrade" | "full-upgrade";
-  /** For `upgrade` only; absent = all. Null and an empty list are refused: neither may come to mean all. */
-  packages?: string[];
-  reboot?: boolean;
-}
-
-export interface ChangeView {
-  package: string;
-  /** Empty = newly installed. */
-  from: string;
-  /** Empty = removed. */
-  to: string;
-}
-
-export interface JobErrorView {
-  code: string;
-  message: string;
-}
-
-export interface JobView {
+export interface ApiTokenView {
   id: string;
-  node_id: string;
-  action: string;
-  packages: string[];
-  reboot: boolean;
-  state: "queued" | "dispatched" | "accepted" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted" | "expired" | "unknown";
-  phase: "refresh" | "plan" | "waiting_lock" | "download" | "commit" | "triggers" | "check" | null;
-  progress_percent: number | null;
-  exit_code: number | null;
-  output_bytes: number;
-  output_sha256: string | null;
-  created_by: string;
-  created_at: number;
-  started_at: number | null;
-  ended_at: number | null;
-  changes: ChangeView[];
-  error: JobErrorView | null;
-}
-
-export interface JobsView {
-  jobs: JobView[];
-  next: string | null;
-}
-
-export interface EventView {
-  id: string;
-  type: string;
-  severity: "info" | "warning" | "error";
-  source: "agent" | "hub" | "api";
-  at: number;
-  node_id: string | null;
-  message: string;
-  details: Record<string, unknown>;
-}
-
-export interface EventsView {
-  events: EventView[];
-  next: string | null;
-}
-
-export interface AuditView {
-  n: number;
-  at: number;
-  actor: string;
-  address: string;
-  action: string;
-  target: string;
-  result: string;
-  detail: Record<string, unknown>;
-}
-
-export interface AuditPageView {
-  audit: AuditView[];
-  next: string | null;
-}
-
-export interface HealthView {
-  status: "ok" | "draining" | "failing";
-  version: string;
-  database: boolean;
-}
-
-/** One step on the hub's own machine: makes nodes and hands out their keys. */
-export interface LocalEnrolBody {
-  names: string[];
-  simulated?: boolean;
-  address?: string;
-}
-
-export interface EnrolledView {
-  node_id: string;
+  /** Whose it is; it never may more than they may at that moment. */
+  username: string;
   name: string;
-  generation: number;
-  fleet_id: string;
-  /** Hex. */
-  session_key: string;
-  launch_key: string;
+  role: "admin" | "operator" | "viewer";
+  /** Null: every node that its owner sees. */
+  grants: GrantsView | null;
+  /** May also do what asks people for their password again: delete a node, restart one. */
+  sensitive: boolean;
+  created_at: number;
+  expires_at: number;
+  last_used_at: number | null;
+  last_address: string;
 }
 
-export interface EnrolledListView {
-  nodes: EnrolledView[];
-  server_url: string;
+/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
+export interface GrantsBody {
+  nodes?: string[];
+  tags?: string[];
 }
 
-export interface ResetUserBody {
-  username: string;
+export interface GrantsView {
+  nodes: string[];
+  tags: string[];
 }
 
-/** The new password, shown once. */
-export interface ResetUserView {
-  username: string;
-  password: string;
-}
-
-export interface LocalTokenBody {
+export interface NewTokenBody {
   name: string;
   role?: "admin" | "operator" | "viewer";
+  /** 1 to 365. */
   days?: number;
   grants?: GrantsBody | null;
   sensitive?: boolean;
-  username?: string;
 }
 
-export interface SubscribeBody {
-  topic: string;
-  after?: number | null;
+/** The token itself, shown once: for `Authorization: Bearer`. */
+export interface NewTokenView {
+  token: string;
+  info: ApiTokenView;
 }
 
-export interface UnsubscribeBody {
-  topic: string;
+export interface NewUserBody {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  /** Without it every node; an admin always sees every node. */
+  grants?: GrantsBody | null;
 }
 
-export interface LiveHello {
-  /** New for each start: another one means that sequence numbers begin anew. */
-  hub_id: string;
-  /** Of the page; another one means that a newer page is there. */
-  build: string;
-  now: number;
-  session_expires_at: number;
+/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
+export interface OneTimePasswordView {
+  user: AccountView;
+  password: string;
 }
 
-/** Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output. */
-export interface TopicMessage {
-  topic: string;
-  seq: number;
-  data: unknown;
+export interface PreferencesPatch {
+  /** All of them, at most 40; names differ. */
+  views?: SavedViewBody[] | null;
+  /** Whether single letters are commands of the page. */
+  single_keys?: boolean | null;
 }
 
-/** What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again. */
-export interface GapMessage {
-  topic: string;
+/** What somebody has set up for their own page. */
+export interface PreferencesView {
+  views: SavedViewView[];
+  single_keys: boolean;
 }
 
-/** `topic` is empty when the message as such was wrong. */
-export interface ErrorMessage {
-  code: string;
-  message: string;
-  topic: string;
+/** How long each tier is kept, in seconds; what is left out stays. */
+export interface RetentionPatch {
+  seconds_s?: number;
+  minutes_s?: number;
+  hours_s?: number;
 }
 
-/** An empty body. */
-export type Nothing = Record<string, never>;
-
-export interface EventsData {
-  events: EventView[];
+/** A filter, order and grouping of the fleet under a name. */
+export interface SavedViewBody {
+  /** 1 to 60 characters. */
+  name: string;
+  /** As in the page's address, without the question mark; at most 400 characters. */
+  query: string;
 }
 
-export interface FleetData {
-  /** With the summary in `latest`; a series asked for by name is in `node:<id>`. */
-  nodes: NodeView[];
+export interface SavedViewView {
+  name: string;
+  query: string;
 }
 
-/** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
-export interface FleetChange {
-  nodes: NodeView[];
-  /** node id -> series -> sample. */
-  latest: Record<string, Record<string, Sample>>;
-  removed: string[];
+export interface SettingsPatch {
+  require_totp?: "none" | "admins" | "all";
+  retention?: RetentionPatch;
 }
 
-/** Either new values (`latest`) or a node whose facts changed (`node`). */
-export interface NodeChange {
-  latest: Record<string, Sample>;
-  node: NodeView | null;
+export interface SettingsView {
+  /** Who must have a second factor, as it holds. */
+  require_totp: "none" | "admins" | "all";
+  /** What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less. */
+  require_totp_least: "none" | "admins" | "all";
+  /** The finest tier first. */
+  retention: TierView[];
 }
 
-export interface JobChunk {
-  output: Uint8Array;
-  offset: number;
+/** How long one tier of the history is kept, and what that takes. */
+export interface TierView {
+  tier: "1s" | "1m" | "1h";
+  kept_s: number;
+  /** As this hub has stored of late. */
+  bytes_per_value: number;
+  /** False: nothing was stored yet, so this is what other hubs measured. */
+  measured: boolean;
+  /** What the nodes of this hub give each day. */
+  values_per_day: number;
+  /** What it takes once it is full. */
+  bytes: number;
 }
 
-export interface JobChange {
-  job: JobView;
+export interface UserPatch {
+  role?: "admin" | "operator" | "viewer" | null;
+  disabled?: boolean | null;
+  grants?: GrantsBody | null;
+  /** True takes the limit to some nodes away; not together with `grants`. */
+  all_nodes?: boolean;
 }
 
 /** What the page sends on the live socket, as MessagePack `[kind, body]`. */
@@ -570,22 +1146,92 @@ export const METRICS: readonly MetricView[] = [
   {"name": "cpu.system", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "cpu.iowait", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "cpu.steal", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "cpu.nice", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "cpu.irq", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "cpu.softirq", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "cpu.guest", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "cpu.core", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_user", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_nice", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_irq", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_guest", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_system", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_softirq", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_iowait", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.core_steal", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["core"]},
+  {"name": "cpu.frequency", "unit": "MHz", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "cpu.frequency_lowest", "unit": "MHz", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "cpu.throttles", "unit": "events", "rhythm": 60, "kind": "counter", "labels": []},
   {"name": "load.1", "unit": "processes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "load.5", "unit": "processes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "load.15", "unit": "processes", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "processes.running", "unit": "processes", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "processes.blocked", "unit": "processes", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "kernel.context_switches", "unit": "events/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "kernel.interrupts", "unit": "events/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "kernel.forks", "unit": "events/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "pressure.cpu_some", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "pressure.memory_some", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "pressure.memory_full", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "pressure.io_some", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "pressure.io_full", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "pressure.irq_full", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "memory.total", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "memory.used", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "memory.available", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "memory.cached", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "memory.buffers", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "memory.zfs_arc", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "swap.total", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "swap.used", "unit": "bytes", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "swap.in", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "swap.out", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": []},
+  {"name": "memory.major_faults", "unit": "events/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.free", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.anonymous", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.shared", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.dirty", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.writeback", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.slab", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.slab_unreclaimable", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.page_tables", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.committed", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.hugepages_total", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.hugepages_used", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "memory.oom_kills", "unit": "processes", "rhythm": 60, "kind": "counter", "labels": []},
   {"name": "disk.read", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
   {"name": "disk.written", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
   {"name": "disk.busy", "unit": "percent", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.reads", "unit": "operations/s", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.writes", "unit": "operations/s", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.read_await", "unit": "milliseconds", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.write_await", "unit": "milliseconds", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.queue", "unit": "requests", "rhythm": 1, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.size", "unit": "bytes", "rhythm": 300, "kind": "gauge", "labels": ["device"]},
+  {"name": "disk.rotating", "unit": "flag", "rhythm": 300, "kind": "gauge", "labels": ["device"]},
+  {"name": "volume.read", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["volume"]},
+  {"name": "volume.written", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["volume"]},
+  {"name": "volume.busy", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["volume"]},
+  {"name": "volume.await", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": ["volume"]},
+  {"name": "filesystem.size", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.used", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.free", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.inodes_used", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.inodes_free", "unit": "inodes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.readonly", "unit": "flag", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
   {"name": "network.received", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
   {"name": "network.sent", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.packets_received", "unit": "packets/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.packets_sent", "unit": "packets/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.errors_received", "unit": "packets/s", "rhythm": 60, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.errors_sent", "unit": "packets/s", "rhythm": 60, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.drops_received", "unit": "packets/s", "rhythm": 60, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.drops_sent", "unit": "packets/s", "rhythm": 60, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.up", "unit": "flag", "rhythm": 60, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.speed", "unit": "bits/s", "rhythm": 300, "kind": "gauge", "labels": ["interface"]},
+  {"name": "network.folded_received", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["kind"]},
+  {"name": "network.folded_sent", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["kind"]},
+  {"name": "network.folded_interfaces", "unit": "interfaces", "rhythm": 60, "kind": "gauge", "labels": ["kind"]},
   {"name": "tcp.established", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "tcp.syn_sent", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "tcp.syn_recv", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
@@ -597,10 +1243,78 @@ export const METRICS: readonly MetricView[] = [
   {"name": "tcp.last_ack", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "tcp.listen", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
   {"name": "tcp.closing", "unit": "sockets", "rhythm": 1, "kind": "gauge", "labels": []},
-  {"name": "filesystem.size", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
-  {"name": "filesystem.used", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
-  {"name": "filesystem.inodes_used", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "tcp.orphans", "unit": "sockets", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.memory", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.opened", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.accepted", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.failed", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.resets", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.resets_sent", "unit": "segments/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.segments_received", "unit": "segments/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.segments_sent", "unit": "segments/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.retransmits", "unit": "segments/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.listen_overflows", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "tcp.listen_drops", "unit": "connections/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.received", "unit": "datagrams/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.sent", "unit": "datagrams/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.errors", "unit": "datagrams/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.buffer_errors", "unit": "datagrams/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.no_port", "unit": "datagrams/s", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "udp.sockets", "unit": "sockets", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "conntrack.used", "unit": "connections", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "conntrack.limit", "unit": "connections", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "system.uptime", "unit": "seconds", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "system.entropy", "unit": "bits", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "files.open", "unit": "files", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "files.limit", "unit": "files", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.total", "unit": "processes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.sleeping", "unit": "processes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.uninterruptible", "unit": "processes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.stopped", "unit": "processes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.zombie", "unit": "processes", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "processes.threads", "unit": "threads", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "clock.synchronised", "unit": "flag", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "clock.error", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "clock.offset", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "clock.skew", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": []},
   {"name": "temperature", "unit": "celsius", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
+  {"name": "fan", "unit": "rpm", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
+  {"name": "power", "unit": "watts", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
+  {"name": "current", "unit": "amperes", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
+  {"name": "battery.charge", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["battery"]},
+  {"name": "battery.power", "unit": "watts", "rhythm": 60, "kind": "gauge", "labels": ["battery"]},
+  {"name": "gpu.busy", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "gpu.awake", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "gpu.memory_used", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "gpu.memory_total", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "gpu.temperature", "unit": "celsius", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "gpu.power", "unit": "watts", "rhythm": 60, "kind": "gauge", "labels": ["gpu"]},
+  {"name": "md.missing", "unit": "devices", "rhythm": 60, "kind": "gauge", "labels": ["array"]},
+  {"name": "md.progress", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["array"]},
+  {"name": "zfs.healthy", "unit": "flag", "rhythm": 60, "kind": "gauge", "labels": ["pool"]},
+  {"name": "btrfs.missing", "unit": "devices", "rhythm": 60, "kind": "gauge", "labels": ["pool"]},
+  {"name": "btrfs.errors", "unit": "errors", "rhythm": 60, "kind": "counter", "labels": ["pool"]},
+  {"name": "smart.reallocated", "unit": "sectors", "rhythm": 300, "kind": "gauge", "labels": ["disk"]},
+  {"name": "smart.pending", "unit": "sectors", "rhythm": 300, "kind": "gauge", "labels": ["disk"]},
+  {"name": "smart.uncorrectable", "unit": "sectors", "rhythm": 300, "kind": "gauge", "labels": ["disk"]},
+  {"name": "smart.errors", "unit": "errors", "rhythm": 300, "kind": "gauge", "labels": ["disk"]},
+  {"name": "disk.life_used", "unit": "percent", "rhythm": 300, "kind": "gauge", "labels": ["device"]},
+  {"name": "service.cpu", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["service"]},
+  {"name": "service.memory", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["service"]},
+  {"name": "service.read", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["service"]},
+  {"name": "service.written", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["service"]},
+  {"name": "container.cpu", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["container"]},
+  {"name": "container.memory", "unit": "bytes", "rhythm": 60, "kind": "gauge", "labels": ["container"]},
+  {"name": "container.read", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["container"]},
+  {"name": "container.written", "unit": "bytes/s", "rhythm": 60, "kind": "gauge", "labels": ["container"]},
+  {"name": "units.failed", "unit": "units", "rhythm": 300, "kind": "gauge", "labels": []},
+  {"name": "users.logged_in", "unit": "sessions", "rhythm": 60, "kind": "gauge", "labels": []},
+  {"name": "custom", "unit": "", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
+  {"name": "statsd.gauge", "unit": "", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
+  {"name": "statsd.rate", "unit": "1/s", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
+  {"name": "statsd.timer", "unit": "ms", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
+  {"name": "statsd.timer_max", "unit": "ms", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
+  {"name": "statsd.timer_rate", "unit": "1/s", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
 ];
 
 export type MetricName =
@@ -609,22 +1323,92 @@ export type MetricName =
   | "cpu.system"
   | "cpu.iowait"
   | "cpu.steal"
+  | "cpu.nice"
+  | "cpu.irq"
+  | "cpu.softirq"
+  | "cpu.guest"
   | "cpu.core"
+  | "cpu.core_user"
+  | "cpu.core_nice"
+  | "cpu.core_irq"
+  | "cpu.core_guest"
+  | "cpu.core_system"
+  | "cpu.core_softirq"
+  | "cpu.core_iowait"
+  | "cpu.core_steal"
+  | "cpu.frequency"
+  | "cpu.frequency_lowest"
+  | "cpu.throttles"
   | "load.1"
   | "load.5"
   | "load.15"
+  | "processes.running"
+  | "processes.blocked"
+  | "kernel.context_switches"
+  | "kernel.interrupts"
+  | "kernel.forks"
+  | "pressure.cpu_some"
+  | "pressure.memory_some"
+  | "pressure.memory_full"
+  | "pressure.io_some"
+  | "pressure.io_full"
+  | "pressure.irq_full"
   | "memory.total"
   | "memory.used"
   | "memory.available"
   | "memory.cached"
   | "memory.buffers"
+  | "memory.zfs_arc"
   | "swap.total"
   | "swap.used"
+  | "swap.in"
+  | "swap.out"
+  | "memory.major_faults"
+  | "memory.free"
+  | "memory.anonymous"
+  | "memory.shared"
+  | "memory.dirty"
+  | "memory.writeback"
+  | "memory.slab"
+  | "memory.slab_unreclaimable"
+  | "memory.page_tables"
+  | "memory.committed"
+  | "memory.hugepages_total"
+  | "memory.hugepages_used"
+  | "memory.oom_kills"
   | "disk.read"
   | "disk.written"
   | "disk.busy"
+  | "disk.reads"
+  | "disk.writes"
+  | "disk.read_await"
+  | "disk.write_await"
+  | "disk.queue"
+  | "disk.size"
+  | "disk.rotating"
+  | "volume.read"
+  | "volume.written"
+  | "volume.busy"
+  | "volume.await"
+  | "filesystem.size"
+  | "filesystem.used"
+  | "filesystem.free"
+  | "filesystem.inodes_used"
+  | "filesystem.inodes_free"
+  | "filesystem.readonly"
   | "network.received"
   | "network.sent"
+  | "network.packets_received"
+  | "network.packets_sent"
+  | "network.errors_received"
+  | "network.errors_sent"
+  | "network.drops_received"
+  | "network.drops_sent"
+  | "network.up"
+  | "network.speed"
+  | "network.folded_received"
+  | "network.folded_sent"
+  | "network.folded_interfaces"
   | "tcp.established"
   | "tcp.syn_sent"
   | "tcp.syn_recv"
@@ -636,10 +1420,78 @@ export type MetricName =
   | "tcp.last_ack"
   | "tcp.listen"
   | "tcp.closing"
-  | "filesystem.size"
-  | "filesystem.used"
-  | "filesystem.inodes_used"
-  | "temperature";
+  | "tcp.orphans"
+  | "tcp.memory"
+  | "tcp.opened"
+  | "tcp.accepted"
+  | "tcp.failed"
+  | "tcp.resets"
+  | "tcp.resets_sent"
+  | "tcp.segments_received"
+  | "tcp.segments_sent"
+  | "tcp.retransmits"
+  | "tcp.listen_overflows"
+  | "tcp.listen_drops"
+  | "udp.received"
+  | "udp.sent"
+  | "udp.errors"
+  | "udp.buffer_errors"
+  | "udp.no_port"
+  | "udp.sockets"
+  | "conntrack.used"
+  | "conntrack.limit"
+  | "system.uptime"
+  | "system.entropy"
+  | "files.open"
+  | "files.limit"
+  | "processes.total"
+  | "processes.sleeping"
+  | "processes.uninterruptible"
+  | "processes.stopped"
+  | "processes.zombie"
+  | "processes.threads"
+  | "clock.synchronised"
+  | "clock.error"
+  | "clock.offset"
+  | "clock.skew"
+  | "temperature"
+  | "fan"
+  | "power"
+  | "current"
+  | "battery.charge"
+  | "battery.power"
+  | "gpu.busy"
+  | "gpu.awake"
+  | "gpu.memory_used"
+  | "gpu.memory_total"
+  | "gpu.temperature"
+  | "gpu.power"
+  | "md.missing"
+  | "md.progress"
+  | "zfs.healthy"
+  | "btrfs.missing"
+  | "btrfs.errors"
+  | "smart.reallocated"
+  | "smart.pending"
+  | "smart.uncorrectable"
+  | "smart.errors"
+  | "disk.life_used"
+  | "service.cpu"
+  | "service.memory"
+  | "service.read"
+  | "service.written"
+  | "container.cpu"
+  | "container.memory"
+  | "container.read"
+  | "container.written"
+  | "units.failed"
+  | "users.logged_in"
+  | "custom"
+  | "statsd.gauge"
+  | "statsd.rate"
+  | "statsd.timer"
+  | "statsd.timer_max"
+  | "statsd.timer_rate";
 
 /** What `latest` holds in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST. */
 export const SUMMARY_SERIES = ["cpu.total", "load.1", "memory.total", "memory.used", "swap.total", "swap.used"] as const;
@@ -656,6 +1508,7 @@ export const SUMMARY_HIGHEST = ["disk.busy", "temperature"] as const;
 /** `code` of a Problem and of an ErrorMessage. */
 export type ErrorCode =
   | "auth.bad_credentials"
+  | "auth.clock_behind"
   | "auth.cross_site"
   | "auth.forbidden"
   | "auth.password_change_required"

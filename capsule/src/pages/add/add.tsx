@@ -1,7 +1,7 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { active, cancelDeployment, confirmHostKey, deploymentEnded, look, retryDeployment, startDeployment } from "../../state/deployments";
+import { active, cancelDeployment, confirmHostKey, deploymentEnded, loadDeployment, look, retryDeployment, startDeployment } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -13,10 +13,14 @@ import { Check, SelectField, Switch, TagsField, TextField } from "../../ui/field
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { follow } from "../../state/deployments";
-import { ServerFields, SignInFields } from "./connection";
-import { bodyOf, faults, NO_ENTRIES, type Entries } from "./entries";
+import { JumpFields, ServerFields, SignInFields } from "./connection";
+import { bodyOf, faults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
 import { FailureBox } from "./failure";
+import { Method, type MethodKey } from "./method";
+import { Many } from "./many";
+import { OneLine } from "./one-line";
 import { Bar, Steps } from "./steps";
+import { ofJump, placeText } from "../../core/servers";
 import { duration } from "../../core/time";
 
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
@@ -27,6 +31,15 @@ export function AddNodeDialog({ deployment }: { deployment?: string }): VNode | 
     return held ? follow(held) : null;
   });
   const [editing, setEditing] = useState(false);
+  const [method, setMethod] = useState<MethodKey>("ssh");
+  useEffect(() => {
+    // One that has ended is not followed: it is read.
+    if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", "The deployment could not be read", error.detail);
+      hide();
+    });
+  }, [deployment]);
   const id = running?.peek().id;
   useEffect(() => (id ? look(id) : undefined), [id]);
   const close = (): void => {
@@ -34,12 +47,16 @@ export function AddNodeDialog({ deployment }: { deployment?: string }): VNode | 
     if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", `Adding ${running.peek().name || running.peek().host}`, "It goes on in the background.");
     hide();
   };
+  if (!running && deployment) return null;
+  if (!running && method === "many") return <Many onMethod={setMethod} onClose={close} />;
+  if (!running && method === "command") return <OneLine onMethod={setMethod} onClose={close} />;
   if (!running || editing) {
     return (
       <Form
         entries={entries}
         onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
         onClose={close}
+        onMethod={running ? null : setMethod}
         submit={async () => {
           if (running && editing) {
             setRunning(await retryDeployment(running.peek().id, bodyOf(entries)));
@@ -56,20 +73,23 @@ interface FormProps {
   entries: Entries;
   onChange: (part: Partial<Entries>) => void;
   onClose: () => void;
+  /** null: it is settled. */
+  onMethod: ((key: MethodKey) => void) | null;
   submit: () => Promise<void>;
 }
 
-const FIELD_OF: Record<string, keyof Entries> = {
-  host: "host", port: "port", username: "username", private_key: "key", passphrase: "passphrase", password: "password", sudo_password: "sudoPassword", name: "name", tags: "tags",
+const FIELD_OF: Record<string, keyof Wrong> = {
+  host: "host", port: "port", username: "username", private_key: "key", passphrase: "passphrase", password: "password", sudo_password: "sudoPassword", name: "name", tags: "tags", certificate: "certificate",
+  "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
-function Form({ entries, onChange, onClose, submit }: FormProps): VNode {
-  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNode {
+  const [wrong, setWrong] = useState<Wrong>({});
   const [refusal, setRefusal] = useState("");
   const [busy, setBusy] = useState(false);
   const change = (part: Partial<Entries>): void => {
     onChange(part);
-    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part))));
+    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
   const send = async (): Promise<void> => {
     const found = faults(entries);
@@ -98,6 +118,7 @@ function Form({ entries, onChange, onClose, submit }: FormProps): VNode {
         }}
       >
         <div class="deploy-form">
+          {onMethod && <Method value="ssh" onPick={onMethod} />}
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
               {refusal}
@@ -109,6 +130,7 @@ function Form({ entries, onChange, onClose, submit }: FormProps): VNode {
             <TextField label="Name in Stardust" value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: "taken from the host name", autocomplete: "off", spellcheck: false, maxLength: 64 }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint="For a server that only another one can reach, as with ssh -J." onJump={(jump) => change({ jump })} />
           <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
             <SelectField
@@ -149,9 +171,9 @@ interface RunningProps {
 }
 
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
-  const where = `${one.username}@${one.host}:${one.port}`;
+  const where = `${one.username}@${one.host}:${one.port}${one.jump ? ` over ${one.jump.host}` : ""}`;
   const name = one.name || one.host;
-  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey one={one} onClose={onClose} />;
+  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${placeText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
   if (one.state === "failed" || one.state === "cancelled") {
     const took = one.ended_at === null ? "" : ` · stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`;
     return (
@@ -250,7 +272,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     }
   };
   return (
-    <Dialog key="hostkey" title="Is this the right server?" subtitle={`${one.host}:${one.port} · first contact`} icon="server" onClose={onClose}>
+    <Dialog key="hostkey" title="Is this the right server?" subtitle={`${one.host_key && ofJump(one) ? `${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>

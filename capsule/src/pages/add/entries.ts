@@ -1,6 +1,6 @@
 /** What was typed about a server. Lives in the open dialog only: never in the URL, in storage or in a signal. */
 
-import type { DeploymentBody, RetryBody } from "../../state/types";
+import type { DeploymentBody, JumpBody, RetryBody } from "../../state/types";
 
 export interface Entries {
   host: string;
@@ -16,22 +16,72 @@ export interface Entries {
   keep: boolean;
   installPython: boolean;
   policy: NonNullable<DeploymentBody["policy"]>;
+  certificate: string;
+  jump: JumpEntries | null;
 }
 
+/** Another server on the way (`ssh -J`). */
+export interface JumpEntries {
+  host: string;
+  port: string;
+  username: string;
+  /** What opens it: the same as for the server, or something of its own. */
+  by: "same" | "password" | "key";
+  password: string;
+  key: string;
+  keyName: string;
+  passphrase: string;
+}
+
+export const NO_JUMP: JumpEntries = { host: "", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" };
+
 export const NO_ENTRIES: Entries = {
-  host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed",
+  host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", jump: null,
 }; // prettier-ignore
 
-/** What is wrong with them, by field; empty = nothing. */
-export function faults(entries: Entries): Partial<Record<keyof Entries, string>> {
-  const found: Partial<Record<keyof Entries, string>> = {};
-  const port = Number(entries.port);
-  if (!entries.host.trim()) found.host = "Give the server’s name or address.";
-  else if (/[\s/@]/.test(entries.host.trim())) found.host = "Only the name or address; user and port have their own fields.";
-  if (!/^\d+$/.test(entries.port.trim()) || port < 1 || port > 65535) found.port = "1 to 65535";
-  if (!entries.username.trim()) found.username = "Give the user to sign in as.";
-  if (!entries.key.trim() && !entries.password) found.key = "Give a private key, or a password below.";
-  return found;
+export type Wrong = Partial<Record<keyof Entries | "jumpHost" | "jumpPort" | "jumpUser" | "jumpSecret", string>>;
+
+const hostFault = (host: string, whose: string): string => {
+  if (!host.trim()) return `Give the ${whose}’s name or address.`;
+  return /[\s/@]/.test(host.trim()) ? "Only the name or address; user and port have their own fields." : "";
+};
+const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : "1 to 65535");
+const told = (found: Wrong): Wrong => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
+
+/** What is wrong with a jump host; empty = nothing. */
+export function jumpFaults(jump: JumpEntries | null): Wrong {
+  if (!jump) return {};
+  return told({
+    jumpHost: hostFault(jump.host, "jump host"),
+    jumpPort: portFault(jump.port),
+    jumpSecret: jump.by === "password" && !jump.password ? "Give its password." : jump.by === "key" && !jump.key.trim() ? "Give its private key." : "",
+  });
+}
+
+/** What is wrong with the entries, by field; empty = nothing. */
+export function faults(entries: Entries): Wrong {
+  return {
+    ...told({
+      host: hostFault(entries.host, "server"),
+      port: portFault(entries.port),
+      username: entries.username.trim() ? "" : "Give the user to sign in as.",
+      key: !entries.key.trim() && !entries.password ? "Give a private key, or a password below." : "",
+    }),
+    ...jumpFaults(entries.jump),
+  };
+}
+
+const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
+
+export function jumpBody(jump: JumpEntries | null): JumpBody | null {
+  if (!jump) return null;
+  return {
+    host: jump.host.trim(),
+    port: Number(jump.port),
+    ...(jump.username.trim() ? { username: jump.username.trim() } : {}),
+    ...(jump.by === "password" ? { password: jump.password } : {}),
+    ...(jump.by === "key" ? { private_key: wholeKey(jump.key), ...(jump.passphrase ? { passphrase: jump.passphrase } : {}) } : {}),
+  };
 }
 
 export function bodyOf(entries: Entries): DeploymentBody {
@@ -39,7 +89,8 @@ export function bodyOf(entries: Entries): DeploymentBody {
     host: entries.host.trim(),
     port: Number(entries.port),
     username: entries.username.trim(),
-    ...(entries.key.trim() ? { private_key: entries.key.endsWith("\n") ? entries.key : `${entries.key}\n` } : {}),
+    ...(entries.key.trim() ? { private_key: wholeKey(entries.key) } : {}),
+    ...(entries.key.trim() && entries.certificate.trim() ? { certificate: entries.certificate.trim() } : {}),
     ...(entries.passphrase ? { passphrase: entries.passphrase } : {}),
     ...(entries.password ? { password: entries.password } : {}),
     ...(entries.sudoPassword ? { sudo_password: entries.sudoPassword } : {}),
@@ -48,11 +99,18 @@ export function bodyOf(entries: Entries): DeploymentBody {
     keep_credentials: entries.keep,
     install_python: entries.installPython,
     policy: entries.policy,
+    jump: jumpBody(entries.jump),
   };
+}
+
+/** Keys and passwords as they were typed: another host or port gets none that is not given in the same call. */
+export function signIn(entries: Entries): RetryBody {
+  const { private_key, passphrase, password, sudo_password, certificate } = bodyOf(entries);
+  return { private_key, passphrase, password, sudo_password, certificate };
 }
 
 /** The connection alone: for a removal whose credentials were not kept. */
 export function credentialsOf(entries: Entries): RetryBody {
-  const { host, port, username, private_key, passphrase, password, sudo_password } = bodyOf(entries);
-  return { host, port, username, private_key, passphrase, password, sudo_password };
+  const { host, port, username } = bodyOf(entries);
+  return { host, port, username, ...signIn(entries) };
 }

@@ -2,13 +2,13 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { fixFor, leftBehind, stepTitle, type FixField } from "../../core/steps";
+import { fixFor, leftBehind, type FixField } from "../../core/steps";
 import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check, SecretField, TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
-import { KeyField } from "./connection";
-import type { Entries } from "./entries";
+import { KeyField, SignInFields } from "./connection";
+import { signIn, type Entries } from "./entries";
 
 interface Props {
   one: DeploymentView;
@@ -21,14 +21,18 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
   const [value, setValue] = useState(() => start(fix, one, entries));
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
-  const step = one.error?.step || one.steps.find((candidate) => candidate.state !== "done")?.name || "connect";
+  // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
+  const [again, setAgain] = useState<Entries | null>(null);
+  const [direct, setDirect] = useState(false);
+  const left = one.kind === "install" ? leftBehind(one) : "";
   const retry = async (): Promise<void> => {
     setBusy(true);
     setWrong("");
     try {
-      await onRetry(bodyFor(fix, value));
+      await onRetry({ ...(again || direct || fix === "host" || fix === "port" ? signIn(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (error.code === "credentials_required") setAgain((before) => before ?? entries);
       setWrong(error.detail);
       setBusy(false);
     }
@@ -39,7 +43,7 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
         <Glyph kind="fail" size="large" label="" />
         <span>{one.error?.message ?? "It was cancelled before it was done."}</span>
       </h3>
-      {one.kind === "install" && <p class="t2">{leftBehind(step)}</p>}
+      {left && <p class="t2">{left}</p>}
       <form
         class="fix"
         onSubmit={(event) => {
@@ -48,8 +52,20 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
         }}
       >
         <Fix fix={fix} one={one} value={value} onValue={setValue} />
+        {one.jump && (
+          <div class="field">
+            <Check checked={direct} onCheck={setDirect}>
+              Without the jump host {one.jump.host}: reach it directly
+            </Check>
+          </div>
+        )}
+        {again && (
+          <div class="again">
+            <SignInFields entries={again} wrong={{}} onChange={(part) => setAgain({ ...again, ...part })} />
+          </div>
+        )}
         <Button kind="primary" type="submit" icon="rotate-cw" busy={busy} disabled={fix === "private_key" && !value}>
-          Retry from “{stepTitle(step, one.kind)}”
+          Retry
         </Button>
       </form>
       {wrong && <p class="wrong">{wrong}</p>}

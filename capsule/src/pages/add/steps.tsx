@@ -11,7 +11,7 @@ const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: 
 export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
   const done = deployment.state === "succeeded";
   return (
-    <ol class="steps" aria-label="Steps" aria-live="polite">
+    <ol class="steps" aria-label="Steps" aria-live="polite" tabIndex={0}>
       {deployment.steps.map((step) => (
         <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />

@@ -1,11 +1,88 @@
 import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { csv } from "../../core/csv";
+import { iso } from "../../core/time";
+import { count } from "../../core/units";
+import { nodeName } from "../../state/fleet";
+import { allEvents, type EventsAsked } from "../../state/lists";
+import { place, setQuery } from "../../state/router";
+import { toast } from "../../state/toasts";
+import { ApiError } from "../../state/types";
+import { Button } from "../../ui/button";
+import { FilterChips } from "../../ui/filter-chips";
+import { Glyph } from "../../ui/glyph";
+import { saveText } from "../../ui/save";
 import { EventList } from "./list";
 
-export const EventsPage = (): VNode => (
-  <div class="page">
-    <div class="page-head">
-      <h1 tabIndex={-1}>Events</h1>
+const SETTLE_MS = 300;
+const CHIPS = [
+  { key: "error", label: "Errors", mark: <Glyph kind="fail" label="" /> },
+  { key: "warning", label: "Warnings", mark: <Glyph kind="warn" label="" /> },
+  { key: "info", label: "All else", mark: <Glyph kind="done" label="" /> },
+];
+const KINDS = [
+  { key: "node", label: "Nodes" },
+  { key: "job", label: "Jobs" },
+  { key: "deployment", label: "Deployments" },
+];
+
+async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
+  const { events, whole } = await allEvents(only);
+  const text =
+    kind === "json"
+      ? `${JSON.stringify(events, null, 1)}\n`
+      : csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : (nodeName(event.node_id) ?? ""), event.node_id, event.message])]);
+  saveText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
+  if (!whole) toast("fail", "Not all events are in the file", `It holds the newest ${count(events.length)}. Filter for fewer, or read the rest over the API.`);
+}
+
+export function EventsPage(): VNode {
+  const { query } = place.value;
+  const severity = query.get("severity") ?? "";
+  const type = query.get("type") ?? "";
+  const search = query.get("q") ?? "";
+  const [typed, setTyped] = useState(search);
+  const [busy, setBusy] = useState(false);
+  useEffect(() => setTyped(search), [search]);
+  useEffect(() => {
+    if (typed === search) return;
+    const timer = setTimeout(() => setQuery({ q: typed.trim() }), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  const only: EventsAsked = { severity: severity || undefined, type: type || undefined, search: search.trim() || undefined };
+  const download = async (kind: "csv" | "json"): Promise<void> => {
+    setBusy(true);
+    try {
+      await save(kind, only);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", "The events could not be read", error.detail, { label: "Retry", run: () => void download(kind) });
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1 class="grow" tabIndex={-1}>
+          Events
+        </h1>
+        <Button icon="download" busy={busy} onClick={() => void download("csv")}>
+          CSV
+        </Button>
+        <Button icon="download" busy={busy} onClick={() => void download("json")}>
+          JSON
+        </Button>
+      </div>
+      <div class="tools wrap">
+        <div class="search grow" role="search">
+          <input type="search" aria-label="Search events" placeholder="Search in messages" value={typed} maxLength={100} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+          <kbd class="only-desk">/</kbd>
+        </div>
+        <FilterChips label="Severity" chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
+        <FilterChips label="About" chips={KINDS} value={type} onPick={(next) => setQuery({ type: next })} />
+      </div>
+      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, q: null })} />
     </div>
-    <EventList />
-  </div>
-);
+  );
+}

@@ -1,39 +1,67 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
-import { events, loadEvents } from "../../state/events";
-import { nodeSignal } from "../../state/fleet";
+import { events } from "../../state/events";
+import { nodeName } from "../../state/fleet";
+import { findEvents, type EventsAsked } from "../../state/lists";
 import { ApiError, type EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+
+interface Props {
+  node?: string;
+  /** Which of them; the hub finds them. */
+  only?: EventsAsked;
+  onClear?: () => void;
+}
+
+const fits = (event: EventView, { severity, type, search }: EventsAsked): boolean =>
+  (!severity || severity.split(",").includes(event.severity)) && (!type || event.type === type || event.type.startsWith(`${type}.`)) && (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
 /** Events of the fleet or of one node: pages from the hub, with what comes live on top. */
-export function EventList({ node }: { node?: string }): VNode {
+export function EventList({ node, only = {}, onClear }: Props): VNode {
   const [pages, setPages] = useState<readonly EventView[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
+  const turn = useRef(0);
+  const asked = { ...only, node };
   const load = async (cursor?: string): Promise<void> => {
+    const mine = ++turn.current;
     try {
-      const page = await loadEvents(node, cursor);
+      const page = await findEvents(asked, cursor);
+      if (mine !== turn.current) return;
       setPages((before) => (cursor ? [...(before ?? []), ...page.events] : page.events));
       setNext(page.next);
       setFailure(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
+      if (mine === turn.current) setFailure(error);
     }
   };
-  useEffect(() => void load(), [node]);
+  useEffect(() => void load(), [JSON.stringify(asked)]);
   if (failure && !pages) return <Failure title="The events could not be read" error={failure} onRetry={() => void load()} />;
   if (!pages) return <Loading what="the events" onRetry={() => void load()} />;
   const known = new Set(pages.map((event) => event.id));
-  const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && event.at >= (pages[0]?.at ?? 0));
+  const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, only) && event.at >= (pages[0]?.at ?? 0));
   const shown = [...fresh, ...pages];
-  if (!shown.length) return <Empty icon="scroll-text" title="No events yet" text="What happens to nodes, jobs and deployments is noted here." />;
+  if (!shown.length) {
+    return Object.values(only).some(Boolean) ? (
+      <Empty icon="filter" title="No event matches" text="None of this kind is kept here.">
+        {onClear && <Button onClick={onClear}>Show all events</Button>}
+      </Empty>
+    ) : (
+      <Empty icon="scroll-text" title="No events yet" text="What happens to nodes, jobs and deployments is noted here." />
+    );
+  }
   return (
     <div class="stack">
+      {failure && (
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
+          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        </Banner>
+      )}
       <div class="card grid-table events-table" role="table" aria-label="Events">
         <div role="row" class="head">
           {["Severity", "Event", "Node", "From", "At"].map((label) => (
@@ -49,7 +77,7 @@ export function EventList({ node }: { node?: string }): VNode {
             </span>
             <span role="cell">{event.message}</span>
             <span role="cell" class="cut t2">
-              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeSignal(event.node_id)?.value.name ?? "removed node"}</a> : "—"}
+              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeName(event.node_id) ?? "removed node"}</a> : "—"}
             </span>
             <span role="cell" class="t3">
               {event.source}

@@ -3,11 +3,12 @@ import { cpuLevel, fillLevel, type Level } from "../../core/facts";
 import { degrees, load, percent, rate } from "../../core/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
+import { mayAct } from "../../state/session";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes, type LiveAttributes } from "../../ui/live";
 import { Mark, Meter } from "../../ui/parts";
-import { Also, glyphOf, jobOn, Security } from "./cells";
+import { Also, glyphOf, jobOn, Pick, Security } from "./cells";
 
 export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
   return (
@@ -15,6 +16,7 @@ export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
       {ids.map((id) => (
         <li key={id}>
           <NodeCard id={id} />
+          {mayAct.value && <Pick ids={[id]} label={`Select ${nodeSignal(id)?.value.name ?? ""}`} />}
         </li>
       ))}
     </ul>

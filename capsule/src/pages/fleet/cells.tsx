@@ -8,6 +8,7 @@ import { phaseWord } from "../../core/words";
 import { now } from "../../state/clock";
 import type { Row } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
+import { pick, picked } from "../../state/selection";
 import type { JobView } from "../../state/types";
 import type { GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
@@ -15,6 +16,13 @@ import type { LiveAttributes } from "../../ui/live";
 import { Mark, Meter } from "../../ui/parts";
 
 export const jobOn = (id: string): JobView | undefined => runningOn.value.get(id);
+
+/** Ticks nodes, for an order to many of them. */
+export const Pick = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }): VNode => (
+  <label class="pick" onClick={(event) => event.stopPropagation()}>
+    <input type="checkbox" aria-label={label} tabIndex={tab} checked={ids.every((id) => picked.value.has(id))} onChange={(event) => pick(ids, event.currentTarget.checked)} />
+  </label>
+);
 
 export const glyphOf = (standing: Standing, busy: boolean): GlyphKind => (busy && standing !== "off" ? "run" : standing);
 

@@ -1,24 +1,31 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
+import { active } from "../../state/deployments";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { ids, loaded, rows, type Row } from "../../state/fleet";
-import { tryNow } from "../../state/link";
+import { lostSince, tryNow } from "../../state/link";
 import { place, setQuery } from "../../state/router";
+import { picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
 import { MenuButton } from "../../ui/menu";
 import { Empty, Loading, Segmented } from "../../ui/parts";
 import { usePhone } from "../../ui/phone";
 import { troubles } from "./attention";
 import { NodeCards } from "./cards";
-import { ordered, parseFilter, parseSort, type SortKey } from "./order";
+import { CardGroup, groupName } from "./group";
+import { groupable, ordered, parseFilter, parseSort, type SortKey } from "./order";
 import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
+const Waiting = lazy("who waits", async () => (await import("../orders")).Waiting);
+const SelectionBar = lazy("the selection", async () => (await import("../orders")).SelectionBar);
 
 export function FleetPage(): VNode {
   const total = rows.value.length;
@@ -28,31 +35,49 @@ export function FleetPage(): VNode {
         <h1 class="hidden-text" tabIndex={-1}>
           Fleet
         </h1>
-        <Loading rows={10} what="the fleet" onRetry={tryNow} />
+        <Loading rows={10} what="the fleet" onRetry={tryNow} above="vitals-skeleton" />
       </div>
     );
   }
   return (
-    <div class="page">
+    <div class={lostSince.value === null ? "page" : "page dimmed"}>
       <h1 class="hidden-text" tabIndex={-1}>
         Fleet
       </h1>
       {total === 0 ? (
-        <Empty icon="satellite" title="No nodes yet" text="Give an address and an SSH key. Live data arrives about ten seconds later.">
-          {mayAct.value && (
-            <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
-              Add node
-            </Button>
-          )}
-        </Empty>
+        <FirstRun />
       ) : (
         <>
           <Vitals />
           <Attention />
+          {mayAct.value && rows.value.some((row) => row.node.waiting) && <Waiting />}
           <Nodes />
         </>
       )}
     </div>
+  );
+}
+
+/** No node yet: what to do, and what is being done already. */
+function FirstRun(): VNode {
+  const [first] = active.value;
+  if (first) {
+    return (
+      <Empty icon="satellite" title={first.state === "awaiting_host_key" ? `${first.name || first.host} waits for you` : `Adding ${first.name || first.host}`} text={first.state === "awaiting_host_key" ? "Compare its host key, then it goes on." : "Its live data appears here by itself, about ten seconds after the first contact."}>
+        <Button kind="primary" onClick={() => show({ kind: "add", deployment: first.id })}>
+          Show the steps
+        </Button>
+      </Empty>
+    );
+  }
+  return (
+    <Empty icon="satellite" title="No nodes yet" text={mayAct.value ? "Give an address and an SSH key. Live data arrives about ten seconds later." : "Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone."}>
+      {mayAct.value && (
+        <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
+          Add node
+        </Button>
+      )}
+    </Empty>
   );
 }
 
@@ -75,43 +100,49 @@ function Attention(): VNode | null {
 }
 
 interface Held {
-  ids: readonly string[];
+  groups: readonly Group[];
   /** What was asked for when it was worked out. */
   asked: string;
   members: readonly string[];
   at: number;
-  /** Under the pointer another order would be shown by now. */
+  /** Where somebody points or reads, another order would be shown by now. */
   late: boolean;
 }
 
-/** The order is worked out anew at most every five seconds, and never under the pointer. */
-function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean): { shown: readonly string[]; pending: boolean; touch: (on: boolean) => void; apply: () => void } {
+const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head)") != null;
+
+/** The order is worked out anew at most every five seconds, and never under the pointer or with a row focused. */
+function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean) => void; apply: () => void } {
   const touched = useRef(false);
-  const held = useRef<Held>({ ids: [], asked: "", members: [], at: 0, late: false });
+  const held = useRef<Held>({ groups: [], asked: "", members: [], at: 0, late: false });
   const [, again] = useState(0);
-  const asked = `${text}|${key}|${down}`;
+  const asked = `${text}|${key}|${down}|${by}`;
   const members = ids.value;
   const { current } = held;
-  const fresh = current.asked !== asked || current.members !== members;
-  if (fresh || Date.now() - current.at >= REORDER_MS) {
-    const wanted = ordered(all, parseFilter(text), key, down).map((row) => row.node.id);
-    const moved = wanted.length !== current.ids.length || wanted.some((id, index) => current.ids[index] !== id);
-    const frozen = touched.current && !fresh && moved;
-    held.current = { ids: frozen ? current.ids : wanted, asked, members, at: Date.now(), late: frozen };
+  const fresh = current.asked !== asked;
+  if (fresh || current.members !== members || Date.now() - current.at >= REORDER_MS) {
+    const found = ordered(all, parseFilter(text), key, down);
+    const wanted = by ? grouped(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
+    const moved = JSON.stringify(wanted) !== JSON.stringify(current.groups);
+    const frozen = !fresh && moved && (touched.current || rowFocused());
+    const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: kept(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
+    held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: Date.now(), late: frozen };
   }
   return {
-    shown: held.current.ids,
+    groups: held.current.groups,
     pending: held.current.late,
     touch: (on) => {
       touched.current = on;
     },
     apply: () => {
       touched.current = false;
-      held.current = { ...held.current, at: 0 };
+      held.current = { ...held.current, asked: "" };
       again((n) => n + 1);
     },
   };
 }
+
+const groupingOf = (text: string | null): Grouping | null => GROUPINGS.find((one) => one === text) ?? null;
 
 function Nodes(): VNode {
   const phone = usePhone();
@@ -119,10 +150,17 @@ function Nodes(): VNode {
   const text = query.get("q") ?? "";
   const view = query.get("view") === "cards" || phone ? "cards" : "table";
   const chosen = query.get("sort");
+  const by = groupingOf(query.get("group"));
   const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
   const all = rows.value;
-  const { shown, pending, touch, apply } = useOrder(all, text, key, down);
+  const { groups, pending, touch, apply } = useOrder(all, text, key, down, by);
   const filter = parseFilter(text);
+  const closed = closedOf(query.get("closed"));
+  const fold = (group: string): void => {
+    const next = new Set(closed);
+    if (!next.delete(group)) next.add(group);
+    setQuery({ closed: closedText(next) });
+  };
   const sortBy = (next: SortKey): void => {
     const turned = next === key ? !down : next !== "name";
     setQuery({ sort: next === "name" && !turned ? null : (turned ? "-" : "") + next });
@@ -160,6 +198,15 @@ function Nodes(): VNode {
             New order
           </Button>
         )}
+        {location.search.length > 1 && (
+          <Button kind="quiet" class="only-desk" onClick={() => show({ kind: "views" })}>
+            Save view…
+          </Button>
+        )}
+        <MenuButton label={`Group: ${by ?? "none"}`} class="quiet only-desk" groups={[[{ label: "No groups", run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: `Group by ${one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
+          <Icon name="chevron-down" size="small" />
+          Group: {by ?? "none"}
+        </MenuButton>
         <div class="only-desk">
           <Segmented
             label="View"
@@ -177,15 +224,21 @@ function Nodes(): VNode {
           </button>
         )}
       </div>
-      {shown.length === 0 ? (
+      {groups.every((group) => group.ids.length === 0) ? (
         <Empty icon="filter" title={`No node matches “${text}”`} text={`${all.length} ${all.length === 1 ? "node is" : "nodes are"} hidden by this filter.`}>
           <Button onClick={() => setQuery({ q: null })}>Clear filter</Button>
         </Empty>
       ) : view === "cards" ? (
-        <NodeCards ids={shown} />
+        groups.map((group) => (
+          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : "Nodes"}>
+            {by && <CardGroup group={group} closed={closed.has(group.key)} onFold={() => fold(group.key)} />}
+            {!(by && closed.has(group.key)) && <NodeCards ids={group.ids} />}
+          </section>
+        ))
       ) : (
-        <NodeTable ids={shown} sort={key} down={down} onSort={sortBy} onTouch={touch} />
+        <NodeTable lines={by ? lines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onTouch={touch} onFold={fold} />
       )}
+      {mayAct.value && picked.value.size > 0 && <SelectionBar />}
     </>
   );
 }

@@ -1,18 +1,23 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Line } from "../../core/lineup";
 import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
 import { short } from "../../core/time";
 import { degrees, load, percent, rateShort, size, UNKNOWN } from "../../core/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
+import { singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
+import { pick, picked } from "../../state/selection";
+import { mayAct } from "../../state/session";
 import { sparkFor } from "../../state/sparks";
 import { Glyph, GLYPH_WORDS } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
 import { Mark, Spark } from "../../ui/parts";
 import { Windowed } from "../../ui/windowed";
-import { Also, Figure, glyphOf, jobOn, Security, Share } from "./cells";
+import { Also, Figure, glyphOf, jobOn, Pick, Security, Share } from "./cells";
+import { aggregate, groupName } from "./group";
 import type { SortKey } from "./order";
 
 const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[] = [
@@ -29,51 +34,71 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 ];
 
 interface Props {
-  ids: readonly string[];
+  lines: readonly Line[];
+  /** Who belongs to a group, also while it is closed. */
+  members: (group: string) => readonly string[];
   sort: SortKey;
   down: boolean;
   onSort: (key: SortKey) => void;
   onTouch: (touched: boolean) => void;
+  onFold: (group: string) => void;
 }
 
-export function NodeTable({ ids, sort, down, onSort, onTouch }: Props): VNode {
-  const [at, setAt] = useState(0);
+const keyOf = (line: Line | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group ${line.group}`);
+
+export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
+  // The row that the keys act on is known by what it shows: rows that come, go or fold above it do not put another in its place.
+  const [here, setHere] = useState({ key: "", index: 0 });
+  const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
+  const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
+  const at = Math.max(0, Math.min(found < 0 ? here.index : found, lines.length - 1));
   const wanted = useRef(false);
+  const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
-  useEffect(() => {
+  const stand = (index: number): void => setHere({ key: keyOf(lines[index]), index });
+  // Before the browser sees the next key, so that it goes to the row that is shown as the current one.
+  useLayoutEffect(() => {
     if (!wanted.current) return;
     wanted.current = false;
-    const find = (): HTMLElement | null | undefined => table.current?.querySelector<HTMLElement>(`[data-index="${at}"]`);
-    const row = find();
-    if (row) row.focus();
-    else {
-      // The row is not drawn yet: the table holds the focus meanwhile, so that the next key is not lost.
-      (table.current as HTMLElement).focus({ preventScroll: true });
-      const top = (table.current as HTMLElement).getBoundingClientRect().top + scrollY;
-      scrollTo(0, top + at * height - innerHeight / 2);
-      requestAnimationFrame(() => requestAnimationFrame(() => find()?.focus()));
-    }
-  }, [at, height]);
+    table.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus();
+  });
   const move = (to: number): void => {
     wanted.current = true;
-    setAt(Math.max(0, Math.min(ids.length - 1, to)));
+    stand(Math.max(0, Math.min(lines.length - 1, to)));
   };
+  const nodesOf = (some: readonly Line[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
+  const select = (range: boolean): void => {
+    const line = lines[at];
+    const from = Math.max(0, place(last.current));
+    const chosen = range ? nodesOf(lines.slice(Math.min(from, at), Math.max(from, at) + 1)) : line && "group" in line ? members(line.group) : nodesOf(lines.slice(at, at + 1));
+    pick(chosen, range || !chosen.every((id) => picked.value.has(id)));
+    last.current = keyOf(line);
+  };
+  const enter = (line: Line): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
   return (
     <div
       ref={table}
-      class="card grid-table fleet"
+      class={`card grid-table fleet ${mayAct.value ? "picks" : ""}`}
       role="table"
       tabIndex={-1}
       aria-label="Nodes"
-      aria-rowcount={ids.length + 1}
+      aria-rowcount={lines.length + 1}
       onMouseEnter={() => onTouch(true)}
       onMouseLeave={() => onTouch(false)}
       onKeyDown={(event) => {
-        if (event.key === "ArrowDown" || event.key === "j") move(at + 1);
-        else if (event.key === "ArrowUp" || event.key === "k") move(at - 1);
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        const line = lines[at];
+        const side = event.key === "ArrowRight" ? true : event.key === "ArrowLeft" ? false : null;
+        const letter = singleKeys();
+        const onRow = event.target instanceof Element && event.target.matches("[role=row], [role=table]");
+        if (event.key === "ArrowDown" || (letter && event.key === "j")) move(at + 1);
+        else if (event.key === "ArrowUp" || (letter && event.key === "k")) move(at - 1);
         else if (event.key === "Home") move(0);
-        else if (event.key === "End") move(ids.length - 1);
+        else if (event.key === "End") move(lines.length - 1);
+        else if (side !== null && line && "group" in line && line.closed === side) onFold(line.group);
+        else if (onRow && line && (event.key === "Enter" || (letter && event.key === "o") || (event.key === " " && "group" in line))) enter(line);
+        else if (letter && /^x$/i.test(event.key) && mayAct.value) select(event.key === "X");
         else return;
         event.preventDefault();
       }}
@@ -83,7 +108,10 @@ export function NodeTable({ ids, sort, down, onSort, onTouch }: Props): VNode {
           {COLUMNS.map(({ key, label, right }) => (
             <span key={label} role="columnheader" class={right ? "right" : ""} aria-sort={key === sort ? (down ? "descending" : "ascending") : "none"}>
               {key === "state" ? (
-                <span class="hidden-text">State</span>
+                <>
+                  {mayAct.value && <Pick ids={nodesOf(lines)} label="Select all shown" />}
+                  <span class="hidden-text">State</span>
+                </>
               ) : (
                 <button type="button" onClick={() => key && onSort(key)}>
                   {label}
@@ -94,12 +122,54 @@ export function NodeTable({ ids, sort, down, onSort, onTouch }: Props): VNode {
           ))}
         </div>
       </div>
-      <Windowed count={ids.length} height={height} row={(index) => <NodeRow key={ids[index]} id={ids[index] as string} index={index} current={index === at} onFocus={() => setAt(index)} />} />
+      <Windowed
+        count={lines.length}
+        height={height}
+        keep={at}
+        row={(index) => {
+          const line = lines[index] as Line;
+          const shared = { index, current: index === at, onFocus: () => stand(index) };
+          return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} onFold={onFold} {...shared} />;
+        }}
+      />
     </div>
   );
 }
 
-function NodeRow({ id, index, current, onFocus }: { id: string; index: number; current: boolean; onFocus: () => void }): VNode | null {
+interface Placed {
+  index: number;
+  current: boolean;
+  onFocus: () => void;
+}
+
+function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { line: Extract<Line, { group: string }>; ids: readonly string[]; onFold: (group: string) => void }): VNode {
+  const fold = (): void => onFold(line.group);
+  return (
+    <div
+      role="row"
+      class="group"
+      tabIndex={current ? 0 : -1}
+      aria-rowindex={index + 2}
+      data-index={index}
+      onFocusCapture={onFocus}
+      onClick={fold}
+    >
+      <span role="rowheader" class="row">
+        {mayAct.value && <Pick ids={ids} label={`Select all of ${groupName(line.group)}`} tab={-1} />}
+        {/* A row of a table cannot say that it is open: the button in it does, and the row takes the press. */}
+        <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
+          <Icon name="chevron-down" size="small" />
+          <span class="cut">{groupName(line.group)}</span> <span class="t3">{line.size}</span>
+        </button>
+      </span>
+      <span role="cell" class="t3 cut">
+        {aggregate(ids)}
+      </span>
+    </div>
+  );
+}
+
+function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNode | null {
   const node = nodeSignal(id)?.value;
   if (!node) return null;
   const row = rowOf(node, now.value);
@@ -110,8 +180,7 @@ function NodeRow({ id, index, current, onFocus }: { id: string; index: number; c
   const cpu = cpuLevel(facts.cpu);
   const heat = heatLevel(facts.temperature);
   const updates = node.updates.total;
-  const label = `${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${percent(facts.cpu)}, memory ${percent(facts.memory)}, ${updates ?? "unknown"} updates`;
-  const open = (): void => go(`/n/${id}`);
+  const label = `${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? "unknown"} updates`;
   return (
     <div
       role="row"
@@ -121,13 +190,11 @@ function NodeRow({ id, index, current, onFocus }: { id: string; index: number; c
       aria-rowindex={index + 2}
       data-index={index}
       data-node={id}
-      onFocus={onFocus}
-      onClick={open}
-      onKeyDown={(event) => {
-        if (event.key === "Enter" || event.key === "o") open();
-      }}
+      onFocusCapture={onFocus}
+      onClick={() => go(`/n/${id}`)}
     >
-      <span role="cell">
+      <span role="cell" class="row">
+        {mayAct.value && <Pick ids={[id]} label={`Select ${node.name}`} tab={-1} />}
         <Glyph kind={glyph} />
       </span>
       <span role="rowheader" class="who">

@@ -24,7 +24,9 @@ export function Vitals(): VNode {
   return (
     <section class="vitals" aria-label="Fleet vitals">
       <div>
-        <div class="name">Nodes</div>
+        <a class="name" href="/">
+          Nodes
+        </a>
         <div class="value">
           {v.online}
           <small>of {v.nodes} online</small>
@@ -34,16 +36,18 @@ export function Vitals(): VNode {
         </div>
         <div class="states">
           {STANDINGS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (
-            <span key={kind}>
+            <a key={kind} href={`/?q=state:${word === "waiting" ? "pending" : word}`}>
               <Glyph kind={kind} label="" />
               {v.counts[kind]} {word}
-            </span>
+            </a>
           ))}
           {STANDINGS.every(([kind]) => v.counts[kind] === 0) && <span class="t3">all well</span>}
         </div>
       </div>
       <div>
-        <div class="name">CPU</div>
+        <a class="name" href="/?sort=-cpu">
+          CPU
+        </a>
         <div class="value">
           {v.cpu === null ? UNKNOWN : digits3(v.cpu)}
           <small>% avg</small>
@@ -52,7 +56,9 @@ export function Vitals(): VNode {
         <Spark values={cpu} height={30} />
       </div>
       <div>
-        <div class="name">Memory</div>
+        <a class="name" href="/?sort=-memory">
+          Memory
+        </a>
         <div class="value">
           {v.memoryTotal ? digits3(v.memoryUsed / unit) : UNKNOWN}
           <small>{v.memoryTotal ? `of ${total.value} ${total.unit}` : ""}</small>
@@ -63,7 +69,9 @@ export function Vitals(): VNode {
         </div>
       </div>
       <div>
-        <div class="name">Network</div>
+        <a class="name" href="/?sort=-network">
+          Network
+        </a>
         <div class="value">
           {v.online ? received.value : UNKNOWN}
           <small>{received.unit} in</small>
@@ -72,17 +80,19 @@ export function Vitals(): VNode {
         <Spark values={network} height={30} kind="second" />
       </div>
       <div>
-        <div class="name">Updates</div>
+        <a class="name" href="/?q=updates%3E0&sort=-updates">
+          Updates
+        </a>
         <div class="value">
           {v.updatesKnown ? v.updates : UNKNOWN}
           <small>{v.updatesKnown ? `on ${v.updateNodes} ${v.updateNodes === 1 ? "node" : "nodes"}` : "not checked yet"}</small>
         </div>
         <div class="states">
           {v.security > 0 ? (
-            <span class="warn">
+            <a class="warn" href="/?q=security%3E0&sort=-updates">
               <Icon name="shield" size="small" />
               {v.security} security on {v.securityNodes} {v.securityNodes === 1 ? "node" : "nodes"}
-            </span>
+            </a>
           ) : (
             v.updatesKnown && <span class="t3">none for security</span>
           )}

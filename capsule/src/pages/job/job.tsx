@@ -1,25 +1,27 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { age, clock, moment } from "../../core/time";
-import { decimalSize } from "../../core/units";
+import { age, moment } from "../../core/time";
+import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { hubNow, now } from "../../state/clock";
-import { nodeSignal } from "../../state/fleet";
-import { cancelJob, JobDetail, outputUrl } from "../../state/jobs";
-import { live } from "../../state/link";
+import { nodeName, nodeSignal } from "../../state/fleet";
+import { cancelJob, JobDetail, newKey, submitJob } from "../../state/jobs";
+import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
-import { shade } from "../../state/theme";
+import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import { ApiError, type ChangeView, type JobView } from "../../state/types";
-import type { ScreenHandle, ScreenProps } from "../../terminal/screen";
 import { Button } from "../../ui/button";
-import { CopyButton } from "../../ui/copy";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
-import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { Output } from "./output";
 
-const Screen = lazy<ScreenProps>("the terminal", async () => (await import("../../terminal/screen")).Screen);
+const Aftermath = lazy<{ job: JobView }>("the report", async () => (await import("../orders")).Aftermath);
+
+const QUIET_S = 5;
 
 export function JobPage({ id }: { id: string }): VNode {
   const detail = useMemo(() => new JobDetail(id), [id]);
@@ -50,7 +52,7 @@ export function JobPage({ id }: { id: string }): VNode {
 }
 
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
-  const node = nodeSignal(job.node_id)?.value.name ?? "removed node";
+  const node = nodeName(job.node_id) ?? "removed node";
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
   return (
@@ -61,7 +63,15 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             {actionWord(job.action)}, {node}
           </h1>
           <p class="meta t3">
-            {job.packages.length ? job.packages.join(", ") : "All packages"} · by {job.created_by} · {moment(job.created_at, hubNow())}
+            {job.batch_id !== null && (
+              <>
+                <a class="accent" href={`/batches/${job.batch_id}`}>
+                  one of many
+                </a>{" "}
+                ·{" "}
+              </>
+            )}
+            {job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : "All packages"} · by {job.created_by} · {moment(job.created_at, hubNow())}
             {job.started_at !== null && (
               <>
                 {" "}
@@ -70,7 +80,9 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             )}
           </p>
         </div>
-        {job.state === "queued" && mayAct.value && <CancelButton job={job} />}
+        {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} />}
+        {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
+        {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} />}
         {nodeSignal(job.node_id) && (
           <a class="button" href={`/n/${job.node_id}`}>
             Open {node}
@@ -83,14 +95,25 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           <b class="strong" role="status">
             {stateWord(job.state)}
           </b>
-          {!ended && job.phase && <span class="t2">{phaseWord(job.phase)}</span>}
+          {!ended && job.phase && (
+            <span class="t2 cut">
+              {phaseWord(job.phase)}
+              {job.note ? `: ${job.note}` : job.package ? ` ${job.package}` : ""}
+            </span>
+          )}
           <span class="grow" />
+          {!ended && <Quiet detail={detail} job={job} />}
           <span class="t3 num">{ended ? (job.exit_code === null ? "" : `exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
         </div>
         <div class={`progress ${ended ? (job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label="Progress" aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
+      {!ended && job.stop && (
+        <Banner kind={job.stop.state === "too_late" ? "" : "info"} mark={<Glyph kind="pause" label="" />}>
+          {stopWord(job)}
+        </Banner>
+      )}
       {job.error && (
         <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
           {job.error.message}
@@ -101,111 +124,120 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {job.state === "interrupted" ? "The server went away while this ran. Look at the output and at the server before you start it again." : "How this ended is not known. Look at the server before you start it again."}
         </Banner>
       )}
+      {(job.plan_digest !== null || job.has_report) && <Aftermath job={job} />}
       <Output detail={detail} job={job} node={node} />
       {ended && job.changes.length > 0 && <Changes changes={job.changes} />}
     </div>
   );
 }
 
+/** How long a job has printed nothing, once that is long: it may hang, or ask something that nobody can answer. */
+function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
+  const seen = useRef({ bytes: job.output_bytes, at: 0 });
+  const bytes = Math.max(detail.received.value, job.output_bytes);
+  if (bytes > seen.current.bytes) seen.current = { bytes, at: now.value };
+  const at = Math.max(seen.current.at, job.last_output_at ?? 0);
+  return at > 0 && now.value - at >= QUIET_S ? <span class="t3 num">last output {age(now.value - at)} ago</span> : null;
+}
+
 function Elapsed({ job }: { job: JobView }): VNode {
   return <span class="num">{age((job.ended_at ?? now.value) - (job.started_at ?? 0))}</span>;
 }
 
-function CancelButton({ job }: { job: JobView }): VNode {
+/** Takes back what waits; stops what runs as far as its phase allows; what hangs after that is ended by force, on order. */
+function StopButton({ job }: { job: JobView }): VNode {
   const [busy, setBusy] = useState(false);
-  const cancel = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     setBusy(true);
     try {
       await cancelJob(job.id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "The job was not cancelled", error.detail);
+      toast("fail", "The job was not stopped", error.detail);
     } finally {
       setBusy(false);
     }
   };
   return (
-    <Button kind="danger" icon="square" busy={busy} onClick={() => void cancel()}>
-      Cancel job
+    <Button kind="danger" icon="square" busy={busy || job.stop?.state === "asked"} onClick={() => void stop()}>
+      {job.state === "queued" ? "Cancel job" : "Stop job"}
     </Button>
   );
 }
 
-function Output({ detail, job, node }: { detail: JobDetail; job: JobView; node: string }): VNode {
-  const screen = useRef<ScreenHandle | null>(null);
-  const [following, setFollowing] = useState(true);
-  const [paused, setPaused] = useState<readonly Uint8Array[] | null>(null);
-  const held = useRef<Uint8Array[] | null>(null);
-  const ended = jobEnded(job.state);
-  const ready = (made: ScreenHandle): void => {
-    screen.current = made;
-    detail.onOutput((bytes) => {
-      if (held.current) {
-        held.current.push(bytes);
-        setPaused([...held.current]);
-      } else made.write(bytes);
-    });
+function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
+  const [asking, setAsking] = useState(false);
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const close = (): void => {
+    setAsking(false);
+    setTyped("");
+    setWrong("");
   };
-  const follow = (): void => {
-    for (const bytes of held.current ?? []) screen.current?.write(bytes);
-    held.current = null;
-    setPaused(null);
-    screen.current?.toEnd();
-    setFollowing(true);
+  const force = async (): Promise<void> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      await withStepUp(() => cancelJob(job.id, true));
+      close();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") setWrong(error.detail);
+    } finally {
+      setBusy(false);
+    }
   };
-  const pause = (): void => {
-    held.current = [];
-    setPaused([]);
-    setFollowing(false);
-  };
-  const waiting = paused?.reduce((sum, bytes) => sum + bytes.length, 0) ?? 0;
-  const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
   return (
-    <section class="card terminal" aria-label="Output">
-      <div class="terminal-head">
-        <Glyph kind={jobGlyph(job.state)} label="" />
-        <b class="cut strong">{node}</b>
-        <span class="t3 cut only-desk">{actionWord(job.action).toLowerCase()}</span>
-        <span class="grow" />
-        {!ended && (
-          <Button slim kind="quiet" icon={following && !paused ? "pause" : "arrow-down"} more={{ "aria-pressed": following && !paused, "aria-label": "Follow output" }} onClick={following && !paused ? pause : follow}>
-            {following && !paused ? "Following" : waiting ? `Follow (${decimalSize(waiting)} new)` : "Follow"}
-          </Button>
-        )}
-        <CopyButton name="Copy output" text={() => screen.current?.text() ?? ""} />
-        <a class="button quiet slim only-icon" href={outputUrl(job.id)} download={`${node}-${job.action}-${job.id}.log`} aria-label="Download log" title="Download log">
-          <Icon name="download" size="small" />
-        </a>
-      </div>
-      {detail.skipped.value > 0 && (
-        <p class="terminal-foot">
-          <Icon name="info" size="small" />
-          The first {decimalSize(detail.skipped.value)} are not shown here; the download has everything.
-        </p>
+    <>
+      <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
+        Stop by force…
+      </Button>
+      {asking && (
+        <Dialog title="Stop by force" subtitle={`${actionWord(job.action)}, ${node}`} size="narrow" onClose={close}>
+          <div class="body">
+            {wrong && (
+              <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+                {wrong}
+              </Banner>
+            )}
+            <p class="t2">{stopWord(job)}</p>
+            <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
+              {FORCE_WORDS}
+            </Banner>
+            <ConfirmName name={node} value={typed} onText={setTyped} />
+          </div>
+          <footer>
+            <Button class="end" more={{ autofocus: true }} onClick={close}>
+              Let it go on
+            </Button>
+            <Button kind="destroy" busy={busy} disabled={typed !== node} onClick={() => void force()}>
+              Stop by force
+            </Button>
+          </footer>
+        </Dialog>
       )}
-      <Screen label={`Output of ${actionWord(job.action)} on ${node}`} shade={shade.value} onReady={ready} onFollow={(on) => !held.current && setFollowing(on)} />
-      <div class="terminal-foot">
-        <span class="row">
-          {ended ? (
-            <>ended {job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}</>
-          ) : (
-            <>
-              <Glyph kind={live.value ? (paused ? "pause" : "ok") : "stale"} label="" />
-              {live.value ? (paused ? "paused" : job.state === "running" ? "streaming" : stateWord(job.state).toLowerCase()) : "no connection"}
-            </>
-          )}
-        </span>
-        <span class="num" data-output-bytes={received}>
-          {decimalSize(received)}
-        </span>
-        <span class="grow" />
-        {job.output_sha256 && (
-          <span class="mono only-desk" title={job.output_sha256}>
-            SHA-256 {job.output_sha256.slice(0, 12)}…
-          </span>
-        )}
-      </div>
-    </section>
+    </>
+  );
+}
+
+function RepairButton({ job }: { job: JobView }): VNode {
+  const [busy, setBusy] = useState(false);
+  const key = useRef(newKey());
+  const repair = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      go(`/jobs/${(await submitJob(job.node_id, { action: "repair" }, key.current)).id}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", "The repair was not started", error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Button kind="primary" busy={busy} onClick={() => void repair()}>
+      Repair packages
+    </Button>
   );
 }
 

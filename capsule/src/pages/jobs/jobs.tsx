@@ -1,31 +1,103 @@
 import type { VNode } from "preact";
-import { useEffect } from "preact/hooks";
-import { jobs, jobsFailure, jobsLoaded, jobsNext, loadJobs } from "../../state/jobs";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ACTION_WORDS } from "../../core/words";
+import { jobs as newest } from "../../state/jobs";
+import { findJobs } from "../../state/lists";
+import { place, setQuery } from "../../state/router";
+import { user } from "../../state/session";
+import { ApiError, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Empty, Failure, Loading } from "../../ui/parts";
+import { FilterChips } from "../../ui/filter-chips";
+import { Glyph } from "../../ui/glyph";
+import { Banner, Empty, Failure, Loading } from "../../ui/parts";
 import { JobsTable } from "./table";
 
+const STATES: Readonly<Record<string, string>> = {
+  open: "queued,dispatched,accepted,running",
+  done: "succeeded",
+  failed: "failed,interrupted,unknown",
+  other: "cancelled,expired",
+};
+const CHIPS = [
+  { key: "open", label: "Not ended", mark: <Glyph kind="run" label="" /> },
+  { key: "done", label: "Succeeded", mark: <Glyph kind="done" label="" /> },
+  { key: "failed", label: "To look at", mark: <Glyph kind="fail" label="" /> },
+  { key: "other", label: "Cancelled or expired", mark: <Glyph kind="off" label="" /> },
+];
+
+interface Found {
+  /** What was asked for. */
+  asked: string;
+  jobs: readonly JobView[];
+  next: string | null;
+}
+
 export function JobsPage(): VNode {
-  useEffect(() => void loadJobs(), []);
-  const next = jobsNext.value;
-  const failure = jobsFailure.value;
+  const { query } = place.value;
+  const state = query.get("state") ?? "";
+  const action = query.get("action") ?? "";
+  const mine = query.get("by") === "me";
+  const asked = `${state}|${action}|${mine}`;
+  const [found, setFound] = useState<Found | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const turn = useRef(0);
+  const load = async (cursor?: string): Promise<void> => {
+    const now = ++turn.current;
+    try {
+      const page = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
+      if (now !== turn.current) return;
+      setFound((before) => ({ asked, jobs: cursor && before?.asked === asked ? [...before.jobs, ...page.jobs] : page.jobs, next: page.next }));
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (now === turn.current) setFailure(error);
+    }
+  };
+  // The newest jobs are read again by each event about one: then this list is, too.
+  const heard = newest.value.map((job) => `${job.id}${job.state}`).join();
+  useEffect(() => void load(), [asked, heard]);
+  const filtered = state !== "" || action !== "" || mine;
+  const live = new Map(newest.value.map((job) => [job.id, job]));
   return (
     <div class="page">
       <div class="page-head">
         <h1 tabIndex={-1}>Jobs</h1>
       </div>
-      {failure && !jobs.value.length ? (
-        <Failure title="The jobs could not be read" error={failure} onRetry={() => void loadJobs()} />
-      ) : !jobsLoaded.value ? (
-        <Loading rows={8} what="the jobs" onRetry={() => void loadJobs()} />
-      ) : !jobs.value.length ? (
-        <Empty icon="list-checks" title="No jobs yet" text="Start a check or an upgrade from a node’s page. Each job keeps its whole output here." />
+      <div class="tools wrap">
+        <FilterChips label="State" chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
+        <FilterChips label="Who" chips={[{ key: "me", label: "Mine" }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
+        <select class="input short" aria-label="Action" value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
+          <option value="">Every action</option>
+          {Object.entries(ACTION_WORDS).map(([key, words]) => (
+            <option key={key} value={key}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </div>
+      {failure && found && (
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
+          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        </Banner>
+      )}
+      {failure && !found ? (
+        <Failure title="The jobs could not be read" error={failure} onRetry={() => void load()} />
+      ) : !found ? (
+        <Loading rows={8} what="the jobs" onRetry={() => void load()} />
+      ) : !found.jobs.length ? (
+        filtered ? (
+          <Empty icon="filter" title="No job matches" text="None of this kind is kept here.">
+            <Button onClick={() => setQuery({ state: null, action: null, by: null })}>Show all jobs</Button>
+          </Empty>
+        ) : (
+          <Empty icon="list-checks" title="No jobs yet" text="Start a check or an upgrade from a node’s page. Each job keeps its whole output here." />
+        )
       ) : (
         <>
-          <JobsTable jobs={jobs.value} />
-          {next && (
+          <JobsTable jobs={found.jobs.map((job) => live.get(job.id) ?? job)} />
+          {found.next && (
             <div>
-              <Button onClick={() => void loadJobs(next)}>Show more</Button>
+              <Button onClick={() => void load(found.next ?? undefined)}>Show more</Button>
             </div>
           )}
         </>

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { duration, moment } from "../../core/time";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { hubNow, now } from "../../state/clock";
-import { nodeSignal } from "../../state/fleet";
+import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
 import type { JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
@@ -17,7 +17,7 @@ export function took(job: JobView, at: number): string {
 export function standing(job: JobView): string {
   if (job.state === "running" && job.phase) return job.progress_percent === null ? phaseWord(job.phase) : `${phaseWord(job.phase)}, ${job.progress_percent}%`;
   if (job.state === "succeeded" && job.changes.length) return `Succeeded, ${job.changes.length} ${job.changes.length === 1 ? "change" : "changes"}`;
-  return stateWord(job.state);
+  return job.error && job.state !== "cancelled" ? `${stateWord(job.state)}: ${job.error.message}` : stateWord(job.state);
 }
 
 export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
@@ -38,7 +38,7 @@ export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
 }
 
 function Row({ job }: { job: JobView }): VNode {
-  const node = nodeSignal(job.node_id)?.value.name ?? "removed node";
+  const node = nodeName(job.node_id) ?? "removed node";
   const at = job.started_at ?? job.created_at;
   return (
     <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>
@@ -53,7 +53,7 @@ function Row({ job }: { job: JobView }): VNode {
       <span role="cell" class="cut">
         {node}
       </span>
-      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`}>
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={standing(job)}>
         {standing(job)}
       </span>
       <span role="cell" class="cut t3">

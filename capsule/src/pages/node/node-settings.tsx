@@ -4,11 +4,12 @@ import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { patchNode } from "../../state/fleet";
-import { mayAct } from "../../state/session";
+import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TagsField, TextField } from "../../ui/field";
+import { Upkeep } from "./upkeep";
 
 export function NodeSettings({ view }: { view: NodeView }): VNode {
   return (
@@ -29,12 +30,19 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
           <dd>{view.identity.addresses.join(", ") || "—"}</dd>
           <dt>Policy on the server</dt>
           <dd>{view.policy ? view.policy.mode : "—"}</dd>
+          {view.units === "older" && (
+            <>
+              <dt>Unit files</dt>
+              <dd>of an older release; an update of Spider does not change them. Remove the node and add it again.</dd>
+            </>
+          )}
           <dt>Credentials</dt>
           <dd>{view.credentials_kept ? "kept, sealed" : "not kept"}</dd>
           <dt>Added</dt>
           <dd>{moment(view.created_at, hubNow())}</dd>
         </dl>
       </section>
+      {mayAct.value && <Upkeep view={view} />}
       {mayAct.value && (
         <section class="card" aria-label="Remove">
           <h2>Remove</h2>
@@ -60,9 +68,10 @@ function Names({ view }: { view: NodeView }): VNode {
     if (!changed || busy) return;
     setBusy(true);
     setWrong("");
+    const before = { name: view.name, ...(mayTag.value ? { tags: [...view.tags] } : {}) };
     try {
-      await patchNode(view.id, { name: name.trim(), tags: [...tags] });
-      toast("done", "Saved", name.trim());
+      const after = await patchNode(view.id, { name: name.trim(), ...(mayTag.value ? { tags: [...tags] } : {}) });
+      toast("done", "Saved", after.name, { label: "Undo", run: () => void undo(before) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
@@ -70,9 +79,21 @@ function Names({ view }: { view: NodeView }): VNode {
       setBusy(false);
     }
   };
+  /** Back to what it was before. */
+  const undo = async (before: { name: string; tags?: string[] }): Promise<void> => {
+    try {
+      const back = await patchNode(view.id, before);
+      setName(back.name);
+      setTags(back.tags);
+      toast("done", "Undone", back.name);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", "It was not undone", error.detail, { label: "Retry", run: () => void undo(before) });
+    }
+  };
   return (
-    <section class="card" aria-label="Name and tags">
-      <h2>Name and tags</h2>
+    <section class="card" aria-label={mayTag.value ? "Name and tags" : "Name"}>
+      <h2>{mayTag.value ? "Name and tags" : "Name"}</h2>
       <form
         class="stack"
         onSubmit={(event) => {
@@ -81,7 +102,7 @@ function Names({ view }: { view: NodeView }): VNode {
         }}
       >
         <TextField label="Name in Stardust" value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
-        <TagsField label="Tags" tags={tags} onTags={setTags} />
+        {mayTag.value ? <TagsField label="Tags" tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">Tags: {view.tags.join(", ")}. Rights hang on tags: an admin who may act on every node changes them.</p>}
         <div>
           <Button kind="primary" type="submit" busy={busy} disabled={!changed || !name.trim()}>
             Save

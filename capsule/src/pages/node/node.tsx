@@ -1,27 +1,35 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
-import { factsOf, standingOf } from "../../core/facts";
-import { age, clock } from "../../core/time";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { factsOf, listsAreOld, standingOf } from "../../core/facts";
+import { labelled, seriesName } from "../../core/series";
+import { age, clock, moment } from "../../core/time";
 import { size } from "../../core/units";
 import { actionWord, phaseWord, stateWord } from "../../core/words";
+import { forecast, worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
+import { events } from "../../state/events";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/link";
-import { NodeDetail, RANGES, type Range } from "../../state/node";
-import { go, place, setQuery } from "../../state/router";
+import { viewQuery } from "../../core/view";
+import { NodeDetail } from "../../state/node";
+import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner, Empty, Failure, Loading, Segmented, Tabs } from "../../ui/parts";
+import { Banner, Empty, Failure, Tabs } from "../../ui/parts";
+import { Available, Hardware, Processes, Services } from "./facts";
+import { Measures } from "./measures";
 import { Overview } from "./overview";
+import { Packages } from "./packages";
 import { NodeEvents } from "./node-events";
 import { NodeJobs } from "./node-jobs";
+import { NodeLogs } from "./node-logs";
 import { NodeSettings } from "./node-settings";
+import { PageSkeleton } from "./skeleton";
 import type { NodeTab } from "./tabs";
+import { Ranges, viewShown } from "./timeline";
 import { UpgradeMenu } from "./upgrade";
-
-const RANGE_WORDS: Record<Range, string> = { live: "Live", "1h": "1h", "24h": "24h" };
 
 export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
   const detail = useMemo(() => new NodeDetail(id), [id]);
@@ -52,7 +60,7 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
         <h1 class="hidden-text" tabIndex={-1}>
           Node
         </h1>
-        <Loading rows={8} what="the node" onRetry={tryNow} />
+        <PageSkeleton onRetry={tryNow} />
       </div>
     );
   }
@@ -60,51 +68,61 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
 }
 
 function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
-  const asked = place.value.query.get("range");
-  const range: Range = asked === "1h" || asked === "24h" ? asked : "live";
-  const keep = range === "live" ? "" : `?range=${range}`;
+  const page = useRef<HTMLDivElement>(null);
+  // On a phone the tabs are wider than the screen.
+  useEffect(() => page.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
+  const shown = viewShown();
+  const charts = tab === "overview" || tab === "measures";
+  const query = new URLSearchParams(Object.entries(viewQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
+  const keep = query && `?${query}`;
   const base = `/n/${view.id}`;
   const tabs = [
     { key: "overview", label: "Overview", href: base + keep },
+    { key: "measures", label: "All values", href: `${base}/measures${keep}` },
+    { key: "processes", label: "Processes", href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
+    { key: "hardware", label: "Disks & network", href: `${base}/hardware` },
+    { key: "services", label: "Services", href: `${base}/services` },
+    { key: "packages", label: "Packages", href: `${base}/packages`, ...counted(view.updates.total) },
     { key: "jobs", label: "Jobs", href: `${base}/jobs` },
+    { key: "logs", label: "Logs", href: `${base}/logs` },
     { key: "events", label: "Events", href: `${base}/events` },
     { key: "settings", label: "Settings", href: `${base}/settings` },
   ];
   const standing = standingOf(view, factsOf(view), now.value);
   const dim = standing === "off" || standing === "stale" || lostSince.value !== null;
   return (
-    <div class="page">
+    <div class="page" ref={page}>
       <Head view={view} standing={standing} />
-      <Notice view={view} standing={standing} />
+      <Notice detail={detail} view={view} standing={standing} />
       <div class="node-bar">
         <Tabs label="Parts of the node" tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
-        {tab === "overview" && (
-          <Segmented
-            label="Time range"
-            value={range}
-            onPick={(next) => setQuery({ range: next === "live" ? null : next })}
-            options={(Object.keys(RANGES) as Range[]).map((key) => ({
-              key,
-              label: RANGE_WORDS[key],
-              show: (
-                <>
-                  {key === "live" && <Glyph kind={dim ? "stale" : "ok"} label="" />}
-                  {RANGE_WORDS[key]}
-                </>
-              ),
-            }))}
-          />
+        {charts && (
+          <Ranges view={shown} mark={<Glyph kind={dim ? "stale" : "ok"} label="" />} />
         )}
       </div>
-      <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab === "overview" ? "dimmed" : ""}>
-        {tab === "overview" && <Overview detail={detail} view={view} range={range} />}
+      <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
+        <h2 class="hidden-text">{tabs.find((one) => one.key === tab)?.label}</h2>
+        {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
+        {tab === "measures" && <Measures detail={detail} node={view} shown={shown} />}
+        {tab === "processes" && <Processes detail={detail} />}
+        {tab === "hardware" && <Hardware detail={detail} />}
+        {tab === "services" && <Services detail={detail} />}
+        {tab === "packages" && (
+          <div class="stack">
+            <Available detail={detail} />
+            <Packages detail={detail} />
+          </div>
+        )}
         {tab === "jobs" && <NodeJobs id={view.id} />}
+        {tab === "logs" && <NodeLogs id={view.id} />}
         {tab === "events" && <NodeEvents id={view.id} />}
         {tab === "settings" && <NodeSettings view={view} />}
       </div>
     </div>
   );
 }
+
+const counted = (count: number | null | undefined): { count?: number } => (count ? { count } : {});
 
 function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode {
   const { identity } = view;
@@ -157,16 +175,35 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
   );
 }
 
+/** How it was lost, as the hub's event says. */
+const LOST: Record<string, string> = {
+  left: "It ended its session itself: Spider was stopped, or the server shuts down or restarts.",
+  cut: "The connection broke off without a word.",
+  silent: "It fell silent while connected: the server hangs or is off, or the network between is gone.",
+  sent_away: "Ground Control ended the session; its log says why.",
+};
+
+function whyOffline(id: string): string {
+  const event = events.value.find((one) => one.node_id === id && one.type === "node.offline");
+  return LOST[String(event?.details.how)] ?? "";
+}
+
 /** The one thing about this node that is to be known first. */
-function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
+function Notice({ detail, view, standing }: { detail: NodeDetail; view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
   const at = view.latest["cpu.total"]?.at;
+  const worst = view.state === "online" && standing !== "stale" ? worstOf(view.latest) : null;
+  const mount = worst?.mount ?? "";
+  useEffect(() => {
+    if (mount) void detail.loadGrowth(seriesName("filesystem.used", "mount", mount));
+  }, [detail, mount]);
   if (standing === "off") {
     const seen = view.last_seen_at;
+    const restarting = job?.action === "reboot" ? "It is being restarted by a job." : "";
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{view.name} is offline.</b>{" "}
-        <span class="plain">{seen === null ? "It never connected." : `Last contact ${age(now.value - seen)} ago, at ${clock(seen)}. The values below are the last ones known.`}</span>
+        <span class="plain">{seen === null ? "It never connected." : `Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || whyOffline(view.id)} The values below are the last ones known.`}</span>
       </Banner>
     );
   }
@@ -177,6 +214,20 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
       </Banner>
     );
   }
+  // Without a link the page cannot know; its own banner says so.
+  if (standing === "stale" && at !== undefined && lostSince.value === null) {
+    return (
+      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
+        <b>No samples for {age(now.value - at)}.</b> <span class="plain">The last values are from {clock(at)}.</span>
+      </Banner>
+    );
+  }
+  const warning = worst && (
+    <Banner kind={worst.level === "crit" ? "crit" : ""} mark={<Glyph kind={worst.level} label="" />}>
+      <b>{worst.title}</b> <span class="plain">{mount ? forecast(detail.growth.value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
+    </Banner>
+  );
+  if (worst?.level === "crit") return warning;
   if (job) {
     const state = job.state === "running" && job.phase ? phaseWord(job.phase) : stateWord(job.state).toLowerCase();
     return (
@@ -193,11 +244,13 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
       </Banner>
     );
   }
-  // Without a link the page cannot know; its own banner says so.
-  if (standing === "stale" && at !== undefined && lostSince.value === null) {
+  if (warning) return warning;
+  if (listsAreOld(view.updates, now.value)) {
+    const { checked_at } = view.updates;
     return (
-      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
-        <b>No samples for {age(now.value - at)}.</b> <span class="plain">The last values are from {clock(at)}.</span>
+      <Banner mark={<Glyph kind="warn" label="" />}>
+        <b>{checked_at === null ? "Not all package lists are known." : `The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
+        <span class="plain">What was published since is not counted. Refresh them; where that fails, its output names the repository.</span>
       </Banner>
     );
   }

@@ -1,110 +1,162 @@
 import type { VNode } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { above, fillLevel } from "../../core/facts";
+import { marksOf, type ChartMark } from "../../core/marks";
 import { labelled, seriesName } from "../../core/series";
 import { moment } from "../../core/time";
 import { count, percent, share, size } from "../../core/units";
+import { LIVE_S, spanOf, viewKey, type View } from "../../core/view";
 import { hubNow, now } from "../../state/clock";
 import { events } from "../../state/events";
-import type { NodeDetail, Range } from "../../state/node";
+import type { NodeDetail } from "../../state/node";
 import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
 import { Banner, Mark, Meter, Time } from "../../ui/parts";
-import { Button } from "../../ui/button";
-import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice } from "./panels";
+import { TopProcesses } from "./facts";
+import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
+import { points, useGroup, useHistory, useViewKeys, WindowBar } from "./timeline";
 
-const SHORTEST_RELOAD_S = 10;
+const MINUTE_S = 60;
 
 interface Props {
   detail: NodeDetail;
-  view: NodeView;
-  range: Range;
+  node: NodeView;
+  shown: View;
 }
 
-export function Overview({ detail, view, range }: Props): VNode {
-  const interfaces = interfacesOf(view);
-  const devices = devicesOf(view);
-  const [network, setNetwork] = useChoice(interfaces);
-  const [device, setDevice] = useChoice(devices);
-  const lines = [...CPU_LINES, ...MEMORY_LINES, ...LOAD_LINES, ...(network ? networkLines(network) : []), ...(device ? diskLines(device) : []), ...sensorLines(view)];
-  const names = lines.map((line) => line.series);
+/** What happened in the window; asked for a little further back, so that it is not asked for anew each second. */
+function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
+  const span = shown.range === "live" && !shown.zoom ? { from: hubNow() - LIVE_S, to: 0 } : spanOf(shown, hubNow(), points());
+  const from = Math.floor(span.from / MINUTE_S) * MINUTE_S;
+  useEffect(() => void detail.loadMarks(from), [detail, from]);
+  const { jobs, events: found } = detail.happened.value;
+  return useMemo(() => marksOf(jobs, found, node.identity.booted_at, { from, to: Infinity }), [jobs, found, node.identity.booted_at, from]);
+}
+
+/** Charts of these series: filled, read and kept up to date. */
+export function usePanels({ detail, node, shown }: Props, names: readonly string[]): Omit<PanelProps, "lines"> {
   const wanted = names.join();
+  const key = viewKey(shown);
   useEffect(() => {
-    if (range === "live") {
-      void detail.fill(names);
-      return undefined;
-    }
-    let timer: ReturnType<typeof setTimeout>;
-    const load = async (): Promise<void> => {
-      await detail.load(range, names);
-      const step = detail.past.peek()?.step ?? SHORTEST_RELOAD_S;
-      timer = setTimeout(() => void load(), Math.max(SHORTEST_RELOAD_S, step) * 1000);
-    };
-    void load();
-    return () => clearTimeout(timer);
-  }, [detail, range, wanted]);
+    if (key === "live") void detail.fill(names);
+  }, [detail, key, wanted]);
+  useHistory(shown, wanted, async (window, span, most) => {
+    await detail.load(window, span, names, most);
+    return detail.past.peek()?.step ?? 0;
+  });
+  useViewKeys();
   void detail.version.value;
   // The window ends with the newest sample, so that a chart does not creep between two of them; without samples it goes on with time.
-  const newest = view.latest["cpu.total"]?.at ?? 0;
+  const newest = node.latest["cpu.total"]?.at ?? 0;
   const until = now.value - newest < 3 ? newest : hubNow();
-  const base = { detail, view, range, until };
-  const failure = range === "live" ? null : detail.pastFailure.value;
+  const group = useGroup(shown, useMarks({ detail, node, shown }), node.identity.timezone);
+  return { detail, node, shown, until, group };
+}
+
+export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode | null {
+  const failure = viewKey(shown) === "live" ? null : detail.pastFailure.value;
+  if (!failure) return null;
   return (
-    <>
-      {failure && (
-        <Banner
-          kind="crit"
-          alert
-          mark={<Icon name="circle-alert" />}
-          action={
-            <Button slim icon="rotate-cw" onClick={() => void detail.load(range as Exclude<Range, "live">, names)}>
-              Try again
-            </Button>
-          }
-        >
-          <b>History could not be read.</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
-        </Banner>
-      )}
+    <Banner
+      kind="crit"
+      alert
+      mark={<Icon name="circle-alert" />}
+      action={
+        <Button slim icon="rotate-cw" onClick={() => void detail.load(viewKey(shown), spanOf(shown, hubNow(), points()), names, points())}>
+          Try again
+        </Button>
+      }
+    >
+      <b>History could not be read.</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
+    </Banner>
+  );
+}
+
+export function Overview(props: Props): VNode {
+  const { detail, node, shown } = props;
+  const interfaces = interfacesOf(node);
+  const devices = devicesOf(node);
+  const [network, setNetwork] = useChoice(interfaces);
+  const [device, setDevice] = useChoice(devices);
+  const sensors = sensorLines(node);
+  const lines = [...CPU_LINES, ...MEMORY_LINES, ...LOAD_LINES, ...(network ? networkLines(network) : []), ...(device ? diskLines(device) : []), ...sensors];
+  const names = lines.map((line) => line.series);
+  const base = usePanels(props, names);
+  const loading = shown.zoom !== null && detail.past.value?.key !== viewKey(shown) && !detail.pastFailure.value;
+  return (
+    <div class="stack">
+      <WindowBar view={shown} loading={loading} />
+      <HistoryFailure detail={detail} shown={shown} names={names} />
       <div class="panels">
         <CpuPanel {...base} />
-        <Cores view={view} />
+        <Cores view={node} />
         <MemoryPanel {...base} />
         <LoadPanel {...base} />
         {network && <NetworkPanel {...base} names={interfaces} chosen={network} onPick={setNetwork} />}
         {device && <DiskPanel {...base} names={devices} chosen={device} onPick={setDevice} />}
-        {sensorLines(view).length > 0 && <TemperaturePanel {...base} />}
-        <Filesystems view={view} />
-        <Tcp view={view} />
-        <RecentEvents id={view.id} />
+        {sensors.length > 0 && <TemperaturePanel {...base} />}
+        <Filesystems view={node} wide={!sensors.length} />
+        <TopProcesses detail={detail} />
+        <Tcp view={node} />
+        <RecentEvents id={node.id} />
       </div>
-    </>
+    </div>
   );
 }
 
 const MANY_CORES = 64;
 
+const COLUMNS = 8;
+const HOT = 85;
+
+/** One cell a core; arrows walk through them, and the one that is looked at is named below. */
 function Cores({ view }: { view: NodeView }): VNode | null {
+  const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));
   if (!cores.length) return null;
   const busiest = cores.reduce((best, one) => ((one[1].value ?? -1) > (best[1].value ?? -1) ? one : best));
-  const words = `Per-core CPU, ${cores.length} threads, busiest core ${busiest[0]} at ${percent(busiest[1].value)}`;
+  const many = cores.length > MANY_CORES;
+  const words = `Per-core CPU, ${cores.length} threads, busiest core ${busiest[0]} at ${percent(busiest[1].value)}. Arrow keys read each core.`;
+  const shown = cores[looked] ?? busiest;
+  const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS };
   return (
     <section class="card" aria-label="Cores">
       <header>
         <h3>Cores</h3>
         <span class="t3 meta end">{cores.length === 1 ? "1 thread" : `${cores.length} threads`}</span>
       </header>
-      <div class={`cores ${cores.length > MANY_CORES ? "many" : ""}`} role="img" aria-label={words} style={cores.length < 8 ? { gridTemplateColumns: `repeat(${cores.length}, 1fr)` } : {}}>
-        {cores.map(([core, sample]) => (
-          <i key={core} class={(sample.value ?? 0) > 85 ? "hot" : ""} style={{ "--heat": String(Math.round(sample.value ?? 0)) }} title={`core ${core} ${percent(sample.value)}`} {...liveAttributes(seriesName("cpu.core", "core", core), sample)} />
+      <div
+        class={`cores ${many ? "many" : ""}`}
+        role="group"
+        tabIndex={0}
+        aria-label={words}
+        style={cores.length < COLUMNS ? { gridTemplateColumns: `repeat(${cores.length}, 1fr)` } : {}}
+        onMouseLeave={() => setLooked(-1)}
+        onBlur={() => setLooked(-1)}
+        onKeyDown={(event) => {
+          const step = steps[event.key];
+          if (step === undefined) return;
+          event.preventDefault();
+          setLooked(looked < 0 ? 0 : Math.max(0, Math.min(cores.length - 1, looked + step)));
+        }}
+      >
+        {cores.map(([core, sample], index) => (
+          <i
+            key={core}
+            class={`${(sample.value ?? 0) > HOT ? "hot" : ""} ${index === looked ? "looked" : ""}`}
+            style={{ "--heat": String(Math.round(sample.value ?? 0)) }}
+            onMouseEnter={() => setLooked(index)}
+            {...liveAttributes(seriesName("cpu.core", "core", core), sample)}
+          />
         ))}
       </div>
       <div class="cores-foot">
-        busiest{" "}
-        <b>
-          #{busiest[0]} {percent(busiest[1].value)}
+        {looked < 0 ? "busiest" : "core"}{" "}
+        <b role={looked < 0 ? undefined : "status"}>
+          #{shown[0]} {percent(shown[1].value)}
         </b>
         <span class="end">
           total <b {...liveAttributes("cpu.total", view.latest["cpu.total"])}>{percent(view.latest["cpu.total"]?.value, 1)}</b>
@@ -114,14 +166,14 @@ function Cores({ view }: { view: NodeView }): VNode | null {
   );
 }
 
-function Filesystems({ view }: { view: NodeView }): VNode | null {
+function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode | null {
   const sizes = labelled(view.latest, "filesystem.size");
   const inodes = labelled(view.latest, "filesystem.inodes_used");
   const used = [...labelled(view.latest, "filesystem.used")].sort((a, b) => a[0].localeCompare(b[0]));
   if (!used.length) return null;
   const tight = [...inodes.values()].some((sample) => (sample.value ?? 0) >= 85);
   return (
-    <section class="card" aria-label="Filesystems">
+    <section class={`card ${wide ? "two-wide" : ""}`} aria-label="Filesystems">
       <header>
         <h3>Filesystems</h3>
         <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? "inodes run short" : "inodes ok"}</span>

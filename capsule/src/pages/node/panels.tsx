@@ -2,91 +2,111 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { labelled, rhythmOf, seriesName } from "../../core/series";
-import { digits3, load as loadText, percent, rate, size } from "../../core/units";
-import { fromBuckets, GAP_INTERVALS, type Columns } from "../../core/window";
-import { ChartPanel } from "../../charts/panel";
-import type { ChartData, ChartSeries } from "../../charts/chart";
-import { LIVE_S, type NodeDetail, type Range } from "../../state/node";
+import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, SIZE_WORDS, type Wording } from "../../core/legend";
+import { labelled, parseSeries, seriesName } from "../../core/series";
+import { LIVE_S, viewKey, type View } from "../../core/view";
+import { fromBuckets, GAP_INTERVALS, type Cell, type Columns } from "../../core/window";
+import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
+import type { NodeDetail } from "../../state/node";
+import { rhythmOfMetric } from "../../state/metrics";
+import { go, place, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import type { NodeView } from "../../state/types";
 import { liveAttributes } from "../../ui/live";
-
+import type { MenuItem } from "../../ui/menu";
+import { Skeleton } from "./skeleton";
 
 export interface Line extends ChartSeries {
   series: string;
 }
 
-interface PanelProps {
+export interface PanelProps {
   detail: NodeDetail;
-  view: NodeView;
-  range: Range;
+  node: NodeView;
+  shown: View;
+  /** With which moment the live window ends. */
   until: number;
+  group: ChartGroup;
 }
 
-/** The data of some lines in the range that is shown. */
-export function dataOf(detail: NodeDetail, lines: readonly Line[], range: Range, until: number, createdAt: number): ChartData {
+/** The data of some lines in the window that is shown. What is there already of a window that is still being read is shown meanwhile. */
+export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & { loading: boolean } {
   const names = lines.map((line) => line.series);
-  const rhythm = Math.max(...names.map(rhythmOf), 1);
-  if (range === "live") {
+  const rhythm = Math.max(...names.map((name) => rhythmOfMetric(parseSeries(name)?.metric ?? "")), 1);
+  const window = viewKey(shown);
+  const base = { since: node.created_at, window };
+  const past = detail.past.value;
+  if (window === "live" || (shown.zoom && past?.key !== window && shown.range === "live")) {
     void detail.version.value;
     const columns = detail.window.columns(names, until, rhythm);
-    return { columns, from: until - LIVE_S, to: until, since: createdAt, hole: rhythm * GAP_INTERVALS };
+    const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
+    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : rhythm * GAP_INTERVALS, loading: shown.zoom !== null };
   }
-  const past = detail.past.value;
-  if (!past || past.range !== range) return { columns: { times: [], values: names.map(() => []) }, from: until - 3600, to: until, since: createdAt, hole: Infinity };
-  const part = (key: "avg" | "min" | "max"): (number | null)[][] => names.map((name) => past.series[name]?.[key] ?? past.times.map(() => null));
+  if (!past || !names.some((name) => past.series[name])) {
+    const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
+    return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, hole: Infinity, loading: true };
+  }
+  const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => past.series[name]?.[key] ?? past.times.map(() => null));
   const together = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
   const count = names.length;
   const columns: Columns = { times: together.times, values: together.values.slice(0, count) };
-  return {
-    columns,
-    band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) },
-    from: past.from,
-    to: past.to,
-    since: createdAt,
-    hole: Math.max(past.step * 1.5, rhythm * GAP_INTERVALS),
-  };
+  const loading = past.key !== window;
+  // Of one sample a bucket, lowest and highest say nothing new.
+  const band = past.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
+  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(past.step * 1.5, rhythm * GAP_INTERVALS), loading };
 }
 
-const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value !== null));
+const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
 
 interface SpecProps extends PanelProps {
   label: string;
   title?: VNode;
   lines: readonly Line[];
-  text: (value: number) => string;
-  axis: (value: number) => string;
+  words: Wording;
   min?: number;
   max?: number;
   wide?: boolean;
   binary?: boolean;
   threshold?: { at: number; level: "warn" | "crit" };
+  more?: readonly MenuItem[];
 }
 
-function Panel({ detail, view, range, until, label, title, lines, text, axis, ...rest }: SpecProps): VNode {
-  const data = dataOf(detail, lines, range, until, view.created_at);
-  const waiting = seen(data) ? "" : range === "live" ? (view.state === "offline" ? "No data: the node is offline" : "Waiting for the first samples") : detail.past.value?.range === range ? "No data in this time" : "Loading…";
+function Panel({ label, title, lines, more = [], detail, node, shown, until, group, ...rest }: SpecProps): VNode {
+  const data = dataOf({ detail, node, shown, until, group }, lines);
+  const live = shown.range === "live" && !shown.zoom;
+  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{!live ? "No data in this time" : node.state === "offline" ? "No data: the node is offline" : "Waiting for the first samples"}</div>;
   return (
     <ChartPanel
       label={label}
       title={title ?? label}
       series={lines}
       data={data}
+      group={group}
       shade={shade.value}
-      axis={axis}
-      value={text}
       waiting={waiting}
-      legend={lines.map(({ series, name, colour }) => {
-        const sample = view.latest[series];
-        return { name, colour, text: sample?.value == null ? "—" : text(sample.value), live: liveAttributes(series, sample) };
+      columns={lines.map(({ series }) => series)}
+      more={[...more, { label: "Compare with other nodes…", icon: "layout-grid", run: () => go(compareTarget(node.id, lines[0]?.series ?? "", place.peek().query)) }]}
+      legend={lines.map(({ series }) => {
+        const sample = node.latest[series];
+        return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: liveAttributes(series, sample) };
       })}
       {...rest}
     />
   );
 }
 
-const pct = (value: number): string => percent(value, 1);
+/** The compare page of one series, with this node in it and the same window. */
+function compareTarget(id: string, series: string, query: URLSearchParams): string {
+  const next = new URLSearchParams({ nodes: id, metric: series });
+  for (const name of ["range", "from", "to"]) if (query.has(name)) next.set(name, query.get(name) ?? "");
+  return `/compare?${next.toString()}`;
+}
+
+/** The last value of a window that is not now. */
+function lastOf({ columns }: ChartData, index: number): number | null {
+  const column = columns.values[index];
+  return column?.findLast((value) => value != null) ?? null;
+}
 
 export const CPU_LINES: readonly Line[] = [
   { series: "cpu.user", name: "user", colour: 1, filled: true },
@@ -109,16 +129,16 @@ export function cpuLines(view: NodeView): readonly Line[] {
 }
 
 export function CpuPanel(props: PanelProps): VNode {
-  return <Panel {...props} label="CPU" lines={cpuLines(props.view)} text={pct} axis={(value) => `${value}%`} max={100} wide threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label="CPU" lines={cpuLines(props.node)} words={PERCENT_WORDS} max={100} wide threshold={{ at: 80, level: "warn" }} />;
 }
 
 export function MemoryPanel(props: PanelProps): VNode {
-  const total = props.view.latest["memory.total"]?.value ?? props.view.identity.memory_bytes;
-  return <Panel {...props} label="Memory" lines={MEMORY_LINES} binary text={size} axis={(value) => size(value).replace(/\.0+(?=\s)/, "")} {...(total ? { max: total } : {})} />;
+  const total = props.node.latest["memory.total"]?.value ?? props.node.identity.memory_bytes;
+  return <Panel {...props} label="Memory" lines={MEMORY_LINES} binary words={SIZE_WORDS} {...(total ? { max: total } : {})} />;
 }
 
 export function LoadPanel(props: PanelProps): VNode {
-  return <Panel {...props} label="Load" lines={LOAD_LINES} text={loadText} axis={(value) => digits3(value).replace(/\.?0+$/, "") || "0"} />;
+  return <Panel {...props} label="Load" lines={LOAD_LINES} words={PLAIN_WORDS} />;
 }
 
 /** Busiest first; `lo` is nobody's network. */
@@ -171,8 +191,6 @@ export function diskLines(name: string): readonly Line[] {
   ];
 }
 
-const rateAxis = (value: number): string => rate(value).replace("/s", "").replace(/\.0+(?=\s)/, "");
-
 /** The choice stays while the page is open: the busiest one of the first look, then what was picked. */
 export function useChoice(names: readonly string[]): [string, (name: string) => void] {
   const [picked, setPicked] = useState("");
@@ -183,11 +201,21 @@ export function useChoice(names: readonly string[]): [string, (name: string) => 
 }
 
 export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  return <Panel {...props} label={`Network ${chosen}`} title={<PickTitle what="Network" names={names} chosen={chosen} onPick={onPick} />} lines={networkLines(chosen)} text={rate} axis={rateAxis} />;
+  const inBits = place.value.query.get("network") === "bits";
+  return (
+    <Panel
+      {...props}
+      label={`Network ${chosen}`}
+      title={<PickTitle what="Network" names={names} chosen={chosen} onPick={onPick} />}
+      lines={networkLines(chosen)}
+      words={inBits ? BIT_WORDS : RATE_WORDS}
+      more={[{ label: inBits ? "Show bytes per second" : "Show bits per second", run: () => setQuery({ network: inBits ? null : "bits" }) }]}
+    />
+  );
 }
 
 export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  return <Panel {...props} label={`Disk ${chosen}`} title={<PickTitle what="Disk" names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} text={rate} axis={rateAxis} />;
+  return <Panel {...props} label={`Disk ${chosen}`} title={<PickTitle what="Disk" names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_WORDS} />;
 }
 
 const MOST_SENSORS = 4;
@@ -201,7 +229,10 @@ export function sensorLines(view: NodeView): readonly Line[] {
 }
 
 export function TemperaturePanel(props: PanelProps): VNode {
-  const lines = sensorLines(props.view);
-  return <Panel {...props} label="Temperature" lines={lines} text={(value) => `${value.toFixed(0)}°`} axis={(value) => `${value}°`} min={30} max={95} threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label="Temperature" lines={sensorLines(props.node)} words={DEGREE_WORDS} min={30} max={95} threshold={{ at: 80, level: "warn" }} />;
 }
 
+/** One series alone, whichever it is. */
+export function OnePanel({ series, words, ...props }: PanelProps & { series: string; words: Wording }): VNode {
+  return <Panel {...props} label={series} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide />;
+}

@@ -1,31 +1,31 @@
 import type { VNode } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { policyRefusal } from "../../core/batch";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { newKey, submitJob } from "../../state/jobs";
 import { go } from "../../state/router";
 import { ApiError, type JobBody, type NodeView } from "../../state/types";
 import { toast } from "../../state/toasts";
-import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
-import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
-import { Banner } from "../../ui/parts";
+import { lazy } from "../../ui/lazy";
+import type { OrderProps } from "./order";
+
+const OrderDialog = lazy<OrderProps>("the order", async () => (await import("../orders")).OrderDialog);
 
 type Action = JobBody["action"];
 
 /** Why nothing can be started here; empty = it can. */
 function refusal(view: NodeView, action?: Action): string {
-  const { policy } = view;
-  if (policy && policy.mode === "monitor") return "This server’s own policy (mode = monitor in /etc/stardust/policy.conf) allows watching only. Its administrator can change that on the server.";
-  if (policy && action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return `This server’s own policy does not allow “${action}”.`;
+  const why = policyRefusal(view.policy, action);
+  if (why) return why;
   if (view.state !== "online") return "The node is not connected: a job can start when it is back.";
   return "";
 }
 
 export function UpgradeMenu({ view }: { view: NodeView }): VNode {
-  const [asked, setAsked] = useState<"upgrade" | "full-upgrade" | null>(null);
+  const [asked, setAsked] = useState<Action | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
   const start = async (action: Action): Promise<void> => {
@@ -41,6 +41,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
     const why = refusal(view, action);
     return why ? [] : [{ label, hint, ...(icon ? { icon } : {}), run }];
   };
+  const ask = (action: Action, label: string, hint: string, icon?: MenuItem["icon"]): MenuItem[] => item(action, label, hint, icon, () => setAsked(action));
   return (
     <>
       <MenuButton
@@ -55,9 +56,12 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
                   ...item("refresh", "Refresh package lists", "reads the repositories anew", "refresh-cw", () => void start("refresh")),
                 ],
                 [
-                  ...item("upgrade", "Upgrade packages…", total === null ? "what is known there is not known here" : total === 1 ? "1 update" : `${total} updates`, "package", () => setAsked("upgrade")),
-                  ...item("full-upgrade", "Full upgrade…", "may also remove packages", "package", () => setAsked("full-upgrade")),
+                  ...ask("upgrade", "Upgrade packages…", total === null ? "what is known there is not known here" : total === 1 ? "1 update" : `${total} updates`, "package"),
+                  ...ask("security-upgrade", "Security upgrade…", security ? `${security} for security` : "only what is for security", "shield"),
+                  ...ask("full-upgrade", "Full upgrade…", "may also remove packages", "package"),
                 ],
+                [...ask("install", "Install…", "packages by name", "plus"), ...ask("remove", "Remove…", "packages by name", "x"), ...ask("autoremove", "Remove what nothing needs…", "", "x")],
+                [...ask("hold", "Hold…", "keep packages as they are", "lock"), ...ask("unhold", "Release…", "upgrade them again", "lock"), ...ask("clean", "Clean up…", "downloaded files", "rows-3"), ...ask("repair", "Repair…", "work that was cut off", "circle-alert"), ...ask("reboot", "Reboot…", "", "rotate-cw")],
               ]
         }
       >
@@ -72,69 +76,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
         ) : null}
         <Icon name="chevron-down" size="small" />
       </MenuButton>
-      {asked && <ConfirmUpgrade view={view} action={asked} onClose={() => setAsked(null)} />}
+      {asked && <OrderDialog view={view} action={asked} planned={!refusal(view, "plan")} onClose={() => setAsked(null)} />}
     </>
-  );
-}
-
-function ConfirmUpgrade({ view, action, onClose }: { view: NodeView; action: "upgrade" | "full-upgrade"; onClose: () => void }): VNode {
-  const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState("");
-  const key = useRef(newKey());
-  const { total, security, checked_at } = view.updates;
-  const full = action === "full-upgrade";
-  const start = async (): Promise<void> => {
-    setBusy(true);
-    setWrong("");
-    try {
-      const job = await submitJob(view.id, { action }, key.current);
-      onClose();
-      go(`/jobs/${job.id}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
-      setBusy(false);
-    }
-  };
-  return (
-    <Dialog title={full ? `Full upgrade of ${view.name}` : `Upgrade ${view.name}`} subtitle={view.address} icon="package" onClose={onClose}>
-      <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )}
-        <p class="t2">
-          {total === null ? "All packages with a newer version are upgraded." : total === 0 ? "As far as the last check knows, nothing is to be upgraded." : `${total} ${total === 1 ? "package is" : "packages are"} upgraded${security ? `, ${security} of them for security` : ""}.`}{" "}
-          {checked_at ? `Last checked ${moment(checked_at, hubNow())}.` : ""}
-        </p>
-        <ul class="rules">
-          <li>
-            <Icon name="check" size="small" />
-            Configuration files that were changed on the server stay as they are.
-          </li>
-          <li>
-            <Icon name={full ? "circle-alert" : "check"} size="small" />
-            {full ? "Packages may be removed and new ones installed where the upgrade needs it." : "No package is removed."}
-          </li>
-          <li>
-            <Icon name="check" size="small" />
-            Services may restart. The server itself is not restarted.
-          </li>
-          <li>
-            <Icon name="check" size="small" />
-            The job goes on when this page, the link or Ground Control is away, and runs once.
-          </li>
-        </ul>
-      </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Cancel
-        </Button>
-        <Button kind="primary" busy={busy} onClick={() => void start()}>
-          {full ? "Start full upgrade" : "Start upgrade"}
-        </Button>
-      </footer>
-    </Dialog>
   );
 }

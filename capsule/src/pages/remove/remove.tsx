@@ -1,6 +1,7 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
 import { active, deploymentEnded, follow, look, removeNode, retryDeployment } from "../../state/deployments";
@@ -44,7 +45,8 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
 function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }): VNode {
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
-  const [needs, setNeeds] = useState(!view.credentials_kept && !view.simulated);
+  const way = removalWay(view);
+  const [needs, setNeeds] = useState(way === "ask" && !view.simulated);
   const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
@@ -83,12 +85,12 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           <p class="t2">
             {force
               ? "The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone."
-              : "Spider is uninstalled from the server: its service, files, user and keys."}{" "}
+              : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
             Its history of {age(now.value - view.created_at)} is deleted here. This cannot be undone.
           </p>
           {needs && !force && (
             <>
-              <p class="t2">No credentials are kept for this server. Give them once more; they are used for the removal only.</p>
+              <p class="t2">{way === "ask" ? whyAsked(view) : ""} Give them once more; they are used for the removal only.</p>
               <ServerFields entries={entries} wrong={wrong} onChange={change} />
               <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
@@ -118,12 +120,13 @@ function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: s
   const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - one.created_at)}`;
   const failed = one.state === "failed" || one.state === "cancelled";
   const done = one.state === "succeeded";
+  const forgotten = done && !wasTakenOff(one.steps);
   return (
-    <Dialog key={one.state} title={failed ? `Could not remove ${name}` : done ? `${name} was removed` : `Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
+    <Dialog key={one.state} title={failed ? `Could not remove ${name}` : forgotten ? `${name} is forgotten` : done ? `${name} was removed` : `Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
       {failed ? <FailureBox one={one} entries={NO_ENTRIES} onRetry={onRetry} /> : <Bar deployment={one} label="Removal" />}
-      <Steps deployment={one} last="Removed" />
+      <Steps deployment={one} last={forgotten ? "Forgotten" : "Removed"} />
       <footer>
-        <span class="t3 aside">{done ? "Nothing of Stardust is left on the server." : failed ? "" : "This goes on when the dialog is closed."}</span>
+        <span class="t3 aside">{forgotten ? "The server was not contacted: what Stardust put on it stays there." : done ? "Nothing of Stardust is left on the server." : failed ? "" : "This goes on when the dialog is closed."}</span>
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
           {done ? "Done" : failed ? "Close" : "Run in background"}
         </Button>

@@ -1,6 +1,19 @@
 import type { VNode } from "preact";
+import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
+import { toast } from "../../state/toasts";
+import { ApiError } from "../../state/types";
 import { Choice } from "../../ui/choice";
+import { Switch } from "../../ui/field";
+
+async function setKeys(on: boolean): Promise<void> {
+  try {
+    await savePreferences({ single_keys: on });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", "The setting was not saved", error.detail, { label: "Retry", run: () => void setKeys(on) });
+  }
+}
 
 export function AppearancePage(): VNode {
   return (
@@ -17,6 +30,9 @@ export function AppearancePage(): VNode {
           ]}
         />
         <p class="t3 meta">It is kept in this browser, for everybody who uses it. The key t changes it anywhere.</p>
+      </section>
+      <section class="card" aria-label="Keys">
+        <Switch label="Single keys are commands" hint="Such as j and k for the next row and the one before, or g f for the fleet. The key ? lists them. Off, only Ctrl K and the arrows act." checked={preferences.value.single_keys} onCheck={(on) => void setKeys(on)} />
       </section>
     </div>
   );

@@ -1,26 +1,33 @@
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { go } from "../../state/router";
-import { isAdmin } from "../../state/session";
+import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/parts";
 import { AccountPage } from "./account";
 import { AppearancePage } from "./appearance";
 import { AuditPage } from "./audit";
+import { HistoryPage } from "./history";
+import { JoiningPage } from "./joining";
 import { Refused } from "./list";
 import type { SettingsTab } from "./tabs";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
-const ALL: readonly { key: SettingsTab; label: string; href: string; admin: boolean }[] = [
-  { key: "account", label: "Account", href: "/settings", admin: false },
-  { key: "users", label: "Users", href: "/settings/users", admin: true },
-  { key: "tokens", label: "API tokens", href: "/settings/tokens", admin: false },
-  { key: "audit", label: "Audit", href: "/settings/audit", admin: true },
-  { key: "appearance", label: "Appearance", href: "/settings/appearance", admin: false },
+/** Who may open it. */
+type Who = "all" | "acting" | "admin";
+
+const ALL: readonly { key: SettingsTab; label: string; href: string; who: Who }[] = [
+  { key: "account", label: "Account", href: "/settings", who: "all" },
+  { key: "users", label: "Users", href: "/settings/users", who: "admin" },
+  { key: "tokens", label: "API tokens", href: "/settings/tokens", who: "all" },
+  { key: "joining", label: "Joining", href: "/settings/joining", who: "acting" },
+  { key: "history", label: "History", href: "/settings/history", who: "admin" },
+  { key: "audit", label: "Audit", href: "/settings/audit", who: "admin" },
+  { key: "appearance", label: "Appearance", href: "/settings/appearance", who: "all" },
 ];
 
 export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
-  const tabs = ALL.filter((one) => isAdmin.value || !one.admin);
+  const tabs = ALL.filter(({ who }) => who === "all" || (who === "admin" ? isAdmin.value : mayAct.value));
   const current = ALL.find((one) => one.key === tab);
   const page = useRef<HTMLDivElement>(null);
   // On a phone the tabs are wider than the screen.
@@ -33,7 +40,7 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
       </div>
       <Tabs label="Parts of the settings" tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
-        {closed ? <Refused what="This part is for admins." /> : <Panel tab={tab} />}
+        {closed ? <Refused what={current.who === "acting" ? "This part is for operators and admins." : "This part is for admins."} /> : <Panel tab={tab} />}
       </div>
     </div>
   );
@@ -47,6 +54,10 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
       return <UsersPage />;
     case "tokens":
       return <TokensPage />;
+    case "joining":
+      return <JoiningPage />;
+    case "history":
+      return <HistoryPage />;
     case "audit":
       return <AuditPage />;
     case "appearance":

@@ -39,7 +39,7 @@ export function ShownOnce({ title, label, secret, text, onClose }: Props): VNode
     <Dialog title={title} icon="file-key" size="narrow" onClose={guard.onClose}>
       <div class="body">
         <KeepFirst warned={guard.warned && !kept} />
-        <p class="t2">{text}</p>
+        <p class="t2 anywhere">{text}</p>
         <div>
           <p class="label" id="shown-once">
             {label}

@@ -1,0 +1,89 @@
+/** What is drawn over the lines: stretches without data, thresholds, and marks of what happened. */
+
+import type uPlot from "uplot";
+import { holes } from "../core/window";
+import type { ChartProps } from "./types";
+
+export const FONT = '11px "Inter V", system-ui, sans-serif';
+const MARK = 5;
+
+export const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export function drawHoles({ ctx, bbox, valToPos }: uPlot, { data }: ChartProps): void {
+  const ratio = devicePixelRatio;
+  const right = bbox.left + bbox.width;
+  ctx.save();
+  ctx.strokeStyle = token("--line-2");
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([]);
+  for (const hole of holes(data.columns, Math.max(data.from, data.since), data.to, data.hole)) {
+    const left = Math.max(bbox.left, valToPos(hole.from, "x", true));
+    const end = Math.min(right, valToPos(hole.to, "x", true));
+    if (end - left < 2) continue;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, bbox.top, end - left, bbox.height);
+    ctx.clip();
+    // One grid for the whole plot, so that the hatching of two holes fits together and does not crawl as one grows.
+    for (let x = bbox.left - bbox.height; x < end; x += 6 * ratio) {
+      if (x + bbox.height < left) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top + bbox.height);
+      ctx.lineTo(x + bbox.height, bbox.top);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+  ctx.restore();
+}
+
+export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: ChartProps): void {
+  if (!threshold) return;
+  const ratio = devicePixelRatio;
+  const y = valToPos(threshold.at, "y", true);
+  ctx.save();
+  ctx.strokeStyle = token(`--${threshold.level}-f`);
+  ctx.setLineDash([4 * ratio, 4 * ratio]);
+  ctx.lineWidth = ratio;
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** Jobs and events as small shapes on the axis, a job with its point up and an event with its point down; a restart as a line with a word. */
+export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: ChartProps): void {
+  const ratio = devicePixelRatio;
+  const size = MARK * ratio;
+  const bottom = bbox.top + bbox.height;
+  ctx.save();
+  for (const { at, kind, level } of marks) {
+    const x = Math.round(valToPos(at, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    const colour = token(level ? `--${level}-f` : kind === "job" ? "--accent" : "--text-3");
+    ctx.beginPath();
+    if (kind === "restart") {
+      ctx.strokeStyle = colour;
+      ctx.setLineDash([3 * ratio, 3 * ratio]);
+      ctx.lineWidth = ratio;
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bottom);
+      ctx.stroke();
+      ctx.fillStyle = colour;
+      ctx.font = FONT.replace("11px", `${11 * ratio}px`);
+      const late = x > bbox.left + bbox.width - 60 * ratio;
+      ctx.textAlign = late ? "right" : "left";
+      ctx.textBaseline = "top";
+      ctx.fillText("restarted", x + (late ? -4 : 4) * ratio, bbox.top);
+      continue;
+    }
+    const up = kind === "job";
+    ctx.fillStyle = colour;
+    ctx.moveTo(x, up ? bottom - size * 1.6 : bottom);
+    ctx.lineTo(x - size, up ? bottom : bottom - size * 1.6);
+    ctx.lineTo(x + size, up ? bottom : bottom - size * 1.6);
+    ctx.fill();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,131 @@
+/** Makes the plot of a chart: scales, axes, lines, bands. Everything that changes with a sample is read from what is held. */
+
+import type uPlot from "uplot";
+import { clock, day } from "../core/time";
+import { isolated } from "../core/window";
+import { drawHoles, drawMarks, drawThreshold, FONT, token } from "./draw";
+import type { Library } from "./plot";
+import type { ChartData, ChartProps } from "./types";
+
+const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+const SHRINK_MS = 30_000;
+const LEAST_DRAG = 8;
+const DAY_S = 86_400;
+
+/** Everything that is drawn reads this, so that a new sample needs no new chart. */
+export interface Held {
+  props: ChartProps;
+  top: number;
+  topAt: number;
+  window: string;
+}
+
+export interface Hooks {
+  onCursor: (plot: uPlot) => void;
+}
+
+function faded(colour: string, share: number): string {
+  return colour + Math.round(share * 255).toString(16).padStart(2, "0");
+}
+
+export function columnsOf({ columns, band }: ChartData): uPlot.AlignedData {
+  const rows: unknown[] = [...columns.values];
+  if (band) columns.values.forEach((_, index) => rows.push(band.max[index] ?? [], band.min[index] ?? []));
+  return [columns.times, ...rows] as uPlot.AlignedData;
+}
+
+function topOf(held: Held): number {
+  const { max, data } = held.props;
+  if (max !== undefined) return max;
+  let highest = 0;
+  data.columns.times.forEach((at, row) => {
+    if (at < data.from || at > data.to) return;
+    for (const column of data.band?.max ?? data.columns.values) {
+      const value = column[row];
+      if (value != null && value > highest) highest = value;
+    }
+  });
+  const wanted = Math.max(highest * 1.15, 1e-9);
+  const now = performance.now();
+  if (wanted >= held.top || held.window !== data.window || now - held.topAt > SHRINK_MS) {
+    held.top = wanted;
+    held.topAt = now;
+    held.window = data.window;
+  }
+  return held.top;
+}
+
+export function make(library: Library, box: HTMLElement, held: Held, { onCursor }: Hooks): uPlot {
+  const { series, binary } = held.props;
+  const text = token("--text-3");
+  const fill = Number(token("--c-fill")) || 0.1;
+  const drawn: uPlot.Series[] = series.map(({ name, colour, filled, dashed }, index) => {
+    const stroke = token(`--c${colour}`);
+    return { label: name, stroke, width: 1.5, points: { show: true, size: 4, fill: stroke, filter: () => isolated(held.props.data.columns.values[index] ?? []) }, spanGaps: false, ...(filled ? { fill: faded(stroke, fill) } : {}), ...(dashed ? { dash: [4, 3] } : {}) };
+  });
+  const bands: uPlot.Band[] = [];
+  if (held.props.data.band) {
+    series.forEach(({ colour }) => {
+      const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: false };
+      const first = drawn.length + 1;
+      drawn.push(edge, { ...edge });
+      bands.push({ series: [first, first + 1], fill: faded(token(`--c${colour}`), fill * 1.6) });
+    });
+  }
+  return new library(
+    {
+      width: Math.max(50, box.clientWidth - 6),
+      height: Math.max(50, box.clientHeight - 2),
+      padding: [8, 14, 0, 0],
+      legend: { show: false },
+      cursor: {
+        points: { size: 6 },
+        drag: { x: true, y: false, setScale: false },
+        bind: {
+          dblclick: () => () => {
+            held.props.group.onReset();
+            return null;
+          },
+        },
+      },
+      scales: {
+        x: { time: true, range: () => [held.props.data.from, held.props.data.to] },
+        y: { range: () => [held.props.min ?? 0, topOf(held)] },
+      },
+      axes: [
+        {
+          stroke: text,
+          font: FONT,
+          grid: { show: false },
+          ticks: { show: false },
+          size: 24,
+          space: 54,
+          // A label that would be cut off at the right edge is left out.
+          values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > plot.over.clientWidth - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60))),
+        },
+        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(held.props.words.axis) },
+      ],
+      series: [{}, ...drawn],
+      bands,
+      hooks: {
+        draw: [(plot) => drawThreshold(plot, held.props), (plot) => drawHoles(plot, held.props), (plot) => drawMarks(plot, held.props)],
+        setCursor: [onCursor],
+        setSelect: [
+          (plot) => {
+            if (plot.select.width < LEAST_DRAG) return;
+            held.props.group.onZoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"));
+            plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          },
+        ],
+      },
+    },
+    columnsOf(held.props.data),
+    box,
+  );
+}
+
+/** The first moment of a day is the day's name. */
+function midnight(at: number): boolean {
+  const date = new Date(at * 1000);
+  return date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
+}

@@ -1,0 +1,94 @@
+/** The words at a moment of a chart: values, or how long there are none, and what happened then. */
+
+import type { VNode } from "preact";
+import { marksNear, type ChartMark } from "../core/marks";
+import { age, clock, day } from "../core/time";
+import { holes, sampleRow } from "../core/window";
+import { clockThere } from "../core/zone";
+import type { ChartProps } from "./types";
+
+const DAY_S = 86_400;
+
+export interface Moment {
+  at: number;
+  values: (number | null)[];
+  /** Lowest and highest of the bucket, where that is known. */
+  range: (readonly [number, number] | null)[];
+  /** Seconds without data round this moment; 0 = there is data. */
+  missing: number;
+  marks: ChartMark[];
+}
+
+/** What there is at a moment; `reach`: seconds that a few pixels are, for marks. */
+export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
+  const { columns, from, since, to, hole, band } = data;
+  const marks = marksNear(group.marks, at, reach);
+  const missing = holes(columns, Math.max(from, since), to, hole).find((one) => at > one.from && at < one.to);
+  if (missing) return { at, values: [], range: [], missing: missing.to - missing.from, marks };
+  const limit = Number.isFinite(hole) ? hole : to - from;
+  const rows = columns.values.map((column) => sampleRow(columns.times, column, at, limit));
+  const nearest = rows.filter((row) => row >= 0).map((row) => columns.times[row] as number);
+  return {
+    at: nearest.length ? nearest.reduce((best, one) => (Math.abs(one - at) < Math.abs(best - at) ? one : best)) : at,
+    values: rows.map((row, index) => columns.values[index]?.[row] ?? null),
+    range: rows.map((row, index) => {
+      const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];
+      return low == null || high == null || low === high ? null : [low, high];
+    }),
+    missing: 0,
+    marks,
+  };
+}
+
+export function when(at: number, { from, to }: { from: number; to: number }, now = Date.now() / 1000): string {
+  return to - from > DAY_S || day(at) !== day(now) ? `${day(at)}, ${clock(at)}` : clock(at);
+}
+
+/** One sentence for those who do not see the chart. */
+export function sentence({ series, words, data }: ChartProps, moment: Moment): string {
+  const values = moment.missing > 0 ? `no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? "no data" : words.text(moment.values[index] as number)}`).join(", ");
+  return [`${when(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");
+}
+
+export function Tip({ props, moment, left, width }: { props: ChartProps; moment: Moment; left: number; width: number }): VNode {
+  const { series, words, threshold, group, data } = props;
+  const there = clockThere(moment.at, group.zone);
+  return (
+    <div class="plot-tip" style={left > width - 210 ? { right: `${width - left + 14}px` } : { left: `${left + 14}px` }}>
+      <p>
+        {when(moment.at, data)}
+        {there && <> · {there}</>}
+      </p>
+      {moment.missing > 0 ? (
+        <div>no data {age(moment.missing)}</div>
+      ) : (
+        series.map((one, index) => {
+          const value = moment.values[index];
+          const range = moment.range[index];
+          return (
+            <div key={one.name}>
+              <i class={`key-${one.colour}`} />
+              {one.name}
+              <b>{value == null ? "—" : words.text(value)}</b>
+              {range && (
+                <span class="t3">
+                  {words.row(range)[0]}–{words.row(range)[1]}
+                </span>
+              )}
+            </div>
+          );
+        })
+      )}
+      {threshold && (
+        <div class="t3">
+          threshold <b class={threshold.level}>{words.axis(threshold.at)}</b>
+        </div>
+      )}
+      {moment.marks.map((mark) => (
+        <div key={`${mark.at}${mark.text}`} class={mark.level}>
+          <span class="cut">{mark.text}</span>
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,50 @@
+/** A finger that is drawn across a plot chooses a stretch of time, as a dragged pointer does; up and down it scrolls the page still (`touch-action`). */
+
+import type uPlot from "uplot";
+
+/** Less is a tap: its mouse events, which the browser makes up, show the values there. */
+const LEAST_PX = 12;
+
+interface Drawn {
+  plot: () => uPlot | null;
+  /** Where the finger is. */
+  onAt: (at: number) => void;
+  onZoom: (from: number, to: number) => void;
+}
+
+/** Returns what takes it away again. */
+export function drawnByTouch(element: HTMLElement, { plot, onAt, onZoom }: Drawn): () => void {
+  let start: number | null = null;
+  const leftOf = (event: PointerEvent, chart: uPlot): number => Math.max(0, Math.min(chart.over.clientWidth, event.clientX - chart.over.getBoundingClientRect().left));
+  const show = (left: number, width: number, chart: uPlot): void => chart.setSelect({ left, top: 0, width, height: width ? chart.over.clientHeight : 0 }, false);
+  const down = (event: PointerEvent): void => {
+    const chart = plot();
+    start = chart && event.pointerType === "touch" && event.isPrimary ? leftOf(event, chart) : null;
+  };
+  const move = (event: PointerEvent): void => {
+    const chart = plot();
+    if (start === null || !chart || !event.isPrimary) return;
+    const left = leftOf(event, chart);
+    if (Math.abs(left - start) < LEAST_PX) return;
+    show(Math.min(start, left), Math.abs(left - start), chart);
+    onAt(chart.posToVal(left, "x"));
+  };
+  const up = (event: PointerEvent): void => {
+    const chart = plot();
+    if (start === null || !chart || !event.isPrimary) return;
+    const [from, to] = [start, leftOf(event, chart)].sort((a, b) => a - b) as [number, number];
+    stop();
+    if (to - from >= LEAST_PX) onZoom(chart.posToVal(from, "x"), chart.posToVal(to, "x"));
+  };
+  /** The browser took the finger for a scroll, or it was lifted. */
+  const stop = (): void => {
+    const chart = plot();
+    if (start !== null && chart) show(0, 0, chart);
+    start = null;
+  };
+  const heard = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: stop } as const;
+  for (const [name, listener] of Object.entries(heard)) element.addEventListener(name as keyof typeof heard, listener);
+  return () => {
+    for (const [name, listener] of Object.entries(heard)) element.removeEventListener(name as keyof typeof heard, listener);
+  };
+}

@@ -1,0 +1,26 @@
+/** Who can be brought up to date now, and why not the others. */
+
+import { policyRefusal } from "./batch";
+
+interface Asked {
+  state: string;
+  policy: { mode: string; verbs: readonly string[] } | null;
+}
+
+/** One short reason; empty = it can. */
+export function hindrance(node: Asked, action: string): string {
+  const refusal = policyRefusal(node.policy, action);
+  if (refusal) return node.policy?.mode === "monitor" ? "watched only, by its own policy" : node.policy?.mode === "invalid" ? "its policy file is not valid" : "not allowed by its own policy";
+  if (node.state === "pending") return "never connected";
+  return node.state === "online" ? "" : "not connected";
+}
+
+/** Reasons with how many nodes have each, the most common first. */
+export function hindrances(nodes: readonly Asked[], action: string): [string, number][] {
+  const found = new Map<string, number>();
+  for (const node of nodes) {
+    const why = hindrance(node, action);
+    if (why) found.set(why, (found.get(why) ?? 0) + 1);
+  }
+  return [...found].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+}

@@ -1,0 +1,14 @@
+/** A table as RFC 4180 text. A cell that a spreadsheet would take for a formula is written as text. */
+
+export type CsvCell = string | number | null | undefined;
+
+const FORMULA = /^[=+\-@\t\r]/;
+
+function cell(value: CsvCell): string {
+  if (value == null) return "";
+  if (typeof value === "number") return String(value);
+  const text = FORMULA.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export const csv = (rows: readonly (readonly CsvCell[])[]): string => rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");

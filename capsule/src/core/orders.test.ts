@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isPlanned, mayForce, namesOf, planSum, stopWord, wantsPackages } from "./orders";
+
+test("names may stand with blanks, commas and lines between, each once", () => {
+  assert.deepEqual(namesOf(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
+  assert.deepEqual(namesOf(" ,\n "), []);
+});
+
+test("a plan is told in one line", () => {
+  const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes" };
+  assert.equal(planSum(plan), "1 upgrade, 2 removals, 1 for security; a reboot is expected");
+  assert.equal(planSum({ ...plan, counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 0 }, reboot: "no" }), "Nothing is to be done");
+});
+
+test("what became of a stop says why", () => {
+  const job = { stop: { state: "too_late", why: "rpm has begun" } } as const;
+  assert.equal(stopWord(job), "It cannot be stopped any more: rpm has begun");
+  assert.equal(stopWord({ stop: null }), "");
+});
+
+test("verbs that have a plan and verbs that want names", () => {
+  assert.equal(isPlanned("remove"), true);
+  assert.equal(isPlanned("reboot"), false);
+  assert.equal(wantsPackages("hold"), true);
+  assert.equal(wantsPackages("upgrade"), false);
+});
+
+test("force comes only after the server has said that it cannot stop at once, and once", () => {
+  const stop = { why: "", force: false };
+  assert.equal(mayForce({ stop: null }), false);
+  assert.equal(mayForce({ stop: { ...stop, state: "asked" } }), false);
+  assert.equal(mayForce({ stop: { ...stop, state: "now" } }), false);
+  assert.equal(mayForce({ stop: { ...stop, state: "too_late" } }), true);
+  assert.equal(mayForce({ stop: { ...stop, state: "after_package" } }), true);
+  assert.equal(mayForce({ stop: { ...stop, state: "too_late", force: true } }), false);
+});

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { removalWay, wasTakenOff, whyAsked } from "./removal";
+
+const node = { state: "online", credentials_kept: false, policy: { mode: "managed", verbs: ["refresh", "uninstall"] } };
+
+test("a node is removed with kept credentials, else through its connection, else credentials are asked for", () => {
+  assert.equal(removalWay({ ...node, credentials_kept: true, state: "offline" }), "ssh");
+  assert.equal(removalWay(node), "session");
+  assert.equal(removalWay({ ...node, policy: null }), "session"); // the node decides
+  assert.equal(removalWay({ ...node, state: "offline" }), "ask");
+  assert.equal(removalWay({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }), "ask");
+  assert.equal(removalWay({ ...node, policy: { mode: "monitor", verbs: [] } }), "ask");
+});
+
+test("who is asked for credentials is told why", () => {
+  assert.match(whyAsked({ ...node, state: "offline" }), /not connected/);
+  assert.match(whyAsked({ ...node, policy: { mode: "readonly", verbs: [] } }), /mode = readonly/);
+  assert.match(whyAsked({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }), /does not allow “uninstall”/);
+});
+
+test("a node that was only forgotten was not taken off its server", () => {
+  const step = (name: string, state: string): { name: string; state: string } => ({ name, state });
+  assert.equal(wasTakenOff([step("uninstall", "done"), step("verify", "done"), step("wipe", "done")]), true);
+  assert.equal(wasTakenOff([step("uninstall", "skipped"), step("verify", "skipped"), step("wipe", "done")]), false);
+});

@@ -1,0 +1,32 @@
+/** By which way a node is removed, as the hub chooses it. */
+
+import { policyRefusal } from "./batch";
+
+interface NodeLike {
+  state: string;
+  credentials_kept: boolean;
+  policy: { mode: string; verbs: readonly string[] } | null;
+}
+
+/** ssh: with the credentials that are kept. session: through its connection. ask: neither is there, credentials are needed. */
+export type RemovalWay = "ssh" | "session" | "ask";
+
+export function removalWay(node: NodeLike): RemovalWay {
+  if (node.credentials_kept) return "ssh";
+  return node.state === "online" && !policyRefusal(node.policy, "uninstall") ? "session" : "ask";
+}
+
+export const REMOVAL_WORDS: Record<RemovalWay, string> = {
+  ssh: "Ground Control signs in with the credentials that are kept and uninstalls Spider: its service, files, user and keys.",
+  session: "No credentials are kept, so Spider is told through its connection, and root on the server uninstalls it: its service, files, user and keys.",
+  ask: "Spider is uninstalled from the server: its service, files, user and keys.",
+};
+
+/** Whether a removal that is done was one: somebody saw that nothing is left. Otherwise the node was only forgotten, and nobody looked. */
+export const wasTakenOff = (steps: readonly { name: string; state: string }[]): boolean => steps.some(({ name, state }) => name === "verify" && state === "done");
+
+/** Why credentials are asked for. */
+export function whyAsked(node: NodeLike): string {
+  if (node.state !== "online") return "No credentials are kept for this server, and it is not connected.";
+  return `No credentials are kept for this server. ${policyRefusal(node.policy, "uninstall")}`.trim();
+}

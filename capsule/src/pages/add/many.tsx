@@ -1,0 +1,317 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { placeText, takeable } from "../../core/servers";
+import { plural } from "../../core/units";
+import { go } from "../../state/router";
+import { addServers, previewList } from "../../state/servers";
+import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { Check, SelectField, Switch, TagsField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { JumpFields, SignInFields } from "./connection";
+import { bodyOf, jumpFaults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
+import { Method, type MethodKey } from "./method";
+
+const SETTLE_MS = 400;
+const LARGEST = 256 * 1024;
+const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
+const FORMATS: readonly [string, string][] = [["auto", "Tell by itself"], ["lines", "One server a line"], ["csv", "Table with a header (CSV)"], ["ssh_config", "OpenSSH configuration"]]; // prettier-ignore
+type Format = "auto" | ServerListView["format"];
+const WORDS: Record<ServerListView["format"], string> = { lines: "one server a line", csv: "a table", ssh_config: "an OpenSSH configuration" };
+
+interface Read {
+  /** What it was read of. */
+  of: string;
+  list: ServerListView;
+}
+
+/** Reads the list again a moment after each change; an answer that comes late is dropped. */
+function useReading(text: string, format: Format): { read: Read | null; failure: string; fresh: boolean } {
+  const [read, setRead] = useState<Read | null>(null);
+  const [failure, setFailure] = useState("");
+  const of = `${format}\n${text}`;
+  useEffect(() => {
+    setFailure("");
+    if (!text.trim()) {
+      setRead(null);
+      return;
+    }
+    let late = false;
+    const look = async (): Promise<void> => {
+      try {
+        const list = await previewList({ text, format });
+        if (!late) setRead({ of, list });
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (!late) setFailure(error.detail);
+      }
+    };
+    const timer = setTimeout(() => void look(), SETTLE_MS);
+    return () => {
+      late = true;
+      clearTimeout(timer);
+    };
+  }, [of]);
+  return { read, failure, fresh: read?.of === of };
+}
+
+/** A list of servers: pasted, shown as it was understood, and added by one request with what opens them all. */
+export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void; onClose: () => void }): VNode {
+  const [text, setText] = useState("");
+  const [format, setFormat] = useState<Format>("auto");
+  const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
+  const [wrong, setWrong] = useState<Wrong>({});
+  const [refusal, setRefusal] = useState("");
+  const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
+  const [without, setWithout] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const { read, failure, fresh } = useReading(text, format);
+  const rows = read?.list.servers ?? [];
+  const { good, bad, nameless } = takeable(rows, entries.username);
+  const ready = fresh && good.length > 0 && (bad === 0 || without);
+  const change = (part: Partial<Entries>): void => {
+    setEntries((before) => ({ ...before, ...part }));
+    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
+  };
+  useEffect(() => setRefused(new Map()), [read]);
+  const send = async (): Promise<void> => {
+    const found: Wrong = {
+      ...(nameless ? { username: `${plural(nameless, "server")} of the list ${nameless === 1 ? "names" : "name"} no user: give one for them.` } : {}),
+      ...(!entries.key.trim() && !entries.password ? { key: "Give a private key, or a password below." } : {}),
+      ...jumpFaults(entries.jump),
+    };
+    setWrong(found);
+    setRefusal("");
+    setRefused(new Map());
+    if (Object.keys(found).length || busy || !ready) return;
+    setBusy(true);
+    try {
+      const batch = await addServers(manyBody(good, entries));
+      onClose();
+      go(`/deployments/${batch}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") setRefusal(error.detail);
+      const told = (error.facts["servers"] ?? []) as { index: number; message: string }[];
+      setRefused(new Map(told.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title="Add many servers" subtitle="One list, one confirmation, each server by itself." icon="server" size="wide" onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void send();
+        }}
+      >
+        <div class="deploy-form">
+          <Method value="many" onPick={onMethod} />
+          {refusal && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {refusal}
+            </Banner>
+          )}
+          <ListField text={text} format={format} onText={setText} onFormat={setFormat} failure={failure} />
+          {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
+          <div class="halves">
+            <TextField label="SSH user" hint="For those whose line names none." value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TagsField label="Tags for all" tags={entries.tags} onTags={(tags) => change({ tags })} />
+          </div>
+          <SignInFields entries={entries} wrong={wrong} onChange={change} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint="For those whose line names none of its own." onJump={(jump) => change({ jump })} />
+          <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <div class="halves">
+            <SelectField label="Policy on the servers" value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={[["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]} />
+            <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
+              Install Python where there is none
+            </Check>
+          </div>
+        </div>
+        <footer>
+          <span class="t3 aside">Next, you confirm all fingerprints at once.</span>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
+            {good.length ? `Add ${plural(good.length, "server")}` : "Add servers"}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+/** What the hub is asked: of each server what its line says, of all what the form says. */
+function manyBody(servers: readonly ListedServerView[], entries: Entries): ManyDeploymentsBody {
+  const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, jump } = bodyOf(entries);
+  return {
+    servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
+    ...(entries.username.trim() ? { username: entries.username.trim() } : {}),
+    private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, jump,
+  } as ManyDeploymentsBody; // prettier-ignore
+}
+
+function ListField({ text, format, onText, onFormat, failure }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; failure: string }): VNode {
+  const file = useRef<HTMLInputElement>(null);
+  const [tooLarge, setTooLarge] = useState("");
+  const said = tooLarge || failure;
+  const take = async (chosen: File | undefined): Promise<void> => {
+    setTooLarge("");
+    if (!chosen) return;
+    if (chosen.size > LARGEST) setTooLarge("This file is larger than 256 KiB: a list of 200 servers is smaller.");
+    else onText(await chosen.text());
+  };
+  return (
+    <>
+      <div class="field">
+        <label for="server-list">Servers</label>
+        <textarea
+          id="server-list"
+          class="input mono"
+          rows={6}
+          spellcheck={false}
+          autocomplete="off"
+          autocapitalize="off"
+          autofocus
+          placeholder={EXAMPLE}
+          value={text}
+          maxLength={LARGEST}
+          aria-describedby={said ? "server-list-wrong" : "server-list-hint"}
+          aria-invalid={said ? true : undefined}
+          onInput={(event) => onText(event.currentTarget.value)}
+          onDragOver={(event) => event.preventDefault()}
+          onDrop={(event) => {
+            if (!event.dataTransfer?.files.length) return;
+            event.preventDefault();
+            void take(event.dataTransfer.files[0]);
+          }}
+        />
+        {said ? (
+          <p class="wrong" id="server-list-wrong" role="alert">
+            {said}
+          </p>
+        ) : (
+          <p class="hint" id="server-list-hint">
+            Lines of user@host:port, a table with a header, or an OpenSSH configuration. No passwords or keys: they are given below, once for all.
+          </p>
+        )}
+      </div>
+      <div class="halves">
+        <SelectField label="Format" value={format} onPick={(picked) => onFormat(picked as Format)} options={FORMATS} />
+        <div class="field">
+          <span class="label">Or from a file</span>
+          <div>
+            <Button onClick={() => file.current?.click()}>Choose file</Button>
+          </div>
+          <input
+            ref={file}
+            type="file"
+            class="hidden-text"
+            aria-label="List of servers"
+            tabIndex={-1}
+            onChange={(event) => {
+              void take(event.currentTarget.files?.[0]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface UnderstoodProps {
+  list: ServerListView;
+  /** By the place in the list: what the hub said against it in the end. */
+  refused: ReadonlyMap<number, string>;
+  bad: number;
+  without: boolean;
+  onWithout: (on: boolean) => void;
+}
+
+function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps): VNode {
+  const total = list.servers.length;
+  return (
+    <div class="understood">
+      <p role="status">
+        <b class="strong">{total ? `${total - bad} of ${plural(total, "server")} can be added` : "No server was found in this"}</b> <span class="t3">read as {WORDS[list.format]}</span>
+      </p>
+      {list.problems.map(({ line, message }) => (
+        <p key={`${line} ${message}`} class="wrong">
+          Line {line}: {message}
+        </p>
+      ))}
+      {total > 0 && (
+        <div class="card grid-table list-table" role="table" aria-label="Servers of the list" tabIndex={0}>
+          <div role="row" class="head">
+            {["State", "Line", "Server", "Name", "Jump host"].map((label) => (
+              <span key={label} role="columnheader">
+                {label === "State" ? <span class="hidden-text">State</span> : label}
+              </span>
+            ))}
+          </div>
+          {list.servers.map((one, at) => (
+            <ListRow key={at} one={one} refused={refused.get(at) ?? ""} />
+          ))}
+        </div>
+      )}
+      {bad > 0 && total > bad && (
+        <Check checked={without} onCheck={onWithout}>
+          Leave out the {bad === 1 ? "one" : bad} that cannot be added
+        </Check>
+      )}
+      {list.notes.map(({ line, message }) => (
+        <p key={`${line} ${message}`} class="hint">
+          Line {line}: {message}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function ListRow({ one, refused }: { one: ListedServerView; refused: string }): VNode {
+  const problems = refused ? [refused] : one.problems.map(({ message }) => message);
+  return (
+    <div role="row" data-line={one.line} class={problems.length ? "bad" : ""}>
+      <span role="cell">
+        <Glyph kind={problems.length ? "fail" : "done"} label={problems.length ? "cannot be added" : "can be added"} />
+      </span>
+      <span role="cell" class="t3 num">
+        {one.line}
+      </span>
+      <span role="rowheader" class="mono cut">
+        {one.host ? placeText(one) : "—"}
+      </span>
+      <span role="cell" class="cut">
+        {one.name ?? ""}
+      </span>
+      <span role="cell" class="cut t2">
+        {one.jump ? placeText(one.jump) : ""}
+      </span>
+      {(problems.length > 0 || one.notes.length > 0 || one.tags.length > 0 || one.host_key) && (
+        <span role="cell" class="said">
+          {one.tags.length > 0 && <span class="t2">Tags: {one.tags.join(", ")}</span>}
+          {one.host_key && (
+            <span class="t2">
+              Trusted without asking: <code class="mono">{one.host_key}</code>
+            </span>
+          )}
+          {problems.map((words) => (
+            <span key={words} class="wrong">
+              {words}
+            </span>
+          ))}
+          {one.notes.map((words) => (
+            <span key={words} class="t3">
+              {words}
+            </span>
+          ))}
+        </span>
+      )}
+    </div>
+  );
+}

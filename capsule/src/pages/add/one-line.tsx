@@ -1,0 +1,185 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { age } from "../../core/time";
+import { now } from "../../state/clock";
+import { rows } from "../../state/fleet";
+import { endInvite, lookInvite, makeInvite } from "../../state/invites";
+import { go } from "../../state/router";
+import { ApiError, type NewInviteView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton, copyText } from "../../ui/copy";
+import { Dialog } from "../../ui/dialog";
+import { SelectField, TagsField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { Refusal, useAct } from "../settings/refusal";
+import { Method, type MethodKey } from "./method";
+
+const LOOK_MS = 1500;
+
+interface Wish {
+  name: string;
+  tags: readonly string[];
+  policy: "managed" | "readonly" | "monitor";
+}
+
+/** A command that is pasted into a shell of the server: made, counted down, and done when the node is there. The secret goes with this dialog. */
+export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => void; onClose: () => void }): VNode {
+  const [wish, setWish] = useState<Wish>({ name: "", tags: [], policy: "managed" });
+  const [made, setMade] = useState<NewInviteView | null>(null);
+  const act = useAct();
+  const make = (): Promise<boolean> => act.run(async () => setMade(await makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy })));
+  if (made) return <Made key={made.info.id} made={made} busy={act.busy} refusal={act.refusal} onAnew={() => void make()} onClose={onClose} />;
+  const change = (part: Partial<Wish>): void => setWish((before) => ({ ...before, ...part }));
+  return (
+    <Dialog title="Add node" subtitle="The server joins by itself: behind NAT, and without SSH." icon="server" onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void make();
+        }}
+      >
+        <div class="deploy-form">
+          <Method value="command" onPick={onMethod} />
+          <Refusal text={act.refusal} />
+          <TextField label="Name in Stardust" value={wish.name} onText={(name) => change({ name })} input={{ placeholder: "taken from the server", autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+          <div class="halves">
+            <SelectField
+              label="Policy on the server"
+              value={wish.policy}
+              onPick={(policy) => change({ policy: policy as Wish["policy"] })}
+              options={[
+                ["managed", "Managed"],
+                ["readonly", "Read only"],
+                ["monitor", "Monitor"],
+              ]}
+            />
+            <TagsField label="Tags" tags={wish.tags} onTags={(tags) => change({ tags })} />
+          </div>
+        </div>
+        <footer>
+          <span class="t3 aside">The command is good for five minutes and once.</span>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy}>
+            Make the command
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+type State = "open" | "installing" | "here" | "over";
+
+interface MadeProps {
+  made: NewInviteView;
+  busy: boolean;
+  refusal: string;
+  onAnew: () => void;
+  onClose: () => void;
+}
+
+function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
+  const [seen, setSeen] = useState(made.info);
+  const [copied, setCopied] = useState(false);
+  const left = made.expires_at - now.value;
+  const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
+  const state: State = node?.state === "online" ? "here" : seen.state === "used" ? "installing" : seen.state !== "open" || left <= 0 ? "over" : "open";
+  const over = state === "here" || state === "over";
+  useEffect(() => {
+    if (over || seen.state !== "open") return;
+    const timer = setInterval(() => {
+      lookInvite(made.info.id).then(setSeen, (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error; // the hub is away for a moment: the next look tells
+      });
+    }, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [over, seen.state]);
+  const copy = async (): Promise<void> => setCopied(await copyText(made.command));
+  useEffect(() => {
+    if (state !== "open") return;
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+      event.preventDefault();
+      void copy();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [state]);
+  const revoke = (): void => {
+    if (state === "open") endInvite(made.info.id).catch(() => undefined); // it ends by itself within minutes
+    onClose();
+  };
+  const name = node?.name ?? "The server";
+  const title = { open: "Run this on the server", installing: "The server is joining", here: `${name} is connected`, over: "This command is over" }[state];
+  return (
+    <Dialog title={title} subtitle={state === "open" ? `good once, for ${age(left)} more` : "One-line command"} icon="server" onClose={revoke}>
+      <div class="body">
+        <Refusal text={refusal} />
+        {made.this_machine_only && state === "open" && (
+          <Banner mark={<Glyph kind="warn" label="" />}>Ground Control does not know how other servers reach it: only this machine can join. Start it with --server-url.</Banner>
+        )}
+        {state === "open" && (
+          <>
+            <p class="t2">As root, or as a user with sudo. Needs python3, 3.8 or newer. The invite in it is shown this once.</p>
+            <div class="code one-line">
+              <code aria-label="Command">{made.command}</code>
+            </div>
+            <div class="row">
+              <CopyButton text={() => made.command} />
+              <span class="t3">
+                or press <kbd>c</kbd>
+              </span>
+              <span class="hidden-text" role="status">
+                {copied ? "Copied" : ""}
+              </span>
+            </div>
+            <div class="fingerprint">
+              <span class="label">SHA-256 of install.sh</span>
+              <code aria-label="Checksum">{made.installer.sha256}</code>
+            </div>
+          </>
+        )}
+        {state === "installing" && (
+          <Banner kind="info" mark={<Glyph kind="run" label="" />}>
+            It has proven itself; its agent is being installed.
+          </Banner>
+        )}
+        {state === "here" && (
+          <Banner kind="calm" mark={<Glyph kind="done" label="" />}>
+            {name} joined and sends samples.
+          </Banner>
+        )}
+        {state === "over" && (
+          <Banner mark={<Glyph kind="warn" label="" />}>Five minutes are over, or it was revoked. Nothing was changed on the server by this.</Banner>
+        )}
+      </div>
+      <footer>
+        {state === "over" && (
+          <Button class="end" kind="primary" busy={busy} onClick={onAnew}>
+            Make a new one
+          </Button>
+        )}
+        {state !== "over" && (
+          <Button class="end" onClick={revoke}>
+            {state === "open" ? "Cancel" : "Close"}
+          </Button>
+        )}
+        {state === "here" && node && (
+          <Button
+            kind="primary"
+            onClick={() => {
+              onClose();
+              go(`/n/${node.id}`);
+            }}
+          >
+            Open node
+          </Button>
+        )}
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,312 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
+import { stepTitle } from "../../core/steps";
+import { age, moment } from "../../core/time";
+import { plural } from "../../core/units";
+import { hubNow, now } from "../../state/clock";
+import { cancelDeployment } from "../../state/deployments";
+import { show } from "../../state/dialogs";
+import { each } from "../../state/each";
+import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type DeploymentView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { Check } from "../../ui/field";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { Refusal, useAct } from "../settings/refusal";
+
+const EVERY_MS = 1500;
+const AT_ONCE = 4;
+const MARKS: Record<Standing, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
+const OPEN: readonly Standing[] = ["asks", "open"];
+
+interface Followed {
+  rows: readonly DeploymentView[] | null;
+  failure: ApiError | null;
+  load: () => void;
+}
+
+/** Read again until all have ended; not while nobody sees it. */
+function useServers(id: string): Followed {
+  const [rows, setRows] = useState<readonly DeploymentView[] | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let left = false;
+    const read = async (): Promise<void> => {
+      let more = true;
+      if (!document.hidden) {
+        try {
+          const found = await loadServers(id);
+          if (left) return;
+          setRows(found);
+          setFailure(null);
+          more = found.some((one) => OPEN.includes(standing(one.state)));
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          if (left) return;
+          setFailure(error);
+          more = error.status !== 403;
+        }
+      }
+      if (more && !left) timer = setTimeout(() => void read(), EVERY_MS);
+    };
+    void read();
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, [id, turn]);
+  return { rows, failure, load: () => setTurn((before) => before + 1) };
+}
+
+/** Servers that one request asked for: their fingerprints, how far each is, and what failed tried again. */
+export function ServersPage({ id }: { id: string }): VNode {
+  const { rows, failure, load } = useServers(id);
+  if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
+  return (
+    <div class="page">
+      <h1 class="hidden-text" tabIndex={-1}>
+        Adding servers
+      </h1>
+      {rows ? (
+        <Empty icon="server" title="There is no such request" text="Its servers are closed to you, or the address is wrong.">
+          <a class="button" href="/">
+            Go to the fleet
+          </a>
+        </Empty>
+      ) : failure ? (
+        <Failure title="The servers could not be read" error={failure} onRetry={load} />
+      ) : (
+        <Loading rows={8} what="the servers" onRetry={load} />
+      )}
+    </div>
+  );
+}
+
+function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }): VNode {
+  const [only, setOnly] = useState<Standing | null>(null);
+  const [asking, setAsking] = useState(false);
+  const act = useAct();
+  const counts = tallied(rows);
+  const total = rows.length;
+  const open = counts.asks + counts.open;
+  const ended = total - open;
+  const keys = shownKeys(rows);
+  const failed = rows.filter((one) => one.state === "failed");
+  const first = rows[0] as DeploymentView;
+  const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
+  const fitting = rows.filter((one) => only === null || standing(one.state) === only);
+  const again = async (): Promise<void> => {
+    const outcome = await each(failed, AT_ONCE, (one) => tryAgain(one.id));
+    load();
+    const [refused] = outcome.failed;
+    if (refused) toast("fail", `${plural(outcome.failed.length, "server")} could not be tried again`, refused.error.detail);
+  };
+  return (
+    <div class="page job-page">
+      <div class="page-head">
+        <div class="grow">
+          <h1 tabIndex={-1}>Adding {plural(total, "server")}</h1>
+          <p class="meta t3">
+            {moment(first.created_at, hubNow())} · <span class="num">{age((over ?? now.value) - first.created_at)}</span>
+          </p>
+        </div>
+        {failed.length > 0 && mayAct.value && (
+          <Button icon="rotate-cw" busy={act.busy} onClick={() => void act.run(again)}>
+            Try all that failed again
+          </Button>
+        )}
+        {open > 0 && mayAct.value && (
+          <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
+            Stop all…
+          </Button>
+        )}
+      </div>
+      <Refusal text={act.refusal} />
+      {failure && (
+        <Banner mark={<Glyph kind="stale" label="" />}>
+          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        </Banner>
+      )}
+      <section class="card job-sum" aria-label="State">
+        <div class="row wrap">
+          <Glyph kind={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"} size="large" label="" />
+          <b class="strong" role="status">
+            {counts.open ? "On the way" : counts.asks ? "Waiting for you" : counts.failed ? "Ended, not all well" : "Ended"}
+          </b>
+          <span class="grow" />
+          <span class="t3 num">
+            {ended} of {total} ended
+          </span>
+        </div>
+        <div class={`progress ${open ? "" : counts.failed ? "fail" : "done"}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+          <i style={{ width: `${(ended / total) * 100}%` }} />
+        </div>
+        <div class="row wrap" role="group" aria-label="Show only">
+          {STANDINGS.filter((one) => counts[one] > 0 || one === only).map((one) => (
+            <button key={one} type="button" class="chip" aria-pressed={only === one} onClick={() => setOnly(only === one ? null : one)}>
+              <Glyph kind={MARKS[one]} label="" />
+              <span class="num">{counts[one]}</span> {STANDING_WORDS[one]}
+            </button>
+          ))}
+        </div>
+      </section>
+      {keys.length > 0 && mayAct.value && <HostKeys keys={keys} coming={counts.open} load={load} />}
+      <div class="card grid-table servers-table" role="table" aria-label="Servers">
+        <div role="row" class="head">
+          {["State", "Server", "Address", "Where it stands", "Took", "Actions"].map((label) => (
+            <span key={label} role="columnheader">
+              {label === "State" || label === "Actions" ? <span class="hidden-text">{label}</span> : label}
+            </span>
+          ))}
+        </div>
+        {fitting.map((one) => (
+          <Row key={one.id} one={one} load={load} />
+        ))}
+        {!fitting.length && <p class="pad t3">None now.</p>}
+      </div>
+      {asking && <StopAll rows={rows} load={load} onClose={() => setAsking(false)} />}
+    </div>
+  );
+}
+
+/** All fingerprints that wait, and one word for those that are shown. */
+function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: number; load: () => void }): VNode {
+  // Whoever has compared these has not compared what came afterwards.
+  const shown = keys.map((key) => `${key.fingerprint} ${key.ids.join()}`).join("\n");
+  const [compared, setCompared] = useState("");
+  const act = useAct();
+  const trust = async (): Promise<void> => {
+    const { refused } = await confirmHostKeys(keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))));
+    const [first] = refused;
+    if (first) toast("fail", `${plural(refused.length, "server")} did not go on`, first.message);
+    load();
+  };
+  return (
+    <section class="card host-keys" aria-label="Host keys">
+      <h2 class="strong">Are these the right servers?</h2>
+      <p class="t2">
+        Stardust has not seen them before. On each server <code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code> shows its own. It has not logged in to any of these yet.
+        {coming > 0 && ` ${plural(coming, "server")} may still follow.`}
+      </p>
+      <ul class="keys-list" tabIndex={0} aria-label="Fingerprints">
+        {keys.map((key) => (
+          <li key={`${key.where} ${key.fingerprint}`}>
+            <span class="medium cut">
+              {key.where}
+              {key.jump && <span class="t3"> · jump host of {plural(key.ids.length, "server")}</span>}
+            </span>
+            <span class="t3">{key.type.replace(/^ssh-/, "").toUpperCase()}</span>
+            <code class="mono">{key.fingerprint}</code>
+          </li>
+        ))}
+      </ul>
+      <Refusal text={act.refusal} />
+      <div class="row wrap">
+        <Check checked={compared === shown} onCheck={(on) => setCompared(on ? shown : "")}>
+          {keys.length === 1 ? "The fingerprint matches" : `All ${keys.length} fingerprints match`}
+        </Check>
+        <Button kind="primary" class="end" busy={act.busy} disabled={compared !== shown} onClick={() => void act.run(trust)}>
+          Trust {keys.length === 1 ? "it" : `these ${keys.length}`} and go on
+        </Button>
+      </div>
+    </section>
+  );
+}
+
+/** Where it stands, in words. */
+function words(one: DeploymentView): string {
+  if (one.error) return one.error.message;
+  if (one.state === "awaiting_host_key") return "Waits for its fingerprint to be confirmed";
+  if (one.state === "succeeded") return "Connected";
+  if (one.state === "cancelled") return "Cancelled";
+  const step = one.steps.find((each) => each.state === "running") ?? one.steps.find((each) => each.state === "waiting");
+  if (!step || one.steps.every((each) => each.state === "waiting")) return "Waits for its turn";
+  return stepTitle(step.name);
+}
+
+function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
+  const act = useAct();
+  const at = standing(one.state);
+  const name = one.name || one.host;
+  const said = act.refusal || words(one);
+  const began = one.steps[0]?.started_at ?? null;
+  return (
+    <div role="row" data-host={one.host} data-state={one.state}>
+      <span role="cell">
+        <Glyph kind={MARKS[at]} label={STANDING_WORDS[at]} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        {one.node_id && at === "done" ? <a href={`/n/${one.node_id}`}>{name}</a> : name}
+      </span>
+      <span role="cell" class="cut t2 mono">
+        {placeText(one)}
+        {one.jump && <span class="t3"> over {one.jump.host}</span>}
+      </span>
+      <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={said}>
+        {said}
+      </span>
+      <span role="cell" class="t3 num">
+        {began === null ? "—" : age((one.ended_at ?? now.value) - began)}
+      </span>
+      <span role="cell" class="right row">
+        {at === "failed" && mayAct.value && (
+          <Button
+            slim
+            busy={act.busy}
+            name={`Try ${name} again`}
+            icon="rotate-cw"
+            onClick={() =>
+              void act.run(async () => {
+                await tryAgain(one.id);
+                load();
+              })
+            }
+          />
+        )}
+        <Button slim kind="quiet" more={{ "aria-label": `Details of ${name}` }} onClick={() => show({ kind: "add", deployment: one.id })}>
+          Details
+        </Button>
+      </span>
+    </div>
+  );
+}
+
+function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
+  // As it was when the question was put: a number that changes while it is typed cannot be typed.
+  const [open] = useState(() => rows.filter((one) => OPEN.includes(standing(one.state))));
+  const [typed, setTyped] = useState("");
+  const act = useAct();
+  const stop = async (): Promise<void> => {
+    const { failed } = await each(open, AT_ONCE, (one) => cancelDeployment(one.id));
+    // What has ended meanwhile needs no stopping.
+    const [refused] = failed.filter(({ error }) => error.status !== 409);
+    if (refused) toast("fail", "Not all could be stopped", refused.error.detail);
+    load();
+    onClose();
+  };
+  return (
+    <Dialog title="Stop adding these servers" size="narrow" onClose={onClose}>
+      <div class="body">
+        <Refusal text={act.refusal} />
+        <p class="t2">{plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.</p>
+        <ConfirmName name={String(open.length)} value={typed} onText={setTyped} />
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Go on
+        </Button>
+        <Button kind="destroy" busy={act.busy} disabled={typed !== String(open.length)} onClick={() => void act.run(stop)}>
+          Stop {plural(open.length, "server")}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

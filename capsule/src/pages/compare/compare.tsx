@@ -1,0 +1,295 @@
+/** One value of several servers in one chart, with the figures of each beside it. Everything stands in the address. */
+
+import type { VNode } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
+import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
+import { factsOf, standingOf } from "../../core/facts";
+import { columnWords } from "../../core/facts-table";
+import { wordingOf } from "../../core/legend";
+import { parseSeries } from "../../core/series";
+import { LIVE_S, spanOf, viewKey } from "../../core/view";
+import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
+import { hubNow, now } from "../../state/clock";
+import { Comparison } from "../../state/compare";
+import { rows } from "../../state/fleet";
+import { lostSince } from "../../state/link";
+import { metricUnits, rhythmOfMetric } from "../../state/metrics";
+import { NodeDetail } from "../../state/node";
+import { place, setQuery } from "../../state/router";
+import { shade } from "../../state/theme";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { liveAttributes } from "../../ui/live";
+import { Banner, Empty } from "../../ui/parts";
+import { Skeleton } from "../node/skeleton";
+import { points, Ranges, useGroup, useHistory, useViewKeys, viewShown, WindowBar } from "../node/timeline";
+
+const FIRST_SERIES = "cpu.total";
+/** In this order; the grey one is for reference lines. A second round of them is dashed. */
+const COLOURS: readonly Colour[] = [1, 3, 2, 4, 6, 5];
+
+interface Compared {
+  id: string;
+  name: string;
+  detail: NodeDetail;
+}
+
+export function ComparePage(): VNode {
+  const { query } = place.value;
+  const asked = readIds(query.get("nodes")).join();
+  const series = parseSeries(query.get("metric") ?? "") ? (query.get("metric") as string) : FIRST_SERIES;
+  const details = useDetails(asked ? asked.split(",") : []);
+  const comparison = useMemo(() => new Comparison(), []);
+  const shown = viewShown();
+  const key = viewKey(shown);
+  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (detail.failure.value ? "removed node" : "…"), detail }));
+  const there = nodes.filter(({ detail }) => !detail.failure.value);
+  const ids = there.map(({ id }) => id);
+  useEffect(() => {
+    if (key === "live") for (const { detail } of there) void detail.fill([series]);
+  }, [key, ids.join(), series]);
+  useHistory(shown, `${ids.join()} ${series}`, async (window, span, most) => (ids.length ? comparison.load(window, span, ids, series, most) : 0));
+  useViewKeys();
+  const group = useGroup(shown, [], "");
+  const failure = key === "live" ? null : comparison.failure.value;
+  const data = dataOf(there, series, comparison);
+  const unit = metricUnits().get(parseSeries(series)?.metric ?? "") ?? "";
+  const words = wordingOf(unit);
+  const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
+  const live = key === "live";
+  return (
+    <div class="page">
+      <div class="page-head wrap">
+        <div class="grow">
+          <h1 tabIndex={-1}>Compare</h1>
+          <p class="meta t3">One value of up to {MOST_NODES} servers, by the same clock.</p>
+        </div>
+        <Ranges view={shown} mark={<Glyph kind={lostSince.value === null ? "ok" : "stale"} label="" />} />
+      </div>
+      <div class="row wrap compare-bar">
+        <SeriesPick series={series} details={details} />
+        <NodePick chosen={ids} />
+      </div>
+      <WindowBar view={shown} loading={!live && data.loading && !failure} />
+      {failure && (
+        <Banner
+          kind="crit"
+          alert
+          mark={<Icon name="circle-alert" />}
+          action={
+            <Button slim icon="rotate-cw" onClick={() => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())}>
+              Try again
+            </Button>
+          }
+        >
+          <b>History could not be read.</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
+        </Banner>
+      )}
+      {!there.length ? (
+        <Empty icon="server" title="No servers to compare" text="Add some above: each becomes a line of the chart." />
+      ) : (
+        <div class="panels compare">
+          <ChartPanel
+            label={series}
+            title={series}
+            wide
+            series={lines}
+            data={data}
+            group={group}
+            shade={shade.value}
+            words={words}
+            {...(unit === "percent" ? { max: 100 } : {})}
+            columns={there.map(({ name }) => `${name} ${series}`)}
+            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={series} /> : <div class="waiting">No data in this time</div>}
+            legend={there.map(({ detail }) => {
+              const sample = detail.view.value?.latest[series];
+              return { value: sample?.value ?? null, live: liveAttributes(series, sample) };
+            })}
+          />
+          <section class="card" aria-label="Figures">
+            <div class="facts-scroll" role="region" aria-label="Figures, table" tabIndex={0}>
+              <table class="facts-table">
+                <thead>
+                  <tr>
+                    {["Server", "Now", "Low", "Mean", "High", ""].map((head, index) => (
+                      <th key={head} scope="col" class={index > 0 ? "num" : ""}>
+                        {head || <span class="hidden-text">Take away</span>}
+                      </th>
+                    ))}
+                  </tr>
+                </thead>
+                <tbody>
+                  {nodes.map((node) => (
+                    <FigureRow key={node.id} node={node} line={lines[there.indexOf(node)]} series={series} text={words.text} data={data} index={there.indexOf(node)} chosen={details.map(({ id }) => id)} />
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          </section>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** One for each id, kept while the id is there, so that another server beside it costs it nothing. */
+function useDetails(ids: readonly string[]): readonly NodeDetail[] {
+  const held = useRef(new Map<string, NodeDetail>());
+  const details = ids.map((id) => {
+    const detail = held.current.get(id) ?? new NodeDetail(id);
+    held.current.set(id, detail);
+    return detail;
+  });
+  useEffect(() => {
+    for (const [id, detail] of held.current) {
+      if (ids.includes(id)) continue;
+      detail.close();
+      held.current.delete(id);
+    }
+  }, [ids.join()]);
+  useEffect(
+    () => () => {
+      for (const detail of held.current.values()) detail.close();
+      held.current.clear();
+    },
+    [],
+  );
+  return details;
+}
+
+function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & { loading: boolean } {
+  const shown = viewShown();
+  const key = viewKey(shown);
+  const rhythm = rhythmOfMetric(parseSeries(series)?.metric ?? "");
+  const limit = rhythm * GAP_INTERVALS;
+  const since = Math.min(...nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity));
+  const past = comparison.past.value;
+  const window = `${key} ${series}`;
+  const fits = past !== null && past.series === series;
+  if (key === "live" || (shown.zoom && shown.range === "live" && !(fits && past.key === key))) {
+    for (const { detail } of nodes) void detail.version.value;
+    // The window ends with the newest sample of any of them, and goes on with time when all fall silent.
+    const newest = Math.max(0, ...nodes.map(({ detail }) => detail.view.value?.latest[series]?.at ?? 0));
+    const until = now.value - newest < 3 * rhythm ? newest : hubNow();
+    const columns = joined(
+      nodes.map(({ detail }) => {
+        const { times, values } = detail.window.columns([series], until, rhythm);
+        return { times, column: values[0] ?? [] };
+      }),
+      limit,
+    );
+    const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
+    return { columns, from, to, since, hole: shown.zoom ? Infinity : limit, window, loading: shown.zoom !== null };
+  }
+  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, hole: Infinity, window, loading: true };
+  const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
+  const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
+  const count = nodes.length;
+  const loading = past.key !== key;
+  return {
+    columns: { times, values: values.slice(0, count) },
+    ...(past.step > rhythm ? { band: { min: values.slice(count, 2 * count), max: values.slice(2 * count) } } : {}),
+    ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }),
+    since,
+    hole: loading ? Infinity : Math.max(past.step * 1.5, limit),
+    window,
+    loading,
+  };
+}
+
+interface RowProps {
+  node: Compared;
+  /** Null: it is not in the chart. */
+  line: ChartSeries | undefined;
+  series: string;
+  text: (value: number) => string;
+  data: ChartData;
+  index: number;
+  chosen: readonly string[];
+}
+
+function FigureRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
+  const view = detail.view.value;
+  const { low, mean, high } = index < 0 ? figures([]) : figures(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
+  const standing = view ? standingOf(view, factsOf(view), now.value) : "wait";
+  const sample = view?.latest[series];
+  const old = standing === "off" || standing === "stale";
+  const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
+  return (
+    <tr class={old ? "dimmed" : ""}>
+      <td>
+        <span class="row">
+          {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
+          <Glyph kind={detail.failure.value ? "fail" : standing} />
+          {detail.failure.value ? (
+            <span class="t3">{name}</span>
+          ) : (
+            <a class="accent" href={`/n/${id}`}>
+              {name}
+            </a>
+          )}
+        </span>
+      </td>
+      <td class="num">{shown(sample?.value)}</td>
+      <td class="num">{shown(low)}</td>
+      <td class="num">{shown(mean)}</td>
+      <td class="num">{shown(high)}</td>
+      <td class="num">
+        <Button slim kind="quiet" icon="x" name={`Take ${name} away`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
+      </td>
+    </tr>
+  );
+}
+
+/** Every series that one of them measures, by family. */
+function SeriesPick({ series, details }: { series: string; details: readonly NodeDetail[] }): VNode {
+  const known = new Set<string>([series]);
+  for (const detail of details) for (const name of Object.keys(detail.view.value?.latest ?? {})) known.add(name);
+  const order = [...metricUnits().keys()];
+  const placed = [...known].map((name) => ({ name, metric: parseSeries(name)?.metric ?? "" })).filter(({ metric }) => order.includes(metric));
+  placed.sort((a, b) => order.indexOf(a.metric) - order.indexOf(b.metric) || a.name.localeCompare(b.name, "en", { numeric: true }));
+  const families = [...new Set(placed.map(({ metric }) => metric.split(".")[0] ?? ""))];
+  return (
+    <select class="input" aria-label="Value" value={series} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
+      {families.map((family) => (
+        <optgroup key={family} label={columnWords(family)}>
+          {placed
+            .filter(({ metric }) => (metric.split(".")[0] ?? "") === family)
+            .map(({ name }) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+        </optgroup>
+      ))}
+    </select>
+  );
+}
+
+function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
+  const left = rows.value.map(({ node }) => node).filter(({ id }) => !chosen.includes(id));
+  left.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  const full = chosen.length >= MOST_NODES;
+  return (
+    <select
+      class="input"
+      aria-label="Add a server"
+      value=""
+      disabled={full || !left.length}
+      onChange={(event) => {
+        const id = event.currentTarget.value;
+        if (id) setQuery({ nodes: [...chosen, id].join() });
+        event.currentTarget.value = "";
+      }}
+    >
+      <option value="">{full ? `${MOST_NODES} servers at most` : left.length ? "Add a server…" : "No other server"}</option>
+      {left.map(({ id, name }) => (
+        <option key={id} value={id}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}

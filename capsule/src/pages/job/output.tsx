@@ -1,0 +1,206 @@
+/** The output of a job as it comes: followed, held, searched, copied, as plain text, and whole as a file. */
+
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Feed } from "../../core/feed";
+import { clock } from "../../core/time";
+import { count, decimalSize } from "../../core/units";
+import { actionWord, jobEnded, jobGlyph, stateWord } from "../../core/words";
+import { outputUrl, type JobDetail } from "../../state/jobs";
+import { live } from "../../state/link";
+import { shade } from "../../state/theme";
+import type { JobView } from "../../state/types";
+import type { ScreenHandle, ScreenProps } from "../../terminal/screen";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
+import { Time } from "../../ui/parts";
+
+const Screen = lazy<ScreenProps>("the terminal", async () => (await import("../../terminal/screen")).Screen);
+const TEXT_MS = 1000;
+
+interface Props {
+  detail: JobDetail;
+  job: JobView;
+  node: string;
+}
+
+export function Output({ detail, job, node }: Props): VNode {
+  const screen = useRef<ScreenHandle | null>(null);
+  const feed = useRef<Feed | null>(null);
+  const [following, setFollowing] = useState(true);
+  const [paused, setPaused] = useState(false);
+  const [skipped, setSkipped] = useState(0);
+  const [wrapped, setWrapped] = useState(false);
+  const [plain, setPlain] = useState(false);
+  const ended = jobEnded(job.state);
+  // Each piece that arrives draws this anew, so that what waits is told as it grows.
+  const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
+  const label = `Output of ${actionWord(job.action)} on ${node}`;
+  const ready = (made: ScreenHandle): void => {
+    screen.current = made;
+    const next = new Feed({
+      write: made.write,
+      skipped: (bytes) => {
+        made.restart();
+        setSkipped((before) => before + bytes);
+      },
+    });
+    feed.current = next;
+    detail.onOutput((bytes) => next.push(bytes));
+  };
+  const follow = (): void => {
+    feed.current?.go();
+    setPaused(false);
+    screen.current?.toEnd();
+    setFollowing(true);
+  };
+  const pause = (): void => {
+    feed.current?.hold();
+    setPaused(true);
+    setFollowing(false);
+  };
+  const waiting = paused ? (feed.current?.waiting ?? 0) : 0;
+  const hidden = detail.skipped.value + skipped;
+  return (
+    <section class="card terminal" aria-label="Output">
+      <div class="terminal-head">
+        <Glyph kind={jobGlyph(job.state)} label="" />
+        <b class="cut strong">{node}</b>
+        <span class="t3 cut only-desk">{actionWord(job.action).toLowerCase()}</span>
+        <span class="grow" />
+        <Search screen={screen} />
+        {!ended ? (
+          <Button slim kind="quiet" icon={following ? "pause" : "arrow-down"} more={{ "aria-pressed": following }} onClick={following ? pause : follow}>
+            {following ? "Following" : waiting ? `Follow (${decimalSize(waiting)} new)` : "Follow"}
+          </Button>
+        ) : (
+          !following && <Button slim kind="quiet" name="Jump to end" icon="arrow-down" onClick={follow} />
+        )}
+        <Button
+          slim
+          kind="quiet"
+          more={{ "aria-pressed": wrapped }}
+          class="only-desk"
+          onClick={() => {
+            screen.current?.wrap(!wrapped);
+            setWrapped(!wrapped);
+          }}
+        >
+          Wrap
+        </Button>
+        <Button slim kind="quiet" icon="scroll-text" name="View as plain text" more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
+        <CopyButton name="Copy output" text={() => screen.current?.text() ?? ""} />
+        <a class="button quiet slim only-icon" href={outputUrl(job.id)} download={`${node}-${job.action}-${job.id}.log`} aria-label="Download log" title="Download log">
+          <Icon name="download" size="small" />
+        </a>
+      </div>
+      {hidden > 0 && (
+        <p class="terminal-foot">
+          <Icon name="info" size="small" />
+          {skipped > 0 ? `${decimalSize(hidden)} are not shown here, some of them because they came too fast; the download has everything.` : `The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
+        </p>
+      )}
+      {plain && <Plain label={label} screen={screen} received={received} />}
+      <div class="screen-box" hidden={plain}>
+        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !feed.current?.held && setFollowing(on)} />
+      </div>
+      <div class="terminal-foot">
+        <span class="row">
+          {ended ? (
+            <>ended {job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}</>
+          ) : (
+            <>
+              <Glyph kind={live.value ? (paused ? "pause" : "ok") : "stale"} label="" />
+              {live.value ? (paused ? "paused" : job.state === "running" ? "streaming" : stateWord(job.state).toLowerCase()) : "no connection"}
+            </>
+          )}
+        </span>
+        <span class="num" data-output-bytes={received}>
+          {decimalSize(received)}
+        </span>
+        <span class="grow" />
+        {job.output_sha256 && (
+          <span class="mono only-desk" title={job.output_sha256}>
+            SHA-256 {job.output_sha256.slice(0, 12)}…
+          </span>
+        )}
+      </div>
+    </section>
+  );
+}
+
+type ScreenRef = { readonly current: ScreenHandle | null };
+
+/** Steps through what is on the screen, from the newest match backwards. */
+function Search({ screen }: { screen: ScreenRef }): VNode {
+  const [words, setWords] = useState("");
+  const [place, setPlace] = useState(0);
+  const [found, setFound] = useState(0);
+  const look = (next: string, at: number): void => {
+    setFound(screen.current?.find(next, at) ?? 0);
+    setPlace(at);
+  };
+  const step = (by: number): void => look(words, found ? (place + by + found) % found : 0);
+  return (
+    <span class="row terminal-search" role="search">
+      <span class="search">
+        <Icon name="search" size="small" />
+        <input
+          type="search"
+          aria-label="Search in output"
+          placeholder="Search"
+          data-shortcut="/"
+          value={words}
+          spellcheck={false}
+          onInput={(event) => {
+            setWords(event.currentTarget.value);
+            look(event.currentTarget.value, 0);
+          }}
+          onKeyDown={(event) => {
+            if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
+            else if (event.key === "Escape") {
+              setWords("");
+              look("", 0);
+              event.currentTarget.blur();
+            } else return;
+            event.preventDefault();
+          }}
+        />
+        <span class="num meta" role="status">
+          {words ? (found ? `${count(found - place)} of ${count(found)}` : "none") : ""}
+        </span>
+      </span>
+      {words && (
+        <>
+          <Button slim kind="quiet" name="Match before" icon="arrow-up" onClick={() => step(1)} />
+          <Button slim kind="quiet" name="Next match" icon="arrow-down" onClick={() => step(-1)} />
+        </>
+      )}
+    </span>
+  );
+}
+
+/** The same lines as text, for those who have them read out; new ones each second at most. */
+function Plain({ label, screen, received }: { label: string; screen: ScreenRef; received: number }): VNode {
+  const [text, setText] = useState(() => screen.current?.text() ?? "");
+  const newest = useRef(received);
+  newest.current = received;
+  useEffect(() => {
+    let shown = -1;
+    const timer = setInterval(() => {
+      // What has arrived is on the screen a moment later, so each number is looked at twice.
+      const next = screen.current?.text() ?? "";
+      if (shown !== newest.current || next.length !== text.length) setText(next);
+      shown = newest.current;
+    }, TEXT_MS);
+    return () => clearInterval(timer);
+  }, [text]);
+  return (
+    <pre class="plain-log" role="log" aria-label={`${label}, plain text`} tabIndex={0}>
+      {text}
+    </pre>
+  );
+}

@@ -1,0 +1,61 @@
+import type { VNode } from "preact";
+import { keptWord, planSum } from "../../core/orders";
+import { decimalSize } from "../../core/units";
+import type { PlanView } from "../../state/types";
+import { Icon } from "../../ui/icon";
+
+const MOST = 500;
+
+/** Everything that a plan does, removals first, and what it leaves as it is. */
+export function PlanTable({ plan }: { plan: PlanView }): VNode {
+  const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
+  return (
+    <div class="stack">
+      <p class="t2" role="status">
+        {planSum(plan)}
+        {plan.reboot_why && plan.reboot !== "no" ? ` (${plan.reboot_why})` : ""}
+        {plan.download_bytes === null ? "" : ` · ${decimalSize(plan.download_bytes)} to download`}
+        {plan.installed_bytes === null ? "" : ` · ${decimalSize(Math.abs(plan.installed_bytes))} of disk ${plan.installed_bytes < 0 ? "freed" : "used"}`}
+      </p>
+      {steps.length > 0 && (
+        <div class="grid-table changes" role="table" aria-label="Planned changes" aria-rowcount={steps.length + 1}>
+          <div role="row" class="head">
+            <span role="columnheader">Package</span>
+            <span role="columnheader">From</span>
+            <span role="columnheader">To</span>
+          </div>
+          {steps.slice(0, MOST).map((step) => (
+            <div role="row" key={step.package} title={step.repository}>
+              <span role="rowheader" class="mono medium cut">
+                {step.security === "yes" && <Icon name="shield" size="tiny" />} {step.package}
+                {step.security === "yes" && <span class="hidden-text"> for security</span>}
+              </span>
+              <span role="cell" class="mono t3 cut">
+                {step.from || "new"}
+              </span>
+              <span role="cell" class={`mono cut ${step.to ? "" : "crit"}`}>
+                {step.to || "removed"}
+              </span>
+            </div>
+          ))}
+        </div>
+      )}
+      {steps.length > MOST && <p class="t3">{steps.length - MOST} more are not shown.</p>}
+      {plan.kept.length > 0 && (
+        <ul class="rules" aria-label="Kept back">
+          {plan.kept.slice(0, MOST).map((kept) => (
+            <li key={kept.package}>
+              <Icon name="lock" size="small" />
+              <span>
+                <span class="mono">
+                  {kept.package} {kept.version}
+                </span>
+                : {keptWord(kept.reason)}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,44 @@
+import type { VNode } from "preact";
+import { MOST_NODES } from "../../core/compare";
+import { plural } from "../../core/units";
+import { show, type Open } from "../../state/dialogs";
+import { ids } from "../../state/fleet";
+import { go } from "../../state/router";
+import { picked, unpick } from "../../state/selection";
+import { mayTag } from "../../state/session";
+import { Button } from "../../ui/button";
+
+/** What can be done with the nodes that are ticked. */
+export function SelectionBar(): VNode | null {
+  // One that was removed meanwhile is not counted.
+  const nodes = ids.value.filter((id) => picked.value.has(id));
+  if (!nodes.length) return null;
+  const open = (wanted: Open) => (): void => show(wanted);
+  return (
+    <div class="selection card" role="region" aria-label="Selection">
+      <b class="strong num" role="status">
+        {plural(nodes.length, "node")} selected
+      </b>
+      <Button kind="primary" icon="package" onClick={open({ kind: "many", nodes, action: "upgrade" })}>
+        Upgrade…
+      </Button>
+      <Button kind="quiet" onClick={open({ kind: "many", nodes })}>
+        Run…
+      </Button>
+      {nodes.length > 1 && nodes.length <= MOST_NODES && (
+        <Button kind="quiet" onClick={() => go(`/compare?nodes=${nodes.join()}`)}>
+          Compare
+        </Button>
+      )}
+      {mayTag.value && (
+        <Button kind="quiet" icon="tag" onClick={open({ kind: "tags", nodes })}>
+          Tag…
+        </Button>
+      )}
+      <Button kind="quiet" class="danger" icon="trash-2" onClick={open({ kind: "forget", nodes })}>
+        Remove…
+      </Button>
+      <Button kind="quiet" name="Clear" icon="x" onClick={unpick} />
+    </div>
+  );
+}

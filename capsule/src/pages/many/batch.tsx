@@ -1,0 +1,271 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { GROUP_WORDS, groupOf, GROUPS, tally, type Group } from "../../core/batch";
+import { stopWord } from "../../core/orders";
+import { age, moment } from "../../core/time";
+import { percent, plural } from "../../core/units";
+import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
+import { cancelBatch, loadBatch } from "../../state/batches";
+import { hubNow, now } from "../../state/clock";
+import { ids, loaded, nodeSignal } from "../../state/fleet";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type BatchJobView, type BatchView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+
+const EVERY_MS = 2000;
+const SHOWN = 200;
+const MARKS: Record<Group, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
+
+/** Read again every two seconds until all of it has ended; not while nobody sees it. */
+function useBatch(id: string): { batch: BatchView | null; failure: ApiError | null; load: () => void; see: (batch: BatchView) => void } {
+  const [batch, setBatch] = useState<BatchView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let left = false;
+    const read = async (): Promise<void> => {
+      let more = true;
+      if (!document.hidden) {
+        try {
+          const found = await loadBatch(id);
+          if (left) return;
+          setBatch(found);
+          setFailure(null);
+          more = found.state !== "done";
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          if (left) return;
+          setFailure(error);
+          more = error.status !== 404 && error.status !== 403;
+        }
+      }
+      if (more && !left) timer = setTimeout(() => void read(), EVERY_MS);
+    };
+    void read();
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, [id, turn]);
+  return { batch, failure, load: () => setTurn((before) => before + 1), see: setBatch };
+}
+
+export function BatchPage({ id }: { id: string }): VNode {
+  const { batch, failure, load, see } = useBatch(id);
+  if (batch) return <Loaded batch={batch} failure={failure} onSee={see} />;
+  return (
+    <div class="page">
+      <h1 class="hidden-text" tabIndex={-1}>
+        Order for many nodes
+      </h1>
+      {failure === null ? (
+        <Loading rows={8} what="the order" onRetry={load} />
+      ) : failure.status === 404 ? (
+        <Empty icon="list-checks" title="There is no such order" text="Its nodes are gone, they are closed to you, or the address is wrong.">
+          <a class="button" href="/jobs">
+            Go to the jobs
+          </a>
+        </Empty>
+      ) : (
+        <Failure title="The order could not be read" error={failure} onRetry={load} />
+      )}
+    </div>
+  );
+}
+
+const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? "removed node" : "…");
+
+function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }): VNode {
+  const [only, setOnly] = useState<Group | null>(null);
+  const [most, setMost] = useState(SHOWN);
+  const [asking, setAsking] = useState(false);
+  void ids.value; // names come with the fleet, maybe later than this
+  const counts = tally(batch.jobs);
+  const total = batch.jobs.length;
+  const ended = total - counts.open;
+  const collator = new Intl.Collator(undefined, { numeric: true });
+  const fitting = batch.jobs
+    .filter(({ state }) => only === null || groupOf(state) === only)
+    .map((job) => ({ job, name: nameOf(job.node_id) }))
+    .sort((a, b) => collator.compare(a.name, b.name));
+  return (
+    <div class="page job-page">
+      <div class="page-head">
+        <div class="grow">
+          <h1 tabIndex={-1}>
+            {actionWord(batch.action)} on {plural(total + batch.refused.length, "node")}
+          </h1>
+          <p class="meta t3">
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}by {batch.created_by} · {moment(batch.created_at, hubNow())} · <span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
+          </p>
+        </div>
+        {counts.open > 0 && mayAct.value && (
+          <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
+            Stop all…
+          </Button>
+        )}
+      </div>
+      {failure && (
+        <Banner mark={<Glyph kind="stale" label="" />}>
+          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        </Banner>
+      )}
+      <section class="card job-sum" aria-label="State">
+        <div class="row wrap">
+          <Glyph kind={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"} size="large" label="" />
+          <b class="strong" role="status">
+            {counts.open ? "Running" : counts.failed ? "Ended, not all well" : total ? "Ended" : "Nothing was started"}
+          </b>
+          <span class="grow" />
+          <span class="t3 num">
+            {ended} of {total} ended
+          </span>
+        </div>
+        <div class={`progress ${counts.open ? "" : counts.failed ? "fail" : "done"}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+          <i style={{ width: `${total ? (ended / total) * 100 : 0}%` }} />
+        </div>
+        <div class="row wrap" role="group" aria-label="Show only">
+          {GROUPS.filter((group) => counts[group] > 0 || group === only).map((group) => (
+            <button key={group} type="button" class="chip" aria-pressed={only === group} onClick={() => setOnly(only === group ? null : group)}>
+              <Glyph kind={MARKS[group]} label="" />
+              <span class="num">{counts[group]}</span> {GROUP_WORDS[group]}
+            </button>
+          ))}
+        </div>
+      </section>
+      {batch.refused.length > 0 && (
+        <section class="sessions" aria-label="Refused">
+          <h2 class="strong">{plural(batch.refused.length, "node")} refused</h2>
+          <ul class="card rows-card">
+            {batch.refused.map(({ node_id, message }) => (
+              <li key={node_id}>
+                <Glyph kind="off" label="Refused" />
+                <div class="grow">
+                  <a class="medium" href={`/n/${node_id}`}>
+                    {nameOf(node_id)}
+                  </a>
+                  <p class="meta t3">{message}</p>
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {total > 0 && (
+        <div class="card grid-table jobs-table" role="table" aria-label="Jobs of this order" aria-rowcount={fitting.length + 1}>
+          <div role="row" class="head">
+            {["State", "Node", "Progress", "Outcome", "Changes", "Started", "Took"].map((label) => (
+              <span key={label} role="columnheader">
+                {label === "State" ? <span class="hidden-text">State</span> : label}
+              </span>
+            ))}
+          </div>
+          {fitting.slice(0, most).map(({ job, name }) => (
+            <Row key={job.id} job={job} name={name} />
+          ))}
+          {!fitting.length && <p class="pad t3">None now.</p>}
+        </div>
+      )}
+      {fitting.length > most && (
+        <div>
+          <Button onClick={() => setMost(most + SHOWN)}>Show more of {fitting.length}</Button>
+        </div>
+      )}
+      {asking && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
+    </div>
+  );
+}
+
+/** Where it stands, in words. */
+function outcome(job: BatchJobView): string {
+  if (job.error) return job.error.message;
+  if (!jobEnded(job.state) && job.stop) return stopWord(job);
+  if (job.state === "running" && job.phase) return `${phaseWord(job.phase)}${job.package ? ` ${job.package}` : ""}`;
+  return stateWord(job.state);
+}
+
+function Row({ job, name }: { job: BatchJobView; name: string }): VNode {
+  const ended = jobEnded(job.state);
+  const open = (): void => go(`/jobs/${job.id}`);
+  const said = outcome(job);
+  return (
+    <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+      <span role="cell">
+        <Glyph kind={jobGlyph(job.state)} label={stateWord(job.state)} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        <a href={`/jobs/${job.id}`} tabIndex={-1}>
+          {name}
+        </a>
+      </span>
+      <span role="cell" class="t2">
+        {ended ? "" : percent(job.progress_percent)}
+      </span>
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={said}>
+        {said}
+      </span>
+      <span role="cell" class="t3">
+        {job.changes || (ended ? "none" : "")}
+      </span>
+      <span role="cell" class="t3">
+        {job.started_at !== null && <Time at={job.started_at}>{moment(job.started_at, hubNow())}</Time>}
+      </span>
+      <span role="cell" class="t3">
+        {job.started_at === null ? "—" : age((job.ended_at ?? now.value) - job.started_at)}
+      </span>
+    </div>
+  );
+}
+
+function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
+  // As it was when the question was put: a number that changes while it is typed cannot be typed.
+  const [{ open, waiting }] = useState(() => ({ open: tally(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const stop = async (): Promise<void> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      onSee(await cancelBatch(batch.id));
+      toast("done", "The servers were asked to stop");
+      onClose();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title="Stop all of it" size="narrow" onClose={onClose}>
+      <div class="body">
+        {wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )}
+        <p class="t2">
+          {waiting > 0 && `${plural(waiting, "job")} waiting: taken back. `}
+          {open > waiting && `${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at. `}
+          What has ended stays as it is.
+        </p>
+        <ConfirmName name={String(open)} value={typed} onText={setTyped} />
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Go on
+        </Button>
+        <Button kind="destroy" busy={busy} disabled={typed !== String(open)} onClick={() => void stop()}>
+          Stop {plural(open, "job")}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

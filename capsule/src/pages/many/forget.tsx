@@ -1,0 +1,86 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { someOf } from "../../core/batch";
+import { removalWay } from "../../core/removal";
+import { plural } from "../../core/units";
+import { removeNode } from "../../state/deployments";
+import { hide } from "../../state/dialogs";
+import { each, type Outcome } from "../../state/each";
+import { nodeSignal } from "../../state/fleet";
+import { unpick } from "../../state/selection";
+import { toast } from "../../state/toasts";
+import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { Check } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+const AT_ONCE = 2;
+
+/** Removes several nodes: the number typed, and who could not be removed named with the reason. */
+export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
+  const [views] = useState(() => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []));
+  const [typed, setTyped] = useState("");
+  const [force, setForce] = useState(false);
+  const [through, setThrough] = useState<number | null>(null);
+  const [outcome, setOutcome] = useState<Outcome<NodeView> | null>(null);
+  const asks = views.filter((view) => removalWay(view) === "ask" && !view.simulated);
+  const remove = async (): Promise<void> => {
+    setThrough(0);
+    const first = await each(views.slice(0, 1), 1, ({ id }) => removeNode(id, {}, force), setThrough); // the password is asked for once
+    const stopped = first.failed[0]?.error.code === "auth.step_up_required" || first.failed[0]?.error.code === "auth.forbidden";
+    const rest: Outcome<NodeView> = stopped ? { done: [], failed: [] } : await each(views.slice(1), AT_ONCE, ({ id }) => removeNode(id, {}, force), (count) => setThrough(count + 1));
+    const all = { done: [...first.done, ...rest.done], failed: [...first.failed, ...rest.failed] };
+    if (all.done.length) {
+      unpick();
+      toast("run", `Removing ${plural(all.done.length, "node")}`, "It goes on in the background.");
+    }
+    if (!all.failed.length) return hide();
+    setThrough(null);
+    setOutcome(all);
+  };
+  return (
+    <Dialog title={`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={hide}>
+      <div class="body">
+        {outcome ? (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            <b>{plural(outcome.failed.length, "node")} not removed:</b>{" "}
+            <span class="plain">
+              {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0]?.error.detail}
+            </span>
+          </Banner>
+        ) : (
+          <>
+            <p class="t2">
+              {force ? "The nodes are only forgotten here: whatever is on the servers stays there. Use this for servers that are gone." : `Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} Their history is deleted here. This cannot be undone.
+            </p>
+            {asks.length > 0 && !force && (
+              <Banner mark={<Glyph kind="warn" label="" />}>
+                <b>{plural(asks.length, "node")} will be refused:</b> <span class="plain">{someOf(asks.map(({ name }) => name), 8)}. No credentials are kept, and they are not connected or their own policy does not allow it: remove each from its own page, with its credentials.</span>
+              </Banner>
+            )}
+            <Check checked={force} onCheck={setForce}>
+              The servers are gone, only forget the nodes
+            </Check>
+            <ConfirmName name={String(views.length)} value={typed} onText={setTyped} />
+          </>
+        )}
+      </div>
+      <footer>
+        <span class="t3 aside" role="status">
+          {through === null ? "" : `${through} of ${views.length}`}
+        </span>
+        <Button class="end" more={{ autofocus: true }} onClick={hide}>
+          {outcome ? "Close" : "Cancel"}
+        </Button>
+        {!outcome && (
+          <Button kind="destroy" icon="trash-2" busy={through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
+            Remove {plural(views.length, "node")}
+          </Button>
+        )}
+      </footer>
+    </Dialog>
+  );
+}

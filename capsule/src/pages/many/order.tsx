@@ -1,0 +1,158 @@
+import type { VNode } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
+import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
+import { plural } from "../../core/units";
+import { ACTION_WORDS, actionWord } from "../../core/words";
+import { submitBatch } from "../../state/batches";
+import { newKey } from "../../state/jobs";
+import { hide } from "../../state/dialogs";
+import { nodeSignal } from "../../state/fleet";
+import { go } from "../../state/router";
+import { unpick } from "../../state/selection";
+import { withStepUp } from "../../state/stepup";
+import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { SelectField, TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+import { PlansTable, usePlans, withWork } from "./plans";
+
+type Action = BatchBody["action"];
+
+const ACTIONS = Object.entries(ACTION_WORDS).filter(([action]) => action !== "plan");
+const MOST = 1000;
+const RULES: readonly string[] = ["Configuration files that were changed on a server stay as they are.", "Each server is a job of its own: what fails on one does not stop the others.", "The jobs go on when this page, the link or Ground Control is away, and each runs once."];
+
+/** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
+export function ManyDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
+  const [nodes] = useState(() => ids.flatMap((id) => nodeSignal(id)?.peek() ?? []));
+  const [action, setAction] = useState<Action>(first);
+  const [names, setNames] = useState(given.join(" "));
+  const [planning, setPlanning] = useState<BatchView | null>(null);
+  const plans = usePlans(planning);
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const chosen = given.length > 0 && action === first;
+  const naming = wantsPackages(action) || chosen;
+  const packages = chosen ? [...given] : naming ? namesOf(names) : [];
+  // The same wish, sent again after a lost answer, is the same order; another wish is another one.
+  const key = useMemo(newKey, [action, packages.join(" "), planning?.id]);
+  const planKey = useMemo(newKey, [action, packages.join(" ")]);
+  const refused = new Map<string, string[]>();
+  const able: NodeView[] = [];
+  for (const node of nodes) {
+    const why = policyRefusal(node.policy, action);
+    if (why) refused.set(why, [...(refused.get(why) ?? []), node.name]);
+    else able.push(node);
+  }
+  const onClose = hide;
+  const working = plans?.complete ? withWork(plans) : [];
+  const willing = able.length;
+  const away = able.filter(({ state }) => state !== "online");
+  const danger = isDangerous(action);
+  const effect = consequence(action, willing);
+  const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
+  const choose = (next: string): void => {
+    setAction(next as Action);
+    setTyped("");
+    setWrong("");
+    setPlanning(null);
+  };
+  const plan = async (): Promise<void> => {
+    if (!isPlanned(action)) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      setPlanning(await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planKey));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+    }
+    setBusy(false);
+  };
+  const start = async (): Promise<void> => {
+    if (!ready || busy) return;
+    setBusy(true);
+    setWrong("");
+    try {
+      const bound = planning ? { nodes: working, plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
+      const batch = await withStepUp(() => submitBatch({ action, ...bound, ...(naming ? { packages } : {}) }, key));
+      onClose();
+      unpick();
+      go(`/batches/${batch.id}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") setWrong(error.code === "auth.forbidden" ? "Your role does not allow this." : error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog size={planning ? "wide" : ""} title={`Run on ${plural(nodes.length, "node")}`} subtitle={someOf(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
+      <div class="body">
+        {wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )}
+        {nodes.length > MOST && (
+          <Banner kind="crit" mark={<Glyph kind="fail" label="" />}>
+            At most {MOST} nodes at once. Select fewer.
+          </Banner>
+        )}
+        <SelectField label="What to do" value={action} onPick={choose} options={ACTIONS} />
+        {chosen ? <p class="t2">Only <b class="mono">{given.join(", ")}</b>, and what it needs.</p> : naming && <TextField label="Packages" hint="Exact names, with blanks between." value={names} onText={setNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {plans && <PlansTable plans={plans} />}
+        {BEFORE[action] && action !== "reboot" && <p class="t2">{BEFORE[action]}</p>}
+        {!danger && isPlanned(action) && (
+          <ul class="rules">
+            {[effect, ...RULES].map((rule) => (
+              <li key={rule}>
+                <Icon name="check" size="small" />
+                {rule}
+              </li>
+            ))}
+          </ul>
+        )}
+        {[...refused].map(([why, who]) => (
+          <Banner key={why} mark={<Glyph kind="warn" label="" />}>
+            <b>{plural(who.length, "node")} will not do this:</b>{" "}
+            <span class="plain">
+              {someOf(who, 8)}. {why}
+            </span>
+          </Banner>
+        ))}
+        {away.length > 0 && (
+          <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
+            <b>{plural(away.length, "node")} not connected:</b> <span class="plain">{someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.</span>
+          </Banner>
+        )}
+        {danger && (
+          <>
+            <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
+              {effect}
+            </Banner>
+            <ConfirmName name={String(willing)} value={typed} onText={setTyped} />
+          </>
+        )}
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Cancel
+        </Button>
+        {isPlanned(action) && !planning && (
+          <Button kind="primary" busy={busy} disabled={willing === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
+            Show plans
+          </Button>
+        )}
+        <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={busy && (planning !== null || !isPlanned(action))} disabled={!ready} onClick={() => void start()}>
+          {planning ? `${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? `Reboot ${plural(willing, "server")}` : `${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

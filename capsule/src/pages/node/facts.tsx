@@ -1,0 +1,181 @@
+/** What a node says of itself that is no number over time: its processes, its parts, its services. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { cellText, columnWords, matching, ordered, type Order } from "../../core/facts-table";
+import { moment, short as age } from "../../core/time";
+import { plural } from "../../core/units";
+import { hubNow, now } from "../../state/clock";
+import type { NodeDetail } from "../../state/node";
+import type { TableView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { TextField } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { Skeleton } from "./skeleton";
+
+interface Props {
+  detail: NodeDetail;
+}
+
+/** The tables of a tab, once they are read. */
+function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }): VNode | null {
+  useEffect(() => void detail.loadTables(), [detail]);
+  const tables = detail.tables.value;
+  const failure = detail.tablesFailure.value;
+  if (failure) return <Failure title="This could not be read" error={failure} onRetry={() => void detail.loadTables()} />;
+  if (!tables) return <Loading what="what the node tells" onRetry={() => void detail.loadTables()} />;
+  const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
+  if (!shown.length) return nothing;
+  return (
+    <div class="stack">
+      {shown.map(({ subject, table }) => (
+        <FactsTable key={subject.name} subject={subject} table={table} />
+      ))}
+    </div>
+  );
+}
+
+interface Subject {
+  name: string;
+  title: string;
+  /** What an empty table means. */
+  none: string;
+  order?: Order;
+  /** Columns that are shown; all of them without it. */
+  only?: readonly string[];
+  /** Rows change by the second, so that they can be held still. */
+  restless?: boolean;
+}
+
+const PROCESSES: readonly Subject[] = [{ name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true }];
+const BUSIEST: Subject = { name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
+const HARDWARE: readonly Subject[] = [
+  { name: "disks", title: "Disks", none: "No disks were seen." },
+  { name: "arrays", title: "Arrays and pools", none: "None." },
+  { name: "interfaces", title: "Network interfaces", none: "No interfaces were seen." },
+  { name: "batteries", title: "Batteries", none: "None." },
+];
+const AVAILABLE: readonly Subject[] = [
+  { name: "updates", title: "Updates", none: "Everything is up to date, as far as this node’s lists know." },
+  { name: "held", title: "Held", none: "Nothing is held." },
+];
+const SERVICES: readonly Subject[] = [
+  { name: "services", title: "Failed units", none: "No unit has failed." },
+  { name: "containers", title: "Containers", none: "None runs." },
+  { name: "listening", title: "Listening sockets", none: "Nothing listens." },
+  { name: "timers", title: "Timers", none: "None is active." },
+  { name: "users", title: "Logged in", none: "Nobody is logged in." },
+];
+
+export function Processes({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title="No processes to show" text="They are told while the node is connected, within some seconds." />} />;
+}
+
+const TOP = 30;
+
+/** The busiest, on the overview; all of them have a tab of their own. */
+export function TopProcesses({ detail }: Props): VNode | null {
+  useEffect(() => void detail.loadTables(), [detail]);
+  const tables = detail.tables.value;
+  const table = tables?.processes;
+  if (!tables && !detail.tablesFailure.value) {
+    // Its place is kept, so that nothing moves when it comes.
+    return (
+      <section class="card two-wide top-processes" aria-label={BUSIEST.title}>
+        <header>
+          <h3>{BUSIEST.title}</h3>
+        </header>
+        <div class="plot">
+          <Skeleton what="processes" />
+        </div>
+      </section>
+    );
+  }
+  return table && table.total !== null ? <FactsTable subject={BUSIEST} table={table} most={TOP} /> : null;
+}
+
+export function Hardware({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title="Nothing told yet" text="Spider reads disks and interfaces within five minutes of its start." />} />;
+}
+
+/** What could be upgraded; nothing where the node has not told. */
+export function Available({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={AVAILABLE} nothing={<></>} />;
+}
+
+export function Services({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title="Nothing told yet" text="Spider reads services, timers and sockets within five minutes of its start." />} />;
+}
+
+function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
+  const [order, setOrder] = useState<Order | null>(subject.order ?? null);
+  const [words, setWords] = useState("");
+  const [held, setHeld] = useState<TableView | null>(null);
+  const shown = held ?? table;
+  const short = Number.isFinite(most);
+  const columns = subject.only?.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []) ?? shown.columns;
+  const rows = matching(ordered(shown, order), words).slice(0, most);
+  const places = columns.map((column) => shown.columns.indexOf(column));
+  const turn = (column: string, numeric: boolean): void => setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });
+  return (
+    <section class={`card ${short ? "two-wide top-processes" : ""}`} aria-label={subject.title}>
+      <header>
+        <h3>{subject.title}</h3>
+        <span class="t3 meta">
+          {short ? `top ${rows.length} of ${shown.total}` : told(shown)}, <Time at={shown.taken_at}>{moment(shown.taken_at, hubNow())}</Time>
+        </span>
+        <span class="end row">
+          {subject.restless && (
+            <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
+              {held ? "Go on" : "Freeze"}
+            </Button>
+          )}
+        </span>
+      </header>
+      {!short && shown.rows.length > 8 && <TextField class="facts-search" label={`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: "Search" }} />}
+      {shown.total === null ? (
+        <p class="pad t3">Spider could not read this.</p>
+      ) : !rows.length ? (
+        <p class="pad t3">{words ? "Nothing fits the search." : subject.none}</p>
+      ) : (
+        <div class="facts-scroll" role="region" aria-label={`${subject.title}, table`} tabIndex={0}>
+          <table class="facts-table">
+            <thead>
+              <tr>
+                {columns.map((column) => (
+                  <th key={column.name} scope="col" class={column.kind === "number" ? "num" : ""} aria-sort={order?.column === column.name ? (order.down ? "descending" : "ascending") : "none"}>
+                    <button type="button" onClick={() => turn(column.name, column.kind === "number")}>
+                      {short && column.name === "started_at" ? "Age" : columnWords(column.name)}
+                      {order?.column === column.name && <Icon name={order.down ? "arrow-down" : "arrow-up"} size="tiny" />}
+                    </button>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row, index) => (
+                <tr key={index}>
+                  {columns.map((column, at) => {
+                    const cell = row[places[at] as number] ?? null;
+                    const text = short && column.name === "started_at" && typeof cell === "number" ? age(now.value - cell) : cellText(column, cell, now.value);
+                    return (
+                      <td key={column.name} class={column.kind === "number" ? "num" : ""} title={text.length > 40 ? text : undefined}>
+                        {text}
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function told(table: TableView): string {
+  if (table.total === null) return "not read";
+  return table.total > table.rows.length ? `${table.rows.length} of ${table.total}` : plural(table.rows.length, "row");
+}

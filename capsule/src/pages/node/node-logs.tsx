@@ -1,0 +1,128 @@
+/** Lines of a node's system log, the newest first: only where its owner asks for them. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { clock, day } from "../../core/time";
+import { plural } from "../../core/units";
+import { hubNow } from "../../state/clock";
+import { loadLogs } from "../../state/logs";
+import { ApiError, type LogLineView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
+
+const LEVELS = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"] as const;
+const ERROR = 3;
+const WARNING = 4;
+const SWITCH = "[logs]\njournal = warning\n";
+
+const markOf = (priority: number): GlyphKind => (priority < ERROR ? "crit" : priority === ERROR ? "fail" : priority === WARNING ? "warn" : "wait");
+
+export function NodeLogs({ id }: { id: string }): VNode {
+  const [lines, setLines] = useState<readonly LogLineView[] | null>(null);
+  const [next, setNext] = useState<string | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [busy, setBusy] = useState(false);
+  const load = async (cursor?: string): Promise<void> => {
+    setBusy(true);
+    try {
+      const page = await loadLogs(id, cursor);
+      setLines((before) => (cursor ? [...(before ?? []), ...page.lines] : page.lines));
+      setNext(page.next);
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  useEffect(() => void load(), [id]);
+  if (failure && !lines) return <Failure title="The logs could not be read" error={failure} onRetry={() => void load()} />;
+  if (!lines) return <Loading what="the logs" onRetry={() => void load()} />;
+  const again = (
+    <Button slim icon="refresh-cw" busy={busy} onClick={() => void load()}>
+      Read again
+    </Button>
+  );
+  if (!lines.length) {
+    return (
+      <Empty
+        icon="scroll-text"
+        title="No log lines"
+        text="A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on."
+      >
+        <div class="code">
+          <code>
+            [logs]
+            <br />
+            journal = warning
+          </code>
+          <CopyButton name="Copy" text={() => SWITCH} />
+        </div>
+        {again}
+      </Empty>
+    );
+  }
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">The newest first, by the server’s clock.</p>
+        {again}
+      </div>
+      {failure && (
+        <p class="wrong" role="alert">
+          {failure.detail}
+        </p>
+      )}
+      <div class="card grid-table events-table" role="table" aria-label="Log">
+        <div role="row" class="head">
+          {["Urgency", "Line", "Source", "Level", "At"].map((label) => (
+            <span key={label} role="columnheader">
+              {label === "Urgency" ? <span class="hidden-text">Urgency</span> : label}
+            </span>
+          ))}
+        </div>
+        {lines.map((line, index) => (
+          <Line key={`${line.at}-${lines.length - index}`} line={line} />
+        ))}
+      </div>
+      {next && (
+        <div>
+          <Button onClick={() => void load(next)}>Show more</Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+const isToday = (at: number): boolean => day(at) === day(hubNow());
+
+function Line({ line }: { line: LogLineView }): VNode {
+  const level = LEVELS[line.priority] ?? String(line.priority);
+  return (
+    <div role="row">
+      <span role="cell">
+        <Glyph kind={markOf(line.priority)} label={level} />
+      </span>
+      <span role="cell" class="mono wrap-any">
+        {line.text}
+        {line.left_out > 0 && <span class="t3"> ({plural(line.left_out, "line")} before this one left out: too many at once)</span>}
+        <small class="only-phone t3">{line.source}</small>
+      </span>
+      <span role="cell" class="cut t2" title={line.source}>
+        {line.source || "—"}
+      </span>
+      <span role="cell" class="t3">
+        {level}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={line.at}>
+          {isToday(line.at) ? "" : `${day(line.at)}, `}
+          {clock(line.at)}
+        </Time>
+      </span>
+    </div>
+  );
+}

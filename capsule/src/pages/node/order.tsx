@@ -1,0 +1,151 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
+import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
+import { JobDetail, newKey, submitJob } from "../../state/jobs";
+import { planOf } from "../../state/plans";
+import { go } from "../../state/router";
+import { withStepUp } from "../../state/stepup";
+import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+import { PlanTable } from "../job/plan-table";
+
+type Action = JobBody["action"];
+
+export interface OrderProps {
+  view: NodeView;
+  action: Action;
+  /** The node says what it would do first. */
+  planned: boolean;
+  onClose: () => void;
+}
+
+const RULES: readonly string[] = ["Configuration files that were changed on the server stay as they are.", "Services may restart. The server itself is not restarted.", "The job goes on when this page, the link or Ground Control is away, and runs once."];
+
+/** From the wish to the plan, and from the plan to the job. */
+export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNode {
+  const [names, setNames] = useState("");
+  const [asked, setAsked] = useState<JobView | null>(null);
+  const [plan, setPlan] = useState<PlanView | null>(null);
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const planKey = useRef(newKey());
+  const runKey = useRef(newKey());
+  const naming = wantsPackages(action);
+  const packages = naming ? namesOf(names) : [];
+  const plans = planned && isPlanned(action);
+
+  const attempt = async (act: () => Promise<void>): Promise<void> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const askForPlan = (): Promise<void> =>
+    attempt(async () => {
+      if (!isPlanned(action)) return;
+      setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey.current));
+    });
+  const start = (): Promise<void> =>
+    attempt(async () => {
+      const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
+      const job = await withStepUp(() => submitJob(view.id, body, runKey.current));
+      onClose();
+      go(`/jobs/${job.id}`);
+    });
+  const again = (): void => {
+    planKey.current = newKey();
+    runKey.current = newKey();
+    setAsked(null);
+    setPlan(null);
+    setWrong("");
+  };
+
+  useEffect(() => {
+    if (plans && !naming && !asked && !wrong) void askForPlan();
+  }, [asked]);
+  useEffect(() => {
+    if (!asked) return;
+    const detail = new JobDetail(asked.id);
+    const end = detail.view.subscribe((job) => {
+      if (!job) return;
+      if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) {
+        void planOf(job.id).then(setPlan, (error: unknown) => setWrong(error instanceof ApiError ? error.detail : String(error)));
+      } else if (jobEnded(job.state)) setWrong(job.error?.message ?? `The plan was not made: ${stateWord(job.state).toLowerCase()}.`);
+      setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
+    });
+    return () => {
+      end();
+      detail.close();
+    };
+  }, [asked?.id]);
+
+  const empty = plan !== null && plan.steps.length === 0;
+  const danger = action === "remove" || action === "autoremove" || action === "reboot";
+  return (
+    <Dialog title={`${actionWord(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
+      <div class="body">
+        {wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )}
+        {naming && !asked && <TextField label="Packages" hint="Exact names, with blanks between." value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
+        {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
+        {plans && asked && !plan && !wrong && (
+          <p class="t2 row" role="status">
+            <Glyph kind="run" label="" />
+            {asked.phase ? `The server is ${phaseWord(asked.phase)}${asked.note ? `: ${asked.note}` : ""}…` : "The server says what it would do…"}
+          </p>
+        )}
+        {plan && <PlanTable plan={plan} />}
+        {isPlanned(action) && !empty && (
+          <ul class="rules">
+            {RULES.map((rule) => (
+              <li key={rule}>
+                <Icon name="check" size="small" />
+                {rule}
+              </li>
+            ))}
+            {plan && (
+              <li>
+                <Icon name="check" size="small" />
+                Exactly this plan is run. If it has changed by then, nothing is done and the difference is shown.
+              </li>
+            )}
+          </ul>
+        )}
+      </div>
+      <footer>
+        {(plan !== null || (wrong !== "" && asked !== null)) && (
+          <Button icon="refresh-cw" onClick={again}>
+            Plan again
+          </Button>
+        )}
+        <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
+          Cancel
+        </Button>
+        {plans && naming && !asked ? (
+          <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void askForPlan()}>
+            Show plan
+          </Button>
+        ) : (
+          <Button kind={danger ? "destroy" : "primary"} busy={busy} disabled={(plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={() => void start()}>
+            {START_WORDS[action] ?? "Start"}
+          </Button>
+        )}
+      </footer>
+    </Dialog>
+  );
+}

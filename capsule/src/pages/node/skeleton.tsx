@@ -1,0 +1,59 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Button } from "../../ui/button";
+import { Banner } from "../../ui/parts";
+import { Glyph } from "../../ui/glyph";
+
+const QUIET_MS = 150;
+const LONG_MS = 8000;
+const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;
+
+/** How long something has been awaited: 0 = a moment, 1 = worth a shape, 2 = worth a word. */
+function useStage(): number {
+  const [stage, setStage] = useState(0);
+  useEffect(() => {
+    const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
+    return () => timers.forEach(clearTimeout);
+  }, []);
+  return stage;
+}
+
+/** A plot to come, in a plot's place. */
+export function Skeleton({ what }: { what: string }): VNode | null {
+  return useStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={`Loading ${what}`} /> : null;
+}
+
+/** A node's page to come: the shape of its head and of its cards. */
+export function PageSkeleton({ onRetry }: { onRetry: () => void }): VNode | null {
+  const stage = useStage();
+  if (!stage) return null;
+  return (
+    <div class="stack" role="group" aria-busy="true" aria-label="Loading the node">
+      {stage === 2 && (
+        <Banner
+          kind="calm"
+          mark={<Glyph kind="wait" label="" />}
+          action={
+            <Button slim onClick={onRetry}>
+              Try again
+            </Button>
+          }
+        >
+          Loading the node takes longer than usual.
+        </Banner>
+      )}
+      <div class="head-skeleton">
+        <span class="skeleton" />
+        <span class="skeleton" />
+      </div>
+      <div class="panels">
+        {CARDS.map((wide, index) => (
+          <div key={index} class={`card card-skeleton ${wide}`}>
+            <span class="skeleton" />
+            <span class="skeleton" />
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}

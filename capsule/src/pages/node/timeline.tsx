@@ -1,0 +1,206 @@
+/** The time that the charts of a page show together: ranges up to now, any window, and the keys and buttons for both. */
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { age, clock, day } from "../../core/time";
+import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
+import type { ChartMark } from "../../core/marks";
+import type { ChartGroup } from "../../charts/panel";
+import { hubNow } from "../../state/clock";
+import { open } from "../../state/dialogs";
+import { pointsFor } from "../../state/node";
+import { place, setQuery } from "../../state/router";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { Banner, Segmented } from "../../ui/parts";
+
+const RANGE_WORDS: Record<Range, string> = { live: "Live", "1h": "1h", "24h": "24h", "7d": "7d", "30d": "30d" };
+const SHORTEST_RELOAD_S = 10;
+const DAY_S = 86_400;
+const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
+const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
+
+export const viewShown = (): View => readView((name) => place.value.query.get(name));
+export const showView = (view: View): void => setQuery(viewQuery(view));
+/** The window as it is now, whether it moves or stands. */
+const spanShown = (view: View): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
+export const points = (): number => pointsFor(innerWidth);
+
+/** Reads what a window needs, again as often as it gets another bucket; a window of the past is read once. */
+export function useHistory(view: View, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
+  const key = viewKey(view);
+  useEffect(() => {
+    if (key === "live") return undefined;
+    let timer: ReturnType<typeof setTimeout>;
+    let gone = false;
+    const read = async (): Promise<void> => {
+      const span = spanOf(view, hubNow(), points());
+      const step = await load(key, span, points());
+      // Samples of the last seconds may still be on their way.
+      if (!gone && (!view.zoom || span.to > hubNow() - SHORTEST_RELOAD_S)) timer = setTimeout(() => void read(), Math.max(SHORTEST_RELOAD_S, step) * 1000);
+    };
+    void read();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [key, names]);
+}
+
+export function useGroup(view: View, marks: readonly ChartMark[], zone: string): ChartGroup {
+  const cursor = useSignal<number | null>(null);
+  return {
+    cursor,
+    marks,
+    zone,
+    onZoom: (from, to) => showView({ ...view, zoom: windowed(from, to, hubNow()) }),
+    onScale: (factor, round) => showView({ ...view, zoom: scaled(spanShown(view), factor, round, hubNow()) }),
+    onReset: () => showView({ ...view, zoom: null }),
+  };
+}
+
+/** 1–5 ranges, Space freezes, Escape goes back, v shows the chart under the pointer as a table. */
+export function useViewKeys(): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.peek() || document.querySelector("dialog[open]")) return;
+      const at = event.target instanceof Element ? event.target : document.body;
+      if (at.closest(TYPED_INTO)) return;
+      const view = viewShown();
+      const range = RANGE_KEYS[Number(event.key) - 1];
+      if (range && /^[1-5]$/.test(event.key)) showView({ range, zoom: null });
+      else if (event.key === " " && !at.closest(PRESSED)) toggleLive(view);
+      else if (event.key === "Escape" && view.zoom) showView({ ...view, zoom: null });
+      else if (event.key === "v") document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
+}
+
+function toggleLive(view: View): void {
+  showView(view.zoom || view.range !== "live" ? { range: "live", zoom: null } : { range: "live", zoom: spanShown(view) });
+}
+
+/** The ranges, and the way to any window without a drag. */
+export function Ranges({ view, mark }: { view: View; mark: ComponentChildren }): VNode {
+  const [asking, setAsking] = useState(false);
+  const live = view.range === "live" && !view.zoom;
+  return (
+    <>
+      <span class="row ranges">
+        {live && <Button slim kind="quiet" icon="pause" name="Freeze live" more={{ "aria-keyshortcuts": "Space" }} onClick={() => toggleLive(view)} />}
+        <Button slim kind="quiet" icon="clock" name="Choose a window of time" onClick={() => setAsking(true)} />
+        <Segmented
+          label="Time range"
+          value={view.range}
+          onPick={(range) => showView({ range, zoom: null })}
+          options={RANGE_KEYS.map((key) => ({
+            key,
+            label: RANGE_WORDS[key],
+            show: (
+              <>
+                {key === "live" && (view.range === "live" && view.zoom ? <Icon name="pause" size="tiny" /> : mark)}
+                {RANGE_WORDS[key]}
+              </>
+            ),
+          }))}
+        />
+      </span>
+      {asking && <Chosen view={view} onClose={() => setAsking(false)} />}
+    </>
+  );
+}
+
+const moment = (at: number, dated: boolean): string => (dated ? `${day(at)}, ${clock(at, false)}` : clock(at));
+
+/** Which window is shown, while it is none of the ranges; buttons for what a drag does. */
+export function WindowBar({ view, loading }: { view: View; loading: boolean }): VNode | null {
+  const { range, zoom } = view;
+  if (!zoom) return null;
+  const show = (next: Span): void => showView({ range, zoom: next });
+  const middle = (zoom.from + zoom.to) / 2;
+  const dated = zoom.to - zoom.from > DAY_S || day(zoom.from) !== day(hubNow());
+  return (
+    <div class="window-bar">
+      <Banner
+        kind="calm"
+        mark={<Icon name={range === "live" ? "pause" : "clock"} />}
+        action={
+          <span class="row wrap">
+            <Button slim onClick={() => show(panned(zoom, -0.5, hubNow()))}>
+              Earlier
+            </Button>
+            <Button slim onClick={() => show(panned(zoom, 0.5, hubNow()))}>
+              Later
+            </Button>
+            <Button slim onClick={() => show(scaled(zoom, 0.5, middle, hubNow()))}>
+              Zoom in
+            </Button>
+            <Button slim onClick={() => show(scaled(zoom, 2, middle, hubNow()))}>
+              Zoom out
+            </Button>
+            <Button slim kind="primary" onClick={() => showView({ range, zoom: null })}>
+              {range === "live" ? "Back to live" : `Back to ${RANGE_WORDS[range]}`}
+            </Button>
+          </span>
+        }
+      >
+        <b>
+          {moment(zoom.from, dated)} – {moment(zoom.to, dated)}
+        </b>{" "}
+        <span class="plain">
+          {age(zoom.to - zoom.from)}
+          {loading ? ", reading…" : ""}
+        </span>
+      </Banner>
+    </div>
+  );
+}
+
+const two = (value: number): string => String(value).padStart(2, "0");
+
+/** What a field of date and time holds: the reader's own clock. */
+function fieldText(at: number): string {
+  const date = new Date(at * 1000);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
+  const now = spanShown(view);
+  const [from, setFrom] = useState(fieldText(now.from));
+  const [to, setTo] = useState(fieldText(now.to));
+  const [start, end] = [new Date(from).getTime() / 1000, new Date(to).getTime() / 1000];
+  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? "Both times are needed." : end <= start ? "The end must come after the beginning." : start >= hubNow() ? "There is nothing yet at that time." : end - start > 400 * DAY_S ? "At most 400 days can be shown." : "";
+  return (
+    <Dialog title="Window of time" subtitle="For all charts of this page, in your own time zone." size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (wrong) return;
+          onClose();
+          showView({ ...view, zoom: windowed(start, end, hubNow()) });
+        }}
+      >
+        <div class="body">
+          <TextField label="From" type="datetime-local" value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
+          <TextField label="To" type="datetime-local" value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" disabled={wrong !== ""}>
+            Show
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+

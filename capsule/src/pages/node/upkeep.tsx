@@ -1,0 +1,53 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { go } from "../../state/router";
+import { isAdmin } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type NodeView } from "../../state/types";
+import { renewKeys, updateAgent } from "../../state/upkeep";
+import { Button } from "../../ui/button";
+
+/** The agent's version and keys. */
+export function Upkeep({ view }: { view: NodeView }): VNode {
+  const [busy, setBusy] = useState(false);
+  const watching = view.policy?.mode === "monitor";
+  const run = async (act: () => Promise<void>): Promise<void> => {
+    setBusy(true);
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") toast("fail", "It was not ordered", error.detail);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const update = async (): Promise<void> => {
+    await updateAgent(view.id);
+    toast("done", "The update was ordered", "It waits for the jobs of this server. An agent that does not come back is replaced by the one before.");
+  };
+  const rekey = async (): Promise<void> => {
+    const job = await renewKeys(view.id);
+    go(`/jobs/${job.id}`);
+  };
+  return (
+    <section class="card" aria-label="Agent">
+      <h2>Agent</h2>
+      <p class="t2">
+        {watching
+          ? "This server was set up for watching only: its agent takes no orders. Deploy it again to change that."
+          : `Version ${view.agent_version || "not known"}. New keys replace those that it has, and shut out whoever else holds them.`}
+      </p>
+      <div class="row">
+        <Button disabled={watching || busy} onClick={() => void run(update)}>
+          Update agent
+        </Button>
+        {isAdmin.value && (
+          <Button disabled={watching || busy} onClick={() => void run(rekey)}>
+            Give new keys…
+          </Button>
+        )}
+      </div>
+    </section>
+  );
+}

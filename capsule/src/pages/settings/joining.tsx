@@ -1,0 +1,201 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { age, day, short } from "../../core/time";
+import { plural } from "../../core/units";
+import { now } from "../../state/clock";
+import { loaded, rows } from "../../state/fleet";
+import { endInvite, loadInvites, makeInvite } from "../../state/invites";
+import { isAdmin } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { InviteView, NewInviteView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { Check, SelectField, TagsField, TextField } from "../../ui/field";
+import { Empty, Time } from "../../ui/parts";
+import { Waiting } from "../fleet/waiting";
+import { ListView, useListed } from "./list";
+import { Refusal, useAct } from "./refusal";
+import { ShownOnce } from "./shown-once";
+import { Typed } from "./user-dialogs";
+
+const LIVES: readonly [string, string][] = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]]; // prettier-ignore
+const POLICIES: readonly [string, string][] = [["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]; // prettier-ignore
+const STATES: Record<InviteView["state"], string> = { open: "open", used: "used up", expired: "expired", revoked: "revoked" };
+
+type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
+
+/** How servers join by themselves: the secrets that let them, and those that wait to be let in. */
+export function JoiningPage(): VNode {
+  const list = useListed<InviteView>(async (cursor) => {
+    const page = await loadInvites(cursor);
+    return { items: page.invites, next: page.next };
+  });
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = (): void => setAsked(null);
+  return (
+    <div class="stack">
+      <Approval />
+      <div class="section-head">
+        <div>
+          <h2>Organisation secrets and invites</h2>
+          <p class="t3 meta">An organisation secret lets many servers join by themselves, from cloud-init or Ansible. An invite is for one server, and is made in Add node.</p>
+        </div>
+        {isAdmin.value && (
+          <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+            New organisation secret
+          </Button>
+        )}
+      </div>
+      <ListView list={list} what="the invites" refused="Invites are closed to you." empty={<Empty icon="file-key" title="No organisation secrets" text={isAdmin.value ? "Make one, and servers join by themselves with the first boot." : "An admin makes them."} />}>
+        {(items) => (
+          <div class="card grid-table invites-table" role="table" aria-label="Organisation secrets and invites">
+            <div role="row" class="head">
+              {["For", "State", "Used", "Until", "Made by", "Actions"].map((label) => (
+                <span key={label} role="columnheader">
+                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                </span>
+              ))}
+            </div>
+            {items.map((one) => (
+              <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      {asked?.kind === "new" && (
+        <NewSecret
+          onClose={close}
+          onMade={(made) => {
+            list.set((held) => [made.info, ...held]);
+            setAsked({ kind: "made", made });
+          }}
+        />
+      )}
+      {asked?.kind === "made" && <ShownOnce title={asked.made.info.name} label="Organisation secret" secret={asked.made.invite} text={howTo(asked.made)} onClose={close} />}
+      {asked?.kind === "revoke" && (
+        <Typed
+          name={nameOf(asked.one)}
+          title={`Revoke ${nameOf(asked.one)}`}
+          text={`No server joins with it any more. ${asked.one.uses ? `The ${plural(asked.one.uses, "server")} that came with it ${asked.one.uses === 1 ? "stays" : "stay"}.` : "None has come with it."} This cannot be undone.`}
+          button="Revoke"
+          onClose={close}
+          act={async () => {
+            await endInvite(asked.one.id);
+            list.set((held) => held.map((one) => (one.id === asked.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
+            toast("done", `${nameOf(asked.one)} was revoked`);
+            close();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+const nameOf = (one: InviteView): string => one.name || "Invite for one server";
+
+function howTo(made: NewInviteView): string {
+  const reach = made.this_machine_only ? " Ground Control does not know how other servers reach it, so only this machine can join: start it with --server-url." : "";
+  return `Put it into a file that only root can read, and give that to install.sh on its standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
+}
+
+/** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
+function Approval(): VNode {
+  const count = rows.value.filter((row) => row.node.waiting).length;
+  return (
+    <section class="stack" aria-label="Servers that wait">
+      <div class="section-head">
+        <div>
+          <h2>Waiting for approval</h2>
+          <p class="t3 meta" role="status">
+            {count ? `${plural(count, "server")} came with an organisation secret. Compare name and address before you let them in.` : loaded.value ? "No server waits." : ""}
+          </p>
+        </div>
+      </div>
+      <Waiting />
+    </section>
+  );
+}
+
+function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNode {
+  const left = one.expires_at - now.value;
+  const state = one.state === "open" && left <= 0 ? "expired" : one.state;
+  return (
+    <div role="row" data-state={state}>
+      <span role="rowheader" class="row wrap">
+        <span class="medium cut">{nameOf(one)}</span>
+        {one.kind === "organisation" && !one.approval && <span class="pill small warn">without approval</span>}
+        {one.tags.map((tag) => (
+          <span key={tag} class="tag">
+            {tag}
+          </span>
+        ))}
+      </span>
+      <span role="cell" class={state === "open" ? "" : "t3"}>
+        {STATES[state]}
+      </span>
+      <span role="cell" class="t2 num">
+        {one.uses} of {one.most_uses}
+      </span>
+      <span role="cell" class="t2">
+        <Time at={one.expires_at}>{left <= 0 ? `${age(-left)} ago` : left < 86_400 ? `in ${short(left)}` : `${day(one.expires_at)}, in ${short(left)}`}</Time>
+      </span>
+      <span role="cell" class="t3 cut">
+        {one.created_by}
+      </span>
+      <span role="cell" class="right row">
+        {state === "open" && (
+          <Button slim kind="danger" more={{ "aria-label": `Revoke ${nameOf(one)}` }} onClick={onRevoke}>
+            Revoke…
+          </Button>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: NewInviteView) => void }): VNode {
+  const [name, setName] = useState("");
+  const [uses, setUses] = useState("100");
+  const [days, setDays] = useState("7");
+  const [policy, setPolicy] = useState("managed");
+  const [tags, setTags] = useState<readonly string[]>([]);
+  const [approval, setApproval] = useState(true);
+  const act = useAct();
+  const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : "1 to 1000";
+  const ready = name.trim() !== "" && !wrongUses;
+  const make = async (): Promise<void> => onMade(await makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval }));
+  return (
+    <Dialog title="New organisation secret" icon="file-key" size="narrow" onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void act.run(make);
+        }}
+      >
+        <div class="body">
+          <Refusal text={act.refusal} />
+          <TextField label="Name" hint="What it is for, such as “web servers, autumn”." value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <div class="halves">
+            <TextField label="Servers at most" value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
+            <SelectField label="Good for" value={days} onPick={setDays} options={LIVES} />
+          </div>
+          <SelectField label="Policy on the servers" value={policy} onPick={setPolicy} options={POLICIES} />
+          <TagsField label="Tags" tags={tags} onTags={setTags} />
+          <Check checked={approval} onCheck={setApproval}>
+            Each server waits until somebody lets it in
+          </Check>
+          {!approval && <p class="hint">Whoever has the secret adds servers without being asked.</p>}
+        </div>
+        <footer>
+          <Button class="end" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            Make secret
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,92 @@
+import type { VNode } from "preact";
+import { hindrance, hindrances } from "../../core/able";
+import { someOf } from "../../core/batch";
+import { age } from "../../core/time";
+import { plural } from "../../core/units";
+import { now } from "../../state/clock";
+import { show } from "../../state/dialogs";
+import { loaded, rows } from "../../state/fleet";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Empty, Loading } from "../../ui/parts";
+import { Windowed } from "../../ui/windowed";
+import { Security } from "../fleet/cells";
+
+const names = new Intl.Collator(undefined, { numeric: true });
+
+export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
+  if (!loaded.value) return <Loading rows={10} what="the fleet" />;
+  const action = security ? "security-upgrade" : "upgrade";
+  const word = search.trim().toLowerCase();
+  const found = rows.value
+    .filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)))
+    .sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
+  const unknown = rows.value.filter(({ node }) => node.updates.total === null);
+  if (!found.length) return word || security ? <Empty icon="filter" title="No node matches" text={security ? "No node that fits waits for security updates." : `No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? "Nothing newer is known" : "Everything is up to date"} text={unknown.length ? `${plural(unknown.length, "node")} could not tell.` : "No node told of anything newer."} />;
+  const reasons = hindrances(found.map(({ node }) => node), action);
+  const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
+  return (
+    <>
+      {reasons.length > 0 && (
+        <p class="t2">
+          {reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}
+        </p>
+      )}
+      <div class="card grid-table updates-table nodes" role="table" aria-label="Nodes with updates" aria-rowcount={found.length + 1}>
+        <div role="row" class="head" aria-rowindex={1}>
+          {["Node", "Updates", "Checked", ""].map((label) => (
+            <span key={label} role="columnheader" class={label === "Updates" ? "right" : ""}>
+              {label || <span class="hidden-text">Action</span>}
+            </span>
+          ))}
+        </div>
+        <Windowed
+          count={found.length}
+          height={height}
+          row={(index) => {
+            const row = found[index];
+            if (!row) return null;
+            const { node, standing } = row;
+            const why = hindrance(node, action);
+            const open = (): void => go(`/n/${node.id}/packages`);
+            return (
+              <div role="row" key={node.id} aria-rowindex={index + 2} tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && open()}>
+                <span role="rowheader" class="row">
+                  <Glyph kind={standing} />
+                  <a class="medium cut" href={`/n/${node.id}/packages`} tabIndex={-1}>
+                    {node.name}
+                  </a>
+                  {why && <span class="t3 cut">{why}</span>}
+                  {node.reboot_required === "yes" && <span class="pill small">reboot due</span>}
+                </span>
+                <span role="cell" class="row right num">
+                  <Security count={node.updates.security} />
+                  {node.updates.total}
+                </span>
+                <span role="cell" class="t3 cut">
+                  {node.updates.checked_at ? `${age(now.value - node.updates.checked_at)} ago` : "never"}
+                </span>
+                <span role="cell" class="right">
+                  {mayAct.value && !why && (
+                    <Button
+                      slim
+                      onClick={(event) => {
+                        event.stopPropagation();
+                        show({ kind: "order", node: node.id, action });
+                      }}
+                    >
+                      Upgrade…
+                    </Button>
+                  )}
+                </span>
+              </div>
+            );
+          }}
+        />
+      </div>
+      {unknown.length > 0 && <p class="t3 meta">Not known of {plural(unknown.length, "node")}: {someOf(unknown.map(({ node }) => node.name), 5)}.</p>}
+    </>
+  );
+}

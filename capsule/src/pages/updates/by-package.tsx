@@ -1,0 +1,190 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { hindrance } from "../../core/able";
+import { age } from "../../core/time";
+import { count, plural } from "../../core/units";
+import { now } from "../../state/clock";
+import { show } from "../../state/dialogs";
+import { nodeSignal, vitals } from "../../state/fleet";
+import { mayAct } from "../../state/session";
+import { ApiError, type NodeUpdateView, type PackageUpdatesView, type PackageUpdateView } from "../../state/types";
+import { loadNodesOf, loadUpdates } from "../../state/updates";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+
+const SETTLE_MS = 250;
+const VERSIONS = 2;
+const NAMES = 100;
+
+export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
+  const [found, setFound] = useState<PackageUpdatesView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [open, setOpen] = useState<string | null>(null);
+  const asked = useRef(0);
+  const load = async (cursor?: string): Promise<void> => {
+    const mine = ++asked.current;
+    try {
+      const page = await loadUpdates(search.trim(), security, cursor);
+      if (mine !== asked.current) return;
+      setFound((before) => (cursor && before ? { ...page, packages: [...before.packages, ...page.packages] } : page));
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (mine === asked.current) setFailure(error);
+    }
+  };
+  // What the nodes tell changes their counts: the list is put together anew then.
+  const { updates, updateNodes } = vitals.value;
+  useEffect(() => {
+    const timer = setTimeout(() => void load(), found ? SETTLE_MS : 0);
+    return () => clearTimeout(timer);
+  }, [search, security, updates, updateNodes]);
+  if (failure && !found) return <Failure title="The updates could not be read" error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading rows={10} what="the updates" onRetry={() => void load()} />;
+  return (
+    <>
+      {failure && (
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
+          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        </Banner>
+      )}
+      {!found.packages.length ? (
+        search || security ? (
+          <Empty icon="filter" title="No package matches" text={security && !search ? "Nothing for security is waiting." : `Nothing with “${search}” in its name is waiting${security ? " for security" : ""}.`} />
+        ) : found.told ? (
+          <Empty icon="package" title={old ? "Nothing newer is known" : "Everything is up to date"} text={`${plural(found.told, "node")} told of nothing newer.`} />
+        ) : (
+          <Empty icon="package" title="No updates told yet" text="A node tells what it could bring up to date when it connects, each hour, and after each job." />
+        )
+      ) : (
+        <div class="card grid-table updates-table" role="table" aria-label="Packages" aria-rowcount={found.total + 1}>
+          <div role="row" class="head" aria-rowindex={1}>
+            {["Package", "To", "Nodes"].map((label) => (
+              <span key={label} role="columnheader" class={label === "Nodes" ? "right" : ""}>
+                {label}
+              </span>
+            ))}
+          </div>
+          {found.packages.map((one, index) => (
+            <Line key={one.package} one={one} index={index} open={open === one.package} onOpen={() => setOpen(open === one.package ? null : one.package)} />
+          ))}
+        </div>
+      )}
+      <p class="t3 meta">
+        {plural(found.total, "package")}, {count(found.security)} for security. Told by {plural(found.told, "node")}
+        {found.oldest_at === null ? "" : `, the oldest list ${age(now.value - found.oldest_at)} ago`}.{found.silent > 0 && ` ${plural(found.silent, "node")} told none.`}
+        {found.cut > 0 && ` ${plural(found.cut, "node")} ${found.cut === 1 ? "has" : "have"} more updates than the list holds.`}
+      </p>
+      {found.next && (
+        <div>
+          <Button onClick={() => void load(found.next ?? undefined)}>Show more of {count(found.total)}</Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: number; open: boolean; onOpen: () => void }): VNode {
+  const versions = [...new Set(one.candidates.map(({ version }) => version))];
+  const more = versions.length - VERSIONS;
+  return (
+    <>
+      <div role="row" aria-rowindex={index + 2} tabIndex={0} onClick={onOpen} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}>
+        <span role="rowheader" class="row">
+          <button type="button" class="fold row" tabIndex={-1} aria-expanded={open}>
+            <Icon name="chevron-down" size="small" />
+            <span class="mono medium cut">{one.package}</span>
+          </button>
+          {one.security === "yes" && (
+            <span class="pill warn small">
+              <Icon name="shield" size="tiny" />
+              {one.security_nodes}
+              <span class="hidden-text"> for security</span>
+            </span>
+          )}
+        </span>
+        <span role="cell" class="mono t2 cut" title={one.candidates.map(({ version, nodes }) => `${version} on ${nodes}`).join(", ")}>
+          {versions.slice(0, VERSIONS).join(", ")}
+          {more > 0 && ` and ${more} more`}
+        </span>
+        <span role="cell" class="right num">
+          {one.nodes}
+        </span>
+      </div>
+      {open && <NodesOf name={one.package} />}
+    </>
+  );
+}
+
+/** Where one package is to be had, and who cannot take it now. */
+function NodesOf({ name }: { name: string }): VNode {
+  const [found, setFound] = useState<{ nodes: readonly NodeUpdateView[]; total: number; next: string | null } | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const load = async (cursor?: string): Promise<void> => {
+    try {
+      const page = await loadNodesOf(name, cursor);
+      setFound((before) => ({ ...page, nodes: [...(cursor ? (before?.nodes ?? []) : []), ...page.nodes] }));
+      setFailure(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    }
+  };
+  useEffect(() => void load(), [name]);
+  const whyNot = (one: NodeUpdateView): string => {
+    const view = nodeSignal(one.node_id)?.value;
+    return !view ? "gone" : one.held ? "held on the server" : hindrance(view, "upgrade");
+  };
+  const able = found?.nodes.filter((one) => !whyNot(one)) ?? [];
+  return (
+    <div role="row" class="opened">
+      <div role="cell" class="stack">
+        {failure && (
+          <p class="crit row" role="alert">
+            {failure.detail}{" "}
+            <Button slim onClick={() => void load()}>
+              Try again
+            </Button>
+          </p>
+        )}
+        {!found && !failure && <p class="t3">…</p>}
+        {found && (
+          <>
+            <ul class="node-chips">
+              {found.nodes.slice(0, NAMES).map((one) => {
+                const why = whyNot(one);
+                return (
+                  <li key={one.node_id} title={why || undefined} class={why ? "t3" : ""}>
+                    <a href={`/n/${one.node_id}`}>{nodeSignal(one.node_id)?.value.name ?? "removed node"}</a>{" "}
+                    <span class="mono t3">
+                      {one.from || "?"} → {one.to || "?"}
+                    </span>
+                    {why && <span class="t3"> · {why}</span>}
+                  </li>
+                );
+              })}
+            </ul>
+            {found.nodes.length > NAMES && <p class="t3">{count(found.total - NAMES)} more nodes.</p>}
+            {found.next && (
+              <p class="t3">
+                {count(found.nodes.length)} of {count(found.total)} nodes are read.{" "}
+                <Button slim onClick={() => void load(found.next ?? undefined)}>
+                  Read more
+                </Button>
+              </p>
+            )}
+            {mayAct.value && (
+              <div class="row">
+                <Button slim kind="primary" disabled={!able.length} onClick={() => show({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
+                  {able.length ? `Upgrade it on ${able.length}…` : "No node can take it now"}
+                </Button>
+              </div>
+            )}
+          </>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,107 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { someOf } from "../../core/batch";
+import { listsAreOld } from "../../core/facts";
+import { plural } from "../../core/units";
+import { now } from "../../state/clock";
+import { show } from "../../state/dialogs";
+import { rows, vitals } from "../../state/fleet";
+import { place, setQuery } from "../../state/router";
+import { mayAct } from "../../state/session";
+import { Button } from "../../ui/button";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Banner, Segmented } from "../../ui/parts";
+import { hindrance } from "../../core/able";
+import { ByNode } from "./by-node";
+import { ByPackage } from "./by-package";
+
+/** Newer packages across the fleet: which there are, where, and the way to bring them in. */
+export function UpdatesPage(): VNode {
+  const { query } = place.value;
+  const by = query.get("by") === "node" ? "node" : "package";
+  const search = query.get("q") ?? "";
+  const security = query.get("security") === "1";
+  const v = vitals.value;
+  const wanting = rows.value.filter(({ node }) => (security ? node.updates.security : node.updates.total));
+  const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
+  const able = wanting.filter(({ node }) => !hindrance(node, security ? "security-upgrade" : "upgrade"));
+  return (
+    <div class="page">
+      <div class="page-head">
+        <div class="grow">
+          <h1 tabIndex={-1}>Updates</h1>
+          <p class="meta t3">
+            {v.updatesKnown ? `${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}${v.security ? ` · ${v.security} for security on ${v.securityNodes}` : ""}` : "No node has told its updates yet."}
+          </p>
+        </div>
+        {mayAct.value && able.length > 0 && (
+          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => show({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
+            {security ? "Security upgrade" : "Upgrade"} on {able.length}…
+          </Button>
+        )}
+      </div>
+      {old.length > 0 && (
+        <Banner mark={<Glyph kind="warn" label="" />}>
+          <b>Old or missing package lists on {plural(old.length, "node")}.</b>{" "}
+          <span class="plain">What was published since is not counted there: {someOf(old.map(({ node }) => node.name), 5)}. Refresh them.</span>
+        </Banner>
+      )}
+      {!mayAct.value && <p class="t3">Your role may look at updates; operators and admins may bring them in.</p>}
+      <div class="tools wrap">
+        <Search text={search} label={by === "node" ? "Search nodes" : "Search packages"} />
+        <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
+          <Icon name="shield" size="small" />
+          Security only
+        </button>
+        <span class="grow" />
+        <Segmented
+          label="Show by"
+          value={by}
+          onPick={(next) => setQuery({ by: next === "node" ? "node" : null })}
+          options={[
+            { key: "package", label: "By package" },
+            { key: "node", label: "By node" },
+          ]}
+        />
+      </div>
+      {by === "node" ? <ByNode search={search} security={security} old={old.length > 0} /> : <ByPackage search={search} security={security} old={old.length > 0} />}
+    </div>
+  );
+}
+
+function Search({ text, label }: { text: string; label: string }): VNode {
+  const input = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState(text);
+  useEffect(() => {
+    if (document.activeElement !== input.current) setTyped(text);
+  }, [text]);
+  const set = (next: string): void => {
+    setTyped(next);
+    setQuery({ q: next.trim() ? next : null });
+  };
+  return (
+    <div class="search grow" role="search">
+      <Icon name="search" size="small" />
+      <input
+        ref={input}
+        type="search"
+        aria-label={label}
+        placeholder={label}
+        value={typed}
+        data-shortcut="/"
+        autocomplete="off"
+        spellcheck={false}
+        onInput={(event) => set(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.preventDefault();
+          event.stopPropagation();
+          if (typed) set("");
+          else event.currentTarget.blur();
+        }}
+      />
+      <kbd class="only-desk">/</kbd>
+    </div>
+  );
+}

@@ -1,0 +1,36 @@
+/** One series of several nodes over time, by the same steps. */
+
+import { signal } from "@preact/signals";
+import { ApiError, call } from "../wire/http";
+import type { HistoriesView } from "../wire/schema.gen";
+import type { Span } from "../core/view";
+
+export interface ManyPast extends Span {
+  key: string;
+  series: string;
+  step: number;
+  times: number[];
+  nodes: HistoriesView["nodes"];
+}
+
+export class Comparison {
+  readonly past = signal<ManyPast | null>(null);
+  readonly failure = signal<ApiError | null>(null);
+  #asked = 0;
+
+  /** What is shown stays until the answer is there; the answer to an older question is dropped. Returns the step. */
+  async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
+    const mine = ++this.#asked;
+    try {
+      const found = await call<HistoriesView>("GET", "history", { query: { node: ids, metric: series, from, to, points } });
+      if (mine !== this.#asked) return found.step;
+      this.failure.value = null;
+      this.past.value = { key, series, from, to, step: found.step, times: found.times, nodes: found.nodes };
+      return found.step;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (mine === this.#asked) this.failure.value = error;
+      return 0;
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/** Invites, and nodes that wait for approval. The secret of an invite passes through and is not kept here. */
+
+import { call } from "../wire/http";
+import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
+import { withStepUp } from "./stepup";
+
+export const makeInvite = (body: InviteBody): Promise<NewInviteView> => withStepUp(() => call<NewInviteView>("POST", "invites", { body }));
+export const loadInvites = (cursor?: string): Promise<InvitesView> => call<InvitesView>("GET", "invites", { query: { limit: 100, ...(cursor ? { cursor } : {}) } });
+export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>("GET", `invites/${id}`);
+export const endInvite = (id: string): Promise<void> => call<undefined>("DELETE", `invites/${id}`);
+export const approveNode = (id: string): Promise<NodeView> => call<NodeView>("POST", `nodes/${id}/approve`);
+export const rejectNode = (id: string): Promise<void> => call<undefined>("POST", `nodes/${id}/reject`);

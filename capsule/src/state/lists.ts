@@ -1,0 +1,37 @@
+/** Jobs and events by what somebody asks for: pages from the hub, which does the filtering. */
+
+import { call } from "../wire/http";
+import type { EventsView, EventView, JobsView } from "../wire/schema.gen";
+
+export interface JobsAsked {
+  state?: string | undefined;
+  action?: string | undefined;
+  by?: string | undefined;
+}
+
+export interface EventsAsked {
+  node?: string | undefined;
+  severity?: string | undefined;
+  type?: string | undefined;
+  search?: string | undefined;
+}
+
+const PAGE = 50;
+const EXPORT_PAGE = 500;
+/** Of one file. */
+export const MOST_EXPORTED = 20_000;
+
+export const findJobs = (asked: JobsAsked, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
+export const findEvents = (asked: EventsAsked, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
+
+/** All of them, newest first, as many as one file takes. `whole` = there are no more. */
+export async function allEvents(asked: EventsAsked): Promise<{ events: EventView[]; whole: boolean }> {
+  const events: EventView[] = [];
+  let cursor: string | undefined;
+  do {
+    const page: EventsView = await call<EventsView>("GET", "events", { query: { limit: EXPORT_PAGE, cursor, ...asked } });
+    events.push(...page.events);
+    cursor = page.next ?? undefined;
+  } while (cursor && events.length < MOST_EXPORTED);
+  return { events, whole: !cursor };
+}

@@ -1,0 +1,25 @@
+/** Many servers added by one request: a list understood, given, confirmed and followed as a whole. Secrets pass through and are not kept here. */
+
+import { call, idempotencyKey } from "../wire/http";
+import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
+import { withStepUp } from "./stepup";
+
+const MOST = 500;
+
+export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
+
+/** The id that all of them share. */
+export async function addServers(body: ManyDeploymentsBody): Promise<string> {
+  const made = await withStepUp(() => call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: idempotencyKey() }));
+  return made.deployments[0]?.batch_id ?? "";
+}
+
+/** In the order of the list. */
+export async function loadServers(batch: string): Promise<readonly DeploymentView[]> {
+  return (await call<DeploymentsView>("GET", "deployments", { query: { batch, limit: MOST } })).deployments.reverse();
+}
+
+export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]): Promise<ConfirmedView> =>
+  withStepUp(() => call<ConfirmedView>("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }));
+
+export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> => withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body, idempotencyKey: idempotencyKey() }));

@@ -1,0 +1,22 @@
+/** What keeps the agent itself up: its version and its keys, through its live session. */
+
+import { call } from "../wire/http";
+import type { DeploymentsView, DeploymentView, JobView } from "../wire/schema.gen";
+import { follow } from "./deployments";
+import { noteJob } from "./jobs";
+import { withStepUp } from "./stepup";
+
+/** Orders the hub's own version of the agent for one node; its end is told. */
+export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
+  const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }));
+  const one = answer.deployments[0];
+  if (one) follow(one);
+  return one;
+}
+
+/** Orders the next generation of a node's keys. */
+export async function renewKeys(node: string): Promise<JobView> {
+  const job = await withStepUp(() => call<JobView>("POST", `nodes/${node}/rekey`));
+  noteJob(job);
+  return job;
+}

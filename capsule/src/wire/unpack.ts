@@ -1,0 +1,131 @@
+/** Reads MessagePack as the hub writes it: no extensions, keys are texts, whole numbers fit a double. Anything else is no message of the hub. */
+
+const DEPTH = 32;
+const SHORT = 24;
+const CACHED = 4096;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** Names of fields and series come again in every message: read once, found by their bytes. */
+const names = new Map<number, { bytes: Uint8Array; text: string }>();
+
+/** Raises Error: not MessagePack, cut short, longer than one value, or deeper than a message of the hub. */
+export function unpack(data: ArrayBuffer): unknown {
+  const bytes = new Uint8Array(data);
+  const view = new DataView(data);
+  let at = 0;
+
+  const span = (length: number): number => {
+    const from = at;
+    at += length;
+    if (at > bytes.length) throw new Error("cut short");
+    return from;
+  };
+  const size = (width: 1 | 2 | 4): number => {
+    const from = span(width);
+    return width === 1 ? view.getUint8(from) : width === 2 ? view.getUint16(from) : view.getUint32(from);
+  };
+  const text = (length: number): string => {
+    const from = span(length);
+    let short = "";
+    if (length <= SHORT) {
+      for (let place = from; place < at; place += 1) {
+        const code = bytes[place] as number;
+        if (code > 127) return utf8.decode(bytes.subarray(from, at));
+        short += String.fromCharCode(code);
+      }
+      return short;
+    }
+    return utf8.decode(bytes.subarray(from, at));
+  };
+  const same = (key: Uint8Array, from: number, length: number): boolean => {
+    if (key.length !== length) return false;
+    for (let index = 0; index < length; index += 1) if (key[index] !== bytes[from + index]) return false;
+    return true;
+  };
+  const name = (): string => {
+    const head = size(1);
+    const length = head >> 5 === 5 ? head & 31 : head === 0xd9 ? size(1) : head === 0xda ? size(2) : -1;
+    if (length < 0) throw new Error("a key that is no text");
+    const from = at;
+    let hash = length;
+    for (let place = span(length); place < at; place += 1) hash = (hash * 31 + (bytes[place] as number)) | 0;
+    const held = names.get(hash);
+    if (held && same(held.bytes, from, length)) return held.text;
+    at = from;
+    const read = text(length);
+    if (names.size < CACHED) names.set(hash, { bytes: bytes.slice(from, at), text: read });
+    return read;
+  };
+  const list = (length: number, depth: number): unknown[] => {
+    if (length > bytes.length - at) throw new Error("cut short");
+    const found: unknown[] = [];
+    for (let left = length; left > 0; left -= 1) found.push(value(depth));
+    return found;
+  };
+  const map = (length: number, depth: number): Record<string, unknown> => {
+    const found: Record<string, unknown> = {};
+    for (let left = length; left > 0; left -= 1) {
+      const key = name();
+      if (key === "__proto__") throw new Error("a key that no message has");
+      found[key] = value(depth);
+    }
+    return found;
+  };
+  const value = (depth: number): unknown => {
+    if (depth > DEPTH) throw new Error("too deep");
+    const head = size(1);
+    if (head < 0x80) return head;
+    if (head < 0x90) return map(head & 15, depth + 1);
+    if (head < 0xa0) return list(head & 15, depth + 1);
+    if (head < 0xc0) return text(head & 31);
+    if (head >= 0xe0) return head - 256;
+    switch (head) {
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xc4:
+      case 0xc5:
+      case 0xc6: {
+        const from = span(size((1 << (head - 0xc4)) as 1 | 2 | 4));
+        return bytes.subarray(from, at);
+      }
+      case 0xca:
+        return view.getFloat32(span(4));
+      case 0xcb:
+        return view.getFloat64(span(8));
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+        return size((1 << (head - 0xcc)) as 1 | 2 | 4);
+      case 0xcf:
+        return Number(view.getBigUint64(span(8)));
+      case 0xd0:
+        return view.getInt8(span(1));
+      case 0xd1:
+        return view.getInt16(span(2));
+      case 0xd2:
+        return view.getInt32(span(4));
+      case 0xd3:
+        return Number(view.getBigInt64(span(8)));
+      case 0xd9:
+      case 0xda:
+      case 0xdb:
+        return text(size((1 << (head - 0xd9)) as 1 | 2 | 4));
+      case 0xdc:
+      case 0xdd:
+        return list(size(head === 0xdc ? 2 : 4), depth + 1);
+      case 0xde:
+      case 0xdf:
+        return map(size(head === 0xde ? 2 : 4), depth + 1);
+      default:
+        throw new Error("not of the hub");
+    }
+  };
+
+  const found = value(0);
+  if (at !== bytes.length) throw new Error("more than one value");
+  return found;
+}
