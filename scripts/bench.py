@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 
+import uvloop
+
+from scripts import bench_access, bench_fleet, bench_jobs, bench_page, bench_plan
 from scripts.bench_deploy import first_second
 from scripts.bench_frames import frame_cpu
-from scripts.bench_spider import spider_cpu_and_rss
+from scripts.bench_handshake import handshake
+from scripts.bench_history import history
+from scripts.bench_latest import latest_1000
+from scripts.bench_many import many
+from scripts.bench_spider import hours, spider_figures
+from scripts.bench_start import start
+from scripts.bench_unit import unit_rss
+from scripts.bench_updates import updates
 
 SPIDER_SECONDS = 30
 
@@ -17,26 +28,52 @@ Results = list[dict[str, object]]
 
 
 def spider() -> Results:
-    """The agent beside prometheus-node-exporter."""
-    return spider_cpu_and_rss(SPIDER_SECONDS)
+    """The agent beside other programs, its frames, its bytes a day, its start."""
+    return spider_figures(SPIDER_SECONDS)
+
+
+def spider_hours() -> Results:
+    """The agent's memory over hours."""
+    return asyncio.run(hours(int(os.environ.get("STARDUST_SPIDER_MINUTES", "180"))))
 
 
 BENCHES: dict[str, Callable[[], Results]] = {
     "spider": spider,
     "hub.frame_cpu": lambda: asyncio.run(frame_cpu()),
+    "hub.fleet": bench_fleet.crowd,
+    "hub.reconnect": bench_fleet.reconnect,
+    "hub.handshake": handshake,
+    "hub.start": start,
+    "hub.updates": lambda: asyncio.run(updates()),
+    "live.fleet_age": bench_fleet.latency,
+    "live.latest_1000": latest_1000,
+    "history": lambda: asyncio.run(history()),
+    "spider.unit_rss": unit_rss,
     "deploy.first_second": first_second,
+    "deploy.many": many,
+    "access.request_overhead": lambda: uvloop.run(bench_access.request_overhead()),  # as the hub
+    "access.storms": lambda: asyncio.run(bench_access.storms()),
+    "access.revocation": lambda: asyncio.run(bench_access.revocation()),
+    "job.output": lambda: asyncio.run(bench_jobs.output()),
+    "job.line": lambda: asyncio.run(bench_jobs.line()),
+    "job.plan": bench_plan.plan,
+    "job.fairness": lambda: asyncio.run(bench_jobs.fairness()),
+    **bench_page.BENCHES,
 }
+LONG: dict[str, Callable[[], Results]] = {"hub.soak": bench_fleet.soak, "spider.hours": spider_hours, **bench_page.LONG}
+"""Only when they are named."""
 
 
 def main() -> int:
     """Run what is named, or everything."""
     names = sys.argv[1:] or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
+    every = BENCHES | LONG
+    unknown = [name for name in names if name not in every]
     if unknown:
-        print(f"scripts/bench: no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        print(f"scripts/bench: no benchmark is called {', '.join(unknown)}; there are {', '.join(every)}", file=sys.stderr)
         return 2
     for name in names:
-        for line in BENCHES[name]():
+        for line in every[name]():
             print(json.dumps(line), flush=True)
     return 0
 

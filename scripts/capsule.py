@@ -1,6 +1,6 @@
 """npm and node for the page, from the Python wheel: no Node on the machine is needed.
 
-`build` bundles it; `check` types it, lints it and runs its own tests; `npm …` is npm inside capsule/.
+`build` bundles it; `check` types it, lints it and runs its own tests; `tools` installs what only tests need; `npm …` is npm inside capsule/.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def main() -> int:
             return 0
         case ["check"]:
             return developer_packages() or next((code for step in CHECKS if (code := run_npm("run", step))), 0)
+        case ["tools"]:
+            return developer_packages()
         case ["npm", *words]:
             return run_npm(*words)
         case _:

@@ -1,182 +1,215 @@
-"""Simulated servers: Spider's own link, outbox, sampler and job desk, fed by hosts that do not exist."""
+"""Simulated servers: Spider's own link, outbox, spool, sampler, tables, inventory and job desk, fed by hosts that do not exist."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import configparser
+import contextlib
 import json
-import math
+import logging
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from scripts.fleet_hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
+from scripts.fleet_jobs import SimulatedLauncher
+from spider.backoff import Backoff
 from spider.clock import SystemClock
 from spider.config import Config, parse_url
+from spider.inventory import Inventory
 from spider.jobs import Jobs
 from spider.link import HubLink
 from spider.outbox import Outbox
 from spider.sampler import Sampler
-from spider.version import VERSION
-from spider.wire.frames import Identity, Message, Updates
-from spider.wire.metrics import METRICS, parse_series
+from spider.spool import Spool
+from spider.spoolfiles import Folder
+from spider.tables import Tables
+from spider.websocket import WebSocket, WebSocketError, connect
+from spider.wire.errors import ProtocolError, SessionOver
+from spider.wire.frames import SUBPROTOCOL, Message, PackagesHeld, Updates, Watch
+from spider.wire.ids import from_text
+from spider.wire.session import Link, NodeOpening
 
 MAX_NODES = 2000
 DIALS_PER_S = 50
-ROLES = ("web", "db", "cache", "queue", "build", "mail", "backup", "edge")
-SYSTEMS = (("debian", "Debian GNU/Linux", "12"), ("ubuntu", "Ubuntu", "24.04"), ("rocky", "Rocky Linux", "9.4"), ("arch", "Arch Linux", ""))
-GIB = 2**30
+SPOOL_HOURS = 72
+SPOOL_BYTES = 4 << 20
+"""Of each: two thousand of them share a disk."""
+OFFLINE_S = (20.0, 120.0)
+"""How long a server stays away that goes."""
+HOSTILE_PAUSE_S = (0.5, 5.0)
+STATUS_EVERY_S = 10.0
 
 
 class FleetError(Exception):
     """The fleet cannot start; the text says why."""
 
 
-class Host:
-    """A server that does not exist, the same one at each start."""
+class Wishes(NamedTuple):
+    """What the fleet does besides reporting."""
 
-    def __init__(self, name: str) -> None:
-        dice = random.Random(name)
-        self.name = name
-        self.dice = dice
-        self.cores = dice.choice((1, 2, 4, 8, 16))
-        self.memory = dice.choice((1, 2, 4, 8, 16, 64)) * GIB
-        self.disk = dice.choice((20, 40, 80, 500)) * 1e9
-        self.load = dice.uniform(2, 45)
-        self.memory_share = dice.uniform(0.2, 0.85)
-        self.disk_share = dice.uniform(0.1, 0.93)
-        self.traffic = 10 ** dice.uniform(3.5, 7.5)
-        self.phase = dice.uniform(0, 6.28)
-        self.wander = 0.0
-        self.system = dice.choice(SYSTEMS)
-        self.booted_at = time.time() - dice.uniform(0.2, 200) * 86400
+    churn_per_minute: float
+    """Sessions that are cut and come back at once."""
+    offline_share: float
+    """Of the servers, the share that is away at any time, keeping what it measures."""
+    hostile: int
+    """Servers that send what no Spider sends."""
 
-    def step(self) -> None:
-        """One second passes: the load wanders, and now and then it leaps."""
-        self.wander = self.wander * 0.92 + self.dice.gauss(0, 2.2) + (self.dice.uniform(10, 40) if self.dice.random() < 0.004 else 0)
 
-    def busy(self) -> float:
-        """Percent of all cores in use."""
-        slow = 6 * math.sin(time.time() / 300 + self.phase)
-        return min(100.0, max(0.3, self.load + slow + self.wander))
+class Server:
+    """One made-up server, whole."""
 
-    def value(self, metric: str) -> float:
-        """What it would measure now."""
-        busy = self.busy()
-        share = {"cpu.total": 1.0, "cpu.user": 0.68, "cpu.system": 0.25, "cpu.iowait": 0.05, "cpu.steal": 0.0, "cpu.core": 1.0}
-        if metric in share:
-            return min(100.0, busy * share[metric] * (self.dice.uniform(0.6, 1.4) if metric == "cpu.core" else 1))
-        used = self.memory * min(0.97, self.memory_share + busy / 2500)
-        sizes = {
-            "memory.total": self.memory, "memory.used": used, "memory.available": self.memory - used, "memory.cached": (self.memory - used) * 0.6,
-            "memory.buffers": self.memory * 0.01, "swap.total": GIB, "swap.used": GIB * self.memory_share * 0.1,
-            "filesystem.size": self.disk, "filesystem.used": self.disk * self.disk_share, "filesystem.inodes_used": 30 * self.disk_share,
-            "disk.busy": busy / 3, "temperature": 38 + busy * 0.4,
-        }  # fmt: skip
-        if metric in sizes:
-            return sizes[metric]
-        if metric.startswith("load."):
-            return busy / 100 * self.cores * {"1": 1.0, "5": 0.95, "15": 0.9}[metric[5:]]
-        if metric.startswith(("network.", "disk.")):
-            return self.traffic * self.dice.uniform(0.4, 1.6) * (0.3 if metric in {"network.sent", "disk.read"} else 1)
-        return float({"tcp.established": 40, "tcp.listen": 12}.get(metric, 2)) * self.dice.uniform(0.8, 1.2)
-
-    def identity(self) -> Identity:
-        """What it says of itself."""
-        system, title, version = self.system
-        return Identity(
-            self.name, os.urandom(16).hex(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "Simulated CPU", self.cores, int(self.memory),
-            "apt" if system in {"debian", "ubuntu"} else "dnf" if system == "rocky" else "pacman", "Etc/UTC", int(self.booted_at * 1000),
-            [f"192.0.2.{self.dice.randrange(1, 255)}"], VERSION, "monitor", [], self.dice.choice(("no", "no", "no", "yes")),
+    def __init__(self, node: dict[str, str | int], url: str, state: Path, sockets: Path) -> None:
+        self.host = Host(str(node["name"]))
+        clock = SystemClock()
+        folder = state / "fleet" / str(node["node_id"])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = state / "fleet" / ("root-" + self.host.system[0])
+        if not root.exists():
+            install(self.host, root)
+        policy = state / "fleet/policy.conf"
+        if not policy.exists():  # of its own: that of this machine's Spider allows watching only
+            policy.write_text("[policy]\nversion = 1\nmode = managed\n")
+        boot = os.urandom(16).hex()
+        self.config = Config(
+            url=parse_url(url), fleet=str(node["fleet_id"]), tls_pin=None, node=str(node["node_id"]), generation=int(node["generation"]),
+            name=self.host.name, boot=boot, policy_path=str(policy), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
+            launcher_path=str(sockets / str(node["node_id"])), key=bytes.fromhex(str(node["session_key"])),
         )  # fmt: skip
+        config = self.config
+        self._spool = Spool(Folder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
+        outbox = Outbox(clock, self._spool)
+        self._jobs = Jobs(
+            config.jobs_dir, config.launcher_path, clock, self._send, boot=boot, policy_path=config.policy_path, policy_owner=os.geteuid()
+        )
+        self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
+        self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
+        self._link.on_joined(self._joined)
+        self._inventory = Inventory(clock, self._link.send, str(root))
+        self._link.on_joined(self._inventory.joined)
+        self._link.on_message(PackagesHeld, self._inventory.held)
+        self._newer = SimulatedUpdates(self.host)
+        self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
+        self._link.on_joined(self._tables.joined)
+        self._link.on_message(Watch, self._tables.watch)
+        self._sampler = Sampler([SimulatedCollector(self.host, "pulse"), SimulatedCollector(self.host, "breathe")], clock, outbox.add)
+        self._launcher = SimulatedLauncher(
+            Path(config.launcher_path),
+            folder / "jobs",
+            bytes.fromhex(str(node["launch_key"])),
+            config.node,
+            config.generation,
+            boot,
+            self._newer.planned,
+        )
+        self._linking: asyncio.Task[None] | None = None
+        self._away_s = 0.0
 
+    async def run(self) -> None:
+        """Live until cancelled."""
+        parts = (self._sampler, self._jobs, self._inventory, self._tables, self._spool, self._launcher)
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part.run(), name=self.host.name)
+            group.create_task(self._tell(), name=self.host.name)
+            group.create_task(self._keep_linked(), name=self.host.name)
 
-class SimulatedCollector:
-    """All series of one family of a made-up host."""
+    def cut(self) -> None:
+        """Lose the session without a word; the link begins anew."""
+        if self._linking is not None:
+            self._linking.cancel()
 
-    counts = False
-    blocking = False
+    def go_away(self, seconds: float) -> None:
+        """Be without a network for a while; what is measured waits in memory and in the spool."""
+        self._away_s = seconds
+        self.cut()
 
-    def __init__(self, host: Host, family: str) -> None:
-        self.family = family
-        self._host = host
-        self._series: list[str] = []
-        labels = {
-            "core": [str(core) for core in range(host.cores)],
-            "device": ["sda"],
-            "interface": ["eth0"],
-            "mount": ["/"],
-            "sensor": ["package"],
-        }
-        for metric in METRICS.values():
-            if metric.family == family:
-                names = [f"{metric.name}{{{label}={value}}}" for label in metric.labels for value in labels[label]]
-                self._series += names or [metric.name]
-        self._metrics = [parse_series(name)[0] for name in self._series]
-
-    def series(self) -> list[str]:
-        return self._series
-
-    def read(self, now: float) -> list[int | None]:
-        del now
-        if self.family == "pulse":
-            self._host.step()
-        return [round(self._host.value(metric.name) * metric.scale) for metric in self._metrics]
-
-    def close(self) -> None:
-        return
-
-
-async def simulate(node: dict[str, str | int], url: str, state: Path) -> None:
-    """One server's whole life."""
-    host = Host(str(node["name"]))
-    clock = SystemClock()
-    config = Config(
-        url=parse_url(url), fleet=str(node["fleet_id"]), tls_pin=None, node=str(node["node_id"]), generation=int(node["generation"]), name=host.name,
-        boot=os.urandom(16).hex(), policy_path=str(state / "policy.conf"), state_dir=str(state), jobs_dir=str(state / "no-jobs"),
-        launcher_path=str(state / "no-launcher.sock"), key=bytes.fromhex(str(node["session_key"])),
-    )  # fmt: skip
-    outbox = Outbox(clock)
-    facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
-
-    async def send(message: Message) -> None:
-        await link.send(message)
-
-    def joined() -> None:
-        while not facts.empty():
-            facts.get_nowait()
-        total = host.dice.choice((0, 0, 2, 7, 23))
-        facts.put_nowait(host.identity())
-        facts.put_nowait(Updates(total, total // 4, int(time.time() * 1000)))
-
-    async def tell() -> None:
+    async def _keep_linked(self) -> None:
         while True:
-            message = await facts.get()
+            away_s, self._away_s = self._away_s, 0.0
+            await asyncio.sleep(away_s)
+            self._linking = asyncio.create_task(self._link.run(), name=self.host.name)
             try:
-                await link.send(message)
-            except ConnectionError:  # the next session begins with all of them
-                continue
+                await asyncio.wait({self._linking})
+            finally:
+                self._linking.cancel()
+            if not self._linking.cancelled():
+                self._linking.result()
 
-    jobs = Jobs(
-        config.jobs_dir, config.launcher_path, clock, send, boot=config.boot, policy_path=config.policy_path, policy_owner=os.geteuid()
-    )
-    link = HubLink(config, outbox, jobs, clock)
-    link.on_joined(joined)
-    sampler = Sampler([SimulatedCollector(host, "pulse"), SimulatedCollector(host, "breathe")], clock, outbox.add)
-    async with asyncio.TaskGroup() as group:
-        for part in (link.run(), sampler.run(), jobs.run(), tell()):
-            group.create_task(part, name=host.name)
+    async def _send(self, message: Message) -> None:
+        await self._link.send(message)
+
+    def _joined(self) -> None:
+        while not self._facts.empty():
+            self._facts.get_nowait()
+        self._facts.put_nowait(self.host.identity())
+        self._facts.put_nowait(Updates(self._newer.total, self._newer.security, int(time.time() * 1000)))
+
+    async def _tell(self) -> None:
+        while True:
+            message = await self._facts.get()
+            with contextlib.suppress(ConnectionError):  # the next session begins with all of them
+                await self._link.send(message)
+
+
+class Hostile:
+    """A server with the right key and no manners."""
+
+    def __init__(self, node: dict[str, str | int], url: str) -> None:
+        self.name = str(node["name"])
+        self._node = node
+        self._url = parse_url(url)
+        self._dice = random.Random(self.name)
+
+    async def run(self) -> None:
+        """Come, say what nobody says, be sent away, come back; until cancelled."""
+        while True:
+            with contextlib.suppress(OSError, WebSocketError, ProtocolError, SessionOver, TimeoutError):
+                socket = await connect(self._url, SUBPROTOCOL, "stardust-fleet/hostile", None)
+                try:
+                    async with asyncio.timeout(20):
+                        await self._misbehave(socket)
+                finally:
+                    await socket.close(1000, "")
+            await asyncio.sleep(self._dice.uniform(*HOSTILE_PAUSE_S))
+
+    async def _misbehave(self, socket: WebSocket) -> None:
+        if self._dice.random() < 0.2:
+            await socket.send(os.urandom(self._dice.randrange(1, 5000)))
+            await socket.receive()
+            return
+        node = self._node
+        opening = NodeOpening(
+            str(node["node_id"]), int(node["generation"]), bytes.fromhex(str(node["session_key"])), os.urandom(16).hex(),
+            self._url.authority, "0.0.0", (), [], os.urandom(32),
+        )  # fmt: skip
+        await socket.send(opening.hello())
+        answer, link = opening.challenge(await socket.receive())
+        await socket.send(answer)
+        link.receive(await socket.receive(), 0.0)
+        while True:
+            await socket.send(self._nonsense(link))
+            await asyncio.sleep(self._dice.choice((0.0, 0.0, 0.01, 0.5)))
+
+    def _nonsense(self, link: Link) -> bytes:
+        raw = os.urandom(self._dice.choice((0, 1, 40, 1000, 60_000)))
+        good = link.send(Updates(self._dice.randrange(-5, 5), 1, 0))
+        return self._dice.choice((raw, good, good[:-1], good + b"x"))
 
 
 def hub_url(state: Path) -> str:
     """Where the hub of this start listens: what its own Spider was told."""
     conf = configparser.ConfigParser(interpolation=None)
-    if not conf.read(state / "spider.conf"):
+    if not conf.read(state / "agent/spider.conf"):
         raise FleetError("scripts/run has not finished its start; try again")
     return conf["hub"]["url"]
 
@@ -196,8 +229,8 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
                 text = await answer.text()
                 if answer.status >= 300:
                     raise FleetError(f"the hub refused: {text[:300]}")
-            enrolled = json.loads(text)
-            known += [{key: node[key] for key in ("node_id", "name", "generation", "fleet_id", "session_key")} for node in enrolled["nodes"]]  # fmt: skip
+            wanted = ("node_id", "name", "generation", "fleet_id", "session_key", "launch_key")
+            known += [{key: node[key] for key in wanted} for node in json.loads(text)["nodes"]]
             book.touch(mode=0o600)
             book.write_text(json.dumps(known))
         async with http.get("http://hub/api/v1/nodes?limit=1") as answer:
@@ -205,7 +238,24 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
     return known[:count], hub_url(state)
 
 
-async def run(state: Path, count: int) -> None:
+async def stir(servers: list[Server], wishes: Wishes) -> None:
+    """Cut sessions, and send servers away for a while, as wished; until cancelled."""
+    dice = random.Random()
+    # So many go each second that the wished share is away on average.
+    leaving = len(servers) * wishes.offline_share / (sum(OFFLINE_S) / 2)
+    while True:
+        await asyncio.sleep(1.0)
+        for _ in range(_whole(dice, wishes.churn_per_minute / 60)):
+            dice.choice(servers).cut()
+        for _ in range(_whole(dice, leaving)):
+            dice.choice(servers).go_away(dice.uniform(*OFFLINE_S))
+
+
+def _whole(dice: random.Random, rate: float) -> int:
+    return int(rate) + (dice.random() < rate % 1)
+
+
+async def run(state: Path, count: int, wishes: Wishes) -> None:
     """Enrol, connect a few at a time, wait for the end."""
     nodes, url = await enrol(state, count)
     stop = asyncio.Event()
@@ -214,14 +264,19 @@ async def run(state: Path, count: int) -> None:
         loop.add_signal_handler(number, stop.set)
     pid = state / "fleet.pid"
     pid.write_text(f"{os.getpid()}\n")
+    sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
+    servers = [Server(node, url, state, Path(sockets.name)) for node in nodes[wishes.hostile :]]
+    living: list[Server | Hostile] = [*servers, *(Hostile(node, url) for node in nodes[: wishes.hostile])]
     tasks: list[asyncio.Task[None]] = []
     try:
-        for node in nodes:
-            tasks.append(asyncio.create_task(simulate(node, url, state), name=str(node["name"])))
+        for one in living:
+            tasks.append(asyncio.create_task(one.run(), name="server"))
             await asyncio.sleep(1 / DIALS_PER_S)
             if stop.is_set():
                 break
-        print(f"{len(tasks)} simulated servers against {urlsplit(url).netloc}; Ctrl-C ends them", flush=True)
+        if servers and (wishes.churn_per_minute or wishes.offline_share):
+            tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
+        print(f"{len(living)} simulated servers against {urlsplit(url).netloc}; Ctrl-C ends them", flush=True)
         waiting = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:
@@ -231,16 +286,33 @@ async def run(state: Path, count: int) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         pid.unlink(missing_ok=True)
+        sockets.cleanup()
+
+
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """Read the command line; exits with 2 and a sentence when it is wrong."""
+    parser = argparse.ArgumentParser(prog="scripts/fleet", allow_abbrev=False)
+    parser.add_argument("state", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("count", type=int, metavar="N", help=f"how many servers, 1 to {MAX_NODES}")
+    parser.add_argument("--churn", type=float, default=0.0, metavar="PER_MINUTE", help="so many sessions a minute are cut and come back")
+    parser.add_argument(
+        "--offline", type=float, default=0.0, metavar="SHARE", help="this share of the servers (0 to 0.9) is away at any time"
+    )
+    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="so many of them send what no Spider sends")
+    options = parser.parse_args(argv)
+    if not 1 <= options.count <= MAX_NODES:
+        parser.error(f"give a number from 1 to {MAX_NODES}")
+    if not (0 <= options.churn <= 6000 and 0 <= options.offline <= 0.9 and 0 <= options.hostile <= options.count):
+        parser.error("--churn is at most 6000, --offline at most 0.9, --hostile at most N")
+    return options
 
 
 def main() -> int:
     """Entry point of scripts/fleet."""
-    state, text = Path(sys.argv[1]), sys.argv[2]
-    if not text.isdigit() or not 0 < int(text) <= MAX_NODES:
-        print(f"scripts/fleet: give a number from 1 to {MAX_NODES}", file=sys.stderr)
-        return 2
+    options = parsed(sys.argv[1:])
+    logging.getLogger("spider").setLevel(logging.ERROR)
     try:
-        asyncio.run(run(state, int(text)))
+        asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile)))
     except FleetError as exc:
         print(f"scripts/fleet: {exc}", file=sys.stderr)
         return 1

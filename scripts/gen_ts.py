@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema.py, the metric catalogue and the error codes.
+"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema/, the metric catalogue and the error codes.
 
 scripts/gen_ts.py           write the file
 scripts/gen_ts.py --check   change nothing; exit 1 when the file is not current
@@ -24,10 +24,11 @@ TARGET = ROOT / "capsule" / "src" / "wire" / "schema.gen.ts"
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol import errors  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.domain import summary  # noqa: E402
 from groundcontrol.web import schema  # noqa: E402
 from spider.wire import metrics  # noqa: E402
 
-HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema.py: never edited by hand.
+HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
 """
 
 SCALARS: dict[object, str] = {
@@ -101,8 +102,13 @@ def field_docs(source: str) -> dict[tuple[str, str], str]:
     return found
 
 
+def sources() -> list[Path]:
+    """The modules of the schema."""
+    return sorted(path for path in Path(schema.__file__).parent.glob("*.py") if path.name != "__init__.py")
+
+
 def structs() -> Iterator[type[msgspec.Struct]]:
-    """Every message of the schema, in the order of the file."""
+    """Every message of the schema, sorted by module and name."""
     for value in vars(schema).values():
         if isinstance(value, type) and issubclass(value, (schema.Body, schema.Answer)) and value not in (schema.Body, schema.Answer):
             yield value
@@ -153,13 +159,11 @@ def constants() -> str:
     parts = ["/** Every metric there is. */\nexport const METRICS: readonly MetricView[] = [\n" + rows + "];\n"]
     names = "".join(f"\n  | {json.dumps(metric.name)}" for metric in metrics.CATALOGUE)
     parts.append(f"export type MetricName ={names};\n")
-    source = Path(schema.__file__).read_text(encoding="utf-8")
-    body = ast.parse(source).body
-    for node, below in itertools.pairwise(body):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("SUMMARY_"):
-            name = node.targets[0].id
+    for node, below in itertools.pairwise(ast.parse(Path(summary.__file__).read_text(encoding="utf-8")).body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id.startswith("SUMMARY_"):
+            name = node.target.id
             doc = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else None
-            parts.append(comment(doc) + f"export const {name} = {json.dumps(list(getattr(schema, name)))} as const;\n")
+            parts.append(comment(doc) + f"export const {name} = {json.dumps(list(getattr(summary, name)))} as const;\n")
     codes = "".join(f"\n  | {json.dumps(code)}" for code in error_codes())
     parts.append(f"/** `code` of a Problem and of an ErrorMessage. */\nexport type ErrorCode ={codes};\n")
     return "\n".join(parts)
@@ -167,7 +171,7 @@ def constants() -> str:
 
 def generate() -> str:
     """The whole file."""
-    docs = field_docs(Path(schema.__file__).read_text(encoding="utf-8"))
+    docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
     return "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pwd
@@ -22,6 +23,9 @@ from majortom.bundle import read_bundle
 HUB_START_LIMIT_S = 30.0
 STOP_LIMIT_S = 12.0
 SPIDER_POLICY = "[policy]\nversion = 1\nmode = monitor\n"
+AGENT_FILES = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "node.json", "spider")
+MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+"""As in Spider's unit: what is free goes back to the system."""
 
 
 class RunError(Exception):
@@ -55,6 +59,8 @@ class Runner:
 
     def __init__(self, state: Path, port: int) -> None:
         self.state, self.port = state, port
+        self.agent = state / "agent"
+        """What is Spider's, which runs as another user: a folder of its own in the hub's, which others cannot enter."""
         self.hub: asyncio.subprocess.Process | None = None
         self.spider: asyncio.subprocess.Process | None = None
         self.stopping = asyncio.Event()
@@ -73,6 +79,10 @@ class Runner:
         if first:
             write(self.state / "secret", secrets.token_urlsafe(32) + "\n")
         write(self.state / "run.pid", f"{os.getpid()}\n")
+        self.agent.mkdir(mode=0o700, exist_ok=True)
+        for name in AGENT_FILES:  # of an earlier version, which kept them beside the hub's own
+            if (self.state / name).exists() and not (self.agent / name).exists():
+                (self.state / name).rename(self.agent / name)
         return first
 
     async def start_hub(self) -> None:
@@ -81,8 +91,9 @@ class Runner:
         for name in ("STARDUST_ADMIN_USER", "STARDUST_ADMIN_PASS"):
             if name in os.environ:
                 env[name] = os.environ[name]
+        env["STARDUST_ALLOW_VOLATILE"] = "yes"  # to try it out, a checkout may lie anywhere
         env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
-        with open(self.state / "hub.log", "ab", buffering=0) as log:  # noqa: ASYNC230 - opened once, before anything runs
+        with self.log_file("hub.log") as log:
             self.hub = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "groundcontrol", "serve", "--port", str(self.port), "--data-dir", str(self.state), "--log-format", "json",
                 env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -99,6 +110,12 @@ class Runner:
                 await asyncio.sleep(0.05)
         raise RunError(f"Ground Control did not answer within {HUB_START_LIMIT_S:.0f} s; see .stardust/hub.log")
 
+    def log_file(self, name: str) -> io.FileIO:
+        """A log to append to, for its owner alone: the hub's holds the setup code."""
+        file = io.FileIO(os.open(self.state / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a")
+        os.fchmod(file.fileno(), 0o600)  # one of an earlier version
+        return file
+
     def last_line(self, name: str) -> str:
         """The last line of a log: what the program said when it ended."""
         lines = (self.state / name).read_text(errors="replace").strip().splitlines()
@@ -110,7 +127,7 @@ class Runner:
 
     async def enrol(self) -> None:
         """Make a node for this machine, once, by the hub's local socket."""
-        if (self.state / "spider.key").exists():
+        if (self.agent / "spider.key").exists():
             return
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as http:
@@ -121,13 +138,13 @@ class Runner:
                     raise RunError(f"this machine could not be enrolled: {text[:300]}")
         enrolled = json.loads(text)
         node = enrolled["nodes"][0]
-        write(self.state / "policy.conf", SPIDER_POLICY, 0o644)
-        write(self.state / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
-        write(self.state / "spider.key", bytes.fromhex(node["session_key"]))
+        write(self.agent / "policy.conf", SPIDER_POLICY, 0o644)
+        write(self.agent / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
+        write(self.agent / "spider.key", bytes.fromhex(node["session_key"]))
 
     def spider_conf(self) -> str:
         """Spider's settings; the port may be another at each start."""
-        node = json.loads((self.state / "node.json").read_text())
+        node = json.loads((self.agent / "node.json").read_text())
         return (
             f"[hub]\nurl = ws://127.0.0.1:{self.port}/ws\nfleet = {node['fleet_id']}\n\n"
             f"[node]\nid = {node['node_id']}\ngeneration = {node['generation']}\nname = {node['name']}\n"
@@ -135,22 +152,26 @@ class Runner:
 
     async def start_spider(self) -> None:
         """Start Spider, without rights when this is root: its files are handed over as open descriptors."""
-        write(self.state / "spider.pyz", read_bundle(), 0o644)
-        write(self.state / "spider.conf", self.spider_conf(), 0o644)
-        names = ("spider.pyz", "spider.conf", "spider.key", "policy.conf")
-        fds = [os.open(self.state / name, os.O_RDONLY) for name in names]
-        bundle, conf = (f"/proc/self/fd/{fd}" for fd in fds[:2])
+        write(self.agent / "spider.pyz", read_bundle(), 0o644)
+        write(self.agent / "spider.conf", self.spider_conf(), 0o644)
+        own = self.agent / "spider"  # its own folder, where samples wait while the hub is away
+        own.mkdir(mode=0o700, exist_ok=True)
         who: dict[str, object] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(own, nobody.pw_uid, nobody.pw_gid)
+        names = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "spider")
+        fds = [os.open(self.agent / name, os.O_RDONLY) for name in names]
+        bundle, conf = (f"/proc/self/fd/{fd}" for fd in fds[:2])
         python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
         try:
-            with open(self.state / "spider.log", "ab", buffering=0) as log:  # noqa: ASYNC230 - opened once per start
+            with self.log_file("spider.log") as log:
                 self.spider = await asyncio.create_subprocess_exec(
                     python, "-I", "-B", bundle, "--config", conf, "--key", f"fd:{fds[2]}", "--policy", f"fd:{fds[3]}",
+                    "--state", f"/proc/self/fd/{fds[4]}",
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-                    env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, pass_fds=fds, **who,  # type: ignore[arg-type]  # keywords of Popen
+                    env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **MALLOC}, pass_fds=fds, **who,  # type: ignore[arg-type]  # keywords of Popen
                 )  # fmt: skip
         finally:
             for fd in fds:

@@ -1,74 +1,208 @@
-"""The pictures that the documents show, taken from the real page with `scripts/run` and `scripts/fleet` behind it."""
+"""The pictures that the documents show, taken from the real page: the hub, and a fleet that is played and says the same at every start."""
 
 from __future__ import annotations
 
-import os
+import base64
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from tests.support.hub import PASSWORD, HubProcess
+from tests.support.stage import Stage, play_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES = ROOT / "docs/images"
-PASSWORD = "a fleet among the stars"
-NODES = 24
-SETTLE_S = 75
-"""Long enough for a minute of live charts."""
+IMAGES, SCREENS = ROOT / "docs/images", ROOT / "docs/screens"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-DESKTOP, PHONE = (1440, 900), (390, 844)
+SIZES = {1440: (1440, 900), 390: (390, 844)}
+QUALITY = 82
+SETTLE_MS = 1_800
+"""Charts and what comes by a second request."""
+Act = Callable[[Page], None]
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Screen(NamedTuple):
+    """One screen: its name, where it is, and what is done there before the picture."""
+
+    name: str
+    path: str
+    act: Act | None = None
 
 
-def start(words: list[str], env: dict[str, str], until: str) -> subprocess.Popen[str]:
-    """Start a program and wait for a line of its output."""
-    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if until in line:
-            return process
-    raise RuntimeError(f"{words} ended")
+IN_DOCUMENTS = {
+    ("fleet", "dark", 1440): "fleet", ("fleet", "light", 1440): "fleet-light", ("fleet", "light", 390): "fleet-phone", ("node", "dark", 1440): "node",
+    ("node", "light", 1440): "node-light", ("node", "dark", 390): "node-phone", ("add-node", "dark", 1440): "add-node", ("job-running", "dark", 1440): "job",
+}  # fmt: skip
+"""Screens that README and guides show too."""
 
 
-def log_in(browser: Browser, url: str) -> Path:
-    """Log in for the first time; returns the file of the browser's state."""
-    state = Path(tempfile.mkdtemp()) / "state.json"
-    context = browser.new_context()
-    page = context.new_page()
+def press(*names: str) -> Act:
+    """Buttons, one after another, wherever they are seen."""
+
+    def act(page: Page) -> None:
+        for name in names:
+            page.get_by_role("button", name=name).locator("visible=true").first.click()
+
+    return act
+
+
+def keys(*pressed: str) -> Act:
+    def act(page: Page) -> None:
+        for key in pressed:
+            page.keyboard.press(key)
+
+    return act
+
+
+def select(page: Page) -> None:
+    for name in ("web-01", "web-02", "db-02"):
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+
+
+def order(page: Page) -> None:
+    select(page)
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Run…").click()
+    page.get_by_role("dialog").wait_for()
+
+
+def plan(page: Page) -> None:
+    page.get_by_role("button", name="Upgrade").first.click()
+    page.get_by_role("menuitem", name="Upgrade packages…").click()
+    page.get_by_role("table", name="Planned changes").wait_for()
+
+
+def one_line(page: Page) -> None:
+    page.keyboard.press("n")
+    page.get_by_role("radio", name="One-line command").click()
+
+
+def wrong(page: Page) -> None:
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").wait_for()
+
+
+def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
+    """All of them that a signed-in admin sees."""
+    busy, hot = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['web-03']}"
+    tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings")
+    settings = ("account", "users", "tokens", "history", "audit", "appearance")
+    return [
+        Screen("fleet", "/"),
+        Screen("fleet-cards", "/?view=cards"),
+        Screen("fleet-filtered", "/?q=tag%3Aprod&sort=-cpu"),
+        Screen("fleet-no-match", "/?q=nothing-fits"),
+        Screen("fleet-selection", "/", select),
+        Screen("fleet-order", "/", order),
+        Screen("palette", "/", keys("Control+k")),
+        Screen("keys", "/", keys("?")),
+        Screen("add-node", "/", keys("n")),
+        Screen("add-node-command", "/", one_line),
+        Screen("compare", f"/compare?nodes={stage.ids['web-01']},{stage.ids['web-02']},{stage.ids['web-03']}"),
+        Screen("node", busy),
+        Screen("node-hot", hot),
+        Screen("node-offline", f"/n/{stage.ids['backup-hel']}"),
+        Screen("node-stale", f"/n/{stage.ids['build-02']}"),
+        Screen("node-new", f"/n/{stage.ids['lab-07']}"),
+        *(Screen(f"node-{tab}", f"{busy}/{tab}") for tab in tabs),
+        Screen("node-hour", f"{busy}?range=1h"),
+        Screen("upgrade-plan", busy, plan),
+        Screen("job-running", f"/jobs/{jobs['running']}"),
+        Screen("job-failed", f"/jobs/{jobs['failed']}"),
+        Screen("job-succeeded", f"/jobs/{jobs['succeeded']}"),
+        Screen("order-for-many", f"/batches/{jobs['batch']}"),
+        Screen("updates", "/updates"),
+        Screen("jobs", "/jobs"),
+        Screen("events", "/events"),
+        *(Screen(f"settings-{tab}", f"/settings/{tab}") for tab in settings),
+    ]
+
+
+class Camera:
+    """Takes each screen in both themes and both widths."""
+
+    def __init__(self, context: BrowserContext, url: str, only: set[str]) -> None:
+        self.page = context.new_page()
+        self.page.set_default_timeout(10_000)
+        self._cdp = context.new_cdp_session(self.page)
+        self._url = url
+        self._only = only
+
+    def take(self, screen: Screen) -> None:
+        """Writes the pictures of one screen."""
+        if self._only and screen.name not in self._only:
+            return
+        for scheme in ("dark", "light"):
+            for width, (_, height) in SIZES.items():
+                self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                self.page.set_viewport_size({"width": width, "height": height})
+                self.page.goto(self._url + screen.path)
+                self.page.get_by_role("heading", level=1).first.wait_for(state="attached")
+                try:
+                    self.page.wait_for_timeout(SETTLE_MS / 2)
+                    if screen.act:
+                        screen.act(self.page)
+                    self.page.wait_for_timeout(SETTLE_MS / 2)
+                except Exception as error:  # the rest of the pictures is wanted all the same; the list says which is missing
+                    print(f"{screen.name} {scheme} {width}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+                    continue
+                self.keep(screen.name, scheme, width)
+
+    def keep(self, name: str, scheme: str, width: int) -> None:
+        """Write what is seen now."""
+        taken = self._cdp.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})["data"]
+        (SCREENS / f"{name}-{scheme}-{width}.webp").write_bytes(base64.b64decode(taken))
+        if image := IN_DOCUMENTS.get((name, scheme, width)):
+            self.page.screenshot(path=IMAGES / f"{image}.png")
+        print(f"docs/screens/{name}-{scheme}-{width}.webp", flush=True)
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("[data-node]").first.wait_for()
+
+
+def first_start(camera: Camera, url: str) -> None:
+    """The forced change of the first password, and the empty fleet after it."""
+    page = camera.page
     page.goto(url)
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password", exact=True).fill("admin")
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_label("New password", exact=True).fill(PASSWORD)
-    page.get_by_label("Repeat it", exact=True).fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.get_by_role("table", name="Nodes").wait_for()
-    context.storage_state(path=state)
-    context.close()
-    return state
+    page.get_by_label("Repeat it", exact=True).wait_for()
+    for name in ("log-in-first-password", "fleet-empty"):
+        for scheme in ("dark", "light"):
+            for width, (_, height) in SIZES.items():
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(300)
+                camera.keep(name, scheme, width)
+        if name == "log-in-first-password":
+            page.get_by_label("New password", exact=True).fill(PASSWORD)
+            page.get_by_label("Repeat it", exact=True).fill(PASSWORD)
+            page.keyboard.press("Enter")
+            page.get_by_text("No nodes yet").wait_for()
 
 
-def picture(browser: Browser, state: Path, url: str, name: str, size: tuple[int, int], scheme: str) -> Page:
-    """Open a page, let it come to rest, and keep a picture of it."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, storage_state=state)  # type: ignore[arg-type]  # a literal
-    page = context.new_page()
-    page.goto(url)
-    page.get_by_role("heading", level=1).wait_for()
-    time.sleep(4)
-    page.screenshot(path=IMAGES / f"{name}.png")
-    print(f"docs/images/{name}.png", flush=True)
-    return page
+def hub_lost(camera: Camera, hub: HubProcess) -> None:
+    """The last picture: nobody answers any more."""
+    page = camera.page
+    hub.slay()
+    page.get_by_text("No connection to Ground Control").wait_for(timeout=20_000)
+    for scheme in ("dark", "light"):
+        for width, (_, height) in SIZES.items():
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(400)
+            camera.keep("hub-lost", scheme, width)
 
 
 def main() -> int:
@@ -77,37 +211,27 @@ def main() -> int:
     if chromium is None:
         print("scripts/shots: chromium is not installed", file=sys.stderr)
         return 1
+    only = set(sys.argv[1:])
     IMAGES.mkdir(parents=True, exist_ok=True)
+    SCREENS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        state = Path(folder) / "stardust"
-        port = free_port()
-        env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1")
-        processes = [start(["scripts/run.py", str(state)], env, "stop")]
-        try:
-            processes.append(start(["-m", "scripts.fleet_run", str(state), str(NODES)], env, "simulated"))
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            url = f"http://localhost:{port}"
-            session = log_in(browser, url)
-            fleet = picture(browser, session, url, "fleet-phone", PHONE, "light")
-            time.sleep(SETTLE_S)
-            picture(browser, session, url, "fleet", DESKTOP, "dark")
-            picture(browser, session, url, "fleet-light", DESKTOP, "light")
-            node = fleet.evaluate(
-                "() => document.querySelector('[data-node]')?.dataset.node ?? document.querySelector('a[href^=\"/n/\"]').getAttribute('href').slice(3)"
-            )
-            picture(browser, session, f"{url}/n/{node}", "node", DESKTOP, "dark")
-            picture(browser, session, f"{url}/n/{node}", "node-light", DESKTOP, "light")
-            page = picture(browser, session, f"{url}/n/{node}", "node-phone", PHONE, "dark")
-            page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
-            page.get_by_role("button", name="Add node").first.click()
-            page.get_by_role("dialog").wait_for()
-            time.sleep(0.5)
-            page.screenshot(path=IMAGES / "add-node.png")
-            browser.close()
-        finally:
-            for process in reversed(processes):
-                process.send_signal(signal.SIGINT)
-                process.wait(30)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        if not only:
+            with HubProcess(Path(folder) / "first", default_admin=True) as hub:
+                first_start(Camera(browser.new_context(), hub.url, only), hub.url)
+        with HubProcess(Path(folder) / "hub") as hub, Stage(hub) as stage:
+            jobs = play_jobs(hub, stage)
+            camera = Camera(browser.new_context(), hub.url, only)
+            for screen in (Screen("log-in", "/"), Screen("log-in-wrong", "/", wrong)):
+                camera.take(screen)
+            sign_in(camera.page, hub.url)
+            for screen in screens(stage, jobs):
+                camera.take(screen)
+            if not only:
+                camera.page.goto(hub.url)
+                camera.page.locator("[data-node]").first.wait_for()
+                hub_lost(camera, hub)
+        browser.close()
     return 0
 
 

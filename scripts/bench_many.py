@@ -1,0 +1,85 @@
+"""deploy.many: one request for many real servers, from the request until each of them is connected. One confirmation is in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support import lab as labs
+from tests.support.hub import HubProcess
+
+LIMIT_S = 600.0
+
+
+def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
+    """Ask until `done` says so."""
+    ends_at = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends_at:
+        answer = ask()
+        if done(answer):
+            return answer
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def cpu_seconds(hub: HubProcess) -> float:
+    """What the hub's process has used of the processors."""
+    pid = (hub.folder / "hub.pid").read_text().split()[0]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def deploy_all(hub: HubProcess, hosts: list[labs.Host]) -> tuple[float, float, int]:
+    """Add all of them by one request.
+
+    Returns: seconds until every fingerprint was shown, and until every deployment had ended; how many nodes are connected then.
+    """
+    servers = [{"host": host.address, "port": host.port, "name": host.name} for host in hosts]
+    body = {"servers": servers, "username": "root", "private_key": hosts[0].private_key()}
+    started_at = time.monotonic()
+    made = hub.local("POST", "/api/v1/deployments/many", body).json["deployments"]
+    path = f"/api/v1/deployments?limit=500&batch={made[0]['batch_id']}"
+
+    def ask() -> Any:
+        return hub.local("GET", path).json["deployments"]
+
+    shown = until(ask, lambda rows: all(row["state"] != "running" for row in rows))
+    shown_s = time.monotonic() - started_at
+    waiting = [row for row in shown if row["state"] == "awaiting_host_key"]
+    known = {key["fingerprint"] for host in hosts for key in host.host_keys}
+    assert all(row["host_key"]["fingerprint"] in known for row in waiting)
+    keys = [{"deployment": row["id"], "fingerprint": row["host_key"]["fingerprint"]} for row in waiting]
+    hub.local("POST", "/api/v1/deployments/host-keys", {"host_keys": keys})
+    ended = until(ask, lambda rows: all(row["ended_at"] is not None for row in rows))
+    took_s = time.monotonic() - started_at
+    for row in ended:
+        if row["state"] != "succeeded":
+            print(f"{row['name']}: {row['error']['message']}", file=sys.stderr)
+    online = [node for node in hub.local("GET", "/api/v1/nodes?limit=500").json["nodes"] if node["state"] == "online"]
+    return shown_s, took_s, len(online)
+
+
+def many() -> list[dict[str, object]]:
+    """As many lab hosts as STARDUST_BENCH_HOSTS says (10)."""
+    reason = labs.unavailable()
+    if reason:
+        raise SystemExit(f"scripts/bench: deploy.many: {reason}")
+    count = int(os.environ.get("STARDUST_BENCH_HOSTS", "10"))
+    try:
+        hosts = labs.up(debian=count)
+        with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
+            before_s = cpu_seconds(hub)
+            shown_s, took_s, connected = deploy_all(hub, hosts)
+            used_s = cpu_seconds(hub) - before_s
+    finally:
+        labs.down()
+    return [
+        {"name": "deploy.many", "hosts": count, "connected": connected, "value": round(took_s, 2), "unit": "s"},
+        {"name": "deploy.many_fingerprints", "hosts": count, "value": round(shown_s, 2), "unit": "s"},
+        {"name": "deploy.many_hub_cpu", "hosts": count, "value": round(used_s / count, 2), "unit": "s a host"},
+    ]

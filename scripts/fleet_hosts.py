@@ -1,0 +1,199 @@
+"""Servers that do not exist, each the same one at every start: what they measure, say of themselves and have installed."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from pathlib import Path
+
+from spider.collectors.tabular import Reading
+from spider.packages.plan import Planned
+from spider.version import VERSION
+from spider.wire.frames import Identity
+from spider.wire.metrics import METRICS, parse_series
+
+ROLES = ("web", "db", "cache", "queue", "build", "mail", "backup", "edge")
+SYSTEMS = (("debian", "Debian GNU/Linux", "12"), ("ubuntu", "Ubuntu", "24.04"), ("rocky", "Rocky Linux", "9.4"), ("arch", "Arch Linux", ""))
+GIB = 2**30
+SIMULATED = frozenset(
+    [
+        *("cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", "cpu.core", "load.1", "load.5", "load.15"),
+        *("memory.total", "memory.used", "memory.available", "memory.cached", "memory.buffers", "swap.total", "swap.used"),
+        *("disk.read", "disk.written", "disk.busy", "network.received", "network.sent", "temperature"),
+        *("filesystem.size", "filesystem.used", "filesystem.inodes_used"),
+        *(name for name in METRICS if name.startswith("tcp.") and METRICS[name].family == "pulse"),
+    ]
+)
+"""What a made-up host measures: the metrics for which it has a believable value."""
+
+
+class Host:
+    """A server that does not exist, the same one at each start."""
+
+    def __init__(self, name: str) -> None:
+        dice = random.Random(name)
+        self.name = name
+        self.dice = dice
+        self.cores = dice.choice((1, 2, 4, 8, 16))
+        self.memory = dice.choice((1, 2, 4, 8, 16, 64)) * GIB
+        self.disk = dice.choice((20, 40, 80, 500)) * 1e9
+        self.load = dice.uniform(2, 45)
+        self.memory_share = dice.uniform(0.2, 0.85)
+        self.disk_share = dice.uniform(0.1, 0.93)
+        self.traffic = 10 ** dice.uniform(3.5, 7.5)
+        self.phase = dice.uniform(0, 6.28)
+        self.wander = 0.0
+        self.system = dice.choice(SYSTEMS)
+        self.booted_at = time.time() - dice.uniform(0.2, 200) * 86400
+
+    def step(self) -> None:
+        """One second passes: the load wanders, and now and then it leaps."""
+        self.wander = self.wander * 0.92 + self.dice.gauss(0, 2.2) + (self.dice.uniform(10, 40) if self.dice.random() < 0.004 else 0)
+
+    def busy(self) -> float:
+        """Percent of all cores in use."""
+        slow = 6 * math.sin(time.time() / 300 + self.phase)
+        return min(100.0, max(0.3, self.load + slow + self.wander))
+
+    def value(self, metric: str) -> float:
+        """What it would measure now."""
+        busy = self.busy()
+        share = {"cpu.total": 1.0, "cpu.user": 0.68, "cpu.system": 0.25, "cpu.iowait": 0.05, "cpu.steal": 0.0, "cpu.core": 1.0}
+        if metric in share:
+            return min(100.0, busy * share[metric] * (self.dice.uniform(0.6, 1.4) if metric == "cpu.core" else 1))
+        used = self.memory * min(0.97, self.memory_share + busy / 2500)
+        sizes = {
+            "memory.total": self.memory, "memory.used": used, "memory.available": self.memory - used, "memory.cached": (self.memory - used) * 0.6,
+            "memory.buffers": self.memory * 0.01, "swap.total": GIB, "swap.used": GIB * self.memory_share * 0.1,
+            "filesystem.size": self.disk, "filesystem.used": self.disk * self.disk_share, "filesystem.inodes_used": 30 * self.disk_share,
+            "disk.busy": busy / 3, "temperature": 38 + busy * 0.4,
+        }  # fmt: skip
+        if metric in sizes:
+            return sizes[metric]
+        if metric.startswith("load."):
+            return busy / 100 * self.cores * {"1": 1.0, "5": 0.95, "15": 0.9}[metric[5:]]
+        if metric.startswith(("network.", "disk.")):
+            return self.traffic * self.dice.uniform(0.4, 1.6) * (0.3 if metric in {"network.sent", "disk.read"} else 1)
+        return float({"tcp.established": 40, "tcp.listen": 12}.get(metric, 2)) * self.dice.uniform(0.8, 1.2)
+
+    def identity(self) -> Identity:
+        """What it says of itself."""
+        system, title, version = self.system
+        return Identity(
+            self.name, os.urandom(16).hex(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "Simulated CPU", self.cores, int(self.memory),
+            "apt" if system in {"debian", "ubuntu"} else "dnf" if system == "rocky" else "pacman", "Etc/UTC", int(self.booted_at * 1000),
+            [f"192.0.2.{self.dice.randrange(1, 255)}"], VERSION, "managed", [], self.dice.choice(("no", "no", "no", "yes")),
+        )  # fmt: skip
+
+
+class SimulatedCollector:
+    """All series of one family of a made-up host."""
+
+    counts = False
+    blocking = False
+
+    def __init__(self, host: Host, family: str) -> None:
+        self.family = family
+        self._host = host
+        self._series: list[str] = []
+        labels = {
+            "core": [str(core) for core in range(host.cores)],
+            "device": ["sda"],
+            "interface": ["eth0"],
+            "mount": ["/"],
+            "sensor": ["package"],
+        }
+        for metric in METRICS.values():
+            if metric.family == family and metric.name in SIMULATED:
+                names = [f"{metric.name}{{{label}={value}}}" for label in metric.labels for value in labels[label]]
+                self._series += names or [metric.name]
+        self._metrics = [parse_series(name)[0] for name in self._series]
+
+    def series(self) -> list[str]:
+        return self._series
+
+    def read(self, now: float) -> list[int | None]:
+        del now
+        if self.family == "pulse":
+            self._host.step()
+        return [round(self._host.value(metric.name) * metric.scale) for metric in self._metrics]
+
+    def close(self) -> None:
+        return
+
+
+class SimulatedProcesses:
+    """The processes of a made-up host."""
+
+    subject = "processes"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._names = [
+            ("systemd", "root"),
+            ("sshd", "root"),
+            ("nginx", "www-data"),
+            ("postgres", "postgres"),
+            ("python3", "app"),
+            ("redis-server", "redis"),
+        ]
+
+    def read(self, now: float) -> Reading:
+        del now
+        started_at_ms = int(self._host.booted_at * 1000)
+        busy, rows = self._host.busy(), []
+        for place, (name, user) in enumerate(self._names):
+            cpu = round(busy * 100 / 2**place)
+            memory = int(self._host.memory * self._host.memory_share / 2 ** (place + 1))
+            rows.append(
+                (place + 1, started_at_ms, name, user, "sleeping", 1 + place, cpu, memory, None, None, f"/usr/bin/{name} --simulated")
+            )
+        return Reading([tuple(row) for row in rows], 90 + self._host.cores * 12)
+
+
+NEWER = tuple(
+    (f"{stem}{end}", f"{major}.{minor}", stem in {"openssl", "openssh-", "linux-image-", "sudo"})
+    for major, (stem, ends) in enumerate((
+        ("openssl", ("", "-provider")), ("libssl", ("3", "-dev")), ("openssh-", ("client", "server")), ("linux-image-", ("amd64", "cloud")),
+        ("sudo", ("",)), ("curl", ("", "-doc")), ("libcurl", ("4", "4-dev")), ("nginx", ("", "-common", "-core")), ("python3.", ("11", "11-minimal")),
+        ("vim", ("", "-common", "-runtime")), ("git", ("", "-man")), ("tzdata", ("",)), ("systemd", ("", "-sysv")), ("perl", ("", "-base")),
+    ), 1)
+    for minor, end in enumerate(ends, 4)
+)  # fmt: skip
+"""Name, version, whether it is for security: what made-up hosts could bring up to date, those for security first."""
+
+
+class SimulatedUpdates:
+    """What a made-up host could bring up to date."""
+
+    subject = "updates"
+
+    def __init__(self, host: Host) -> None:
+        dice = random.Random(host.name + " updates")
+        total = dice.choice((0, 0, 2, 7, 23))
+        chosen = dice.sample(NEWER, total)
+        self.security = sum(1 for _, _, security in chosen if security)
+        where = host.system[0]
+        self.planned = sorted(
+            Planned(
+                name, f"{version}.0-1", f"{version}.{dice.choice((1, 1, 1, 2))}-1", "yes" if security else "no",
+                f"{where}-security" if security else where,
+            )
+            for name, version, security in chosen
+        )  # fmt: skip
+        self.total = total
+
+    def read(self, now: float) -> Reading:
+        del now
+        return Reading([tuple(one) for one in self.planned], self.total)
+
+
+def install(host: Host, root: Path) -> None:
+    """Write the package database of a made-up host, in the form that Spider reads most easily."""
+    database = root / "lib/apk/db/installed"
+    database.parent.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(host.system[0])
+    names = [f"lib{stem}{number}" for stem in ("ssl", "crypto", "z", "xml", "curl", "gcc", "perl", "python") for number in range(60)]
+    database.write_text("".join(f"P:{name}\nV:{dice.randrange(9)}.{dice.randrange(20)}.{dice.randrange(9)}-1\n\n" for name in names))

@@ -1,0 +1,114 @@
+"""The root side of a made-up server: it checks orders with the real code, and writes the files of jobs as the real runner does. Nothing is run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from spider.jobfiles import LOG, PLAN, PLANNED, PROGRESS, RUN, Progress, Result, create_once, write_document, write_progress, write_result
+from spider.packages.plan import Plan, Planned
+from spider.packages.plan_file import plan_to_document
+from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
+
+READ_LIMIT_S = 5.0
+LINES = 120
+PACKAGES = ("openssl", "libc6", "linux-image-amd64", "python3.11", "nginx", "curl", "vim", "sudo")
+
+
+class SimulatedLauncher:
+    """Listens where this server's Spider looks for its launcher."""
+
+    def __init__(self, path: Path, jobs: Path, key: bytes, node: str, generation: int, boot: str, newer: Sequence[Planned]) -> None:
+        self._path = path
+        self._jobs = jobs
+        self._key = key
+        self._node = node
+        self._generation = generation
+        self._boot = boot
+        self._newer = newer
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        self._jobs.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._serve, str(self._path))
+        try:
+            await server.serve_forever()
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer, why = "accepted", ""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+            try:
+                async with asyncio.timeout(READ_LIMIT_S):
+                    head = await reader.readexactly(HEAD_BYTES)
+                    body = await reader.readexactly(frame_length(head))
+                order = parse_order(order_body(self._key, head + body))
+                check_order(order, self._node, self._generation, time.time())
+                why = self._begin(order)
+            except OrderError as error:
+                why = error.why
+            answer = "refused" if why else "accepted"
+            writer.write(json.dumps({"answer": answer, "why": why, "clock": time.time()}).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    def _begin(self, order: Order) -> str:
+        """Start a job. Returns: why it is refused; empty = it runs."""
+        folder = self._jobs / order.job
+        if order.verb == "stop":
+            return ""
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return "replay"
+        create_once(str(folder / PLAN), json.dumps({"job": order.job, "verb": order.verb, "args": order.args}).encode(), 0o640)
+        task = asyncio.create_task(self._work(folder, order), name=f"job {order.job}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return ""
+
+    async def _work(self, folder: Path, order: Order) -> None:
+        dice = random.Random(order.job)
+        started_at = time.time()
+        create_once(str(folder / RUN), json.dumps({"pid": os.getpid(), "boot": self._boot, "started_at": started_at}).encode(), 0o640)
+        if order.verb == "plan":
+            wanted = order.args.get("packages")
+            chosen = [one for one in self._newer if not isinstance(wanted, list) or one.package in wanted]
+            steps = [one for one in chosen if order.args.get("for") != "security-upgrade" or one.security == "yes"]
+            write_document(str(folder), PLANNED, plan_to_document(Plan(tuple(steps), (), 400_000 * len(steps), 20_000 * len(steps), "no")))
+        digest, size = hashlib.sha256(), 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        progress, log = os.open(folder / PROGRESS, flags, 0o640), os.open(folder / LOG, flags, 0o640)
+        try:
+            for number in range(LINES):
+                package = PACKAGES[number * len(PACKAGES) // LINES]
+                line = f"\x1b[32mSetting up\x1b[0m {package} ({number + 1}/{LINES}) ...\r\n".encode()
+                os.write(log, line)
+                digest.update(line)
+                size += len(line)
+                if number % 10 == 0:
+                    write_progress(progress, Progress(time.time(), "commit", number * 100 // LINES, package, ""))
+                await asyncio.sleep(dice.uniform(0.02, 0.15))
+        finally:
+            os.close(progress)
+            os.close(log)
+        fails = dice.random() < 0.05
+        changes = [] if fails or order.verb in {"refresh", "check", "plan"} else [(name, "1.0", "1.1") for name in PACKAGES]
+        result = Result(
+            state="failed" if fails else "succeeded", rc=100 if fails else 0, signal=0, bytes=size, lost=0, sha256=digest.hexdigest(),
+            started_at=started_at, ended_at=time.time(), tty_held=False, changes=changes,
+            error_code="job.package_manager" if fails else "", error_text="a simulated failure" if fails else "",
+        )  # fmt: skip
+        write_result(str(folder), result)

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Writes the tables of docs/telemetry.md from the catalogues of metrics and of tables; the text around them stays.
+
+scripts/gen_telemetry.py           write the file
+scripts/gen_telemetry.py --check   change nothing; exit 1 when the file is not current
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "telemetry.md"
+BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
+sys.path.insert(0, str(ROOT))
+
+from spider.wire import catalogue, metrics, tables  # noqa: E402  # the checkout is put on the path first
+
+
+def subjects() -> list[ModuleType]:
+    """The files of the catalogue, in the order in which it joins them."""
+    names = [found.name for found in pkgutil.iter_modules(catalogue.__path__)]
+    modules = [importlib.import_module(f"{catalogue.__name__}.{name}") for name in names]
+    return sorted(modules, key=lambda module: metrics.CATALOGUE.index(module.METRICS[0]))
+
+
+def cell(text: str) -> str:
+    """One line, as a table of Markdown wants it."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def table(module: ModuleType) -> str:
+    """One subject."""
+    lines = [
+        f"### {str(module.__doc__).strip().rstrip('.')}",
+        "",
+        "| metric | unit | every | what it says | source |",
+        "|---|---|---|---|---|",
+    ]
+    for metric in module.METRICS:
+        labels = "".join(f" {{{label}}}" for label in metric.labels)
+        unit = metric.unit if metric.kind == "gauge" else f"{metric.unit}, since boot"
+        every = f"{metrics.RHYTHM_S[metric.family]} s"
+        lines.append(f"| `{metric.name}`{labels} | {unit} | {every} | {cell(metric.about)} | {cell(metric.source)} |")
+    return "\n".join(lines) + "\n"
+
+
+def columns(subject: tables.Subject) -> str:
+    """The columns of a table, those that tell its rows apart first in bold."""
+    named = [f"**{column.name}**" if column.name in subject.key else column.name for column in subject.columns]
+    units = [f" ({column.unit})" if column.unit else "" for column in subject.columns]
+    return ", ".join(name + unit for name, unit in zip(named, units, strict=True))
+
+
+def lists() -> str:
+    """What is told as rows instead of numbers."""
+    lines = ["### Tables", "", "| table | every | watched | what it holds | columns |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{subject.name}` | {subject.rhythm_s} s | {subject.watched_s} s | {cell(subject.about)} | {cell(columns(subject))} |"
+        for subject in tables.SUBJECTS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def generate(text: str) -> str:
+    """The whole file, with the tables that the catalogue has now."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return head + BEGIN + "\n" + "\n".join([*(table(module) for module in subjects()), lists()]) + "\n" + END + tail
+
+
+def main(argv: list[str]) -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
+    options = parser.parse_args(argv)
+    before = TARGET.read_text(encoding="utf-8")
+    after = generate(before)
+    if options.check:
+        if before == after:
+            return 0
+        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_telemetry.py", file=sys.stderr)
+        return 1
+    TARGET.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
