@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.support import lab as labs
+
+LEFT_OUT = ("slow: ", "root may ")
+"""How the reasons begin for which CI, which is root, may leave a test out."""
+
+LONG_BYTES = 8
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +30,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # Quick tests first: a mistake shows early.
     order = {"unit": 0, "fuzz": 1, "contract": 2, "e2e": 3, "system": 4, "browser": 5}
     items.sort(key=lambda item: order.get(item.path.relative_to(config.rootpath / "tests").parts[0], 0))
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name long bytes by their length: what was compressed holds the second in which that was done, so that no two processes
+    would agree on the name."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) and len(val) > LONG_BYTES else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI what a test needs is installed: one that leaves itself out for the lack of it has failed."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        if not reason.startswith(LEFT_OUT):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was left out in CI: {reason}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """The hub closes its umask when it starts; in this process that must not outlive its test."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

@@ -41,5 +41,9 @@ def test_generated_files_are_current() -> None:
     run(sys.executable, "scripts/gen_ts.py", "--check")
 
 
+def test_the_agent_uses_nothing_that_python_3_8_lacks() -> None:
+    run("vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "--quiet", "spider")
+
+
 def test_the_page_is_typed_and_its_own_tests_pass() -> None:
     run(sys.executable, "scripts/capsule.py", "check")

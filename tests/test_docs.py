@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.errors import HubError
+from majortom.errors import MESSAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+RULES = [*range(1, 41), *range(70, 73)]
+"""The numbers of the rules that the hub keeps; those between are about nodes and servers."""
+ATTACKS = [f"S-{number:02}" for number in (*range(1, 41), 43, 44, 45, 47, 48, 51, 57, 59, 60)]
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
 
@@ -41,10 +45,45 @@ def test_every_control_of_the_threat_model_names_what_holds_it() -> None:
     assert unheld == []
 
 
+def rows_of(page: str) -> list[list[str]]:
+    """The cells of every row of every table of a page."""
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| ")]
+
+
+def test_every_rule_has_its_row_and_each_row_a_test_that_is_there() -> None:
+    rows = [row for row in rows_of("rules.md") if re.fullmatch(r"\d+|S-\d\d", row[0])]
+    assert [int(row[0]) for row in rows if row[0].isdecimal()] == RULES
+    assert len({row[0] for row in rows}) == len(rows)
+    for row in rows:
+        held = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[-1])
+        assert held, row
+        for file, name in held:
+            assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{row[0]}: {file} has no {name}"
+
+
+def test_every_attack_on_the_hub_is_tried_against_a_running_one() -> None:
+    """By a test that starts the hub as a process of its own, and stands in the threat model with what stops it."""
+    rows = {row[0]: row[-1] for row in rows_of("rules.md") if row[0].startswith("S-")}
+    explained = {row[0] for row in rows_of("threat-model.md")}
+    assert [name for name in ATTACKS if name not in rows or name not in explained] == []
+    assert [name for name, tests in rows.items() if not re.search(r"`tests/(?:e2e|browser|system)/", tests)] == []
+
+
 def test_every_error_code_stands_in_the_docs() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     codes = {kind.code for kind in kinds() if kind.__module__.startswith("groundcontrol")}
     assert {code for code in codes if f"| `{code}` |" not in text} == set()
+
+
+def test_every_way_that_a_deployment_fails_stands_in_the_docs() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    part = text[text.index("## How deployments fail") : text.index("## How jobs end")]
+    table = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", part, re.MULTILINE))
+    assert table == MESSAGES
+    sources = [(ROOT / "groundcontrol" / "deployments" / name).read_text() for name in ("updates.py", "work.py")]
+    raised = re.findall(r'(?:_Failed|DeploymentError|DeployError)\(\s*"([a-z_.]+)"', "".join(sources))
+    assert set(raised) == set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", part, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.support.hub import HubProcess
 
@@ -21,10 +21,14 @@ FIRST_REFUSAL = "401 (Unauthorized)"
 STEP_UP = "403 (Forbidden)"
 """Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
 
+PATIENCE_MS = 30_000
+"""How long something may take to appear: a page of a machine that does three other things."""
+expect.set_options(timeout=PATIENCE_MS)
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium. For a module: its driver's event loop must not run on under other tests of this process."""
     path = shutil.which("chromium")
     if path is None:
         pytest.fail("no chromium is installed; scripts/test installs it")
@@ -46,11 +50,13 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> It
     """A page that must stay free of errors, refused content included; a screenshot of its end is kept in the test's folder."""
     context = browser.new_context(viewport=DESKTOP, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict in disguise
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     faults: list[str] = []
+    marked = request.node.get_closest_marker("refusals")
+    refusals = (FIRST_REFUSAL, STEP_UP, "ERR_CONNECTION_REFUSED", *(marked.args if marked else ()))
 
     def heard(message: ConsoleMessage) -> None:
-        expected = any(word in message.text for word in (FIRST_REFUSAL, STEP_UP, "ERR_CONNECTION_REFUSED"))
+        expected = any(word in message.text for word in refusals)
         if message.type == "error" and not expected:
             faults.append(f"console: {message.text}")
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from groundcontrol.domain.deployments import INSTALL_STEPS
+from tests.browser.waits import forgotten, until
 from tests.support import fsdiff
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.lab import Host
@@ -55,21 +56,17 @@ def add_node(page: Page, host: Host, user: str, name: str) -> None:
     dialog.get_by_role("button", name="Trust and deploy").click()
     expect(dialog.get_by_role("button", name="Open node")).to_be_visible(timeout=60_000)
     steps = dialog.locator("[data-step]")
-    assert steps.evaluate_all("found => found.map(step => [step.dataset.step, step.dataset.state])") == [
-        [step, "done"] for step in INSTALL_STEPS
-    ]
-    kept = page.evaluate("() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), location.href])")
-    assert "PRIVATE KEY" not in kept
-    assert "lab-admin-pw" not in kept
+    expect(dialog.locator("[data-step][data-state=done]")).to_have_count(len(INSTALL_STEPS))
+    assert steps.evaluate_all("found => found.map(step => step.dataset.step)") == list(INSTALL_STEPS)
+    forgotten(page, "PRIVATE KEY", "lab-admin-pw")
     dialog.get_by_role("button", name="Open node").click()
-    assert "PRIVATE KEY" not in page.content()
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    forgotten(page, "PRIVATE KEY", "lab-admin-pw")
 
 
 def node_id_of(page: Page) -> str:
-    match = re.search(r"/n/([0-9a-hjkmnp-tv-z]{26})", page.url)
-    assert match, page.url
-    return match.group(1)
+    page.wait_for_url(re.compile(r"/n/[0-9a-hjkmnp-tv-z]{26}"))
+    return page.url.partition("/n/")[2][:26]
 
 
 def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
@@ -81,7 +78,7 @@ def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
         truth = hub.node(node)["latest"]["cpu.user"]
         asked_at = time.monotonic()
         while True:
-            shown_at, shown = (float(cell.get_attribute(name) or "nan") for name in ("data-at", "data-value"))
+            shown_at, shown = map(float, cell.evaluate("(cell) => [cell.dataset.at, cell.dataset.value]"))  # at once: both of one sample
             seen[shown_at] = shown
             if shown_at >= truth["at"]:
                 break
@@ -95,21 +92,21 @@ def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
     for at, value in seen.items():
         if held.get(at) is not None:
             assert value == pytest.approx(held[at], abs=0.01)
-    painted = page.evaluate(
+    page.wait_for_function(
         """() => [...document.querySelectorAll('canvas')].filter(canvas => canvas.width &&
-            new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size > 3).length"""
+            new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size > 3).length >= 4"""
     )
-    assert painted >= 4, "the charts are empty"
 
 
 def terminal_text(page: Page) -> str:
     """All the text that the terminal holds, as the page's own copy button gives it."""
     page.get_by_role("button", name="Copy output").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
     paper = page.context.new_page()  # the page under test may not read the clipboard, and says so in its headers
     paper.set_content("<textarea></textarea>")
     paper.get_by_role("textbox").focus()
     paper.keyboard.press("Control+V")
-    text = paper.get_by_role("textbox").input_value()
+    text = until(paper, paper.get_by_role("textbox").input_value)
     paper.close()
     return text
 
@@ -130,7 +127,10 @@ def upgrade_it(page: Page, hub: HubProcess, host: Host) -> None:
     """Real packages, streamed; the page is loaded anew in the middle."""
     page.get_by_role("button", name="Upgrade").click()
     page.get_by_role("menuitem", name="Upgrade packages…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Start upgrade").click()
+    start = page.get_by_role("dialog").get_by_role("button", name="Start upgrade")
+    expect(start).to_be_enabled(timeout=JOB_LIMIT_MS)  # the server says first what it would do
+    expect(page.get_by_role("table", name="Planned changes").get_by_text("lab-slow")).to_be_visible()
+    start.click()
     page.wait_for_url(re.compile(r"/jobs/"))
     job = page.url.rpartition("/")[2].partition("?")[0]
     terminal = page.get_by_role("log")
@@ -173,7 +173,7 @@ def remove_it(page: Page, node: str, name: str) -> None:
     expect(dialog.get_by_text("was removed")).to_be_visible(timeout=60_000)
     dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_text("No nodes yet")).to_be_visible()
-    assert node not in page.content()
+    until(page, lambda: node not in page.content())
 
 
 OF_PACKAGES = (
@@ -214,6 +214,7 @@ def left_behind(difference: list[str], upgraded: set[str]) -> list[str]:
     return [line for line in difference if not explained(line.split(" ", 2)[1].removesuffix(":"))]
 
 
+@pytest.mark.refusals("404 (Not Found)")  # the page of a node that was just removed asks for it once more
 @pytest.mark.parametrize("user", SSH_USERS)
 def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess, host: Host, user: str) -> None:
     name = f"first-{user}"

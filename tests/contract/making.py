@@ -11,8 +11,8 @@ import msgpack
 
 from groundcontrol.domain.deployments import Deployment, Step
 from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BootId, DeploymentId, EventId, HubId, JobId, NodeId, SessionId, UserId
-from groundcontrol.domain.jobs import Job, JobAction, NewJob
+from groundcontrol.domain.ids import BatchId, BootId, DeploymentId, EventId, HubId, JobId, NodeId, SessionId, UserId
+from groundcontrol.domain.jobs import Job, JobAction, NewBatch, NewJob, Refused, Wish
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode, Session
 from groundcontrol.domain.scope import Actor, Scope
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 HUB = HubId(new_time_id(1_790_000_000.0))
 BOOT = BootId("0f" * 16)
-ADMIN = Actor("user", "01h000000000000000000admin", "admin", "admin", "192.0.2.7")
+ADMIN = Actor("local", "1000", "local:1000", "admin", "192.0.2.7")
 SCOPE = Scope(ADMIN, 1)
 STRANGER = Scope(Actor("user", "01h00000000000000000strange", "eve", "admin"), 2)
 LAYOUT_SERIES = ("cpu.total", "memory.used", "disk.read{device=sda}")
@@ -59,7 +59,13 @@ async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = B
 
 
 def new_job(node: NodeId, at: float, action: JobAction = "upgrade", packages: tuple[str, ...] = ()) -> NewJob:
-    return NewJob(JobId(new_time_id(at)), node, action, packages, reboot=False, created_at=at, not_after=at + 3600.0)
+    return NewJob(JobId(new_time_id(at)), node, Wish(action, packages), created_at=at, not_after=at + 3600.0)
+
+
+def new_batch(nodes: Sequence[NodeId], at: float, action: JobAction = "upgrade", refused: Sequence[Refused] = ()) -> NewBatch:
+    jobs = tuple(new_job(node, at, action) for node in nodes)
+    asked = (*nodes, *(node.node_id for node in refused))
+    return NewBatch(BatchId(new_time_id(at)), Wish(action), asked, jobs, tuple(refused), at)
 
 
 class Running(NamedTuple):

@@ -65,7 +65,7 @@ async def test_rows_of_before_a_rotation_verify_with_the_key_of_their_time(backe
     store = await act(backend, new, "e", "f")
     assert await store.log.verify_audit() is None
     rows = (await store.log.audit(SCOPE, 100)).items
-    assert [row.actor for row in rows if row.action == "keyring.rotate"] == ["admin"]
+    assert [row.actor for row in rows if row.action == "keyring.rotate"] == ["local:1000"]
     without = await backend.database.store(audit_key=new.audit_key, chain="later")
     assert "was altered" in (await without.log.verify_audit() or "")
     with_old_only = await backend.database.store(audit_key=old.audit_key, chain="later")

@@ -14,6 +14,7 @@ from groundcontrol.bus.base import (
     Interest,
     JobOutputArrived,
     JobPoke,
+    NodeFresh,
     NodeLive,
     Policy,
     Revoked,
@@ -32,6 +33,7 @@ EVERYTHING: list[BusEvent] = [
     JobPoke((JOB,)),
     JobOutputArrived(JOB, 0, b"x"),
     NodeLive(NODE, "pulse", 1.0, {"cpu.total": 1.0}),
+    NodeFresh(NODE),
     Changed("node", NODE, 1),
     Interest((NODE,), 15.0),
     Revoked("session", "user"),
@@ -94,7 +96,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
         if isinstance(any_bus, ShakyBus):
             any_bus.settle()
         while len(seen) < len(store):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(30):
                 event = await anext(events)
             if isinstance(event, Gap):
                 seen |= set(store)
@@ -139,7 +141,7 @@ async def test_a_waiting_reader_is_woken(bus: LocalBus) -> None:
         waiting = group.create_task(next_of(events), name="reader")
         await asyncio.sleep(0)
         bus.publish(Interest((NODE,), 15.0))
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(30):
             assert await waiting == Interest((NODE,), 15.0)
 
 
@@ -168,3 +170,13 @@ async def test_two_readers_do_not_hinder_each_other(bus: LocalBus) -> None:
 def test_a_subscription_without_room_is_refused(bus: LocalBus) -> None:
     with pytest.raises(ValueError, match="at least one"):
         bus.subscribe(Topic("interest"), limit=0, policy="latest")
+
+
+async def test_what_nobody_listens_to_need_not_be_made(any_bus: LocalBus) -> None:
+    one, other, every = Topic("node_live", "a"), Topic("node_live", "b"), Topic("node_live")
+    assert not any_bus.heard(one)
+    async with any_bus.subscribe(one, limit=4, policy="latest"):
+        assert (any_bus.heard(one), any_bus.heard(other)) == (True, False)
+        async with any_bus.subscribe(every, limit=4, policy="latest"):
+            assert (any_bus.heard(one), any_bus.heard(other)) == (True, True)
+    assert not any_bus.heard(one)

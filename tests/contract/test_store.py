@@ -24,7 +24,7 @@ async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -
     assert (node.name, node.address, node.tags, node.pending, node.generation) == ("web-1", "192.0.2.1", ("web",), True, 1)
     assert await store.nodes.node(SCOPE, node.id) == node
     assert await store.nodes.find_node(node.id) == node
-    assert await audited(store) == [("admin", "node.create", node.id)]
+    assert await audited(store) == [("local:1000", "node.create", node.id)]
 
 
 async def test_an_id_in_use_makes_no_other_node(store: Store) -> None:

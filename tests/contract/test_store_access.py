@@ -38,8 +38,8 @@ async def made_user(store: Store, name: str = "bob", **more: object) -> User:
 
 
 async def with_session(store: Store, clock: ManualClock, user: User) -> LoginSession:
-    session = login(user, clock.now())
-    await store.users.open_session(session, logged_in(user))
+    session = login(user, clock.now())._replace(second_factor=user.totp_since is not None)
+    await store.users.open_session(session, logged_in(user), b"a place")
     return session
 
 
@@ -209,6 +209,25 @@ async def test_of_twenty_equal_recovery_codes_one_counts(store: Store, clock: Ma
     assert await store.factors.use_recovery_code(user.id, b"n" * 32, "") == 0
     with pytest.raises(NotFound):
         await store.factors.save_recovery_codes(STRANGER, user.id, CODES)
+
+
+async def test_a_session_without_the_second_factor_is_not_opened_once_there_is_one(store: Store, clock: ManualClock) -> None:
+    user, session = await with_factor(store, clock)
+    with pytest.raises(Conflict):
+        await store.users.open_session(login(user, clock.now()), logged_in(user), b"a place")
+    assert [one.session.id for one in (await store.people.listed_sessions(SCOPE, 10, user=user.id)).items] == [session.id]
+
+
+async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_on(store: Store, clock: ManualClock) -> None:
+    user = await made_user(store)
+    thief, owner = await with_session(store, clock, user), await with_session(store, clock, user)
+    await store.factors.begin_totp(SCOPE, user.id, seed(user))
+    await store.users.save_password(SCOPE, user.id, "$argon2id$owner", owner.id, must_change=False)
+    with pytest.raises(NotFound):
+        await store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, thief.id, clock.now(), clock.now() + 1800)
+    after = await store.users.user(user.id)
+    assert after is not None
+    assert after.totp_since is None
 
 
 async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.deployments import DeploymentError, HostKey, Wishes
+from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Wishes
 from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobState
-from groundcontrol.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound
+from groundcontrol.domain.jobs import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobState, Wish
+from groundcontrol.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.contract.conftest import Backend
@@ -50,7 +50,7 @@ async def test_without_a_key_the_id_tells_a_repeat(store: Store, clock: ManualCl
     wanted = new_job(node.id, clock.now())
     assert (await twice(lambda: store.jobs.create_job(SCOPE, wanted, None))).state == "queued"
     with pytest.raises(Conflict):
-        await store.jobs.create_job(SCOPE, wanted._replace(action="refresh"), None)
+        await store.jobs.create_job(SCOPE, wanted._replace(wish=Wish("refresh")), None)
 
 
 async def test_jobs_are_listed_newest_first_and_by_node(store: Store, clock: ManualClock) -> None:
@@ -150,7 +150,7 @@ async def test_evidence_adds_up_and_repeats_change_nothing(store: Store, clock: 
     assert (late.exit_code, late.progress_percent) == (100, 10)
     actions = [row for row in await audited(store) if row[2] == job.id]
     assert actions == [
-        ("admin", "job.create", job.id),
+        ("local:1000", "job.create", job.id),
         ("system", "job.dispatch", job.id),
         (f"node:{job.node_id}", "job.running", job.id),
         (f"node:{job.node_id}", "job.failed", job.id),
@@ -322,6 +322,30 @@ async def test_of_twenty_savers_of_one_version_one_wins(store: Store, clock: Man
         *(store.deployments.save_deployment(SCOPE, made._replace(name=f"n{at}")) for at in range(20)), return_exceptions=True
     )
     assert sum(isinstance(result, Conflict) for result in results) == 19
+
+
+async def test_many_deployments_are_made_together_or_not_at_all(store: Store, clock: ManualClock) -> None:
+    def some(*names: str) -> list[Deployment]:
+        return [new_deployment(clock.now() + at, name=name)._replace(batch="b1") for at, name in enumerate(names)]
+
+    wanted = some("a", "b", "c")
+    made = await twice(lambda: store.deployments.create_deployments(SCOPE, wanted, "key"))
+    assert list(made) == wanted
+    later = [one._replace(batch="b2") for one in some("a", "b", "c")]
+    assert list(await store.deployments.create_deployments(SCOPE, later, "key")) == wanted
+    with pytest.raises(IdempotencyMismatch):
+        await store.deployments.create_deployments(SCOPE, some("a", "b"), "key")
+    with pytest.raises(IdempotencyMismatch):
+        await store.deployments.create_deployment(SCOPE, wanted[0]._replace(batch=None), "key")
+    alone = await store.deployments.create_deployment(SCOPE, new_deployment(clock.now() + 9))
+    with pytest.raises(StoreError):
+        await store.deployments.create_deployments(SCOPE, [*some("d"), wanted[0]], None)
+
+    assert (await store.deployments.deployments(SCOPE, 10)).items == [alone, *wanted[::-1]]
+    page = await store.deployments.deployments(SCOPE, 2, None, "b1")
+    rest = await store.deployments.deployments(SCOPE, 2, page.next, "b1")
+    assert [*page.items, *rest.items] == wanted[::-1]
+    assert not (await store.deployments.deployments(STRANGER, 10, None, "b1")).items
 
 
 async def test_deployments_are_listed_newest_first(store: Store, clock: ManualClock) -> None:

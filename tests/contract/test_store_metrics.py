@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.history import StoredRow
+from groundcontrol.domain.history import Bounds, StoredRow
 from groundcontrol.domain.ids import BootId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import BadRequest, Conflict
@@ -156,8 +156,9 @@ async def test_what_is_too_old_goes_by_whole_hours_and_the_marks_stay(store: Sto
     for session in sessions:
         await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * HOUR_MS) for at in range(3)])
     limit = (AT_MS // HOUR_MS + 2) * HOUR_MS / 1000
-    assert await store.metrics.expire(limit) == 80
-    assert await store.metrics.expire(limit) == 0
+    bounds = Bounds(limit, limit, limit, 2 * limit)
+    assert await store.metrics.expire(bounds) == 80
+    assert await store.metrics.expire(bounds) == 0
     for session in sessions[::13]:
         assert len(await times_of(store, session)) == 10
         assert await store.metrics.marks(session) == Marks(2, -1)
@@ -186,8 +187,7 @@ async def test_history_is_down_sampled_from_what_is_stored(store: Store) -> None
     session = await session_of(store)
     await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 20_000) for at in range(3)])  # ten seconds, then a gap of ten
     builder = WindowBuilder(["cpu.total"], AT_MS / 1000, AT_MS / 1000 + 60, 6)
-    async for layout, rows in store.metrics.read(session.no, builder.start, builder.end, builder.families):
-        builder.add(layout, rows)
+    await store.metrics.window(session.no, builder)
     window = builder.finish()
     assert (window.step_s, window.tier) == (10, "1s")
     assert window.times == [AT_MS / 1000 + at * 10 for at in range(6)]

@@ -25,7 +25,7 @@ async def admin_with_session(store: Store, clock: ManualClock) -> tuple[User, Lo
     user = new_user()
     await store.users.create_first_admin(user, b"h" * 32, clock.now())
     session = login(user, clock.now())
-    await store.users.open_session(session, logged_in(user))
+    await store.users.open_session(session, logged_in(user), b"a place")
     return user, session
 
 
@@ -57,16 +57,14 @@ async def test_of_twenty_first_admins_one_wins(store: Store, clock: ManualClock)
 
 async def test_a_session_lives_until_it_is_ended(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
-    await store.users.open_session(session, logged_in(user))
+    await store.users.open_session(session, logged_in(user), b"a place")
     assert await store.users.login_session(session.id) == (session, user)
     assert await store.users.login_session(SessionId("nothing")) is None
-    assert list(await store.users.sessions_of(user.id)) == [session]
     scope = SCOPE._replace(actor=Actor("user", user.id, user.username, user.role))
     with pytest.raises(NotFound):
         await store.users.revoke_session(STRANGER, session.id)
     await twice(lambda: store.users.revoke_session(scope, session.id))
     assert await store.users.login_session(session.id) is None
-    assert list(await store.users.sessions_of(user.id)) == []
     assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "auth.logout"]
 
 
@@ -81,7 +79,7 @@ async def test_a_session_ends_by_the_stores_clock(store: Store, clock: ManualClo
 async def test_a_new_password_ends_every_other_session(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     other = login(user, clock.now())
-    await store.users.open_session(other, logged_in(user))
+    await store.users.open_session(other, logged_in(user), b"a place")
     after = await twice(lambda: store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False))
     assert (after.password_version, after.must_change_password, after.password_hash) == (2, False, "$argon2id$new")
     assert await store.users.login_session(other.id) is None
@@ -89,11 +87,41 @@ async def test_a_new_password_ends_every_other_session(store: Store, clock: Manu
     assert kept is not None
     assert kept[0].password_version == 2
     assert await store.users.setup_code_hash() is None
-    assert ("admin", "auth.password", user.id) in await audited(store)
+    assert ("local:1000", "auth.password", user.id) in await audited(store)
     await store.users.save_password(SCOPE, user.id, "$argon2id$third", None, must_change=True)
     assert await store.users.login_session(session.id) is None
     with pytest.raises(NotFound):
         await store.users.save_password(STRANGER, user.id, "x", None, must_change=False)
+
+
+async def test_what_was_proven_before_the_account_changed_opens_no_session(store: Store, clock: ManualClock) -> None:
+    """A password takes long to look at; what its owner does meanwhile counts."""
+    user, session = await admin_with_session(store, clock)
+    await store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False)
+    with pytest.raises(Conflict):
+        await store.users.open_session(login(user, clock.now()), logged_in(user), b"a place")
+    now = user._replace(password_version=2)
+    good = login(now, clock.now())
+    await store.users.open_session(good, logged_in(now), b"a place")
+    await store.people.create_user(SCOPE, new_user("another"))
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+    with pytest.raises(Conflict):
+        await store.users.open_session(login(now, clock.now()), logged_in(now), b"a place")
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=False, grants=None)
+    await store.users.open_session(login(now, clock.now()), logged_in(now), b"a place")
+
+
+async def test_a_session_that_has_ended_meanwhile_sets_no_password(store: Store, clock: ManualClock) -> None:
+    user, session = await admin_with_session(store, clock)
+    thief = login(user, clock.now())
+    await store.users.open_session(thief, logged_in(user), b"a place")
+    await store.users.save_password(SCOPE, user.id, "$argon2id$owner", session.id, must_change=False)
+    with pytest.raises(NotFound):
+        await store.users.save_password(SCOPE, user.id, "$argon2id$thief", thief.id, must_change=False)
+    after = await store.users.user(user.id)
+    assert after is not None
+    assert (after.password_hash, after.password_version) == ("$argon2id$owner", 2)
+    assert await store.users.login_session(session.id) is not None
 
 
 async def test_a_refresh_swaps_the_token_and_a_spent_one_ends_the_session(store: Store, clock: ManualClock) -> None:
@@ -152,6 +180,38 @@ async def test_attempts_survive_a_restart_and_a_clock_that_jumps(backend: Backen
     assert await store.users.reserve_attempt(buckets, at + 900.0) == 0.0
 
 
+async def test_counts_go_by_how_their_names_begin(store: Store, clock: ManualClock) -> None:
+    names = ("account:a:60", "account:a:900", "account:a@192.0.2.7:60", "account:ab:60", "account:b:60", "accounu")
+    for name in names:
+        assert await store.users.reserve_attempt({name: (1, 900.0)}, clock.now()) == 0.0
+    await store.users.clear_attempts(["account:b:60"], ["account:a:", "account:a@"])
+    left = [name for name in names if await store.users.reserve_attempt({name: (1, 900.0)}, clock.now()) > 0.0]
+    assert left == ["account:ab:60", "accounu"]
+
+
+async def test_a_place_is_known_for_thirty_days_and_the_newest_for_ever(backend: Backend) -> None:
+    store, clock = backend.store, backend.clock
+    user, session = await admin_with_session(store, clock)
+    assert await store.users.knock("ADMIN", b"a place") == (user.id, True, user.password_version)
+    assert await store.users.knock("admin", b"elsewhere") == (user.id, False, user.password_version)
+    assert await store.users.knock("nobody", b"a place") == (None, False, 0)
+    await twice(lambda: store.users.revoke_session(SCOPE._replace(actor=Actor("user", user.id, "admin", "admin")), session.id))
+    store = await backend.reopen()
+    clock.advance(400 * 86_400.0)
+    assert (await store.users.knock("admin", b"a place")).known
+    for number in range(40):
+        clock.advance(1.0)
+        made = login(user, clock.now())
+        await store.users.open_session(made, logged_in(user), bytes([number]))
+    assert not (await store.users.knock("admin", b"a place")).known
+    known = [number for number in range(40) if (await store.users.knock("admin", bytes([number]))).known]
+    assert known == list(range(8, 40))
+    clock.advance(30 * 86_400.0 - 5.0)
+    assert [number for number in known if (await store.users.knock("admin", bytes([number]))).known] == [35, 36, 37, 38, 39]
+    clock.advance(3600.0)
+    assert [number for number in known if (await store.users.knock("admin", bytes([number]))).known] == [39]
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
 async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
@@ -165,6 +225,21 @@ async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: Man
             assert 0.0 < wait <= 60.0
             assert sum(earlier > at - 60.0 for earlier in allowed) >= limit
     assert all(sum(at - 60.0 < other <= at for other in allowed) <= limit for at in allowed)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
+async def test_a_bucket_with_a_pace_asks_nobody_to_wait_for_longer(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
+    """And no window holds more than its limit and what the pace adds."""
+    bucket, at, allowed = new_random_id(), clock.now(), []
+    for gap in gaps:
+        at += gap
+        wait = await store.users.reserve_attempt({bucket: (limit, 60.0, 20.0)}, at)
+        if wait == 0.0:
+            allowed.append(at)
+        else:
+            assert 0.0 < wait <= 20.0
+    assert all(sum(at - 60.0 < other <= at for other in allowed) <= limit + 3 for at in allowed)
 
 
 def sealed(node: str, column: str, value: bytes = b"sealed", version: int = 1) -> SealedRecord:
@@ -257,7 +332,7 @@ async def test_every_state_change_has_its_row_and_a_refused_one_has_none(store: 
     await store.nodes.delete_node(SCOPE, node.id)
     assert [action for _, action, _ in await audited(store)] == ["node.create", "node.delete"]
     row = (await store.log.audit(SCOPE, 1)).items[0]
-    assert (row.actor, row.address, row.target, row.result) == ("admin", "192.0.2.7", node.id, "done")
+    assert (row.actor, row.address, row.target, row.result) == ("local:1000", "192.0.2.7", node.id, "done")
     assert row.detail == {"name": "web-1", "address": "192.0.2.1"}
 
 

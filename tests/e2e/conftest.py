@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.ordering import SPELL
+from tests.support.agent import IDENTITY, TestAgent, agents, until
 from tests.support.hub import HubProcess
 
 
@@ -24,3 +27,14 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]
     process = HubProcess(tmp_path_factory.mktemp("shared") / "hub")
     with process:
         yield process
+
+
+@pytest.fixture
+async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
+    """A node that has joined and allows everything."""
+    [node] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
+    async with agents(shared_hub, node) as [made]:
+        await made.join()
+        await made.say(IDENTITY)
+        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        yield made

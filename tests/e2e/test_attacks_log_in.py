@@ -11,16 +11,24 @@ import re
 import sqlite3
 import statistics
 import time
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from groundcontrol.auth import totp
+from groundcontrol.auth.tokens import TYPE
+from groundcontrol.web.protocol import MAX_IDLE_OF_AN_ADDRESS
 from groundcontrol.web.routes import ROOT, ROUTES
 from spider.wire.ids import new_random_id
 from tests.e2e.attacking import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
+from tests.e2e.jumping import clock_file
+from tests.e2e.test_hub import stardust
+from tests.e2e.test_people import enrol
 from tests.support.agent import until
-from tests.support.hub import PASSWORD, HubFailed, HubProcess
+from tests.support.hub import PASSWORD, SECRET, HubFailed, HubProcess, Reply
+from tests.unit.groundcontrol.auth.test_tokens import FORGED, forge
 
 LIMIT = 5
 """Attempts in a minute, by account and by address."""
@@ -79,6 +87,93 @@ async def test_two_hundred_guesses_in_a_row_lock_the_guesser_out_and_not_the_own
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
 
 
+async def test_who_guesses_from_the_owner_s_own_address_keeps_the_owner_s_browser_out_of_nothing(hub: HubProcess) -> None:
+    """As behind a proxy that was not named; a cookie that was made up or belongs to somebody else is worth nothing."""
+    async with attackers(hub, ["127.0.0.2", "127.0.0.2"]) as [owner, guesser]:
+        kept = SimpleCookie((await try_password(owner, "admin", PASSWORD)).headers.getall("Set-Cookie")[2])["stardust-plain-device"]
+        assert (kept["path"], kept["httponly"], kept["samesite"]) == (LOGIN, True, "Strict")
+        told = [(await try_password(guesser, "admin", f"guess {number}")).status for number in range(8)]
+        assert told == [401] * LIMIT + [429] * 3
+        body = {"username": "admin", "password": PASSWORD}
+        assert (await try_password(owner, "admin", PASSWORD)).status == 429
+        for made_up in ("", "x", kept.value[:-1] + ("0" if kept.value[-1] != "0" else "1"), "0" + kept.value):
+            assert (await ask(owner, "POST", LOGIN, body, Cookie=f"stardust-plain-device={made_up}")).status == 429
+        assert (await ask(owner, "POST", LOGIN, body, Cookie=f"stardust-plain-device={kept.value}")).status == 200
+
+
+async def test_an_owner_who_has_logged_out_is_not_locked_out_of_his_place(hub: HubProcess) -> None:
+    async with attackers(hub, ["127.0.0.2", *addresses(2)]) as [owner, *crowd]:
+        here = await try_password(owner, "admin", PASSWORD)
+        csrf = {"Authorization": f"Bearer {json.loads(here.body)['token']}"}
+        assert (await ask(owner, "POST", f"{ROOT}/auth/logout", None, **csrf)).status == 204
+        await hub.kill()
+        await hub.start()
+    async with attackers(hub, ["127.0.0.2", *addresses(2)]) as [owner, *crowd]:
+        told = [(await try_password(crowd[number % 2], "admin", f"guess {number}")).status for number in range(8)]
+        assert told == [401] * LIMIT + [429] * 3
+        assert (await try_password(owner, "admin", PASSWORD)).status == 200
+
+
+async def test_who_has_the_password_keeps_the_owner_s_codes_out_of_no_place_of_his(hub: HubProcess) -> None:
+    """The count of codes is of each known place; a reset on the hub's machine lifts all of them."""
+    seed, recovery = await asyncio.to_thread(enrol, hub)
+
+    async def log_in(client: aiohttp.ClientSession, code: str) -> int:
+        body = {"username": "admin", "password": PASSWORD, "totp": code}
+        return (await ask(client, "POST", LOGIN, body)).status
+
+    async with attackers(hub, ["127.0.0.2", "127.0.0.3", *addresses(3)]) as [owner, new, *crowd]:
+        assert await log_in(owner, recovery[0]) == 200
+        told = [await log_in(crowd[number % 3], "000000") for number in range(8)]
+        assert told == [401] * 5 + [429] * 3
+        assert await log_in(new, recovery[1]) == 429
+        assert await log_in(owner, recovery[1]) == 200
+        assert await log_in(owner, totp.code_of(seed, int(time.time() // 30) + 1)) == 200
+        made = json.loads(await asyncio.to_thread(stardust, hub, "user", "--json", "reset", "admin"))
+        body = {"username": "admin", "password": made["password"], "totp": recovery[2]}
+        assert (await ask(new, "POST", LOGIN, body)).status == 200
+
+
+def with_many_sessions(hub: HubProcess, count: int) -> None:
+    """Give the admin as many sessions as somebody has who logs in a lot."""
+    hub.login()
+    hub.end()
+    with contextlib.closing(sqlite3.connect(hub.folder / "stardust.db", isolation_level=None)) as database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(login)") if row[1] not in ("no", "id")]
+        for _ in range(count):
+            copied = f"INSERT INTO login (id, {', '.join(names)}) SELECT ?, {', '.join(names)} FROM login ORDER BY no LIMIT 1"
+            database.execute(copied, (new_random_id(),))
+    hub.launch()
+
+
+async def test_how_long_the_running_hub_takes_tells_nothing_of_who_exists(hub: HubProcess) -> None:
+    """Both ways to be refused: the limit, which may be asked as often as one likes, and a wrong password."""
+    people, dice = [f"person-{number}" for number in range(15)], random.Random(4)
+    for name in people:
+        assert (await hub.call("POST", f"{ROOT}/users", {"username": name, "role": "viewer"})).status == 201
+    await asyncio.to_thread(with_many_sessions, hub, 200)
+    async with attackers(hub, addresses(100)) as crowd:
+        for name in ("admin", "nobody"):
+            for number in range(LIMIT):
+                await try_password(crowd[50 + number], name, "x")
+        limited: dict[str, list[float]] = {"admin": [], "nobody": []}
+        for number in range(600):
+            for name in dice.sample(list(limited), 2):
+                answer = await try_password(crowd[60 + number % 40], name, "x")
+                assert answer.status == 429
+                limited[name].append(answer.seconds)
+        wrong: dict[str, list[float]] = {"person": [], "nobody": []}
+        for number in range(60):
+            for name in dice.sample(list(wrong), 2):
+                answer = await try_password(crowd[number], f"{name}-{number % 15}", "x")
+                assert answer.status == 401
+                wrong[name].append(answer.seconds)
+    for case in (limited, wrong):
+        there, absent = (statistics.median(waits) for waits in case.values())
+        print(f"there {there * 1e3:.3f} ms, absent {absent * 1e3:.3f} ms")
+        assert abs(there - absent) < 0.2 * max(there, absent)
+
+
 def test_a_killed_hub_remembers_who_guessed(hub: HubProcess) -> None:
     guess = {"username": "admin", "password": "a guess"}
     assert [hub.request("POST", LOGIN, guess).status for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
@@ -115,6 +210,78 @@ def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls
         assert hub.request("POST", LOGIN, {"username": "admin", "password": "admin"}).status == 401
 
 
+@pytest.mark.parametrize(
+    ("url", "proxies", "headers"),
+    [
+        ("wss://hub.example/ws", "", {}),
+        ("wss://hub.example/ws", "", {"X-Forwarded-For": "203.0.113.9"}),
+        ("wss://hub.example/ws", "", {"X-Forwarded-For": "127.0.0.1"}),
+        ("wss://hub.example/ws", "127.0.0.1", {}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "unknown"}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4, unknown"}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Real-IP": "192.168.0.4"}),
+        ("", "", {"X-Forwarded-For": "203.0.113.9"}),
+    ],
+)
+def test_nobody_claims_a_hub_whose_proxy_does_not_say_who_asks(tmp_path: Path, url: str, proxies: str, headers: dict[str, str]) -> None:
+    """README's own start behind a proxy: all clients look like the hub's own machine then."""
+    first = {"username": "admin", "password": "admin"}
+    args = ("--server-url", url) if url else ()
+    env = {"STARDUST_TRUSTED_PROXIES": proxies} if proxies else {}
+    with HubProcess(tmp_path / "hub", args=args, env=env, default_admin=True) as hub:
+        reply = hub.request("POST", LOGIN, first, headers=headers)
+        assert (reply.status, reply.json["code"]) == (403, "auth.setup_code_required")
+        code = next(re.findall(r"[A-Z2-7]{20}$", line)[0] for line in hub.lines if "setup code" in line)
+        assert hub.request("POST", LOGIN, {**first, "setup_code": code}, headers=headers).status == 200
+        if proxies:
+            assert hub.request("POST", LOGIN, first, headers={"X-Forwarded-For": "192.168.0.4"}).status == 200
+        if url and not proxies:
+            hub.wait_event("no_proxy_named")
+
+
+def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepted_it(tmp_path: Path) -> None:
+    """A token that had ended opens nothing meanwhile, a session is not refreshed, and the acceptance holds for later starts."""
+    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.jumping"))
+
+    def again(wrong_by_s: float) -> None:
+        hub.end()
+        clock_file(hub.folder).write_text(str(wrong_by_s))
+        hub.launch()
+
+    def log_in() -> tuple[int, str]:
+        reply = hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD})
+        return reply.status, reply.json.get("code", "")
+
+    with hub:
+        token = json.loads(stardust(hub, "token", "new", "ci", "--days", "1", "--json"))["token"]
+        assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 200
+        again(2 * 86_400.0)
+        assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 401
+        cookie = hub.login().cookie
+        again(0.0)
+        assert "nobody can log in" in hub.output
+        assert log_in() == (503, "auth.clock_behind")
+        refresh = hub.request("POST", f"{ROOT}/auth/refresh", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
+        assert (refresh.status, refresh.json["code"]) == (503, "auth.clock_behind")
+        assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 401
+        assert "stardust clock accept" in stardust(hub, "doctor", status=1)
+        again(0.0)
+        assert log_in() == (503, "auth.clock_behind"), "what was written meanwhile lifts nothing"
+        again(2 * 86_400.0)
+        assert log_in()[0] == 200, "a clock that was set right needs no word"
+        again(0.0)
+        assert "accepted" in stardust(hub, "clock", "accept")
+        assert log_in()[0] == 200
+        assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 200
+        again(0.0)
+        assert log_in()[0] == 200
+        assert "nothing to accept" in stardust(hub, "clock", "accept")
+        [row] = [row for row in hub.local("GET", f"{ROOT}/audit").json["audit"] if row["action"] == "clock.accept"]
+        assert row["detail"]["behind_s"] > 86_400
+        again(-7200.0)
+        assert log_in() == (503, "auth.clock_behind")
+
+
 def test_a_hub_cannot_be_set_up_again(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub", default_admin=True)
     with hub:
@@ -140,6 +307,74 @@ def test_a_hub_cannot_be_set_up_again(tmp_path: Path) -> None:
             hub.launch()
         assert failed.value.status == 78
         assert "set up before" in failed.value.output
+        hub.end()
+        with contextlib.closing(sqlite3.connect(hub.folder / "stardust.db")) as database, database:
+            database.execute("DELETE FROM fact WHERE name = 'initialised_at'")
+        with pytest.raises(HubFailed) as failed:
+            hub.launch()
+        assert failed.value.status == 78
+        assert "set up before" in failed.value.output
+        assert "Traceback" not in failed.value.output
+
+
+def test_no_forged_token_opens_a_running_hub(shared_hub: HubProcess, tmp_path: Path) -> None:
+    """Made of a good one, without its key, or taken from another hub; in the header and in the cookie."""
+    good = shared_hub.login().token
+    claims = json.loads(base64.urlsafe_b64decode(good.split(".")[1] + "=="))
+    forged = {name: token for name, token in FORGED.items() if token.isascii() and token.isprintable()}
+    for name, header, key, digest in (
+        ("none", {"alg": "none", "typ": TYPE}, b"", "sha256"),
+        ("no key", {"alg": "HS256", "typ": TYPE}, b"\0", "sha256"),
+        ("the documented secret", {"alg": "HS256", "typ": TYPE}, SECRET.encode(), "sha256"),
+        ("HS512", {"alg": "HS512", "typ": TYPE}, SECRET.encode(), "sha512"),
+        ("a key of its own", {"alg": "HS256", "typ": TYPE, "jwk": {"kty": "oct", "k": "AAAA"}}, b"\0\0\0", "sha256"),
+    ):
+        forged[name] = forge(header, claims, key, digest)
+        forged[f"{name}, an hour more"] = forge(header, {**claims, "exp": claims["exp"] + 3600}, key, digest)
+    for position in (1, len(good) // 2, len(good) - 20):
+        forged[f"another character at {position}"] = good[:position] + ("A" if good[position] != "A" else "B") + good[position + 1 :]
+    with HubProcess(tmp_path / "other") as other:
+        forged["another hub's"] = other.login().token
+    for name, token in forged.items():
+        assert shared_hub.request("GET", f"{ROOT}/nodes", token=token).status == 401, name
+        cookie = {"Cookie": f"stardust-plain={token}", "Sec-Fetch-Site": "same-origin"}
+        assert shared_hub.request("GET", f"{ROOT}/nodes", headers=cookie).status == 401, name
+    assert shared_hub.request("GET", f"{ROOT}/nodes", token=good).status == 200
+
+
+def test_a_running_hub_takes_no_password_of_the_lists_and_cuts_nothing_off(hub: HubProcess) -> None:
+    token, current = hub.login().token, PASSWORD
+
+    def change(new: str) -> Reply:
+        nonlocal token, current
+        reply = hub.request("POST", f"{ROOT}/auth/password", {"current": current, "new": new}, token=token)
+        if reply.status == 200:
+            token, current = reply.json["token"], new
+        return reply
+
+    for weak in (
+        "",
+        "admin",
+        "elevenchars",
+        "passwordpassword",
+        "stardust-admin",
+        "Admin-Stardust-1",
+        "aaaaaaaaaaaaaaaa",
+        "1234567890123",
+        current,
+        "x" * 1025,
+    ):
+        reply = change(weak)
+        assert (reply.status, reply.json["code"]) == (400, "auth.weak_password"), weak
+    for good in (
+        "qv8w" * 15 + "zkab",
+        "🐦 seven 🌙 small lanterns",
+        "a long phrase of words that goes on beyond the seventy-two bytes which bcrypt reads, 1",
+    ):
+        assert change(good).status == 200, good
+    assert hub.request("POST", LOGIN, {"username": "admin", "password": current[:-1] + "2"}).status == 401
+    assert hub.request("POST", LOGIN, {"username": "admin", "password": current[:72]}).status == 401
+    assert hub.login(password=current).token
 
 
 async def test_a_thousand_bad_tokens_a_second_do_not_slow_the_hub(shared_hub: HubProcess) -> None:
@@ -198,6 +433,60 @@ async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> No
     finally:
         for writer in writers:
             writer.transport.abort()
+
+
+async def test_connections_that_have_asked_and_wait_keep_nobody_out(tmp_path: Path) -> None:
+    """From one address, with few descriptors; also behind a refused upgrade, and by a second request that never ends."""
+    hub = HubProcess(tmp_path / "hub", prefix=("prlimit", "--nofile=160"))
+    writers: list[asyncio.StreamWriter] = []
+    plain = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    try:
+        with hub:
+            before = await asyncio.to_thread(figure, hub, "process_open_files")
+            for number in range(300):
+                reader, writer = await asyncio.open_connection("127.0.0.1", hub.port, local_addr=("127.7.0.9", 0))
+                writers.append(writer)
+                writer.write(plain if number % 2 else upgrade)
+                async with asyncio.timeout(30):
+                    assert b" 200 " in await reader.readline()
+            assert await asyncio.to_thread(figure, hub, "process_open_files") - before <= MAX_IDLE_OF_AN_ADDRESS + 8
+            async with attackers(hub, ["127.0.0.2"]) as [owner]:
+                assert (await try_password(owner, "admin", PASSWORD)).status == 200
+
+            reader, slow = await asyncio.open_connection("127.0.0.1", hub.port, local_addr=("127.7.0.10", 0))
+            writers.append(slow)
+            slow.write(plain + b"GET /healthz HTTP/1.1\r\n")
+            began = time.monotonic()
+            trickle = asyncio.create_task(dribble(slow))
+            async with asyncio.timeout(30):
+                await reader.read()
+            trickle.cancel()
+            print(f"a second request that trickles lives {time.monotonic() - began:.1f} s")
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def dribble(writer: asyncio.StreamWriter) -> None:
+    """A byte of a header now and then."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b"X-a: b\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize("expect", ["200-maybe", "", "100-continue, x", "\xff"])
+def test_an_expectation_that_nobody_knows_is_answered_like_everything_else(shared_hub: HubProcess, expect: str) -> None:
+    for path in ("/healthz", "/api/v1/nodes", "/", "/nothing"):
+        reply = shared_hub.request("GET", path, headers={"Expect": expect})
+        if expect:
+            assert (reply.status, reply.json["code"]) == (400, "request.invalid")
+            assert reply.headers["Content-Type"] == "application/problem+json"
+            assert "maybe" not in reply.body.decode()
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+        assert "Server" not in reply.headers
 
 
 async def test_bodies_that_trickle_keep_nobody_out(hub: HubProcess) -> None:

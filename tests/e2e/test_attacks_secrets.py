@@ -8,6 +8,8 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from typing import Any
 import asyncssh
 import pytest
 
+from groundcontrol.auth import totp
+from tests.e2e.test_rotation import stardust
 from tests.support.agent import until
-from tests.support.hub import HubFailed, HubProcess
+from tests.support.hub import PASSWORD, HubFailed, HubProcess, Reply
 from tests.unit.majortom.ssh_server import serving
 
 API = "/api/v1"
@@ -162,6 +166,9 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
             answers.append(reply.body)
         answers.append((await hub.call("GET", "/metrics")).body)
         kept_open = b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
+        await asyncio.to_thread(stardust, hub.folder, "backup", str(tmp_path / "backup"))
+        with zipfile.ZipFile(tmp_path / "backup") as archive:
+            backed_up = b"".join(archive.read(name) for name in archive.namelist())
     finally:
         watch.close()
         await hub.stop()
@@ -173,6 +180,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
         "the log": hub.output.encode(),
         "the data folder of a running hub": kept_open,
         "the data folder": kept,
+        "a backup": backed_up,
         "answers": b"\n".join(answers),
     }.items():
         assert found(canaries, text) == [], where
@@ -195,6 +203,43 @@ def test_a_hub_whose_keyring_was_altered_does_not_start(tmp_path: Path) -> None:
         assert failed.value.status == 78
         assert "Traceback" not in failed.value.output
         hub.close()
+
+
+def test_a_sealed_value_that_was_moved_to_another_row_is_a_fault_and_opens_nothing(shared_hub: HubProcess) -> None:
+    """S-33: who can write the database, and has an authenticator app of an account of their own, puts its seed in the place of another's."""
+    seeds: dict[str, bytes] = {}
+    for name in ("moved-victim", "moved-thief"):
+        given = shared_hub.local("POST", f"{API}/users", {"username": name, "role": "admin"}).json["password"]
+        token = shared_hub.login(name, given).token
+        changed = shared_hub.request("POST", f"{API}/auth/password", {"current": given, "new": PASSWORD}, token=token)
+        token = changed.json["token"]
+        seeds[name] = base64.b32decode(shared_hub.request("POST", f"{API}/auth/totp", token=token).json["secret"])
+        code = {"code": totp.code_of(seeds[name], int(time.time() // 30))}
+        assert shared_hub.request("POST", f"{API}/auth/totp/confirm", code, token=token).status == 200
+
+    def log_in(name: str, seed: bytes) -> Reply:
+        code = totp.code_of(seed, int(time.time() // 30) + 1)
+        return shared_hub.request("POST", f"{API}/auth/login", {"username": name, "password": PASSWORD, "totp": code})
+
+    with contextlib.closing(sqlite3.connect(shared_hub.folder / "stardust.db", timeout=10)) as database, database:
+        ids = dict(database.execute("SELECT username, id FROM account").fetchall())
+        sealed = {
+            name: database.execute("SELECT * FROM secret WHERE kind = 'totp' AND record = ?", (ids[name],)).fetchone() for name in seeds
+        }
+        columns = [
+            row[1] for row in database.execute("PRAGMA table_info(secret)") if row[1] not in ("no", "org", "kind", "record", "field")
+        ]
+        names = [row[1] for row in database.execute("PRAGMA table_info(secret)")]
+        moved = [sealed["moved-thief"][names.index(column)] for column in columns]
+        database.execute(
+            f"UPDATE secret SET {', '.join(f'{column} = ?' for column in columns)} WHERE kind = 'totp' AND record = ?",
+            (*moved, ids["moved-victim"]),
+        )
+    for seed in seeds.values():
+        refused = log_in("moved-victim", seed)
+        assert (refused.status, refused.json["code"]) == (500, "vault.not_opened")
+        assert "token" not in refused.json
+    assert log_in("moved-thief", seeds["moved-thief"]).status == 200
 
 
 def test_a_hub_leaves_no_memory_image_and_lets_nobody_look_inside(shared_hub: HubProcess) -> None:

@@ -20,6 +20,7 @@ import pytest
 from groundcontrol.web import schema
 from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES, Route
+from groundcontrol.web.ws_browser import MAX_OF_A_USER
 from spider.wire.ids import new_random_id
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
 from tests.support.hub import PASSWORD, ROOT, HubProcess, Login
@@ -30,6 +31,93 @@ CLOSE_SESSION_OVER = 4401
 def page_headers(hub: HubProcess, session: Login) -> dict[str, str]:
     """What the page's own requests say."""
     return {"Cookie": session.cookie, "Origin": hub.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": session.csrf_token}
+
+
+# -- too many pages ------------------------------------------------------------------------------------------
+
+
+async def test_one_user_takes_the_live_page_from_nobody(hub: HubProcess) -> None:
+    """By session and by any number of tokens."""
+    made = (await hub.call("POST", f"{API}/users", {"username": "eve", "role": "viewer"})).json
+    first = await asyncio.to_thread(hub.login, "eve", made["password"])
+    changed = await hub.call("POST", f"{API}/auth/password", {"current": made["password"], "new": PASSWORD}, token=first.token)
+    assert changed.status == 200
+    eve = await asyncio.to_thread(hub.login, "eve")
+    made = [(await hub.call("POST", f"{API}/tokens", {"name": f"t{number}"}, token=eve.token)).json for number in range(3)]
+    tokens = [eve.token, *(one["token"] for one in made)]
+    admin = await asyncio.to_thread(hub.login)
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+
+        async def look(token: str) -> int:
+            try:
+                await stack.enter_async_context(http.ws_connect(f"{hub.url}{API}/live", headers={"Authorization": f"Bearer {token}"}))
+            except aiohttp.WSServerHandshakeError as refused:
+                return refused.status
+            return 101
+
+        told = await asyncio.gather(*(look(tokens[number % 4]) for number in range(520)))
+        assert (told.count(101), told.count(503)) == (MAX_OF_A_USER, 520 - MAX_OF_A_USER)
+        assert await look(admin.token) == 101
+
+
+# -- bytes that are no text ------------------------------------------------------------------------------------
+
+
+async def test_bytes_that_are_no_text_are_refused_without_a_traceback(tmp_path: Path) -> None:
+    """In every header that the hub reads, and in the address: what a stranger sends costs no line of a crash in the log."""
+    with HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": "a quite random thing 4711"}) as hub:
+        name = "stardust-plain"
+        headers = {
+            "Cookie": (b"%s-refresh=\xff" % name.encode(), b"%s=\xff.\xff.\xff" % name.encode(), b"\xff"),
+            "Authorization": (b"Bearer \xff", b"Bearer sdp_\xff", b"\xff"),
+            **dict.fromkeys(
+                ("X-CSRF-Token", "Origin", "Sec-Fetch-Site", "Idempotency-Key", "X-Forwarded-For", "Accept", "Host"), (b"\xff\xfe",)
+            ),
+            **dict.fromkeys(
+                ("User-Agent", "Content-Type", "Content-Encoding", "If-None-Match", "Accept-Encoding", "Via", "Expect"), (b"\xff\xfe",)
+            ),
+        }
+        calls = (
+            "POST /api/v1/auth/refresh",
+            "POST /api/v1/auth/login",
+            "GET /metrics",
+            "GET /api/v1/nodes",
+            "GET /api/v1/live",
+            "GET /ws",
+            "GET /",
+        )
+        odd = (
+            "GET /api/v1/nodes/%ff",
+            "GET /%ff",
+            "GET /api/v1/nodes?limit=%ff",
+            "GET /api/v1/nodes?%ff=1",
+            "POST /api/v1/users/%ff/totp-reset",
+        )
+        told = {}
+        for line in (*calls, *odd):
+            for header, values in headers.items():
+                for value in values:
+                    same = b"" if header in ("Origin", "Sec-Fetch-Site") else b"Sec-Fetch-Site: same-origin\r\n"
+                    body = b'{"username": "x", "password": "x"}' if line.startswith("POST") else b""
+                    head = b"%s HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n" % (line.encode(), len(body))
+                    head += b"Content-Type: application/json\r\n" if header != "Content-Type" else b""
+                    head += b"Host: x\r\n" if header != "Host" else b""
+                    told[line, header, value] = await raw(hub, head + same + header.encode() + b": " + value + b"\r\n\r\n" + body)
+        assert {key: status for key, status in told.items() if status >= 500} == {}
+        assert not [line for line in hub.events if line["event"] in ("request_failed", "request_crashed")]
+
+
+async def raw(hub: HubProcess, request: bytes) -> int:
+    """The status of an answer to bytes that no client would send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(30):
+            answer = await reader.read()
+        return int(answer.split(b" ", 2)[1])
+    finally:
+        writer.close()
 
 
 # -- other sites ---------------------------------------------------------------------------------------------
@@ -90,7 +178,7 @@ async def streaming(hub: HubProcess, session: Login) -> AsyncIterator[aiohttp.Cl
         try:
             async with http.ws_connect(f"{hub.url}{API}/live", headers={"Cookie": session.cookie, "Origin": hub.url}) as live:
                 await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while msgspec.msgpack.decode(await live.receive_bytes())[0] != "change":
                         pass
                 yield live
@@ -118,7 +206,7 @@ async def test_a_session_that_is_over_sees_nothing_a_second_later(hub: HubProces
     async with streaming(hub, session) as live:
         await asyncio.to_thread(end, hub, session)
         began = time.monotonic()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (message := await live.receive()).type is aiohttp.WSMsgType.BINARY:
                 pass
         seconds = time.monotonic() - began

@@ -9,6 +9,9 @@ import subprocess
 import sys
 from typing import Any
 
+from spider.wire.frames import JobDone, JobOutput, JobStart
+from tests.e2e.ordering import LINE, ended
+from tests.support.agent import TestAgent, agents
 from tests.support.hub import ROOT, HubProcess
 
 LIMIT_S = 60
@@ -47,3 +50,35 @@ def test_a_hub_that_cannot_start_says_so_in_json(shared_hub: HubProcess) -> None
     status, answer, told = stardust(shared_hub, "serve", "--port", "0")
     assert (status, answer, told["error"]["code"]) == (78, None, "config.invalid")
     assert "STARDUST_SECRET" in told["error"]["message"]
+
+
+async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared_hub: HubProcess) -> None:
+    nodes = await asyncio.to_thread(shared_hub.enrol, "cli-a", "cli-b")
+    for node in nodes:
+        assert (await shared_hub.call("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": ["cli"]})).status == 200
+
+    async def play(agent: TestAgent, state: str) -> None:
+        start = await agent.expect(JobStart, LIMIT_S)
+        await agent.say(JobOutput(start.job, 0, 0, LINE), ended(start.job, LINE, state=state, exit_code=int(state == "failed")))
+        await agent.expect(JobDone)
+
+    async with agents(shared_hub, *nodes) as joined:
+        for agent in joined:
+            await agent.join()
+        played = [asyncio.create_task(play(agent, state)) for agent, state in zip(joined, ("succeeded", "failed"), strict=True)]
+        status, batch, nothing = await asyncio.to_thread(stardust, shared_hub, "run", "check", "--tag", "cli")
+        await asyncio.gather(*played)
+    assert (status, nothing) == (1, None), "one of them failed"
+    assert (batch["state"], batch["counts"]) == ("done", {"succeeded": 1, "failed": 1})
+    job = next(job for job in batch["jobs"] if job["state"] == "succeeded")
+    status, shown, _ = await asyncio.to_thread(stardust, shared_hub, "jobs", job["id"])
+    assert (status, shown["output_bytes"], shown["plan_told"], shown["batch_id"]) == (0, len(LINE), None, batch["id"])
+    status, _, told = await asyncio.to_thread(stardust, shared_hub, "cancel", job["id"])
+    assert (status, told["error"]["code"]) == (1, "job.not_cancellable")
+    status, waiting, _ = await asyncio.to_thread(stardust, shared_hub, "run", "check", "--node", "cli-a", "--node", "cli-b", "--no-wait")
+    assert (status, waiting["counts"]) == (0, {"queued": 2})
+    status, stopped, _ = await asyncio.to_thread(stardust, shared_hub, "cancel", waiting["id"])
+    assert (status, stopped["counts"]) == (0, {"cancelled": 2})
+    for words in (("--tag", "nobody-has-this"), ("--node", "nobody")):
+        status, _, told = await asyncio.to_thread(stardust, shared_hub, "run", "check", *words)
+        assert (status, told["error"]["code"]) == (1, "not_found")

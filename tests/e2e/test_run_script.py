@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import socket
@@ -9,8 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from spider.packages.base import PackagesUnreadable
+from spider.packages.detect import telling_manager
+from tests.support.agent import until
+from tests.support.hub import HubProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60
@@ -54,27 +62,21 @@ def processes_of(state: Path) -> list[str]:
     return found
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
-    state, port = tmp_path / ".stardust", free_port()
-    process = start(state, port)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("started") / ".stardust"
+
+
+@pytest.fixture(scope="module")
+def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
+    """One start for all tests that leave it alone; the last one ends it."""
+    port = free_port()
+    process = start(folder, port)
     said(process, "stop")
-    yield process, state, port
+    yield process, folder, port
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=START_LIMIT_S)
-
-
-def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, int]) -> None:
-    process, state, _port = started
-    spider = int((state / "spider.pid").read_text())
-    assert processes_of(state)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=START_LIMIT_S)
-    assert process.returncode == 0
-    assert processes_of(state) == []
-    assert not Path(f"/proc/{spider}").exists()
-    assert not list(state.glob("*.pid"))
 
 
 def test_a_second_one_is_refused_and_takes_nothing_from_the_first(started: tuple[subprocess.Popen[str], Path, int]) -> None:
@@ -99,5 +101,85 @@ def test_a_taken_port_is_one_sentence(started: tuple[subprocess.Popen[str], Path
 def test_what_is_made_is_closed_to_others(started: tuple[subprocess.Popen[str], Path, int]) -> None:
     _process, state, _port = started
     assert state.stat().st_mode & 0o777 == 0o700
-    for name in ("secret", "spider.key", "stardust.db", "control.sock"):
+    for name in ("secret", "agent", "agent/spider.key", "stardust.db", "control.sock", "hub.log", "spider.log"):
         assert (state / name).stat().st_mode & 0o077 == 0, name
+    assert "setup code" in (state / "hub.log").read_text()
+
+
+def doctor_of(state: Path) -> tuple[int, list[str]]:
+    """Its exit status and problems."""
+    env = {"PATH": os.environ["PATH"], "STARDUST_SECRET_FILE": str(state / "secret"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "groundcontrol", "doctor", "--data-dir", str(state), "--json"],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, [check["text"] for check in json.loads(done.stdout)["checks"] if check["state"] == "problem"]
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(started: tuple[subprocess.Popen[str], Path, int]) -> None:
+    _process, state, _port = started
+    assert doctor_of(state) == (0, [])
+
+
+def log_of(state: Path) -> str:
+    return (state / "spider.log").read_text()
+
+
+def updates_here() -> tuple[int | None, str]:
+    """What this machine's package manager says when it is asked without Spider: how many, or why it cannot be told."""
+    manager = telling_manager()
+    assert manager is not None or not Path("/usr/bin/apt-get").exists(), "there is a manager, and nobody asks it"
+    try:
+        updates = manager.available_updates() if manager is not None else None
+    except PackagesUnreadable as error:
+        return None, str(error)
+    return (updates.total if updates is not None else None), ""
+
+
+async def test_a_machine_with_a_package_manager_is_told_its_updates(started: tuple[subprocess.Popen[str], Path, int]) -> None:
+    _process, state, port = started
+    hub = HubProcess(state, port=port)
+    total, why = await asyncio.to_thread(updates_here)
+
+    def told() -> Any:
+        [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        return node["updates"]["total"]
+
+    if total is not None:
+        await until(lambda: told() is not None or "updates_unreadable" in log_of(state), 60, "nothing is said of updates")
+        assert await asyncio.to_thread(told) == total, log_of(state)
+    elif why:
+        await until(lambda: json.dumps(why[:40])[1:-1] in log_of(state), 60, "Spider does not say why it cannot tell")
+
+
+def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, int]) -> None:
+    process, state, _port = started
+    spider = int((state / "spider.pid").read_text())
+    assert processes_of(state)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=START_LIMIT_S)
+    assert process.returncode == 0
+    assert processes_of(state) == []
+    assert not Path(f"/proc/{spider}").exists()
+    assert not list(state.glob("*.pid"))
+    assert "spool_unusable" not in (state / "spider.log").read_text()
+
+
+def test_what_an_earlier_version_left_lying_open_is_put_right(started: tuple[subprocess.Popen[str], Path, int]) -> None:
+    process, state, port = started
+    assert process.poll() is not None, "the test before has ended it"
+    node = (state / "agent" / "node.json").read_text()
+    for path in (state / "agent").iterdir():
+        path.rename(state / path.name)
+    (state / "agent").rmdir()
+    for name in ("hub.log", "spider.log"):
+        (state / name).chmod(0o644)
+    again = start(state, port)
+    try:
+        said(again, "stop")
+        assert doctor_of(state) == (0, [])
+        assert (state / "agent" / "node.json").read_text() == node
+        assert "spool_unusable" not in (state / "spider.log").read_text()
+    finally:
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=START_LIMIT_S)

@@ -15,6 +15,7 @@ from typing import TypeVar
 import aiohttp
 
 from spider import sampler
+from spider.policy import VERBS
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,
@@ -22,6 +23,7 @@ from spider.wire.frames import (
     Ack,
     Identity,
     Layout,
+    LogLines,
     Message,
     Pack,
     Row,
@@ -51,8 +53,12 @@ def pack_of(seq: int, *, at: float | None = None, rows: int = 1, stream: int = S
 
 IDENTITY = Identity(
     "web-1", "0" * 32, "debian", "Debian GNU/Linux 12", "12", "6.1.0", "x86_64", "kvm", "AMD EPYC", 4, 8 << 30, "apt", "Etc/UTC",
-    1_790_000_000_000, ["192.0.2.1"], "0.1.0", "managed", ["refresh", "check", "upgrade", "full-upgrade"], "no",
+    1_790_000_000_000, ["192.0.2.1"], "0.1.0", "managed", list(VERBS), "no",
 )  # fmt: skip
+
+
+QUESTION = LogLines("", "", 0, [], [], [], [])
+"""What the hub answers at once, with a `LogAck`; samples are acknowledged every two seconds only."""
 
 
 class AgentClosed(Exception):
@@ -109,7 +115,7 @@ class TestAgent:
         for message in messages:
             await self.raw(self.link.send(message))
 
-    async def receive_raw(self, limit_s: float = 10.0) -> bytes:
+    async def receive_raw(self, limit_s: float = 30.0) -> bytes:
         """The next binary message.
 
         Raises: AgentClosed.
@@ -124,7 +130,7 @@ class TestAgent:
         reason = message.extra if isinstance(message.extra, str) else ""
         raise AgentClosed(code, reason or "")
 
-    async def hear(self, limit_s: float = 10.0) -> Message | None:
+    async def hear(self, limit_s: float = 30.0) -> Message | None:
         """The next message; None: a heartbeat. Acknowledgements are noted."""
         assert self.link is not None
         message = self.link.receive(await self.receive_raw(limit_s), time.monotonic())
@@ -132,7 +138,7 @@ class TestAgent:
             self.acked[message.stream] = max(self.acked[message.stream], message.seq)
         return message
 
-    async def expect(self, kind: type[M], limit_s: float = 10.0) -> M:
+    async def expect(self, kind: type[M], limit_s: float = 30.0) -> M:
         """Wait for a message of this kind; others are passed over."""
         async with asyncio.timeout(limit_s):
             while True:
@@ -140,7 +146,7 @@ class TestAgent:
                 if isinstance(message, kind):
                     return message
 
-    async def wait_acked(self, seq: int, stream: int = STREAM_LIVE, limit_s: float = 10.0) -> None:
+    async def wait_acked(self, seq: int, stream: int = STREAM_LIVE, limit_s: float = 30.0) -> None:
         """Wait until packs up to `seq` are acknowledged."""
         async with asyncio.timeout(limit_s):
             while self.acked[stream] < seq:
@@ -154,7 +160,7 @@ class TestAgent:
             except AgentClosed as closed:
                 return closed
 
-    async def wait_closed(self, limit_s: float = 10.0) -> AgentClosed:
+    async def wait_closed(self, limit_s: float = 30.0) -> AgentClosed:
         """Wait until the hub ends the session; returns how."""
         async with asyncio.timeout(limit_s):
             while True:
@@ -194,7 +200,11 @@ async def agents(hub: HubProcess, *nodes: Enrolled) -> AsyncIterator[list[TestAg
 class SpiderProcess:
     """The real Spider, from its sources, watching the machine that the tests run on."""
 
-    def __init__(self, folder: Path, hub: HubProcess, node: Enrolled, *, policy: str = "managed", boot: str = BOOT) -> None:
+    def __init__(
+        self, folder: Path, hub: HubProcess, node: Enrolled, *, policy: str = "managed", boot: str = BOOT,
+        url: str = "", tls_pin: str = "",
+    ) -> None:  # fmt: skip
+        """Args: url: where it finds the hub, if not where that listens; tls_pin: SHA-256 of the key of its certificate, as hex."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self.launcher = folder / "launcher.sock"
@@ -203,7 +213,7 @@ class SpiderProcess:
         (folder / "state").mkdir(exist_ok=True)
         self._write("session.key", node.session_key, 0o600)
         conf = (
-            f"[hub]\nurl = {hub.ws_url}\nfleet = {node.fleet_id}\n\n"
+            f"[hub]\nurl = {url or hub.ws_url}\nfleet = {node.fleet_id}\n" + (f"tls_pin = {tls_pin}\n" if tls_pin else "") + "\n"
             f"[node]\nid = {node.node_id}\ngeneration = {node.generation}\nname = {node.name}\n"
         )
         self._write("spider.conf", conf.encode(), 0o644)
@@ -248,7 +258,7 @@ class SpiderProcess:
                 self.process.wait()
 
 
-async def until(check: Callable[[], object], limit_s: float = 10.0, what: str = "") -> None:
+async def until(check: Callable[[], object], limit_s: float = 30.0, what: str = "") -> None:
     """Ask again and again, off the loop, until the answer is true.
 
     Raises: TimeoutError.

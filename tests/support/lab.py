@@ -15,10 +15,13 @@ COMMAND_LIMIT_S = 300
 
 
 def environment() -> dict[str, str]:
-    """Where the tests' own lab lives, unless the caller names one."""
+    """Where the tests' own lab lives, unless the caller names one. Processes that test side by side have a lab each, over the same trees."""
     env = dict(os.environ)
-    env.setdefault("LAB_DIR", str(ROOT / ".cache/lab"))
-    env.setdefault("LAB_NET", "127.0.3")
+    number = int(env.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if "LAB_DIR" not in env:
+        env["LAB_DIR"] = str(ROOT / ".cache/lab") + (f"-{number}" if number else "")
+        env.setdefault("LAB_CACHE", str(ROOT / ".cache/lab"))
+    env.setdefault("LAB_NET", f"127.0.{3 + number}")
     return env
 
 

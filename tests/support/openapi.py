@@ -54,7 +54,7 @@ class Description:
             assert body == b"", f"{method} {template}: {status} has a body"
             return
         assert content_type in content, f"{method} {template}: {content_type} is not described for {status}"
-        if content_type.endswith("json"):
+        if content_type.endswith(("/json", "+json")):
             self.validate(json.loads(body), content[content_type]["schema"], f"{method} {template} {status}")
 
     def validate(self, value: object, schema: Schema, where: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import subprocess
+import tarfile
 import time
 import zipfile
 from importlib import resources
@@ -52,6 +53,10 @@ except (BrokenPipeError, ConnectionResetError):
     pass
 print(json.dumps({"said": said.decode(), "took_ms": (time.monotonic() - began) * 1000}))
 """
+HELD_SLEEP = b"""#!/bin/sh
+test -z "$SYSTEMD_PAGER" || while test -e /run/hold; do sleep.real 0.05; done  # jobs alone have it
+exec sleep.real "$@"
+"""
 _TMPFILES = "systemd-tmpfiles --create /etc/tmpfiles.d/stardust.conf"
 
 
@@ -82,21 +87,31 @@ class AgentHost:
         self.put("/etc/stardust/policy.conf", text.encode())
 
     def install(self) -> None:
-        """Units, user, folders, keys, bundle: as a deployment leaves them."""
+        """Units, user, folders, keys, bundle: as a deployment leaves them. One call, since each costs."""
         units = resources.files("majortom") / "units"
-        self.host.sh(f"install -d -m 0755 /etc/stardust /etc/sysusers.d /etc/tmpfiles.d {VERSION_DIR}")
-        for name in ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service"):
-            self.put(f"/etc/systemd/system/{name}", (units / name).read_bytes())
-        self.put("/etc/sysusers.d/stardust.conf", (units / "stardust.sysusers.conf").read_bytes())
-        self.put("/etc/tmpfiles.d/stardust.conf", (units / "stardust.tmpfiles.conf").read_bytes())
-        self.put(f"{VERSION_DIR}/spider.pyz", follower_bundle())
-        self.put("/etc/stardust/launch.key", LAUNCH_KEY, "0600")
-        self.put("/etc/stardust/spider.conf", f"[hub]\nurl = ws://127.0.0.1:1/ws\nfleet = {new_random_id()}\n[node]\nid = {self.node}\ngeneration = 1\n".encode())  # fmt: skip
-        self.policy("[policy]\nversion = 1\nmode = managed\n")
-        self.host.sh(
-            f"ln -sfn {VERSION_DIR} /opt/stardust/current; systemd-sysusers /etc/sysusers.d/stardust.conf; {_TMPFILES}; systemctl daemon-reload;"
+        conf = f"[hub]\nurl = ws://127.0.0.1:1/ws\nfleet = {new_random_id()}\n[node]\nid = {self.node}\ngeneration = 1\n"
+        names = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
+        files = {f"/etc/systemd/system/{name}": ((units / name).read_bytes(), 0o644) for name in names}
+        files |= {
+            "/etc/sysusers.d/stardust.conf": ((units / "stardust.sysusers.conf").read_bytes(), 0o644),
+            "/etc/tmpfiles.d/stardust.conf": ((units / "stardust.tmpfiles.conf").read_bytes(), 0o644),
+            f"{VERSION_DIR}/spider.pyz": (follower_bundle(), 0o644),
+            "/etc/stardust/launch.key": (LAUNCH_KEY, 0o600),
+            "/etc/stardust/spider.conf": (conf.encode(), 0o644),
+            "/etc/stardust/policy.conf": (b"[policy]\nversion = 1\nmode = managed\n", 0o644),
+        }
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name, (content, mode) in files.items():
+                entry = tarfile.TarInfo(name.lstrip("/"))
+                entry.size, entry.mode = len(content), mode
+                archive.addfile(entry, io.BytesIO(content))
+        script = (
+            f"umask 022; base64 -d | tar -x --no-same-owner -C / -f -; ln -sfn {VERSION_DIR} /opt/stardust/current;"
+            f"systemd-sysusers /etc/sysusers.d/stardust.conf; {_TMPFILES}; systemctl daemon-reload;"
             "systemctl -q enable --now stardust-launcher.socket stardust-spider.service"
         )
+        self.host.run("/bin/sh", "-euc", script, stdin=base64.b64encode(packed.getvalue()).decode())
 
     def seal(self, verb: str, args: dict[str, Any] | None = None, key: bytes = LAUNCH_KEY, **over: Any) -> tuple[str, bytes]:
         """A new order: its job and its frame."""
@@ -116,10 +131,23 @@ class AgentHost:
         self.deliver(job, frame)
         return job
 
-    def deliver(self, job: str, frame: bytes) -> None:
-        self.wait(f"test -d {OUT}")
-        self.put(f"/var/lib/stardust/spider/{job}", frame, "0644")
-        self.host.sh(f"mv /var/lib/stardust/spider/{job} /var/lib/stardust/spider/in/{job}")
+    def deliver(self, job: str, frame: bytes, ending: str = "") -> None:
+        state, name = "/var/lib/stardust/spider", job + ending
+        script = (
+            f"for i in $(seq 600); do test -d {OUT} && break; sleep 0.05; done;"
+            f"base64 -d >{state}/{name}; chmod 0644 {state}/{name}; mv {state}/{name} {state}/in/{name}"
+        )
+        self.host.run("/bin/sh", "-euc", script, stdin=base64.b64encode(frame).decode())
+
+    def stop(self, job: str, *, force: bool = False) -> None:
+        """Wish, as the hub would, that a job stops."""
+        _, frame = self.seal("stop", {"force": True} if force else {}, job=job)
+        self.deliver(job, frame, ".stop")
+
+    def told(self, job: str, kind: str) -> list[dict[str, Any]]:
+        """What Spider told of a job: `progress`, `planned`, `report`, `ended`, `answer`; oldest first."""
+        text = self.host.sh(f"cat {OUT}/{job}.{kind} 2>/dev/null || true")
+        return [json.loads(line) for line in text.splitlines()]
 
     def wait(self, condition: str, limit_s: float = 60.0) -> None:
         """Wait until a shell condition holds on the host, by asking there, with an end."""
@@ -127,6 +155,15 @@ class AgentHost:
             "timeout", str(limit_s), "/bin/sh", "-c", f"until {condition}; do sleep 0.05; done", check=False, timeout_s=limit_s + 30
         )
         assert done.returncode == 0, f"not within {limit_s} s: {condition}\n{self.journal()}"
+
+    def hold_scripts(self) -> None:
+        """From now on each `sleep` of a package's script lasts until `release_scripts`: a test is in its middle for as long as it needs."""
+        self.put("/usr/bin/sleep.held", HELD_SLEEP, "0755")
+        self.host.sh("touch /run/hold; cp -a /usr/bin/sleep /usr/bin/sleep.real; mv /usr/bin/sleep.held /usr/bin/sleep")
+
+    def release_scripts(self) -> None:
+        """Let the held scripts go on."""
+        self.host.sh("rm /run/hold")
 
     def wait_for_boot_after(self, boot: bytes, limit_s: float = 120.0) -> None:
         """Wait until the host has booted again and Spider runs. Asked from outside: a question that is asked while it goes down hangs."""
@@ -140,6 +177,27 @@ class AgentHost:
             if len(told) == 2 and told[0] != boot.decode().strip() and told[1] == "active":
                 return
         raise AssertionError(f"the host has not come back within {limit_s} s")
+
+    def gather(self, job: str, limit_s: float = 90.0) -> dict[str, bytes]:
+        """Wait until Spider told that the job ended, then everything that is there of it, by name: `log` and `result` of the runner's
+        files, of what Spider told `output`, `ended`, `answer`, `planned` … All in one call, since each costs."""
+        script = (
+            f"timeout {limit_s} sh -c 'until test -s {OUT}/{job}.ended; do sleep 0.05; done' || exit 9;"
+            f"cd {OUT}; ln {job} {job}.output 2>/dev/null || :; cd {JOBS}/{job}; tar -c log $(ls result 2>/dev/null) -C {OUT} $(cd {OUT}; ls {job}.* faults 2>/dev/null) | base64 -w0"
+        )
+        done = self.host.run("/bin/sh", "-c", script, check=False, timeout_s=limit_s + 60)
+        assert done.returncode == 0, f"the job has not ended within {limit_s} s: {done.stderr}\n{self.journal()}"
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(done.stdout))) as archive:
+            found = {}
+            for member in archive:
+                file = archive.extractfile(member)
+                if file is not None:
+                    found[member.name.removeprefix(f"{job}.")] = file.read()
+                elif member.islnk():
+                    linked = archive.extractfile(member.linkname)
+                    assert linked is not None
+                    found[member.name.removeprefix(f"{job}.")] = linked.read()
+        return found
 
     def wait_ended(self, job: str, limit_s: float = 90.0) -> dict[str, Any]:
         """How Spider said that the job ended."""
@@ -165,6 +223,7 @@ class AgentHost:
         return stored
 
     def version(self, package: str) -> str:
+        """State and version as dpkg has them."""
         return self.host.sh(f"dpkg-query -W -f='${{db:Status-Abbrev}}${{Version}}' {package}").strip()
 
     def journal(self) -> str:

@@ -165,7 +165,9 @@ echo "lab-gate: passed after $tick"
             test ! -e {JOBS}/{job}/result
             seen() {{ echo "$1@$(cut -d' ' -f22 /proc/$1/stat)"; }}
             seen "$(systemctl show -p MainPID --value stardust-job@{job}.service)"
-            for pid in $(pgrep -x apt-get); do seen "$pid"; done
+            for pid in $(pgrep -x apt-get); do
+                if grep -q stardust-job@ /proc/$pid/cgroup; then seen "$pid"; fi  # Spider asks its own what could be upgraded
+            done
             """
         ).split()
         assert len(told) == 2, f"not one runner and one apt-get: {told}"

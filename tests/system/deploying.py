@@ -85,6 +85,13 @@ class Desk:
         assert reply.status == 202, reply.body
         return self.end(reply.json["id"])
 
+    def until_over(self) -> None:
+        """Wait for the end of the unit that takes Spider off by order: its farewell is its last act."""
+        deadline = time.monotonic() + END_LIMIT_S
+        while "stardust" in self.host.sh("systemctl list-units --all --no-legend --plain 'stardust-*'", check=False):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def retry(self, deployment: str, **given: Any) -> Any:
         reply = self.hub.local("POST", f"/api/v1/deployments/{deployment}/retry", given)
         assert reply.status == 202, reply.body

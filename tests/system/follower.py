@@ -1,7 +1,8 @@
 """A Spider that has no hub: runs `spider.jobs` as the unit stardust-spider.service does, and keeps in files what a hub would store.
 
-`in/<job>` are orders to take; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job ended, `out/<job>.answer`
-what the launcher said, `out/faults` everything that must not happen. Started anew, it goes on from what is stored.
+`in/<job>` are orders to take, `in/<job>.stop` wishes to stop; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job
+ended, `.answer` what the launcher said, `.planned` and `.report` what it was going to do and left behind, `out/faults` everything that
+must not happen. Started anew, it goes on from what is stored.
 """
 
 import asyncio
@@ -12,8 +13,20 @@ import time
 
 from spider.clock import SystemClock
 from spider.jobs import Jobs
-from spider.packages.apt import available_updates
-from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, Message
+from spider.packages.detect import telling_manager
+from spider.wire.frames import (
+    JobAck,
+    JobAnswer,
+    JobDone,
+    JobEnded,
+    JobOutput,
+    JobPlan,
+    JobProgress,
+    JobReport,
+    JobStart,
+    JobStop,
+    Message,
+)
 
 STATE = "/var/lib/stardust/spider"
 IN, OUT = os.path.join(STATE, "in"), os.path.join(STATE, "out")
@@ -58,6 +71,9 @@ class Follower:
         elif isinstance(message, JobAnswer):
             took_ms = (time.monotonic() - self.handed_at.get(message.job, time.monotonic())) * 1000
             self._append(message.job + ".answer", json.dumps(dict(message._asdict(), took_ms=took_ms)).encode() + b"\n")
+        elif isinstance(message, (JobPlan, JobReport)):
+            kind = ".planned" if isinstance(message, JobPlan) else ".report"
+            self._append(message.job + kind, json.dumps(message._asdict()).encode() + b"\n")
         elif isinstance(message, JobEnded):
             self._append(message.job + ".ended", json.dumps(message._asdict()).encode() + b"\n")
             self.jobs.done(JobDone(message.job))
@@ -68,6 +84,9 @@ class Follower:
             with open(path, "rb") as file:
                 order = file.read()
             os.unlink(path)
+            if job.endswith(".stop"):
+                self.jobs.stop(JobStop(job[: -len(".stop")], order))
+                continue
             self.handed_at[job] = time.monotonic()
             self.jobs.start(JobStart(job, order))
 
@@ -83,9 +102,14 @@ class Follower:
 
     async def main(self) -> None:
         self._resume()
-        updates = await asyncio.get_running_loop().run_in_executor(None, available_updates)
+        await asyncio.gather(self.jobs.run(), self.watch_orders(), self.tell_updates())
+
+    async def tell_updates(self) -> None:
+        manager = telling_manager()
+        if manager is None:
+            return
+        updates = await asyncio.get_running_loop().run_in_executor(None, manager.available_updates)
         self._append("updates", json.dumps(updates._asdict()).encode() + b"\n")
-        await asyncio.gather(self.jobs.run(), self.watch_orders())
 
 
 async def follow() -> None:

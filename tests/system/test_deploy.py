@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS
 from tests.support.hub import HubProcess
-from tests.system.deploying import SUDO, Desk, Look, any_host, seconds, step_of
+from tests.support.lab import ROOT
+from tests.system.deploying import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of
 
 pytestmark = pytest.mark.system
 
@@ -126,7 +129,7 @@ def test_an_unknown_host_key_waits_and_a_refusal_touches_nothing(desk: Desk) -> 
     look = Look(desk)
     row = desk.begin("root", host_key=None)
     row = desk.until(row["id"], lambda row: row["state"] == "awaiting_host_key")
-    assert row["host_key"] == {"type": "ssh-ed25519", "fingerprint": desk.fingerprint()}
+    assert row["host_key"] == {"type": "ssh-ed25519", "fingerprint": desk.fingerprint(), "host": desk.host.address}
     wrong = desk.hub.local("POST", f"/api/v1/deployments/{row['id']}/host-key", {"fingerprint": "SHA256:" + "A" * 43})
     assert wrong.status == 409
     assert wrong.json["code"] == "deployment.host_key_mismatch"
@@ -162,7 +165,7 @@ FAILURES: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("python3_incomplete", "probe", "root", {}, "mv /usr/lib/python3.11/asyncio /usr/lib/python3.11/asyncio.away"),
     ("already_installed", "probe", "root", {}, "mkdir /opt/stardust && touch /opt/stardust/of-somebody-else"),
     ("name_in_use", "probe", "root", {}, "useradd stardust"),
-    ("upload_failed", "upload", "root", {}, "sed -i 's/^Subsystem/#Subsystem/' /etc/ssh/sshd_config && systemctl reload ssh"),
+    ("upload_failed", "upload", "ops", {}, "chmod 755 /tmp"),
     ("start_failed", "start", "root", {}, "mkdir -p /etc/systemd/system/stardust-spider.service.d && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' > /etc/systemd/system/stardust-spider.service.d/x.conf"),
 ]  # fmt: skip
 
@@ -229,6 +232,23 @@ def test_a_forgotten_server_can_be_added_again(desk: Desk) -> None:
     look.check_unchanged()
 
 
+@pytest.mark.slow
+def test_a_removal_that_was_cut_off_is_cleared_away_by_adding_the_server_again(desk: Desk) -> None:
+    look = Look(desk)
+    succeeded(desk.install("root"))
+    script = (ROOT / "majortom/scripts/node.sh").read_text()
+    cut = script.replace('    rm -rf -- /run/stardust "$OPT"\n', "    kill -9 $$\n", 1)
+    assert cut != script
+    assert desk.host.run("/bin/sh", "-s", "remove", stdin=cut, check=False).returncode != 0
+    assert desk.host.sh("ls -d /opt/stardust /etc/stardust/spider.conf 2>/dev/null || true").split() == ["/opt/stardust"]
+    (node,) = desk.nodes()
+    assert desk.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
+
+    row = succeeded(desk.install("root"))
+    succeeded(desk.remove(row["node_id"]))
+    look.check_unchanged()
+
+
 def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root", keep_credentials=False))["node_id"]
@@ -236,8 +256,6 @@ def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
     unit, settings = "stardust-job@01j9zzzzzzzzzzzzzzzzzzzzzz.service", "/run/systemd/system/stardust-job@.service.d"
     desk.host.sh(f"mkdir -p {settings} && printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep 600\\n' > {settings}/long.conf")
     desk.host.sh(f"systemctl daemon-reload && systemctl start {unit}")
-    refused = desk.hub.local("DELETE", f"/api/v1/nodes/{node}")
-    assert (refused.status, refused.json["code"]) == (409, "credentials_required")
     given = {"private_key": desk.host.private_key()}
     failed(desk.remove(node, given), "job_running", "stop")
     assert desk.nodes()[0]["state"] == "online"
@@ -283,3 +301,86 @@ def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
     failed(row, "hub_stopped", row["error"]["step"])
     assert desk.nodes() == []
     look.check_unchanged()
+
+
+def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk) -> None:
+    look = Look(desk)
+    node = succeeded(desk.install("root"))["node_id"]
+    command = ["python3", "-I", "-B", "/opt/stardust/current/spider.pyz", "uninstall"]
+    refused = desk.host.run("setpriv", "--reuid=65534", "--clear-groups", *command, check=False)
+    assert (refused.returncode, "sudo" in refused.stderr) == (77, True)
+    done = desk.host.run(*command)
+    assert done.stdout.splitlines()[-1] == "Nothing of Stardust is left on this server, and its hub has forgotten it."
+    assert desk.nodes() == []
+    events = desk.hub.local("GET", "/api/v1/events?limit=10").json["events"]
+    assert any(event["type"] == "node.uninstalled" for event in events)
+    audit = desk.hub.local("GET", "/api/v1/audit?limit=20").json["audit"]
+    assert next(row["actor"] for row in audit if row["action"] == "node.delete") == f"node:{node}"
+    look.check_unchanged()
+
+
+def test_a_node_without_kept_credentials_is_removed_through_its_session(desk: Desk) -> None:
+    look = Look(desk)
+    node = succeeded(desk.install("root", keep_credentials=False))["node_id"]
+    set_policy(desk, node, "mode = managed\\nverbs = refresh, upgrade, update")
+    refused = desk.hub.local("DELETE", f"/api/v1/nodes/{node}")
+    assert (refused.status, refused.json["code"]) == (409, "credentials_required")
+    assert "policy.conf" in refused.json["detail"]
+    set_policy(desk, node, "mode = managed\\nverbs = refresh, uninstall")
+    assert desk.hub.node(node)["units"] == "current"
+    row = succeeded(desk.remove(node))
+    assert [(step["name"], step["state"]) for step in row["steps"]] == [(name, "done") for name in LIVE_REMOVE_STEPS]
+    assert step_of(row, "verify")["detail"] == "nothing of Stardust is left on the server, says root there"
+    assert desk.nodes() == []
+    audit = {entry["action"] for entry in desk.hub.local("GET", "/api/v1/audit?limit=20").json["audit"]}
+    assert {"job.create", "node.delete", "deployment.succeeded"} <= audit
+    desk.until_over()
+    look.check_unchanged()
+
+
+def set_policy(desk: Desk, node: str, lines: str) -> None:
+    """The node's owner writes another policy; returns once the hub has heard of it."""
+
+    def verbs() -> Any:
+        policy = desk.hub.node(node)["policy"]
+        return policy and policy["verbs"]
+
+    desk.host.sh(f"printf '[policy]\\nversion = 1\\n{lines}\\n' > /etc/stardust/policy.conf")
+    wanted, deadline = lines.rpartition("= ")[2].split(", "), time.monotonic() + END_LIMIT_S
+    while sorted(verbs() or ()) != sorted(wanted):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["ordered", "taken"])
+def test_a_hub_that_is_killed_in_the_middle_finds_out_what_became_of_it(desk: Desk, moment: str) -> None:
+    look = Look(desk)
+    node = desk.install("root", keep_credentials=False)["node_id"]
+    reply = desk.hub.local("DELETE", f"/api/v1/nodes/{node}")
+    assert reply.status == 202, reply.body
+    if moment == "taken":
+        desk.until(reply.json["id"], lambda row: step_of(row, "connect")["state"] == "done")
+    desk.hub.slay()
+    if moment == "taken":
+        deadline = time.monotonic() + END_LIMIT_S
+        while desk.host.sh("ls -d /opt/stardust /etc/stardust 2>/dev/null || true"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    desk.hub.launch()
+    row = desk.end(reply.json["id"])
+    assert row["state"] == "succeeded", row
+    assert desk.nodes() == []
+    desk.until_over()
+    look.check_unchanged()
+
+
+def test_a_server_whose_hub_is_away_is_left_by_root_all_the_same(desk: Desk) -> None:
+    look = Look(desk)
+    node = succeeded(desk.install("root"))["node_id"]
+    desk.hub.slay()
+    done = desk.host.run("python3", "-I", "-B", "/opt/stardust/current/spider.pyz", "uninstall")
+    assert "could not be told" in done.stdout
+    look.check_unchanged()
+    desk.hub.launch()
+    assert [one["id"] for one in desk.nodes()] == [node]

@@ -177,6 +177,32 @@ async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial,
     assert fsdiff.difference(before, await trial.look()) == []
 
 
+@pytest.mark.parametrize(
+    "alter",
+    [
+        pytest.param("printf X | dd of=spider.pyz bs=1 seek=5000 conv=notrunc status=none", id="a byte of the bundle"),
+        pytest.param("printf X >>policy.conf; sha256sum * | grep -v manifest >manifest", id="a file with its sum"),
+        pytest.param("printf '# ' | dd of=manifest bs=1 conv=notrunc status=none", id="the list of sums", marks=pytest.mark.slow),
+        pytest.param("ln -sf /etc/shadow spider.conf", id="a link in the place of a file", marks=pytest.mark.slow),
+    ],
+)
+async def test_files_that_were_altered_on_their_way_are_not_installed(trial: Trial, alter: str) -> None:
+    """S-36: whoever can write to the upload's folder gets nothing of it run or kept."""
+    before = await trial.look()
+
+    class Altering(Notes):
+        async def done(self, step: str, detail: str = "") -> None:
+            await super().done(step, detail)
+            if step == "upload":
+                await trial.sh(f"set -e; cd /tmp/stardust-upload.*; {alter}")
+
+    trial.notes = Altering()
+    with pytest.raises(DeployError) as caught:
+        await trial.install(at_once)
+    assert (caught.value.code, caught.value.step) == ("upload_damaged", "install")
+    assert fsdiff.difference(before, await trial.look()) == []
+
+
 async def test_a_connection_that_is_cut_is_taken_back_over_a_new_one(trial: Trial) -> None:
     before = await trial.look()
 

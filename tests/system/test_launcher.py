@@ -51,6 +51,13 @@ def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None
         "a removal": (agent.seal("upgrade", {"packages": ["lab-hello-"]})[1], "bad-args"),
         "a version": (agent.seal("upgrade", {"packages": ["lab-hello=1.0"]})[1], "bad-args"),
         "a file": (agent.seal("upgrade", {"packages": ["/tmp/x.deb"]})[1], "bad-args"),
+        "a pattern": (agent.seal("install", {"packages": ["^lab-.*$"]})[1], "bad-args"),
+        "a group": (agent.seal("install", {"packages": ["@core"]})[1], "bad-args"),
+        "no names": (agent.seal("remove", {})[1], "bad-args"),
+        "names where there are none": (agent.seal("full-upgrade", {"packages": ["lab-hello"]})[1], "bad-args"),
+        "a plan that is none": (agent.seal("upgrade", {"plan": "../../../etc/passwd"})[1], "bad-args"),
+        "a verb to plan that is none": (agent.seal("plan", {"for": "reboot"})[1], "bad-args"),
+        "a forged stop": (agent.seal("stop", {}, key=bytes(32))[1], "bad-mac"),
         "another argument": (agent.seal("upgrade", {"command": "id"})[1], "bad-args"),
         "not an order": (b"GET / HTTP/1.1\r\n\r\n", "bad-magic"),
         "too long": (MAGIC + struct.pack(">I", 4_000_000_000), "bad-length"),
@@ -68,6 +75,15 @@ def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None
         assert said["answer"] == "refused"
         assert said["why"] in ("bad-mac", "bad-magic", "bad-length", "slow-frame"), said
     assert whatever_ran(agent) == before
+
+
+def test_a_job_that_was_stopped_before_it_began_never_begins(agent: AgentHost) -> None:
+    before = agent.version("lab-hello")
+    job, stop = agent.seal("stop", {})
+    assert agent.hand_in(stop)["why"] == "no-such-job"
+    assert agent.hand_in(agent.seal("upgrade", {"packages": ["lab-hello"]}, job=job)[1])["why"] == "replay"
+    assert agent.host.run("test", "-e", f"{JOBS}/{job}", check=False).returncode
+    assert agent.version("lab-hello") == before
 
 
 def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> None:
@@ -114,6 +130,7 @@ def test_copies_handed_in_at_once_start_one_job(agent: AgentHost) -> None:
     [
         ("[policy]\nversion = 1\nmode = monitor\n", "check", "policy-monitor"),
         ("[policy]\nversion = 1\nmode = readonly\n", "upgrade", "policy-readonly"),
+        ("[policy]\nversion = 1\nmode = readonly\n", "reboot", "policy-readonly"),
         ("[policy]\nversion = 1\nmode = managed\nverbs = refresh, check\n", "upgrade", "policy-verb"),
         ("[policy]\nversion = 1\nmode = managed\nallow = everything\n", "check", "policy-invalid"),
     ],

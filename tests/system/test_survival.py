@@ -19,7 +19,7 @@ from tests.support.lab import Host
 from tests.system.agent_host import JOBS
 from tests.system.deployed import DeployedHost, Processes, until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 PACKAGES = ["lab-slow", "lab-hello", "lab-conf", "lab-svc", "lab-gate"]
 

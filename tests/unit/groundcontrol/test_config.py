@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.config import SETTINGS, Config, serve_parser, settings_page
+from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError
+from groundcontrol.settings import SETTINGS, serve_parser, settings_page
 
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 
@@ -209,5 +210,5 @@ def test_help_names_every_setting() -> None:
 def test_the_docs_list_every_setting() -> None:
     page = Path(__file__).parents[3] / "docs" / "settings.md"
     assert page.read_text() == settings_page(), (
-        "write it anew: python -c 'from groundcontrol.config import *; print(settings_page(), end=\"\")'"
+        "write it anew: python -c 'from groundcontrol.settings import *; print(settings_page(), end=\"\")'"
     )

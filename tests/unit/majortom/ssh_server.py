@@ -46,3 +46,25 @@ async def serving(*keys: asyncssh.SSHKey, **options: object) -> AsyncIterator[tu
     finally:
         server.close()
         await server.wait_closed()
+
+
+class Bastion(Watcher):
+    """A jump host: it lets in who has the right password, runs nothing, and passes connections on."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int) -> bool:
+        self._seen.append(f"through to {dest_host} {dest_port}")
+        return dest_host != "closed.example"
+
+
+@contextlib.asynccontextmanager
+async def jumping(key: asyncssh.SSHKey) -> AsyncIterator[tuple[int, list[str]]]:
+    """A jump host on a free port of 127.0.0.1; gives the port and what was tried."""
+    seen: list[str] = []
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=lambda: Bastion(seen), server_host_keys=[key], allow_scp=False, sftp_factory=None
+    )
+    try:
+        yield server.get_port(), seen
+    finally:
+        server.close()
+        await server.wait_closed()

@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from spider.packages.base import Console, Outcome
+from spider.packages.backend import STOP_NOW
+from spider.packages.base import Console, Outcome, Task
+from spider.packages.plan import Plan, Planned
+from spider.packages.report import Leftover, Report
 from spider.runner import Cannot, Places, outlive_signals, run_job
 from spider.wire.frames import Updates
 
@@ -15,17 +18,30 @@ class Scripted:
     """A package manager whose only skill is /bin/sh."""
 
     name = "scripted"
+    newer: Sequence[Planned] = ()
 
     def __init__(self, script: str) -> None:
         self._script = script
 
-    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
-        console.progress("commit", 10, "a", verb)
-        ended = console.run(["/bin/sh", "-c", self._script], {"PATH": os.environ["PATH"]}, lambda _line: None)
+    def perform(self, task: Task, console: Console) -> Outcome:
+        console.progress("commit", 10, "a", task.verb)
+        console.planned(Plan(tuple(Planned(name, "1", "2") for name in task.packages)))
+        ended = console.run(
+            ["/bin/sh", "-c", self._script], {"PATH": os.environ["PATH"]}, lambda _line: None, stop_rule=lambda _phase: STOP_NOW
+        )
         if ended.rc == 42:
             raise RuntimeError("a fault of this program")
+        console.reported(Report("yes", "the script said so", leftovers=(Leftover("/etc/a", "-1\n+2\n"),)))
+        if ended.stopped:
+            return Outcome("cancelled", ended.rc, ended.signal, (), "job.stopped", "stopped")
         state = "succeeded" if ended.rc == 0 else "failed"
-        return Outcome(state, ended.rc, ended.signal, tuple((name, "1", "2") for name in packages))
+        return Outcome(state, ended.rc, ended.signal, tuple((name, "1", "2") for name in task.packages))
+
+    def wait_free(self, console: Console) -> Outcome | None:
+        return None
+
+    def held(self) -> Sequence[tuple[str, str]]:
+        return ()
 
     def available_updates(self) -> Updates:
         return Updates(0, 0, 0)

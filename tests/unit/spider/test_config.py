@@ -67,6 +67,11 @@ def test_the_boot_comes_from_the_kernel_when_nothing_else_says_it(files: dict[st
     assert load(files, STARDUST_BOOT="").boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
 
 
+@pytest.mark.parametrize(("said", "edition"), [("1", 1), ("27", 27), ("", 0), ("0", 0), ("x", 0), ("1" * 9, 0)])
+def test_the_unit_says_which_edition_it_is(files: dict[str, Path], said: str, edition: int) -> None:
+    assert load(files, STARDUST_UNITS=said).units == edition
+
+
 def test_all_faults_are_named_at_once(files: dict[str, Path]) -> None:
     files["--key"].write_bytes(b"short")
     files["--config"].write_text("[hub]\nurl = wss://u@h/\n[other]\n[node]\nid = 1\nmore = 2\n")

@@ -13,9 +13,12 @@ import pytest
 
 from spider.aside import aside
 from spider.clock import SystemClock
+from spider.collectors.updates import Available
 from spider.facts import Facts
 from spider.link import NotConnected
-from spider.packages.base import Console, Outcome, PackagesUnreadable
+from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
+from spider.packages.plan import Planned
+from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 from tests.unit.spider.clocks import eventually
 from tests.unit.spider.hubs import TestHub
@@ -68,8 +71,7 @@ async def test_the_identity_is_told_at_every_session_and_when_the_policy_changes
         facts.job_ended()
         await eventually(lambda: len(wire.identities()) == 3)
         assert wire.identities()[2].policy_mode == "managed"
-        policy(tmp_path, "mode = managed")
-        facts.job_ended()
+        policy(tmp_path, "mode = managed")  # by its owner, at any moment
         await eventually(lambda: len(wire.identities()) == 4)
         assert (wire.identities()[3].policy_mode, wire.identities()[3].policy_verbs) == ("invalid", [])
 
@@ -78,11 +80,18 @@ class Manager:
     """Answers what it is told to."""
 
     name = "test"
+    newer = (Planned("openssl", "1", "2"),)
+
+    def held(self) -> Sequence[tuple[str, str]]:
+        return [("linux", "6.1")]
 
     def __init__(self) -> None:
         self.asked = 0
         self.answer = Updates(3, 1, 1000)
         self.trouble: Exception | None = None
+
+    def wait_free(self, console: Console) -> Outcome | None:
+        return None
 
     def available_updates(self) -> Updates:
         self.asked += 1
@@ -90,15 +99,16 @@ class Manager:
             raise self.trouble
         return self.answer
 
-    def perform(self, verb: str, packages: Sequence[str], console: Console) -> Outcome:
+    def perform(self, task: Task, console: Console) -> Outcome:
         raise AssertionError("Spider itself runs nothing")
 
 
 async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
-    wire, manager = Wire(), Manager()
-    facts = Facts(TestHub().config(), SystemClock(), wire.send, manager=manager)
+    wire, manager, available = Wire(), Manager(), Available()
+    facts = Facts(TestHub().config(), SystemClock(), wire.send, manager=manager, available=available)
     async with running(facts):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)
+        assert (available.newer, available.held) == (manager.newer, [("linux", "6.1")])
         for trouble in (PackagesUnreadable("locked"), RuntimeError("a bug")):
             asked, manager.trouble = manager.asked, trouble
             facts.job_ended()
@@ -139,3 +149,15 @@ async def test_work_that_hangs_does_not_keep_its_waiter() -> None:
         async with asyncio.timeout(0.05):
             await aside(gate.wait, "test")
     gate.set()
+
+
+async def test_a_fact_that_fits_no_frame_costs_the_others_nothing() -> None:
+    wire, manager = Wire(), Manager()
+
+    async def send(message: Message) -> None:
+        if isinstance(message, Identity):
+            raise LocalProtocolError("too big")
+        await wire.send(message)
+
+    async with running(Facts(TestHub().config(), SystemClock(), send, manager=manager)):
+        await eventually(lambda: Updates(3, 1, 1000) in wire.said)

@@ -22,6 +22,7 @@ from spider.clock import SystemClock
 from spider.jobfiles import read_result
 from spider.jobs import Jobs
 from spider.launcher import Places, Unit, serve
+from spider.packages.plan import Plan, Planned
 from spider.wire.frames import (
     MAX_OUTPUT_BYTES,
     OUTPUT_WINDOW_BYTES,
@@ -30,8 +31,11 @@ from spider.wire.frames import (
     JobDone,
     JobEnded,
     JobOutput,
+    JobPlan,
     JobProgress,
+    JobReport,
     JobStart,
+    JobStop,
     Message,
 )
 from spider.wire.ids import new_random_id, new_time_id
@@ -128,6 +132,10 @@ class Node:
     def set_policy(self, text: str) -> None:
         Path(self.policy).write_text(text)
 
+    def stop(self, job: str) -> JobStop:
+        now = int(time.time())
+        return JobStop(job, seal_order(KEY, Order(NODE, 1, job, "stop", {}, now, now + 300)))
+
     def order(self, verb: str = "upgrade", life_s: int = 300) -> JobStart:
         now = int(time.time())
         job = new_time_id()
@@ -142,6 +150,8 @@ class Hub:
         self.answers: list[JobAnswer] = []
         self.progress: list[JobProgress] = []
         self.ended: list[JobEnded] = []
+        self.plans: list[JobPlan] = []
+        self.reports: list[JobReport] = []
         self.faults: list[str] = []
         self.jobs: Jobs | None = None
         self.acks = True
@@ -172,7 +182,13 @@ class Hub:
             self.answers.append(message)
         elif isinstance(message, JobProgress):
             self.progress.append(message)
+        elif isinstance(message, JobPlan):
+            self.plans.append(message)
+        elif isinstance(message, JobReport):
+            self.reports.append(message)
         elif isinstance(message, JobEnded):
+            if not self.reports:
+                self.faults.append("the end came before the report")
             self.ended.append(message)
             if self.done:
                 jobs.done(JobDone(message.job))
@@ -221,7 +237,72 @@ async def test_an_order_becomes_a_job_whose_output_arrives_whole(node: Node) -> 
     assert (ended.output_bytes, ended.output_sha256) == (len(hub.output), hashlib.sha256(hub.output).hexdigest())
     assert hub.output.count(b"step") == 30
     assert hub.progress[0].phase == "commit"
+    assert hub.progress[-1].output_at_ms == 0 or hub.progress[-1].output_at_ms >= ended.started_at_ms
     assert len(node.runners) == 1
+    assert [(plan.part, plan.parts, plan.packages, plan.before, plan.after) for plan in hub.plans] == [(0, 1, ["lab"], ["1"], ["2"])]
+    assert hub.plans[0].digest == Plan((Planned("lab", "1", "2"),)).digest
+    report = hub.reports[0]
+    assert (report.reboot, report.config_paths, report.config_diffs) == ("yes", ["/etc/a"], ["-1\n+2\n"])
+
+
+async def test_a_stop_reaches_the_runner_and_what_becomes_of_it_the_hub(node: Node) -> None:
+    node.script = "echo begun; exec sleep 60"
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: b"begun" in hub.output)
+        for _ in range(3):
+            jobs.stop(node.stop(order.job))
+        await hub.until(lambda: hub.ended)
+    ended = hub.ended[0]
+    assert (ended.state, ended.signal, ended.error_code) == ("cancelled", signal.SIGINT, "job.stopped")
+    assert [progress.stop for progress in hub.progress][-1] == "now"
+    assert hub.faults == []
+    assert len(hub.answers) == 1  # what the launcher says to a stop is no answer to the job's order
+
+
+async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
+    hub = Hub()
+    job = new_time_id()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.stop(node.stop(job))
+        await hub.until(lambda: hub.answers)
+    assert [(answer.job, answer.answer, answer.why) for answer in hub.answers] == [(job, "refused", "no-such-job")]
+
+
+async def test_a_stop_that_is_not_taken_is_told(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: b"step 2" in hub.output)
+        jobs.stop(JobStop(order.job, order.order[:-1] + b"x"))
+        await hub.until(lambda: any("not taken" in progress.text for progress in hub.progress))
+        await hub.until(lambda: hub.ended)
+    assert hub.ended[0].state == "succeeded"
+    assert any(progress.text == "the wish to stop was not taken: bad-mac" for progress in hub.progress)
+
+
+async def test_plan_and_report_come_again_in_every_session(node: Node) -> None:
+    hub, order = Hub(), node.order()
+    hub.done = False
+    for _ in range(2):
+        async with spider(node, hub) as jobs:
+            if hub.ended:
+                jobs.resume({order.job: len(hub.output)})
+            else:
+                jobs.resume({})
+                jobs.start(order)
+            before = len(hub.ended)
+            await hub.until(partial(_more, hub.ended, before))
+    assert len({plan.digest for plan in hub.plans}) == 1
+    assert len(hub.plans) == len(hub.reports) == len(hub.ended) == 2
+
+
+def _more(found: list[JobEnded], before: int) -> bool:
+    return len(found) > before
 
 
 def _moved(hub: Hub, before: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import socket
 import threading
 import time
@@ -89,12 +90,47 @@ def test_a_good_order_is_recorded_planned_and_started_once(places: Places) -> No
     assert len(systemd.started) == 1
 
 
+def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="uninstall")
+    for lines, why in (
+        ("mode = monitor", "policy-monitor"),
+        ("mode = readonly", "policy-readonly"),
+        ("mode = managed\nverbs = refresh, update", "policy-verb"),
+        ("mode = manged", "policy-invalid"),
+    ):
+        Path(places.policy).write_text(f"[policy]\nversion = 1\n{lines}\n")
+        assert put_to(places, wish, systemd) == ("refused", why)
+    for lines in ("mode = managed", "mode = managed\nverbs = uninstall"):
+        Path(places.policy).write_text(f"[policy]\nversion = 1\n{lines}\n")
+        wish = order(verb="uninstall")
+        forged = seal_order(bytes(32), wish)
+        assert put_to(places, forged, systemd) == ("refused", "bad-mac")
+        assert put_to(places, wish, systemd) == ("accepted", "")
+        assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert len(systemd.started) == 2
+
+
 def test_the_record_outlives_everything_else_of_the_job(places: Places) -> None:
     systemd, wish = Systemd(), order()
-    Path(places.started, wish.job).touch()  # a launcher that was killed right after it made the record
+    Path(places.started, wish.job).touch()  # of a job whose files were cleared away
     assert put_to(places, wish, systemd) == ("refused", "replay")
     assert systemd.started == []
     assert os.listdir(places.jobs) == []
+
+
+def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(places: Places) -> None:
+    systemd, wish = Systemd(), order()
+    folder = Path(places.jobs, wish.job)
+    folder.touch()  # so that its files cannot be made
+    assert put_to(places, wish, systemd)[0] == "error"
+    assert os.listdir(places.started) == []
+    folder.unlink()
+    folder.mkdir()
+    (folder / "plan").write_bytes(b'{"job": "')  # of one that was killed while it wrote
+    assert put_to(places, wish, systemd) == ("accepted", "")
+    assert read_plan(str(folder)) == (wish.job, "check", {})
+    assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert len(systemd.started) == 1
 
 
 def test_many_copies_at_once_start_one_unit(places: Places) -> None:
@@ -118,7 +154,19 @@ def test_many_copies_at_once_start_one_unit(places: Places) -> None:
         ({"exp": 10, "iat": 5}, "expired"),
         ({"job": "x"}, "bad-job"),
         ({"verb": "shell"}, "policy-verb"),
-        ({"args": {"packages": []}, "verb": "reboot"}, "policy-verb"),
+        ({"verb": "stop", "args": {"force": "yes"}}, "bad-args"),
+        ({"verb": "reboot", "args": {"packages": ["a"]}}, "bad-args"),
+        ({"verb": "uninstall", "args": {"packages": []}}, "bad-args"),
+        ({"verb": "uninstall", "args": {}, "exp": 10, "iat": 5}, "expired"),
+        ({"verb": "install", "args": {"packages": []}}, "bad-args"),
+        ({"verb": "remove"}, "bad-args"),
+        ({"verb": "full-upgrade", "args": {"packages": ["a"]}}, "bad-args"),
+        ({"verb": "upgrade", "args": {"plan": "A" * 64}}, "bad-args"),
+        ({"verb": "hold", "args": {"packages": ["a"], "plan": "a" * 64}}, "bad-args"),
+        ({"verb": "upgrade", "args": {"for": "upgrade"}}, "bad-args"),
+        ({"verb": "plan", "args": {"for": "reboot"}}, "bad-args"),
+        ({"verb": "plan", "args": {"for": "install"}}, "bad-args"),
+        ({"verb": "plan", "args": {"plan": "a" * 64}}, "bad-args"),
         ({"args": {"x": 1}}, "bad-args"),
         ({"args": {"packages": ["lab-hello"]}}, "bad-args"),
         ({"verb": "upgrade", "args": {"packages": "lab-hello"}}, "bad-args"),
@@ -134,7 +182,7 @@ def test_what_is_not_exactly_right_starts_nothing(places: Places, over: dict[str
 
 @pytest.mark.parametrize(
     "name",
-    ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "L", "lab\n", "~nlab", "?any"],
+    ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "@core", "lab\n", "~nlab", "?any", "lab;x", "lab<2"],
 )  # fmt: skip
 def test_a_name_that_apt_would_take_for_something_else_is_refused(name: str) -> None:
     with pytest.raises(Refused, match="bad-args"):
@@ -143,6 +191,74 @@ def test_a_name_that_apt_would_take_for_something_else_is_refused(name: str) -> 
 
 def test_names_of_packages_are_taken() -> None:
     check_args(order(verb="upgrade", args={"packages": ["g++", "libstdc++6", "python3.11", "libc6:i386", "0ad"], "reboot": False}))
+    check_args(order(verb="install", args={"packages": ["R", "NetworkManager.x86_64", "gcc-c++", "perl-Data_x"], "plan": "0" * 64}))
+    check_args(order(verb="plan", args={"for": "remove", "packages": ["lab-hello"]}))
+    check_args(order(verb="plan", args={}))
+    check_args(order(verb="reboot", args={}))
+
+
+def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade")
+    assert put_to(places, wish, systemd) == ("accepted", "")
+    folder = Path(places.jobs, wish.job)
+    stop = seal_order(KEY, wish._replace(verb="stop"))
+    Path(places.policy).write_text("[policy]\nversion = 1\nmode = monitor\n")  # what ran may be stopped
+    for _ in range(3):
+        assert put_to(places, stop, systemd) == ("accepted", "")
+    assert (folder / "stop").exists()
+    assert not (folder / "force").exists()
+    assert put_to(places, wish._replace(verb="stop", args={"force": True}), systemd) == ("accepted", "")
+    assert (folder / "force").exists()
+    assert len(systemd.started) == 1
+    assert os.listdir(places.started) == [wish.job]
+    (folder / "result").touch()
+    assert put_to(places, stop, systemd) == ("refused", "ended")
+
+
+def test_a_job_that_was_stopped_before_it_began_never_begins(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade")
+    stop = wish._replace(verb="stop")
+    for _ in range(2):
+        assert put_to(places, stop, systemd) == ("refused", "no-such-job")
+    assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert systemd.started == []
+    assert not Path(places.jobs, wish.job).exists()
+
+
+def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade")
+    folder = Path(places.jobs, wish.job)
+    folder.mkdir()
+    (folder / "plan").touch()  # of a launcher that died here, or is about to write the record
+    assert put_to(places, wish._replace(verb="stop"), systemd) == ("refused", "no-such-job")
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "plan").touch()
+    assert put_to(places, wish, systemd) == ("refused", "replay")
+    assert systemd.started == []
+
+
+def test_a_stop_of_what_is_long_over_is_told_so(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade")
+    put_to(places, wish, systemd)
+    shutil.rmtree(Path(places.jobs, wish.job))
+    assert put_to(places, wish._replace(verb="stop"), systemd) == ("refused", "ended")
+
+
+def test_a_stop_is_checked_as_every_order(places: Places) -> None:
+    systemd, wish = Systemd(), order(verb="upgrade")
+    put_to(places, wish, systemd)
+    stop = wish._replace(verb="stop")
+    for frame, why in [
+        (seal_order(bytes(32), stop), "bad-mac"),
+        (seal_order(KEY, stop._replace(node=new_random_id())), "wrong-node"),
+        (seal_order(KEY, stop._replace(gen=2)), "wrong-generation"),
+        (seal_order(KEY, stop._replace(iat=5, exp=10)), "expired"),
+        (seal_order(KEY, stop._replace(job=new_time_id())), "no-such-job"),
+        (seal_order(KEY, stop._replace(args={"packages": []})), "bad-args"),
+    ]:
+        assert put_to(places, frame, systemd) == ("refused", why)
+    assert not Path(places.jobs, wish.job, "stop").exists()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
@@ -161,13 +277,14 @@ def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.Da
 
 
 def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: Places) -> None:
-    systemd, wish = Systemd(), order()
+    systemd, wish = Systemd(), order(verb="upgrade")
     systemd.down = True
     assert put_to(places, wish, systemd) == ("refused", "host-stopping")
     systemd.down = False
     full = places._replace(roomy=("/proc",))
     assert put_to(full, wish, systemd) == ("refused", "no-space")
     assert os.listdir(places.started) == []
+    assert put_to(full, order(verb="clean"), systemd) == ("accepted", "")  # what makes room is let through
     assert put_to(places, wish, systemd) == ("accepted", "")
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spider.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row, Watch, Welcome
+from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch, Welcome
 from tests.support.wire import unpack_rows
 from tests.unit.spider.clocks import ManualClock
 
@@ -40,8 +40,8 @@ class Bench:
     def packs(self) -> list[Pack]:
         return [message for message in self.sent() if isinstance(message, Pack)]
 
-    def sent(self) -> list[Layout | Pack]:
-        found: list[Layout | Pack] = []
+    def sent(self) -> list[Layout | Pack | Late | Gap]:
+        found: list[Layout | Pack | Late | Gap] = []
         while (message := self.outbox.take()) is not None:
             found.append(message)
         return found
@@ -109,7 +109,7 @@ def test_a_new_layout_closes_the_pack_and_is_named_before_it_is_used() -> None:
     other = PULSE._replace(layout=b"pulse--2", series=["cpu.total"])
     bench.outbox.add(other, Row(NOW_MS + 3000, [3]))
     bench.outbox.watch(Watch(["pulse"], 1, 1))
-    kinds = [message if isinstance(message, Layout) else message.layout for message in bench.sent()]
+    kinds = [message if isinstance(message, Layout) else message.layout for message in bench.sent() if isinstance(message, (Layout, Pack))]
     assert kinds == [PULSE, PULSE.layout, other, other.layout]
 
 

@@ -14,13 +14,13 @@ from spider.policy import MODES, VERBS, PolicyRefused, parse_policy, read_policy
 
 def test_each_mode_allows_what_it_says() -> None:
     assert parse_policy("[policy]\nversion=1\nmode=monitor\n").verbs == ()
-    assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check")
+    assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check", "plan")
     assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == VERBS
     narrow = parse_policy("# mine\n[policy]\nversion = 1\nmode = managed\nverbs = check, upgrade\n")
     assert narrow.verbs == ("check", "upgrade")
     assert narrow.refusal("upgrade") is None
     assert narrow.refusal("full-upgrade") == "policy-verb"
-    assert narrow.refusal("shell") == "policy-verb"
+    assert narrow.refusal("stop") == "policy-verb"
 
 
 def test_a_list_of_verbs_never_widens_a_mode() -> None:
@@ -42,7 +42,7 @@ def test_a_list_of_verbs_never_widens_a_mode() -> None:
         "[policy]\nversion = 1\nmode = managed # for now\n",
         "[policy]\nversion = 1\nmode = managed\nmode = monitor\n",
         "[policy]\nversion = 1\nmode = managed\nverb = check\n",
-        "[policy]\nversion = 1\nmode = managed\nverbs = check, reboot\n",
+        "[policy]\nversion = 1\nmode = managed\nverbs = check, shell\n",
         "[policy]\nversion = 1\nmode = managed\nverbs =\n",
         "[policy]\nversion = 1\nmode = managed\n[policy]\n",
         "[policy]\nversion = 1\nmode = managed\n[more]\n",

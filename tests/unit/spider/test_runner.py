@@ -27,6 +27,13 @@ def job(tmp_path: Path) -> str:
     return plan(tmp_path)
 
 
+def run_to_end(job: str, manager: Scripted | None, boot: str, places: Places) -> Result:
+    """Run a job that ends before the server goes down."""
+    result = run_job(job, manager, boot, places)
+    assert result is not None
+    return result
+
+
 def plan(jobs: Path, verb: str = "upgrade", packages: tuple[str, ...] = ("a",)) -> str:
     job = new_time_id()
     (jobs / job).mkdir()
@@ -48,7 +55,7 @@ def wait_for(path: Path, word: bytes, limit_s: float = 20.0) -> None:
 
 
 def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str) -> None:
-    result = run_job(job, Scripted("echo hello"), "b" * 32, Places(str(tmp_path)))
+    result = run_to_end(job, Scripted("echo hello"), "b" * 32, Places(str(tmp_path)))
     folder = tmp_path / job
     assert read_result(str(folder)) == result
     assert (result.state, result.rc, result.changes, result.lost) == ("succeeded", 0, [("a", "1", "2")], 0)
@@ -63,6 +70,23 @@ def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str)
     assert (progress.phase, progress.percent, progress.text) == ("commit", 10, "upgrade")
     assert not (folder / "result.tmp").exists()
     assert (folder / "stopped.tmp").stat().st_size == 512  # room for systemd's hook
+
+
+@pytest.mark.slow
+def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path: Path, job: str) -> None:
+    total = 270 * 1024 * 1024
+    result = run_to_end(job, Scripted(f"head -c {total} /dev/zero | tr '\\0' x"), "", Places(str(tmp_path)))
+    assert result is not None
+    assert (result.state, result.bytes <= 256 * 1024 * 1024, result.bytes > 255 * 1024 * 1024) == ("succeeded", True, True)
+    path = tmp_path / job / "log"
+    assert path.stat().st_size == result.bytes
+    with path.open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == result.sha256
+        file.seek(-300, os.SEEK_END)
+        tail = file.read().decode().splitlines()
+    assert tail[-1].startswith(f"[stardust: {total} bytes were printed in all, ")
+    assert result.bytes + result.lost == total
+    path.unlink()
 
 
 def test_a_job_runs_once_for_ever(tmp_path: Path, job: str) -> None:
@@ -93,7 +117,7 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(Cannot, match="another job"):
             take_lock(str(tmp_path), 0.2)
-    assert run_job(job, Scripted("true"), "", Places(str(tmp_path))).state == "succeeded"
+    assert run_to_end(job, Scripted("true"), "", Places(str(tmp_path))).state == "succeeded"
 
 
 def test_every_signal_but_one_is_outlived(tmp_path: Path, job: str) -> None:
@@ -126,13 +150,13 @@ def test_a_killed_runner_leaves_the_program_running_and_no_result(tmp_path: Path
 
 
 def test_a_fault_of_the_runner_s_own_is_an_unknown_outcome_not_a_guess(tmp_path: Path, job: str) -> None:
-    result = run_job(job, Scripted("exit 42"), "", Places(str(tmp_path)))
+    result = run_to_end(job, Scripted("exit 42"), "", Places(str(tmp_path)))
     assert (result.state, result.rc, result.error_code) == ("unknown", None, "job.runner_failed")
     unmanaged = plan(tmp_path)
-    result = run_job(unmanaged, None, "", Places(str(tmp_path)))
+    result = run_to_end(unmanaged, None, "", Places(str(tmp_path)))
     assert (result.state, result.error_code) == ("failed", "job.no_package_manager")
     strange = plan(tmp_path, verb="shell")
-    result = run_job(strange, Scripted("true"), "", Places(str(tmp_path)))
+    result = run_to_end(strange, Scripted("true"), "", Places(str(tmp_path)))
     assert (result.state, result.error_code) == ("failed", "job.unknown_verb")
 
 

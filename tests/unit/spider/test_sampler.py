@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spider.aside import NoThread, Threads
 from spider.collectors.base import Collector
 from spider.collectors.linux import linux_collectors
 from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
 from tests.unit.spider.manual_clock import ManualClock, settle
+from tests.unit.spider.threads import no_more_threads
 
 START = 1_000_000.0
 
@@ -85,7 +88,7 @@ async def running(clock: ManualClock, sink: Rows, *collectors: Collector) -> Asy
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what a thread does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - a thread has no asyncio.Event
             await asyncio.sleep(0.001)
 
@@ -255,6 +258,35 @@ async def test_a_collector_that_hangs_delays_only_itself(caplog: pytest.LogCaptu
         held.set()
 
 
+async def test_where_no_thread_can_be_started_nothing_is_measured_and_old_values_are_not_new_ones(caplog: pytest.LogCaptureFixture) -> None:
+    clock, rows = ManualClock(), Rows()
+    async with running(clock, rows, Aside("breathe", ("temperature{sensor=a}",)), Gauge("breathe", ("temperature{sensor=b}",))):
+        await until(lambda: len(rows.rows) == 1)
+        with no_more_threads():
+            await clock.advance(121)
+        await clock.advance(60)
+        await until(lambda: len(rows.rows) == 4)
+    assert [row.values for _, row in rows.rows] == [[7, 7], [None, 7], [None, 7], [7, 7]]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["collector_failed"]
+    assert caplog.records[0].facts == {"collector": "Aside", "why": "[Errno 11] no thread can be started"}  # type: ignore[attr-defined]
+
+
+async def test_without_a_thread_short_work_waits_for_one_that_there_is_or_fails_as_a_file_would() -> None:
+    pool = Threads(max_workers=2)
+    loop = asyncio.get_running_loop()
+    try:
+        with no_more_threads(), pytest.raises(NoThread):
+            await loop.run_in_executor(pool, time.monotonic)
+        busy = threading.Event()
+        first = loop.run_in_executor(pool, busy.wait, 20)
+        with no_more_threads():
+            second = loop.run_in_executor(pool, lambda: 5)
+        busy.set()
+        assert (await first, await second) == (True, 5)
+    finally:
+        await asyncio.to_thread(pool.shutdown)
+
+
 async def test_a_stopped_sampler_closes_its_collectors() -> None:
     clock, gauge = ManualClock(), Gauge()
     async with running(clock, Rows(), gauge):
@@ -286,7 +318,7 @@ async def test_this_machine_gives_a_pulse_and_a_breath() -> None:
     clock, rows = ManualClock(), Rows()
     async with running(clock, rows, *linux_collectors()):
         await clock.advance(2)
-        await until(lambda: {layout.family for layout, _ in rows.rows} == set(RHYTHM_S))
+        await until(lambda: {layout.family for layout, _ in rows.rows} >= {"pulse", "breathe", "cycle"})
     for layout, row in rows.rows:
         assert len(layout.series) == len(row.values)
         assert layout == layout_of(layout.family, RHYTHM_S[layout.family], layout.series)

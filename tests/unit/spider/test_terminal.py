@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.terminal import Lines, Log, Reporter, Terminal
+from spider.terminal import NOTES_BYTES, Ended, Lines, Log, Reporter, StopRule, Terminal
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
 
@@ -30,7 +30,7 @@ class Stage(NamedTuple):
     folder: Path
     lines: list[str]
 
-    def run(self, script: str, **more: object) -> tuple[int | None, int, str]:
+    def run(self, script: str, **more: object) -> Ended:
         return self.terminal.run(["/bin/sh", "-c", script], ENV, self.lines.append, **more)  # type: ignore[arg-type]  # passed on
 
     @property
@@ -49,7 +49,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_what_is_printed_is_in_the_log_byte_for_byte(stage: Stage) -> None:
     ended = stage.run(r"printf 'one\n\033[32mtwo\033[0m naïve\r 5%%\r10%%\n' ; echo err >&2; printf 'no newline'; exit 3")
-    assert ended == (3, 0, "")
+    assert ended == (3, 0, "", "")
     assert stage.terminal.close() is False
     assert stage.text == "one\r\n\x1b[32mtwo\x1b[0m naïve\r 5%\r10%\r\nerr\r\nno newline".encode()
     assert stage.lines == ["one", "10%", "err", "no newline"]
@@ -65,7 +65,7 @@ def test_a_program_finds_a_terminal_of_120_columns_and_nobody_behind_the_keyboar
 
 def test_programs_run_one_after_the_other_on_the_same_terminal(stage: Stage) -> None:
     for number in range(5):
-        assert stage.run(f"echo run {number} > /dev/tty") == (0, 0, "")
+        assert stage.run(f"echo run {number} > /dev/tty") == (0, 0, "", "")
     stage.terminal.say("in between")
     stage.terminal.close()
     assert stage.text == b"".join(b"run %d\r\n" % number for number in range(5)) + b"in between\r\n"
@@ -79,8 +79,8 @@ def test_a_flood_arrives_whole(stage: Stage) -> None:
 
 
 def test_a_signal_and_a_missing_program_are_told(stage: Stage) -> None:
-    assert stage.run("kill -KILL $$") == (None, 9, "")
-    assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == (127, 0, "")
+    assert stage.run("kill -KILL $$") == (None, 9, "", "")
+    assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == (127, 0, "", "")
     stage.terminal.close()
     assert b"/no/such/program: No such file or directory" in stage.text
 
@@ -91,7 +91,7 @@ def test_a_status_descriptor_is_handed_over_and_read(stage: Stage) -> None:
         ["/bin/sh", "-c", "echo dlstatus:1:20:x >/dev/fd/{fd}; echo shown; echo last >/dev/fd/{fd}"], ENV, stage.lines.append, seen.append
     )
     stage.terminal.close()
-    assert ended == (0, 0, "")
+    assert ended == (0, 0, "", "")
     assert seen == ["dlstatus:1:20:x", "last"]
     assert stage.lines == ["shown"]
 
@@ -111,10 +111,44 @@ def test_what_a_program_leaves_running_holds_up_nobody(stage: Stage) -> None:
 def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: Stage) -> None:
     stage.reporter.tell("download")
     ended = stage.run("exec sleep 30", limits_s={"download": 0.2})
-    assert ended == (None, signal.SIGINT, "download")
+    assert ended == (None, signal.SIGINT, "download", "")
     stage.reporter.tell("commit")
-    assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == (0, 0, "")
+    assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == (0, 0, "", "")
     stage.terminal.close()
+
+
+class Wished:
+    """A wish to stop, once a line was printed, and what it was told."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self.told: list[str] = []
+
+    def wanted(self) -> bool:
+        return bool(self._lines)
+
+    def forced(self) -> bool:
+        return False
+
+    def tell(self, answer: str, why: str) -> None:
+        self.told.append(f"{answer}: {why}")
+
+
+def test_a_stop_that_came_too_late_is_not_left_standing_as_one_in_time(stage: Stage) -> None:
+    """apt-get goes on to dpkg before its words about that are read: what was promised is taken back, and no second signal follows."""
+    wish = Wished(stage.lines)
+    terminal = Terminal(stage.log, stage.reporter, wish)
+    rules = {
+        "download": StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM)),
+        "commit": StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,)),
+    }
+    stage.reporter.tell("download")
+    script = "trap 'echo heard; echo commit >&{fd}; sleep 0.4; echo done; exit 0' INT; echo up; while :; do sleep 0.05; done"
+    ended = terminal.run(["/bin/bash", "-c", script], ENV, stage.lines.append, stage.reporter.tell, stop_rule=rules.__getitem__)
+    terminal.close()
+    assert ended == (0, 0, "", "after_package")
+    assert stage.lines[-2:] == ["heard", "done"]
+    assert wish.told == ["now: nothing has been changed yet", "after_package: it ends after the package that it is at"]
 
 
 def test_a_listener_that_fails_leaves_the_program_to_its_end(stage: Stage, tmp_path: Path) -> None:
@@ -132,11 +166,27 @@ def test_a_log_that_is_full_says_how_much_it_lacks(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"), limit=10)
     log.write(b"12345678")
     log.write(b"90abc")
+    log.write(b"x" * 500)
     log.write(b"de")
     log.close()
     kept = (tmp_path / "log").read_bytes()
     assert kept.startswith(b"1234567890\r\n[stardust: ")
-    assert log.lost == 5
+    assert kept.endswith(b"[stardust: 515 bytes were printed in all, 505 of them are not kept]\r\n")
+    assert log.bytes + log.lost == 515  # as the hub tells it: our own two notes are nothing that was printed
+    assert (log.bytes, log.sha256()) == (len(kept), hashlib.sha256(kept).hexdigest())
+
+
+@pytest.mark.parametrize("beyond", [1, 255, 256, 257, 300])
+def test_a_log_that_is_hardly_too_long_is_kept_whole(tmp_path: Path, beyond: int) -> None:
+    log = Log(str(tmp_path / "log"), limit=100)
+    for _ in range(100 + beyond):
+        log.write(b"x")
+    log.close()
+    kept = (tmp_path / "log").read_bytes()
+    whole = beyond <= NOTES_BYTES
+    assert (len(kept) == 100 + beyond, b"stardust" in kept) == (whole, not whole)
+    assert len(kept) <= 100 + NOTES_BYTES
+    assert log.bytes + log.lost == 100 + beyond
     assert (log.bytes, log.sha256()) == (len(kept), hashlib.sha256(kept).hexdigest())
 
 
@@ -180,3 +230,13 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(pieces: list[bytes]) -> Non
             lines.feed(chunk)
         lines.end()
     assert whole == cut
+
+
+def test_a_program_hears_what_its_starter_was_deaf_to(stage: Stage) -> None:
+    """Who is started in the background of a script has SIGINT ignored, and would hand that on: nothing could be stopped."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ended = stage.run("kill -INT $$; echo deaf")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended.rc, ended.signal) == (None, signal.SIGINT)

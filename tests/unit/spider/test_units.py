@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -9,6 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+
+from groundcontrol.domain.nodes import UNITS as UNITS_EDITION
+from spider.agent import FINISH_LIMIT_S, SPOOL_LIMIT_S, STOP_LIMIT_S
+from spider.ceiling import CEILING_BYTES
 
 UNITS = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
@@ -19,6 +24,17 @@ def folder(tmp_path: Path) -> Path:
     for name in UNITS:
         (tmp_path / name).write_bytes((resources.files("majortom") / "units" / name).read_bytes())
     return tmp_path
+
+
+EDITIONS = {1: "423a0956c04ff073"}
+"""Edition -> what all unit files of it have as their common digest. A released edition is never changed: another one is added."""
+
+
+def test_whoever_changes_a_unit_file_makes_a_new_edition_which_hubs_tell_of() -> None:
+    texts = [(resources.files("majortom") / "units" / name).read_text() for name in UNITS]
+    digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+    assert f"\nEnvironment=STARDUST_UNITS={UNITS_EDITION}\n" in texts[0]
+    assert EDITIONS[UNITS_EDITION] == digest, "raise STARDUST_UNITS and groundcontrol.domain.nodes.UNITS, and note the digest here"
 
 
 def exposure(folder: Path, unit: str) -> float:
@@ -64,3 +80,27 @@ def test_the_launcher_shares_spider_s_sandbox(folder: Path) -> None:
         assert setting in spider & launcher
     # systemd gives a StateDirectory= with all below it to the unit's user: it must never be the folder that has root's records.
     assert "StateDirectory=stardust/spider" in spider
+
+
+def test_the_service_for_openrc_is_a_script_that_starts_the_same_program() -> None:
+    """No host with OpenRC can be had here: what can be held is its syntax, and that its names are those of the systemd unit."""
+    path = resources.files("majortom") / "units" / "openrc" / "stardust-spider"
+    text = path.read_text()
+    assert text.startswith("#!/sbin/openrc-run\n")
+    done = subprocess.run(["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    unit = (resources.files("majortom") / "units" / "stardust-spider.service").read_text()
+    settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
+    assert f"ExecStart={settings['command']} {settings['command_args']}" in unit
+    assert (settings["command_user"], settings["umask"]) == ("stardust:stardust", re.findall(r"UMask=(\d+)", unit)[0])
+    assert "-n " + re.findall(r"LimitNOFILE=(\d+)", unit)[0] in settings["rc_ulimit"]
+    assert "/var/lib/stardust/spider" in text
+
+
+def test_the_unit_lets_spider_end_before_the_system_ends_it(folder: Path) -> None:
+    unit = (folder / "stardust-spider.service").read_text()
+    limit = int(re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[0]) << 20
+    assert limit / 2 >= CEILING_BYTES
+    assert "\nRestart=always\n" in unit
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) > FINISH_LIMIT_S + SPOOL_LIMIT_S + STOP_LIMIT_S
+    assert "\nSupplementaryGroups=systemd-journal\n" in unit

@@ -197,7 +197,7 @@ async def test_the_server_is_told_why_we_leave() -> None:
     async with serve(serve_one, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
         socket = await connect(at(server.sockets[0].getsockname()[1]), SUBPROTOCOL, AGENT)
         await socket.close(4400, "ü" * 200)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             code, reason = await told
     assert code == 4400
     assert reason == "ü" * 61
@@ -421,7 +421,7 @@ async def test_closing_does_not_wait_for_a_server_that_ignores_it() -> None:
 
     async with raw_server(deaf) as port:
         socket = await connect(at(port), SUBPROTOCOL, AGENT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await socket.close(timeout_s=0.1)
 
 
@@ -460,7 +460,7 @@ async def test_a_server_that_breaks_the_rules_is_told_so_and_left(frame: bytes, 
         with pytest.raises(Closed) as caught:
             await socket.receive()
         assert caught.value.code == code
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             sent = await heard
         await socket.close()
     assert sent[0] == 0x88

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
 
+from groundcontrol.auth import limits
+from groundcontrol.auth.devices import Devices
 from groundcontrol.auth.service import AuthService
 from groundcontrol.auth.sessions import Caller, Issued
 from groundcontrol.bus.base import Revoked, Topic
 from groundcontrol.bus.local import LocalBus
+from groundcontrol.domain.ids import UserId
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.errors import (
     BadCredentials,
@@ -52,8 +55,10 @@ class Door:
             words=("orion",),
         )
 
-    async def login(self, password: str = PASSWORD, username: str = "admin", address: str = LOCAL, code: str | None = None) -> Issued:
-        return await self.service.login(username, password, setup_code=code, address=address, user_agent="test")
+    async def login(
+        self, password: str = PASSWORD, username: str = "admin", address: str = LOCAL, code: str | None = None, device: str = ""
+    ) -> Issued:
+        return await self.service.login(username, password, setup_code=code, address=address, user_agent="test", device=device)
 
     async def caller(self, issued: Issued) -> Caller:
         return await self.service.authenticate(issued.token, LOCAL)
@@ -227,6 +232,237 @@ async def test_strangers_do_not_lock_the_owner_out(ready: Door) -> None:
             await ready.login("wrong password", address=f"198.51.100.{number}")
 
     assert (await ready.login(address="192.0.2.77")).user.username == "admin"
+
+
+async def guesses(ready: Door, days: int, address: str = "", username: str = "admin", device: str = "") -> int:
+    """Guess as often as the hub lets, from ever new addresses or always the same one, until it says no at the end; how many were looked at."""
+    before, ends, number = ready.service.passwords.hashed, ready.clock.shift + days * 86_400, 0
+    while True:
+        number += 1
+        try:
+            await ready.login("wrong password", username, address or f"198.51.{number // 250 % 250}.{number % 250}", device=device)
+        except BadCredentials:
+            continue
+        except TooManyAttempts as exc:
+            if ready.clock.shift + int(str(exc.detail["retry_after_s"])) > ends:
+                break
+            ready.clock.shift += int(str(exc.detail["retry_after_s"]))
+    return ready.service.passwords.hashed - before
+
+
+def most(row: limits.Row, days: int) -> int:
+    """So many failures in a row are borne at most."""
+    return limits.IN_A_ROW[row] + min(days, int(limits.ROW_S / limits.DAY_S))
+
+
+def no_hash(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every password is wrong, and at once."""
+
+    async def wrong(*_: object, **__: object) -> bool:
+        return False
+
+    monkeypatch.setattr(ready.service.passwords, "verify", wrong)
+
+
+async def test_failures_in_a_row_slow_every_way_but_the_owner_s(ready: Door) -> None:
+    """SAFETY: counted over days and restarts; whoever was there gets in from there, and opens it for other places too."""
+    await ready.login(address="192.0.2.77")
+    assert limits.IN_A_ROW["elsewhere"] < await guesses(ready, 8) <= most("elsewhere", 8)
+    with pytest.raises(TooManyAttempts):
+        await ready.login("wrong password", address="192.0.2.78")
+
+    again = Door(ready.store, ready.clock)
+    with pytest.raises(TooManyAttempts):
+        await again.login(address="192.0.2.78")
+    assert (await again.login(address="192.0.2.77")).user.username == "admin"
+    ready.clock.shift += 86_400
+    assert (await again.login(address="192.0.2.78")).user.username == "admin"
+    again.service.close()
+
+
+async def test_an_account_bears_a_hundred_failures_in_a_row_whatever_way_they_come(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From elsewhere, from two known places and the hub's machine, with a browser's cookie, within a session: in any two weeks, for ever."""
+    first = await ready.login(address="192.0.2.77")
+    await ready.login(address="192.0.2.78")
+    caller = await ready.caller(first)
+    no_hash(ready, monkeypatch)
+    looked_at: list[float] = []
+
+    async def tried(attempt: Awaitable[object]) -> None:
+        try:
+            await attempt
+        except BadCredentials:
+            looked_at.append(ready.clock.shift)
+        except TooManyAttempts:
+            pass
+
+    for step in range(100):
+        for _ in range(2):
+            for address in (f"198.51.100.{step}", "192.0.2.77", "192.0.2.78", LOCAL):
+                await tried(ready.login("wrong password", address=address))
+            await tried(ready.login("wrong password", address="192.0.2.77", device=first.device))
+            await tried(ready.service.step_up(caller, "wrong password"))
+        ready.clock.shift += 900 if step < 40 else 6 * 3600
+    for at in looked_at:
+        assert sum(at - limits.ROW_S < other <= at for other in looked_at) <= 100
+    assert len(looked_at) >= 90
+    assert sum(limits.IN_A_ROW.values()) + len(limits.IN_A_ROW) * limits.ROW_S / limits.DAY_S == 100
+    assert looked_at[-1] > ready.clock.shift - 2 * limits.DAY_S
+
+
+async def told(ready: Door, username: str) -> list[str]:
+    """What a stranger is told who asks again whenever he may, over months."""
+    began, answers = ready.clock.shift, []
+    for number in range(200):
+        try:
+            await ready.login("wrong password", username, f"198.51.{number // 250}.{number % 250}")
+        except BadCredentials:
+            answers.append("no")
+        except TooManyAttempts as exc:
+            answers.append(str(exc.detail["retry_after_s"]))
+            ready.clock.shift += int(answers[-1])
+    assert ready.clock.shift - began > 60 * 86_400
+    return answers
+
+
+async def test_a_known_and_an_unknown_name_are_told_the_same_for_ever(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready.clock, "now", lambda: 1.8e9 + ready.clock.shift)
+    no_hash(ready, monkeypatch)
+    assert await told(ready, "admin") == await told(ready, "nobody")
+
+
+async def test_names_that_one_user_would_have_are_one_unknown_name(ready: Door) -> None:
+    for name in ("no\u0301body", "n\u00f3body", "N\u00d3BODY", "NO\u0301BODY", "n\u00f3Body"):
+        with pytest.raises(BadCredentials):
+            await ready.login("wrong password", name, f"198.51.100.{len(name) + ord(name[-1])}")
+    with pytest.raises(TooManyAttempts):
+        await ready.login("wrong password", "n\u00f3bodY", "203.0.113.1")
+
+
+async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> None:
+    """Somebody who has never logged in: once strangers rest, a day at most."""
+    await guesses(ready, 3)
+    ready.clock.shift += 86_400
+    assert (await ready.login(address="192.0.2.1")).user.username == "admin"
+
+
+@pytest.mark.parametrize("hours", [0, 12])
+async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: int) -> None:
+    """From the hub's own machine, and from anywhere with the code that it printed."""
+    code = await door.service.first_start("admin", None)
+    for number in range(200):
+        with pytest.raises((BadCredentials, TooManyAttempts)):
+            await door.login("wrong password", address=f"198.51.100.{number}")
+        door.clock.shift += 60
+    door.clock.shift += hours * 3600
+    with pytest.raises((BadCredentials, TooManyAttempts)):
+        await door.login("wrong password", address="198.51.101.1")
+    with pytest.raises(TooManyAttempts):
+        await door.login("admin", address=PUBLIC, code="A" * 20)
+    assert (await door.login("admin")).user.must_change_password
+    assert (await door.login("admin", address=PUBLIC, code=code)).user.must_change_password
+
+
+async def test_who_has_one_browser_s_cookie_keeps_the_owner_s_other_browser_out_of_nothing(ready: Door) -> None:
+    old = (await ready.login(address="192.0.2.77")).device
+    own = (await ready.login(address="192.0.2.77")).device
+    assert await guesses(ready, 3, device=old) <= most("device", 3)
+    assert (await ready.login(address="192.0.2.78", device=own)).user.username == "admin"
+
+
+@pytest.mark.parametrize("how", ["changed", "reset"])
+async def test_a_new_password_makes_cookies_of_browsers_worthless(ready: Door, how: str) -> None:
+    """But the browser that changed it gets another one."""
+    issued = await ready.login(address="192.0.2.77")
+    own = ""
+    if how == "changed":
+        own = (await ready.service.change_password(await ready.caller(await ready.login(address="192.0.2.77")), PASSWORD, NEW)).device
+    else:
+        await ready.service.reset_password(SYSTEM, "admin", NEW)
+    await guesses(ready, 2)
+    with pytest.raises(TooManyAttempts):
+        await ready.login(NEW, address="192.0.2.79", device=issued.device)
+    if own:
+        assert (await ready.login(NEW, address="192.0.2.79", device=own)).user.username == "admin"
+
+
+@pytest.mark.parametrize("end", ["log-out", "disabled", "reset"])
+async def test_a_spent_refresh_token_gives_nothing_once_the_session_is_over(ready: Door, end: str) -> None:
+    issued = await ready.login()
+    fresh = await ready.service.refresh(issued.refresh)
+    assert (await ready.service.refresh(issued.refresh)).refresh == fresh.refresh
+    if end == "log-out":
+        await ready.service.logout(await ready.caller(fresh))
+    elif end == "reset":
+        await ready.service.reset_password(SYSTEM, "admin", NEW)
+    else:
+        await ready.service.people.create(SYSTEM, "second", "admin", None)
+        await ready.service.people.edit(SYSTEM, "admin", role=None, disabled=True, grants=None, all_nodes=False)
+    with pytest.raises(Unauthenticated):
+        await ready.service.refresh(issued.refresh)
+
+
+async def test_who_shares_the_owner_s_address_keeps_the_owner_s_browser_out_of_nothing(ready: Door) -> None:
+    """Behind a proxy that was not named everybody has one address."""
+    device = (await ready.login(address="192.0.2.77")).device
+    assert await guesses(ready, 3, "192.0.2.77") <= most("place", 3)
+    assert await guesses(ready, 8) <= most("elsewhere", 8)
+    for _ in range(8):
+        with pytest.raises((BadCredentials, TooManyAttempts)):
+            await ready.login("wrong password", "somebody else", address="192.0.2.77")
+    with pytest.raises(TooManyAttempts):
+        await ready.login(address="192.0.2.77")
+    assert (await ready.login(address="192.0.2.77", device=device)).user.username == "admin"
+    ready.clock.shift += 61
+    await ready.login(address="192.0.2.77")  # the log-in has given everything back
+
+
+@pytest.mark.parametrize("harm", ["nothing", "another password", "another user", "another key", "cut", "too old", "a word"])
+async def test_a_browser_s_cookie_that_is_not_the_user_s_own_is_worth_nothing(ready: Door, harm: str) -> None:
+    good = (await ready.login(address="192.0.2.77")).device
+    now = ready.clock.now()
+    device = {
+        "nothing": "",
+        "another password": ready.service._devices.make(UserId(good.partition(".")[0]), 2, now),
+        "another user": good.replace(good.partition(".")[0], "0" * 26),
+        "another key": Devices(b"q" * 32).make(UserId(good.partition(".")[0]), 1, now),
+        "cut": good[:-1],
+        "too old": ready.service._devices.make(UserId(good.partition(".")[0]), 1, now - 401 * 86_400),
+        "a word": "admin",
+    }[harm]
+    assert await guesses(ready, 2) <= most("elsewhere", 2)
+    with pytest.raises(TooManyAttempts):
+        await ready.login(address="192.0.2.78", device=device)
+    assert (await ready.login(address="192.0.2.78", device=good)).device != good
+
+
+async def test_a_reset_opens_what_failures_in_a_row_closed(ready: Door) -> None:
+    await guesses(ready, 2)
+    with pytest.raises(TooManyAttempts):
+        await ready.login(address="192.0.2.1")
+    await ready.service.reset_password(SYSTEM, "admin", NEW)
+
+    assert (await ready.login(NEW, address="192.0.2.1")).user.username == "admin"
+
+
+async def test_a_place_stays_known_when_its_session_is_over(ready: Door) -> None:
+    """Also months later, since it was the newest."""
+    await ready.service.logout(await ready.caller(await ready.login(address="192.0.2.77")))
+    ready.clock.shift += 90 * 86_400
+    for number in range(8):
+        with pytest.raises((BadCredentials, TooManyAttempts)):
+            await ready.login("wrong password", address=f"198.51.100.{number}")
+
+    assert (await ready.login(address="192.0.2.77")).user.username == "admin"
+
+
+async def test_no_address_is_kept_in_clear_with_a_place(ready: Door) -> None:
+    here = "192.0.2.77"
+    issued = await ready.login(address=here)
+
+    assert here.encode() not in ready.service._places.of(here)
+    assert ready.service._places.of(here) != Door(ready.store, ready.clock).service._places.of("192.0.2.78")
+    assert (await ready.store.users.knock(issued.user.username, ready.service._places.of(here))).known
 
 
 async def test_log_ins_that_work_are_not_limited_to_five(ready: Door) -> None:

@@ -147,6 +147,15 @@ async def test_a_clock_that_is_behind_the_log_is_noticed(folder: Path) -> None:
     assert seen == ["ok", "ok", "warning", "problem"]
 
 
+async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path) -> None:
+    harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 1)")
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        assert (await checkup.units_finding(inspection, 1)).state == "ok"
+        found = await checkup.units_finding(inspection, 2)
+    assert found.state == "warning"
+    assert "older release" in found.text
+
+
 async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
         assert "admin" in (await checkup.password_finding(inspection)).text

@@ -13,10 +13,15 @@ import pytest
 
 from groundcontrol.bus.base import Topic
 from groundcontrol.bus.local import LocalBus
+from groundcontrol.deployments.leaving import Ways
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.deployments import Deployment, DeploymentRequest
-from groundcontrol.domain.ids import DeploymentId, HubId, NodeId
-from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
+from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
+from groundcontrol.domain.scope import SYSTEM, Actor, Role, Scope
+from groundcontrol.domain.users import User
+from groundcontrol.jobs.service import JobService
+from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
@@ -29,11 +34,20 @@ VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
 SECRET = "kR7-vault-of-the-tests-41"
 
 
+def an_account(id_: str, username: str, role: Role) -> User:
+    """Whoever is asked about again when a deployment comes to its turn has to be known."""
+    return User(
+        id=UserId(id_), org=1, username=username, role=role, password_hash="x", password_version=1, must_change_password=False,
+        disabled=False, created_at=1.0,
+    )  # fmt: skip
+
+
 class Config(NamedTuple):
     """What the service asks of the hub's settings."""
 
     node_url: str = "ws://127.0.0.1:8933/ws"
     server_url: str | None = None
+    tls_pin: str | None = None
     loopback_only: bool = True
 
 
@@ -46,13 +60,18 @@ class Desk:
         self.vault = vault
         self.bundle = bundle
         self.closed: list[NodeId] = []
-        self.service = self.make(Config())
+        self.here: set[NodeId] = set()
+        """Nodes that have a live session."""
+        self.config = Config()
+        self.service = self.make(self.config)
 
     def make(self, config: Config) -> DeploymentService:
+        orders = JobService(self.store, self.bus, SystemClock(), 10)
         limits = Limits(connect_s=5, login_s=5, verify_s=1)
         return DeploymentService(
             config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
             wait_online=self._never, close=self._close, limits=limits,
+            ways=Ways(orders.keep_up, check_policy, self.here.__contains__),
         )  # fmt: skip
 
     async def _never(self, _node: NodeId, timeout_s: float) -> None:
@@ -62,6 +81,10 @@ class Desk:
     def _close(self, node: NodeId, _code: int, _reason: str) -> Awaitable[None]:
         self.closed.append(node)
         return asyncio.sleep(0)
+
+    async def tell_policy(self, session: Session, mode: str, verbs: tuple[str, ...]) -> None:
+        """A node says what its owner allows."""
+        await self.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy(mode, verbs), "no", 1.0)
 
     async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
         """Wait for a state of a row, by what the bus tells of it."""
@@ -82,7 +105,7 @@ class Desk:
         mine = service or self.service
         task = asyncio.create_task(mine.run())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not mine.ready:  # noqa: ASYNC110  # a few turns of the loop
                     await asyncio.sleep(0)
             yield mine
@@ -108,6 +131,7 @@ async def desk(tmp_path: Path, bundle: bytes, vault: Vault) -> AsyncIterator[Des
     try:
         hub = HubId("h" * 26)
         store = await database.store(audit_key=vault.audit_key, chain=hub)
+        await store.people.create_user(SYSTEM, an_account(ADMIN.actor.id, ADMIN.actor.name, ADMIN.actor.role))
         yield Desk(store, LocalBus(), vault, bundle)
     finally:
         await database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ async def test_a_failed_deployment_says_why_and_leaves_no_node(desk: Desk, reque
     async with desk.running() as service:
         row = await service.install(ADMIN, request_to(closed_port, name="web-1"), None)
         row = await desk.end_of(row.id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (events := (await desk.store.log.events(ADMIN, 10)).items):  # noqa: ASYNC110  # written just after the row
                 await asyncio.sleep(0.01)
     assert row.state == "failed"
@@ -134,11 +135,12 @@ async def test_cancelling_ends_a_deployment_that_waits(desk: Desk, request_to: R
     assert seen == []
 
 
-async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int) -> None:
+async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int, key_text: str) -> None:
     async with serving(KEY) as (port, seen), desk.running() as service:
         row = await service.install(ADMIN, request_to(closed_port, host_key=KEY.get_fingerprint(), name="a"), None)
         await desk.end_of(row.id)
-        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=port, username="ops", host_key=KEY.get_fingerprint()))
+        anew = DeploymentOverrides(port=port, username="ops", host_key=KEY.get_fingerprint(), private_key=key_text)
+        again = await service.retry(ADMIN, row.id, anew)
         assert (again.id, again.state, again.port, again.username, again.error) == (row.id, "running", port, "ops", None)
         row = await desk.end_of(row.id)
     assert row.error is not None
@@ -253,12 +255,58 @@ async def test_a_confirmed_host_key_does_not_count_for_another_server(desk: Desk
         await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
         await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
         await desk.end_of(row.id)
-        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere))
+        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere, password="x"))
         assert (again.host_key, again.host_key_confirmed) == (None, False)
         row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
         assert row.host_key is not None
         assert (row.host_key.fingerprint, row.host_key_confirmed) == (other.get_fingerprint(), False)
     assert seen == []
+
+
+ELSEWHERE = ({"host": "localhost"}, {"port": True}, {"host_key": True}, {"host": "localhost", "port": True, "host_key": True})
+
+
+def overrides_to(port: int, key: asyncssh.SSHKey, fields: dict[str, Any]) -> DeploymentOverrides:
+    real: dict[str, Any] = {"port": port, "host_key": key.get_fingerprint()}
+    return DeploymentOverrides(**{name: real[name] if value is True else value for name, value in fields.items()})
+
+
+@pytest.mark.parametrize("fields", ELSEWHERE)
+@pytest.mark.parametrize("lost", [False, True])
+async def test_another_server_gets_no_kept_credentials(desk: Desk, request_to: Requests, fields: dict[str, Any], *, lost: bool) -> None:
+    """Of a removal, in the call itself and in a retry of one that was turned there, also after a restart."""
+    evil = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(evil) as (port, seen):
+        node = await node_with(desk, request_to(port if "port" not in fields else 9, private_key=None, password="kept"))
+        given = overrides_to(port, evil, fields)
+        async with contextlib.AsyncExitStack() as hubs:
+            service = await hubs.enter_async_context(desk.running(desk.make(Config())))
+            with pytest.raises(CredentialsRequired) as caught:
+                await service.remove(ADMIN, node, given, force=False)
+            assert caught.value.detail["give"] == ["private_key", "password"]
+            row = await service.remove(ADMIN, node, replace(given, password="mine", host_key=evil.get_fingerprint()), force=False)
+            row = await desk.end_of(row.id)
+            if lost:
+                await hubs.aclose()
+                service = await hubs.enter_async_context(desk.running(desk.make(Config())))
+            for again in (None, given, DeploymentOverrides(host_key=evil.get_fingerprint()), DeploymentOverrides(sudo_password="x")):
+                with contextlib.suppress(CredentialsRequired):
+                    await service.retry(ADMIN, row.id, again)
+                    assert service._active[row.id].work.request.password == "mine"
+                    await desk.end_of(row.id)
+    assert "kept" not in repr(seen)
+
+
+async def test_a_host_key_that_is_the_pinned_one_changes_nothing(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        node = await node_with(desk, request_to(port))
+        row = await service.remove(ADMIN, node, DeploymentOverrides(host_key=KEY.get_fingerprint()), force=False)
+        await desk.end_of(row.id)
+        assert seen
+        seen.clear()
+        await service.retry(ADMIN, row.id, DeploymentOverrides(host_key=KEY.get_fingerprint().removeprefix("SHA256:")))
+        await desk.end_of(row.id)
+    assert seen
 
 
 async def moved(desk: Desk, deployment: DeploymentId, port: int) -> Deployment:
@@ -496,7 +544,7 @@ async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(d
     assert row.error is not None
     assert (row.error.code, row.error.step) == ("hub_stopped", step)
     assert ("before this had changed anything" in row.error.message) == untouched
-    assert ("clears away" in row.error.message) != untouched
+    assert ("takes back what was begun by itself" in row.error.message) != untouched
 
 
 async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, request_to: Requests) -> None:
@@ -520,6 +568,7 @@ async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, 
 async def test_sixty_four_deployments_at_once_are_enough(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 1)
     async with serving(KEY) as (port, _), serving(KEY) as (other, _), desk.running() as service:
-        await service.install(ADMIN, request_to(port), None)
+        first = await service.install(ADMIN, request_to(port), "k1")
         with pytest.raises(Unavailable):
             await service.install(ADMIN, request_to(other, name="b"), None)
+        assert (await service.install(ADMIN, request_to(port), "k1")).id == first.id

@@ -7,8 +7,9 @@ import typing
 import pytest
 
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.jobs import JobAction
 from groundcontrol.domain.nodes import Node, NodeIdentity, NodeUpdates
-from groundcontrol.domain.permissions import FOR_TOKENS, PERMISSIONS, WHOLE_FLEET, Action, allowed, authorize, check_new_tags
+from groundcontrol.domain.permissions import FOR_TOKENS, PERMISSIONS, WHOLE_FLEET, Action, allowed, authorize, check_new_tags, job_action
 from groundcontrol.domain.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, lesser
 from groundcontrol.errors import Forbidden, NotFound
 
@@ -26,6 +27,7 @@ ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 def test_every_action_has_a_row() -> None:
     assert set(PERMISSIONS) == set(typing.get_args(Action))
+    assert {job_action(action) for action in typing.get_args(JobAction)} <= set(PERMISSIONS)
 
 
 @pytest.mark.parametrize("action", typing.get_args(Action))

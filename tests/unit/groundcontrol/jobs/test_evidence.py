@@ -50,7 +50,15 @@ def test_a_clock_that_lies_is_not_believed() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"state": "cancelled"}, {"state": ""}, {"change_from": []}, {"output_sha256": "zz"}, {"output_bytes": -1}],
+    [
+        {"state": "expired"},
+        {"state": "queued"},
+        {"state": ""},
+        {"lost_bytes": -1},
+        {"change_from": []},
+        {"output_sha256": "zz"},
+        {"output_bytes": -1},
+    ],
 )
 def test_an_end_that_no_job_has_is_a_protocol_error(other: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
@@ -67,7 +75,7 @@ def test_every_refusal_is_a_sentence_without_anything_that_acts(answer: str, why
 
 @given(st.text(max_size=20), st.integers(-(2**40), 2**40))
 def test_progress_is_a_known_phase_and_a_share_or_nothing(phase: str, percent: int) -> None:
-    evidence = read_progress(JobProgress("j", 0, phase, percent, "", ""))
+    evidence = read_progress(JobProgress("j", 0, phase, percent, "", ""), JOB, NOW)
     assert evidence.phase is None or evidence.phase == phase
     assert evidence.progress_percent is None or 0 <= evidence.progress_percent <= 100
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import pytest
 
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.jobs import Job
-from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Session
+from groundcontrol.domain.jobs import START_LIMIT_S, Job, JobEvidence, Wish
+from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import SYSTEM, Actor, Scope
-from groundcontrol.errors import Forbidden, JobNotCancellable, NotFound, PolicyRefuses
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.jobs.dispatch import UNANSWERED_S
+from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
+from groundcontrol.fleet.registry import SUSPECT_S, Registry
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.jobs.dispatch import UNANSWERED_S, Refusal
 from groundcontrol.jobs.runner import JobRunner
-from groundcontrol.jobs.service import START_LIMIT_S, JobService
+from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
+from spider.backoff import CLONE_S
+from spider.wire.frames import JobStart
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 
@@ -29,6 +33,23 @@ VIEWER = Scope(Actor("user", "v", "viewer", "viewer"), 1)
 STRANGER = Scope(Actor("user", "s", "stranger", "admin"), 2)
 
 
+class Hello(NamedTuple):
+    known_jobs: Sequence[str]
+    generation: int
+
+
+class Listener(NamedTuple):
+    """What of a node's session is asked when orders go there."""
+
+    node: Node
+    session: Session
+    hello: Hello
+    told: list[object]
+
+    async def tell(self, frame: object) -> None:
+        self.told.append(frame)
+
+
 class Bench:
     """A hub's jobs without its sockets."""
 
@@ -36,8 +57,8 @@ class Bench:
         self.store = store
         self.clock = clock
         self.bus = LocalBus()
-        self.service = JobService(store, self.bus, clock)
-        self.runner = JobRunner(store, self.bus, clock, Registry(store, self.bus, clock, HUB), FLEET_KEY)
+        self.service = JobService(store, self.bus, clock, 2)
+        self.runner = JobRunner(store, self.bus, clock, Registry(store, self.bus, clock, HUB), FLEET_KEY, 2, b"no bundle")
         self.node = NodeId(new_random_id())
 
     async def session(self) -> Session:
@@ -46,7 +67,7 @@ class Bench:
         return session
 
     async def order(self) -> Job:
-        return await self.service.submit(SYSTEM, self.node, "upgrade", (), False, None)
+        return await self.service.submit(SYSTEM, self.node, Wish("upgrade"), None)
 
     async def dispatched(self) -> tuple[Job, Session]:
         job, session = await self.order(), await self.session()
@@ -84,6 +105,71 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
 
 
+async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
+    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    session, job = await bench.session(), await bench.order()
+    registry.suspect(bench.node)
+    await dispatch._take(None, [session])
+    assert await bench.state(job) == ("queued", "")
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    await dispatch._take(None, [session])
+    assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
+    await bench.store.jobs.advance(rekey.id, "failed", session, JobEvidence())
+    registry.trust(bench.node)
+    await dispatch._take(None, [session])
+    assert await bench.state(job) == ("dispatched", "")
+
+
+async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
+    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    job, _ = await bench.dispatched()
+    registry.suspect(bench.node)
+    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
+    registry._agents[bench.node] = cast("AgentSession", agent)
+    await dispatch.joined(cast("AgentSession", agent))
+    dispatch.send_later(job.id, Refusal("busy", "busy", 0.0))
+    bench.clock.advance(6)
+    await dispatch._send_again()
+    await dispatch.send(cast("AgentSession", agent), job, 2.0)
+    assert agent.told == []
+    dispatch._again.clear()  # nothing but the hold stands against it
+    await dispatch._send_again()
+    assert agent.told == []
+    registry.trust(bench.node)
+    await dispatch._send_again()
+    await dispatch._send_again()
+    assert [type(frame) for frame in agent.told] == [JobStart]
+
+
+async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
+    dispatch, registry, session = bench.runner._dispatch, bench.runner._dispatch._registry, await bench.session()
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    registry.suspect(bench.node)
+    await dispatch._take(None, [session])
+    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
+    await dispatch.joined(cast("AgentSession", agent))
+    assert [frame.job for frame in agent.told if isinstance(frame, JobStart)] == [rekey.id]
+
+
+async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
+    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    session, job = await bench.session(), await bench.order()
+    registry.suspect(bench.node)
+    bench.clock.advance(SUSPECT_S / 2)
+    assert SUSPECT_S > 2 * CLONE_S
+    await dispatch._take(None, [session])
+    assert await bench.state(job) == ("queued", "")
+    bench.clock.advance(START_LIMIT_S - SUSPECT_S / 2 + 1)
+    await dispatch._expire()
+    expired = await bench.store.jobs.job(SYSTEM, job.id)
+    assert expired.error is not None
+    assert (expired.state, "stardust rekey" in expired.error.message) == ("expired", True)
+    bench.clock.advance(SUSPECT_S)
+    later = await bench.order()
+    await dispatch._take(None, [session])
+    assert await bench.state(later) == ("dispatched", "")
+
+
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
     job, _ = await bench.dispatched()
     bench.clock.advance(START_LIMIT_S + 1)
@@ -105,9 +191,9 @@ async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> N
 
 async def test_who_may_order_and_take_back(bench: Bench) -> None:
     with pytest.raises(Forbidden):
-        await bench.service.submit(VIEWER, bench.node, "check", (), False, None)
+        await bench.service.submit(VIEWER, bench.node, Wish("check"), None)
     with pytest.raises(NotFound):
-        await bench.service.submit(STRANGER, bench.node, "check", (), False, None)
+        await bench.service.submit(STRANGER, bench.node, Wish("check"), None)
     job = await bench.order()
     with pytest.raises(Forbidden):
         await bench.service.cancel(VIEWER, job.id)
@@ -115,14 +201,15 @@ async def test_who_may_order_and_take_back(bench: Bench) -> None:
         await bench.service.cancel(STRANGER, job.id)
     assert (await bench.service.cancel(SYSTEM, job.id)).state == "cancelled"
     assert (await bench.service.cancel(SYSTEM, job.id)).state == "cancelled"
-    other, _ = await bench.dispatched()
+    other, session = await bench.dispatched()
+    await bench.store.jobs.advance(other.id, "succeeded", session, JobEvidence())
     with pytest.raises(JobNotCancellable):
         await bench.service.cancel(SYSTEM, other.id)
 
 
 async def test_the_same_key_gives_the_same_job(bench: Bench) -> None:
-    first = await bench.service.submit(SYSTEM, bench.node, "check", (), False, "key")
-    again = await bench.service.submit(SYSTEM, bench.node, "check", (), False, "key")
+    first = await bench.service.submit(SYSTEM, bench.node, Wish("check"), "key")
+    again = await bench.service.submit(SYSTEM, bench.node, Wish("check"), "key")
     assert first.id == again.id
 
 
@@ -132,3 +219,40 @@ async def test_a_policy_that_is_not_known_yet_is_left_to_the_node(bench: Bench) 
     await bench.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy("monitor"), "no", bench.clock.now())
     with pytest.raises(PolicyRefuses, match="monitor"):
         await bench.order()
+
+
+async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(bench: Bench) -> None:
+    """Two go on at once here: five nodes are three rounds."""
+    nodes = [bench.node, *(NodeId(new_random_id()) for _ in range(4))]
+    for at, node in enumerate(nodes[1:]):
+        await bench.store.nodes.create_node(SYSTEM, NewNode(node, f"n{at}", "192.0.2.1"))
+    now = bench.clock.now()
+    large = await bench.service.submit_many(SYSTEM, [*nodes, nodes[0]], Wish("upgrade"), None)
+    small = await bench.service.submit_many(SYSTEM, nodes[:2], Wish("check"), None)
+    assert {job.not_after - now for job in await bench.store.batches.jobs_of(SYSTEM, large.id)} == {START_LIMIT_S + 2 * ROUND_S}
+    assert {job.not_after - now for job in await bench.store.batches.jobs_of(SYSTEM, small.id)} == {START_LIMIT_S}
+    assert (large.counts, small.counts) == ({"queued": 5}, {"queued": 2})
+    bench.clock.advance(START_LIMIT_S + ROUND_S)
+    session = await bench.session()
+    [dispatch] = await bench.store.jobs.take(None, [session], bench.clock.now())
+    assert dispatch.job.not_after == bench.clock.now() + START_LIMIT_S, "from when it is handed over it has ten minutes"
+    await bench.runner._dispatch._expire()
+    assert (await bench.store.batches.batch(SYSTEM, small.id)).counts == {"expired": 2}
+
+
+async def test_a_batch_names_what_cannot_take_part_and_makes_the_rest(bench: Bench) -> None:
+    stranger = NodeId(new_random_id())
+    session = await bench.session()
+    await bench.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy("readonly"), "no", bench.clock.now())
+    refused = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], Wish("upgrade"), "key")
+    again = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], Wish("upgrade"), "key")
+    assert again == refused
+    assert [(one.node_id, one.code) for one in refused.refused] == [
+        (bench.node, "node.policy_refuses"), (stranger, "not_found"), ("no id", "not_found")
+    ]  # fmt: skip
+    assert (refused.counts, refused.ended_at) == ({}, refused.created_at)
+    planned = await bench.service.submit_many(SYSTEM, [bench.node], Wish("plan", for_action="upgrade"), None)
+    assert planned.counts == {"queued": 1}
+    for nothing in ([], [NodeId(new_random_id()) for _ in range(1001)]):
+        with pytest.raises(BadRequest):
+            await bench.service.submit_many(SYSTEM, nothing, Wish("check"), None)

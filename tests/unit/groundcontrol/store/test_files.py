@@ -171,7 +171,7 @@ def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, ki
         assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
 
 
-SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "attempt", "audit"}
+SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit"}
 """Tables that belong to no organisation, or whose keys no organisation chooses."""
 
 

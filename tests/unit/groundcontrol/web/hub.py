@@ -6,7 +6,7 @@ import contextlib
 import http.cookies
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,28 @@ from groundcontrol.auth.service import AuthService
 from groundcontrol.auth.sessions import new_session
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.config import Config
-from groundcontrol.domain.deployments import INSTALL_STEPS, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Step
+from groundcontrol.deployments.lists.reading import read_list
+from groundcontrol.deployments.script import Invitations
+from groundcontrol.deployments.updates import UpdateService
+from groundcontrol.domain.deployments import (
+    INSTALL_STEPS,
+    Confirmation,
+    Deployment,
+    DeploymentOverrides,
+    DeploymentRequest,
+    HostKey,
+    Step,
+    Unconfirmed,
+)
 from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import Actor as Person
 from groundcontrol.domain.scope import Role, Scope
+from groundcontrol.domain.server_lists import Reading
+from groundcontrol.domain.summary import Brief, Summary
 from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.errors import NotFound
+from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -32,6 +48,7 @@ from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import build_app, make_runner
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
+from majortom.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ShiftedClock
 from tests.support.openapi import Description
@@ -39,7 +56,8 @@ from tests.support.vault import a_vault
 
 ORIGIN = "https://hub.example"
 PASSWORD = "three green sparrows"
-ADMIN = Scope(Person("user", "0" * 26, "admin", "admin"), 1)
+ADMIN = Scope(Person("user", "0" * 25 + "a", "admin", "admin"), 1)
+"""Whoever made the nodes: a user of each hub that has some."""
 KEY = bytes(range(32))
 PEPPER = bytes(range(32, 64))
 
@@ -61,6 +79,18 @@ class PlayedNodes:
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         return self.values.get(node, {})
 
+    def summary(self, node: NodeId) -> list[Brief]:
+        """As if each moment of `values` were a row of its own, in millionths."""
+        moments: dict[float, dict[str, int | None]] = {}
+        for name, (value, at) in self.values.get(node, {}).items():
+            moments.setdefault(at, {})[name] = None if value is None else round(value * 1_000_000)
+        return [Brief(at, Summary(list(row), [1_000_000] * len(row)).read(list(row.values()))) for at, row in moments.items()]
+
+
+async def never_online(_node: NodeId, _timeout_s: float) -> None:
+    """No node ever comes here."""
+    raise TimeoutError
+
 
 class PlayedDeployer:
     """`deployments.service` without servers: it keeps what it was asked."""
@@ -77,6 +107,28 @@ class PlayedDeployer:
         self.asked.append(("remove", (node_id, overrides, force)))
         made = a_deployment("gone.example")._replace(kind="remove", node_id=node_id)
         return await self._store.deployments.create_deployment(scope, made)
+
+    async def install_many(self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None) -> Sequence[Deployment]:
+        self.asked.append(("install_many", list(requests)))
+        wanted = [a_deployment(request.host)._replace(batch="b" * 26) for request in requests]
+        return await self._store.deployments.create_deployments(scope, wanted, idempotency_key)
+
+    async def preview(self, scope: Scope, text: str, form: Any) -> Reading:
+        self.asked.append(("preview", text))
+        return read_list(text, form)
+
+    async def confirm_host_keys(
+        self, scope: Scope, confirmed: Sequence[Confirmation]
+    ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
+        self.asked.append(("confirm_host_keys", list(confirmed)))
+        done = []
+        refused = []
+        for one in confirmed:
+            try:
+                done.append(await self._store.deployments.deployment(scope, one.deployment))
+            except NotFound as exc:
+                refused.append(Unconfirmed(one.deployment, exc.code, exc.message))
+        return done, refused
 
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
         self.asked.append(("confirm", fingerprint))
@@ -189,18 +241,18 @@ class LiveSocket:
     async def subscribe(self, topic: str, after: int | None = None) -> None:
         await self.send("subscribe", {"topic": topic} if after is None else {"topic": topic, "after": after})
 
-    async def next(self, timeout_s: float = 5.0) -> tuple[str, Any]:
+    async def next(self, timeout_s: float = 20.0) -> tuple[str, Any]:
         message = await self.socket.receive(timeout=timeout_s)
         assert message.type is aiohttp.WSMsgType.BINARY, f"{message.type!r} {message.data!r} {message.extra!r}"
         kind, body = msgspec.msgpack.decode(message.data)
         return kind, body
 
-    async def expect(self, kind: str, timeout_s: float = 5.0) -> Any:
+    async def expect(self, kind: str, timeout_s: float = 20.0) -> Any:
         got, body = await self.next(timeout_s)
         assert got == kind, (got, body)
         return body
 
-    async def closed(self, timeout_s: float = 5.0) -> int:
+    async def closed(self, timeout_s: float = 20.0) -> int:
         """Read until the hub closes; its code."""
         while True:
             message = await self.socket.receive(timeout=timeout_s)
@@ -225,19 +277,27 @@ class TestHub:
         self.config = config
         self.bus = LocalBus()
         self.nodes = PlayedNodes()
+        self.owned = False
+        self.facts = Facts(store, self.bus, clock)
         self.deployer = PlayedDeployer(store)
         self.auth = AuthService(
             store=store, bus=self.bus, clock=clock, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER, issuer="test-hub",
             least_totp=config.require_totp,
         )  # fmt: skip
+        self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)
         self.services = Services(
             config=config,
             clock=clock,
             store=store,
             bus=self.bus,
             registry=self.nodes,
-            jobs=JobService(store, self.bus, clock),
+            facts=self.facts,
+            jobs=JobService(store, self.bus, clock, 20),
             deployments=self.deployer,
+            invites=Invitations(
+                urls=[config.node_url], fleet_id=new_random_id(), fleet_key=KEY, tls_pin=config.tls_pin, script=b"#!/bin/sh\n"
+            ),
+            updates=self.updates,
             auth=self.auth,
             hub_id=HubId(new_time_id()),
             build="test",
@@ -261,9 +321,9 @@ class TestHub:
         self.sessions.append(session)
         return Client(self, session)
 
-    async def user(self, username: str, role: Role, *, must_change: bool = False, password_hash: str = "none") -> User:
+    async def user(self, username: str, role: Role, *, must_change: bool = False, password_hash: str = "none", user_id: str = "") -> User:
         """A user straight in the store."""
-        user = User(UserId(new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
+        user = User(UserId(user_id or new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
         await self.database._control.writer.run(
             lambda tx: tx.do(
                 "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
@@ -287,7 +347,8 @@ class TestHub:
         """A client with a session, made without the price of a password hash."""
         user = user or await self.user(f"{role}-{new_random_id()[:6]}", role, must_change=must_change)
         session, refresh = new_session(user, address="127.0.0.1", user_agent="test", now=self.clock.now())
-        await self.store.users.open_session(session, AuditEntry(Person("user", user.id, user.username, role), "auth.login", user.id))
+        entry = AuditEntry(Person("user", user.id, user.username, role), "auth.login", user.id)
+        await self.store.users.open_session(session, entry, b"a place")
         issued = self.auth._issued(session, user, refresh)
         client = self.anonymous()
         client.login, client.user, client.csrf = session, user, session.csrf_token
@@ -299,6 +360,9 @@ class TestHub:
 
     async def node(self, name: str = "web-3") -> Node:
         """A node in the store."""
+        if not self.owned:
+            self.owned = True
+            await self.user("the-owner", "admin", user_id=ADMIN.actor.id)
         return await self.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "192.0.2.3"))
 
 

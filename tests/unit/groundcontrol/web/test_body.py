@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import resource
+import socket
 import zlib
 
 import pytest
@@ -88,7 +89,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(hub: TestHub
     monkeypatch.setattr("groundcontrol.web.body.BODY_TIMEOUT_S", 0.05)
     reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
     writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
     writer.close()
     await writer.wait_closed()
@@ -98,10 +99,24 @@ async def test_a_connection_that_says_nothing_is_dropped(hub: TestHub, monkeypat
     monkeypatch.setattr("groundcontrol.web.protocol.HEADERS_TIMEOUT_S", 0.05)
     reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
     writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
     writer.close()
+
+
+async def test_who_asks_and_never_reads_is_dropped(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.protocol.UNREAD_TIMEOUT_S", 0.05)
+    assert hub.server.runner is not None
+    assert hub.server.runner.server is not None
+    loop, dropped = asyncio.get_running_loop(), asyncio.Event()
+    served = hub.server.runner.server.connection_lost
+    monkeypatch.setattr(hub.server.runner.server, "connection_lost", lambda *words: (served(*words), loop.call_soon(dropped.set)))
+    with socket.create_connection((hub.server.host, hub.server.port)) as greedy:
+        greedy.settimeout(30)
+        await asyncio.to_thread(greedy.sendall, b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        async with asyncio.timeout(60):
+            await dropped.wait()
 
 
 async def test_a_private_key_over_16_kib_is_refused(hub: TestHub) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest, Jump, Wishes
+from groundcontrol.domain.ids import DeploymentId
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.web.hub import ADMIN, TestHub, a_deployment
 
@@ -70,6 +71,18 @@ async def test_deployments_are_listed_and_shown(hub: TestHub) -> None:
     assert {one["id"] for one in page["deployments"] + rest["deployments"]} == {one.id for one in made}
     assert (await viewer.get(f"deployments/{made[0].id}")).json["host_key"]["fingerprint"] == "SHA256:" + "a" * 43
     assert (await viewer.get(f"deployments/{new_random_id()}")).status == 404
+
+
+async def test_the_key_of_a_jump_host_with_the_name_of_the_server_is_told_apart_by_its_port(hub: TestHub) -> None:
+    viewer, own = await hub.logged_in("viewer"), a_deployment("gw")._replace(port=2222, wishes=Wishes(jump=Jump("gw", 22, "ops")))
+    assert own.host_key is not None
+    shown = []
+    for key in (own.host_key._replace(host="gw"), own.host_key):
+        made = await hub.store.deployments.create_deployment(ADMIN, own._replace(id=DeploymentId(new_random_id()), host_key=key))
+        told = (await viewer.get(f"deployments/{made.id}")).json["host_key"]
+        shown.append((told["host"], told["port"]))
+
+    assert shown == [("gw", 22), ("gw", 2222)]
 
 
 async def test_a_deployment_is_steered(hub: TestHub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import time
 from typing import Any
 
 import msgpack
@@ -15,17 +16,17 @@ from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import NotAcceptable
-from groundcontrol.web.http.history import choose_form
+from groundcontrol.web.http.history import _FORMS, _WILD, choose_form
 from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.web.hub import TestHub
 
-START = 1_790_000_000
+START = int(time.time()) // 60 * 60 - 600  # within what is kept second by second
 
 
-async def measured(hub: TestHub) -> Node:
+async def measured(hub: TestHub, name: str = "web-1") -> Node:
     """A node with a minute of samples at 1 s, and a hole of ten seconds in it."""
-    node = await hub.node()
+    node = await hub.node(name)
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
     await hub.store.metrics.marks(session)
     series = ("cpu.total", "disk.read{device=sda}")
@@ -132,10 +133,49 @@ async def test_a_form_that_there_is_not_is_refused(hub: TestHub) -> None:
      ("application/json;q=0.5, application/x-msgpack", "application/msgpack"), ("text/*", "text/csv"), ("application/json;q=x, text/csv;q=0.1", "text/csv")],
 )  # fmt: skip
 def test_the_form_that_is_liked_best(accept: str, form: str) -> None:
-    assert choose_form(accept) == form
+    assert choose_form(accept, _FORMS, _WILD) == form
 
 
 @pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "nonsense"])
 def test_no_form_that_is_liked(accept: str) -> None:
     with pytest.raises(NotAcceptable):
-        choose_form(accept)
+        choose_form(accept, _FORMS, _WILD)
+
+
+async def test_several_nodes_are_asked_at_once(hub: TestHub) -> None:
+    viewer, one, two = await hub.logged_in("viewer"), await measured(hub, "one"), await hub.node("two")
+    params = [("node", one.id), ("node", two.id), ("metric", "cpu.total"), ("from", START), ("to", START + 60), ("points", 6)]
+
+    answer = await viewer.get("history", params=params)
+
+    window = answer.json
+    assert (answer.status, window["step"], window["tier"], list(window["nodes"])) == (200, 10, "1s", [one.id, two.id])
+    assert window["nodes"][one.id]["cpu.total"]["max"] == [9.0, 19.0, None, 39.0, 49.0, 59.0]
+    assert window["nodes"][two.id]["cpu.total"]["max"] == [None] * 6
+    as_csv = await viewer.get("history", params=params, headers={"Accept": "text/csv"})
+    rows = list(csv.reader(io.StringIO(as_csv.body.decode())))
+    assert rows[0][1:4] == [f"{one.id} cpu.total {what}" for what in ("avg", "min", "max")]
+    assert rows[1] == [str(float(START)), "4.5", "0.0", "9.0", "", "", ""]
+
+
+@pytest.mark.parametrize("ids", [0, 51])
+async def test_no_nodes_and_too_many_are_refused(hub: TestHub, ids: int) -> None:
+    admin = await hub.logged_in()
+    params = [("metric", "cpu.total"), *(("node", new_random_id()) for _ in range(ids))]
+    assert (await admin.get("history", params=params)).code == "request.invalid"
+
+
+async def test_a_node_of_somebody_else_among_several_is_not_found(hub: TestHub) -> None:
+    admin, mine = await hub.logged_in(), await hub.node()
+    for other in (new_random_id(), "nonsense"):
+        answer = await admin.get("history", params=[("metric", "cpu.total"), ("node", mine.id), ("node", other)])
+        assert (answer.status, answer.code) == (404, "not_found")
+
+
+async def test_what_is_older_than_its_seconds_is_shown_by_the_minute(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    start = START - 3 * 86_400
+
+    window = (await admin.get(**asked(node, "cpu.total", **{"from": start, "to": start + 600, "points": 600}))).json
+
+    assert (window["tier"], window["step"]) == ("1m", 60)

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from groundcontrol.domain.ids import BootId, HubId
-from groundcontrol.domain.jobs import Change, JobEvidence
+from groundcontrol.domain.jobs import ACTIONS, Change, JobEvidence, StopAnswer
 from groundcontrol.domain.nodes import Node, NodeIdentity, NodePolicy
+from groundcontrol.domain.permissions import PERMISSIONS, job_action
+from groundcontrol.domain.scope import Role
+from groundcontrol.web.http.jobs import MANY_NODES
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.test_live import Printing
+from tests.unit.groundcontrol.web.test_live import Printing, tell_plan_and_report
 
 
 async def managed(hub: TestHub) -> Node:
@@ -36,7 +39,9 @@ async def test_a_job_is_asked_for_once(hub: TestHub) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"action": "install"}, {"action": "upgrade", "packages": []}, {"action": "upgrade", "packages": None}, {"action": "refresh", "packages": ["curl"]}, {"action": "upgrade", "packages": ["libc6-"]},
+    [{}, {"action": "install"}, {"action": "upgrade", "packages": []}, {"action": "plan"}, {"action": "plan", "for": "hold"}, {"action": "check", "for": "upgrade"},
+     {"action": "refresh", "plan": "a" * 64}, {"action": "upgrade", "plan": "abc"}, {"action": "check", "reboot": True}, {"action": "repair", "packages": ["curl"]},
+     {"action": "plan", "for": "upgrade", "plan": "a" * 64}, {"action": "upgrade", "packages": ["x" * 120 + str(n) for n in range(200)]}, {"action": "upgrade", "packages": None}, {"action": "refresh", "packages": ["curl"]}, {"action": "upgrade", "packages": ["libc6-"]},
      {"action": "upgrade", "packages": ["-oAPT::x"]}, {"action": "upgrade", "packages": ["a b"]}, {"action": "upgrade", "packages": "curl"}, {"action": "upgrade", "reboot": "yes"}],
 )  # fmt: skip
 async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
@@ -48,13 +53,101 @@ async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str
     assert (await admin.get("jobs")).json["jobs"] == []
 
 
-async def test_a_reboot_wants_the_password_once_more(hub: TestHub) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [{"action": "reboot"}, {"action": "upgrade", "reboot": True}, {"action": "remove", "packages": ["curl"]}, {"action": "autoremove"}],
+)
+async def test_what_removes_or_reboots_wants_the_password_once_more(hub: TestHub, body: dict[str, Any]) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
+    assert (await admin.post(f"nodes/{node.id}/jobs", body)).status == 202
     hub.clock.shift += 301
 
-    answer = await admin.post(f"nodes/{node.id}/jobs", {"action": "upgrade", "reboot": True})
+    answer = await admin.post(f"nodes/{node.id}/jobs", body)
 
     assert (answer.status, answer.code) == (403, "auth.step_up_required")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "plan", "for": "install", "packages": ["ImageMagick", "bash.x86_64", "g++", "R"]},
+        {"action": "security-upgrade", "plan": "a" * 64},
+        {"action": "full-upgrade", "reboot": True},
+        {"action": "hold", "packages": ["linux-image-amd64"]},
+        *({"action": action} for action in ("refresh", "check", "autoremove", "clean", "repair", "reboot")),
+    ],
+)
+async def test_every_verb_can_be_asked_for(hub: TestHub, body: dict[str, Any]) -> None:
+    admin, node = await hub.logged_in(), await managed(hub)
+
+    answer = await admin.post(f"nodes/{node.id}/jobs", body)
+
+    assert answer.status == 202, answer.body
+    assert {name: answer.json[name] for name in body} == body
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "plan": {"for": "upgrade"}, "install": {"packages": ["curl"]}, "remove": {"packages": ["curl"]},
+    "hold": {"packages": ["curl"]}, "unhold": {"packages": ["curl"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["admin", "operator", "viewer"])
+async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role) -> None:
+    """S-19 and S-23: every verb against every role, for one node and for many."""
+    client, node = await hub.logged_in(role), await managed(hub)
+    for action in ACTIONS:
+        may = role in PERMISSIONS[job_action(action)]
+        body = {"action": action, **ASKED.get(action, {})}
+        one = await client.post(f"nodes/{node.id}/jobs", body)
+        many = await client.post("jobs", {**body, "nodes": [node.id]})
+        assert (one.status, many.status) == ((202, 202) if may else (403, 403)), action
+        assert may or {one.code, many.code} == {"auth.forbidden"}
+
+
+async def test_to_change_many_nodes_at_once_wants_the_password_once_more_and_to_look_does_not(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 1)]
+    hub.clock.shift += 301
+
+    changing = await admin.post("jobs", {"action": "upgrade", "nodes": nodes})
+    fewer = await admin.post("jobs", {"action": "upgrade", "nodes": nodes[1:]})
+    looking = await admin.post("jobs", {"action": "check", "nodes": nodes})
+
+    assert (changing.status, changing.code) == (403, "auth.step_up_required")
+    assert (fewer.status, looking.status) == (202, 202)
+
+
+async def test_who_is_limited_to_some_nodes_orders_nothing_on_others(hub: TestHub) -> None:
+    operator, mine, other = await hub.logged_in("operator"), await managed(hub), await managed(hub)
+    assert operator.user is not None
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', operator.user.id)
+
+    batch = (await operator.post("jobs", {"action": "check", "nodes": [mine.id, other.id]})).json
+
+    assert [job["node_id"] for job in batch["jobs"]] == [mine.id]
+    assert [(one["node_id"], one["code"]) for one in batch["refused"]] == [(other.id, "not_found")]
+    assert (await operator.post(f"nodes/{other.id}/jobs", {"action": "check"})).status == 404
+
+
+async def test_a_plan_and_a_report_are_shown_once_they_are_there(hub: TestHub) -> None:
+    viewer, printing = await hub.logged_in("viewer"), await Printing.start(hub)
+    path = f"jobs/{printing.job.id}"
+    assert [(await viewer.get(f"{path}/{what}")).code for what in ("plan", "report")] == ["not_found"] * 2
+    assert (await viewer.get(path)).json["plan_digest"] is None
+
+    await tell_plan_and_report(hub, printing.session, printing.job.id)
+
+    plan, report = (await viewer.get(f"{path}/plan")).json, (await viewer.get(f"{path}/report")).json
+    assert plan["counts"] == {"upgrades": 1, "new": 0, "removals": 1, "security": 1, "kept": 1}
+    assert plan["steps"][0] == {"package": "curl", "from": "1", "to": "2", "security": "yes", "repository": "main"}
+    assert plan["kept"] == [{"package": "vim", "version": "9", "reason": "held"}]
+    assert (plan["complete"], plan["digest"], plan["download_bytes"]) == (True, "a" * 64, 1000)
+    assert report["config_files"] == [{"path": "/etc/x.dpkg-dist", "diff": "-a\n+b\n"}]
+    assert (report["reboot"], report["services"]) == ("yes", ["nginx.service"])
+    job = (await viewer.get(path)).json
+    assert (job["plan_digest"], job["has_report"]) == ("a" * 64, True)
+    assert (await viewer.get(f"nodes/{printing.node.id}")).json["reboot_required"] == "yes"
 
 
 async def test_a_job_for_no_node_is_not_found(hub: TestHub) -> None:
@@ -74,15 +167,36 @@ async def test_jobs_are_listed_for_all_and_for_one_node(hub: TestHub) -> None:
     assert (await admin.get("jobs?node=x")).code == "request.invalid"
 
 
-async def test_a_waiting_job_is_cancelled_and_a_running_one_is_not(hub: TestHub) -> None:
+async def test_a_waiting_job_is_cancelled_and_a_running_one_is_asked_to_stop(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await managed(hub)
     waiting = (await admin.post(f"nodes/{node.id}/jobs", {"action": "check"})).json
-    running = (await Printing.start(hub)).job
+    printing = await Printing.start(hub)
+    running, store = printing.job, hub.store.jobs
 
     assert (await admin.post(f"jobs/{waiting['id']}/cancel")).json["state"] == "cancelled"
+    asked = (await admin.post(f"jobs/{running.id}/cancel")).json
+    assert (asked["state"], asked["stop"]["state"], asked["stop"]["by"]) == ("running", "asked", admin.user and admin.user.username)
+    assert [job.id for job in await store.stopping()] == [running.id]
+    await store.advance(running.id, "running", printing.session, JobEvidence(stop=StopAnswer("too_late", "rpm cannot be interrupted")))
     refused = await admin.post(f"jobs/{running.id}/cancel")
     assert (refused.status, refused.code) == (409, "job.not_cancellable")
+    killed = (await admin.post(f"jobs/{running.id}/cancel", {"force": True})).json
+    assert (killed["stop"]["state"], killed["stop"]["force"], killed["state"]) == ("asked", True, "running")
+    assert "rpm cannot be interrupted" in refused.json["detail"]
+    await store.advance(running.id, "succeeded", printing.session, JobEvidence())
+    assert (await admin.post(f"jobs/{running.id}/cancel")).code == "job.not_cancellable"
     assert (await admin.post(f"jobs/{new_random_id()}/cancel")).status == 404
+
+
+async def test_nobody_kills_a_job_that_was_not_asked_to_stop_or_without_the_password(hub: TestHub) -> None:
+    admin, printing = await hub.logged_in(), await Printing.start(hub)
+    path = f"jobs/{printing.job.id}/cancel"
+
+    first = await admin.post(path, {"force": True})
+    assert (first.code, first.json["facts"]) == ("request.invalid", {"field": "force"})
+    assert (await admin.post(path)).status == 200
+    hub.clock.shift += 301
+    assert (await admin.post(path, {"force": True})).code == "auth.step_up_required"
 
 
 async def test_what_changed_says_from_and_to(hub: TestHub) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
-from groundcontrol.bus.base import Changed, Interest, JobOutputArrived, NodeLive, Revoked, SessionMoved, Topic
+from groundcontrol.bus.base import Changed, JobOutputArrived, NodeLive, Revoked
 from groundcontrol.domain.ids import BootId, EventId, HubId, JobId
-from groundcontrol.domain.jobs import Job, JobEvidence, NewJob
+from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.web.server import LIVE
 from spider.wire.ids import new_random_id, new_time_id
-from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_deployment
+from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
 
 
 async def refused(hub: TestHub, client: Any, **headers: str | None) -> int:
@@ -63,6 +66,17 @@ async def test_a_program_with_a_token_needs_no_origin(hub: TestHub) -> None:
 
     async with program.session.ws_connect(hub.url("/api/v1/live"), headers={"Authorization": f"Bearer {program.bearer}"}) as socket:
         assert (await LiveSocket(socket).expect("hello"))["hub_id"] == hub.services.hub_id
+
+
+async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.ws_browser.MAX_OF_AN_ADDRESS", 2)
+    async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context((await hub.logged_in("viewer")).live(**{"X-Forwarded-For": "2001:db8::1"}))
+        another = await hub.logged_in("viewer")
+        assert await refused(hub, another, **{"X-Forwarded-For": "2001:db8::ffff"}) == 503
+        async with another.live(**{"X-Forwarded-For": "2001:db8:0:1::1"}):
+            pass
 
 
 async def test_a_plain_request_is_told_so(hub: TestHub) -> None:
@@ -148,81 +162,6 @@ async def test_one_page_follows_a_bounded_number_of_topics(hub: TestHub) -> None
             await live.subscribe(f"node:{node.id}")
         kinds = [(await live.next())[0] for _ in nodes]
         assert kinds == ["snapshot"] * 64 + ["error"]
-
-
-# -- fleet ---------------------------------------------------------------------------------------
-
-
-async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:
-    node = await hub.node()
-    hub.nodes.values[node.id] = {"cpu.total": (1.0, 10.0), "cpu.user": (1.0, 10.0)}
-    async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("fleet")
-        snapshot = await live.expect("snapshot")
-        assert [one["id"] for one in snapshot["data"]["nodes"]] == [node.id]
-        assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
-
-        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodeLive(node.id, "pulse", 11.0, {"cpu.total": 2.0}))
-        change = await live.expect("change")
-        assert change["seq"] == snapshot["seq"] + 1
-        assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
-
-        hub.nodes.connected.add(node.id)
-        hub.bus.publish(SessionMoved(node.id, 1, hub.services.hub_id, online=True))
-        assert [one["state"] for one in (await live.expect("change"))["data"]["nodes"]] == ["online"]
-
-        fresh = await hub.node("later")
-        hub.bus.publish(Changed("node", fresh.id, 1))
-        assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [fresh.id]
-
-        await hub.store.nodes.delete_node(ADMIN, node.id)
-        hub.bus.publish(Changed("node", node.id, 9))
-        assert (await live.expect("change"))["data"]["removed"] == [node.id]
-
-
-async def test_a_busy_fleet_is_told_once_a_second_at_most(hub: TestHub) -> None:
-    nodes = [await hub.node(f"n{number}") for number in range(5)]
-    async with (await hub.logged_in()).live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
-        loop = asyncio.get_running_loop()
-        started, changes = loop.time(), 0
-        while loop.time() - started < 2.4:
-            for node in nodes:
-                hub.nodes.values[node.id] = {"cpu.total": (loop.time(), loop.time())}
-                hub.bus.publish(NodeLive(node.id, "pulse", loop.time(), {}))
-            try:
-                kind, _ = await live.next(0.02)
-            except TimeoutError:
-                continue
-            changes += kind == "change"
-        assert 2 <= changes <= 3
-
-
-async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
-    node = await hub.node()
-    first, second = await hub.logged_in(), await hub.logged_in("viewer")
-    async with first.live() as one, second.live() as two:
-        for live in (one, two):
-            await live.subscribe("fleet")
-            await live.expect("snapshot")
-        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodeLive(node.id, "pulse", 11.0, {}))
-        assert await one.expect("change") == await two.expect("change")
-
-
-async def test_who_looks_is_told_to_the_nodes(hub: TestHub) -> None:
-    node, other = await hub.node("a"), await hub.node("b")
-    async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told, (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
-        assert await anext(told) == Interest((node.id,), 15.0)
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
-        event = await anext(told)
-        assert isinstance(event, Interest)
-        assert set(event.nodes) == {node.id, other.id}
 
 
 # -- one node ------------------------------------------------------------------------------------
@@ -319,6 +258,20 @@ async def test_each_event_is_shown_once(hub: TestHub) -> None:
 # -- jobs ------------------------------------------------------------------------------------------
 
 
+PLAN = PlanPart(
+    0, 1, PlanHead("a" * 64, 1000, 500, "no", ""), (PlanStep("curl", "1", "2", "yes", "main"), PlanStep("old", "1", "", "no", "")),
+    (KeptBack("vim", "9", "held"),),
+)  # fmt: skip
+REPORT = Report("yes", "a new kernel", ("nginx.service",), (ConfigFile("/etc/x.dpkg-dist", "-a\n+b\n"),), (), ("a note",))
+
+
+async def tell_plan_and_report(hub: TestHub, session: Session, job: JobId) -> None:
+    """The node hands over both."""
+    await hub.store.jobs.take([job], [session], hub.clock.now())
+    await hub.store.jobs.save_plan(job, PLAN, session)
+    await hub.store.jobs.save_report(job, REPORT, session)
+
+
 class Printing:
     """A job of a node that is connected, and what it prints."""
 
@@ -331,7 +284,7 @@ class Printing:
         node = await hub.node()
         session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
         now = hub.clock.now()
-        wish = NewJob(JobId(new_time_id()), node.id, "upgrade", (), False, now, now + 600)
+        wish = NewJob(JobId(new_time_id()), node.id, Wish("upgrade"), now, now + 600)
         job = await hub.store.jobs.create_job(ADMIN, wish, None)
         await hub.store.jobs.take([job.id], [session], now)
         await hub.store.jobs.advance(job.id, "accepted", session, JobEvidence())
@@ -381,6 +334,29 @@ async def test_output_resumes_at_any_offset(hub: TestHub, after: int) -> None:
         assert (await live.expect("snapshot"))["seq"] == start
         await printing.print(b"more")
         assert await collect(live, 5004, start) == printing.printed[start:]
+
+
+async def test_several_viewers_of_a_job_get_every_byte_whenever_they_come(hub: TestHub) -> None:
+    printing = await Printing.start(hub)
+    topic = f"job:{printing.job.id}"
+    async with (
+        (await hub.logged_in()).live() as first,
+        (await hub.logged_in("viewer")).live() as second,
+        (await hub.logged_in("viewer")).live() as late,
+    ):
+        await first.subscribe(topic)
+        await first.expect("snapshot")
+        await printing.print(b"one\n" * 1000)
+        await second.subscribe(topic, 2000)
+        assert (await second.expect("snapshot"))["seq"] == 2000
+        await printing.print(b"two\n" * 1000)
+        assert await collect(first, 8000) == printing.printed
+        assert await collect(second, 8000, 2000) == printing.printed[2000:]
+        await late.subscribe(topic)
+        await late.expect("snapshot")
+        await printing.print(b"end\n")
+        for live, start in ((first, 8000), (second, 8000), (late, 0)):
+            assert await collect(live, 8004, start) == printing.printed[start:]
 
 
 async def test_what_the_bus_lost_of_an_output_is_read_from_the_store(hub: TestHub) -> None:

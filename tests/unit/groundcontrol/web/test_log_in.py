@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.groundcontrol.web.hub import PASSWORD, Client, TestHub, a_config, running
+from tests.unit.groundcontrol.web.people import somebody
 
 NEW = "four yellow herons"
 
@@ -39,6 +42,7 @@ async def test_a_log_in_gives_a_token_and_two_cookies(hub: TestHub) -> None:
         "must_change_password": False,
         "totp_enabled": False,
         "must_enrol_totp": False,
+        "limited": False,
     }
     access, refresh = cookies(answer)["__Host-stardust"], cookies(answer)["__Secure-stardust-refresh"]
     assert (access["path"], refresh["path"]) == ("/", "/api/v1/auth/refresh")
@@ -59,7 +63,7 @@ async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> Non
         )
 
         assert answer.status == 200
-        assert set(cookies(answer)) == {"stardust-plain", "stardust-plain-refresh"}
+        assert set(cookies(answer)) == {"stardust-plain", "stardust-plain-refresh", "stardust-plain-device"}
         assert all("secure" not in cookie and cookie["httponly"] for cookie in cookies(answer).values())
         assert "Strict-Transport-Security" not in answer.headers
 
@@ -88,9 +92,9 @@ async def test_too_many_log_ins_are_told_when_to_come_back(hub: TestHub) -> None
 
 
 async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
-    await hub.auth.first_start("admin", None)
+    code = await hub.auth.first_start("admin", None)
 
-    client, _ = await log_in(hub, "admin")
+    client, _ = await log_in(hub, "admin", setup_code=str(code))
 
     assert (await client.get("nodes")).code == "auth.password_change_required"
     assert (await client.post("auth/refresh")).code == "auth.password_change_required"
@@ -223,3 +227,48 @@ async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -
 
     assert (answer.status, answer.code) == (400, "request.invalid")
     assert hub.auth.passwords.hashed == 0
+
+
+async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_changed(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-09: who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
+    owner, thief = await (ada := await somebody(hub)).log_in(), hub.anonymous()
+    looked_at = hub.auth.passwords.verify
+
+    def meanwhile(act: Callable[[], Awaitable[object]]) -> None:
+        async def verify(*args: Any, **more: Any) -> bool:
+            monkeypatch.setattr(hub.auth.passwords, "verify", looked_at)
+            right = await looked_at(*args, **more)
+            await act()
+            return right
+
+        monkeypatch.setattr(hub.auth.passwords, "verify", verify)
+
+    meanwhile(lambda: ada.enrol(owner))
+    answer = await thief.post("auth/login", {"username": "ada", "password": PASSWORD})
+    assert (answer.status, answer.code) == (401, "auth.bad_credentials")
+
+    meanwhile(lambda: owner.post("auth/password", {"current": PASSWORD, "new": "four blue herons at dawn"}))
+    answer = await thief.post("auth/login", {"username": "ada", "password": PASSWORD, "totp": ada.next_code()})
+    assert (answer.status, answer.code) == (401, "auth.bad_credentials")
+    assert (await thief.post("auth/refresh")).status == 401
+    assert (await owner.get("nodes")).status == 200
+    assert len((await owner.get("auth/sessions")).json["sessions"]) == 1
+
+
+async def test_of_two_who_change_a_password_at_once_the_first_wins(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-09: a thief with the old password and a session of it does not overwrite the owner's new one."""
+    ada = await somebody(hub)
+    owner, thief = await ada.log_in(), await ada.log_in()
+    hashed = hub.auth.passwords.hash
+
+    async def hash_late(password: str) -> str:
+        monkeypatch.setattr(hub.auth.passwords, "hash", hashed)
+        assert (await owner.post("auth/password", {"current": PASSWORD, "new": "four blue herons at dawn"})).status == 200
+        return await hashed(password)
+
+    monkeypatch.setattr(hub.auth.passwords, "hash", hash_late)
+    answer = await thief.post("auth/password", {"current": PASSWORD, "new": "nine grey wolves at dusk"})
+    assert (answer.status, answer.code) == (401, "auth.required")
+    assert (await ada.try_to_log_in(password="nine grey wolves at dusk")).status == 401
+    assert (await ada.try_to_log_in(password="four blue herons at dawn")).status == 200
+    assert (await owner.get("nodes")).status == 200

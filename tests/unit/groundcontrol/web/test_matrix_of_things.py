@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.bus.base import Changed, NodeLive
-from groundcontrol.domain.ids import EventId, JobId, NodeId
-from groundcontrol.domain.jobs import NewJob
+from groundcontrol.bus.base import Changed, NodeFresh
+from groundcontrol.domain.deployments import Jump
+from groundcontrol.domain.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
+from groundcontrol.domain.invites import Invite
+from groundcontrol.domain.jobs import NewBatch, NewJob, Wish
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.permissions import PERMISSIONS
 from groundcontrol.domain.scope import Role
@@ -18,6 +20,7 @@ from groundcontrol.web.live.connection import ACTIONS
 from groundcontrol.web.routes import ROUTES, Route
 from spider.wire.ids import new_random_id, new_time_id
 from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub, a_deployment
+from tests.unit.groundcontrol.web.test_live import tell_plan_and_report
 from tests.unit.groundcontrol.web.test_matrix import name
 
 Whose = Literal["own", "other", "none"]
@@ -32,17 +35,37 @@ THINGS: dict[str, tuple[str, object]] = {
     "PATCH /nodes/{id}": ("node", {"name": "renamed"}),
     "DELETE /nodes/{id}": ("node", None),
     "GET /nodes/{id}/history": ("node", None),
+    "GET /nodes/{id}/export": ("node", None),
+    "GET /nodes/{id}/tables": ("node", None),
+    "GET /nodes/{id}/packages": ("node", None),
+    "GET /nodes/{id}/logs": ("node", None),
+    "POST /nodes/{id}/approve": ("node", None),
+    "POST /nodes/{id}/reject": ("node", None),
+    "GET /invites/{id}": ("invite", None),
+    "DELETE /invites/{id}": ("invite", None),
     "POST /deployments/{id}/host-key": ("deployment", {"fingerprint": "SHA256:" + "a" * 43}),
     "GET /deployments/{id}": ("deployment", None),
     "POST /deployments/{id}/cancel": ("deployment", None),
     "POST /deployments/{id}/retry": ("deployment", {}),
     "POST /nodes/{id}/jobs": ("node", {"action": "check"}),
+    "POST /nodes/{id}/rekey": ("node", None),
     "GET /jobs/{id}": ("job", None),
     "GET /jobs/{id}/output": ("job", None),
+    "GET /jobs/{id}/plan": ("job", None),
+    "GET /jobs/{id}/report": ("job", None),
     "POST /jobs/{id}/cancel": ("job", None),
+    "GET /batches/{id}": ("batch", None),
+    "POST /batches/{id}/cancel": ("batch", None),
 }
 """Route -> what its path names, and a body that fits."""
-LISTS = {"GET /nodes": "nodes", "GET /jobs": "jobs", "GET /deployments": "deployments", "GET /events": "events"}
+LISTS = {
+    "GET /nodes": "nodes",
+    "GET /jobs": "jobs",
+    "GET /batches": "batches",
+    "GET /deployments": "deployments",
+    "GET /events": "events",
+    "GET /invites": "invites",
+}
 """Lists of things that belong to nodes."""
 OF_PEOPLE = {"GET /auth/sessions", "GET /tokens", "GET /users"}
 """Lists of people's own things, or for admins alone: `test_sessions`, `test_tokens`, `test_users`."""
@@ -64,6 +87,17 @@ WITHOUT_A_THING = {
     "PATCH /settings",
     "GET /metrics",
     "POST /deployments",
+    "POST /deployments/preview",
+    "POST /deployments/many",
+    "POST /deployments/host-keys",  # of deployments that the body names: `test_many_deployments`
+    "POST /invites",
+    "GET /auth/preferences",
+    "PATCH /auth/preferences",
+    "GET /updates",  # of packages, and of nodes that wait for them: their own tests hold what is granted
+    "GET /updates/nodes",
+    "GET /history",  # of nodes that the query names: `test_history`
+    "POST /jobs",
+    "POST /agent-updates",  # of nodes that the body names: `test_upkeep`
     "GET /audit",
 }
 TOPICS = {"fleet": "", "events": "", "node": "node", "job": "job", "deployment": "deployment"}
@@ -84,14 +118,19 @@ class World:
             node = await hub.node(side)
             await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=(side,))
             now = hub.clock.now()
-            job = NewJob(JobId(new_time_id()), node.id, "check", (), reboot=False, created_at=now, not_after=now + 600)
-            await hub.store.jobs.create_job(ADMIN, job, None)
+            job = NewJob(JobId(new_time_id()), node.id, Wish("check"), created_at=now, not_after=now + 600)
+            batch = NewBatch(BatchId(new_time_id()), job.wish, (node.id,), (job,), (), now)
+            await hub.store.batches.create_batch(ADMIN, batch, None)
+            await tell_plan_and_report(hub, await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id)), job.id)
             deployment = a_deployment(f"{side}.example")._replace(node_id=node.id)
             await hub.store.deployments.create_deployment(ADMIN, deployment)
             event = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", now, node.id, side, {})
             await hub.store.log.add_event(event)
+            ids["batch", side] = batch.id
+            invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)
+            ids["invite", side] = (await hub.store.invites.create_invite(ADMIN, invite)).id
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
-        for kind in ("node", "job", "deployment", "session", "token"):
+        for kind in ("node", "job", "batch", "deployment", "session", "token", "invite"):
             ids[kind, "none"] = new_random_id()
         return cls(hub, ids)
 
@@ -167,8 +206,11 @@ async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row:
 async def test_lists_hold_what_is_granted(hub: TestHub, row: str, role: Role) -> None:
     world = await World.make(hub)
     client = await world.person(role)
+    if row == "GET /invites" and role == "viewer":
+        assert (await client.get("invites")).code == "auth.forbidden"
+        return
     field = LISTS[row]
-    kind = field.removesuffix("s")
+    kind = field.removesuffix("es" if field == "batches" else "s")
 
     shown = {item["id"] for item in (await client.get(field)).json[field]}
 
@@ -221,20 +263,23 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         await live.expect("snapshot")
         for node in (other, own):
             hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
-            hub.bus.publish(NodeLive(node, "pulse", 1.0, {"cpu.total": 7.0}))
+            hub.bus.publish(NodeFresh(node))
             hub.bus.publish(Changed("node", node, 2))
-        told = (await live.expect("change"))["data"]
-        assert {*told["latest"], *(node["id"] for node in told["nodes"])} == {own}
+        values, facts = set[str](), set[str]()
+        while not (values and facts):  # they come apart, in either order
+            told = (await live.expect("change"))["data"]
+            values, facts = values | {*told["latest"]}, facts | {node["id"] for node in told["nodes"]}
+        assert values == facts == {own}
         await live.subscribe(f"node:{own}")
         await live.expect("snapshot")
 
         assert (await boss.request("PATCH", f"users/{viewer.user.username}", {"grants": {"nodes": [other]}})).status == 200
 
-        seen = [await live.next(1.0) for _ in range(3)]
+        seen = [await live.next() for _ in range(3)]
         assert [kind for kind, _ in seen] == ["gap", "snapshot", "error"]
         assert [node["id"] for node in seen[1][1]["data"]["nodes"]] == [other]
         assert (seen[2][1]["code"], seen[2][1]["topic"]) == ("not_found", f"node:{own}")
-        hub.bus.publish(NodeLive(own, "pulse", 2.0, {"cpu.total": 8.0}))
+        hub.bus.publish(NodeFresh(own))
         with pytest.raises(asyncio.TimeoutError):
             await live.next(1.2)
 
@@ -247,7 +292,7 @@ async def test_a_node_that_loses_its_tag_leaves_the_stream(hub: TestHub) -> None
         await live.subscribe(f"node:{own}")
         await live.expect("snapshot")
         assert (await boss.request("PATCH", f"nodes/{own}", {"tags": ["else"]})).status == 200
-        while (told := await live.next(1.0))[0] != "error":
+        while (told := await live.next())[0] != "error":
             assert told[0] == "change"
         assert told[1]["code"] == "not_found"
     assert (await viewer.get(f"nodes/{own}")).status == 404
@@ -277,3 +322,43 @@ async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, 
     answer = await client.request(route.method, path_of(route, new_random_id()), {} if route.body else None)
 
     assert (answer.status, answer.code) == (403, "auth.step_up_required")
+
+
+async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> None:
+    """S-15: another host, port or host key; where it goes where it went before, nothing more is asked."""
+    client = await hub.logged_in("operator")
+    made = await hub.store.deployments.create_deployment(ADMIN, a_deployment("web-3.example")._replace(host_key_confirmed=True))
+    shown = "SHA256:" + "a" * 43
+    hub.clock.shift += 301
+    path = f"deployments/{made.id}/retry"
+
+    for body in ({"host": "evil.example"}, {"port": 2299}, {"host_key": "SHA256:" + "b" * 43}):
+        answer = await client.post(path, {**body, "password": "x"})
+        assert (answer.status, answer.code) == (403, "auth.step_up_required"), body
+    direct = await client.post(path, {"jump": None})
+    assert direct.status == 202, "it has no jump host"
+    behind = a_deployment("web-4.example")
+    behind = behind._replace(wishes=behind.wishes._replace(jump=Jump("gate.example", 22, "ops")))
+    behind = await hub.store.deployments.create_deployment(ADMIN, behind)
+    for jump in (None, {"host": "other.example"}):
+        answer = await client.post(f"deployments/{behind.id}/retry", {"jump": jump, "password": "x"})
+        assert (answer.status, answer.code) == (403, "auth.step_up_required"), jump
+    assert (await client.post(f"deployments/{behind.id}/retry", {"jump": {"host": "gate.example"}})).status == 202
+    for same in ({"host": "web-3.example", "port": 22, "host_key": shown}, {"username": "ops"}, {}):
+        assert (await client.post(path, same)).status == 202, same
+
+
+async def test_a_removal_that_failed_is_not_tried_again_with_an_old_proof(hub: TestHub) -> None:
+    """S-15: what wanted the password when it was asked for wants it again, from a program's token that may do such things too."""
+    client = await hub.logged_in("operator")
+    made = await hub.store.deployments.create_deployment(ADMIN, a_deployment("web-3.example")._replace(kind="remove"))
+    weak, strong = hub.anonymous(), hub.anonymous()
+    for program, sensitive in ((weak, False), (strong, True)):
+        program.bearer = (await client.post("tokens", {"name": "x", "role": "operator", "sensitive": sensitive})).json["token"]
+    hub.clock.shift += 301
+    path = f"deployments/{made.id}/retry"
+
+    for stale in (client, weak):
+        assert (await stale.post(path, {})).code == "auth.step_up_required"
+    assert [what for what, _ in hub.deployer.asked] == []
+    assert (await strong.post(path, {})).status == 202

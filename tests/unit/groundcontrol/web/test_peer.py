@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.web.peer import client_address
+from groundcontrol.web.peer import client_address, client_of
 from tests.unit.groundcontrol.web.hub import a_config, running
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("fd00::/64"))
@@ -36,6 +36,33 @@ ROWS = [
 @pytest.mark.parametrize(("peer", "headers", "expected", "why"), ROWS, ids=[row[3] for row in ROWS])
 def test_the_address_of_the_client(peer: str, headers: list[str], expected: str, why: str) -> None:
     assert client_address(peer, headers, PROXIES) == expected, why
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "direct", "sure"),
+    [
+        ("127.0.0.9", {}, True, True),
+        ("127.0.0.9", {}, False, False),
+        ("127.0.0.9", {"X-Forwarded-For": ["192.168.0.1"]}, True, False),
+        ("127.0.0.9", {"Forwarded": ["for=192.168.0.1"]}, True, False),
+        ("127.0.0.9", {"Via": ["1.1 cache"]}, True, False),
+        ("127.0.0.1", {}, True, False),
+        ("127.0.0.1", {"X-Forwarded-For": [""]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["unknown"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1, unknown"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["10.0.0.7"]}, False, False),
+        ("127.0.0.1", {"X-Real-IP": ["192.168.0.1"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"]}, False, True),
+        ("127.0.0.1", {"X-Forwarded-For": ["203.0.113.1, 10.0.0.7"]}, False, True),
+        ("127.0.0.1", {"X-Forwarded-For": ["203.0.113.1, 192.168.0.1"]}, False, False),  # a balancer before the proxy that was named
+        ("127.0.0.1", {"X-Forwarded-For": ["203.0.113.1", "192.168.0.1"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["unknown, 192.168.0.1, 10.0.0.7"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": [", ".join(["203.0.113.1", "192.168.0.1", *["10.0.0.7"] * 31])]}, False, False),
+        ("", {}, True, False),
+    ],
+)
+def test_whether_the_address_is_the_client_s_own(peer: str, headers: dict[str, list[str]], *, direct: bool, sure: bool) -> None:
+    assert client_of(peer, headers, PROXIES, direct=direct).sure == sure
 
 
 def test_a_list_without_end_is_cut() -> None:

@@ -213,7 +213,7 @@ async def test_the_environment_demands_more_than_settings_may_take_back(tmp_path
         assert (await client.get("nodes")).code == "auth.totp_enrolment_required"
         await person.enrol(client)
 
-        assert (await client.get("settings")).json == {"require_totp": "admins", "require_totp_least": "admins"}
+        assert (await client.get("settings")).json.items() >= {"require_totp": "admins", "require_totp_least": "admins"}.items()
         refused = await client.request("PATCH", "settings", {"require_totp": "none"})
         assert (refused.status, refused.code) == (409, "conflict")
         assert (await client.request("PATCH", "settings", {"require_totp": "all"})).json["require_totp"] == "all"

@@ -136,7 +136,7 @@ async def test_a_browser_that_was_away_finds_the_gap_and_the_reason(hub: TestHub
         for _ in range(80):
             connection.put(b"\x00" * 65_536)  # over the bound at once
         kinds: list[object] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 message = await live.socket.receive()
                 if message.type is not aiohttp.WSMsgType.BINARY:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from spider.collectors.base import Collector
 from spider.collectors.netlink import parse_messages
 
 DATA = Path(__file__).parent / "data"
@@ -29,10 +30,16 @@ def dumped(name: str) -> Iterator[tuple[bytes, int, int]]:
         at += 4 + size
 
 
-def write(root: Path, files: dict[str, str | bytes]) -> Path:
+def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """Make files below a folder that stands for a host's root."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return root
+
+
+def read(collector: Collector, now: float) -> dict[str, int | None]:
+    """One reading, by series."""
+    values = collector.read(now)
+    return dict(zip(collector.series(), values, strict=True))

@@ -6,22 +6,49 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.disk import DiskCounters, Disks, busy_share, parse_diskstats
-from tests.unit.spider.collectors.captured import captured, write
+from spider.collectors.blocks import Block, DiskFacts, volume_labels
+from spider.collectors.disk import DiskCounters, Disks, Volumes, busy_share, mean_queue, mean_wait, parse_diskstats, whole_disks
+from tests.unit.spider.collectors.captured import captured, read, write
+
+PARTS = ("read", "written", "busy", "reads", "writes", "read_await", "write_await", "queue")
 
 
-def line(name: str, read: int = 8, written: int = 8, busy_ms: int = 1) -> bytes:
-    return f"   8       0 {name} 5 0 {read} 3 4 0 {written} 2 0 {busy_ms} 9 0 0 0 0 0 0\n".encode()
+def line(
+    name: str,
+    read: int = 8,
+    written: int = 8,
+    busy_ms: int = 1,
+    reads: int = 5,
+    read_ms: int = 3,
+    writes: int = 4,
+    write_ms: int = 2,
+    queue_ms: int = 9,
+) -> bytes:
+    return f"   8       0 {name} {reads} 0 {read} {read_ms} {writes} 0 {written} {write_ms} 0 {busy_ms} {queue_ms} 0 0 0 0 0 0\n".encode()
+
+
+def disks_of(data: bytes) -> list[str]:
+    return whole_disks(parse_diskstats(data))
 
 
 def test_the_machine_has_one_disk() -> None:
-    assert parse_diskstats(captured("machine", "diskstats")) == {
-        "vda": DiskCounters(read_bytes=23419626 * 512, written_bytes=183431824 * 512, busy_ms=190332)
-    }
+    found = parse_diskstats(captured("machine", "diskstats"))
+    assert whole_disks(found) == ["vda"]
+    fields = next(row for row in captured("machine", "diskstats").decode().splitlines() if " vda " in row).split()
+    assert found["vda"] == DiskCounters(
+        reads=int(fields[3]),
+        read_bytes=23419626 * 512,
+        read_ms=int(fields[6]),
+        writes=int(fields[7]),
+        written_bytes=183431824 * 512,
+        write_ms=int(fields[10]),
+        busy_ms=190332,
+        queue_ms=int(fields[13]),
+    )
 
 
 def test_a_host_behind_lxcfs_is_read_too() -> None:
-    assert list(parse_diskstats(captured("lxcfs", "diskstats"))) == ["vda"]
+    assert disks_of(captured("lxcfs", "diskstats")) == ["vda"]
 
 
 @pytest.mark.parametrize(
@@ -39,16 +66,16 @@ def test_a_host_behind_lxcfs_is_read_too() -> None:
     ],
 )
 def test_each_byte_is_counted_at_one_disk(present: list[str], disks: list[str]) -> None:
-    assert list(parse_diskstats(b"".join(line(name) for name in present))) == disks
+    assert disks_of(b"".join(line(name) for name in present)) == sorted(disks)
 
 
 def test_a_device_without_a_single_request_is_no_disk() -> None:
     silent = b"  43 0 nbd0 0 0 0 0 0 0 0 0 0 0 0\n"
-    assert parse_diskstats(silent + line("sda")).keys() == {"sda"}
+    assert disks_of(silent + line("sda")) == ["sda"]
 
 
 def test_a_partition_of_a_silent_disk_is_still_one() -> None:
-    assert parse_diskstats(b"   8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n" + line("sda1")) == {}
+    assert disks_of(b"   8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n" + line("sda1")) == []
 
 
 @pytest.mark.parametrize("text", [b"8 0 sda 1 2 3\n", b"8 0 sda a 0 8 3 4 0 8 2 0 1 9\n", b"8 0 sda -1 0 8 3 4 0 8 2 0 1 9\n"])
@@ -64,16 +91,27 @@ def test_busy_is_never_more_than_all_the_time() -> None:
     assert busy_share(1000, 1000, 0.0) is None
 
 
+def test_waits_and_queues_are_means() -> None:
+    assert mean_wait(4, 10) == 250
+    assert mean_wait(0, 0) == 0, "no request, no wait"
+    assert mean_wait(-1, 0) is None
+    assert mean_wait(1, -1) is None
+    assert mean_queue(3000, 1000, 1.0) == 200
+    assert mean_queue(0, 1, 1.0) is None
+    assert mean_queue(1, 1, 0.0) is None
+
+
 def test_rates_need_two_readings_and_a_new_disk_waits_for_its_second(tmp_path: Path) -> None:
-    disks = Disks(str(write(tmp_path, {"diskstats": line("sda", 0, 0, 0)})))
+    disks = Disks(str(write(tmp_path, {"diskstats": line("sda", 0, 0, 0) + line("dm-0")})))
     assert disks.read(10.0) == []
     assert disks.series() == []
-    write(tmp_path, {"diskstats": line("sda", 8, 16, 500) + line("sdb", 4, 4)})
-    assert disks.read(12.0) == [2048, 4096, 2500]
-    assert disks.series() == ["disk.read{device=sda}", "disk.written{device=sda}", "disk.busy{device=sda}"]
-    assert disks.read(13.0) == [0] * 6
+    busy = line("sda", 8, 16, 500, reads=7, read_ms=8, writes=8, write_ms=3, queue_ms=2009)
+    write(tmp_path, {"diskstats": busy + line("sdb", 4, 4) + line("dm-0")})
+    assert disks.read(12.0) == [2048, 4096, 2500, 1, 2, 250, 25, 100]
+    assert disks.series() == [f"disk.{part}{{device=sda}}" for part in PARTS]
+    assert disks.read(13.0) == [0] * 16
     write(tmp_path, {"diskstats": line("sdb", 4, 4)})
-    assert disks.read(14.0) == [0] * 3
+    assert disks.read(14.0) == [0] * 8
     assert disks.series()[0] == "disk.read{device=sdb}"
     disks.close()
 
@@ -82,6 +120,57 @@ def test_a_counter_that_was_reset_gives_one_null(tmp_path: Path) -> None:
     disks = Disks(str(write(tmp_path, {"diskstats": line("sda", 800, 0, 0)})))
     disks.read(0.0)
     write(tmp_path, {"diskstats": line("sda", 8, 8, 100)})
-    assert disks.read(1.0) == [None, 4096, 1000]
-    assert disks.read(2.0) == [0, 0, 0]
+    assert disks.read(1.0) == [None, 4096, 1000, 0, 0, 0, 0, 0]
+    assert disks.read(2.0) == [0] * 8
     disks.close()
+
+
+def test_a_disk_that_is_used_for_the_first_time_appears(tmp_path: Path) -> None:
+    idle = b"   8 16 sdb 0 0 0 0 0 0 0 0 0 0 0\n"
+    disks = Disks(str(write(tmp_path, {"diskstats": line("sda") + idle + line("loop0")})))
+    disks.read(0.0)
+    disks.read(1.0)
+    assert len(disks.series()) == 8
+    write(tmp_path, {"diskstats": line("sda") + line("sdb") + line("loop0")})
+    assert disks.read(2.0)[8:] == [4096, 4096, 10, 5, 4, 60, 50, 1]
+    disks.close()
+
+
+def test_volumes_are_told_apart_by_kind(tmp_path: Path) -> None:
+    """As Documentation/ABI/stable/sysfs-block and testing/sysfs-block-dm have their files."""
+    names = ("sda", "sda1", "dm-0", "dm-1", "dm-2", "md0", "loop0", "zram0", "sr0")
+    sys = write(
+        tmp_path / "sys",
+        {
+            "class/block/sda1/partition": "1\n",
+            "class/block/dm-0/dm/name": "vg0-root\n",
+            "class/block/dm-0/dm/uuid": "LVM-abc\n",
+            "class/block/dm-1/dm/name": "luks\x1b[31m-home\n",
+            "class/block/dm-1/dm/uuid": "CRYPT-LUKS2-abc\n",
+            "class/block/loop0/loop/backing_file": "/var/lib/x.img\n",
+        },
+    )
+    volumes = Volumes(str(write(tmp_path, {"diskstats": b"".join(line(name) for name in names)})), str(sys))
+    assert volumes.read(0.0) == []
+    later = b"".join(line(name, 16, 8, 30001, reads=7, read_ms=3, writes=6, write_ms=12) for name in names)
+    write(tmp_path, {"diskstats": later})
+    values = read(volumes, 60.0)
+    kinds = ["partition sda1", "lvm vg0-root", "crypt luks_[31m-home", "dm dm-2", "md md0", "loop loop0 /var/lib/x.img", "zram zram0"]
+    assert list(values) == [f"volume.{part}{{volume={kind}}}" for kind in kinds for part in ("read", "written", "busy", "await")]
+    assert list(values.values())[:4] == [round(8 * 512 / 60), 0, 5000, 250]
+    volumes.close()
+
+
+def test_two_volumes_of_one_name_stay_two() -> None:
+    blocks = {"dm-0": Block("lvm", "a"), "dm-1": Block("lvm", "a"), "dm-2": Block("crypt", "a")}
+    assert volume_labels(blocks) == {"dm-0": "lvm a (dm-0)", "dm-1": "lvm a (dm-1)", "dm-2": "crypt a"}
+
+
+def test_the_size_of_a_disk_is_in_units_of_512_bytes(tmp_path: Path) -> None:
+    sys = write(
+        tmp_path, {"block/sda/size": "1000\n", "block/sda/queue/rotational": "1\n", "block/loop0/size": "8\n", "block/sdb/size": "0\n"}
+    )
+    facts = DiskFacts(str(sys))
+    assert facts.read(0.0) == [512_000, 1]
+    assert facts.series() == ["disk.size{device=sda}", "disk.rotating{device=sda}"]
+    assert DiskFacts(str(tmp_path / "none")).read(0.0) == []

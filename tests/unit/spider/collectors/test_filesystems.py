@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, reachable
-from tests.unit.spider.collectors.captured import captured, write
+from spider.wire.metrics import parse_series
+from tests.unit.spider.collectors.captured import captured, read, write
 
 ON_DISKS = parse_filesystems(captured("machine", "filesystems"))
 
@@ -26,10 +27,10 @@ def test_kinds_on_disks_are_told_by_the_kernel() -> None:
     ("origin", "name", "chosen"),
     [
         ("machine", "self_mountinfo", ["/"]),
-        ("nspawn", "1_mountinfo", ["/"]),
-        ("nspawn-sandbox", "self_mountinfo", ["/"]),
-        ("lxcfs", "self_mountinfo", ["/"]),
-        ("cgroup2-host", "self_mountinfo", ["/"]),
+        ("nspawn", "1_mountinfo", ["/", "/tmp"]),
+        ("nspawn-sandbox", "self_mountinfo", ["/", "/tmp"]),
+        ("lxcfs", "self_mountinfo", ["/", "/tmp"]),
+        ("cgroup2-host", "self_mountinfo", ["/", "/tmp"]),
         ("loop-mounts", "1_mountinfo", ["/", "/mnt/data disk"]),
     ],
 )
@@ -57,11 +58,34 @@ def test_a_file_system_hidden_at_its_place_is_asked_at_another() -> None:
     assert reachable(disk, own) == "/mnt/bind"
 
 
-@pytest.mark.parametrize(
-    "kind", ["nfs4", "cifs", "ceph", "9p", "fuse.sshfs", "fuse.lxcfs", "tmpfs", "autofs", "overlay", "squashfs", "iso9660", "erofs"]
-)
+@pytest.mark.parametrize("kind", ["fuse.lxcfs", "fuse.portal", "tmpfs", "autofs", "overlay", "nsfs", "squashfs", "iso9660", "erofs"])
 def test_what_is_not_on_a_disk_or_always_full_is_left_out(kind: str) -> None:
     assert choose([Mount("0:9", "/", "/srv", kind)], ON_DISKS | {"iso9660"}) == []
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "ceph", "9p", "virtiofs", "fuse.sshfs", "fuse.mergerfs"])
+def test_what_another_machine_serves_is_chosen(kind: str) -> None:
+    assert [mount.point for mount in choose([Mount("0:9", "/", "/srv", kind)], ON_DISKS)] == ["/srv"]
+
+
+def test_of_memory_only_tmp_is_chosen() -> None:
+    found = [Mount(f"0:{number}", "/", point, "tmpfs") for number, point in enumerate(("/dev/shm", "/run", "/tmp", "/var/lib/x"))]
+    assert [mount.point for mount in choose(found, ON_DISKS)] == ["/tmp"]
+
+
+@pytest.mark.parametrize(
+    ("options", "of_all", "readonly"),
+    [
+        ("rw,relatime", "rw,discard", False),
+        ("ro,relatime", "rw", True),
+        ("rw,relatime", "ro,errors=remount-ro", True),
+        ("rw", "rw,errors=remount-ro", False),
+    ],
+)
+def test_a_file_system_that_cannot_be_written_is_told(options: str, of_all: str, readonly: bool) -> None:
+    """proc_pid_mountinfo(5): field 6 is of the mount, the last one of the file system."""
+    (mount,) = parse_mountinfo(f"36 35 98:0 / /mnt {options} master:1 - ext4 /dev/sda1 {of_all}\n".encode())
+    assert mount.readonly is readonly
 
 
 def test_pools_and_subvolumes_and_a_stick_are_chosen() -> None:
@@ -88,6 +112,8 @@ def test_usage_is_that_of_df(tmp_path: Path) -> None:
     usage, stat = measure(str(tmp_path)), os.statvfs(tmp_path)
     assert usage.size == stat.f_blocks * stat.f_frsize
     assert usage.used == pytest.approx((stat.f_blocks - stat.f_bfree) * stat.f_frsize, abs=64 << 20)
+    assert usage.free == pytest.approx(stat.f_bavail * stat.f_frsize, abs=64 << 20)
+    assert usage.free <= usage.size - usage.used + (64 << 20)
 
 
 def proc_of(root: Path, lines: str) -> Filesystems:
@@ -99,10 +125,11 @@ def test_a_mounted_file_is_left_out_and_a_missing_place_is_null(tmp_path: Path) 
     write(tmp_path, {"file": "", "disk/x": ""})
     lines = "".join(f"1 1 8:{number} / {tmp_path}/{name} rw - ext4 d rw\n" for number, name in enumerate(("disk", "file", "gone")))
     found = proc_of(tmp_path, lines)
-    values = dict(zip((found.read(0.0), found.series())[1], found.read(0.0), strict=True))
+    values = read(found, 0.0)
     size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
     assert values[f"filesystem.size{{mount={tmp_path}/disk}}"] == size
     assert f"filesystem.inodes_used{{mount={tmp_path}/disk}}" in values
+    assert values[f"filesystem.readonly{{mount={tmp_path}/disk}}"] == 0
     assert not [name for name in values if "/file}" in name or "/gone}" in name]
 
 
@@ -110,6 +137,15 @@ def test_without_process_1_the_own_mounts_are_read(tmp_path: Path) -> None:
     found = proc_of(tmp_path, "1 1 8:1 / / rw - ext4 d rw\n")
     (tmp_path / "proc/1/mountinfo").unlink()
     assert len(found.read(0.0)) == len(found.series()) >= 2
+
+
+@pytest.mark.parametrize(("of_all", "told"), [("rw", 0), ("ro,errors=remount-ro", 1)])
+def test_what_spiders_own_sandbox_makes_read_only_is_not_told(tmp_path: Path, of_all: str, told: int) -> None:
+    """With hidepid the mounts of process 1 are hidden, and those of the unit (ProtectSystem=strict) are all that is seen."""
+    found = proc_of(tmp_path, f"1 1 8:1 / / ro - ext4 d {of_all}\n")
+    assert read(found, 0.0)["filesystem.readonly{mount=/}"] == 1
+    (tmp_path / "proc/1/mountinfo").unlink()
+    assert read(found, 0.0)["filesystem.readonly{mount=/}"] == told
 
 
 def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +168,7 @@ def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monk
         values = found.read(0.0)
         by_name = dict(zip(found.series(), values, strict=True))
         assert by_name[f"filesystem.used{{mount={tmp_path}/dead}}"] is None
+        assert by_name[f"filesystem.readonly{{mount={tmp_path}/dead}}"] == 0
         assert by_name[f"filesystem.used{{mount={tmp_path}/live}}"] is not None
     assert asked.count(f"{tmp_path}/dead") == 1, "it is not asked again while it hangs"
     held.set()
@@ -140,3 +177,24 @@ def test_a_file_system_that_hangs_costs_only_its_own_values(tmp_path: Path, monk
             thread.join(5)
     found.read(0.0)
     assert asked.count(f"{tmp_path}/dead") == 2
+
+
+def test_mounts_whose_labels_would_be_one_are_told_apart(tmp_path: Path) -> None:
+    names = [b"a_b", b"a\nb", b"a\x1bb", b"a{b", b"a\xff", b"a\xfe", b"x" * 210 + b"1", b"x" * 210 + b"2"]
+    lines = b""
+    for number, name in enumerate(names):
+        path = os.fsencode(tmp_path) + b"/" + name
+        os.mkdir(path)
+        escaped = b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in path)
+        lines += b"1 1 8:%d / %s rw - ext4 d rw\n" % (number, escaped)
+    for process in ("self", "1"):
+        write(tmp_path, {f"proc/{process}/mountinfo": ""})
+        (tmp_path / "proc" / process / "mountinfo").write_bytes(lines)
+    write(tmp_path, {"proc/filesystems": b"\text4\n"})
+    values = read(Filesystems(str(tmp_path / "proc")), 0.0)
+    sizes = [series for series in values if series.startswith("filesystem.size{")]
+    assert len(sizes) == len(names)
+    assert f"filesystem.size{{mount={tmp_path}/a_b}}" in sizes
+    assert all(len(parse_series(series)[1]) <= 200 for series in sizes)
+    again = read(Filesystems(str(tmp_path / "proc")), 0.0)
+    assert again.keys() == values.keys(), "the names are the same at the next start"

@@ -12,16 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.collectors.addresses import parse_addresses
-from spider.collectors.cpu import parse_stat
-from spider.collectors.disk import parse_diskstats
+from spider.collectors.cpu import parse_activity, parse_stat
+from spider.collectors.disk import parse_diskstats, whole_disks
 from spider.collectors.filesystems import choose, parse_filesystems, parse_mountinfo
+from spider.collectors.frequency import parse_cpuinfo_mhz
 from spider.collectors.identity import parse_cpu_model, parse_os_release, parse_uptime
 from spider.collectors.load import parse_loadavg
-from spider.collectors.memory import parse_meminfo
+from spider.collectors.memory import parse_arcstats, parse_details, parse_meminfo, parse_vmstat
 from spider.collectors.netlink import parse_attributes, parse_messages
 from spider.collectors.network import parse_net_dev
+from spider.collectors.pressure import parse_pressure
+from spider.collectors.protocols import parse_snmp, parse_snmp6
 from spider.collectors.sensors import parse_temperature
+from spider.collectors.states import parse_state, parse_threads
+from spider.collectors.system import parse_file_nr, parse_uptime_s
 from spider.collectors.tcp import count_states, parse_sockstat
+from spider.collectors.timekeeping import parse_timex
 from tests.unit.spider.collectors.captured import captured
 
 
@@ -36,11 +42,12 @@ def messages(data: bytes) -> list[tuple[bytes, int, int]]:
         return []
 
 
+RECORDED = "recorded/machine/proc"
 PARSERS: list[tuple[Callable[[bytes], Any], str, str]] = [
     (parse_stat, "machine", "stat"),
     (parse_loadavg, "machine", "loadavg"),
     (parse_meminfo, "machine", "meminfo"),
-    (parse_diskstats, "machine", "diskstats"),
+    (lambda data: whole_disks(parse_diskstats(data)), "machine", "diskstats"),
     (parse_net_dev, "machine", "net_dev"),
     (lambda data: parse_sockstat(data, b"TCP"), "machine", "net_sockstat"),
     (lambda data: choose(parse_mountinfo(data), {"ext4"}), "loop-mounts", "1_mountinfo"),
@@ -52,9 +59,23 @@ PARSERS: list[tuple[Callable[[bytes], Any], str, str]] = [
     (lambda data: count_states(messages(data)), "netlink", "sock_diag"),
     (lambda data: parse_addresses(messages(data)), "netlink", "getaddr"),
     (lambda data: list(parse_attributes(data, 0, len(data))), "netlink", "getaddr"),
+    (parse_activity, RECORDED, "stat"),
+    (parse_details, RECORDED, "meminfo"),
+    (parse_vmstat, RECORDED, "vmstat"),
+    (parse_arcstats, RECORDED, "vmstat"),
+    (parse_pressure, RECORDED, "pressure/io"),
+    (lambda data: parse_snmp(data, (b"Tcp", b"Udp", b"TcpExt")), RECORDED, "net/snmp"),
+    (parse_snmp6, RECORDED, "net/snmp"),
+    (parse_cpuinfo_mhz, RECORDED, "cpuinfo"),
+    (parse_file_nr, RECORDED, "sys/fs/file-nr"),
+    (parse_uptime_s, RECORDED, "uptime"),
+    (parse_state, RECORDED, "1/stat"),
+    (parse_threads, RECORDED, "loadavg"),
+    (lambda data: parse_timex(0, data), RECORDED, "stat"),
 ]
 NAMES = ["stat", "loadavg", "meminfo", "diskstats", "net_dev", "sockstat", "mountinfo", "filesystems", "os_release"]
-NAMES += ["cpuinfo", "uptime", "temperature", "sock_diag", "getaddr", "attributes"]
+NAMES += ["cpuinfo", "uptime", "temperature", "sock_diag", "getaddr", "attributes", "activity", "details", "vmstat", "arcstats"]
+NAMES += ["pressure", "snmp", "snmp6", "mhz", "file-nr", "seconds", "state", "threads", "timex"]
 
 
 def damaged(original: bytes) -> st.SearchStrategy[bytes]:

@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.identity import (
-    HostIdentity,
     IdentityReader,
-    detect_package_manager,
     parse_cpu_model,
     parse_os_release,
     parse_uptime,
     read_timezone,
-    reboot_required,
 )
 from spider.collectors.virtualization import detect_container, detect_machine
+from spider.wire.codec import NODE_CODEC
 from tests.unit.spider.collectors.captured import captured, write
+
+AGENT = ("0.1.0", "managed", ("refresh", "check"))
+"""What Spider says of itself."""
 
 
 def test_os_release_of_a_debian_host_is_read_by_value() -> None:
@@ -45,41 +46,6 @@ def test_a_processor_that_does_not_say_its_name_has_its_boards() -> None:
     assert parse_cpu_model("") == ""
 
 
-@pytest.mark.parametrize(
-    ("files", "release", "manager"),
-    [
-        ({"var/lib/dpkg/status": "Package: a\n"}, {"ID": "debian"}, "apt"),
-        ({"var/lib/dpkg/status": ""}, {"ID": "debian"}, ""),
-        ({"var/lib/pacman/local/a-1/desc": "x"}, {"ID": "arch"}, "pacman"),
-        ({"lib/apk/db/installed": "P:a\n"}, {"ID": "alpine"}, "apk"),
-        ({"var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/zypper": "x"}, {"ID": "opensuse-leap", "ID_LIKE": "suse opensuse"}, "zypper"),
-        (
-            {"var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x", "usr/bin/yum": "x"},
-            {"ID": "rocky", "ID_LIKE": "rhel centos fedora"},
-            "dnf",
-        ),
-        ({"usr/lib/sysimage/rpm/rpmdb.sqlite": "x", "usr/bin/dnf5": "x"}, {"ID": "fedora"}, "dnf5"),
-        ({"var/lib/rpm/Packages": "x", "usr/bin/yum": "x"}, {"ID": "centos", "ID_LIKE": "rhel fedora"}, "yum"),
-        ({"var/lib/dpkg/status": "x", "var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x"}, {"ID": "debian"}, "apt"),
-        ({"var/lib/dpkg/status": "x", "var/lib/rpm/rpmdb.sqlite": "x", "usr/bin/dnf": "x"}, {"ID": "fedora"}, "dnf"),
-        ({"var/lib/dpkg/status": "x", "var/lib/pacman/local/a/desc": "x"}, {"ID": "manjaro", "ID_LIKE": "arch"}, "pacman"),
-        ({"usr/bin/apt-get": "x", "usr/bin/dnf": "x"}, {"ID": "other"}, ""),
-        ({"run/ostree-booted": "", "usr/lib/sysimage/rpm/rpmdb.sqlite": "x"}, {"ID": "fedora"}, "rpm-ostree"),
-        ({"etc/NIXOS": ""}, {"ID": "nixos"}, "nixos"),
-    ],
-)
-def test_the_package_manager_is_the_one_whose_database_the_system_is_made_from(
-    tmp_path: Path, files: dict[str, str | bytes], release: dict[str, str], manager: str
-) -> None:
-    assert detect_package_manager(str(write(tmp_path, files)), release) == manager
-
-
-def test_a_dnf_that_is_dnf5_says_so(tmp_path: Path) -> None:
-    write(tmp_path, {"usr/lib/sysimage/rpm/rpmdb.sqlite": "x", "usr/bin/dnf5": "x"})
-    (tmp_path / "usr/bin/dnf").symlink_to("dnf5")
-    assert detect_package_manager(str(tmp_path), {"ID": "fedora"}) == "dnf5"
-
-
 def test_the_time_zone_is_where_localtime_leads(tmp_path: Path) -> None:
     root = str(tmp_path)
     assert read_timezone(root) == "UTC"
@@ -90,39 +56,6 @@ def test_the_time_zone_is_where_localtime_leads(tmp_path: Path) -> None:
     (tmp_path / "etc/localtime").unlink()
     write(tmp_path, {"etc/localtime": b"TZif"})
     assert read_timezone(root) == "Europe/Oslo"
-
-
-class TestRebootRequired:
-    """`no` needs evidence."""
-
-    def ask(self, root: Path, manager: str = "apt", kernel: str = "6.1", *, in_container: bool = False, booted_at: float = 2e9) -> str:
-        return reboot_required(str(root), manager, kernel, booted_at, in_container)
-
-    @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
-    def test_a_mark_says_yes(self, tmp_path: Path, mark: str) -> None:
-        assert self.ask(write(tmp_path, {mark: "*** System restart required ***\n"}), in_container=True) == "yes"
-
-    def test_nothing_at_all_is_unknown(self, tmp_path: Path) -> None:
-        assert self.ask(tmp_path) == "unknown"
-
-    def test_no_mark_where_something_makes_marks_says_no(self, tmp_path: Path) -> None:
-        assert self.ask(write(tmp_path, {"etc/kernel/postinst.d/unattended-upgrades": "x"})) == "no"
-
-    def test_modules_of_another_kernel_only_say_yes(self, tmp_path: Path) -> None:
-        write(tmp_path, {"lib/modules/6.2/modules.dep": ""})
-        assert self.ask(tmp_path, "pacman") == "yes"
-        assert self.ask(tmp_path, "dnf") == "yes"
-        assert self.ask(tmp_path, "pacman", in_container=True) == "unknown"
-
-    def test_modules_still_there_say_no_where_they_go_with_the_kernel(self, tmp_path: Path) -> None:
-        write(tmp_path, {"lib/modules/6.1/modules.dep": "", "lib/modules/5.0/leftover": ""})
-        assert self.ask(tmp_path, "pacman") == "no"
-        assert self.ask(tmp_path, "dnf") == "unknown"
-
-    def test_a_debian_without_a_new_kernel_says_no_and_with_one_unknown(self, tmp_path: Path) -> None:
-        write(tmp_path, {"lib/modules/6.1/modules.dep": "", "boot/vmlinuz-6.1": "x"})
-        assert self.ask(tmp_path, booted_at=4e9) == "no"
-        assert self.ask(tmp_path, booted_at=1.0) == "unknown"
 
 
 def test_containers_are_told_by_what_their_managers_leave(tmp_path: Path) -> None:
@@ -183,13 +116,14 @@ def test_uptime_is_read_by_value() -> None:
 
 def test_the_moment_of_the_boot_does_not_flutter(tmp_path: Path) -> None:
     reader = IdentityReader(str(write(tmp_path, {"proc/uptime": "100.00 0\n"})))
-    assert reader.read(1_000_000.0).booted_at_ms == 999_900_000
-    assert reader.read(1_000_002.4).booted_at_ms == 999_900_000
-    assert reader.read(1_000_600.0).booted_at_ms == 1_000_500_000
+    assert reader.read(1_000_000.0, *AGENT).booted_at_ms == 999_900_000
+    assert reader.read(1_000_002.4, *AGENT).booted_at_ms == 999_900_000
+    assert reader.read(1_000_600.0, *AGENT).booted_at_ms == 1_000_500_000
 
 
 def test_this_machine_is_who_it_says(tmp_path: Path) -> None:
-    identity = IdentityReader().read(2e9)
+    identity = IdentityReader().read(2e9, *AGENT)
+    assert (identity.agent_version, identity.policy_mode, identity.policy_verbs) == (AGENT[0], AGENT[1], list(AGENT[2]))
     assert identity.hostname == platform.node()
     assert identity.kernel == platform.release()
     assert identity.cpu_cores == os.cpu_count()
@@ -200,19 +134,16 @@ def test_this_machine_is_who_it_says(tmp_path: Path) -> None:
 
 
 def test_an_empty_host_is_unknown_and_no_failure(tmp_path: Path) -> None:
-    identity = IdentityReader(str(tmp_path)).read(0.0)
+    identity = IdentityReader(str(tmp_path)).read(0.0, *AGENT)
     assert (identity.machine_id, identity.os_version, identity.package_manager, identity.booted_at_ms) == ("", "", "", 0)
     assert identity.reboot_required == "unknown"
 
 
-def test_the_frame_adds_what_spider_says_of_itself() -> None:
-    host = HostIdentity("h", "m", "debian", "Debian", "12", "6.1", "x86_64", "kvm", "cpu", 2, 3, "apt", "UTC", 4, ["192.0.2.1"], "no")
-    frame = host.frame("0.1.0", "managed", ("refresh", "check"))
-    assert frame.hostname == "h"
-    assert (frame.addresses, frame.agent_version, frame.policy_mode, frame.policy_verbs) == (
-        ["192.0.2.1"],
-        "0.1.0",
-        "managed",
-        ["refresh", "check"],
-    )
-    assert frame.reboot_required == "no"
+def test_a_name_of_any_bytes_can_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/localtime").symlink_to(os.fsdecode(b"/usr/share/zoneinfo/x\xfe"))
+    system = os.uname_result(("Linux", os.fsdecode(b"we\xff\x1b[2Jb"), "6.1", "#1", "x86_64"))
+    monkeypatch.setattr(os, "uname", lambda: system)  # what uname(2) gives after sethostname(2) with these bytes
+    frame = IdentityReader(str(tmp_path)).read(0.0, *AGENT)
+    assert (frame.hostname, frame.timezone) == ("we\\udcff [2Jb", "x\\udcfe")
+    assert NODE_CODEC.encode(frame)

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.memory import Memory, MemoryAndSwap, parse_meminfo
-from tests.unit.spider.collectors.captured import captured, write
+from spider.collectors.memory import (
+    Memory,
+    MemoryAndSwap,
+    MemoryDetails,
+    Paging,
+    parse_arcstats,
+    parse_details,
+    parse_meminfo,
+    parse_vmstat,
+)
+from tests.unit.spider.collectors.captured import captured, read, write
 
 KIB = 1024
+MACHINE = "recorded/machine/proc"
 
 
 def test_the_machine_is_read_by_value() -> None:
@@ -54,16 +64,96 @@ def test_a_missing_line_is_named(missing: bytes) -> None:
         parse_meminfo(text)
 
 
-def test_values_stand_in_the_order_of_the_series(tmp_path: Path) -> None:
+def test_what_moves_each_second_is_told_to_64_kib(tmp_path: Path) -> None:
     memory = MemoryAndSwap(str(write(tmp_path, {"meminfo": OLD})))
-    values = memory.read(0.0)
-    assert dict(zip(memory.series(), values, strict=True)) == {
+    assert read(memory, 0.0) == {
         "memory.total": 1000 * KIB,
-        "memory.used": 600 * KIB,
-        "memory.available": 400 * KIB,
-        "memory.cached": 340 * KIB,
-        "memory.buffers": 50 * KIB,
+        "memory.used": (1000 - 6 * 64) * KIB,
+        "memory.available": 6 * 64 * KIB,
+        "memory.cached": 5 * 64 * KIB,
+        "memory.buffers": 0,
         "swap.total": 500 * KIB,
         "swap.used": 300 * KIB,
     }
     memory.close()
+
+
+def arcstats(size: int, least: int) -> str:
+    """As OpenZFS writes it (module/zfs/arc.c, lib/libspl/kstat): a header, titles, then name, type and value. No machine at hand has one."""
+    return f"13 1 0x01 147 39984 5 9\nname                            type data\nhits                            4    12\nc_min                           4    {least}\nsize                            4    {size}\n"
+
+
+def test_the_zfs_cache_is_not_used_memory(tmp_path: Path) -> None:
+    """What it holds above its least size would be given back."""
+    now = OLD + b"MemAvailable: 200 kB\n"
+    memory = MemoryAndSwap(str(write(tmp_path, {"meminfo": now, "spl/kstat/zfs/arcstats": arcstats(500 * KIB, 100 * KIB)})))
+    found = read(memory, 0.0)
+    assert (found["memory.available"], found["memory.used"]) == (9 * 64 * KIB, (1000 - 9 * 64) * KIB)
+    assert found["memory.zfs_arc"] == 7 * 64 * KIB
+    memory.close()
+    (tmp_path / "spl/kstat/zfs/arcstats").unlink()
+    with pytest.raises(FileNotFoundError):
+        memory.read(1.0)
+
+
+@pytest.mark.parametrize("text", [b"", b"name type data\nsize 4 5\n", b"size 4 x\nc_min 4 5\n", b"size 4 -5\nc_min 4 5\n"])
+def test_what_is_no_arcstats_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_arcstats(text)
+
+
+def test_the_details_of_the_machine_are_read_by_value() -> None:
+    lines = dict(line.split(":") for line in captured(MACHINE, "meminfo").decode().splitlines())
+    value = {name: int(text.split()[0]) for name, text in lines.items()}
+    assert parse_details(captured(MACHINE, "meminfo")) == {
+        "memory.free": value["MemFree"] * KIB,
+        "memory.anonymous": value["AnonPages"] * KIB,
+        "memory.shared": value["Shmem"] * KIB,
+        "memory.dirty": value["Dirty"] * KIB,
+        "memory.writeback": value["Writeback"] * KIB,
+        "memory.slab": value["Slab"] * KIB,
+        "memory.slab_unreclaimable": value["SUnreclaim"] * KIB,
+        "memory.page_tables": value["PageTables"] * KIB,
+        "memory.committed": value["Committed_AS"] * KIB,
+        "memory.hugepages_total": 0,
+        "memory.hugepages_used": 0,
+    }
+
+
+def test_promised_huge_pages_are_used() -> None:
+    """hugetlbpage.rst: HugePages_Rsvd are free ones that are promised already."""
+    text = b"HugePages_Total:      10\nHugePages_Free:        6\nHugePages_Rsvd:        1\nHugepagesize:       2048 kB\n"
+    assert parse_details(text) == {"memory.hugepages_total": 10 * 2048 * KIB, "memory.hugepages_used": 5 * 2048 * KIB}
+
+
+def test_kills_are_counted_where_the_kernel_counts_them(tmp_path: Path) -> None:
+    details = MemoryDetails(str(write(tmp_path, {"meminfo": OLD, "vmstat": "nr_free_pages 5\npgmajfault 60\noom_kill 3\n"})))
+    first = read(details, 0.0)
+    assert first["memory.oom_kills"] == 3
+    assert "memory.major_faults" not in first
+    write(tmp_path, {"vmstat": "nr_free_pages 5\npgmajfault 180\noom_kill 4\n"})
+    assert read(details, 60.0)["memory.major_faults"] == 2
+    details.close()
+    older = MemoryDetails(str(write(tmp_path / "older", {"meminfo": OLD, "vmstat": "nr_free_pages 5\n"})))
+    assert "memory.oom_kills" not in read(older, 0.0)
+    older.close()
+
+
+def test_paging_of_the_machine_is_found() -> None:
+    lines = dict(line.split() for line in captured(MACHINE, "vmstat").decode().splitlines())
+    wanted = ("pswpin", "pswpout", "pgmajfault", "oom_kill")
+    assert parse_vmstat(captured(MACHINE, "vmstat")) == {name.encode(): int(lines[name]) for name in wanted}
+    with pytest.raises(ValueError, match=r"."):
+        parse_vmstat(b"nr_free_pages 5\npswpin many\n")
+
+
+def test_swap_is_counted_in_bytes(tmp_path: Path) -> None:
+    text = "nr_free_pages 5\npswpin {}\npswpout {}\npgmajfault {}\n"
+    paging = Paging(str(write(tmp_path, {"vmstat": text.format(10, 10, 10)})), 16384)
+    assert paging.read(0.0) == [None] * 2
+    write(tmp_path, {"vmstat": text.format(12, 10, 30)})
+    assert read(paging, 2.0) == {"swap.in": 16384, "swap.out": 0}
+    write(tmp_path, {"vmstat": text.format(1, 10, 30)})
+    assert paging.read(3.0) == [None, 0]
+    paging.close()
+    assert Paging(str(tmp_path / "none")).read(0.0) == []

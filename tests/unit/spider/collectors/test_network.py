@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.network import InterfaceKind, Networks, choose, parse_net_dev, read_kind
-from tests.unit.spider.collectors.captured import captured, write
+from spider.collectors.network import (
+    InterfaceCounters,
+    InterfaceKind,
+    LinkSpeeds,
+    NetworkFaults,
+    Networks,
+    choose,
+    folded_kind,
+    parse_net_dev,
+    read_kind,
+)
+from tests.unit.spider.collectors.captured import captured, read, write
 
 CARD = InterfaceKind(hardware=True, stacked=False, master="")
 ENSLAVED = InterfaceKind(hardware=True, stacked=False, master="bond0")
@@ -16,16 +26,30 @@ PLAIN = InterfaceKind(hardware=False, stacked=False, master="")
 HEAD = b"Inter-|   Receive\n face |bytes    packets errs\n"
 
 
-def line(name: str, received: int = 0, sent: int = 0) -> bytes:
-    return f"{name:>6}: {received} 1 0 0 0 0 0 0 {sent} 1 0 0 0 0 0 0\n".encode()
+def line(name: str, received: int = 0, sent: int = 0, drops: int = 0) -> bytes:
+    return f"{name:>6}: {received} 1 0 {drops} 0 0 0 0 {sent} 1 0 0 0 0 0 0\n".encode()
 
 
 def test_the_machine_is_read_by_value_without_loopback() -> None:
-    assert parse_net_dev(captured("machine", "net_dev")) == {"ifb0": (0, 0), "ifb1": (0, 0), "eth0": (4587579788, 7721379)}
+    assert parse_net_dev(captured("machine", "net_dev")) == {
+        "ifb0": InterfaceCounters(0, 0, 0, 0, 0, 0, 0, 0),
+        "ifb1": InterfaceCounters(0, 0, 0, 0, 0, 0, 0, 0),
+        "eth0": InterfaceCounters(
+            received=4587579788,
+            packets_received=132813,
+            errors_received=0,
+            drops_received=0,
+            sent=7721379,
+            packets_sent=86927,
+            errors_sent=0,
+            drops_sent=0,
+        ),
+    }
 
 
 def test_a_number_may_touch_the_colon() -> None:
-    assert parse_net_dev(HEAD + b"  eth0:123 1 0 0 0 0 0 0 456 1 0 0 0 0 0 0\n") == {"eth0": (123, 456)}
+    found = parse_net_dev(HEAD + b"  eth0:123 1 2 3 0 0 0 0 456 4 5 6 0 0 0 0\n")
+    assert found == {"eth0": InterfaceCounters(123, 1, 2, 3, 456, 4, 5, 6)}
 
 
 @pytest.mark.parametrize("text", [HEAD + b"eth0 1 2 3\n", HEAD + b"eth0: 1 2 3\n", HEAD + b"eth0: a 1 0 0 0 0 0 0 4 1\n"])
@@ -60,11 +84,14 @@ def test_kinds_come_from_sys(tmp_path: Path) -> None:
     (tmp_path / "class/net/veth1/master").symlink_to("../br0")
     sys = str(tmp_path)
     assert read_kind(sys, "eth0") == CARD
-    assert read_kind(sys, "tun0") == STACKED
-    assert read_kind(sys, "br0") == STACKED
-    assert read_kind(sys, "mv0") == PLAIN
+    assert read_kind(sys, "tun0") == STACKED._replace(made_of="tun")
+    assert read_kind(sys, "br0") == STACKED._replace(made_of="bridge")
+    assert read_kind(sys, "mv0") == PLAIN._replace(made_of="macvlan")
     assert read_kind(sys, "veth1") == InterfaceKind(False, False, "br0")
     assert read_kind(sys, "gone") == PLAIN
+
+
+PARTS = ("received", "sent", "packets_received", "packets_sent")
 
 
 def test_rates_need_two_readings_and_interfaces_come_and_go(tmp_path: Path) -> None:
@@ -72,11 +99,68 @@ def test_rates_need_two_readings_and_interfaces_come_and_go(tmp_path: Path) -> N
     networks = Networks(str(proc), str(tmp_path / "sys"))
     assert networks.read(1.0) == []
     write(tmp_path, {"net/dev": HEAD + line("eth0", 300, 100) + line("eth1", 7, 7)})
-    assert networks.read(3.0) == [100, 0]
-    assert networks.series() == ["network.received{interface=eth0}", "network.sent{interface=eth0}"]
+    assert networks.read(3.0) == [100, 0, 0, 0]
+    assert networks.series() == [f"network.{part}{{interface=eth0}}" for part in PARTS]
     write(tmp_path, {"net/dev": HEAD + line("eth0", 300, 100) + line("eth1", 7, 27)})
-    assert networks.read(4.0) == [0, 0, 0, 20]
+    assert networks.read(4.0) == [0] * 5 + [20, 0, 0]
     write(tmp_path, {"net/dev": HEAD + line("eth1", 7, 27)})
-    assert networks.read(5.0) == [0, 0]
-    assert networks.series() == ["network.received{interface=eth1}", "network.sent{interface=eth1}"]
+    assert networks.read(5.0) == [0] * 4
+    assert networks.series() == [f"network.{part}{{interface=eth1}}" for part in PARTS]
+    write(tmp_path, {"net/dev": HEAD + line("eth1", 1, 27)})
+    assert networks.read(6.0) == [None, 0, 0, 0], "a counter that went back has no rate, and the others have"
     networks.close()
+
+
+def test_faults_and_state_come_by_the_minute_and_the_rest_is_folded(tmp_path: Path) -> None:
+    """As Documentation/ABI/testing/sysfs-class-net has the files of a host of containers."""
+    sys = write(tmp_path / "sys", {"class/net/eth0/device/vendor": "x", "class/net/eth0/operstate": "up\n", "class/net/veth1/uevent": "\n"})
+    write(sys, {"class/net/veth2/uevent": "\n", "class/net/br0/uevent": "DEVTYPE=bridge\n"})
+    write(tmp_path, {"net/dev": HEAD + line("eth0") + line("veth1") + line("veth2") + line("br0")})
+    faults = NetworkFaults(str(tmp_path), str(sys))
+    faults.read(0.0)
+    after = line("eth0", drops=3) + line("veth1", 600, 60) + line("veth2", 1200) + line("br0", 1800) + line("veth3", 9999)
+    write(tmp_path, {"net/dev": HEAD + after})
+    values = read(faults, 60.0)
+    assert values == {
+        "network.errors_received{interface=eth0}": 0,
+        "network.errors_sent{interface=eth0}": 0,
+        "network.drops_received{interface=eth0}": 50,
+        "network.drops_sent{interface=eth0}": 0,
+        "network.up{interface=eth0}": 1,
+        "network.folded_received{kind=bridge}": 30,
+        "network.folded_sent{kind=bridge}": 0,
+        "network.folded_interfaces{kind=bridge}": 1,
+        "network.folded_received{kind=veth}": 30,
+        "network.folded_sent{kind=veth}": 1,
+        "network.folded_interfaces{kind=veth}": 3,
+    }
+    faults.close()
+
+
+@pytest.mark.parametrize(("state", "told"), [("up", 1), ("down", 0), ("lowerlayerdown", 0), ("unknown", None), ("", None)])
+def test_an_interface_that_does_not_tell_its_state_has_none(tmp_path: Path, state: str, told: int | None) -> None:
+    sys = write(tmp_path, {"class/net/eth0/operstate": state + "\n", "net/dev": HEAD + line("eth0")})
+    faults = NetworkFaults(str(tmp_path), str(sys))
+    values = read(faults, 0.0)
+    assert values.get("network.up{interface=eth0}") == told
+    faults.close()
+
+
+@pytest.mark.parametrize(("text", "told"), [("1000\n", [1_000_000_000]), ("-1\n", []), ("", []), ("4294967295\n", []), ("9" * 30, [])])
+def test_a_speed_is_told_in_bits_where_the_card_knows_it(tmp_path: Path, text: str, told: list[int]) -> None:
+    write(tmp_path, {"class/net/eth0/speed": text, "class/net/eth0/device/vendor": "x", "class/net/lo/speed": "10"})
+    assert LinkSpeeds(str(tmp_path)).read(0.0) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "word"),
+    [
+        ("eth1", ENSLAVED, "member"),
+        ("br0", STACKED._replace(made_of="bridge"), "bridge"),
+        ("tun0", STACKED._replace(made_of="tun"), "tun"),
+        ("veth1a", PLAIN, "veth"),
+        ("sit0", PLAIN, "other"),
+    ],
+)
+def test_what_is_not_reported_is_summed_up_by_kind(name: str, kind: InterfaceKind, word: str) -> None:
+    assert folded_kind(name, kind) == word

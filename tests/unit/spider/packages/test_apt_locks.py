@@ -5,26 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from spider.packages.apt import lock_holder
+import pytest
+
+from spider.packages.backend import Lock
+from spider.packages.locks import flock_holder, record_lock_holder
 
 
-def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "holder_of"), [("lockf", record_lock_holder), ("flock", flock_holder)])
+def test_the_holder_of_a_lock_is_named(tmp_path: Path, how: str, holder_of: Callable[[str], Lock | None]) -> None:
     lock = tmp_path / "lock"
     lock.touch()
-    assert lock_holder(str(lock)) is None
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    assert holder_of(str(lock)) is None
+    hold = f"import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.{how}(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        holder = lock_holder(str(lock))
+        holder = holder_of(str(lock))
         assert holder is not None
         assert (holder.pid, holder.file) == (str(other.pid), str(lock))
         assert holder.name == Path(f"/proc/{other.pid}/comm").read_text().strip()
         other.communicate()
-    assert lock_holder(str(lock)) is None
+    assert holder_of(str(lock)) is None
 
 
 def test_no_lock_file_is_no_holder(tmp_path: Path) -> None:
-    assert lock_holder(os.fspath(tmp_path / "none")) is None
+    assert record_lock_holder(os.fspath(tmp_path / "none")) is None
+    assert flock_holder(os.fspath(tmp_path / "none")) is None

@@ -10,15 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages import apt_text
-from spider.packages.apt_text import Installed, compare_inventories, parse_inventory, parse_lock, parse_plan, parse_status
+from spider.packages.apt_text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_sizes, parse_status, parse_told
+from spider.packages.plan import Plan
 from spider.terminal import Lines
 
 DATA = Path(__file__).with_name("data")
-RELEASES = sorted(folder.name for folder in DATA.iterdir() if folder.is_dir())
+RELEASES = sorted(folder.name for folder in DATA.glob("apt-*"))
 
 
 def text(name: str) -> str:
     return (DATA / name).read_text()
+
+
+def parse_plan(printed: str) -> Plan:
+    return Plan(apt_text.parse_plan(printed))
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -34,9 +39,9 @@ def test_every_line_of_a_plan_is_understood(release: str, which: str) -> None:
 def test_a_plan_tells_new_upgraded_and_security() -> None:
     plan = parse_plan(text("apt-2.6/plan-dist-upgrade.txt"))
     by_name = {step.package: step for step in plan.steps}
-    assert by_name["lab-hello"] == ("lab-hello", "1.0", "2.0", False)
-    assert by_name["lab-extra"] == ("lab-extra", "", "2.0", False)
-    assert by_name["lab-sec"].security
+    assert by_name["lab-hello"] == ("lab-hello", "1.0", "2.0", "no", "Stardust Lab lab")
+    assert by_name["lab-extra"] == ("lab-extra", "", "2.0", "no", "Stardust Lab lab")
+    assert by_name["lab-sec"].security == "yes"
     assert "lab-extra" not in [step.package for step in plan.upgrades]
     kept_back = parse_plan(text("apt-2.6/plan-upgrade.txt"))
     assert {step.package for step in plan.steps} - {step.package for step in kept_back.steps} == {"lab-dep", "lab-extra"}
@@ -46,8 +51,8 @@ def test_security_on_ubuntu_is_told_though_two_pockets_are_named() -> None:
     plan = parse_plan(text("apt-2.7-ubuntu/plan-dist-upgrade.txt"))
     printed = text("apt-2.7-ubuntu/plan-dist-upgrade.txt")
     expected = [line for line in printed.splitlines() if line.startswith("Inst ") and "noble-security" in line and "] (" in line]
-    assert len(plan.security) == len(expected) > 0
-    assert len(plan.security) < len(plan.upgrades)
+    assert len([step for step in plan.upgrades if step.security == "yes"]) == len(expected) > 0
+    assert len(expected) < len(plan.upgrades)
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
@@ -82,6 +87,10 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
         parse_lock(prefix + junk)
         apt_text.is_trouble(prefix + junk)
         apt_text.is_stale_repository(prefix + junk)
+        parse_told(prefix + junk)
+        parse_sizes(prefix + junk)
+        parse_policy(prefix + junk)
+        parse_pinned(prefix + junk)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -105,18 +114,50 @@ def test_packages_of_another_architecture_keep_it_in_their_name() -> None:
 def test_states_of_packages_are_told_apart() -> None:
     assert parse_inventory(text("apt-2.6/upgrade-failing-installed.txt"))["lab-fail"].broken
     assert any(package.broken for package in parse_inventory(text("apt-2.6/broken-installed.txt")).values())
-    held = Installed("1.0", "hi ")
-    assert held.held
-    assert not held.broken
-    assert not Installed("1.0", "rc ").present
-    assert Installed("1.0", "iiR").broken
-    assert not Installed("1.0", "it ").broken
+    inventory = parse_inventory("hi \ta\t1.0\tall\nrc \tb\t1.0\tall\niiR\tc\t1.0\tall\nit \td\t1.0\tall\niU \te\t1.0\tall\n")
+    assert [name for name, package in inventory.items() if package.held] == ["a"]
+    assert [name for name, package in inventory.items() if package.broken] == ["c", "e"]
+    assert set(inventory) == set("acde")
 
 
-def test_the_difference_of_two_inventories_is_every_change() -> None:
-    before = {"a": Installed("1", "ii "), "b": Installed("1", "ii "), "c": Installed("1", "ii ")}
-    after = {"a": Installed("2", "ii "), "c": Installed("1", "iF "), "d": Installed("1", "ii ")}
-    assert compare_inventories(before, after) == (("a", "1", "2"), ("b", "1", ""), ("d", "", "1"))
+def test_what_is_kept_back_and_what_is_phased_is_told_apart() -> None:
+    told = parse_told(text("apt-2.6/plan-upgrade.txt"))
+    assert "lab-dep" in told.kept_back
+    assert "lab-fail" in told.kept_back
+    phased = (
+        "Calculating upgrade...\nThe following upgrades have been deferred due to phasing:\n  apt\n  tar zlib1g\n"
+        "The following packages have been kept back:\n  lab-dep\n0 upgraded, 0 newly installed\n"
+    )
+    assert parse_told(phased) == (("lab-dep",), ("apt", "tar", "zlib1g"))
+
+
+@pytest.mark.parametrize("release", [release for release in RELEASES if (DATA / release / "print-uris.txt").exists()])
+def test_what_a_plan_takes_is_added_up(release: str) -> None:
+    printed = text(f"{release}/print-uris.txt")
+    lines = [line for line in printed.splitlines() if line.startswith("'http")]
+    wanted = sum(int(line.split("' ")[1].split()[1]) for line in lines)
+    assert parse_sizes(printed).download_bytes == (wanted if lines else -1)
+    after = "Need to get 0 B/6766 B of archives.\nAfter this operation, 47.1 kB of additional disk space will be used.\n"
+    assert parse_sizes(after) == (0, 47_100)
+    assert (
+        parse_sizes("Need to get 1 B of archives.\nAfter this operation, 1,234 MB disk space will be freed.\n").installed_bytes
+        == -1_234_000_000
+    )
+    assert parse_sizes("") == (-1, None)
+
+
+def test_the_versions_that_are_known_are_read() -> None:
+    versions = parse_policy(text("apt-2.7-ubuntu/policy.txt"))
+    assert versions["apt"] == ("2.8.4ubuntu0.1", "2.8.4ubuntu0.1", True)
+    assert not versions["base-files"].security_above
+    below = parse_policy(text("apt-2.6/policy.txt"))["libc6"]
+    assert not below.security_above  # the one from the security pocket is older than the installed one
+
+
+def test_names_that_are_pinned_are_found() -> None:
+    printed = "Package files:\n 100 /var/lib/dpkg/status\nPinned packages:\n     lab-hello -> 1.0 with priority 1001\n"
+    assert parse_pinned(printed) == ("lab-hello",)
+    assert parse_pinned(text("apt-2.6/policy-sources.txt")) == ()
 
 
 @pytest.mark.parametrize("release", [release for release in RELEASES if (DATA / release / "upgrade-selected-statusfd.fd3").exists()])
@@ -157,7 +198,7 @@ def test_who_holds_a_lock_is_told(release: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(path for path in DATA.glob("*/repo-*.err") if path.stem != "repo-malformed"), ids=lambda path: f"{path.parent.name}/{path.stem}"
+    "path", sorted(path for path in DATA.glob("apt-*/repo-*.err") if path.stem != "repo-malformed"), ids=lambda path: f"{path.parent.name}/{path.stem}"
 )  # fmt: skip
 def test_a_repository_that_could_not_be_refreshed_is_seen(path: Path) -> None:
     lines = path.read_text().splitlines()

@@ -9,11 +9,12 @@ import msgpack
 from hypothesis import strategies as st
 
 from spider.wire.codec import INT_MAX, INT_MIN, pack
-from spider.wire.frames import KINDS_TO_HUB, KINDS_TO_NODE, JobEnded, Row
+from spider.wire.frames import KINDS_TO_HUB, KINDS_TO_NODE, JobEnded, Row, Table
 
 ints = st.integers(INT_MIN, INT_MAX)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _OPTIONAL: Any = JobEnded.__annotations__["exit_code"]
+_CELL: Any = Table.__annotations__["cells"].__args__[0]
 FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     int: ints,
     str: texts,
@@ -22,6 +23,7 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     list[int]: st.lists(ints, max_size=8),
     list[str]: st.lists(texts, max_size=8),
     list[_OPTIONAL]: st.lists(st.none() | ints, max_size=8),
+    list[_CELL]: st.lists(st.none() | ints | texts, max_size=8),
 }
 
 
@@ -88,7 +90,8 @@ def near_payload(dice: random.Random, kinds: dict[int, type[tuple[object, ...]]]
 def examples(kinds: dict[int, type[tuple[object, ...]]]) -> dict[int, tuple[object, ...]]:
     """One right message of each kind."""
     values: dict[Any, Any] = {
-        int: 7, str: "text", bytes: b"12345678", _OPTIONAL: None, list[int]: [1, 2], list[str]: ["a", "b"], list[_OPTIONAL]: [1, None]
+        int: 7, str: "text", bytes: b"12345678", _OPTIONAL: None, list[int]: [1, 2], list[str]: ["a", "b"], list[_OPTIONAL]: [1, None],
+        list[_CELL]: ["a", 1, None, 2],
     }  # fmt: skip
     made = {kind: cls(*(values[_plain(annotation)] for annotation in cls.__annotations__.values())) for kind, cls in kinds.items()}
     assert all(pack(message) for message in made.values())

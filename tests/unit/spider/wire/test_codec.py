@@ -22,6 +22,7 @@ from spider.wire.frames import (
     Ack,
     Heartbeat,
     Layout,
+    LogAck,
     Message,
     Row,
     Watch,
@@ -130,6 +131,12 @@ def test_messages_go_in_their_own_direction_only() -> None:
     with pytest.raises(LocalProtocolError):
         HUB_CODEC.encode(Layout(b"12345678", "pulse", 1, []))
     assert NODE_CODEC.decode(HUB_CODEC.encode(Heartbeat(1))) == Heartbeat(1)
+
+
+def test_what_cannot_be_written_is_refused_by_name() -> None:
+    for wrong in (LogAck("\udcff"), Heartbeat(1 << 64)):
+        with pytest.raises(LocalProtocolError, match=type(wrong).__name__):
+            HUB_CODEC.encode(wrong)
 
 
 @pytest.mark.parametrize(

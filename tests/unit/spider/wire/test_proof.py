@@ -77,5 +77,5 @@ def test_proofs_and_frame_keys_are_separated_by_direction() -> None:
 
 def test_a_tag_binds_the_sequence() -> None:
     message = (7).to_bytes(8, "big") + b"payload"
-    assert proof.tag(b"k", 7, b"payload") == reference.new(b"k", message, hashlib.sha256).digest()[:16]
-    assert proof.tag(b"k", 7, b"payload") != proof.tag(b"k", 8, b"payload")
+    assert proof.Tagger(b"k").tag(7, b"payload") == reference.new(b"k", message, hashlib.sha256).digest()[:16]
+    assert proof.Tagger(b"k").tag(7, b"payload") != proof.Tagger(b"k").tag(8, b"payload")

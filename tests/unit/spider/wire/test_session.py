@@ -25,7 +25,8 @@ from spider.wire.frames import (
     Updates,
     Welcome,
 )
-from spider.wire.session import MAX_OPENING_BYTES, HubOpening, Link, NodeOpening
+from spider.wire.opening import MAX_OPENING_BYTES
+from spider.wire.session import HubOpening, Link, NodeOpening
 
 FLEET = ids.new_random_id()
 NODE = ids.new_random_id()
@@ -234,7 +235,7 @@ def test_frames_of_no_size_or_too_much_are_refused() -> None:
 def test_a_well_tagged_frame_of_junk_ends_the_session() -> None:
     pair = opened()
     payload = b"\x92\x0d\x93\x01\x02"
-    frame = payload + proof.tag(pair.node._send_key, 0, payload)
+    frame = payload + pair.node._sending.tag(0, payload)
     with pytest.raises(ProtocolError):
         pair.hub.receive(frame, 1.0)
 
@@ -254,7 +255,7 @@ def test_the_welcome_comes_first_and_once() -> None:
 def test_kinds_of_the_future_are_counted_and_skipped() -> None:
     pair = opened()
     payload = b"\x92\x5a\xc1"
-    assert pair.hub.receive(payload + proof.tag(pair.node._send_key, 0, payload), 1.0) is None
+    assert pair.hub.receive(payload + pair.node._sending.tag(0, payload), 1.0) is None
     assert pair.hub.unknown_kinds == 1
 
 

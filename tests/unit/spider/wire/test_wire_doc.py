@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from spider.backoff import CLONE_S, NOT_MINE_S
 from spider.sampler import layout_of
-from spider.wire import frames, orders, session
+from spider.wire import frames, opening, orders
 from tests.unit.spider.wire import vectors
 
 TEXT = vectors.DOC.read_text()
@@ -70,6 +70,7 @@ def words(annotation: Any) -> str:
         .replace("typing.", "")
         .replace("Optional[int]", "int or nil")
         .replace("List[", "list of ")
+        .replace("Union[str, int, NoneType]", "text or int or nil")
         .replace("]", "")
         .replace("str", "text")
     )
@@ -91,7 +92,7 @@ def test_every_close_code_and_every_refusal_is_told() -> None:
 
 def test_the_limits_are_the_programs() -> None:
     assert (frames.MAX_FRAME_BYTES, frames.MAX_ITEMS, frames.OPENING_TIMEOUT_S) == (256 * 1024, 4096, 10)
-    assert (frames.HEARTBEAT_S, frames.SILENCE_LIMIT_S, session.MAX_OPENING_BYTES) == (20, 30, 32 * 1024)
+    assert (frames.HEARTBEAT_S, frames.SILENCE_LIMIT_S, opening.MAX_OPENING_BYTES) == (20, 30, 32 * 1024)
     assert (frames.MAX_OUTPUT_BYTES, frames.OUTPUT_WINDOW_BYTES) == (32 * 1024, 1024 * 1024)
     assert (orders.MAX_BODY_BYTES, orders.MAX_LIFE_S, orders.MAX_SKEW_S) == (16384, 600, 60)
     assert (NOT_MINE_S, CLONE_S) == (600, 300)

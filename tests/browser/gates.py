@@ -1,0 +1,145 @@
+"""What the gates of the page share: one log-in, one page for many screens, axe, and an ear for everything that the page may not do."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, STEP_UP
+from tests.support.hub import PASSWORD, ROOT, HubProcess
+
+PHONE = {"width": 390, "height": 844}
+AXE = ROOT / "capsule/node_modules/axe-core/axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LISTEN = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+    window.__violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`));
+"""
+"""Runs before the page's own code. A refusal by CSP or Trusted Types is an event as well as a line of the console."""
+RUN_AXE = """(async () => {
+    const found = await axe.run(document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false});
+    return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
+        `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
+})()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
+
+
+class Look(NamedTuple):
+    """How the page is looked at."""
+
+    scheme: str
+    size: dict[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.scheme} {self.size['width']}"
+
+
+LOOKS = tuple(Look(scheme, size) for scheme in ("dark", "light") for size in (DESKTOP, PHONE))
+
+
+def axe_source() -> str:
+    """axe-core, which only developers install."""
+    if not AXE.exists():
+        done = subprocess.run(
+            [sys.executable, "scripts/capsule.py", "tools"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert AXE.exists(), done.stdout + done.stderr
+    return AXE.read_text()
+
+
+class Gate:
+    """A page under watch: `faults` gathers what a console, a script or the policy complained about, on every screen."""
+
+    def __init__(self, context: BrowserContext, hub: HubProcess, *, expected: tuple[str, ...] = ()) -> None:
+        self.hub = hub
+        self.faults: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.add_init_script(LISTEN)
+        words = (FIRST_REFUSAL, STEP_UP, *expected)
+        self.page.on("console", lambda said: self._heard(said.type, said.text, words))
+        self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
+        self._cdp = context.new_cdp_session(self.page)
+
+    def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
+        if kind == "error" and not any(word in text for word in expected):
+            self.faults.append(f"console: {text}")
+
+    def look(self, look: Look) -> None:
+        """Change theme and width, and let the page settle."""
+        self.page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a literal
+        self.page.set_viewport_size(look.size)  # type: ignore[arg-type]  # a TypedDict in disguise
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def open(self, path: str) -> None:
+        """Go to a screen and wait until it stands."""
+        self.page.goto(self.hub.url + path)
+        expect(self.page.get_by_role("heading", level=1).first).to_be_attached()
+        expect(self.page.locator(".skeleton")).to_have_count(0)
+
+    def run(self, script: str, *, held: bool = False) -> Any:
+        """Evaluate by the driver's own door: the script itself needs nobody's leave. held: what it evaluates in turn is held by the page's policy."""
+        asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": not held}
+        found = self._cdp.send("Runtime.evaluate", asked)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def axe(self) -> list[str]:
+        """What axe finds on the screen as it stands."""
+        if self.run("typeof axe") == "undefined":
+            self.run(axe_source())
+        violations: list[str] = self.run(RUN_AXE)
+        return violations
+
+    def refused(self) -> list[str]:
+        """What the policy refused since the page was loaded."""
+        found: list[str] = self.page.evaluate("() => window.__violations")
+        return found
+
+    def sign_in(self, username: str = "admin", password: str = PASSWORD) -> None:
+        self.page.goto(self.hub.url)
+        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
+
+
+@contextmanager
+def gate(browser: Browser, hub: HubProcess, *, expected: tuple[str, ...] = (), **more: Any) -> Iterator[Gate]:
+    """A context of its own, closed at the end; fails when the page complained about anything."""
+    context = browser.new_context(viewport=DESKTOP, color_scheme="dark", **more)  # type: ignore[arg-type]  # a TypedDict in disguise
+    made = Gate(context, hub, expected=expected)
+    try:
+        yield made
+        refused = made.refused()
+        assert not refused, refused
+    finally:
+        context.close()
+    assert not made.faults, made.faults
+
+
+Screen = tuple[str, Callable[[Gate], None]]
+"""A screen or state by its name, and how one gets there."""
+
+
+def at(path: str) -> Callable[[Gate], None]:
+    """A screen that is an address."""
+    return lambda gate: gate.open(path)
+
+
+def by_button(path: str, *names: str | re.Pattern[str]) -> Callable[[Gate], None]:
+    """A screen behind an address and buttons."""
+
+    def go(gate: Gate) -> None:
+        gate.open(path)
+        for name in names:
+            gate.page.get_by_role("button", name=name).first.click(timeout=5000)
+
+    return go

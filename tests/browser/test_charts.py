@@ -1,0 +1,332 @@
+"""Charts of a node: windows by drag and by keys, holes, marks, tables; a large node that measures no temperature."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import operator
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from spider.wire.codec import pack_rows
+from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
+from spider.wire.metrics import parse_series
+from tests.browser.test_settings import sign_in
+from tests.browser.waits import until
+from tests.e2e.ordering import LINE, ended
+from tests.support.agent import IDENTITY, TestAgent, layout_of
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+CORES, CARDS = 128, 12
+SERIES = [
+    *("cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "load.1", "load.15", "memory.total", "memory.used", "memory.cached"),
+    *(f"cpu.core{{core={core}}}" for core in range(CORES)),
+    *(f"network.{way}{{interface=eth{card}}}" for card in range(CARDS) for way in ("received", "sent")),
+    *(f"disk.{way}{{device={disk}}}" for disk in ("sda", "sdb") for way in ("read", "written")),
+]  # fmt: skip
+LAYOUT = layout_of("pulse", 1, SERIES)
+DISKS = layout_of("breathe", 60, ["filesystem.size{mount=/srv}", "filesystem.used{mount=/srv}"])
+BEFORE, HOLE = 4, 6
+"""Seconds of samples, then of none; more samples follow."""
+
+
+def value(series: str, turn: int) -> int:
+    """Something to look at, other in each second."""
+    metric, _ = parse_series(series)
+    amount = {"memory.total": 8 << 30, "memory.used": 3 << 30, "memory.cached": 1 << 30}.get(series, 10 + turn % 50)
+    return round(amount * metric.scale)
+
+
+class Large(PlayedNodes):
+    """A node of many parts, which is silent for some seconds, and does what it is ordered."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled], *, full: bool = False) -> None:
+        super().__init__(hub, nodes)
+        self.full = full
+        self.greeted = {node.node_id: asyncio.Event() for node in nodes}
+        self.speaks_again = threading.Event()
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name, cpu_cores=CORES, timezone="Asia/Tokyo"), LAYOUT)
+        if self.full:
+            coding, body = pack_rows([Row(int(time.time() * 1000), [100 << 30, 96 << 30])])
+            await agent.say(DISKS, Pack(STREAM_LIVE, 0, DISKS.layout, coding, body))
+        self.greeted[node.node_id].set()
+
+    async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.measure(agent, self.greeted[node.node_id]), name=f"measures of {node.name}")
+            await super()._play_one(agent, node)
+
+    async def measure(self, agent: TestAgent, greeted: asyncio.Event) -> None:
+        await greeted.wait()
+        for turn in range(600):
+            coding, body = pack_rows([Row(int(time.time() * 1000), [value(series, turn) for series in SERIES])])
+            await agent.say(Pack(STREAM_LIVE, turn + self.full, LAYOUT.layout, coding, body))
+            await asyncio.sleep(HOLE if turn == BEFORE else 1)
+            if turn > BEFORE:
+                self.speaks_again.set()
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStart):
+            await agent.say(JobAnswer(told.job, "accepted", "", 0), JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def window_of(page: Page) -> tuple[int, ...]:
+    """What the address says: from, to; empty while it says nothing."""
+    query = parse_qs(urlsplit(page.url).query)
+    return (int(query["from"][0]), int(query["to"][0])) if "from" in query else ()
+
+
+def drag(page: Page, plot: Locator, start: float, end: float) -> None:
+    """Over a part of it, in shares of its width."""
+    box = plot.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * start, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * end, y, steps=4)
+    page.mouse.up()
+
+
+def draw_across(page: Page, plot: Locator, start: float, end: float) -> None:
+    """As drag, with a finger."""
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    steps = [start + (end - start) * step / 4 for step in range(5)]
+    points = [{"x": box["x"] + box["width"] * share, "y": box["y"] + box["height"] / 2} for share in steps]
+    cdp.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[:1]})
+    for point in points[1:]:
+        cdp.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+    cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    cdp.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    cdp.detach()
+
+
+def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node]) as large:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        chart = cpu.get_by_role("group", name="CPU over time")
+        plot = cpu.locator(".u-over")
+        expect(plot).to_be_visible()
+
+        # parts: as many cells as cores, read by keys; the busiest card first, the others to pick; nothing for what is not measured
+        cores = page.get_by_role("group", name=re.compile("Per-core CPU"))
+        expect(cores.locator("i")).to_have_count(CORES)
+        cores.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("region", name="Cores").get_by_role("status")).to_contain_text("#8")
+        expect(page.get_by_label("Network shown").get_by_role("option")).to_have_count(CARDS)
+        expect(page.get_by_label("Disk shown").get_by_role("option")).to_have_count(2)
+        expect(page.get_by_role("figure", name="Temperature chart")).to_have_count(0)
+
+        # a job becomes a mark; the hole is over by the time that it is there
+        token = hub.login().token
+        assert hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token).status == 202
+        expect(page.get_by_role("region", name="Recent events").get_by_text("succeeded").first).to_be_visible(timeout=30_000)
+        page.wait_for_function("() => document.querySelectorAll('.u-over').length >= 5")
+        assert large.speaks_again.wait(30)
+
+        # keys read sample by sample, in words; the line goes along in all charts; the hole is told, not bridged
+        chart.focus()
+        page.keyboard.press("End")
+        expect(chart.get_by_role("status")).to_contain_text(re.compile(r"user \d+\.\d%, system"))
+        lines = "() => [...document.querySelectorAll('.u-cursor-x')].filter((line) => !line.classList.contains('u-off')).length"
+        page.wait_for_function(f"({lines})() >= 5")
+        told = chart.get_by_role("status")
+        for _ in range(40):
+            before = told.inner_text()
+            page.keyboard.press("ArrowLeft")
+            expect(told).not_to_have_text(before)
+            if "no data" in told.inner_text():
+                break
+        expect(told).to_contain_text(re.compile(r"no data for \d"))
+
+        # the same as a table and as a file
+        page.keyboard.press("v")
+        table = cpu.get_by_role("region", name="CPU as table")
+        expect(table.get_by_role("cell", name="no data")).to_be_visible()
+        expect(table.get_by_text("Check for updates: succeeded")).to_be_visible()
+        with page.expect_download() as saved:
+            cpu.get_by_role("button", name="CPU, more").click()
+            page.get_by_role("menuitem", name="Download as CSV").click()
+        rows = list(csv.reader(io.StringIO(Path(saved.value.path()).read_text())))
+        assert rows[0] == ["time", "cpu.user", "cpu.system", "cpu.iowait", "marks"]
+        assert ["", "", ""] in [row[1:4] for row in rows[1:]]
+        assert any(re.fullmatch(r"\d+(\.\d+)?", row[1]) for row in rows[1:])
+        cpu.get_by_role("button", name="View CPU as chart").click()
+
+        # a drag freezes what is seen, for all charts and in the address; Escape goes back
+        drag(page, plot, 0.8, 0.95)
+        page.wait_for_url(re.compile("from="))
+        frozen = until(page, lambda: window_of(page))
+        assert 30 <= frozen[1] - frozen[0] <= 60
+        expect(page.get_by_role("button", name="Back to live")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("button", name="Back to live")).to_be_visible()
+        expect(cpu.get_by_text("user")).to_be_visible()
+        page.get_by_role("button", name="Zoom out").click()
+        wider = until(page, lambda: window_of(page), lambda found: found != frozen)
+        assert wider[1] - wider[0] == pytest.approx(2 * (frozen[1] - frozen[0]), abs=2)
+        page.get_by_role("button", name="Earlier").click()
+        until(page, lambda: window_of(page), lambda found: found[0] < wider[0])
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Back to live")).to_have_count(0)
+        until(page, lambda: window_of(page), operator.not_)
+
+        # keys do what a drag does, and a double click what Escape does
+        expect(plot).to_be_visible()
+        chart.focus()
+        page.keyboard.press("End")
+        for _ in range(14):
+            page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("from="))
+        plot.dblclick()
+        expect(page.get_by_role("button", name="Back to live")).to_have_count(0)
+
+        # Space freezes; a number is a range; any window can be typed
+        page.get_by_role("heading", level=1).focus()
+        page.keyboard.press("Space")
+        expect(page.get_by_role("button", name="Back to live")).to_be_visible()
+        page.keyboard.press("2")
+        expect(page.get_by_role("radio", name="1h")).to_be_checked()
+        expect(plot).to_be_visible()
+        page.get_by_role("button", name="Choose a window of time").click()
+        dialog = page.get_by_role("dialog", name="Window of time")
+        dialog.get_by_label("From").fill("2026-01-02T03:04:05")
+        dialog.get_by_label("To").fill("2026-01-02T03:04:00")
+        expect(dialog.get_by_role("button", name="Show")).to_be_disabled()
+        dialog.get_by_label("To").fill("2026-01-02T04:04:05")
+        dialog.get_by_role("button", name="Show").click()
+        expect(cpu.get_by_text("No data in this time")).to_be_visible()
+        page.get_by_role("button", name="Back to 1h").click()
+
+        # the server's own clock stands beside the reader's, and colours follow the theme
+        expect(plot).to_be_visible()
+        plot.hover()
+        expect(cpu.get_by_text("Asia/Tokyo")).to_be_visible()
+        shade = "() => { const canvas = document.querySelector('figure canvas'); return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join() }"
+        shown = page.evaluate(shade)
+        page.emulate_media(color_scheme="light")
+        page.wait_for_function(f"(before) => ({shade})() !== before", arg=shown)
+
+
+def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
+    first, second, third = hub.enrol("web-1", "web-2", "web-3")
+    with Large(hub, [first, second]):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{first.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        expect(cpu.locator(".u-over")).to_be_visible()
+        cpu.get_by_role("button", name="CPU, more").click()
+        page.get_by_role("menuitem", name="Compare with other nodes…").click()
+        expect(page.get_by_role("heading", level=1, name="Compare")).to_be_visible()
+        page.get_by_label("Add a server").select_option(label="web-2")
+        page.get_by_label("Add a server").select_option(label="web-3")
+        page.get_by_label("Value", exact=True).select_option("network.received{interface=eth3}")
+        chart = page.get_by_role("figure", name="network.received{interface=eth3} chart")
+        expect(chart.locator(".u-over")).to_be_visible()
+        figures = page.get_by_role("region", name="Figures, table")
+        for name in ("web-1", "web-2"):
+            row = figures.get_by_role("row").filter(has_text=name)
+            expect(row.get_by_role("cell").nth(2)).to_have_text(re.compile(r"\d+\sB/s"))
+        expect(figures.get_by_role("row").filter(has_text="web-3").get_by_role("cell").nth(1)).to_have_text("—")
+
+        # history comes from the hub by one question, in the same steps; the address brings all of it back
+        with page.expect_response(lambda response: "/api/v1/history?" in response.url) as asked:
+            page.get_by_role("radio", name="1h").click()
+        answer = asked.value.json()
+        assert set(answer["nodes"]) == {first.node_id, second.node_id, third.node_id}
+        page.reload()
+        expect(figures.get_by_role("row")).to_have_count(4)
+        expect(page.get_by_role("radio", name="1h")).to_be_checked()
+        expect(page.get_by_label("Value", exact=True)).to_have_value("network.received{interface=eth3}")
+        figures.get_by_role("button", name="Take web-2 away").click()
+        expect(figures.get_by_role("row")).to_have_count(3)
+        page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+
+        # a finger drawn across chooses a stretch too
+        expect(chart.locator(".u-over")).to_be_visible()
+        draw_across(page, chart.locator(".u-over"), 0.4, 0.8)
+        frozen = until(page, lambda: window_of(page))
+        assert 1200 <= frozen[1] - frozen[0] <= 1700, "four tenths of an hour"
+        expect(page.get_by_role("button", name="Back to 1h")).to_be_visible()
+
+
+@pytest.mark.refusals("500 (Internal Server Error)")
+def test_a_node_tells_its_worst_its_failures_and_why_it_is_gone(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node], full=True):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        expect(page.get_by_role("status").filter(has_text="/srv is 96% full.")).to_be_visible()
+
+        # a part that fails says so where it is, and tries again; the rest goes on
+        page.route(
+            re.compile(r"/history\?"),
+            lambda route: route.fulfill(
+                status=500,
+                content_type="application/problem+json",
+                json={
+                    "type": "",
+                    "title": "",
+                    "status": 500,
+                    "detail": "The database is locked.",
+                    "code": "internal",
+                    "instance": "req-7f31c",
+                },
+            ),
+        )
+        page.get_by_role("radio", name="24h").click()
+        failed = page.get_by_role("alert").filter(has_text="History could not be read.")
+        expect(failed).to_contain_text("req-7f31c")
+        page.unroute(re.compile(r"/history\?"))
+        failed.get_by_role("button", name="Try again").click()
+        expect(failed).to_have_count(0)
+        expect(page.get_by_role("figure", name="CPU chart").locator(".u-over")).to_be_visible()
+
+        # a new name and a tag are undone from the note that tells of them
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_label("Name in Stardust").fill("renamed")
+        page.get_by_role("textbox", name="Tags").fill("edge")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("heading", level=1, name="renamed")).to_be_visible()
+        until(page, lambda: hub.node(node.node_id)["tags"], lambda tags: tags == ["edge"])
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("heading", level=1, name="large")).to_be_visible()
+        expect(page.get_by_label("Name in Stardust")).to_have_value("large")
+        until(page, lambda: hub.node(node.node_id)["tags"], lambda tags: tags == [])
+        page.get_by_role("tab", name="Overview").click()
+        page.get_by_role("radio", name="Live").click()
+    offline = page.get_by_role("status").filter(has_text="large is offline.")
+    expect(offline).to_contain_text("Last contact")
+    expect(offline).to_contain_text("It ended its session itself", timeout=30_000)
+    expect(page.get_by_role("tabpanel")).to_have_class("dimmed")

@@ -1,0 +1,37 @@
+"""What the page says while the hub's disk is full: a real hub on a small disk, a real Spider, a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_settings import sign_in
+from tests.e2e.faulting import small_disk
+from tests.support.agent import SpiderProcess
+from tests.support.hub import HubProcess
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.refusals("503 (Service Unavailable)")
+def test_a_full_disk_is_told_and_taken_back_when_there_is_room(page: Page, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "hub", "12m") as disk:
+        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            [node] = hub.enrol("this-machine")
+            spider = SpiderProcess(tmp_path / "spider", hub, node)
+            spider.launch()
+            try:
+                sign_in(page, hub)
+                alert = page.get_by_role("alert").filter(has_text="cannot store anything")
+                expect(page.get_by_text("1of 1 online")).to_be_visible()
+                expect(alert).to_have_count(0)
+                filler = disk.fill()
+                expect(alert).to_be_visible(timeout=60_000)
+                filler.unlink()
+                expect(alert).to_have_count(0, timeout=60_000)
+            finally:
+                spider.close()

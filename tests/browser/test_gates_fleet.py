@@ -1,0 +1,113 @@
+"""Five hundred nodes on the fleet's page: drawn, filtered, sorted, walked through by keys, and found again after a reload. A log-in that is locked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.gates import gate
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+LIVING = ("web-01", "web-03", "db-01", "build-01", "backup-hel")
+ALL = 500
+MOST_ROWS = 80
+"""What is drawn of them: those that are seen, and some more."""
+FILTERS = {
+    "web-0": {"web-01", "web-03"},
+    "tag:prod -tag:web": {"db-01"},
+    "cpu>80 os:debian": {"web-03"},
+    "disk>=90": {"db-01"},
+    "memory>75 load<100 -tag:web": {"db-01"},
+    "updates>20": {"build-01"},
+    "security>0": {"web-01", "db-01"},
+    "os:arch": {"build-01"},
+    "state:offline": {"backup-hel"},
+    "state:online tag:ci": {"build-01"},
+}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("fleet") / "hub") as made:
+        made.enrol(*(f"node-{number:03}" for number in range(ALL - len(LIVING))), simulated=True)
+        with Stage(made, only=LIVING):
+            yield made
+
+
+def shown(page: Page) -> list[str]:
+    names: list[str] = page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").all_inner_texts()
+    return names
+
+
+def shown_are(page: Page, wanted: set[str]) -> None:
+    until(page, lambda: set(shown(page)), lambda names: names == wanted)
+
+
+def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        table = page.get_by_role("table", name="Nodes")
+        expect(table).to_have_attribute("aria-rowcount", str(ALL + 1))
+        until(page, lambda: len(shown(page)), lambda drawn: 0 < drawn < MOST_ROWS)
+        field = page.get_by_label("Filter nodes")
+        for text, wanted in FILTERS.items():
+            field.fill(text)
+            expect(table).to_have_attribute("aria-rowcount", str(len(wanted) + 1))
+            shown_are(page, wanted)
+        for text, why in (("cpu>much", "needs a number"), ("state:happy", "is no state"), ("speed>1", "cannot be compared")):
+            field.fill(text)
+            expect(field).to_have_attribute("aria-invalid", "true")
+            expect(page.get_by_text(re.compile(why))).to_be_visible()
+        field.fill("tag:prod")
+        page.get_by_role("columnheader", name="Memory").get_by_role("button").click()
+        expect(page.get_by_role("columnheader", name="Memory")).to_have_attribute("aria-sort", "descending")
+        expect(table.get_by_role("rowheader").locator("b").first).to_have_text("web-03")
+        address = page.url
+        page.reload()
+        expect(table.get_by_role("rowheader").locator("b").first).to_have_text("web-03")
+        expect(page).to_have_url(address)
+        expect(field).to_have_value("tag:prod")
+
+        seen.open("/")
+        expect(table).to_have_attribute("aria-rowcount", str(ALL + 1))
+        table.get_by_role("row").nth(1).focus()
+        for key in ("End", "k", "x", "Home", "j", "Shift+X"):  # as fast as they come, each finds the row that the one before it went to
+            page.keyboard.press(key)
+        expect(table.locator("[data-index='1']")).to_be_focused()
+        expect(page.get_by_role("region", name="Selection")).to_contain_text(f"{ALL - 2} nodes selected")
+        page.keyboard.press("End")
+        last = table.locator(f"[data-index='{ALL - 1}']")
+        expect(last).to_be_focused()
+        expect(last).to_be_in_viewport(ratio=1)
+        page.mouse.wheel(0, -20_000)
+        page.wait_for_function("() => scrollY === 0")
+        expect(last).to_be_focused()  # who scrolls away from a row stands on it still
+        page.keyboard.press("k")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("web-03")
+        page.go_back()
+        expect(table).to_have_attribute("aria-rowcount", str(ALL + 1))
+
+
+def test_a_log_in_that_is_locked_says_for_how_long(browser: Browser, hub: HubProcess) -> None:
+    answers = [
+        hub.request("POST", "/api/v1/auth/login", {"username": "nobody", "password": f"wrong guess {number}"}).status
+        for number in range(12)
+    ]
+    assert 429 in answers
+    with gate(browser, hub, expected=("429", "401")) as seen:
+        page = seen.page
+        page.goto(hub.url)
+        page.get_by_label("User name").fill("nobody")
+        page.get_by_label("Password", exact=True).fill("another guess")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text(re.compile(r"\d+\s(s|min)"))

@@ -1,0 +1,294 @@
+"""What moves on the page: values, order, a lost hub, a hidden tab, a node that falls silent, a newer build. Played nodes, the real hub."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+from tests.browser.gates import PHONE, Gate, gate
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+NODES = ("web-01", "web-02", "web-03", "db-01", "edge-ams")
+QUIET_MS = 3_500
+"""Samples come once a second: three that did not come, and some room."""
+BANNER_MS = 8_000
+"""The page says after three seconds that it has lost the hub; the rest is room for a busy machine."""
+WATCH_SHIFTS = """
+window.__shifts = [];
+new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) if (!one.hadRecentInput && !one.sources.every(({node}) => node?.closest?.(".attention"))) window.__shifts.push([one.value, ...one.sources.map(({node}) => node?.outerHTML?.slice(0, 200))]);
+}).observe({type: "layout-shift", buffered: true});
+"""
+# What needs attention comes and goes by what happens: that strip may change, values may not move anything.
+NEXT_VALUE = """([series, at]) => Number(document.querySelector(`[data-series="${series}"]`)?.dataset.at) > at"""
+HIDE = """
+let hidden = false;
+Object.defineProperty(Document.prototype, "hidden", {get: () => hidden});
+Object.defineProperty(Document.prototype, "visibilityState", {get: () => hidden ? "hidden" : "visible"});
+window.__hide = (on) => { hidden = on; document.dispatchEvent(new Event("visibilitychange")); };
+const real = window.setTimeout;
+window.setTimeout = (then, ms, ...more) => real(then, ms === 30_000 ? 300 : ms, ...more);
+"""
+"""A headless page is never hidden; and the half minute until it stops listening is shortened."""
+
+OLDER = """
+new MutationObserver(() => {
+    const built = document.querySelector('meta[name="stardust-build"]');
+    if (built && built.content !== "older") built.content = "older";
+}).observe(document, {childList: true, subtree: true});
+"""
+"""The page believes that it was built before the hub's."""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("live") / "hub") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stage(hub: HubProcess) -> Iterator[Stage]:
+    with Stage(hub, only=NODES) as made:
+        yield made
+
+
+def names_in_order(page: Page) -> list[str]:
+    found: list[str] = page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").all_inner_texts()
+    return found
+
+
+def next_value(page: Page, series: str, *, limit_ms: int = 15_000) -> float:
+    """Wait for a newer sample of a series; returns its moment."""
+    cell = page.locator(f'[data-series="{series}"]').first
+    expect(cell).to_be_visible()
+    at = float(cell.get_attribute("data-at") or "nan")
+    page.wait_for_function(NEXT_VALUE, arg=[series, at], timeout=limit_ms)
+    return float(cell.get_attribute("data-at") or "nan")
+
+
+def as_table(page: Page) -> None:
+    """Show the CPU chart as a table."""
+    page.get_by_role("figure", name="CPU").first.hover()
+    page.keyboard.press("v")
+    expect(page.get_by_role("region", name="CPU as table")).to_be_visible()
+
+
+def seconds_shown(page: Page, *, holes: bool = False) -> list[str]:
+    """The moments of the CPU chart as its table gives them, newest first; without `holes`, once none of them is without data."""
+    as_table(page)
+    rows = page.get_by_role("region", name="CPU as table").locator("tbody tr")
+    expect(rows.nth(3)).to_be_visible()
+    if not holes:
+        expect(rows.filter(has_text="no data")).to_have_count(0, timeout=30_000)  # the hub's history fills what was missed
+    times: list[str] = rows.locator("time").evaluate_all("(found) => found.map((one) => one.dateTime)")
+    page.get_by_role("button", name=re.compile("^View CPU as chart")).click()
+    return times
+
+
+def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.add_init_script(WATCH_SHIFTS)
+        seen.sign_in()
+        seen.open("/?sort=-cpu")
+        expect(page.get_by_text("5of 5 online")).to_be_visible()
+        expect(page.get_by_role("table", name="Nodes")).to_be_visible()
+        expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("web-03")
+        expect(page.get_by_role("region", name="Needs attention")).to_be_visible()  # it pushes the table down when it comes
+        next_value(page, "cpu.total")  # the first values, and the letters, take their room before the watch begins
+        page.evaluate("() => document.fonts.ready.then(() => true)")
+        page.evaluate("() => { window.__shifts.length = 0; }")
+        for _ in range(6):
+            next_value(page, "cpu.total")
+        assert page.evaluate("() => window.__shifts") == [], "values that change move nothing"
+
+        page.get_by_role("table", name="Nodes").get_by_role("row").nth(2).hover()
+        before = names_in_order(page)
+        stage.hold_cpu("edge-ams", 99)
+        stage.hold_cpu("web-03", 3)
+        pill = page.get_by_role("button", name=re.compile("[Nn]ew order"))
+        expect(pill).to_be_visible(timeout=20_000)
+        assert names_in_order(page) == before
+        pill.click()
+        expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("edge-ams")
+
+
+def test_a_node_that_falls_silent_is_stale_then_offline_then_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        row = page.get_by_role("row").filter(has_text="web-02")
+        expect(row).to_have_accessible_name(re.compile("^web-02, (ok|healthy|online|well|up)", re.IGNORECASE))
+        stage.hush("web-02")
+        expect(row).to_contain_text(re.compile(r"\d\ss\sold"), timeout=20_000)
+        expect(row).to_have_class(re.compile("dimmed"))
+        stage.leave("web-02")
+        expect(row).to_contain_text(re.compile(r"last seen \d+\ss\sago"), timeout=45_000)
+        expect(page.get_by_role("region", name="Needs attention")).to_contain_text("web-02")
+        stage.hush("web-02", on=False)
+        stage.come_back("web-02")
+        expect(row).not_to_have_class(re.compile("dimmed"), timeout=20_000)
+        row.get_by_text("web-02").click()
+        times = seconds_shown(page, holes=True)
+        assert times == sorted(set(times), reverse=True)
+
+
+def metric_frames(page: Page) -> list[str]:
+    """Grows by the topic of every frame with samples that this page receives."""
+    heard: list[str] = []
+
+    def frame(data: str | bytes) -> None:
+        message: Any = msgpack.unpackb(data) if isinstance(data, bytes) else None
+        if message and message[0] in {"change", "snapshot"} and re.match("fleet|node:", message[1]["topic"]):
+            heard.append(message[1]["topic"])
+
+    def socket(opened: WebSocket) -> None:
+        opened.on("framereceived", frame)
+
+    page.on("websocket", socket)
+    return heard
+
+
+def heard_within(page: Page, heard: list[str], milliseconds: float) -> list[str]:
+    heard.clear()
+    page.wait_for_timeout(milliseconds)
+    return list(heard)
+
+
+def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.add_init_script(HIDE)
+        heard = metric_frames(page)
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}")
+        next_value(page, "cpu.user")
+        assert heard
+        page.evaluate("() => window.__hide(true)")
+        until(page, lambda: heard_within(page, heard, QUIET_MS), operator.not_, limit_s=60)
+        page.evaluate("() => window.__hide(false)")
+        next_value(page, "cpu.user")
+        times = seconds_shown(page)
+        assert times == sorted(set(times), reverse=True)
+
+
+def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_back(
+    browser: Browser, hub: HubProcess, stage: Stage
+) -> None:
+    with gate(browser, hub, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection to")) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}")
+        next_value(page, "cpu.user")
+        hub.slay()
+        banner = page.get_by_text("No connection to Ground Control")
+        expect(banner).to_be_visible(timeout=BANNER_MS)
+        expect(page.get_by_role("tabpanel")).to_have_class(re.compile("dimmed"))
+        expect(page.get_by_text(re.compile(r"Values are from \d\d:\d\d"))).to_be_visible()
+        expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)"))).to_be_visible()
+        hub.launch()
+        page.get_by_role("button", name="Try now").click()
+        expect(banner).to_have_count(0, timeout=30_000)
+        expect(page.get_by_role("tabpanel")).not_to_have_class(re.compile("dimmed"), timeout=30_000)
+        next_value(page, "cpu.user")
+        times = seconds_shown(page)
+        assert times == sorted(set(times), reverse=True), "no moment stands twice"
+
+
+def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.add_init_script(OLDER)
+        loads: list[str] = []
+        page.on("domcontentloaded", lambda loaded: loads.append(loaded.url))
+        seen.open("/")
+        expect(page.get_by_text("A newer version of this page is there")).to_be_visible()
+        page.get_by_role("button", name="Add node").first.click()
+        field = page.get_by_role("dialog").get_by_label("Host name or IP")
+        field.fill("half-typed.example")
+        next_value(page, "cpu.total")
+        expect(field).to_have_value("half-typed.example")
+        assert len(loads) == 1
+        page.keyboard.press("Escape")
+        with page.expect_event("domcontentloaded"):
+            page.get_by_role("button", name="Reload").click()
+        expect(page.get_by_role("table", name="Nodes")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        until(page, lambda: len(loads), lambda count: count == 2)
+
+
+NARROW = {"width": 320, "height": 640}
+ZOOMED = {"width": 720, "height": 450}
+"""What a window of 1440 by 900 shows at 200 %."""
+SCREENS = (
+    "/",
+    "/?view=cards",
+    "/n/{node}",
+    "/n/{node}/packages",
+    "/n/{node}/settings",
+    "/jobs",
+    "/events",
+    "/settings/account",
+    "/settings/audit",
+    "/settings/users",
+)
+WIDER = "() => document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+
+
+def each_screen(seen: Gate, stage: Stage) -> Iterator[str]:
+    for screen in SCREENS:
+        path = screen.format(node=stage.ids["db-01"])
+        seen.open(path)
+        yield path
+
+
+def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    too_wide = []
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        for size in (NARROW, ZOOMED, PHONE):
+            seen.page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
+            too_wide += [
+                f"{path} at {size['width']}: {over} px" for path in each_screen(seen, stage) if (over := seen.page.evaluate(WIDER))
+            ]
+    assert not too_wide
+
+
+MOVING = """() => document.getAnimations().filter((one) => one.playState === "running").map((one) => one.animationName ?? one.transitionProperty)"""
+SEEN_GLYPHS = """() => [...document.querySelectorAll("main svg, nav svg")].filter((one) => one.checkVisibility()).map((one) => {
+    const style = getComputedStyle(one);
+    return [style.color, style.fill, style.stroke];
+}).filter(([color, fill, stroke]) => [color, fill, stroke].every((ink) => ink === getComputedStyle(document.body).backgroundColor)).length"""
+
+
+def test_nothing_moves_for_who_wants_stillness_and_forced_colours_leave_every_glyph(
+    browser: Browser, hub: HubProcess, stage: Stage
+) -> None:
+    with gate(browser, hub, reduced_motion="reduce", forced_colors="active") as seen:
+        page = seen.page
+        seen.sign_in()
+        for _ in each_screen(seen, stage):
+            assert page.evaluate(MOVING) == []
+            assert page.evaluate(SEEN_GLYPHS) == 0
+        seen.open("/")
+        meters = page.locator(".meter:visible")
+        expect(meters.first).to_be_visible()
+        assert page.evaluate("() => matchMedia('(forced-colors: active)').matches")
+        borders: list[str] = meters.evaluate_all(
+            "(all) => all.map((one) => getComputedStyle(one).borderTopStyle + getComputedStyle(one).outlineStyle)"
+        )
+        assert all("solid" in border for border in borders)
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate(MOVING) == []

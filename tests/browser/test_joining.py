@@ -1,0 +1,188 @@
+"""The one-line command on the page: made, counted down, over, used once; and nodes that wait to be let in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from spider.wire.joining import JoinEnded, masked
+from tests.browser.gates import LOOKS, gate
+from tests.browser.test_settings import sign_in
+from tests.browser.waits import forgotten
+from tests.e2e.joining import Visitor, knock, made
+from tests.support.agent import IDENTITY, agents
+from tests.support.hub import Enrolled, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as process:
+        yield process
+
+
+class Server(threading.Thread):
+    """A server that joins with an invite, and whose agent stays until `with` ends."""
+
+    def __init__(self, hub: HubProcess, invite: str) -> None:
+        super().__init__(name="a server", daemon=True)
+        self._hub = hub
+        self._invite = invite
+        self.accepted = threading.Event()
+        self.go_on = threading.Event()
+        self._over = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self.join(20)
+        assert not self.is_alive()
+
+    def run(self) -> None:
+        self._loop.run_until_complete(self._play())
+        self._loop.close()
+
+    async def _play(self) -> None:
+        async with aiohttp.ClientSession() as client:
+            visitor: Visitor = await knock(client, self._hub, self._invite)
+            answer, _ = await visitor.accepted()
+            keys = [masked(answer.session_mask, visitor.joined.session_mask), masked(answer.launch_mask, visitor.joined.launch_mask)]
+            self.accepted.set()
+            await asyncio.to_thread(self.go_on.wait, 60)
+            node = Enrolled(answer.node, "web-7", 1, "", *keys)
+            async with agents(self._hub, node) as [agent]:
+                await agent.join()
+                await agent.say(IDENTITY)
+                assert (await visitor.hear()).waiting == 0
+                await visitor.say(JoinEnded("", ""))
+                await self._over.wait()
+
+
+def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    page.get_by_role("button", name="Add node").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("One-line command").click()
+    dialog.get_by_role("textbox", name="Name in Stardust").fill("web-7")
+    dialog.get_by_role("button", name="Make the command").click()
+    command = dialog.get_by_label("Command")
+    expect(dialog.get_by_text(re.compile(r"good once, for 4.min"))).to_be_visible()
+    checksum = hub.request("GET", "/api/v1/invites", token=hub.login().token).json["installer"]["sha256"]
+    expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
+    first = command.inner_text()
+    assert "sha256sum -c" in first
+    page.keyboard.press("c")
+    expect(dialog.get_by_role("status").get_by_text("Copied").first).to_be_attached()
+
+    with sqlite3.connect(hub.folder / "stardust.db", timeout=10) as database:
+        database.execute("UPDATE invite SET expires_at = ?", (time.time() - 1,))
+    database.close()
+    expect(dialog.get_by_role("heading", name="This command is over")).to_be_visible()
+    expect(command).to_have_count(0)
+    dialog.get_by_role("button", name="Make a new one").click()
+    expect(command).to_be_visible()
+    second = command.inner_text()
+    invites = [text.splitlines()[-2] for text in (first, second)]
+    assert invites[0] != invites[1]
+    with Server(hub, invites[1]) as server:
+        expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
+        server.go_on.set()
+        expect(dialog.get_by_role("heading", name="web-7 is connected")).to_be_visible()
+        forgotten(page, invites[1])
+        dialog.get_by_role("button", name="Open node").click()
+        page.wait_for_url(re.compile(r"/n/"))
+        listed = hub.local("GET", "/api/v1/invites").json["invites"]
+        assert [one["state"] for one in listed] == ["used", "expired"]
+
+
+def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, hub: HubProcess) -> None:
+    invite = made(hub, kind="organisation", name="cloud", uses=5)["invite"]
+
+    async def come() -> None:
+        async with aiohttp.ClientSession() as client:
+            for _ in range(2):
+                await (await knock(client, hub, invite)).accepted()
+
+    sign_in(page, hub)
+    thread = threading.Thread(target=lambda: asyncio.run(come()), name="two servers")
+    thread.start()
+    thread.join(30)
+    region = page.get_by_role("region", name="Waiting for approval")
+    expect(region.get_by_text("far-away-2")).to_be_visible()
+    region.get_by_role("button", name="Approve far-away", exact=True).click()
+    expect(region.get_by_role("button", name="Approve far-away", exact=True)).to_have_count(0)
+    region.get_by_role("button", name="Reject far-away-2").click()
+    expect(region).to_have_count(0)
+    left = hub.local("GET", "/api/v1/nodes").json["nodes"]
+    assert [(node["name"], node["waiting"]) for node in left] == [("far-away", False)]
+
+
+def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Browser, hub: HubProcess) -> None:
+    async def come(invite: str) -> None:
+        async with aiohttp.ClientSession() as client:
+            await (await knock(client, hub, invite)).accepted()
+
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = seen.page
+        seen.open("/settings/joining")
+        expect(page.get_by_text("No server waits.")).to_be_visible()
+        expect(page.get_by_role("heading", name="No organisation secrets")).to_be_visible()
+        page.get_by_role("button", name="New organisation secret").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name").fill("web servers")
+        dialog.get_by_label("Servers at most").fill("0")
+        expect(dialog.get_by_role("button", name="Make secret")).to_be_disabled()
+        dialog.get_by_label("Servers at most").fill("5")
+        dialog.get_by_role("button", name="Make secret").click()
+        secret = dialog.get_by_label("Organisation secret", exact=True)
+        invite = secret.inner_text()
+        seen.look(LOOKS[3])
+        assert not seen.axe()
+        dialog.get_by_text("I have kept").click()
+        dialog.get_by_role("button", name="Done").click()
+        assert invite not in page.content()
+        assert invite not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")
+        row = page.get_by_role("table", name="Organisation secrets and invites").locator("[data-state]")
+        expect(row).to_contain_text("0 of 5")
+
+        thread = threading.Thread(target=lambda: asyncio.run(come(invite)), name="a server")
+        thread.start()
+        thread.join(30)
+        region = page.get_by_role("region", name="Waiting for approval")
+        expect(region.get_by_text("far-away")).to_be_visible()
+        seen.open("/settings/joining")
+        expect(row).to_contain_text("1 of 5")
+        for look in LOOKS[1:3]:
+            seen.look(look)
+            assert not seen.axe()
+        region.get_by_role("button", name="Approve far-away", exact=True).click()
+        expect(page.get_by_text("No server waits.")).to_be_visible()
+        row.get_by_role("button", name="Revoke web servers").click()
+        dialog.get_by_role("textbox").fill("web servers")
+        dialog.get_by_role("button", name="Revoke", exact=True).click()
+        expect(row).to_contain_text("revoked")
+        expect(row.get_by_role("button")).to_have_count(0)
+        assert [one["state"] for one in hub.local("GET", "/api/v1/invites").json["invites"]] == ["revoked"]
+
+        page.route("**/api/v1/invites?*", lambda route: route.abort())
+        seen.open("/settings/joining")
+        expect(page.get_by_role("heading", name="The invites could not be read")).to_be_visible()
+        page.unroute("**/api/v1/invites?*")
+        page.get_by_role("button", name="Try again").click()
+        expect(row).to_contain_text("revoked")
+        seen.faults.clear()  # the browser's word for what was cut off here

@@ -1,0 +1,185 @@
+"""One order for many nodes, from the ticks in the table to the end of every job; force, logs and how long samples are kept."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobStart, JobStop, LogLines, Message
+from spider.wire.orders import Order
+from tests.browser.test_settings import settings, sign_in
+from tests.e2e.ordering import LINE, ended
+from tests.support.agent import IDENTITY, TestAgent
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+from tests.support.wire import open_order
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+NAMES = ("web-1", "web-2", "web-3", "watched")
+"""web-2 fails; web-3 holds a reboot until it is stopped by force; the last one allows watching only."""
+
+
+class Fleet(PlayedNodes):
+    """Takes what it is ordered; what comes of it goes by the node's name."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self.orders: list[tuple[str, Order]] = []
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        mode = "monitor" if node.name == "watched" else "managed"
+        await agent.say(IDENTITY._replace(hostname=node.name, policy_mode=mode))
+        if node.name == "web-1":
+            now_ms = int(time.time() * 1000)
+            texts = ["Failed <b>password</b>", "I/O error\n\ton \x1b[31msda\u202e"]
+            await agent.say(LogLines("", "c1", 3, [now_ms - 1, now_ms], [4, 3], ["ssh.service", "kernel"], texts))
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if not isinstance(told, (JobStart, JobStop)):
+            return
+        order = open_order(node.launch_key, told.order)
+        self.orders.append((node.name, order))
+        if isinstance(told, JobStop):
+            if order.args.get("force"):
+                await agent.say(ended(told.job, LINE, state="failed", error_code="job.packages_broken", error_text="its script was ended"))
+            else:
+                await agent.say(JobProgress(told.job, 0, "triggers", 90, "", "its script runs", "too_late"))
+            return
+        await agent.say(JobAnswer(told.job, "accepted", "", 0))
+        if order.verb == "reboot" and node.name == "web-3":
+            await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "triggers", 90, "", ""))
+        elif node.name == "web-2":
+            await agent.say(ended(told.job, b"", state="failed", error_code="job.package_manager", error_text="the mirror is away"))
+        else:
+            await agent.say(JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+@pytest.fixture
+def nodes(hub: HubProcess) -> Iterator[Fleet]:
+    with Fleet(hub, hub.enrol(*NAMES)) as played:
+        yield played
+
+
+def choose(page: Page, *names: str) -> None:
+    """Tick these, and ask what is to be done with them."""
+    for name in names:
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Run…").click()
+
+
+def all_online(page: Page) -> None:
+    """Every node is connected and has said what its policy is."""
+    expect(page.get_by_text("4of 4 online")).to_be_visible()
+
+
+def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    rows = page.get_by_role("table", name="Nodes").get_by_role("row")
+    rows.nth(1).focus()
+    page.keyboard.press("x")
+    bar = page.get_by_role("region", name="Selection")
+    expect(bar).to_contain_text("1 node selected")
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+X")
+    expect(bar).to_contain_text("4 nodes selected")
+    bar.get_by_role("button", name="Clear").click()
+    expect(bar).to_have_count(0)
+    page.get_by_role("checkbox", name="Select all shown").check()
+    expect(bar).to_contain_text("4 nodes selected")
+    page.keyboard.press("u")
+
+    dialog = page.get_by_role("dialog", name="Run on 4 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    expect(dialog.get_by_text("1 node will not do this:")).to_be_visible()
+    dialog.get_by_role("button", name="Start upgrade on 3").click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_role("heading", level=1, name="Upgrade packages on 4 nodes")).to_be_visible()
+    expect(page.get_by_text("3 of 3 ended")).to_be_visible()
+    expect(page.get_by_text("Ended, not all well")).to_be_visible()
+    expect(page.get_by_role("region", name="Refused")).to_contain_text("watched")
+    jobs = page.get_by_role("table", name="Jobs of this order").get_by_role("row")
+    expect(jobs).to_have_count(4)
+    expect(jobs.nth(2)).to_contain_text("the mirror is away")
+    page.get_by_role("button", name="1 to look at").click()
+    expect(jobs).to_have_count(2)
+    jobs.nth(1).click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    page.get_by_role("link", name="one of many").click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    page.reload()
+    expect(jobs.nth(1)).to_contain_text("web-1")  # by its name, though the fleet comes later than the order
+    assert sorted((name, order.verb) for name, order in nodes.orders) == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
+
+
+def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    choose(page, "web-1", "web-3")
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("reboot")
+    expect(dialog.get_by_text("2 servers restart")).to_be_visible()
+    start = dialog.get_by_role("button", name="Reboot 2 servers")
+    expect(start).to_be_disabled()
+    dialog.get_by_label("Type 2 to confirm").fill("2")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 2 ended")).to_be_visible()
+
+    page.get_by_role("button", name="Stop all…").click()
+    asked = page.get_by_role("dialog", name="Stop all of it")
+    asked.get_by_label("Type 1 to confirm").fill("1")
+    asked.get_by_role("button", name="Stop 1 job").click()
+    row = page.get_by_role("table", name="Jobs of this order").get_by_role("row").nth(2)
+    expect(row).to_contain_text("It cannot be stopped any more")
+    row.click()
+    expect(page.get_by_text("last output")).to_be_visible()
+
+    page.get_by_role("button", name="Stop by force…").click()
+    asked = page.get_by_role("dialog", name="Stop by force")
+    expect(asked.get_by_text("may stay half configured")).to_be_visible()
+    act = asked.get_by_role("button", name="Stop by force")
+    expect(act).to_be_disabled()
+    asked.get_by_label("Type web-3 to confirm").fill("web-3")
+    act.click()
+    expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()
+    assert [order.args for name, order in nodes.orders if name == "web-3" and order.verb == "stop"] == [{}, {"force": True}]
+
+
+def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("tab", name="Logs").click()
+    log = page.get_by_role("table", name="Log").get_by_role("row")
+    expect(log).to_have_count(3)
+    expect(log.nth(1)).to_contain_text(r"I/O error⏎⇥on \x1b[31msda\u202e (3 lines before this one left out")
+    expect(log.nth(2)).to_contain_text("Failed <b>password</b>")
+    page.get_by_role("link", name="Fleet", exact=True).first.click()
+    page.get_by_role("row").get_by_text("web-2").first.click()
+    page.get_by_role("tab", name="Logs").click()
+    expect(page.get_by_text("journal = warning")).to_be_visible()
+
+    settings(page, "History")
+    form = page.get_by_role("region", name="History")
+    expect(form.get_by_label("Every second")).to_have_value("24 h")
+    form.get_by_label("Every second").fill("40 d")
+    expect(form.get_by_text("At least as long as the finer samples above.")).to_be_visible()
+    expect(form.get_by_role("button", name="Save")).to_be_disabled()
+    form.get_by_label("Every second").fill("12 h")
+    expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
+    form.get_by_role("button", name="Save and delete older samples").click()
+    expect(form.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    assert [tier["kept_s"] for tier in hub.local("GET", "/api/v1/settings").json["retention"]] == [12 * 3600, 30 * 86_400, 400 * 86_400]

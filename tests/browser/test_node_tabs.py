@@ -1,0 +1,62 @@
+"""What a node says of itself, on its page: a real Spider of this machine, the real hub, a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_settings import sign_in
+from tests.support.agent import SpiderProcess
+from tests.support.hub import HubProcess
+
+pytestmark = pytest.mark.browser
+
+
+def test_processes_parts_services_packages_and_values_of_this_machine(page: Page, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, contextlib.ExitStack() as held:
+        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(9)]  # a table of a few rows has no search
+        [node] = hub.enrol("this-machine")
+        spider = SpiderProcess(tmp_path / "spider", hub, node)
+        spider.launch()
+        try:
+            sign_in(page, hub)
+            page.get_by_text("this-machine").first.click()
+
+            page.get_by_role("tab", name="Processes").click()
+            processes = page.get_by_role("region", name="Processes, table")
+            expect(processes.get_by_role("row").nth(5)).to_be_visible(timeout=20_000)
+            expect(processes.get_by_role("columnheader", name="CPU")).to_have_attribute("aria-sort", "descending")
+            assert spider.process is not None
+            page.get_by_label("Search in Processes").fill(str(os.getpid()))
+            page.get_by_role("button", name="Freeze").click()
+            page.get_by_role("heading", level=1).focus()
+            page.keyboard.press("Space")
+            expect(page.get_by_role("button", name="Freeze")).to_be_visible()
+
+            page.get_by_role("tab", name="Disks & network").click()
+            interfaces = page.get_by_role("region", name="Network interfaces, table")
+            expect(interfaces.get_by_role("cell", name="lo", exact=True)).to_be_visible()
+
+            page.get_by_role("tab", name="Services").click()
+            page.get_by_label("Search in Listening sockets").fill(str(listeners[0].getsockname()[1]))
+            expect(page.get_by_role("region", name="Listening sockets, table").get_by_role("row")).to_have_count(2, timeout=20_000)
+
+            page.get_by_role("tab", name="Packages").click()
+            version = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "bash"], capture_output=True, text=True, check=True).stdout
+            page.get_by_label("Search in packages").fill("bash")
+            expect(page.get_by_role("row", name=f"bash {version}", exact=True)).to_be_visible(timeout=20_000)
+
+            page.get_by_role("tab", name="All values").click()
+            page.get_by_label("Search in values").fill("memory.total")
+            page.get_by_role("button", name="total").click()
+            expect(page.get_by_role("figure", name="memory.total")).to_be_visible()
+            page.get_by_role("radio", name="7d").click()
+            expect(page.get_by_text("No data in this time")).to_have_count(0)
+        finally:
+            spider.close()

@@ -1,0 +1,126 @@
+"""Orders on the page: the plan before, the stop on the way, the report and the repair after it, with a node that says what the test wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop, Message
+from spider.wire.orders import Order
+from tests.browser.test_settings import password_step
+from tests.e2e.ordering import LINE, ended
+from tests.support.agent import TestAgent
+from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+from tests.support.wire import open_order
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+DIGEST = "5e" * 32
+
+
+class Planner(PlayedNodes):
+    """A node that plans, holds an upgrade until it is stopped, and repairs."""
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.orders: list[Order] = []
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStop):
+            stopping = JobProgress(told.job, 0, "commit", 40, "curl", "curl is being unpacked", "after_package")
+            await agent.say(stopping)
+            why = "curl was left half-configured"
+            await agent.say(report(told.job), ended(told.job, LINE, state="failed", error_code="job.packages_broken", error_text=why))
+        if not isinstance(told, JobStart):
+            return
+        order = open_order(node.launch_key, told.order)
+        self.orders.append(order)
+        await agent.say(JobAnswer(told.job, "accepted", "", 0))
+        if order.verb == "plan":
+            await agent.say(plan(told.job), ended(told.job, b"", change_packages=[], change_from=[], change_to=[]))
+        elif order.verb == "upgrade":
+            await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "commit", 40, "curl", ""))
+        else:
+            await agent.say(ended(told.job, b""))
+
+
+def plan(job: str) -> JobPlan:
+    return JobPlan(
+        job, 0, 1, DIGEST, ["curl", "old-lib"], ["1.0", "2"], ["1.1", ""], ["yes", "no"], ["main", ""], ["vim"], ["9.1"], ["phased"],
+        2048, -100, "yes", "a new kernel",
+    )  # fmt: skip
+
+
+def report(job: str) -> JobReport:
+    return JobReport(job, "yes", "a new kernel", ["nginx.service"], ["/etc/a.conf.dpkg-dist"], ["-old\n+<b>new</b>\n"], [], [])
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+@pytest.fixture
+def node(hub: HubProcess) -> Iterator[Planner]:
+    [enrolled] = hub.enrol("web-1")
+    with Planner(hub, enrolled) as played:
+        yield played
+
+
+def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Upgrade packages…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("1 upgrade, 1 removal, 1 for security, 1 kept back; a reboot is expected")).to_be_visible()
+    table = dialog.get_by_role("table", name="Planned changes")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("old-lib")  # what is removed stands first
+    expect(dialog.get_by_text("given to a share of servers so far")).to_be_visible()
+    dialog.get_by_role("button", name="Start upgrade").click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_text("installing curl")).to_be_visible()
+
+    page.get_by_role("button", name="Stop job").click()
+    expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()
+    after = page.get_by_role("region", name="Report")
+    expect(after.get_by_text("The server needs a reboot: a new kernel")).to_be_visible()
+    expect(after.get_by_text("nginx.service")).to_be_visible()
+    after.get_by_text("/etc/a.conf.dpkg-dist").click()
+    expect(after.get_by_text("+<b>new</b>")).to_be_visible()
+
+    first = page.url
+    page.get_by_role("button", name="Repair packages").click()
+    page.wait_for_url(lambda url: "/jobs/" in url and url != first)
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    assert [(order.verb, order.args) for order in node.orders] == [
+        ("plan", {"for": "upgrade"}),
+        ("upgrade", {"plan": DIGEST}),
+        ("repair", {}),
+    ]
+
+
+def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Remove…", exact=False).first.click()
+    dialog = page.get_by_role("dialog")
+    show = dialog.get_by_role("button", name="Show plan")
+    expect(show).to_be_disabled()
+    dialog.get_by_role("textbox", name="Packages").fill("curl,  old-lib")
+    show.click()
+    expect(dialog.get_by_role("table", name="Planned changes")).to_be_visible()
+    dialog.get_by_role("button", name="Remove packages").click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    assert [order.args for order in node.orders] == [
+        {"for": "remove", "packages": ["curl", "old-lib"]},
+        {"packages": ["curl", "old-lib"], "plan": DIGEST},
+    ]

@@ -1,0 +1,56 @@
+"""A deployment that fails after the page was loaded anew: what was typed is gone, and the hub keeps nothing for another server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.test_attacks_deploy import closed_port
+from tests.support.hub import PASSWORD, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub whose admin need not choose another password."""
+    with HubProcess(tmp_path / "hub") as hub:
+        yield hub
+
+
+@pytest.mark.refusals("409 (Conflict)")
+def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(page: Page, hub: HubProcess) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        body = {"host": "127.0.0.1", "port": mute.getsockname()[1], "username": "root", "name": "one", "password": "first server's"}
+        made = hub.local("POST", "/api/v1/deployments", body)
+        assert made.status == 202, made.body
+        page.goto(hub.url)
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Adding one").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        taken, _ = mute.accept()
+        mute.close()  # nothing listens any more when it looks again
+        taken.recv(4096)
+        taken.close()
+    failure = dialog.locator(".failure")
+    expect(failure).to_be_visible(timeout=30_000)
+    expect(failure.get_by_role("button", name="Paste key")).to_have_count(0)
+    failure.get_by_label("Port").fill(str(closed_port()))
+    failure.get_by_role("button", name="Retry").click()
+    expect(failure.get_by_role("button", name="Paste key")).to_be_visible()
+    failure.get_by_role("button", name="Sign in with a password instead").click()
+    failure.get_by_label("SSH password", exact=True).fill("second server's")
+    with page.expect_response(lambda answer: answer.url.endswith("/retry")) as answer:
+        failure.get_by_role("button", name="Retry").click()
+    assert answer.value.status == 202
+    sent = answer.value.request.post_data_json
+    assert sent is not None
+    assert sent["password"] == "second server's"
+    expect(dialog.locator(".failure")).to_be_visible(timeout=30_000)

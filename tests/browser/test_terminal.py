@@ -1,0 +1,142 @@
+"""The terminal of a job: followed, held, searched, read as text, by several readers, with what a server must not do taken out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from spider.wire.frames import JobAnswer, JobOutput, JobStart, Message
+from tests.browser.test_settings import sign_in
+from tests.e2e.ordering import ended
+from tests.support.agent import TestAgent
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+LINES = 300
+WIDE = "wide " + "x" * 100 + " end of the wide line"
+FIRST = (
+    b"\x1b]0;evil title\x07\x1b]52;c;ZXZpbA==\x07\x1b]8;;http://evil.example\x07a link\x1b]8;;\x07\r\n"
+    + f"{WIDE}\r\n".encode()
+    + b"".join(b"line %d of many%s\r\n" % (number, b" NEEDLE" if number % 100 == 7 else b"") for number in range(1, LINES + 1))
+)
+NEXT = b"\x1b[31mand then some more\x1b[0m\r\n"
+
+
+class Printer(PlayedNodes):
+    """Prints what it is told to print."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self.printed = b""
+        self.began = threading.Event()
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStart):
+            self.agent, self.job = agent, told.job
+            await agent.say(JobAnswer(told.job, "accepted", "", 0))
+            self.began.set()
+
+    def print(self, data: bytes) -> None:
+        """From the test's thread."""
+        message = JobOutput(self.job, len(self.printed), 0, data)
+        self.printed += data
+        asyncio.run_coroutine_threadsafe(self.agent.say(message), self._loop).result(10)
+
+    def end(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.agent.say(ended(self.job, self.printed)), self._loop).result(10)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("printer")
+    with Printer(hub, [node]) as printer:
+        sign_in(page, hub)
+        token = hub.login().token
+        reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token)
+        assert reply.status == 202, reply.body
+        assert printer.began.wait(30)
+        printer.print(FIRST)
+        page.goto(f"{hub.url}/jobs/{reply.json['id']}")
+        rows = page.locator(".xterm-rows")
+        follow = page.get_by_role("button", name=re.compile("^Follow"))
+        expect(rows).to_contain_text(f"line {LINES} of many")
+        expect(follow).to_have_attribute("aria-pressed", "true")
+
+        # a search goes from the newest match backwards, and what is looked at stays in sight
+        page.get_by_role("heading", level=1).focus()
+        page.keyboard.press("/")
+        page.keyboard.type("needle")
+        found = page.get_by_role("search").get_by_role("status")
+        expect(found).to_have_text("3 of 3")
+        expect(rows).to_contain_text("line 207 of many NEEDLE")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        expect(found).to_have_text("1 of 3")
+        expect(rows).to_contain_text("line 7 of many NEEDLE")
+        expect(follow).to_have_attribute("aria-pressed", "false")
+        printer.print(NEXT)
+        expect(page.locator("[data-output-bytes]")).to_have_attribute("data-output-bytes", str(len(printer.printed)))
+        expect(rows).to_contain_text("line 7 of many NEEDLE")
+        page.get_by_role("button", name="Next match").click()
+        expect(found).to_have_text("2 of 3")
+        page.get_by_label("Search in output").fill("not there")
+        expect(found).to_have_text("none")
+        page.get_by_label("Search in output").press("Escape")
+
+        # at the end again; held, what comes meanwhile waits and is told
+        follow.click()
+        expect(rows).to_contain_text("and then some more")
+        expect(follow).to_have_attribute("aria-pressed", "true")
+        follow.click()
+        printer.print(b"while it was held\r\n")
+        expect(follow).to_contain_text("19 B new")
+        expect(rows).not_to_contain_text("while it was held")
+        follow.click()
+        expect(rows).to_contain_text("while it was held")
+
+        # as text for those who have it read out: whole lines, nothing of titles, clipboards and links; new lines come by themselves
+        page.get_by_role("button", name="View as plain text").click()
+        text = page.get_by_role("log", name=re.compile("plain text"))
+        expect(text).to_contain_text(WIDE)
+        expect(text).to_contain_text("a link")
+        expect(text).not_to_contain_text("evil")
+        printer.print(b"a late line \x1b[38;2;250;120;10mof its own\x1b[0m\r\n")
+        expect(text).to_contain_text("a late line")
+        page.get_by_role("button", name="View as plain text").click()
+        expect(rows).to_contain_text("a late line")
+        page.get_by_role("button", name="Wrap").click()
+        expect(rows).to_contain_text("a late line")
+
+        # another reader sees the same; the end is told to both, and the file is what was printed, byte by byte
+        other = page.context.new_page()
+        other.goto(page.url)
+        expect(other.locator(".xterm-rows")).to_contain_text("a late line")
+        printer.end()
+        for reader in (page, other):
+            expect(reader.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+        href = page.get_by_role("link", name="Download log").get_attribute("href")
+        assert page.request.get(f"{hub.url}{href}").body() == printer.printed
+        other.close()
+
+        # from the beginning, the end is one press away also when the job is over
+        page.get_by_label("Search in output").fill("line 7 of")
+        expect(found).to_have_text("1 of 1")
+        page.get_by_role("button", name="Jump to end").click()
+        expect(rows).to_contain_text("a late line")
+        expect(page).not_to_have_title(re.compile("evil"))
+
+        # a colour beyond the palette is shown too, under the page's own policy
+        expect(rows.get_by_text("of its own")).to_have_css("color", "rgb(250, 120, 10)")

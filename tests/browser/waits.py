@@ -1,0 +1,48 @@
+"""What the page works out, sends or draws a moment after the act that asked for it is waited for here, never read at once: a busy machine is late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from playwright.sync_api import Page
+
+LIMIT_S = 20.0
+BETWEEN_MS = 50
+
+T = TypeVar("T")
+
+
+def until(page: Page, read: Callable[[], T], good: Callable[[T], object] = bool, *, limit_s: float = LIMIT_S) -> T:
+    """Read again and again until it is good; returns what was read. The page's own events are heard meanwhile.
+
+    Raises: AssertionError: it was not good in time; says what was read last.
+    """
+    ends_at = time.monotonic() + limit_s
+    while True:
+        found = read()
+        if good(found):
+            return found
+        assert time.monotonic() < ends_at, f"after {limit_s:g} s still: {found!r}"
+        page.wait_for_timeout(BETWEEN_MS)
+
+
+KEPT = """() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), document.cookie, location.href,
+    document.documentElement.outerHTML, [...document.querySelectorAll('input, textarea')].map(input => input.value)])"""
+
+
+def kept_by_browser(page: Page) -> str:
+    """Everything that outlives a dialog: the document, every store that scripts reach, the address."""
+    held: str = page.evaluate(KEPT)
+    return held
+
+
+def forgotten(page: Page, *secrets: str) -> None:
+    """None of these is kept by the page any more, once it has drawn itself anew."""
+
+    def left() -> int:
+        held = kept_by_browser(page)
+        return sum(secret in held for secret in secrets)  # a number, so that no failure tells a secret
+
+    until(page, left, lambda count: count == 0)

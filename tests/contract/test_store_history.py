@@ -1,0 +1,477 @@
+"""Chunks of all tiers: whatever was moved, merged, late or changed midway, a window says what a naive model of the rows says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack, Window
+from groundcontrol.domain.nodes import Session
+from groundcontrol.errors import Conflict, StoreError
+from groundcontrol.history.window import WindowBuilder
+from groundcontrol.store.base import Marks, Store
+from groundcontrol.store.sqlite import Database, open_database
+from spider.clock import SystemClock
+from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.metrics import parse_series
+from tests.contract.conftest import Backend
+from tests.contract.making import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
+from tests.contract.test_store_survives import ROOT
+from tests.contract.writing import AUDIT_KEY
+
+HOUR_MS = 3_600_000
+DAY_S = 86_400
+AT_MS = 1_790_000_000_000 // HOUR_MS * HOUR_MS
+LAYOUT = layout_row()
+LAYOUTS = (
+    LAYOUT,
+    layout_row("pulse", ("cpu.total", "disk.read{device=sda}", "disk.read{device=sdb}")),
+    layout_row("pulse", ("disk.read{device=sdb}", "load.1")),
+)
+COUNTERS = layout_row("breathe", ("memory.oom_kills", "memory.free"), 60)
+SERIES = ("cpu.total", "memory.used", "disk.read{device=sda}", "disk.read{device=sdb}", "load.1", "memory.oom_kills", "memory.free")
+
+Rows = list[tuple[int, list[int | None]]]
+
+
+class Sent(NamedTuple):
+    layout: LayoutRow
+    rows: Rows
+    late: bool
+
+
+async def session_of(store: Store, name: str = "web-1") -> Session:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
+    for layout in (*LAYOUTS, COUNTERS):
+        await store.metrics.save_layout(session, layout)
+    return session
+
+
+def packed(session: Session, seq: int, sent: Sent) -> StoredPack:
+    times = [at for at, _ in sent.rows]
+    return StoredPack(session, int(sent.late), seq, sent.layout.layout, min(times), max(times), 1, pack_body(sent.rows))
+
+
+async def compact_all(store: Store) -> None:
+    while hours := await store.metrics.hot_hours():
+        for hour in hours:
+            assert await store.metrics.compact(hour.no, hour.hour) > 0
+
+
+async def merge_all(store: Store) -> None:
+    for due in await store.metrics.dues():
+        assert await store.metrics.merge(due)
+    assert await store.metrics.dues() == []
+
+
+async def window_of(store: Store, session: Session, series: Sequence[str], start: float, end: float, points: int) -> Window:
+    builder = WindowBuilder(series, start, end, points)
+    await store.metrics.window(session.no, builder)
+    return builder.finish()
+
+
+async def rows_of(store: Store, session: Session, start_ms: int = 0, end_ms: int = 2 * AT_MS) -> list[tuple[int, dict[str, int | None]]]:
+    found = [
+        (row.taken_at_ms, dict(zip(layout.series, row.values, strict=True)))
+        async for layout, rows in store.metrics.read(session.no, start_ms / 1000, end_ms / 1000, ["pulse", "breathe"])
+        for row in rows
+    ]
+    return in_order(found)
+
+
+def in_order(rows: Iterable[tuple[int, dict[str, int | None]]]) -> list[tuple[int, dict[str, int | None]]]:
+    """Rows of one time have no order of their own."""
+    return sorted(rows, key=lambda row: (row[0], repr(sorted(row[1].items(), key=repr))))
+
+
+# -- the model --------------------------------------------------------------------------------
+
+
+def model(everything: Sequence[Sent], name: str, start: float, end: float, step_s: int) -> Mapping[int, list[float]]:
+    """Every value of a series by the bucket that it belongs to, straight from the rows."""
+    grain = next(grain for grain in (3600, 60, 1) if step_s % grain == 0)
+    low = math.floor(start / grain) * grain * 1000 if grain > 1 else start * 1000
+    high = math.ceil(end / grain) * grain * 1000 if grain > 1 else end * 1000
+    metric, _ = parse_series(name)
+    points = sorted(
+        (at, values[sent.layout.series.index(name)])
+        for sent in everything
+        if name in sent.layout.series
+        for at, values in sent.rows
+        if values[sent.layout.series.index(name)] is not None
+    )
+    scale = metric.scale
+    found = [(at, value) for at, value in points if value is not None]
+    if metric.kind == "counter":
+        scale *= 1000
+        found = [
+            (after[0], (after[1] - before[1]) * 1_000_000 // (after[0] - before[0]))
+            for before, after in pairwise(found)
+            if 0 < after[0] - before[0] <= 90_000 and after[1] >= before[1]
+        ]
+    buckets: dict[int, list[float]] = defaultdict(list)
+    for at, value in found:
+        if low <= at < high:
+            buckets[at // (step_s * 1000)].append(value)
+    return {place: [sum(values) / len(values) / scale, min(values) / scale, max(values) / scale] for place, values in buckets.items()}
+
+
+def check(window: Window, everything: Sequence[Sent], start: float, end: float) -> None:
+    for name, line in window.series.items():
+        expected = model(everything, name, start, end, window.step_s)
+        for at, time in enumerate(window.times):
+            told = [line.avg[at], line.min[at], line.max[at]]
+            assert told == expected.get(int(time) // window.step_s, [None, None, None]), (name, time, window.tier)
+
+
+VALUES = st.one_of(st.none(), st.integers(0, 10_000), st.integers(-(1 << 62), 1 << 62))
+
+
+@st.composite
+def sent_packs(draw: st.DrawFn) -> Sent:
+    """Some rows anywhere within two days, near the edges of hours more often than elsewhere."""
+    at = AT_MS + draw(st.integers(-30, 30)) * HOUR_MS + draw(st.sampled_from([0, 1, -1, -5000, 59_999, 1_800_000, 3_599_000]))
+    layout = draw(st.sampled_from(LAYOUTS))
+    width = len(layout.series)
+    times = [at + draw(st.sampled_from([0, 1, 1000, 60_000])) * row for row in range(draw(st.integers(1, 12)))]
+    rows: Rows = [(time, draw(st.lists(VALUES, min_size=width, max_size=width))) for time in times]
+    return Sent(layout, rows, draw(st.booleans()))
+
+
+@st.composite
+def counter_packs(draw: st.DrawFn) -> list[Sent]:
+    """A counter over some hours, in packs that come in any order; now and then it starts anew, or is not read."""
+    minutes = sorted(draw(st.sets(st.integers(0, 150), max_size=40)))
+    total, rows = 0, []
+    for minute in minutes:
+        total = 0 if draw(st.integers(0, 9)) == 0 else total + draw(st.integers(0, 1000))
+        read = None if draw(st.integers(0, 9)) == 0 else total
+        rows.append((AT_MS + minute * 60_000, [read, minute]))
+    cut = draw(st.integers(1, 7))
+    packs = [Sent(COUNTERS, rows[at : at + cut], draw(st.booleans())) for at in range(0, len(rows), cut)]
+    return list(draw(st.permutations(packs)))
+
+
+ACTS = st.sampled_from(["compact", "compact", "merge", "reopen"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    packs=st.lists(sent_packs(), max_size=14),
+    counters=counter_packs(),
+    acts=st.lists(st.tuples(st.integers(0, 40), ACTS), max_size=10),
+    asked=st.lists(
+        st.tuples(st.integers(-40 * 3600, 40 * 3600), st.sampled_from([5, 600, 7200, 3 * DAY_S, 40 * DAY_S]), st.integers(1, 700)),
+        min_size=1,
+        max_size=3,
+    ),
+    compact_at_last=st.booleans(),
+)
+async def test_a_window_says_what_the_rows_say(
+    backend: Backend,
+    packs: list[Sent],
+    counters: list[Sent],
+    acts: list[tuple[int, str]],
+    asked: list[tuple[int, int, int]],
+    compact_at_last: bool,
+) -> None:
+    session = await session_of(backend.store, new_random_id())
+    everything = [*packs, *counters]
+    done: dict[str, Callable[[Store], Awaitable[object]]] = {
+        "compact": compact_all,
+        "merge": merge_all,
+        "reopen": lambda _store: backend.reopen(),
+    }
+    seq = [0, 0]
+    for number, sent in enumerate(everything):
+        await backend.store.metrics.append([packed(session, seq[sent.late], sent)])
+        seq[sent.late] += 1
+        for at, act in acts:
+            if at == number:
+                await done[act](backend.store)
+    if compact_at_last:
+        await compact_all(backend.store)
+        await merge_all(backend.store)
+    for offset, length, points in asked:
+        start = AT_MS / 1000 + offset
+        check(await window_of(backend.store, session, SERIES, start, start + length, points), everything, start, start + length)
+    assert await rows_of(backend.store, session) == in_order(
+        (at, dict(zip(sent.layout.series, values, strict=True))) for sent in everything for at, values in sent.rows
+    )
+    await backend.store.metrics.drop_node(session.no)
+    assert await backend.store.metrics.hot_hours() == []
+
+
+# -- the commands, repeated and raced -----------------------------------------------------------
+
+
+async def filled(store: Store, hours: int = 2) -> Session:
+    """A node with a row every ten seconds."""
+    session = await session_of(store)
+    await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 600_000, rows=60) for at in range(hours * 6)])
+    return session
+
+
+async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> None:
+    session = await filled(store)
+    before = await rows_of(store, session)
+    moved = await asyncio.gather(*(store.metrics.compact(session.no, AT_MS // HOUR_MS) for _ in range(20)))
+    assert sum(moved) == 6
+    assert await rows_of(store, session) == before
+    assert [hour.hour for hour in await store.metrics.hot_hours()] == [AT_MS // HOUR_MS + 1]
+    assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == 0
+
+
+async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
+    session = await session_of(store)
+    for at in range(5):
+        await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * 60_000)])
+        await store.metrics.compact(session.no, AT_MS // HOUR_MS)
+    before = await rows_of(store, session)
+    dues = await store.metrics.dues()
+    assert {(due.tier, due.parts) for due in dues} == {(0, 5), (1, 5), (2, 5)}
+    done = await asyncio.gather(*(store.metrics.merge(due) for due in dues for _ in range(20)))
+    assert sum(done) == 3
+    assert await store.metrics.dues() == []
+    assert await rows_of(store, session) == before
+    assert not await twice(lambda: store.metrics.merge(dues[0]))
+
+
+async def test_packs_that_come_while_an_hour_is_moved_stay_where_they_are(store: Store) -> None:
+    session = await session_of(store)
+    for round_ in range(6):
+        await asyncio.gather(
+            store.metrics.append([pack(session, round_ * 2, LAYOUT, AT_MS + round_ * 20_000)]),
+            store.metrics.compact(session.no, AT_MS // HOUR_MS),
+            store.metrics.append([pack(session, round_ * 2 + 1, LAYOUT, AT_MS + round_ * 20_000 + 10_000)]),
+        )
+    assert [at for at, _ in await rows_of(store, session)] == [AT_MS + at * 1000 for at in range(120)]
+    assert await store.metrics.marks(session) == Marks(11, -1)
+
+
+async def test_windows_count_each_row_once_while_rows_move(store: Store) -> None:
+    session = await filled(store)
+    stop = asyncio.Event()
+
+    async def look() -> set[float]:
+        seen = set()
+        while not stop.is_set():
+            window = await window_of(store, session, ["memory.used"], AT_MS / 1000, AT_MS / 1000 + 7200, 2)
+            seen.add(sum(value or 0.0 for value in window.series["memory.used"].avg))
+        return seen
+
+    looking = asyncio.create_task(look())
+    await compact_all(store)
+    await merge_all(store)
+    stop.set()
+    assert await looking == {2 * (sum(range(60)) / 60 + 1)}
+
+
+async def test_a_spike_of_one_second_is_seen_at_thirty_days(store: Store) -> None:
+    session = await session_of(store)
+    start_ms = AT_MS - 30 * DAY_S * 1000
+    quiet: Rows = [(start_ms + at * 3_600_000 + second * 1000, [100, 1, 1]) for at in (0, 200, 719) for second in range(60)]
+    spiked: Rows = [(at, [9_900, 1, 1] if at == quiet[90][0] else values) for at, values in quiet]
+    await store.metrics.append([packed(session, at, Sent(LAYOUT, spiked[at * 60 : at * 60 + 60], late=False)) for at in range(3)])
+    await compact_all(store)
+    await merge_all(store)
+    await store.metrics.expire(Bounds(AT_MS / 1000, AT_MS / 1000, 0.0, 2e10))  # only hours are left
+
+    window = await window_of(store, session, ["cpu.total"], start_ms / 1000, AT_MS / 1000, 600)
+
+    assert (window.tier, window.step_s) == ("1h", 7200)
+    line = window.series["cpu.total"]
+    assert [value for value in line.max if value is not None] == [1.0, 99.0, 1.0]
+    assert [value for value in line.min if value is not None] == [1.0, 1.0, 1.0]
+
+
+# -- what goes -----------------------------------------------------------------------------------
+
+
+async def test_each_tier_goes_in_its_time(store: Store) -> None:
+    session = await session_of(store)
+    day_ms = AT_MS // (DAY_S * 1000) * DAY_S * 1000
+    await store.metrics.append([pack(session, at, LAYOUT, day_ms + at * DAY_S * 1000) for at in range(3)])
+    await compact_all(store)
+    day_s = day_ms / 1000
+
+    async def means(points: int) -> list[float]:
+        window = await window_of(store, session, ["memory.used"], day_s, day_s + 3 * DAY_S, points)
+        return [value for value in window.series["memory.used"].avg if value is not None]
+
+    assert await store.metrics.expire(Bounds(day_s + DAY_S, 0.0, 0.0, 2e10)) == 1
+    assert (len(await rows_of(store, session)), len(await means(3000)), len(await means(3))) == (20, 3, 3)
+    assert await store.metrics.expire(Bounds(day_s + DAY_S, day_s + 2 * DAY_S, 0.0, 2e10)) == 2
+    assert (len(await rows_of(store, session)), len(await means(3000)), len(await means(3))) == (20, 1, 3)
+    assert await store.metrics.expire(Bounds(day_s + 9 * DAY_S, day_s + 9 * DAY_S, day_s + 99 * DAY_S, 2e10)) == 6
+    assert (await rows_of(store, session), await means(3000), await means(3)) == ([], [], [])
+
+
+async def test_what_is_dated_far_ahead_goes_too(store: Store) -> None:
+    session = await session_of(store)
+    ahead_ms = AT_MS + 60 * 365 * DAY_S * 1000
+    await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), pack(session, 1, LAYOUT, ahead_ms)])
+    await compact_all(store)
+    await store.metrics.append([pack(session, 2, LAYOUT, ahead_ms + 60_000)])
+    assert await store.metrics.expire(Bounds(0.0, 0.0, 0.0, AT_MS / 1000 + DAY_S)) == 4
+    assert [at for at, _ in await rows_of(store, session, 0, 3 * AT_MS)] == [AT_MS + at * 1000 for at in range(10)]
+    assert (await store.metrics.latest(session.no))["pulse"][1].taken_at_ms == AT_MS + 9000
+
+
+async def test_a_removed_node_leaves_no_chunk(store: Store) -> None:
+    gone = await filled(store, 30)
+    stays = await connect(store, (await store.nodes.create_node(SCOPE, new_node("stays"))).id)
+    await store.metrics.append([pack(stays, 0, LAYOUT, AT_MS)])
+    await compact_all(store)
+    await store.metrics.append([pack(gone, 180, LAYOUT, AT_MS)])
+    await twice(lambda: store.metrics.drop_node(gone.no))
+    assert await rows_of(store, gone) == []
+    assert await store.metrics.latest(gone.no) == {}
+    assert await store.metrics.dues() == []
+    assert [hour.no for hour in await store.metrics.hot_hours()] == []
+    assert len(await rows_of(store, stays)) == 10
+
+
+async def test_the_newest_row_is_found_in_chunks_and_beside_them(store: Store) -> None:
+    session = await session_of(store)
+    await store.metrics.append(
+        [packed(session, 0, Sent(LAYOUTS[1], [(AT_MS, [1, 2, None])], late=False)), pack(session, 1, LAYOUT, AT_MS + 60_000)]
+    )
+    await compact_all(store)
+    layout, row = (await store.metrics.latest(session.no))["pulse"]
+    assert row.taken_at_ms == AT_MS + 69_000
+    assert dict(zip(layout.series, row.values, strict=True)) == dict(zip(LAYOUT.series, [9, 10, 11], strict=True))
+    await store.metrics.append([packed(session, 2, Sent(LAYOUTS[2], [(AT_MS + 90_000, [7, None])], late=False))])
+    layout, row = (await store.metrics.latest(session.no))["pulse"]
+    assert (layout.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
+    await compact_all(store)
+    layout, row = (await store.metrics.latest(session.no))["pulse"]
+    assert (layout.series, list(row.values)) == (LAYOUTS[2].series, [7, None])
+
+
+async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(store: Store) -> None:
+    session = await session_of(store)
+    await store.metrics.append([pack(session, 0, LAYOUT, AT_MS)])
+    none = Bounds(0.0, 0.0, 0.0, 2e10)
+    newer = await connect(store, session.node)  # its one layout is told again
+    await store.metrics.expire(none)
+    assert await store.metrics.append([pack(newer, 1, LAYOUT, AT_MS + 10_000)]) == {session.node: Marks(1, -1)}
+    with pytest.raises(Conflict, match="layout"):
+        await store.metrics.append([packed(newer, 2, Sent(LAYOUTS[1], [(AT_MS, [1, 2, 3])], late=False))])
+    assert len(await rows_of(store, session)) == 20
+
+
+async def test_a_damaged_pack_is_told_and_costs_nobody_else_anything(store: Store) -> None:
+    session = await session_of(store)
+    broken = StoredPack(session, 0, 0, LAYOUT.layout, AT_MS, AT_MS, 1, b"no zlib")
+    await store.metrics.append([broken, pack(session, 1, LAYOUT, AT_MS + HOUR_MS)])
+    with pytest.raises(StoreError, match="pack"):
+        await store.metrics.compact(session.no, AT_MS // HOUR_MS)
+    assert await store.metrics.compact(session.no, AT_MS // HOUR_MS + 1) == 1
+
+
+async def test_what_the_tiers_take_is_measured(store: Store) -> None:
+    session = await filled(store)
+    await compact_all(store)
+    seconds, minutes, hours = await store.metrics.sizes()
+    assert (seconds.tier, minutes.tier, hours.tier) == ("1s", "1m", "1h")
+    assert (seconds.samples, hours.samples) == (3 * 720, 3 * 2)
+    assert 0 < hours.bytes < seconds.bytes
+    series = sum(len(layout.series) for layout in (LAYOUTS[2],))
+    assert seconds.per_day == (series * DAY_S) + len(COUNTERS.series) * 1440
+    assert session.no > 0
+
+
+# -- killed ---------------------------------------------------------------------------------------
+
+NODES, HOURS, KILLS = 3, 5, 8
+
+
+async def told(store: Store, sessions: Sequence[Session]) -> list[object]:
+    """Everything that can be asked of these nodes, in every tier."""
+    start = AT_MS / 1000
+    return [
+        [
+            await rows_of(store, session),
+            *[await window_of(store, session, SERIES, start, start + length, points) for length, points in QUESTIONS],
+        ]
+        for session in sessions
+    ]
+
+
+QUESTIONS = ((600, 600), (HOURS * 3600, 500), (HOURS * 3600, 100), (HOURS * 3600, 5))
+
+
+async def fill_many(store: Store) -> list[Session]:
+    sessions = []
+    for number in range(NODES):
+        session = await session_of(store, f"n{number}")
+        sessions.append(session)
+        chance, seq = random.Random(number), 0
+        for minute in range(HOURS * 60):
+            for layout, rows in ((LAYOUTS[minute // 50 % 2], 6), (COUNTERS, 1)):
+                at = AT_MS + minute * 60_000
+                made: Rows = [
+                    (at + row * 10_000, [chance.choice([None, *range(20)]) if n else minute * 7 for n in range(len(layout.series))])
+                    for row in range(rows)
+                ]
+                await store.metrics.append([packed(session, seq, Sent(layout, made, late=False))])
+                seq += 1
+    return sessions
+
+
+async def move_and_kill(folder: Path, after_s: float) -> bool:
+    """Let it work for a while, then kill it. Returns: whether it had nothing left to do."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.contract.moving", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60.0):
+        assert await process.stdout.readline() == b"ready\n"
+    with contextlib.suppress(TimeoutError):  # the moment of the kill is the point of this test, not a wait for something
+        async with asyncio.timeout(after_s):
+            await process.wait()
+    if process.returncode is None:
+        process.kill()
+    rest = await process.stdout.read()
+    await process.wait()
+    return rest.endswith(b"done\n")
+
+
+@pytest.mark.timeout(300)
+async def test_a_hub_that_is_killed_while_it_moves_samples_loses_and_doubles_none(tmp_path: Path) -> None:
+    """F-01, for what runs in the background: every answer stays what it was, whatever was killed where."""
+    folder, chance = tmp_path / "data", random.Random(7)
+
+    async def opened() -> tuple[Database, Store]:
+        database = await open_database(folder, clock=SystemClock())
+        return database, await database.store(audit_key=AUDIT_KEY, chain=new_time_id())
+
+    database, store = await opened()
+    sessions = await fill_many(store)
+    expected = await told(store, sessions)
+    await database.close()
+
+    done, kills = False, 0
+    while not done:
+        done = await move_and_kill(folder, chance.uniform(0.0, 0.06) if kills < KILLS else 60.0)
+        kills += 1
+        database, store = await opened()
+        try:
+            assert await told(store, sessions) == expected, f"after kill {kills}"
+        finally:
+            await database.close()
+    print(f"killed {kills - 1} times")
+    assert kills > KILLS / 3, "it was hardly killed in the middle of its work"

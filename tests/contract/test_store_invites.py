@@ -1,0 +1,122 @@
+"""Invites: repeated, raced, over, and kept from strangers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from groundcontrol.domain.ids import InviteId, UserId
+from groundcontrol.domain.invites import MOST_OPEN, Invite
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Grants, Scope
+from groundcontrol.domain.users import User
+from groundcontrol.errors import Conflict, NotFound
+from groundcontrol.store.base import Store
+from spider.wire.ids import new_random_id
+from tests.contract.making import SCOPE, STRANGER, audited, new_node, twice
+from tests.support.clock import ManualClock
+
+
+def an_invite(at: float, **more: object) -> Invite:
+    invite = Invite(InviteId(new_random_id()), 1, "node", "", ("web",), "managed", False, 1, 0, None, "local:1000", at, at + 300.0, None)
+    return invite._replace(**more)  # type: ignore[arg-type]  # fields of an Invite
+
+
+async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = SCOPE) -> Node:
+    return await store.invites.use_invite(invite.id, scope, new_node(name))
+
+
+async def test_of_twenty_callers_one_uses_an_invite(store: Store, clock: ManualClock) -> None:
+    """S-45."""
+    invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+
+    got = await asyncio.gather(*(use(store, invite, f"web-{number}") for number in range(20)), return_exceptions=True)
+
+    (node,) = [one for one in got if isinstance(one, Node)]
+    assert all(isinstance(one, NotFound) for one in got if not isinstance(one, Node))
+    assert [one.id for one in (await store.nodes.nodes(SCOPE, 100)).items] == [node.id]
+    after = await store.invites.invite(SCOPE, invite.id)
+    assert (after.uses, after.node_id, after.state(clock.now())) == (1, node.id, "used")
+    assert [(action, target) for _, action, target in await audited(store)] == [("invite.create", invite.id), ("invite.use", node.id)]
+
+
+async def test_an_organisation_secret_is_good_for_so_many_and_its_nodes_wait(store: Store, clock: ManualClock) -> None:
+    many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=3, approval=True)
+    invite = await twice(lambda: store.invites.create_invite(SCOPE, many))
+    got = await asyncio.gather(*(use(store, invite) for _ in range(10)), return_exceptions=True)
+    nodes = [one for one in got if isinstance(one, Node)]
+    assert sorted(node.name for node in nodes) == ["web-1", "web-1-2", "web-1-3"]
+    assert all(node.waiting for node in nodes)
+
+    first = nodes[0]
+    with pytest.raises(NotFound):
+        await store.invites.approve_node(STRANGER, first.id)
+    approved = await twice(lambda: store.invites.approve_node(SCOPE, first.id))
+    assert not approved.waiting
+    found = await store.nodes.find_node(nodes[1].id)
+    assert found is not None
+    assert found.waiting
+    assert ("local:1000", "node.approve", first.id) in await audited(store)
+
+
+async def test_a_use_whose_answer_was_lost_is_repeated(store: Store, clock: ManualClock) -> None:
+    invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    node = new_node()
+    await twice(lambda: store.invites.use_invite(invite.id, SCOPE, node))
+    assert await store.invites.unsettled() == [(node.id, 1)]
+    await twice(lambda: store.invites.settle_joining(node.id))
+    assert await store.invites.unsettled() == []
+
+
+async def test_what_is_over_or_revoked_is_as_if_it_had_never_been(store: Store, clock: ManualClock) -> None:
+    expired = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    clock.advance(301)
+    revoked = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    await twice(lambda: store.invites.revoke_invite(SCOPE, revoked.id))
+    unknown = an_invite(clock.now())
+    told = set()
+    for one in (expired, revoked, unknown):
+        assert await store.invites.find_invite(one.id, clock.now()) is None
+        with pytest.raises(NotFound) as refused:
+            await use(store, one)
+        told.add(refused.value.message)
+    assert len(told) == 1
+    assert [(await store.invites.invite(SCOPE, one.id)).state(clock.now()) for one in (expired, revoked)] == ["expired", "revoked"]
+
+
+async def test_strangers_see_none_and_a_hub_keeps_so_many_open(store: Store, clock: ManualClock) -> None:
+    invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    assert (await store.invites.invites(STRANGER, 10)).items == []
+    for act in (store.invites.invite, store.invites.revoke_invite):
+        with pytest.raises(NotFound):
+            await act(STRANGER, invite.id)
+    for _ in range(MOST_OPEN - 1):
+        await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    with pytest.raises(Conflict):
+        await store.invites.create_invite(SCOPE, an_invite(clock.now()))
+    page = await store.invites.invites(SCOPE, 60)
+    assert len(page.items) + len((await store.invites.invites(SCOPE, 60, page.next)).items) == MOST_OPEN
+
+
+@pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "never there"])
+async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store, clock: ManualClock, change: str) -> None:
+    """Also an organisation secret of many days: it ends with the rights of whoever made it."""
+    for name in ("root", "ada"):
+        user = User(
+            UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()
+        )
+        await store.people.create_user(SCOPE, user)
+    ada = (await store.people.person(SCOPE, "ada")).user
+    maker = "nobody" if change == "never there" else "ada"
+    many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=9, created_by=maker)
+    invite = await store.invites.create_invite(SCOPE, many)
+    if maker == "ada":
+        assert (await use(store, invite)).name == "web-1"
+        limits = Grants((), ("db",)) if change == "limited to other nodes" else None
+        await store.people.edit_user(
+            SCOPE, ada.id, role=None if change == "disabled" else "operator", disabled=change == "disabled", grants=limits
+        )
+    with pytest.raises(NotFound):
+        await use(store, invite, "web-2")
+    assert (await store.invites.invite(SCOPE, invite.id)).uses == (1 if maker == "ada" else 0)

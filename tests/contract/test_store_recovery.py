@@ -1,0 +1,31 @@
+"""Keys over time, as the store holds them: generations only rise, and the recovery key is noted and never kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.errors import NotFound
+from groundcontrol.store.base import Store
+from spider.wire.ids import new_random_id
+from tests.contract.making import SCOPE, new_node
+
+
+async def test_a_generation_only_rises_and_each_rise_is_in_the_log(store: Store) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    assert node.generation == 1
+    assert (await store.nodes.renew_keys(node.id, 2)).generation == 2
+    assert (await store.nodes.renew_keys(node.id, 2)).generation == 2
+    assert (await store.nodes.renew_keys(node.id, 1)).generation == 2
+    rows = (await store.log.audit(SCOPE, 50)).items
+    assert [dict(row.detail) for row in rows if row.action == "node.rekeyed"] == [{"from": 1, "to": 2}]
+    with pytest.raises(NotFound):
+        await store.nodes.renew_keys(NodeId(new_random_id()), 2)
+
+
+async def test_the_recovery_key_is_printed_once_unless_somebody_insists(store: Store) -> None:
+    assert await store.recovery.print_recovery(SCOPE, again=False) is None
+    assert await store.recovery.print_recovery(SCOPE, again=False)
+    assert await store.recovery.print_recovery(SCOPE, again=True) is None
+    assert await store.recovery.adopt_until() == 0.0
+    await store.recovery.end_adoption(SCOPE)

@@ -1,0 +1,124 @@
+"""Who ordered a job is asked for again when it is handed over, in every store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from groundcontrol.domain.deployments import DeploymentKind, Wishes
+from groundcontrol.domain.ids import TokenId, UserId
+from groundcontrol.domain.nodes import Session
+from groundcontrol.domain.scope import SYSTEM, Actor, Grants, Scope
+from groundcontrol.domain.users import ApiToken, User
+from groundcontrol.store.base import Store
+from spider.wire.ids import new_random_id
+from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node
+from tests.support.clock import ManualClock
+
+
+async def an_operator(store: Store, clock: ManualClock) -> tuple[User, Scope]:
+    id_ = UserId(new_random_id())
+    user = User(
+        id=id_, org=1, username=f"op-{id_[:6]}", role="operator", password_hash="x", password_version=1, must_change_password=False,
+        disabled=False, created_at=clock.now(),
+    )  # fmt: skip
+    made = await store.people.create_user(SCOPE, user)
+    return made, Scope(Actor("user", made.id, made.username, made.role), 1)
+
+
+async def a_token(store: Store, user: User, clock: ManualClock) -> tuple[ApiToken, Scope]:
+    token = ApiToken(
+        id=TokenId(new_random_id()), org=1, user_id=user.id, username=user.username, name="ci", hash=b"d" * 32, role="operator",
+        grants=None, sensitive=False, created_at=clock.now(), expires_at=clock.now() + 3600, last_used_at=None, last_address="",
+    )  # fmt: skip
+    made = await store.tokens.create_token(SCOPE, token)
+    return made, Scope(Actor("token", made.id, f"{user.username}/ci", "operator"), 1)
+
+
+async def queued(store: Store, clock: ManualClock, by: Scope) -> Session:
+    node = await store.nodes.create_node(SCOPE, new_node(tags=("web",)))
+    session = await connect(store, node.id)
+    await store.jobs.create_job(by, new_job(node.id, clock.now()), None)
+    return session
+
+
+Change = Callable[[Store, User], Awaitable[object]]
+CHANGES: dict[str, Change] = {
+    "disabled": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None),
+    "a viewer": lambda store, user: store.people.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None),
+    "other nodes": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("db",))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store: Store, clock: ManualClock, change: Change) -> None:
+    user, scope = await an_operator(store, clock)
+    session = await queued(store, clock, scope)
+    assert await store.jobs.withdraw(clock.now()) == []
+    await change(store, user)
+    assert await store.jobs.take(None, [session], clock.now()) == []
+    closed = await asyncio.gather(*(store.jobs.withdraw(clock.now()) for _ in range(20)))
+    [job] = [job for jobs in closed for job in jobs]
+    assert (job.state, job.error and job.error.code) == ("failed", "job.not_allowed")
+    assert "job.withdraw" in [action for _, action, _ in await audited(store)]
+
+
+async def test_who_still_may_gets_it_done(store: Store, clock: ManualClock) -> None:
+    user, scope = await an_operator(store, clock)
+    session = await queued(store, clock, scope)
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
+    assert await store.jobs.withdraw(clock.now()) == []
+    assert len(await store.jobs.take(None, [session], clock.now())) == 1
+
+
+@pytest.mark.parametrize("how", ["revoked", "over", "its owner disabled"])
+async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualClock, how: str) -> None:
+    user, _ = await an_operator(store, clock)
+    token, scope = await a_token(store, user, clock)
+    session = await queued(store, clock, scope)
+    if how == "revoked":
+        await store.tokens.revoke_token(SCOPE, token.id)
+    elif how == "over":
+        clock.advance(3601)
+        await store.jobs.create_job(scope, new_job(session.node, clock.now()), None)
+    else:
+        await store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None)
+    assert await store.jobs.take(None, [session], clock.now()) == []
+    assert {job.error.code for job in await store.jobs.withdraw(clock.now()) if job.error is not None} == {"job.not_allowed"}
+
+
+@pytest.mark.parametrize(
+    "actor", [Actor("user", "", "", "admin"), Actor("user", "admin", "admin", "admin"), Actor("node", "system ", "x", "admin")]
+)
+async def test_an_orderer_whom_nobody_knows_orders_nothing(store: Store, clock: ManualClock, actor: Actor) -> None:
+    session = await queued(store, clock, Scope(actor, 1))
+    assert await store.jobs.take(None, [session], clock.now()) == []
+    assert [job.state for job in await store.jobs.withdraw(clock.now())] == ["failed"]
+
+
+@pytest.mark.parametrize("kind", ["install", "remove"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_begin(
+    store: Store, clock: ManualClock, change: Change, kind: DeploymentKind
+) -> None:
+    user, scope = await an_operator(store, clock)
+    _, program = await a_token(store, user, clock)
+    node = await store.nodes.create_node(SCOPE, new_node(tags=("web",)))
+    wanted = new_deployment(clock.now())._replace(kind=kind, wishes=Wishes(("web",)), node_id=node.id if kind == "remove" else None)
+    for who in (scope, program):
+        assert await store.deployments.may_still_deploy(who, wanted, clock.now())
+    assert not await store.deployments.may_still_deploy(program, wanted, clock.now() + 3601)
+    await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
+    assert await store.deployments.may_still_deploy(scope, wanted, clock.now())
+    await change(store, user)
+    for who in (scope, program):
+        assert not await store.deployments.may_still_deploy(who, wanted, clock.now())
+
+
+async def test_the_hub_and_the_owner_of_its_data_deploy_and_nobody_unknown(store: Store, clock: ManualClock) -> None:
+    wanted = new_deployment(clock.now())
+    known = (SYSTEM, Scope(Actor("local", "0", "local:0", "admin"), 1))
+    assert [await store.deployments.may_still_deploy(who, wanted, clock.now()) for who in known] == [True, True]
+    assert not await store.deployments.may_still_deploy(Scope(Actor("user", "admin", "admin", "admin"), 1), wanted, clock.now())

@@ -1,0 +1,129 @@
+"""Newer packages across the fleet, lists with a filter, and what people set up for their own page: in every store."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.domain.facts import FactTable
+from groundcontrol.domain.ids import NodeId, UserId
+from groundcontrol.domain.jobs import JobFilter
+from groundcontrol.domain.log import EventFilter
+from groundcontrol.domain.preferences import Preferences, SavedView
+from groundcontrol.domain.scope import Grants
+from groundcontrol.domain.updates import Candidate, NodeUpdate
+from groundcontrol.errors import BadRequest, NotFound
+from groundcontrol.store.base import Store
+from tests.contract.making import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
+from tests.support.clock import ManualClock
+
+COLUMNS = ("package", "installed", "candidate", "security", "repository")
+Line = tuple[str, str, str, str, str]
+
+
+async def tell(store: Store, name: str, *lines: Line, total: int | None = None, held: tuple[str, ...] = (), at: float = 5.0) -> NodeId:
+    node = await store.nodes.create_node(SCOPE, new_node(name, tags=(name[:2],)))
+    session = await connect(store, node.id)
+    cells = tuple(cell for line in lines for cell in line)
+    await store.facts.save_table(session, FactTable("updates", at, len(lines) if total is None else total, COLUMNS, cells))
+    await store.facts.save_table(session, FactTable("held", at, len(held), ("package",), held))
+    return node.id
+
+
+async def a_fleet(store: Store) -> list[NodeId]:
+    curl, libc, vim = ("curl", "7", "8", "no", "main"), ("libc6", "2.36", "2.37", "yes", "security"), ("vim", "9.0", "9.1", "", "")
+    nodes = [
+        await tell(store, "a-1", curl, libc, vim, held=("vim",)),
+        await tell(store, "a-2", curl, vim, at=3.0),
+        await tell(store, "b-1", ("curl", "6", "7.5", "no", "main"), total=900),
+        await tell(store, "b-2", total=-1),
+    ]
+    await store.nodes.create_node(SCOPE, new_node("silent", tags=()))
+    return nodes
+
+
+async def test_updates_come_for_security_first_then_by_how_many_nodes_they_are_for(store: Store) -> None:
+    await a_fleet(store)
+    found = await store.facts.updates(SCOPE, 10)
+    assert [(one.package, one.security, one.nodes, one.security_nodes) for one in found.items] == [
+        ("libc6", "yes", 1, 1), ("curl", "no", 3, 0), ("vim", "unknown", 2, 0),
+    ]  # fmt: skip
+    assert found.items[1].candidates == (Candidate("8", "no", "main", 2), Candidate("7.5", "no", "main", 1))
+    assert (found.total, found.security, found.told, found.silent, found.cut, found.oldest_at, found.next) == (3, 1, 3, 2, 1, 3.0, None)
+    pages, cursor = [], None
+    while True:
+        page = await store.facts.updates(SCOPE, 1, cursor)
+        pages += [one.package for one in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert pages == ["libc6", "curl", "vim"]
+    assert [one.package for one in (await store.facts.updates(SCOPE, 10, search="c")).items] == ["libc6", "curl"]
+    only = await store.facts.updates(SCOPE, 10, security_only=True)
+    assert [one.package for one in only.items] == ["libc6"]
+    with pytest.raises(BadRequest):
+        await store.facts.updates(SCOPE, 1, (await store.facts.updates(SCOPE, 1)).next, search="c")
+
+
+async def test_one_package_names_its_nodes_and_who_holds_it(store: Store) -> None:
+    first, second, *_ = await a_fleet(store)
+    page = await store.facts.updates_of(SCOPE, "vim", 1)
+    rest = await store.facts.updates_of(SCOPE, "vim", 1, page.next)
+    assert page.items == (NodeUpdate(first, "9.0", "9.1", "unknown", "", held=True),)
+    assert rest.items == (NodeUpdate(second, "9.0", "9.1", "unknown", "", held=False),)
+    assert (page.total, rest.next) == (2, None)
+    assert (await store.facts.updates_of(SCOPE, "emacs", 1)).total == 0
+
+
+async def test_updates_of_others_are_neither_listed_nor_counted(store: Store) -> None:
+    first, *_ = await a_fleet(store)
+    for scope in (SCOPE._replace(grants=(Grants((first,), ()),)), SCOPE._replace(grants=(Grants((), ("a-",)), Grants((first,), ())))):
+        found = await store.facts.updates(scope, 10)
+        assert [(one.package, one.nodes) for one in found.items] == [("libc6", 1), ("curl", 1), ("vim", 1)]
+        assert (found.told, found.silent) == (1, 0)
+        assert [one.node for one in (await store.facts.updates_of(scope, "curl", 10)).items] == [first]
+    stranger = await store.facts.updates(STRANGER, 10)
+    assert (stranger.items, stranger.told, stranger.silent) == ((), 0, 0)
+
+
+async def test_lists_with_a_filter_hold_what_fits_and_go_on_with_it(store: Store, clock: ManualClock) -> None:
+    nodes = [await store.nodes.create_node(SCOPE, new_node(f"web-{n}")) for n in range(3)]
+    for at, node in enumerate(nodes):
+        await store.jobs.create_job(SCOPE, new_job(node.id, clock.now() + at, "check" if at == 1 else "upgrade"), None)
+    only = JobFilter(("queued",), "upgrade", SCOPE.actor.name)
+    page = await store.jobs.jobs(SCOPE, 1, only=only)
+    rest = await store.jobs.jobs(SCOPE, 1, page.next, only=only)
+    assert [job.node_id for job in (*page.items, *rest.items)] == [nodes[2].id, nodes[0].id]
+    for other in (JobFilter(("running",)), JobFilter((), "hold"), JobFilter((), "", "somebody")):
+        assert (await store.jobs.jobs(SCOPE, 9, only=other)).items == []
+    with pytest.raises(BadRequest):
+        await store.jobs.jobs(SCOPE, 1, page.next)
+
+    made = [new_event(clock.now() + at, nodes[0].id) for at in range(3)]
+    made[1] = made[1]._replace(type="job.failed", severity="error", message="Upgrade of WEB-0 failed: 100% full")
+    for event in made:
+        await store.log.add_event(event)
+    for fits in (
+        EventFilter(("error", "warning")),
+        EventFilter((), "job"),
+        EventFilter((), "job.failed"),
+        EventFilter((), "", "web-0 failed: 100%"),
+    ):
+        assert [event.id for event in (await store.log.events(SCOPE, 9, only=fits)).items] == [made[1].id]
+        assert [event.id for event in (await store.log.events(SCOPE, 9, node=nodes[0].id, only=fits)).items] == [made[1].id]
+    for misses in (EventFilter(("warning",)), EventFilter((), "jo"), EventFilter((), "", "%")):
+        assert made[0].id not in [event.id for event in (await store.log.events(SCOPE, 9, only=misses)).items]
+
+
+async def test_preferences_are_one_s_own_and_leave_a_row_only_when_they_change(store: Store) -> None:
+    user = new_user("ada")
+    await store.people.create_user(SCOPE, user)
+    assert await store.preferences.preferences(SCOPE, user.id) == Preferences()
+    wanted = Preferences((SavedView("Full disks", "q=disk%3E90&sort=-disk"),), single_keys=False)
+    for _ in range(2):
+        await store.preferences.save_preferences(SCOPE, user.id, wanted)
+    assert await store.preferences.preferences(SCOPE, user.id) == wanted
+    rows = [row for row in (await store.log.audit(SCOPE, 50)).items if row.action == "preferences.edit"]
+    assert [(row.target, row.detail["views"]) for row in rows] == [(user.id, ["Full disks"])]
+    for scope, who in ((STRANGER, user.id), (SCOPE, UserId("0" * 26))):
+        with pytest.raises(NotFound):
+            await store.preferences.preferences(scope, who)

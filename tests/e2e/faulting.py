@@ -1,0 +1,309 @@
+"""What the tests of faults share: a node at work, a disk that a test can break, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spider.backoff import Backoff
+from spider.config import Config, parse_url
+from spider.jobs import Jobs
+from spider.link import HubLink
+from spider.outbox import Outbox
+from spider.sampler import layout_of
+from spider.wire.frames import Message, Row
+from spider.wire.orders import Order
+from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.support.agent import BOOT, SERIES, until
+from tests.support.clock import ShiftedClock
+from tests.support.hub import ROOT, SECRET, Enrolled, HubProcess
+from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
+from tests.support.invariants_jobs import NodeSide, held_output
+from tests.support.invariants_jobs import control as control_of
+
+LAYOUT = layout_of("pulse", 1, SERIES)
+SETTLE_LIMIT_S = 60.0
+PACK_ROWS = 10
+"""A pack that is not full waits on the node for its last second."""
+LINE = b"Setting up lab-slow (1.1) and everything that comes with it ...\r\n"
+
+
+class Eager(Backoff):
+    """Comes back at once: most tests have no fleet to spare."""
+
+    def after(self, *_attempt: object, **_answer: object) -> float:
+        return random.uniform(0.05, 0.2)
+
+
+class WorkingNode:
+    """The agent's own link, outbox and jobs; a test makes its seconds, and its package manager prints on and on."""
+
+    def __init__(self, hub: HubProcess, node: Enrolled, folder: Path, backoff: Backoff | None = None, url: str = "") -> None:
+        (folder / "jobs").mkdir(parents=True)
+        self.clock = ShiftedClock()
+        self.outbox = Outbox(self.clock)
+        self.config = Config(
+            url=parse_url(url or hub.ws_url), fleet=node.fleet_id, tls_pin=None, node=node.node_id, generation=node.generation, name=node.name,
+            boot=BOOT, policy_path=str(folder / "policy.conf"), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
+            launcher_path=str(folder / "launcher.sock"), key=node.session_key,
+        )  # fmt: skip
+        self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, self.clock, self._send, boot=BOOT)
+        self.link = HubLink(self.config, self.outbox, self.jobs, self.clock, backoff or Eager())
+        self.launcher = FakeLauncher(folder / "launcher.sock", folder / "jobs", node.launch_key, self._work)
+        self.runners: dict[str, FakeRunner] = {}
+        self.finish = asyncio.Event()
+        """Lets the jobs of this node end."""
+        self.start_ms = (int(time.time()) - 3000) * 1000
+        self.made = 0
+
+    @property
+    def online(self) -> bool:
+        return self.link._session is not None
+
+    async def _send(self, message: Message) -> None:
+        await self.link.send(message)
+
+    async def _work(self, runner: FakeRunner, order: Order) -> None:
+        self.runners[order.job] = runner
+        for step in range(10_000):
+            runner.say(b"%d " % step + LINE * 20)
+            runner.progress("commit", min(99, step))
+            if self.finish.is_set():
+                break
+            await asyncio.sleep(0.03)
+        runner.end(changes=(("lab-slow", "1.0", "1.1"),))
+
+    def second(self) -> None:
+        """Measure one more second; `load.1` holds its number."""
+        self.outbox.add(LAYOUT, Row(self.start_ms + self.made * 1000, [1234, self.made, 8 << 30, 1 << 30]))
+        self.made += 1
+
+    async def seconds(self, count: int) -> None:
+        """Measure so many seconds, faster than they pass."""
+        for _ in range(count):
+            self.second()
+            await asyncio.sleep(0.01)
+
+    async def settle(self) -> None:
+        """Wait until everything in full packs was acknowledged."""
+        await until(
+            lambda: self.outbox.settled() and self.outbox.pending()[0] < PACK_ROWS, SETTLE_LIMIT_S, "the hub has not taken everything"
+        )
+
+    def side(self, job: str) -> NodeSide:
+        """What this node knows of a job."""
+        follow = self.jobs._follows.get(job)
+        starts = sum(order.job == job for order in self.launcher.orders)
+        return NodeSide(job, starts, self.runners[job].printed if job in self.runners else b"", 0 if follow is None else follow._acked)
+
+
+@contextlib.asynccontextmanager
+async def working(
+    hub: HubProcess, folder: Path, count: int = 1, backoff: Backoff | None = None, url: str = ""
+) -> AsyncIterator[list[WorkingNode]]:
+    """Nodes that are online; `url`: where they find the hub, if not where it listens."""
+    enrolled = await asyncio.to_thread(hub.enrol, *(f"worker-{number}" for number in range(count)))
+    nodes = [WorkingNode(hub, node, folder / f"node-{number}", backoff, url) for number, node in enumerate(enrolled)]
+    async with contextlib.AsyncExitStack() as stack:
+        for node in nodes:
+            await stack.enter_async_context(node.launcher)
+        tasks = [asyncio.create_task(work) for node in nodes for work in (node.link.run(), node.jobs.run())]
+        try:
+            await until(lambda: all(node.online for node in nodes), 30)
+            yield nodes
+            assert not any(task.done() for task in tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def begin_job(hub: HubProcess, node: WorkingNode) -> str:
+    """Order an upgrade that prints until `finish`; returns its id once output is held."""
+    reply = await hub.call("POST", f"/api/v1/nodes/{node.config.node}/jobs", {"action": "upgrade"})
+    assert reply.status == 202, reply.body
+    job: str = reply.json["id"]
+    await until(lambda: hub.job(job)["output_bytes"] > 2000, 20, "the job prints nothing")
+    return job
+
+
+async def end_job(hub: HubProcess, node: WorkingNode, job: str) -> Any:
+    """Let the job end; returns it when the hub knows."""
+    node.finish.set()
+    await until(lambda: hub.job(job)["ended_at"] is not None, SETTLE_LIMIT_S, "the job does not end")
+    return await asyncio.to_thread(hub.job, job)
+
+
+async def check_all(folder: Path, node: WorkingNode, job: str | None = None) -> None:
+    """I1, I2, I3, I4 and I5 of one node that is at rest, read beside whoever serves the folder."""
+    waiting, _ = node.outbox.pending()
+    journal = Journal()
+    made = [Sample("pulse", node.start_ms + number * 1000, number) for number in range(node.made)]
+    for sample in made:
+        journal.measured(*sample)
+    journal.forgive(made[node.made - waiting :])  # the last pack is not full, or its acknowledgement is on its way
+    start = node.start_ms / 1000
+    held = await held_samples(folder, {"pulse": "load.1"}, start - 10, start + node.made + 10)
+    assert node.outbox.dropped_rows == 0
+    check_samples(journal, held, told_holes(folder))
+    if job is not None:
+        side = node.side(job)
+        with control_of(folder) as database:
+            row = database.execute("SELECT state, output_end, held_sha256, node_sha256 FROM job WHERE id = ?", (job,)).fetchone()
+            assert row["state"] == "succeeded"
+            assert held_output(database, job) == side.printed
+            assert row["held_sha256"] == row["node_sha256"]
+        assert side.starts == 1
+    check_databases(folder)
+
+
+def serve(folder: Path, *argv: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Start a hub that is expected not to start."""
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "groundcontrol", "serve", "--port", "0", "--data-dir", str(folder), *argv],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+# -- disks -------------------------------------------------------------------------------------------------
+
+SMALL = 'mount -t tmpfs -o "size=$1,mode=0700" small "$0" && echo ready && exec cat'
+BREAKABLE = """
+import ctypes, fcntl, os, subprocess, sys
+folder, size, image = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+disk = os.memfd_create("disk", os.MFD_ALLOW_SEALING)
+if image:
+    with open(image, "rb") as old:
+        while block := old.read(1 << 20):
+            os.write(disk, block)
+else:
+    os.truncate(disk, size)
+    subprocess.run(["mkfs.ext4", "-q", "-F", f"/proc/{os.getpid()}/fd/{disk}"], check=True)
+subprocess.run(["mount", "-o", "loop", f"/proc/{os.getpid()}/fd/{disk}", folder], check=True)
+os.chmod(folder, 0o700)
+if not image:
+    os.rmdir(os.path.join(folder, "lost+found"))
+print("ready", disk, flush=True)
+for line in sys.stdin:
+    fcntl.fcntl(disk, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    print("broken", flush=True)
+"""
+"""A file system on a disk in memory; a line of input makes the disk refuse every write from then on, with an input/output error."""
+
+
+class Disk:
+    """A file system that only the hub of this test has, kept by a process so that it outlives the hub."""
+
+    def __init__(self, folder: Path, argv: Sequence[str]) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self._keeper.stdout is not None
+        self.said = self._keeper.stdout.readline().split()
+        if not self.said:
+            self.close()
+            pytest.skip("this machine does not allow file systems of a test's own")
+        pid = self._keeper.pid
+        self.prefix = (
+            ["nsenter", "-t", str(pid), "-U", "--preserve-credentials", "-m"] if "-r" in argv else ["nsenter", "-t", str(pid), "-m"]
+        )
+        self.view = Path(f"/proc/{pid}/root{folder}")
+        """The folder as this process sees it."""
+
+    @property
+    def image(self) -> str:
+        """What the disk of a breakable file system holds."""
+        return f"/proc/{self._keeper.pid}/fd/{self.said[1]}"
+
+    def break_down(self) -> None:
+        """From now on each write is an input/output error."""
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write("\n")
+        self._keeper.stdin.flush()
+        assert self._keeper.stdout.readline() == "broken\n"
+
+    def remount(self, *options: str) -> None:
+        """Mount the same file system in another way."""
+        folder = "/" + str(self.view).partition("/root/")[2]
+        subprocess.run([*self.prefix, "mount", "-o", ",".join(("remount", *options)), folder], check=True, timeout=30)
+
+    def fill(self) -> Path:
+        """Leave no room at all; returns the file to remove."""
+        filler = self.view / "filler"
+        with contextlib.suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(os.urandom(4096))
+                file.flush()
+        return filler
+
+    def copied(self, target: Path) -> Path:
+        """The databases of a hub that has ended, copied to where SQLite finds them: it resolves links on its way, and /proc has one."""
+        target.mkdir(mode=0o700)
+        for file in self.view.glob("stardust*.db*"):
+            shutil.copy2(file, target)
+        return target
+
+    def close(self) -> None:
+        for pipe in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
+            assert pipe is not None
+            pipe.close()
+        try:
+            self._keeper.wait(5)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Disk]:
+    """A file system of so many bytes."""
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare")
+    disk = Disk(folder, ["unshare", "-r", "-m", "sh", "-c", SMALL, str(folder), size])
+    try:
+        yield disk
+    finally:
+        disk.close()
+
+
+@contextlib.contextmanager
+def breakable_disk(folder: Path, image: str = "") -> Iterator[Disk]:
+    """A file system on a disk that can fail; `image`: go on with what another one holds."""
+    if os.geteuid() or shutil.which("mkfs.ext4") is None:
+        pytest.skip("only root can mount a disk")
+    disk = Disk(folder, ["unshare", "-m", sys.executable, "-c", BREAKABLE, str(folder), str(64 << 20), image])
+    try:
+        yield disk
+    finally:
+        disk.close()
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process stands still meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))

@@ -1,0 +1,197 @@
+"""Attacks on invites, against a running hub: used twice, late, by many at once, on another hub, altered, and listened to."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from spider.wire.errors import NotProven
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_HOST
+from spider.wire.ids import new_random_id
+from spider.wire.joining import JoinEnded, join_key, masked, read_invite, write_invite
+from tests.e2e.joining import Sent, Visitor, knock, made
+from tests.support.hub import ROOT, HubProcess
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as session:
+        yield session
+
+
+def sql(hub: HubProcess, statement: str, *values: object) -> None:
+    """Change the database behind the hub's back."""
+    with sqlite3.connect(hub.folder / "stardust.db", timeout=10) as database:
+        database.execute(statement, values)
+    database.close()
+
+
+def nodes(hub: HubProcess) -> list[Any]:
+    found: list[Any] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+    return found
+
+
+async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+    """S-45."""
+    invite = made(hub)
+    assert 0 < invite["expires_at"] - time.time() <= 300
+
+    async def try_it(number: int) -> Any:
+        connector = aiohttp.TCPConnector(local_addr=(f"127.7.1.{number + 1}", 0))
+        async with aiohttp.ClientSession(connector=connector) as one:
+            try:
+                visitor = await knock(one, hub, invite["invite"])
+                return type((await visitor.accepted())[0]).__name__
+            except (NotProven, Sent) as exc:
+                return type(exc).__name__
+
+    told = await asyncio.gather(*(try_it(number) for number in range(20)))
+    assert told.count("JoinAccepted") == 1, told
+    assert set(told) <= {"JoinAccepted", "JoinRefused", "NotProven"}
+    assert len(nodes(hub)) == 1
+    assert hub.local("GET", f"/api/v1/invites/{invite['info']['id']}").json["state"] == "used"
+
+    refused: list[list[int]] = []
+    late, revoked = made(hub), made(hub)
+    sql(hub, "UPDATE invite SET expires_at = 1 WHERE id = ?", late["info"]["id"])
+    assert hub.local("DELETE", f"/api/v1/invites/{revoked['info']['id']}").status == 204
+    unknown = write_invite(read_invite(late["invite"])._replace(id=new_random_id()))
+    for text in (invite["invite"], late["invite"], revoked["invite"], unknown):
+        crossed: list[bytes] = []
+        with pytest.raises(NotProven):
+            await knock(client, hub, text, crossed=crossed)
+        refused.append([len(message) for message in crossed])
+    assert all(sizes == refused[0] for sizes in refused)  # one answer for all: nobody learns which invites there are
+
+
+async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
+    hub: HubProcess, client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """S-38, S-45."""
+    text = made(hub)["invite"]
+    invite = read_invite(text)
+    for altered in (invite._replace(secret=os.urandom(32)), invite._replace(fleet=new_random_id())):
+        with pytest.raises(NotProven):
+            await knock(client, hub, altered)
+    visitor = await knock(client, hub, invite, host="stardust.evil.example")
+    with pytest.raises(Sent) as sent:
+        await visitor.hear()
+    assert sent.value.code == CLOSE_HOST
+
+    with HubProcess(tmp_path / "other") as other:
+        crossed: list[bytes] = []
+        with pytest.raises(NotProven):
+            await knock(client, other, invite, crossed=crossed)
+        assert len(crossed) == 2  # the greeting and the false proof: nothing else was said to it
+        assert nodes(other) == []
+    assert nodes(hub) == []
+    assert hub.local("GET", "/api/v1/invites").json["invites"][0]["state"] == "open"  # nothing of this has spent it
+
+
+async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+    """S-45, S-46: on the wire, in the log, in the database and in what the interface tells afterwards."""
+    shown = made(hub, name="web-9", tags=["web"])
+    invite = read_invite(shown["invite"])
+    visitor = await knock(client, hub, invite)
+    accepted, files = await visitor.accepted()
+    session = masked(accepted.session_mask, visitor.joined.session_mask)
+    launch = masked(accepted.launch_mask, visitor.joined.launch_mask)
+    assert f"id = {accepted.node}".encode() in files["spider.conf"]
+    assert b"session.key" in files["manifest"]
+    assert not {"session.key", "launch.key"} & set(files)
+    (node,) = nodes(hub)
+    assert (node["name"], node["tags"], node["state"], node["waiting"]) == ("web-9", ["web"], "pending", False)
+
+    secrets = {"invite": invite.secret, "join": join_key(invite.secret, invite.id), "session": session, "launch": launch}
+    wire = b"".join(visitor.crossed)
+    kept = b"".join(path.read_bytes() for path in sorted(hub.folder.glob("stardust*")))
+    told = "".join(hub.local("GET", f"/api/v1/{path}").body.decode() for path in ("invites", "audit", "events", f"invites/{invite.id}"))
+    for name, secret in secrets.items():
+        forms = [secret, secret.hex().encode(), base64.urlsafe_b64encode(secret).rstrip(b"="), base64.b64encode(secret)]
+        for place, held in (("wire", wire), ("files", kept), ("log", hub.output.encode()), ("interface", told.encode())):
+            assert not any(form in held for form in forms), f"{name} in {place}"
+    assert shown["invite"] not in told
+
+    await visitor.say(JoinEnded("install_failed", "no room"))
+    with pytest.raises(Sent):
+        await visitor.hear()
+    assert nodes(hub) == []
+    events = hub.local("GET", "/api/v1/events").json["events"]
+    assert any(one["type"] == "node.join_failed" and "no room" in one["message"] for one in events)
+
+
+async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client: aiohttp.ClientSession) -> None:
+    invite = read_invite(made(hub)["invite"])
+    guess = invite._replace(secret=os.urandom(32))
+    for _ in range(30):
+        with pytest.raises(NotProven):
+            await knock(client, hub, guess)
+    with pytest.raises(Sent) as sent:
+        await knock(client, hub, invite)
+    assert sent.value.code == CLOSE_GOING_AWAY
+    assert int(sent.value.reason or "0") <= 60_000
+    connector = aiohttp.TCPConnector(local_addr=("127.7.2.1", 0))
+    async with aiohttp.ClientSession(connector=connector) as elsewhere:
+        assert isinstance(await knock(elsewhere, hub, invite), Visitor)  # others are not in its way
+
+
+def test_only_who_may_makes_invites_and_proves_it_anew(hub: HubProcess) -> None:
+    """S-15, S-45; the secret is told once, and only to its maker."""
+    admin = hub.login()
+    assert hub.request("POST", "/api/v1/invites", {}).status == 401
+    shown = hub.request("POST", "/api/v1/invites", {"kind": "organisation", "name": "cloud", "uses": 5}, token=admin.token)
+    assert shown.status == 201
+    secret = shown.json["invite"]
+    assert hub.request("POST", "/api/v1/invites", {"uses": 5}, token=admin.token).status == 400
+    assert hub.request("POST", "/api/v1/invites", {"kind": "organisation"}, token=admin.token).status == 400
+    listed = hub.request("GET", "/api/v1/invites", token=admin.token)
+    assert listed.json["invites"][0] | {"id": ""} == shown.json["info"] | {"id": ""}
+    assert secret not in listed.body.decode()
+    row = hub.local("GET", "/api/v1/audit").json["audit"][0]
+    assert (row["actor"], row["action"]) == ("admin", "invite.create")
+    script = hub.request("GET", "/install.sh")
+    assert script.status == 200
+    assert script.headers["Content-Type"].startswith("text/x-shellscript")
+    assert hashlib.sha256(script.body).hexdigest() == shown.json["installer"]["sha256"] == listed.json["installer"]["sha256"]
+    assert secret not in script.body.decode()
+
+
+async def test_the_command_line_makes_lists_and_ends_invites_and_decides_who_is_let_in(
+    hub: HubProcess, client: aiohttp.ClientSession
+) -> None:
+    async def stardust(*words: str) -> tuple[int, str, str]:
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(hub.folder), cwd=ROOT,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(program.communicate(), 60)
+        return program.returncode or 0, out.decode(), err.decode()
+
+    status, out, _ = await stardust("invite", "--organisation", "--name", "cloud", "--uses", "2", "--json")
+    assert status == 0
+    many = json.loads(out)
+    for _ in range(2):
+        await (await knock(client, hub, many["invite"])).accepted()
+    status, out, _ = await stardust("nodes")
+    assert out.count("waiting") == 2
+    assert (await stardust("nodes", "approve", "far-away"))[:2] == (0, "far-away is in\n")
+    assert (await stardust("nodes", "reject", "far-away-2"))[:2] == (0, "far-away-2 was turned away\n")
+    assert (await stardust("nodes", "approve", "far-away"))[0] == 1
+    assert [(node["name"], node["waiting"]) for node in nodes(hub)] == [("far-away", False)]
+    status, out, _ = await stardust("invite", "--list")
+    assert "2 of 2" in out
+    assert many["invite"] not in out
+    assert (await stardust("invite", "--revoke", many["info"]["id"]))[0] == 0
+    assert (await stardust("invite", "--uses", "2"))[0] == 2

@@ -1,0 +1,217 @@
+"""A backup beside a running hub, and the hub that comes out of it (S-37, F-28, F-34)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_rotation import stardust
+from tests.support.agent import AgentClosed, agents, layout_of, pack_of
+from tests.support.hub import PASSWORD, SECRET, HubProcess
+
+WITH_SECRET = {"STARDUST_SECRET": SECRET}
+
+
+def back_up(hub: HubProcess, target: Path) -> Path:
+    stardust(hub.folder, "backup", str(target))
+    return target
+
+
+def open_job(hub: HubProcess, node: str) -> str:
+    reply = hub.request("POST", f"/api/v1/nodes/{node}/jobs", {"action": "check"}, token=hub.login().token)
+    assert reply.status == 202, reply.body
+    job: str = reply.json["id"]
+    return job
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A backup of a hub with a node, samples and a job that waits; and what was in it."""
+    folder = tmp_path_factory.mktemp("kept")
+    with HubProcess(folder / "hub") as hub:
+        [node, later] = hub.enrol("web-1", "web-2")
+        asyncio.run(fill(hub, node))
+        facts = {"node": node.node_id, "job": open_job(hub, later.node_id), "token": hub.login().token}
+        yield back_up(hub, folder / "kept.stardust-backup"), facts
+
+
+async def fill(hub: HubProcess, node: object) -> None:
+    async with agents(hub, node) as [agent]:  # type: ignore[arg-type]
+        await agent.join()
+        await agent.say(layout_of(), *(pack_of(seq) for seq in range(20)))
+        await agent.wait_acked(19)
+
+
+def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    file, facts = kept
+    folder = tmp_path / "data"
+    told = json.loads(stardust(folder, "restore", str(file), "--json", env=WITH_SECRET).stdout)
+    assert (told["nodes"], told["jobs"], told["aside"]) == (2, 1, [])
+    assert told["sessions"] >= 1
+    with HubProcess(folder) as hub:
+        assert hub.request("GET", "/api/v1/auth/me", token=facts["token"]).status == 401
+        hub.login(password=PASSWORD)
+        assert hub.node(facts["node"])["name"] == "web-1"
+        job = hub.job(facts["job"])
+        assert (job["state"], job["error"]["code"]) == ("expired", "job.restored")
+        values = hub.local("GET", f"/api/v1/nodes/{facts['node']}/history?metric=load.1").json["series"]["load.1"]["max"]
+        assert max(value for value in values if value is not None) == 19
+        actions = [row["action"] for row in hub.local("GET", "/api/v1/audit").json["audit"]]
+        assert "hub.restore" in actions
+    stardust(folder, "audit", "verify", env=WITH_SECRET)
+
+
+def test_the_wrong_secret_restores_nothing_and_touches_nothing(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    file, _ = kept
+    folder = tmp_path / "data"
+    before = file.read_bytes()
+    refused = stardust(folder, "restore", str(file), env={"STARDUST_SECRET": "another-" + SECRET}, status=1)
+    assert "another secret" in refused.stderr
+    assert list(folder.iterdir()) in ([], [folder / "hub.lock"])
+    assert file.read_bytes() == before
+
+
+def test_a_database_that_is_there_stays_unless_it_is_to_be_replaced_and_then_it_is_kept_aside(
+    kept: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    file, facts = kept
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.enrol("another")
+        running = stardust(hub.folder, "restore", str(file), "--replace", env=WITH_SECRET, status=1)
+        assert f"(process {hub.pid})" in running.stderr
+    refused = stardust(hub.folder, "restore", str(file), env=WITH_SECRET, status=1)
+    assert "--replace" in refused.stderr
+    told = json.loads(stardust(hub.folder, "restore", str(file), "--replace", "--json", env=WITH_SECRET).stdout)
+    with HubProcess(hub.folder) as again:
+        names = {node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]}
+        assert names == {"web-1", "web-2"}
+    [control] = [path for path in told["aside"] if "samples" not in path]
+    with contextlib.closing(sqlite3.connect(control)) as db:
+        assert db.execute("SELECT name FROM node").fetchall() == [("another",)]
+    assert facts["node"]
+
+
+def _reads_well(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError):
+        return False
+
+
+@pytest.mark.parametrize("where", [0.02, 0.5, 0.9])
+def test_a_backup_with_one_other_byte_is_refused(kept: tuple[Path, dict[str, str]], tmp_path: Path, where: float) -> None:
+    data = kept[0].read_bytes()
+    altered = tmp_path / "altered"
+    for at in range(int(len(data) * where), len(data)):
+        altered.write_bytes(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
+        if not _reads_well(altered):  # of a run of zeros, another bit may say the same
+            break
+    stardust(tmp_path / "data", "restore", str(altered), env=WITH_SECRET, status=1)
+    assert not (tmp_path / "data" / "stardust.db").exists()
+
+
+def test_a_backup_of_a_newer_program_and_a_file_that_is_none_are_named_as_such(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    with zipfile.ZipFile(kept[0]) as source, zipfile.ZipFile(newer, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "manifest.json":
+                manifest = json.loads(data)
+                manifest["files"]["control.db"]["schema"] = 999
+                data = json.dumps(manifest).encode()
+            target.writestr(name, data)
+    assert "newer Stardust" in stardust(tmp_path / "data", "restore", str(newer), env=WITH_SECRET, status=1).stderr
+    assert "not a backup" in stardust(tmp_path / "data", "restore", __file__, env=WITH_SECRET, status=1).stderr
+
+
+def test_an_audit_log_that_was_cut_in_a_backup_is_noticed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    """Whoever can write the file can write its checksums too, but not what only the secret makes."""
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(kept[0]) as source:
+        source.extractall(unpacked)
+    with contextlib.closing(sqlite3.connect(unpacked / "control.db")) as db:
+        db.execute("DELETE FROM audit WHERE n = (SELECT max(n) FROM audit)")
+        db.commit()
+    manifest = json.loads((unpacked / "manifest.json").read_text())
+    digest = stardust_sha256(unpacked / "control.db")
+    manifest["files"]["control.db"] |= {"sha256": digest, "bytes": (unpacked / "control.db").stat().st_size}
+    (unpacked / "manifest.json").write_text(json.dumps(manifest))
+    with zipfile.ZipFile(tmp_path / "cut", "w") as target:
+        for name in ("manifest.json", "control.db", "samples.db"):
+            target.write(unpacked / name, name)
+    refused = stardust(tmp_path / "data", "restore", str(tmp_path / "cut"), env=WITH_SECRET, status=1)
+    assert "audit log in this backup does not hold" in refused.stderr
+
+
+def stardust_sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("busy")
+    stop = threading.Event()
+    written: list[int] = []
+
+    async def write() -> None:
+        async with agents(hub, node) as [agent]:
+            await agent.join()
+            await agent.say(layout_of())
+            while not stop.is_set():
+                await agent.say(*(pack_of(seq) for seq in range(len(written), len(written) + 20)))
+                written.extend(range(20))
+                with contextlib.suppress(AgentClosed):
+                    await agent.wait_acked(len(written) - 1)
+
+    writer = threading.Thread(target=lambda: asyncio.run(write()))
+    writer.start()
+    try:
+        counts = []
+        for number in range(4):
+            before = len(written)
+            file = back_up(hub, tmp_path / f"{number}.stardust-backup")
+            counts.append(len(written) - before)
+            stardust(tmp_path / str(number), "restore", str(file), env=WITH_SECRET)
+    finally:
+        stop.set()
+        writer.join(30)
+    assert min(counts) > 0, "packs were acknowledged while each backup was made"
+
+
+def test_the_file_is_private_is_never_written_over_and_old_ones_go(hub: HubProcess, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for day in ("20200101", "20200102", "20200103"):
+        (folder / f"{day}-000000.stardust-backup").touch()
+    (folder / "mine.txt").touch()
+    told = json.loads(stardust(hub.folder, "backup", str(folder), "--keep", "2", "--json").stdout)
+    made = Path(told["file"])
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in folder.iterdir()} == {made.name, "20200103-000000.stardust-backup", "mine.txt"}
+    assert "there already" in stardust(hub.folder, "backup", str(made), status=1).stderr
+    assert "no folder" in stardust(hub.folder, "backup", str(tmp_path / "none" / "x"), status=1).stderr
+    assert made.stat().st_size == told["bytes"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a file system of its own size needs root")
+def test_a_disk_that_is_too_small_leaves_nothing_behind(hub: HubProcess, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=True)
+    try:
+        assert "no backup was made" in stardust(hub.folder, "backup", str(small / "x"), status=1).stderr
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small], check=True)

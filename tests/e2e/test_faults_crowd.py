@@ -1,0 +1,272 @@
+"""A crowd at the door of a hub: everybody comes back at once, pages read too slowly, and servers answer that are no hub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.server
+import itertools
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import msgspec
+import pytest
+
+from spider.backoff import LEAST_INTERVAL_S, Backoff
+from tests.e2e.faulting import SETTLE_LIMIT_S, begin_job, check_all, end_job, open_files, working
+from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.hub import HubProcess
+from tests.support.invariants import check_databases
+
+SLOW_LIMIT_S = 40.0
+STORM_LIMIT_S = 90.0
+MEBIBYTE = 1 << 20
+
+
+def resident_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("a process without memory")
+
+
+# -- everybody at once -----------------------------------------------------------------------------------------
+
+
+async def push_in(agent: TestAgent, refused: Counter[str]) -> float:
+    """Come in as soon as the hub lets one in, waiting as long as it says; returns how long a handshake took that went well."""
+    while True:
+        began = time.monotonic()
+        try:
+            await agent.join()
+            return time.monotonic() - began
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status not in (429, 503) or error.headers is None:
+                raise
+            refused[str(error.status)] += 1
+            await asyncio.sleep(min(2.0, float(error.headers["Retry-After"])) / 2)
+        except (AgentClosed, aiohttp.ClientError, OSError, TimeoutError):
+            refused["cut"] += 1
+            await asyncio.sleep(0.5)
+
+
+def _few_files(hub: HubProcess, most: int) -> bool:
+    return open_files(hub.pid) < most
+
+
+async def storm(hub: HubProcess, count: int, times: int) -> None:
+    """F-31: no node waits a moment, and log-ins are answered all the while."""
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(count)))
+    refused: Counter[str] = Counter()
+    for _ in range(times):
+        files = open_files(hub.pid) + 20
+        async with agents(hub, *nodes) as crowd:
+            began = time.monotonic()
+            coming = asyncio.gather(*(push_in(agent, refused) for agent in crowd))
+            await asyncio.to_thread(hub.login)
+            log_in_s = time.monotonic() - began
+            async with asyncio.timeout(STORM_LIMIT_S):
+                took = await coming
+            came_s = time.monotonic() - began
+            await asyncio.gather(*(agent.say(layout_of(), pack_of(agent.acked[0] + 1)) for agent in crowd))
+            await asyncio.gather(*(agent.wait_acked(agent.acked[0] + 1, limit_s=30) for agent in crowd))
+            print(f"{count} came in {came_s:.1f} s; log-in {log_in_s:.1f} s; worst handshake {max(took):.2f} s; refused {dict(refused)}")
+        await until(partial(_few_files, hub, files), SETTLE_LIMIT_S, "sockets are left")
+        await hub.kill()
+        await asyncio.to_thread(check_databases, hub.folder)
+        await hub.start()
+
+
+async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
+    """F-31, its quick selection."""
+    await storm(hub, 100, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_thousand_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
+    """F-31."""
+    await storm(hub, 1000, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_fleet_whose_hub_was_away_for_two_minutes_comes_back_spread_out(tmp_path: Path) -> None:
+    """F-30: the agent's own link with its own jitter, and no node tries more than once a second."""
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path, 200, backoff=None) as nodes:
+            for node in nodes:
+                node.link._backoff = Backoff()
+            await hub.kill()
+            await asyncio.sleep(120)  # the outage is the point
+            began = time.monotonic()
+            await hub.start()
+            await until(lambda: all(node.online for node in nodes), STORM_LIMIT_S)
+            print(f"200 came back in {time.monotonic() - began:.0f} s")
+        await asyncio.to_thread(check_databases, hub.folder)
+
+
+@pytest.mark.slow
+async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_patience(tmp_path: Path) -> None:
+    """F-30, for one node: samples and a job's output are whole, and nobody hammers at the door."""
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path, backoff=Backoff()) as [node]:
+            job = await begin_job(hub, node)
+            for _ in range(2):
+                await hub.kill()
+                await node.seconds(30)
+                await hub.start()
+                await until(lambda: node.online, STORM_LIMIT_S)
+            await end_job(hub, node, job)
+            await node.settle()
+            await check_all(hub.folder, node, job)
+
+
+# -- slow pages ------------------------------------------------------------------------------------------------
+
+
+def held_sockets(hub: HubProcess, ports: set[int]) -> set[int]:
+    """Those of a page's ports to which the hub still has a socket (proc_net_tcp(5)); what the kernel alone still sends has no inode."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        here, there = (int(field.partition(":")[2], 16) for field in fields[1:3])
+        if here == hub.port and there in ports and fields[9] != "0":
+            found.add(there)
+    return found
+
+
+async def slow_pages(hub: HubProcess, folder: Path, count: int, lines_mb: float) -> None:
+    """F-15: pages that follow a job and read nothing are told and cut; the hub stays small, and a page that reads misses no byte."""
+    async with working(hub, folder) as [node]:
+        job = await begin_job(hub, node)
+        token = (await asyncio.to_thread(hub.login)).token
+        runner = node.runners[job]
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=connector) as http_:
+            subscription = msgspec.msgpack.encode(["subscribe", {"topic": f"job:{job}"}])
+            stuck: list[tuple[aiohttp.ClientWebSocketResponse, asyncio.Transport]] = []
+            ports = set()
+            for _ in range(count):
+                page = await http_.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
+                transport = page._response.connection.transport  # type: ignore[union-attr]
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # type: ignore[union-attr]
+                ports.add(transport.get_extra_info("sockname")[1])  # type: ignore[union-attr]
+                await page.send_bytes(subscription)
+                transport.pause_reading()  # type: ignore[union-attr]
+                stuck.append((page, cast("asyncio.Transport", transport)))
+            live = await http_.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
+            await live.send_bytes(subscription)
+            got = asyncio.create_task(read_output(live))
+            assert held_sockets(hub, ports) == ports
+            before = resident_bytes(hub.pid)
+            worst = before
+            block = b"a line that a page reads too slowly, over and over again ...\r\n" * 4096
+            while len(runner.printed) < lines_mb * MEBIBYTE:
+                runner.say(block)
+                worst = max(worst, resident_bytes(hub.pid))
+                await node.seconds(3)
+            began = time.monotonic()
+            while (reply := await hub.call("GET", f"/api/v1/jobs/{job}")).json["output_bytes"] < lines_mb * MEBIBYTE:
+                worst = max(worst, resident_bytes(hub.pid))
+                assert time.monotonic() - began < SETTLE_LIMIT_S, reply.body
+                await asyncio.sleep(0.1)
+            done = await end_job(hub, node, job)
+            assert done["state"] == "succeeded"
+            assert await asyncio.wait_for(got, SETTLE_LIMIT_S) == len(runner.printed), "the page that reads has every byte"
+            await until(lambda: not held_sockets(hub, ports), SLOW_LIMIT_S, "pages that read nothing are not cut")
+            for _, opened in stuck:
+                opened.abort()
+            print(f"{count} slow pages: {(worst - before) / MEBIBYTE:.0f} MiB more at most")
+            assert worst - before < (32 + 4 * count) * MEBIBYTE
+        await node.settle()
+        await check_all(hub.folder, node, job)
+
+
+async def read_output(page: aiohttp.ClientWebSocketResponse) -> int:
+    """Bytes of output until the job's end."""
+    got = 0
+    while True:
+        kind, body = msgspec.msgpack.decode(await page.receive_bytes())
+        if kind != "change":
+            continue
+        if "output" in body["data"]:
+            assert body["data"]["offset"] == got
+            got += len(body["data"]["output"])
+        elif body["data"]["job"]["ended_at"] is not None:
+            return got
+
+
+@pytest.mark.timeout(240)
+async def test_a_page_that_reads_nothing_is_cut_and_costs_little(hub: HubProcess, tmp_path: Path) -> None:
+    """F-15, its quick selection."""
+    await slow_pages(hub, tmp_path, 3, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_twenty_pages_that_read_nothing_are_cut_and_cost_little(hub: HubProcess, tmp_path: Path) -> None:
+    """F-15."""
+    await slow_pages(hub, tmp_path, 20, 120)
+
+
+# -- no hub at all ---------------------------------------------------------------------------------------------
+
+
+class Captive(http.server.BaseHTTPRequestHandler):
+    """What a network that wants a log-in first answers to everything."""
+
+    def do_GET(self) -> None:
+        self.server.tries.append(time.monotonic())  # type: ignore[attr-defined]
+        page = b"<html>please accept our terms</html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@contextlib.contextmanager
+def captive(port: int) -> Iterator[list[float]]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Captive)
+    tries: list[float] = []
+    server.tries = tries  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield tries
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_a_page_in_the_place_of_the_hub_is_a_plain_failure_and_the_node_comes_back(hub: HubProcess, tmp_path: Path) -> None:
+    """F-37: the real agent, at most one attempt a second."""
+    [node] = await asyncio.to_thread(hub.enrol, "captive")
+    await hub.stop()
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    try:
+        with captive(hub.port) as tries:
+            spider.launch()
+            await until(lambda: len(tries) >= 3, 40)
+            assert spider.process is not None
+            assert spider.process.poll() is None
+            assert "Traceback" not in spider.log
+            assert min(after - before for before, after in itertools.pairwise(tries)) >= LEAST_INTERVAL_S * 0.9
+        await hub.start()
+        await until(lambda: hub.node(node.node_id)["state"] == "online", STORM_LIMIT_S)
+    finally:
+        await asyncio.to_thread(spider.close)
+    await asyncio.to_thread(check_databases, hub.folder)

@@ -1,0 +1,235 @@
+"""A hub whose disk fills, fails, or refuses to be written: nothing acknowledged is lost, and it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.faulting import (
+    SETTLE_LIMIT_S,
+    begin_job,
+    breakable_disk,
+    check_all,
+    end_job,
+    serve,
+    small_disk,
+    working,
+)
+from tests.e2e.test_hub import stardust
+from tests.support.agent import until
+from tests.support.hub import HubProcess
+
+EXIT_AGAIN, EXIT_CONFIG = 75, 78
+
+
+def health(hub: HubProcess) -> int:
+    return hub.request("GET", "/healthz").status
+
+
+async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
+    """A job and samples go on while the disk is full; when there is room again everything is there once."""
+    dice = random.Random(rounds)
+    with small_disk(folder / "hub", "12m") as disk:
+        hub = HubProcess(folder / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            async with working(hub, folder) as [node]:
+                job = await begin_job(hub, node)
+                for _ in range(rounds):
+                    await node.seconds(30)
+                    filler = await asyncio.to_thread(disk.fill)
+                    await node.seconds(dice.randrange(100, 200))
+                    await until(lambda: health(hub) == 503)
+                    assert hub.running
+                    assert (await asyncio.to_thread(hub.request, "GET", "/")).status == 200, "it is to be read all the time"
+                    if kills:
+                        await hub.kill()
+                    filler.unlink()
+                    if kills:
+                        await hub.start()
+                    began = time.monotonic()
+                    await until(lambda: health(hub) == 200)
+                    await node.settle()
+                    assert time.monotonic() - began < 30
+                done = await end_job(hub, node, job)
+                assert done["state"] == "succeeded"
+                await node.settle()
+                await hub.stop()
+                await check_all(disk.copied(folder / "copy"), node, job)
+
+
+async def test_a_disk_that_fills_during_a_job_loses_neither_output_nor_samples(tmp_path: Path) -> None:
+    """F-11."""
+    await fill_and_clear(tmp_path, 1, kills=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_disk_that_fills_again_and_again_under_a_hub_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    """F-11."""
+    await fill_and_clear(tmp_path, 8, kills=True)
+
+
+def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
+    """F-11: systemd does not start again what ended with 78."""
+    with small_disk(tmp_path / "hub", "6m") as disk:
+        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            hub.slay()
+            filler = disk.fill()
+            done = serve(tmp_path / "hub", prefix=disk.prefix)
+            assert done.returncode == EXIT_AGAIN, done.stderr
+            assert "space" in done.stderr
+            assert "Traceback" not in done.stderr
+            filler.unlink()
+            hub.launch()
+
+
+async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes_over_all_that_was_acknowledged(tmp_path: Path) -> None:
+    """F-13, on a real block device whose writes become input/output errors."""
+    with breakable_disk(tmp_path / "hub") as disk:
+        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            async with working(hub, tmp_path) as [node]:
+                job = await begin_job(hub, node)
+                await node.seconds(60)
+                disk.break_down()
+                await node.seconds(60)
+                assert await asyncio.to_thread(hub.outlive, 40) == EXIT_AGAIN
+                held = node.side(job).acked
+                with breakable_disk(tmp_path / "hub", disk.image) as good:
+                    hub._prefix = good.prefix
+                    hub.view = good.view
+                    await hub.start()
+                    assert len(await asyncio.to_thread(hub.job_output, job)) >= held
+                    await end_job(hub, node, job)
+                    await node.settle()
+                    await hub.stop()
+                    await check_all(good.copied(tmp_path / "copy"), node, job)
+
+
+@pytest.mark.slow
+async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until_it_is_mended(tmp_path: Path) -> None:
+    """F-13."""
+    with breakable_disk(tmp_path / "hub") as disk:
+        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            async with working(hub, tmp_path) as [node]:
+                await node.seconds(30)
+                await node.settle()
+                hub.slay()
+                disk.remount("ro")
+                done = await asyncio.to_thread(serve, tmp_path / "hub", prefix=disk.prefix)
+                assert done.returncode in (EXIT_AGAIN, EXIT_CONFIG)
+                assert len(done.stderr.splitlines()) == 1
+                assert "ead-only" in done.stderr
+                await node.seconds(60)
+                disk.remount("rw")
+                await hub.start()
+                await until(lambda: node.online, SETTLE_LIMIT_S)
+                await node.settle()
+                await hub.stop()
+                await check_all(disk.copied(tmp_path / "copy"), node)
+
+
+@pytest.mark.parametrize("name", ["stardust.db", pytest.param("stardust-samples.db", marks=pytest.mark.slow)])
+def test_a_damaged_page_keeps_the_hub_from_starting_and_nothing_is_removed(tmp_path: Path, name: str) -> None:
+    """F-34."""
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.enrol("kept")
+        backup = tmp_path / "good.stardust-backup"
+        stardust(hub, "backup", str(backup))
+        hub.end()
+    path = tmp_path / "hub" / name
+    whole = path.read_bytes()
+    page_bytes = int.from_bytes(whole[16:18], "big")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        [root] = database.execute("SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 1 ORDER BY rootpage").fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * page_bytes)
+        file.write(b"\xff" * 512)
+    before = {file.name for file in (tmp_path / "hub").iterdir()}
+    done = serve(tmp_path / "hub")
+    assert done.returncode == EXIT_CONFIG, done.stderr
+    assert "damaged" in done.stderr
+    assert "restore a backup" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert before <= {file.name for file in (tmp_path / "hub").iterdir()} | {"hub.pid", f"{name}-wal", f"{name}-shm"}
+    path.write_bytes(whole)
+    for left in (f"{name}-wal", f"{name}-shm"):
+        (tmp_path / "hub" / left).unlink(missing_ok=True)
+    with HubProcess(tmp_path / "hub") as hub:
+        assert [node["name"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]] == ["kept"]
+
+
+@pytest.mark.slow
+async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no_more(tmp_path: Path) -> None:
+    """What SQLite has folded in stays, the file is whole, and the node fills in whatever it still has."""
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path) as [node]:
+            await node.seconds(40)
+            await node.settle()
+            assert await hub.stop() == 0  # folds the log in
+            await node.seconds(40)
+            await hub.start()
+            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await node.settle()
+            first = node.made
+            assert await hub.stop() == 0
+            await hub.start()
+            await hub.kill()
+            for log in (tmp_path / "hub").glob("*.db-wal"):
+                log.unlink()
+            for index in (tmp_path / "hub").glob("*.db-shm"):
+                index.unlink()
+            await node.seconds(40)
+            await hub.start()
+            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await node.settle()
+            assert node.made > first
+            await check_all(tmp_path / "hub", node)
+
+
+@pytest.mark.slow
+def test_a_database_of_a_newer_program_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    """F-35."""
+    with HubProcess(tmp_path / "hub"):
+        pass
+    for name in ("stardust.db", "stardust-samples.db"):
+        path = tmp_path / "hub" / name
+        kept = path.read_bytes()
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 900")
+        done = serve(tmp_path / "hub")
+        assert done.returncode == EXIT_CONFIG
+        assert "newer Stardust" in done.stderr
+        for left in (f"{name}-wal", f"{name}-shm"):
+            (tmp_path / "hub" / left).unlink(missing_ok=True)
+        path.write_bytes(kept)
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.login()
+
+
+@pytest.mark.slow
+def test_the_folder_of_the_data_can_be_copied_once_the_hub_has_ended(tmp_path: Path) -> None:
+    """Nothing is left in a log after a stop: what stands in the two files is all."""
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.enrol("moved")
+        hub.end()
+    assert [file.name for file in (tmp_path / "hub").glob("*-wal") if file.stat().st_size] == []
+    (tmp_path / "copy").mkdir(mode=0o700)
+    for name in ("stardust.db", "stardust-samples.db"):
+        shutil.copy2(tmp_path / "hub" / name, tmp_path / "copy" / name)
+    with HubProcess(tmp_path / "copy") as hub:
+        assert [node["name"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]] == ["moved"]

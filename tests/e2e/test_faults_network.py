@@ -1,0 +1,78 @@
+"""A network that swallows everything, and connections of which only one end knows that they are over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from spider.wire.frames import SILENCE_LIMIT_S
+from tests.e2e.faulting import WorkingNode, begin_job, check_all, end_job, open_files, working
+from tests.support.agent import until
+from tests.support.hub import HubProcess
+from tests.support.line import Line
+
+OFFLINE_LIMIT_S = 45.0
+BACK_LIMIT_S = 60.0
+
+
+@contextlib.asynccontextmanager
+async def behind(line: Line, folder: Path) -> AsyncIterator[HubProcess]:
+    """A hub whose nodes know it by the address of the line."""
+    hub = HubProcess(folder / "hub", args=("--server-url", f"ws://127.0.0.1:{line.port}/ws"))
+    with hub:
+        line.target = hub.port
+        yield hub
+
+
+def state(hub: HubProcess, node: str) -> str:
+    return str(hub.node(node)["state"])
+
+
+def is_new(node: WorkingNode, before: object) -> bool:
+    return node.link._session not in (None, before)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("silent_s", [40.0, pytest.param(600.0, marks=pytest.mark.slow)])
+async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(tmp_path: Path, silent_s: float) -> None:
+    """F-06."""
+    async with Line() as line, behind(line, tmp_path) as hub, working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node]:
+        job = await begin_job(hub, node)
+        files = open_files(hub.pid)
+        line.swallow()
+        began = time.monotonic()
+        while time.monotonic() - began < silent_s:
+            await node.seconds(1)
+            await asyncio.sleep(1)
+        await until(lambda: state(hub, node.config.node) == "offline", OFFLINE_LIMIT_S - silent_s if silent_s < OFFLINE_LIMIT_S else 1)
+        assert (await asyncio.to_thread(hub.job, job))["state"] == "running", "who is away may still be at work"
+        line.heal()
+        await until(lambda: state(hub, node.config.node) == "online", BACK_LIMIT_S)
+        await end_job(hub, node, job)
+        await node.settle()
+        await check_all(hub.folder, node, job)
+        await until(lambda: open_files(hub.pid) <= files, 10, "descriptors of dead connections stay")
+
+
+async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
+    """F-07, F-25."""
+    async with Line() as line, behind(line, tmp_path) as hub, working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node]:
+        job = await begin_job(hub, node)
+        files = open_files(hub.pid)
+        for _ in range(3):
+            before = node.link._session
+            line.forget()
+            await node.seconds(20)
+            node.clock.shift += SILENCE_LIMIT_S  # the node has heard nothing for so long
+            await until(partial(is_new, node, before), 10, "the node does not come back")
+            await until(lambda: state(hub, node.config.node) == "online")
+        await end_job(hub, node, job)
+        await node.settle()
+        await check_all(hub.folder, node, job)
+        await until(lambda: open_files(hub.pid) <= files, 10, "descriptors of dead connections stay")

@@ -1,0 +1,285 @@
+"""A hub that is killed at any moment, stopped under load, stands still, is started twice, or lives by a wrong clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from tests.e2e.faulting import (
+    SETTLE_LIMIT_S,
+    WorkingNode,
+    begin_job,
+    check_all,
+    end_job,
+    frozen,
+    open_files,
+    serve,
+    working,
+)
+from tests.e2e.jumping import clock_file
+from tests.support.agent import until
+from tests.support.hub import HubProcess
+from tests.support.invariants import check_databases
+from tests.support.invariants_jobs import check_acknowledged
+
+HOUR_S, DAY_S = 3600, 86_400
+EXIT_CONFIG = 78
+DRAIN_S = 10.0
+START_S = 5.0
+STUCK_S = 2.0
+
+
+# -- killed ------------------------------------------------------------------------------------------------
+
+
+async def kill_at_random(folder: Path, kills: int) -> None:
+    dice = random.Random(kills)
+    hub = HubProcess(folder / "hub")
+    with hub:
+        async with working(hub, folder) as [node]:
+            job = await begin_job(hub, node)
+            slowest_s = 0.0
+            for _ in range(kills):
+                await node.seconds(dice.randrange(5, 60))
+                await asyncio.sleep(dice.uniform(0, 0.3))  # the moment is the point
+                side = node.side(job)
+                await hub.kill()
+                await asyncio.to_thread(check_acknowledged, hub.folder, side)
+                await node.seconds(10)
+                began = time.monotonic()
+                await hub.start()
+                slowest_s = max(slowest_s, time.monotonic() - began)
+                await asyncio.to_thread(check_databases, hub.folder)
+                await until(lambda: node.online, SETTLE_LIMIT_S)
+            await end_job(hub, node, job)
+            await node.settle()
+            await check_all(hub.folder, node, job)
+            print(f"the slowest of {kills} starts took {slowest_s:.1f} s")
+
+
+async def test_a_hub_that_is_killed_at_random_moments_loses_neither_output_nor_samples(tmp_path: Path) -> None:
+    """F-01, I1 to I6."""
+    await kill_at_random(tmp_path, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_a_hundred_kills_at_random_moments_lose_neither_output_nor_samples(tmp_path: Path) -> None:
+    """F-01."""
+    await kill_at_random(tmp_path, 100)
+
+
+# -- stopped -----------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def pages(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+    """Browsers that look at the fleet."""
+    token = (await asyncio.to_thread(hub.login)).token
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+        opened = []
+        for _ in range(count):
+            page = await http.ws_connect(f"{hub.url}/api/v1/live")
+            await page.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
+            opened.append(page)
+        yield opened
+
+
+async def listen(page: aiohttp.ClientWebSocketResponse) -> int | None:
+    """Until it is closed; returns the code."""
+    while (await page.receive()).type is aiohttp.WSMsgType.BINARY:
+        pass
+    return page.close_code
+
+
+async def keep_measuring(node: WorkingNode) -> None:
+    while True:
+        await node.seconds(1)
+
+
+async def drain_under_load(folder: Path, nodes_count: int, jobs_count: int, pages_count: int) -> None:
+    hub = HubProcess(folder / "hub")
+    with hub:
+        async with working(hub, folder, nodes_count) as nodes, pages(hub, pages_count) as opened:
+            jobs = [await begin_job(hub, node) for node in nodes[:jobs_count]]
+            listening = [asyncio.create_task(listen(page)) for page in opened]
+            measuring = [asyncio.create_task(keep_measuring(node)) for node in nodes]
+            await until(lambda: all(node.made > 50 for node in nodes), 30)
+            began = time.monotonic()
+            assert await hub.stop(20) == 0
+            took_s = time.monotonic() - began
+            sides = [node.side(job) for node, job in zip(nodes, jobs, strict=False)]
+            codes = await asyncio.wait_for(asyncio.gather(*listening), 10)
+            for side in sides:
+                await asyncio.to_thread(check_acknowledged, hub.folder, side)
+            assert [log for log in hub.folder.glob("*.db-wal") if log.stat().st_size] == [], "the logs are folded in"
+            assert set(codes) == {1001}
+            assert took_s <= DRAIN_S
+            await hub.start()
+            await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S)
+            for task in measuring:
+                task.cancel()
+            await asyncio.gather(*measuring, return_exceptions=True)
+            for node, job in zip(nodes, jobs, strict=False):
+                assert (await end_job(hub, node, job))["state"] == "succeeded"
+                await node.settle()
+                await check_all_of(hub, nodes, node, job)
+
+
+async def check_all_of(hub: HubProcess, nodes: list[WorkingNode], node: WorkingNode, job: str) -> None:
+    """With one node everything; with several, jobs and databases, since nodes measure alike."""
+    if len(nodes) == 1:
+        await check_all(hub.folder, node, job)
+        return
+    row = await asyncio.to_thread(hub.job, job)
+    assert await asyncio.to_thread(hub.job_output, job) == node.runners[job].printed
+    assert row["state"] == "succeeded"
+    await asyncio.to_thread(check_databases, hub.folder)
+
+
+async def test_a_stop_under_load_is_over_in_ten_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
+    """F-32."""
+    await drain_under_load(tmp_path, 1, 1, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_stop_under_the_load_of_fifty_nodes_five_jobs_and_ten_pages_is_over_in_ten_seconds(tmp_path: Path) -> None:
+    """F-32."""
+    await drain_under_load(tmp_path, 50, 5, 10)
+
+
+# -- standing still ------------------------------------------------------------------------------------------
+
+
+async def test_a_hub_that_stands_still_falls_silent_to_its_keeper_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """systemd ends a service that says nothing for WatchdogSec with SIGABRT, and starts it again."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keeper:
+        keeper.bind(str(tmp_path / "notify"))
+        keeper.settimeout(STUCK_S)
+        hub = HubProcess(tmp_path / "hub", env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"})
+        with hub:
+            async with working(hub, tmp_path) as [node]:
+                job = await begin_job(hub, node)
+                while await asyncio.to_thread(keeper.recv, 100) != b"WATCHDOG=1":
+                    pass
+                with frozen(hub.pid):
+                    with pytest.raises(TimeoutError):
+                        await asyncio.to_thread(hear_nothing, keeper)
+                    await node.seconds(30)
+                    os.kill(hub.pid, signal.SIGABRT)
+                assert await asyncio.to_thread(hub.outlive) == -signal.SIGABRT
+                assert not any(name.startswith("core") for name in os.listdir(tmp_path)), "a memory image would hold keys"
+                await hub.start()
+                await until(lambda: node.online, SETTLE_LIMIT_S)
+                await end_job(hub, node, job)
+                await node.settle()
+                await check_all(hub.folder, node, job)
+
+
+def hear_nothing(keeper: socket.socket) -> None:
+    """What was said before is read away; then silence.
+
+    Raises: TimeoutError: it is silent.
+    """
+    for _ in range(50):
+        keeper.recv(100)
+
+
+# -- twice ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_nothing(tmp_path: Path) -> None:
+    """F-40; the first is under load, and the lock of a killed one keeps nobody out."""
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path) as [node]:
+            job = await begin_job(hub, node)
+            session = node.link._session
+            for _ in range(2):
+                await node.seconds(20)
+                second = await asyncio.to_thread(serve, hub.folder)
+                assert second.returncode == EXIT_CONFIG
+                assert "another hub" in second.stderr
+            assert node.link._session is session
+            await hub.kill()
+            await hub.start()
+            await end_job(hub, node, job)
+            await node.settle()
+            await check_all(hub.folder, node, job)
+
+
+# -- by a wrong clock ------------------------------------------------------------------------------------------
+
+
+async def set_clock(hub: HubProcess, wrong_by_s: float) -> None:
+    file = clock_file(hub.folder)
+    file.write_text(str(wrong_by_s))
+    os.kill(hub.pid, signal.SIGUSR1)
+    await until(lambda: not file.exists())
+
+
+async def jump(folder: Path, jumps: list[float], restarts: bool) -> None:
+    """The hub's clock is set again and again: sessions go on, a new log-in works, and no sample is lost."""
+    hub = HubProcess(folder / "hub", program=("-m", "tests.e2e.jumping"))
+    with hub:
+        async with working(hub, folder) as [node]:
+            job = await begin_job(hub, node)
+            session = node.link._session
+            files = open_files(hub.pid)
+            for wrong_by_s in jumps:
+                await set_clock(hub, wrong_by_s)
+                if restarts:
+                    clock_file(hub.folder).write_text(str(wrong_by_s))
+                    await hub.kill()
+                    await hub.start()
+                    await until(lambda: node.online, SETTLE_LIMIT_S)
+                await node.seconds(30)
+                await node.settle()
+                assert (await asyncio.to_thread(hub.request, "GET", "/healthz")).status == 200
+            if not restarts:
+                assert node.link._session is session, "nothing that waits goes by the wall clock"
+                assert open_files(hub.pid) < files + 20
+            await set_clock(hub, 0)
+            await hub.call("POST", "/api/v1/local/clock")
+            await asyncio.to_thread(hub.login)
+            await end_job(hub, node, job)
+            await node.settle()
+            await check_all(hub.folder, node, job)
+
+
+@pytest.mark.timeout(300)
+async def test_a_clock_that_jumps_breaks_no_session_and_loses_no_sample(tmp_path: Path) -> None:
+    """F-14: an hour, a day, to 1970 and ten years on."""
+    await jump(tmp_path, [HOUR_S, -HOUR_S, -3 * DAY_S, -time.time() + 1000, 10 * 365 * DAY_S], restarts=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_hub_that_starts_by_a_wrong_clock_loses_no_sample(tmp_path: Path) -> None:
+    """F-14."""
+    await jump(tmp_path, [HOUR_S, -HOUR_S, DAY_S, -DAY_S, -3 * DAY_S, -time.time() + 1000, 10 * 365 * DAY_S, -40 * DAY_S], restarts=True)
+
+
+async def test_a_log_in_of_yesterday_ends_when_the_clock_says_so_and_a_new_one_is_let_in(tmp_path: Path) -> None:
+    """F-14: what expires goes by the hub's wall clock, and fails closed."""
+    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.jumping"))
+    with hub:
+        token = (await asyncio.to_thread(hub.login)).token
+        assert (await hub.call("GET", "/api/v1/nodes", token=token)).status == 200
+        await set_clock(hub, DAY_S)
+        assert (await hub.call("GET", "/api/v1/nodes", token=token)).status == 401
+        fresh = (await asyncio.to_thread(hub.login)).token
+        assert (await hub.call("GET", "/api/v1/nodes", token=fresh)).status == 200

@@ -1,0 +1,70 @@
+"""scripts/fleet: simulated servers with Spider's own code, some of which come and go, and one that is hostile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import ROOT, HubProcess
+
+
+def until(check: Callable[[], object], what: str, limit_s: float = 40) -> None:
+    ends_at = time.monotonic() + limit_s
+    while not check():
+        assert time.monotonic() < ends_at, what
+        time.sleep(0.2)
+
+
+def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_misbehave(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        (hub.folder / "agent").mkdir(exist_ok=True)
+        (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")
+        (hub.folder / "policy.conf").write_text("[policy]\nversion = 1\nmode = managed\n")
+        words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1"]
+        fleet = subprocess.Popen([sys.executable, "-m", "scripts.fleet_run", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+
+        def nodes() -> list[dict[str, object]]:
+            return [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["state"] == "online"]
+
+        try:
+            until(lambda: len(nodes()) >= 5, "the servers did not come")
+            chosen = [node["id"] for node in nodes()][:4]
+            token = hub.login().token
+            batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
+            assert batch.status == 202, batch.body
+            ended = ("succeeded", "failed", "expired")
+            until(lambda: all(job["state"] in ended for job in hub.local("GET", "/api/v1/jobs").json["jobs"]), "the jobs did not end", 60)
+            jobs = hub.local("GET", "/api/v1/jobs").json["jobs"]
+            assert any(job["state"] == "succeeded" and job["output_bytes"] > 1000 and job["changes"] for job in jobs), jobs
+            until(lambda: hub.local("GET", f"/api/v1/nodes/{chosen[0]}/packages").json["total"] > 100, "no packages were told")
+            assert [event for event in hub.events if event["level"] in ("error", "critical")] == []
+        finally:
+            fleet.terminate()
+            assert fleet.wait(30) == 0
+
+
+@pytest.mark.parametrize(("words", "said"), [(["0"], "from 1 to 2000"), (["5", "--hostile", "6"], "at most N"), (["many"], "invalid int")])
+def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), "1"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1
+    assert "scripts/run" in done.stderr

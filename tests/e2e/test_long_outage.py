@@ -1,0 +1,203 @@
+"""A hub that is away for three days while node and hub are killed: every sample is held once, or told as lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from spider.backoff import Backoff
+from spider.clock import SystemClock
+from spider.config import Config, parse_url
+from spider.jobs import Jobs
+from spider.link import HubLink
+from spider.outbox import Outbox
+from spider.sampler import layout_of
+from spider.spool import Spool
+from spider.spoolfiles import Folder
+from spider.wire.frames import Row
+from spider.wire.ids import from_text
+from tests.support.agent import until
+from tests.support.clock import ShiftedClock
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
+
+HOUR_S = 3600
+SERIES = {"pulse": "load.1", "breathe": "temperature{sensor=a}"}
+
+
+class Eager(Backoff):
+    """Comes back at once: a test has no fleet to spare."""
+
+    def after(self, *_attempt: object, **_answer: object) -> float:
+        return random.uniform(0, 0.1)
+
+
+class Node:
+    """The agent's own outbox, spool and link; its samples are the test's, and its clock may run ahead while nobody listens."""
+
+    def __init__(self, hub: HubProcess, node: Enrolled, folder: Path, rhythm_s: int, began: float, keep_s: float) -> None:
+        folder.mkdir(mode=0o700)
+        self.rhythm_s = rhythm_s
+        self.clock = ShiftedClock()
+        self.clock.shift = began - time.time()
+        self.began_ms = int(began) * 1000
+        self.journal = Journal()
+        self.boot = os.urandom(16).hex()
+        self.made = 0
+        self.starts = 0
+        self._keep_s = keep_s
+        self._node, self._folder, self._url = node, folder, hub.ws_url
+        self._layouts = [layout_of("pulse", rhythm_s, ["load.1", "cpu.total"]), layout_of("breathe", 60, ["temperature{sensor=a}"])]
+        self._tasks: list[asyncio.Task[None]] = []
+        self.start()
+
+    def start(self) -> None:
+        """A process begins, with nothing but what is on disk."""
+        node, folder = self._node, self._folder
+        self.starts += 1
+        self.folder = Folder(str(folder), from_text(node.node_id))
+        self.spool = Spool(self.folder, self.clock, self._keep_s)
+        self.outbox = Outbox(self.clock, self.spool)
+        config = Config(
+            url=parse_url(self._url), fleet=node.fleet_id, tls_pin=None, node=node.node_id, generation=node.generation, name=node.name,
+            boot=self.boot, policy_path=str(folder / "policy.conf"), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
+            launcher_path=str(folder / "launcher.sock"), key=node.session_key,
+        )  # fmt: skip
+        jobs = Jobs(config.jobs_dir, config.launcher_path, self.clock, self._send)
+        self.link = HubLink(config, self.outbox, jobs, self.clock, Eager())
+        self._tasks = [asyncio.create_task(self.link.run(), name="link")]
+
+    async def _send(self, message: object) -> None:
+        raise AssertionError(f"no job is known here: {message}")
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            assert not task.done()
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """SIGTERM."""
+        await self.link.finish(1.0)
+        await self._end()
+        await self.spool.finish()
+
+    async def kill(self) -> None:
+        """kill -9: what is in memory alone is gone."""
+        outbox = self.outbox
+        for parcel in [*outbox._open.values(), *(parcel for queue in outbox._queues() for parcel in queue)]:
+            step = parcel.layout.rhythm_s * 1000
+            times = range(parcel.first_ms, parcel.newest_ms + 1, step)
+            self.journal.forgive(Sample(parcel.layout.family, at_ms, self._value(at_ms)) for at_ms in times)
+        await self._end()
+        self.folder.close()
+
+    def _value(self, at_ms: int) -> int:
+        return (at_ms - self.began_ms) // 1000
+
+    def sample(self, *, passes: bool) -> None:
+        at_ms = self.began_ms + self.made * 1000
+        pulse, breathe = self._layouts
+        self.outbox.add(pulse, Row(at_ms, [self._value(at_ms), None]))
+        self.journal.measured("pulse", at_ms, self._value(at_ms))
+        if self.made % 60 == 0:
+            self.outbox.add(breathe, Row(at_ms, [self._value(at_ms)]))
+            self.journal.measured("breathe", at_ms, self._value(at_ms))
+        self.made += self.rhythm_s
+        if passes:
+            self.clock.shift += self.rhythm_s
+
+    async def away(self, seconds: int) -> None:
+        """So much time passes, measured and unheard."""
+        until_made = self.made + seconds
+        while self.made < until_made:
+            for _ in range(0, 900, self.rhythm_s):
+                self.sample(passes=True)
+            await self.spool.step()
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until the hub has taken all that there is."""
+        deadline = time.monotonic() + limit_s
+        while not (self.outbox.settled() and not self.spool._segments and self.link._session is not None):
+            assert time.monotonic() < deadline, "the hub has not taken everything"
+            await self.spool.step()
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def outage(folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: random.Random) -> AsyncIterator[tuple[HubProcess, Node]]:
+    """A node that knew its hub, and then `hours` without it, but for some moments; whatever runs is killed now and then."""
+    hub = HubProcess(folder / "hub", env={"STARDUST_KEEP_SECONDS_HOURS": "720"})
+    began = SystemClock().now() - (hours + 2) * HOUR_S
+    with hub:
+        [enrolled] = await asyncio.to_thread(hub.enrol, "far-away")
+        node = Node(hub, enrolled, folder / "node", rhythm_s, began, keep_h * HOUR_S)
+        await until(lambda: node.link._session is not None)
+        for _ in range(120 // rhythm_s):
+            node.sample(passes=False)
+        await node.settle(20)
+        await hub.kill()
+        await until(lambda: node.link._session is None)
+        left = hours * HOUR_S
+        for part in range(6):
+            seconds = left // (6 - part) // 900 * 900
+            left -= seconds
+            await node.away(seconds)
+            if part == 2:  # a glimpse of the hub: it is killed while it takes what was left
+                await hub.start()
+                await until(lambda: node.link._session is not None)
+                for _ in range(dice.randrange(5, 40)):
+                    await node.spool.step()
+                    await asyncio.sleep(0.01)
+                await hub.kill()
+                await until(lambda: node.link._session is None)
+            elif part == 5:
+                continue
+            elif part % 2:
+                await node.stop()
+                node.start()
+            else:
+                await node.kill()
+                node.boot = dice.choice([node.boot, os.urandom(16).hex()])
+                node.start()
+        await hub.start()
+        yield hub, node
+        await node.stop()
+    check_databases(hub.folder)
+
+
+async def hold(folder: Path, hub: HubProcess, node: Node) -> None:
+    """I1, once the hub has taken everything."""
+    node.outbox.flush()
+    await node.settle(600)
+    end = node.clock.now() + HOUR_S
+    rows = await held_samples(hub.folder, SERIES, node.began_ms / 1000, end)
+    check_samples(node.journal, rows, told_holes(hub.folder))
+
+
+async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path) -> None:
+    dice = random.Random(11)
+    async with outage(tmp_path, 30, 72, 72, dice) as (hub, node):
+        await hold(tmp_path, hub, node)
+        assert told_holes(hub.folder) == []
+        assert node.starts >= 4
+        print(f"{len(node.journal.samples)} samples, {len(node.journal.excused)} were in a memory that was killed")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_hundred_hours_leave_a_gap_of_exactly_what_did_not_fit(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    async with outage(tmp_path, 1, 100, 72, dice) as (hub, node):
+        await hold(tmp_path, hub, node)
+        holes = told_holes(hub.folder)
+        assert sum(hole.rows for hole in holes if hole.family == "pulse") >= 26 * HOUR_S
+        print(f"{len(node.journal.samples)} samples, {sum(hole.rows for hole in holes)} told as lost in {len(holes)} gaps")

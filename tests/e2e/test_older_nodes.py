@@ -1,0 +1,72 @@
+"""A node of an earlier release against this hub: it knows the first fields of each message, and no kind that came later."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from spider.wire.codec import NODE_CODEC, pack, unpack
+from spider.wire.frames import (
+    KINDS_TO_HUB,
+    Bundle,
+    JobAck,
+    JobAnswer,
+    JobDone,
+    JobOutput,
+    JobProgress,
+    JobStart,
+    Message,
+    Welcome,
+)
+from tests.e2e.ordering import LINE, ended, job_is, order
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
+from tests.support.hub import HubProcess
+from tests.support.wire import open_order
+
+FIRST = {5: 8, 6: 1, 7: 2, 8: 3, 9: 1, 20: 2, 21: 2, 22: 1, 23: 2, 24: 1}
+"""Fields of what a hub said to nodes in the first release. One more would end the session of a node of that release."""
+VERBS = ["refresh", "check", "plan", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove", "hold", "unhold"]
+_KINDS = {cls: kind for kind, cls in KINDS_TO_HUB.items()}
+
+
+def as_before(message: Message) -> bytes:
+    """Without the fields that were added with a default."""
+    kept = [value for name, value in zip(message._fields, message, strict=True) if name not in message._field_defaults]
+    return pack([_KINDS[type(message)], kept])
+
+
+def heard_before(data: bytes) -> Message | None:
+    """As an older node reads: kinds it does not know are passed over, fields it does not know end the session."""
+    kind, body = unpack(data)
+    if kind not in FIRST:
+        return None
+    assert len(body) <= FIRST[kind], f"a node of the first release would close its session on kind {kind}"
+    return NODE_CODEC.decode(data)
+
+
+async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(shared_hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, "two-releases-behind")
+    async with agents(shared_hub, node) as [agent]:
+        assert isinstance(await agent.join(), Welcome)
+        assert agent.link is not None
+        agent.link._codec = agent.link._codec._replace(encode=as_before, decode=heard_before)
+        await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=VERBS), layout_of(), pack_of(0), pack_of(1))
+        await agent.wait_acked(1)
+        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        job = await order(shared_hub, node)
+        start = await agent.expect(JobStart)
+        assert open_order(node.launch_key, start.order).verb == "upgrade"
+        answer = JobAnswer(job["id"], "accepted", "", int(time.time() * 1000))
+        await agent.say(answer, JobProgress(job["id"], 0, "commit", 40, "curl", ""), JobOutput(job["id"], 0, 0, LINE))
+        await agent.expect(JobAck)
+        await agent.say(ended(job["id"], LINE))
+        await agent.expect(JobDone)
+        done = await job_is(shared_hub, job["id"], "succeeded")
+        assert done["changes"] == [{"package": "lab-slow", "from": "1.0", "to": "1.1"}]
+        # What it cannot do it is never asked for, and it is said why.
+        reply = await shared_hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
+        [row] = reply.json["deployments"]
+        await until(lambda: shared_hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
+        row = (await shared_hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
+        assert (row["state"], row["error"]["code"]) == ("failed", "node.policy_refuses")
+        assert heard_before(pack([45, list(Bundle(b"", 0, 1, b"x"))])) is None

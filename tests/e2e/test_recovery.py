@@ -1,0 +1,89 @@
+"""The hub is gone, with its folder. A new one, made with the printed key alone, has all nodes again without anybody logging in to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spider.wire.frames import CLOSE_UNKNOWN
+from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.e2e.ordering import LINE, job_is, order
+from tests.support.agent import AgentClosed, SpiderProcess, agents, until
+from tests.support.hub import ROOT, SECRET, HubProcess
+
+
+def stardust(folder: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """The command, on the hub's machine."""
+    env = {**os.environ, "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes", "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(folder)]
+    return subprocess.run(argv, env=env, input=typed, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.timeout(240)
+async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> None:
+    async def short(runner: FakeRunner, _order: object) -> None:
+        runner.say(LINE)
+        runner.end()
+
+    hub = HubProcess(tmp_path / "hub")
+    await hub.start()
+    nodes = await asyncio.to_thread(hub.enrol, "web-1", "web-2")
+    spiders = [SpiderProcess(tmp_path / node.name, hub, node) for node in nodes]
+    try:
+        for spider in spiders:
+            spider.launch()
+        await until(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
+        printed = await asyncio.to_thread(stardust, hub.folder, "recovery", "print")
+        assert printed.returncode == 0, printed.stderr
+        key = printed.stdout.strip()
+        refused = await asyncio.to_thread(stardust, hub.folder, "recovery", "print")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "printed before" in refused.stderr
+        assert key not in hub.output
+        for path in hub.folder.rglob("*"):
+            assert not path.is_file() or key.replace("-", "").encode() not in path.read_bytes()
+
+        await hub.kill()
+        shutil.rmtree(hub.folder)
+        mistyped = key[:-1] + ("A" if key[-1] != "A" else "B")
+        wrong = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=mistyped)
+        assert (wrong.returncode, hub.folder.exists()) == (1, False), wrong.stderr
+        assert "not a recovery key" in wrong.stderr
+        restored = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=key.lower() + "\n")
+        assert restored.returncode == 0, restored.stderr
+        again = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=key)
+        assert again.returncode == 1
+        await hub.start()
+        for spider in spiders:  # each would come by itself, within eleven minutes
+            spider.close()
+            spider.launch()
+        await until(
+            lambda: {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]} == {node.node_id for node in nodes}, 40
+        )
+        await until(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
+        names = {hub.node(node.node_id)["name"] for node in nodes}
+        assert os.uname().nodename in names  # both are this machine: the second keeps the name that it was given
+        async with FakeLauncher(spiders[0].launcher, spiders[0].jobs, nodes[0].launch_key, short):
+            job = await order(hub, nodes[0], "refresh")
+            await job_is(hub, job["id"], "succeeded", 30)
+
+        # Who was removed stays outside, and so does everybody new once it is over.
+        assert hub.local("DELETE", f"/api/v1/nodes/{nodes[1].node_id}?force=true").status == 202
+        await until(lambda: len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1)
+        async with agents(hub, nodes[1]) as [removed]:
+            with pytest.raises(AgentClosed) as told:
+                await removed.join()
+            assert told.value.code == CLOSE_UNKNOWN
+        assert len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1
+        ended = await asyncio.to_thread(stardust, hub.folder, "recovery", "end")
+        assert ended.returncode == 0, ended.stderr
+    finally:
+        for spider in spiders:
+            spider.close()
+        hub.close()

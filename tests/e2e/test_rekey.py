@@ -1,0 +1,180 @@
+"""Keys of nodes over time: the next generation on order, killed at each step, and what becomes of the ones before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from spider.rekeying import Places, rekey
+from spider.wire.errors import NotProven
+from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
+from spider.wire.orders import Order
+from spider.wire.proof import rekey_mask
+from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.e2e.ordering import ended, job_is, order
+from tests.e2e.test_rotation import stardust
+from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.hub import SECRET, Enrolled, HubProcess
+from tests.support.wire import open_order
+from tests.unit.spider.packages.silent import Silent
+
+STEPS = ("keys", "conf.new", "conf", "session.key", "launch.key")
+KILLED = 7
+AWAY_S = 400 * 86_400.0
+
+
+class Keeper:
+    """Root's side of a node whose files are the tests' own: it re-keys in a process that ends where a test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.die_at = ""
+
+    async def work(self, runner: FakeRunner, order: Order) -> None:
+        assert order.verb == "rekey"
+        status = await asyncio.to_thread(self._carry_out, order)
+        runner.end("succeeded" if status == 0 else "failed", None)
+
+    def _carry_out(self, order: Order) -> int:
+        child = os.fork()
+        if child == 0:
+            os._exit(self._child(order))
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def _child(self, order: Order) -> int:
+        def reached(step: str) -> None:
+            if step == self.die_at:
+                os._exit(KILLED)
+
+        return 0 if rekey(order.job, order.args, Silent(), Places(str(self.folder), os.geteuid()), reached).state == "succeeded" else 1
+
+
+def generation_of(hub: HubProcess, node: Enrolled) -> int:
+    found = [row for row in hub.local("GET", "/api/v1/audit?limit=500").json["audit"] if row["action"] == "node.rekeyed"]
+    return max((row["detail"]["to"] for row in found if row["target"] == node.node_id), default=1)
+
+
+async def order_rekey(hub: HubProcess, node: Enrolled) -> str:
+    reply = await hub.call("POST", f"/api/v1/nodes/{node.node_id}/rekey")
+    assert reply.status == 202, reply.body
+    job: str = reply.json["id"]
+    return job
+
+
+async def ends(hub: HubProcess, job: str, spider: SpiderProcess) -> str:
+    """How a job ends; Spider, which ends itself for new keys, is started again as its unit would do."""
+
+    def ended() -> bool:
+        if spider.process is not None and spider.process.poll() is not None:
+            spider.launch()
+        return hub.job(job)["ended_at"] is not None
+
+    await until(ended, 40, spider.log)
+    state: str = hub.job(job)["state"]
+    return state
+
+
+@pytest.mark.timeout(240)
+async def test_a_node_comes_back_whatever_step_of_a_re_key_was_the_last(hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("keeper")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    (spider.folder / "launch.key").write_bytes(node.launch_key)
+    (spider.folder / "launch.key").chmod(0o600)
+    keeper = Keeper(spider.folder)
+    generation = 1
+    for step in (*STEPS, ""):
+        keys = node_keys_of(hub, node, generation, spider)
+        async with FakeLauncher(spider.launcher, spider.jobs, keys, keeper.work):
+            spider.launch()
+            await until(lambda: hub.node(node.node_id)["state"] == "online" and hub.node(node.node_id)["policy"], 30, spider.log)
+            keeper.die_at = step
+            job = await order_rekey(hub, node)
+            became = await ends(hub, job, spider)
+            assert became == ("failed" if step else "succeeded"), (step, spider.log)
+            await asyncio.to_thread(spider.slay)
+            await until(lambda: hub.node(node.node_id)["state"] == "offline", 40)
+            generation += step not in STEPS[:2]
+    spider.launch()
+    try:
+        await until(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
+    finally:
+        spider.close()
+    assert generation_of(hub, node) == generation
+    assert sorted(path.name for path in spider.folder.iterdir() if ".key" in path.name) == ["launch.key", "session.key"]
+    async with agents(hub, node) as [old]:  # the keys of the first generation
+        with pytest.raises(NotProven):
+            await old.join()
+
+
+async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:
+    """Take an order for new keys as root would, and tell that it is done; returns the node with them."""
+    node, told = agent.node, open_order(agent.node.launch_key, start.order)
+    assert (start.job, told.verb) == (told.job, "rekey")
+    masked = bytes.fromhex(told.args["keys"])
+    keys = bytes(left ^ right for left, right in zip(masked, rekey_mask(node.launch_key, told.job), strict=True))
+    await agent.say(JobAnswer(told.job, "accepted", "", int(time.time() * 1000)))
+    await agent.say(ended(told.job, b"", change_packages=[], change_from=[], change_to=[]))
+    await job_is(agent.hub, told.job, "succeeded", 30)
+    return node._replace(generation=told.args["generation"], session_key=keys[:32], launch_key=keys[32:])
+
+
+async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stranger(shared_hub: HubProcess) -> None:
+    """F-24: which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
+    [node] = shared_hub.enrol("twin")
+    async with agents(shared_hub, node, node) as [first, clone]:
+        await first.join()
+        told = asyncio.create_task(first.expect(JobStart, 60))  # and it answers pings meanwhile
+        clone.boot = "c" * 32
+        with pytest.raises(AgentClosed) as closed:
+            await clone.join()
+        assert closed.value.code == CLOSE_CLONE
+        upgrade = (await order(shared_hub, node))["id"]
+        rekeying = await order_rekey(shared_hub, node)
+        start = await told
+        assert start.job == rekeying
+        renewed = await new_keys(first, start)
+        assert shared_hub.job(upgrade)["state"] == "queued"
+    async with agents(shared_hub, renewed, node) as [first, clone]:
+        await first.join()
+        assert (await first.expect(JobStart)).job == upgrade
+        clone.boot = "c" * 32
+        with pytest.raises(NotProven):
+            await clone.join()
+
+
+async def test_keys_do_not_expire_and_an_old_backup_takes_newer_ones(hub: HubProcess, tmp_path: Path) -> None:
+    """S-60, F-28: after 400 days away, and with a hub whose data are of before the new keys."""
+    [node] = hub.enrol("traveller")
+    backup = tmp_path / "before.stardust-backup"
+    await asyncio.to_thread(stardust, hub.folder, "backup", str(backup))
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await order_rekey(hub, node)
+        renewed = await new_keys(agent, await agent.expect(JobStart))
+    async with agents(hub, renewed) as [agent]:
+        await agent.join()
+    assert generation_of(hub, node) == 2
+    hub.end()
+    await asyncio.to_thread(stardust, hub.folder, "restore", str(backup), "--replace", env={"STARDUST_SECRET": SECRET})
+    with contextlib.closing(sqlite3.connect(hub.folder / "stardust.db")) as database, database:
+        database.execute("UPDATE node SET created_at = created_at - ?1, last_seen_at = ?2 - ?1", (AWAY_S, time.time()))
+    hub.launch()
+    assert generation_of(hub, node) == 1
+    async with agents(hub, renewed, node) as [agent, old]:
+        await agent.join()
+        assert hub.node(node.node_id)["state"] == "online"
+        assert generation_of(hub, node) == 2
+        with pytest.raises(NotProven):
+            await old.join()
+
+
+def node_keys_of(hub: HubProcess, node: Enrolled, generation: int, spider: SpiderProcess) -> bytes:
+    """The launch key that the node has by now."""
+    newer = spider.folder / f"launch.key.{generation}"
+    return (newer if newer.exists() else spider.folder / "launch.key").read_bytes()

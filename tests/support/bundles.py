@@ -1,0 +1,25 @@
+"""Bundles of Spider that say another version, with a fault in them where a test wants one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from majortom.bundle import build_bundle
+from tests.support.hub import ROOT
+
+
+def bundle_of(folder: Path, version: str, *, fault: str = "") -> Path:
+    """Build the sources as they are under another version; returns where the bundle is.
+
+    Args: fault: a line that the agent, but neither `--version` nor root's side, stumbles over.
+    """
+    sources = folder / f"spider-{version}"
+    shutil.copytree(ROOT / "spider", sources, ignore=shutil.ignore_patterns("__pycache__"))
+    (sources / "version.py").write_text(f'VERSION = "{version}"\n')
+    if fault:
+        agent = sources / "agent.py"
+        agent.write_text(f"{agent.read_text()}\n{fault}\n")
+    made = folder / f"spider-{version}.pyz"
+    made.write_bytes(build_bundle(sources))
+    return made

@@ -1,0 +1,215 @@
+"""Servers that join by themselves, on a real host: the command of the page, organisation secrets, a hub of its own certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spider.wire.joining import read_invite
+from tests.support.hub import ROOT, HubProcess
+from tests.support.tls_end import TlsEnd
+from tests.system.deploying import Desk, Look, any_host
+
+pytestmark = pytest.mark.system
+
+EXAMPLES = ROOT / "docs/examples/joining"
+
+
+@pytest.fixture(scope="module")
+def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    with Desk(HubProcess(tmp_path_factory.mktemp("joining") / "hub"), host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.freshen()
+    return shared_desk
+
+
+def invited(hub: HubProcess, **body: Any) -> Any:
+    reply = hub.local("POST", "/api/v1/invites", body)
+    assert reply.status == 201, reply.body
+    return reply.json
+
+
+def off_again(desk: Desk, node: str) -> None:
+    row = desk.remove(
+        node,
+        {
+            "username": "root",
+            "private_key": desk.host.private_key(),
+            "host_key": desk.fingerprint(),
+            "port": desk.host.port,
+            "host": desk.host.address,
+        },
+    )
+    assert row["state"] == "succeeded", row
+
+
+def until_online(hub: HubProcess, node: str, limit_s: float = 40.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while hub.node(node)["state"] != "online":
+        assert time.monotonic() < deadline, hub.output[-3000:]
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def watched(secrets: list[str]) -> Iterator[list[str]]:
+    """Look at the arguments and environments of every process, those of the host among them, over and over."""
+    seen: list[str] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for path in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        held = (path / name).read_bytes().decode(errors="replace")
+                        seen.extend(f"{path.name} {name}" for secret in secrets if secret in held)
+
+    watcher = threading.Thread(target=look, name="watcher")
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
+
+
+def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk) -> None:
+    """S-46: and the invite is found in no argument, environment, history or log."""
+    look = Look(desk)
+    token = desk.hub.login().token
+    made = desk.hub.request("POST", "/api/v1/invites", {"tags": ["joined"]}, token=token).json
+    text = made["invite"]
+    with watched([text, text[40:80]]) as seen:
+        done = desk.host.run(
+            "env", "HISTFILE=/root/history", "bash", "--norc", "-i", stdin=f"echo before\n{made['command']}echo after $?\n", check=False
+        )
+    assert "after 0" in done.stdout, done.stdout + done.stderr
+    assert "connected" in done.stdout
+    assert seen == []
+    (node,) = desk.nodes()
+    assert (node["state"], node["tags"], node["name"]) == ("online", ["joined"], desk.host.sh("uname -n").strip())
+    assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "used"
+    history = desk.host.sh("cat /root/history; rm /root/history")
+    assert "echo before" in history
+    assert "echo after" in history
+    for secret in (text, read_invite(text).secret.hex()):
+        assert secret not in history
+        assert desk.host.sh(f"journalctl -o cat --no-pager | grep -c -F '{secret}' || true").strip() == "0"
+        assert desk.host.sh(f"grep -r -l -F '{secret}' /var/log /etc /opt /var/lib/stardust /tmp /root 2>/dev/null || true") == ""
+        assert secret not in desk.hub.output
+    assert desk.host.sh("find /tmp /var/tmp -name 'stardust*' -o -name 'tmp.*'") == ""
+    assert desk.host.sh("stat -c '%a %U' /etc/stardust/session.key /etc/stardust/launch.key").split() == ["600", "stardust", "600", "root"]
+
+    again = desk.host.run("sh", stdin=made["command"], check=False)
+    assert again.returncode != 0
+    assert "make a new one" in again.stderr
+    off_again(desk, node["id"])
+    assert desk.nodes() == []
+    look.check_unchanged()
+
+
+def test_what_cannot_be_installed_leaves_the_server_as_it_was(desk: Desk) -> None:
+    """A refusal spends no invite; a failure half way takes everything back, here and at the hub."""
+    desk.spoil("mkdir -p /etc/systemd/system/stardust-spider.service.d /etc/stardust")
+    made = invited(desk.hub, name="late")
+    refused = desk.host.run("sh", stdin=made["command"], check=False)
+    assert refused.returncode != 0
+    assert "already on this server" in refused.stderr
+    assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "open"
+    desk.host.sh(
+        "rmdir /etc/stardust; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/stardust-spider.service.d/x.conf"
+    )
+    look = Look(desk)
+    failed = desk.host.run("sh", stdin=made["command"], check=False)
+    assert failed.returncode != 0
+    assert "everything was taken back" in failed.stdout, failed.stdout + failed.stderr
+    look.check_unchanged()
+    assert desk.nodes() == []
+    assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "used"
+
+
+def filled(example: str, made: Any) -> str:
+    hub = made["installer"]["url"].removesuffix("/install.sh")
+    text = (EXAMPLES / example).read_text()
+    for mark, value in (("@HUB@", hub), ("@SHA256@", made["installer"]["sha256"]), ("@INVITE@", made["invite"])):
+        assert mark in text or mark == "@INVITE@"
+        text = text.replace(mark, value)
+    return text
+
+
+def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
+    """The example's file and commands as they stand, by the hand of the test where cloud-init would do it."""
+    look = Look(desk)
+    made = invited(desk.hub, kind="organisation", name="cloud", uses=2, tags=["cloud"])
+    text = filled("cloud-init.yaml", made)
+    secret = re.search(r"content: \|\n\s+(\S+)\n", text)
+    script = re.search(r"runcmd:\n  - \|\n((?:    .*\n)+)  - (.*)\n", text)
+    assert secret is not None
+    assert script is not None
+    desk.host.run("sh", "-c", "umask 077; cat >/run/stardust-invite", stdin=secret[1] + "\n")
+    commands = "".join(line[4:] for line in script[1].splitlines(keepends=True))
+    done = desk.host.run("sh", "-c", commands + script[2] + "\n", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "waits for approval" in done.stdout
+    desk.host.sh("test ! -e /run/stardust-invite; rm -rf /tmp/tmp.*")
+
+    (node,) = desk.nodes()
+    assert (node["state"], node["waiting"], node["tags"]) == ("pending", True, ["cloud"])
+    assert desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/jobs", {"action": "check"}).status in (202, 409)
+    approved = desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/approve")
+    assert (approved.status, approved.json["waiting"]) == (200, False)
+    until_online(desk.hub, node["id"])
+    actions = [row["action"] for row in desk.hub.local("GET", "/api/v1/audit").json["audit"]]
+    assert {"invite.create", "invite.use", "node.approve"} <= set(actions)
+    look_again = desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json
+    assert (look_again["state"], look_again["uses"]) == ("open", 1)
+    assert desk.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
+    desk.host.sh("test -e /etc/stardust")
+    desk.clean = False
+    del look
+
+
+def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_path: Path) -> None:
+    """S-47: through a TLS end that nobody has signed; another one at the same address is refused."""
+    look = Look(desk)
+    with TlsEnd(tmp_path / "tls") as front:
+        url = f"wss://127.0.0.1:{front.port}/ws"
+        hub = HubProcess(
+            tmp_path / "hub", args=["--server-url", url, "--tls-pin", front.pin], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
+        )
+        with hub:
+            front.hub_port = hub.port
+            made = invited(hub, name="pinned")
+            assert read_invite(made["invite"]).tls_pin == bytes.fromhex(front.pin)
+            done = desk.host.run("sh", stdin=made["command"], check=False)
+            assert "connected" in done.stdout, done.stdout + done.stderr
+            assert f"tls_pin = {front.pin}" in desk.host.sh("cat /etc/stardust/spider.conf")
+            (node,) = hub.local("GET", "/api/v1/nodes").json["nodes"]
+            assert node["state"] == "online"
+            front.__exit__()
+            with TlsEnd(tmp_path / "stranger", front.port) as stranger:
+                stranger.hub_port = hub.port
+                second = invited(hub)
+                refused = desk.host.run("sh", stdin=second["command"], check=False)
+                assert "is not the one that is pinned" in refused.stderr, refused.stdout + refused.stderr
+            desk.host.sh("systemctl stop stardust-spider.service")
+            sides = {"username": "root", "private_key": desk.host.private_key(), "host": desk.host.address, "host_key": desk.fingerprint()}
+            row = hub.local("DELETE", f"/api/v1/nodes/{node['id']}", sides)
+            assert row.status == 202, row.body
+            deadline = time.monotonic() + 60
+            while hub.local("GET", f"/api/v1/deployments/{row.json['id']}").json["ended_at"] is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            look.check_unchanged()

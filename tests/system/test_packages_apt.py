@@ -1,0 +1,275 @@
+"""apt on real hosts of three releases: every verb, and every package of the lab that is wicked on purpose."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import lab as labs
+from tests.support.packages import PackageHost, Step
+from tests.system.agent_host import JOBS, OUT
+from tests.system.conftest import named_host
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
+
+FLAVOURS = ("debian", "debian-old", "debian-new")
+MAIN, SECURITY = "Stardust", "Debian-Security"
+"""The first words of where a version comes from; the suite is the release's."""
+UPGRADES = {
+    "lab-conf": Step("1.0", "2.0", "no", MAIN),
+    "lab-dep": Step("1.0", "2.0", "no", MAIN),
+    "lab-extra": Step("", "2.0", "no", MAIN),
+    "lab-hello": Step("1.0", "2.0", "no", MAIN),
+    "lab-kernel": Step("1.0", "1.1", "yes", SECURITY),
+    "lab-sec": Step("1.0", "1.1", "yes", SECURITY),
+    "lab-slow": Step("1.0", "2.0", "no", MAIN),
+    "lab-svc": Step("1.0", "2.0", "no", MAIN),
+}
+HELD = dict.fromkeys(("lab-fail", "lab-hang"), ("2.0", "held"))
+ONLY_THE_LAB = "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/debian*; apt-get -q update >/dev/null"
+AS_SPIDER = (
+    "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
+    "from spider.packages.detect import package_manager\n"
+    "manager = package_manager()\n"
+    "print(json.dumps([manager.name, *manager.available_updates()]))\n"
+)
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def deb_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, str]]:
+    """A host of each release, one after the other; the one that is named stands for its own flavour alone."""
+    named = named_host()
+    if named is not None:
+        facts = next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == named.name)
+        if facts["flavour"] != request.param:
+            pytest.skip(f"the named host is {facts['flavour']}")
+        yield named, request.param
+        return
+    reason = labs.unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    if request.param == "debian":
+        yield request.getfixturevalue("lab_hosts")[1], "debian"
+        return
+    labs.up(**{request.param.replace("-", "_"): 1})
+    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == request.param)
+    yield labs.Host(facts), request.param
+    labs.lab("down", facts["name"])
+
+
+@pytest.fixture
+def agent(deb_host: tuple[labs.Host, str]) -> PackageHost:
+    """A host in factory state that knows the lab's repositories alone, so that no mirror has a say."""
+    host, flavour = deb_host
+    host.reset()
+    agent = PackageHost(host, flavour)
+    agent.install()
+    host.sh(ONLY_THE_LAB)
+    return agent
+
+
+def updates(agent: PackageHost) -> tuple[str, int, int]:
+    """What Spider counts without privileges: manager, packages, security."""
+    done = agent.host.run("runuser", "-u", "stardust", "--", "python3", "-I", "-B", "-c", AS_SPIDER)
+    name, total, security, checked_at_ms = json.loads(done.stdout)
+    assert checked_at_ms > 0
+    return name, total, security
+
+
+def automatic(agent: PackageHost) -> set[str]:
+    return set(agent.host.sh("apt-mark showauto 'lab-*'").split())
+
+
+def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> None:
+    assert updates(agent) == ("apt", 7, 2)
+    plan = agent.plan("upgrade")
+    assert {name: step._replace(repository=step.repository.split()[0]) for name, step in plan.steps.items()} == UPGRADES
+    assert plan.kept == HELD
+    assert (plan.download_bytes, plan.reboot) == (0, "yes")
+    assert plan.installed_bytes is not None
+    assert "lab-kernel" in plan.reboot_why
+    check = agent.perform("check")
+    assert b"7 packages can be upgraded, 2 of them for security." in check.output
+    assert b"On hold: lab-fail, lab-hang" in check.output
+
+    agent.host.sh("apt-mark -qq auto lab-sec")
+    secure = agent.perform_as_planned("security-upgrade")
+    assert (secure.state, secure.error_code) == ("succeeded", ""), secure
+    assert secure.changes == {"lab-kernel": ("1.0", "1.1"), "lab-sec": ("1.0", "1.1")}
+    assert secure.report is not None
+    assert (secure.report["reboot"], "lab-kernel" in secure.report["reboot_why"]) == ("yes", True)
+    assert updates(agent)[1:] == (5, 0)
+
+    service = agent.host.sh("systemctl show -p MainPID --value lab-svc.service")
+    done = agent.perform_as_planned("upgrade")
+    assert (done.state, done.exit_code, done.error_code) == ("succeeded", 0, ""), done
+    assert agent.host.sh("systemctl show -p MainPID --value lab-svc.service") != service
+    assert [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100 \x1b\[32mok\x1b\[0m", done.output)] == list(range(1, 101))
+    assert b"progress 57%\r" in done.output
+    assert "naïve ünïcode ✓".encode() in done.output
+    assert [phase for phase in done.phases if phase != "triggers"] == ["plan", "download", "commit", "check"]
+    assert {line["package"] for line in done.progress} <= {"", *UPGRADES}
+    assert done.progress[-1]["percent"] == 100
+    assert all(line["output_at_ms"] > 0 for line in done.progress if line["phase"] == "commit")
+    assert done.report is not None
+    assert done.report["config_paths"] == ["/etc/lab-conf.conf.dpkg-dist"]
+    assert "-# edited by the administrator" in done.report["config_diffs"][0]
+    assert "+level = 2" in done.report["config_diffs"][0]
+    assert b"edited by the administrator" in agent.host.read("/etc/lab-conf.conf")
+    assert automatic(agent) == {"lab-sec", "lab-extra"}  # naming a package to apt-get makes nobody want it
+
+    again = agent.perform("upgrade")
+    assert (again.state, again.changes) == ("succeeded", {})
+    assert b"There is nothing to do." in again.output
+
+
+def test_only_what_was_chosen_by_its_exact_name_is_changed(agent: PackageHost) -> None:
+    for names in (
+        ["lab-hello", "no-such-package"],
+        ["lab-hell"],
+        ["Lab-hello"],
+        ["lab-extra"],
+        ["lab-hello:i386"],
+        ["lab.hello"],
+        ["sudo+"],
+    ):
+        refused = agent.perform("upgrade", *names)
+        assert (refused.state, refused.error_code, refused.changes) == ("failed", "job.unknown_package", {}), refused
+    held = agent.perform("upgrade", "lab-hello", "lab-fail")
+    assert (held.state, held.error_code, held.changes) == ("failed", "job.package_held", {})
+    refused = agent.perform("install", "lab-hello", "mail-transport-agent", "no-such-package", "sudo+")
+    assert (refused.error_code, refused.error_text.partition(": ")[2]) == (
+        "job.unknown_package",
+        "mail-transport-agent, no-such-package, sudo+",
+    )
+
+    chosen = agent.perform_as_planned("upgrade", "lab-dep")
+    assert chosen.changes == {"lab-dep": ("1.0", "2.0"), "lab-extra": ("", "2.0")}
+    removed = agent.perform_as_planned("remove", "lab-dep")
+    assert removed.changes == {"lab-dep": ("2.0", "")}
+    cleared = agent.perform_as_planned("autoremove")
+    assert cleared.changes == {"lab-extra": ("2.0", "")}
+    back = agent.perform_as_planned("install", "lab-dep")
+    assert back.changes == {"lab-dep": ("", "2.0"), "lab-extra": ("", "2.0")}
+    kept = agent.perform("remove", "dpkg", "python3-minimal", "lab-hello", "libc6")
+    assert (kept.state, kept.error_code, kept.changes) == ("failed", "job.protected", {}), kept
+    assert kept.error_text.endswith(" dpkg, python3-minimal, libc6")
+
+    assert agent.perform("hold", "lab-hello").state == "succeeded"
+    plan = agent.plan("full-upgrade")
+    assert plan.kept["lab-hello"] == ("2.0", "held")
+    assert "lab-hello" not in plan.steps
+    assert agent.perform("unhold", "lab-hello").state == "succeeded"
+    agent.host.sh("printf 'Package: lab-hello\\nPin: version 1.0\\nPin-Priority: 1001\\n' >/etc/apt/preferences.d/lab")
+    assert agent.plan("full-upgrade").kept["lab-hello"] == ("2.0", "pinned")
+    assert agent.perform("clean").state == "succeeded"
+
+
+def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(agent: PackageHost) -> None:
+    # After it was compared, when only apt-get itself can tell.
+    agent.host.sh("printf 'Package: lab-slow\nPin: version 1.0\nPin-Priority: 1001\n' >/etc/apt/preferences.d/lab")
+    seen = agent.plan("upgrade")
+    assert seen.kept["lab-slow"] == ("2.0", "pinned")
+    agent.meanwhile("apt-get", '*" -y -q "*', "rm /etc/apt/preferences.d/lab")
+    done = agent.perform("upgrade", plan=seen.digest)
+    assert (done.state, done.error_code, done.changes) == ("failed", "job.plan_changed", {}), done
+    assert done.plan is not None
+    assert set(done.plan.steps) - set(seen.steps) == {"lab-slow"}
+    assert "lab-slow\r\n    shown: unchanged\r\n    now:   1.0 -> 2.0" in done.output.decode()
+
+    seen = agent.plan("upgrade")
+    agent.host.sh("apt-mark hold lab-hello; dpkg --force-all -r lab-conf >/dev/null 2>&1")
+    done = agent.perform("upgrade", plan=seen.digest)
+    assert (done.state, done.error_code, done.changes) == ("failed", "job.plan_changed", {}), done
+    assert done.plan is not None
+    assert set(seen.steps) - set(done.plan.steps) == {"lab-hello", "lab-conf"}
+    assert "lab-hello\r\n    shown: 1.0 -> 2.0\r\n    now:   unchanged" in done.output.decode()
+    assert agent.version("lab-slow") == "1.0"
+    assert agent.perform("upgrade", plan="0" * 64).error_code == "job.plan_changed"
+
+
+def test_a_script_that_fails_is_named_and_the_way_out_is_shown(agent: PackageHost) -> None:
+    agent.unhold("lab-fail")
+    done = agent.perform_as_planned("upgrade", "lab-fail", "lab-hello")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", 100, "job.packages_broken"), done
+    assert "lab-fail" in done.error_text
+    assert done.changes["lab-hello"] == ("1.0", "2.0")
+    refused = agent.perform("full-upgrade")
+    assert (refused.error_code, refused.changes) == ("job.packages_broken", {}), refused
+    repaired = agent.perform("repair")
+    assert (repaired.state, repaired.error_code) == ("failed", "job.packages_broken"), repaired
+    agent.host.sh("sed -i 's/exit 1/exit 0/' /var/lib/dpkg/info/lab-fail.postinst")
+    repaired = agent.perform("repair")
+    assert (repaired.state, repaired.error_code) == ("succeeded", ""), repaired
+    assert agent.version("lab-fail") == "2.0"
+
+
+def test_what_was_interrupted_is_brought_to_its_end_by_repair(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
+    agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
+    refused = agent.perform("upgrade")
+    assert (refused.error_code, "lab-hello" in refused.error_text) == ("job.packages_broken", True)
+    # A removal of what is broken is a way out, one of anything else is not.
+    assert agent.perform("remove", "lab-slow").error_code == "job.packages_broken"
+    assert agent.perform("repair").state == "succeeded"
+    assert agent.version("lab-hello") == "2.0"
+    agent.host.sh("dpkg --unpack --force-downgrade /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
+    assert agent.perform("remove", "lab-hello").changes == {"lab-hello": ("2.0", "")}
+    if deb_host[1] != "debian":
+        return  # the rest takes its time, and is the same on all of them
+    # Stopped when dpkg is at it: the answer comes at once, dpkg to its end, and what it did is told.
+    agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-slow_2.0_all.deb >/dev/null")
+    job = agent.order("repair")
+    agent.wait(f"grep -q 'lab-slow: step 20/' {JOBS}/{job}/log")
+    agent.stop(job)
+    agent.wait(f"grep -q after_package {OUT}/{job}.progress")
+    assert "step 100/" not in agent.host.sh(f"cat {JOBS}/{job}/log")
+    done = agent.finish(job)
+    assert (done.state, done.error_code) == ("failed", "job.stopped"), done
+    assert "brought to its end by then: lab-slow" in done.error_text
+    assert agent.version("lab-slow") == "2.0"
+
+
+def test_a_hanging_script_is_seen_stopped_and_ended_on_demand(agent: PackageHost) -> None:
+    agent.unhold("lab-hang")
+    job = agent.order("upgrade", {"packages": ["lab-hang"]})
+    agent.wait(f"grep -q 'waiting for something' {JOBS}/{job}/log")
+    agent.stop(job)
+    agent.wait(f"grep -q after_package {OUT}/{job}.progress")
+    assert agent.host.sh("pgrep -f '[l]ab-hang.postinst'")
+    busy = agent.order("check")
+    agent.wait(f"grep -q busy {OUT}/{busy}.answer")
+    agent.stop(job, force=True)
+    done = agent.finish(job)
+    assert (done.state, done.error_code) == ("failed", "job.packages_broken"), done
+    assert any("script" in line["text"] and line["stop"] == "after_package" for line in done.progress)
+    assert agent.host.sh("pgrep -f '[l]ab-hang.postinst' || true") == ""
+    removed = agent.perform("remove", "lab-hang")
+    assert (removed.state, agent.version("lab-hang")) == ("succeeded", ""), removed
+
+
+def test_a_stop_before_the_commit_is_at_once_and_one_in_it_leaves_nothing_half_way(agent: PackageHost) -> None:
+    hold = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(120)"
+    agent.put("/root/hold.py", hold.encode())
+    agent.host.sh("systemd-run -q --collect --unit=holder python3 /root/hold.py; sleep 0.5")
+    waiting = agent.order("upgrade")
+    agent.wait(f"grep -q waiting_lock {OUT}/{waiting}.progress")
+    agent.stop(waiting)
+    stopped = agent.finish(waiting)
+    assert (stopped.state, stopped.error_code, stopped.changes) == ("cancelled", "job.stopped", {}), stopped
+    assert any("waiting for python3 (process" in line["text"] for line in stopped.progress)
+    agent.host.sh("systemctl stop holder.service")
+
+    job = agent.order("upgrade")
+    agent.wait(f"grep -q 'lab-slow: step 20/' {JOBS}/{job}/log")
+    agent.stop(job)
+    done = agent.finish(job)
+    assert done.progress[-1]["stop"] == "after_package"
+    assert (done.state, done.error_code) in (("succeeded", ""), ("failed", "job.stopped"))
+    assert agent.host.sh("dpkg --audit") == ""
+    assert agent.version("lab-slow") == "2.0"
+    rest = agent.perform("upgrade")
+    assert rest.state == "succeeded"
+    assert {**done.changes, **rest.changes} == {name: (step.before, step.after) for name, step in UPGRADES.items()}

@@ -1,0 +1,322 @@
+"""Real pacman on a real host: every verb, every package that is wicked on purpose, and what is looked at after a job."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from spider.packages.pacman import OWN_DATABASES
+from tests.support import lab as labs
+from tests.support.packages import PackageHost
+from tests.system.agent_host import JOBS, OUT
+from tests.system.conftest import named_host
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+LAB_PACKAGES = {"lab-conf", "lab-dep", "lab-hello", "lab-kernel", "lab-sec", "lab-slow", "lab-svc"}
+HELD = {"lab-fail", "lab-hang", "lab-post"}
+
+
+@pytest.fixture(scope="module")
+def arch_host() -> Iterator[labs.Host]:
+    """One host for the whole module."""
+    named = named_host()
+    if named is not None:
+        yield named
+        return
+    reason = labs.unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    labs.up(arch_like=1)
+    name = next(facts["name"] for facts in json.loads(labs.lab("list")) if facts["flavour"] == "arch-like")
+    yield labs.Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
+    labs.lab("down", name)
+
+
+@pytest.fixture
+def arch(arch_host: labs.Host) -> PackageHost:
+    """The host in factory state, with Stardust on it; lab-conf's file was changed by somebody."""
+    arch_host.reset()
+    host = PackageHost(arch_host, "arch-like")
+    host.install()
+    return host
+
+
+def own_lists(host: PackageHost) -> str:
+    return host.host.sh(f"ls -l --time-style=+%s {OWN_DATABASES}/sync 2>/dev/null || true")
+
+
+def test_everything_is_upgraded_as_shown_and_looked_after(arch: PackageHost) -> None:
+    arch.host.sh("systemctl start lab-svc.service; pgrep -x sleep >/srv/before || true")
+    system_lists = arch.host.sh("stat -c '%i %Y' /var/lib/pacman/sync/lab.db")
+    refreshed = arch.perform("refresh")
+    assert (refreshed.state, refreshed.error_code) == ("succeeded", ""), refreshed
+    assert "lab.db" in own_lists(arch)
+    assert arch.host.sh("stat -c '%i %Y' /var/lib/pacman/sync/lab.db") == system_lists  # a refresh leaves the system's lists alone
+    check = arch.perform("check")
+    assert b"8 packages can be upgraded" not in check.output  # lab-extra is new, not upgraded
+    assert b"7 packages can be upgraded, which of them for security is not known here" in check.output
+    assert check.changes == {}
+    wanted = arch.plan("upgrade")
+    assert set(wanted.steps) == LAB_PACKAGES | {"lab-extra"}
+    assert (wanted.steps["lab-extra"].before, wanted.steps["lab-extra"].after) == ("", "2.0-1")
+    assert {step.repository for step in wanted.steps.values()} == {"lab"}
+    assert {step.security for step in wanted.steps.values()} == {"unknown"}
+    assert wanted.kept == dict.fromkeys(HELD, ("2.0-1", "held"))
+    assert wanted.download_bytes > 1000
+    assert wanted.installed_bytes == 4096  # lab-extra
+    assert wanted.reboot == "unknown"
+    done = arch.perform("upgrade", plan=wanted.digest)
+    assert (done.state, done.exit_code, done.error_code) == ("succeeded", 0, ""), done
+    assert done.changes == {name: (step.before, step.after) for name, step in wanted.steps.items()}
+    assert {arch.version(name) for name in HELD} == {"1.0"}
+    steps = [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", done.output)]
+    assert steps == list(range(1, 101))
+    assert [phase for phase in done.phases if phase in ("plan", "download", "commit", "check")][-2:] == ["commit", "check"]
+    percents = [line["percent"] for line in done.progress if line["phase"] == "commit" and line["percent"] >= 0]
+    assert percents == sorted(percents)
+    assert "lab-slow" in {line["package"] for line in done.progress}
+    report = done.report
+    assert report is not None
+    assert (report["reboot"], report["reboot_why"]) == ("yes", "asked for by lab-kernel")
+    assert report["config_paths"] == ["/etc/lab-conf.conf.pacnew"]
+    assert "+level = 2" in report["config_diffs"][0]
+    assert report["failed_units"] == []
+    assert "lab-svc.service" not in report["services"]
+    assert arch.host.sh("systemctl show -p Description --value lab-svc.service").strip() == "Lab service 2.0"
+    again = arch.perform("upgrade")
+    assert (again.state, again.changes) == ("succeeded", {})
+    told = json.loads(arch.host.read(f"{OUT}/updates").splitlines()[0])  # by Spider, in its sandbox and without privileges
+    assert (told["total"], told["security"]) == (7, -1)
+    arch.host.sh("systemctl restart stardust-spider.service")
+    arch.wait(f"tail -n 1 {OUT}/updates | grep -q '\"total\": 0'")
+
+
+def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(arch: PackageHost) -> None:
+    wanted = arch.plan("upgrade")
+    arch.meanwhile("pacman", '*" -Su --noconfirm"*', "sed -i 's/ lab-post//' /etc/pacman.conf")
+    done = arch.perform("upgrade", plan=wanted.digest)
+    assert (done.state, done.error_code, done.changes) == ("failed", "job.plan_changed", {}), done
+    assert "lab-post\r\n    shown: unchanged\r\n    now:   1.0-1 -> 2.0-1" in done.output.decode()
+    assert not arch.host.sh("ls /var/lib/pacman/db.lck 2>/dev/null || true")
+    wanted = arch.plan("remove", "lab-hello")
+    arch.meanwhile("pacman", '*" -R --noconfirm"*', "true")
+    assert arch.perform("remove", "lab-hello", plan=wanted.digest).changes == {"lab-hello": ("1.0-1", "")}
+
+
+def test_what_would_be_a_partial_upgrade_or_is_the_administrator_s_is_refused_with_the_reason(arch: PackageHost) -> None:
+    for verb, packages, word in (
+        ("upgrade", ["lab-hello"], "whole upgrades only"),
+        ("full-upgrade", ["lab-hello"], ""),
+        ("install", ["lab-extra"], "wait for their upgrade"),
+        ("security-upgrade", [], "do not tell which updates are for security"),
+        ("hold", ["lab-hello"], "IgnorePkg"),
+        ("unhold", ["lab-fail"], "IgnorePkg"),
+        ("repair", [], "nothing half done"),
+    ):
+        if verb == "full-upgrade":  # the launcher lets no names through here
+            assert arch.hand_in(arch.seal(verb, {"packages": packages})[1])["why"] == "bad-args"
+            continue
+        done = arch.perform(verb, *packages)
+        assert (done.state, done.exit_code, done.error_code, done.changes) == ("failed", None, "job.not_supported", {}), done
+        assert word in done.error_text
+    assert {arch.version(name) for name in LAB_PACKAGES} == {"1.0"}
+
+
+def test_stopped_it_ends_after_the_package_that_it_is_at(arch: PackageHost) -> None:
+    arch.host.sh("sed -i 's/^IgnorePkg.*/& lab-conf lab-dep lab-hello lab-kernel lab-sec/' /etc/pacman.conf")
+    arch.hold_scripts()
+    job = arch.order("upgrade", {})
+    arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
+    arch.stop(job)
+    arch.wait(f"grep -q after_package {OUT}/{job}.progress")
+    arch.release_scripts()
+    done = arch.finish(job)
+    assert (done.state, done.error_code) == ("failed", "job.stopped"), done
+    assert done.changes == {"lab-slow": ("1.0-1", "2.0-1")}
+    assert "lab-svc" in done.error_text
+    assert b"lab-slow: step 100/100" in done.output
+    assert not arch.host.sh("ls /var/lib/pacman/db.lck 2>/dev/null || true")
+    assert arch.perform("upgrade").changes == {"lab-svc": ("1.0-1", "2.0-1")}
+
+
+def test_a_failing_script_and_a_conflict_are_failures_with_their_names(arch: PackageHost) -> None:
+    arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-*/; s/lab-\\*/lab-[cdhks]* lab-fail/' /etc/pacman.conf")
+    wanted = arch.plan("upgrade")
+    assert set(wanted.steps) == {"lab-post"}
+    assert wanted.kept["lab-hello"] == ("2.0-1", "held")  # by a pattern
+    done = arch.perform_as_planned("upgrade")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", 0, "job.script_failed"), done
+    assert done.changes == {"lab-post": ("1.0-1", "2.0-1")}
+    arch.host.sh("sed -i 's/ lab-fail$//' /etc/pacman.conf; touch /etc/lab-owned-by-nobody")
+    done = arch.perform_as_planned("upgrade")
+    assert (done.state, done.exit_code, done.error_code, done.changes) == ("failed", 1, "job.package_manager", {}), done
+    assert "/etc/lab-owned-by-nobody exists in filesystem" in done.error_text
+
+
+@pytest.mark.slow
+def test_a_lock_that_somebody_holds_is_waited_for_and_one_that_nobody_holds_is_told(arch: PackageHost) -> None:
+    hold = (
+        "import os, time; os.open('/var/lib/pacman/db.lck', os.O_CREAT | os.O_EXCL)\n"
+        "while not os.path.exists('/run/let-go'): time.sleep(0.05)\n"
+        "os.unlink('/var/lib/pacman/db.lck')"
+    )
+    arch.host.sh(f'systemd-run -q --collect --unit=holder python3 -c "{hold}"; until test -e /var/lib/pacman/db.lck; do sleep 0.05; done')
+    job = arch.order("remove", arch.args(["lab-sec"]))
+    arch.wait(f"grep -q waiting_lock {OUT}/{job}.progress")
+    arch.host.sh("touch /run/let-go")
+    done = arch.finish(job)
+    assert (done.state, done.changes) == ("succeeded", {"lab-sec": ("1.0-1", "")}), done
+    assert "python3" in next(line["text"] for line in done.progress if line["phase"] == "waiting_lock")
+    arch.host.sh("touch /var/lib/pacman/db.lck")
+    done = arch.perform("upgrade")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", None, "job.packages_broken"), done
+    assert "no process holds it" in done.error_text
+    assert arch.host.sh("ls /var/lib/pacman/db.lck").strip() == "/var/lib/pacman/db.lck"
+
+
+@pytest.mark.slow
+def test_a_dead_repository_is_no_success_and_a_new_one_without_lists_is_told(arch: PackageHost) -> None:
+    arch.host.sh("printf '\\n[dead]\\nServer = http://127.0.0.9:9/\\n' >> /etc/pacman.conf")
+    done = arch.perform("check")
+    assert (done.state, done.error_code) == ("failed", "job.lists_missing"), done
+    assert "dead" in done.error_text
+    done = arch.perform("refresh")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", 1, "job.repository_stale"), done
+    assert "dead.db" in done.error_text
+    assert arch.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 1
+
+
+@pytest.mark.slow
+def test_what_changed_since_it_was_shown_is_not_done(arch: PackageHost) -> None:
+    wanted = arch.plan("upgrade")
+    arch.host.sh("sed -i 's/^IgnorePkg.*/& lab-slow/' /etc/pacman.conf")
+    done = arch.perform("upgrade", plan=wanted.digest)
+    assert (done.state, done.exit_code, done.error_code, done.changes) == ("failed", None, "job.plan_changed", {}), done
+    assert b"lab-slow" in done.output
+    assert arch.version("lab-hello") == "1.0"
+
+
+@pytest.mark.slow
+def test_a_script_that_hangs_is_left_alone_until_somebody_insists(arch: PackageHost) -> None:
+    arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-[cdfkps]*/' /etc/pacman.conf")
+    job = arch.order("upgrade", {})
+    arch.wait(f"grep -q 'lab-hang: waiting' {JOBS}/{job}/log")
+    arch.stop(job)
+    arch.wait(f"grep -q after_package {OUT}/{job}.progress")
+    assert arch.host.sh("pgrep -x pacman")
+    arch.stop(job, force=True)
+    done = arch.finish(job)
+    assert done.state == "failed", done
+    assert done.changes["lab-hang"] == ("1.0-1", "2.0-1")
+    assert not arch.host.sh("ls /var/lib/pacman/db.lck 2>/dev/null || true")
+
+
+@pytest.mark.slow
+def test_packages_are_installed_and_removed_as_shown(arch: PackageHost) -> None:
+    assert arch.perform("upgrade").state == "succeeded"
+    removed = arch.perform_as_planned("remove", "lab-hello")
+    assert removed.changes == {"lab-hello": ("1.0-1".replace("1.0", "2.0"), "")}
+    for names, code in ((["lab-extra"], "job.unmet_dependencies"), (["lab-nothing"], "job.unknown_package"), (["lab-hello-"], "")):
+        if not code:
+            continue
+        done = arch.perform("remove", *names)
+        assert (done.state, done.error_code, done.changes) == ("failed", code, {}), done
+    added = arch.perform_as_planned("install", "lab-hello")
+    assert added.changes == {"lab-hello": ("", "2.0-1")}, added
+    assert arch.perform("install", "base-devel").error_code == "job.unknown_package"
+    arch.host.sh("pacman -D --asdeps lab-hello")
+    assert arch.perform_as_planned("autoremove").changes == {"lab-hello": ("2.0-1", "")}
+    assert arch.perform("autoremove").changes == {}
+    cleaned = arch.perform("clean")
+    assert (cleaned.state, cleaned.exit_code) == ("succeeded", 0), cleaned
+
+
+@pytest.mark.slow
+def test_a_newer_keyring_comes_first_and_what_replaces_is_shown(arch: PackageHost) -> None:
+    arch.host.sh(EXTRA_PACKAGES)
+    wanted = arch.plan("upgrade")
+    assert (wanted.steps["lab-old"].before, wanted.steps["lab-old"].after) == ("1-1", "")
+    assert (wanted.steps["lab-new"].before, wanted.steps["lab-new"].after) == ("", "1-1")
+    refused = arch.perform("upgrade")
+    assert (refused.state, refused.error_code) == ("failed", "job.would_remove"), refused
+    done = arch.perform_as_planned("full-upgrade")
+    assert (done.state, done.error_code) == ("succeeded", ""), done
+    printed = done.output.decode(errors="replace")
+    assert printed.index("upgrading lab-keyring") < printed.index("upgrading lab-hello")
+
+
+EXTRA_PACKAGES = """
+mk() {  # name version extra-lines folder
+  d=$(mktemp -d); printf 'pkgname = %s\\npkgbase = %s\\npkgver = %s\\npkgdesc = x\\nurl = x\\nbuilddate = 1700000000\\npackager = x\\nsize = 1\\narch = any\\n%b' "$1" "$1" "$2" "$3" > $d/.PKGINFO
+  mkdir -p $d/usr/share/lab; echo "$1 $2" > "$d/usr/share/lab/$1"
+  (cd $d && tar -czf "$4/$1-$2-any.pkg.tar.gz" .PKGINFO usr)
+}
+mkdir -p /srv/old; mk lab-old 1-1 '' /srv/old; mk lab-keyring 1-1 '' /srv/old
+pacman -U --noconfirm /srv/old/*.pkg.tar.gz >/dev/null
+r=/srv/lab-repo/arch; mk lab-new 1-1 'replaces = lab-old<2\\nconflict = lab-old\\n' $r; mk lab-keyring 2-1 '' $r
+python3 - $r <<'P'
+import hashlib, os, sys, tarfile, io
+repo = sys.argv[1]
+old = tarfile.open(repo + "/lab.db")
+new = tarfile.open(repo + "/lab.db.new", "w:gz")
+for member in old.getmembers():
+    new.addfile(member, old.extractfile(member) if member.isfile() else None)
+for name, version, more in (("lab-new", "1-1", "%REPLACES%\\nlab-old<2\\n\\n%CONFLICTS%\\nlab-old\\n\\n"), ("lab-keyring", "2-1", "")):
+    file = "%s-%s-any.pkg.tar.gz" % (name, version)
+    data = open(os.path.join(repo, file), "rb").read()
+    text = "%%FILENAME%%\\n%s\\n\\n%%NAME%%\\n%s\\n\\n%%BASE%%\\n%s\\n\\n%%VERSION%%\\n%s\\n\\n%%DESC%%\\nx\\n\\n%%CSIZE%%\\n%d\\n\\n%%ISIZE%%\\n1\\n\\n%%SHA256SUM%%\\n%s\\n\\n%%ARCH%%\\nany\\n\\n%s" % (
+        file, name, name, version, len(data), hashlib.sha256(data).hexdigest(), more)
+    info = tarfile.TarInfo("%s-%s/desc" % (name, version)); info.size = len(text); new.addfile(info, io.BytesIO(text.encode()))
+new.close(); os.replace(repo + "/lab.db.new", repo + "/lab.db")
+P
+pacman -Sy >/dev/null
+"""
+
+
+@pytest.mark.slow
+def test_a_system_that_is_not_changed_this_way_says_what_to_use_instead(arch: PackageHost) -> None:
+    arch.host.sh("sed -i 's/^ID=.*/ID=steamos\\nID_LIKE=arch/' /usr/lib/os-release")
+    done = arch.perform("upgrade")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", None, "job.not_this_way"), done
+    assert "steamos-update" in done.error_text
+    assert b"steamos-update" in done.output
+
+
+@pytest.mark.slow
+def test_after_a_power_cut_the_lock_that_was_left_is_told_and_nothing_else_is_touched(arch: PackageHost) -> None:
+    arch.hold_scripts()
+    job = arch.order("upgrade", {})
+    arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
+    boot = arch.host.read("/proc/sys/kernel/random/boot_id")
+    labs.lab("kill", arch.host.name)
+    labs.lab("start", arch.host.name)
+    arch.wait_for_boot_after(boot)
+    ended = arch.wait_ended(job)
+    assert (ended["state"], ended["error_code"]) == ("interrupted", "job.power_lost"), ended
+    done = arch.perform("upgrade")
+    assert (done.state, done.exit_code, done.error_code) == ("failed", None, "job.packages_broken"), done
+    assert "db.lck was left behind" in done.error_text
+    assert b"db.lck was left behind" in arch.perform("check").output
+    arch.host.sh("rm /var/lib/pacman/db.lck")
+    done = arch.perform_as_planned("upgrade")
+    assert done.changes == {"lab-svc": ("1.0-1", "2.0-1")}, done
+
+
+@pytest.mark.slow
+def test_a_killed_runner_is_an_interruption_and_its_pacman_ends_its_work(arch: PackageHost) -> None:
+    arch.hold_scripts()
+    job = arch.order("upgrade", {})
+    arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
+    runner = json.loads(arch.host.read(f"{JOBS}/{job}/run"))["pid"]
+    arch.host.sh(f"kill -KILL {runner}")
+    arch.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress", 20)
+    assert arch.hand_in(arch.seal("check")[1])["why"] == "busy"
+    arch.release_scripts()
+    ended = arch.wait_ended(job)
+    assert (ended["state"], ended["error_code"]) == ("interrupted", "job.killed"), ended
+    assert arch.version("lab-slow") == "2.0"
+    assert not arch.host.sh("ls /var/lib/pacman/db.lck 2>/dev/null || true")
+    assert arch.perform("check").state == "succeeded"

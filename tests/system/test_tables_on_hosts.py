@@ -1,0 +1,165 @@
+"""Tables and services on the oldest and the newest systemd, read inside the sandbox of Spider's own unit by a user without rights."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from majortom.bundle import build_bundle
+from spider.wire.tables import BY_NAME
+from tests.support import lab as labs
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+UNIT = labs.ROOT / "majortom/units/stardust-spider.service"
+LEFT_OUT = ("Type=", "ExecStart=", "User=", "Group=", "SupplementaryGroups=", "Restart", "StateDirectory", "Environment=", "WantedBy=")
+LOOK = """
+import json, sys, time
+sys.path.insert(0, "/srv/spider.pyz")
+from spider.collectors.linux_tables import linux_tables
+from spider.collectors.services import ServicesAndContainers
+from spider.collectors.units import FailedCount
+from spider.collectors.users import LoggedInCount
+services = ServicesAndContainers()
+services.read(time.monotonic())
+began = time.time()
+found = {}
+for reader in linux_tables():
+    reading = reader.read(time.monotonic())
+    found[reader.subject] = reading and reading.rows
+time.sleep(max(0.0, began + 2 - time.time()))
+values = services.read(time.monotonic())
+numbers = dict(zip(services.series(), values))
+for counter in (FailedCount(), LoggedInCount()):
+    numbers.update(zip(counter.series(), counter.read(0.0)) if counter.read(0.0) else [])
+print(json.dumps({"tables": found, "numbers": numbers}))
+"""
+UNITS = """
+cd /run/systemd/system
+printf '[Service]\\nExecStart=/bin/false\\n' > bad.service
+printf '[Service]\\nExecStart=/bin/sh -c "kill -9 $$$$"\\nRestart=always\\nRestartSec=600\\n' > again.service
+printf '[Service]\\nExecStart=/bin/sh -c "while :; do :; done"\\nCPUQuota=50%%\\n' > busy.service
+printf '[Timer]\\nOnCalendar=2037-01-02 03:04:05\\nUnit=bad.service\\n' > far.timer
+systemctl daemon-reload
+systemctl start bad || true
+systemctl start again busy far.timer
+"""
+
+
+@pytest.fixture(scope="module", params=["debian-old", "debian-new"])
+def host(request: pytest.FixtureRequest) -> Iterator[labs.Host]:
+    """A host with a failed unit, one that will be tried again, a busy one, a timer, and somebody logged in."""
+    reason = labs.unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    labs.up(**{request.param.replace("-", "_"): 1})
+    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == request.param)
+    host = labs.Host(facts)
+    host.reset()
+    host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(build_bundle()).decode())
+    host.run("/bin/sh", "-euc", "cat > /srv/look.py", stdin=LOOK)
+    host.sh(UNITS)
+    with logged_in(host):
+        yield host
+    labs.lab("down", facts["name"])
+
+
+@contextlib.contextmanager
+def logged_in(host: labs.Host) -> Iterator[None]:
+    """`ops` has a shell over ssh."""
+    folder = Path(labs.environment()["LAB_DIR"])
+    options = ["-o", f"UserKnownHostsFile={folder / 'known_hosts'}", "-o", "StrictHostKeyChecking=no", "-p", str(host.port)]
+    argv = ["ssh", "-tt", "-i", str(host.keys / "id_ed25519"), *options, f"ops@{host.address}", "echo in; exec sleep 1000"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline().strip() == b"in"
+            yield
+        finally:
+            client.kill()
+
+
+def look(host: labs.Host, more: str = "") -> dict[str, Any]:
+    """What Spider's readers find, in the sandbox of its unit."""
+    kept = [line for line in UNIT.read_text().split("\n") if not line.startswith(LEFT_OUT)]
+    kept.insert(kept.index("[Service]") + 1, "Type=oneshot\nUser=plain\nGroup=plain\nExecStart=/usr/bin/python3 -I -B /srv/look.py\n"
+                "StandardOutput=file:/run/look.json\nStandardError=journal\n" + more)  # fmt: skip
+    host.run("/bin/sh", "-euc", "cat > /run/systemd/system/look.service; systemctl daemon-reload", stdin="\n".join(kept))
+    host.sh("rm -f /run/look.json; systemctl start look || { journalctl -u look -n 40 --no-pager -o cat; exit 1; }")
+    found: dict[str, Any] = json.loads(host.read("/run/look.json"))
+    return found
+
+
+def named(found: dict[str, Any], subject: str) -> list[dict[str, Any]]:
+    columns = [column.name for column in BY_NAME[subject].columns]
+    return [dict(zip(columns, row, strict=True)) for row in found["tables"][subject]]
+
+
+def shown(host: labs.Host, unit: str, name: str) -> str:
+    return host.sh(f"systemctl show -p {name} --value {unit}").strip()
+
+
+def cpu_time(host: labs.Host) -> tuple[float, float] | None:
+    """Seconds that busy.service has used, by systemd's account, and when; None: it keeps none here."""
+    used = shown(host, "busy", "CPUUsageNSec")
+    return (int(used) / 1e9, float(host.sh("cat /proc/uptime").split()[0])) if used.isdecimal() else None
+
+
+def test_tables_agree_with_the_hosts_own_tools(host: labs.Host) -> None:
+    before = cpu_time(host)
+    found = look(host)
+    after = cpu_time(host)
+    numbers = found["numbers"]
+
+    units = {line.split()[0] for line in host.sh("systemctl list-units --state=failed,auto-restart --plain --no-legend").splitlines()}
+    services = {row["unit"]: row for row in named(found, "services")}
+    assert set(services) == units >= {"bad.service", "again.service"}
+    assert numbers["units.failed"] == len(units)
+    for unit, state, result in (("bad.service", "failed", "exit-code"), ("again.service", "auto-restart", "signal")):
+        assert (services[unit]["state"], services[unit]["result"]) == (state, result)
+        assert (
+            services[unit]["since"] // 1_000_000
+            == int(host.sh(f'date -d "$(systemctl show -p StateChangeTimestamp --value {unit})" +%s')) // 1000
+        )
+
+    told = {row["unit"]: row for row in json.loads(host.sh("systemctl list-timers -o json"))}
+    timers = {row["unit"]: row for row in named(found, "timers")}
+    assert set(timers) == set(told) >= {"far.timer"}
+    for unit, row in timers.items():
+        assert row["activates"] == told[unit]["activates"]
+        assert abs((row["next_at"] or 0) - (told[unit]["next"] or 0) // 1000) <= 2000
+
+    people = [row["user"] for row in named(found, "users")]
+    assert people == [line.split()[0] for line in host.sh("who").splitlines()] == ["ops"]
+    assert numbers["users.logged_in"] == 1
+
+    [ssh] = [row for row in named(found, "listening") if (row["address"], row["port"]) == (host.address, host.port)]
+    assert (ssh["protocol"], ssh["user"]) == ("tcp", "root")
+    assert ssh["service"] in ("ssh.service", "")  # where another machine's groups are hidden, so is its name
+
+    links = json.loads(host.sh("command -v ip >/dev/null && ip -j link || echo null"))
+    assert links is None or {row["name"] for row in named(found, "interfaces")} <= {link["ifname"] for link in links}
+    mine = next(row for row in named(found, "processes") if row["name"] == "python3")
+    assert (mine["user"], mine["command"]) == ("plain", "/usr/bin/python3 -I -B /srv/look.py")
+
+    busy = {series.partition("{")[0]: value for series, value in numbers.items() if "=busy.service}" in series}
+    if before is not None and after is not None:
+        assert busy["service.cpu"] / 10_000 == pytest.approx((after[0] - before[0]) / (after[1] - before[1]), rel=0.5, abs=0.1)
+    else:  # version 1, whose controllers were not given to this host: what systemd does not know is not named
+        assert "service.memory" not in busy
+
+
+def test_a_host_that_hides_processes_shows_spiders_own_and_all_else(host: labs.Host) -> None:
+    found = look(host, "ProtectProc=invisible\n")
+    processes = named(found, "processes")
+    assert [(row["name"], row["user"]) for row in processes] == [("python3", "plain")]
+    assert {row["unit"] for row in named(found, "services")} >= {"bad.service"}
+    assert [row["user"] for row in named(found, "users")] == ["ops"]
+    assert named(found, "listening")

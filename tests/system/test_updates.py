@@ -1,0 +1,126 @@
+"""New versions of Spider on a real host, through its live session: one that works, beside a job, and some that do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.bundles import bundle_of
+from tests.support.hub import HubProcess
+from tests.system.deploying import Desk, any_host, step_of
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+
+END_LIMIT_S = 240
+
+
+@pytest.fixture(scope="module")
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A hub with one node, which every test leaves connected."""
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    with Desk(HubProcess(tmp_path_factory.mktemp("updates") / "hub"), host) as desk:
+        desk.freshen()
+        assert desk.install("root")["state"] == "succeeded"
+        yield desk
+
+
+def ship(desk: Desk, bundle: Path) -> None:
+    """Start the hub anew with another version of Spider to give."""
+    desk.hub.end()
+    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
+    desk.hub.launch()
+    desk.host.sh("systemctl restart stardust-spider.service")  # it would come back by itself, within a minute
+    (node,) = desk.nodes()
+    desk.hub.wait_event("agent_online", 60, node=node["id"])
+
+
+def update(desk: Desk) -> Any:
+    (node,) = desk.nodes()
+    reply = desk.hub.local("POST", "/api/v1/agent-updates", {"nodes": [node["id"]]})
+    assert reply.status == 202, reply.body
+    (row,) = reply.json["deployments"]
+    assert (row["kind"], row["node_id"], [step["name"] for step in row["steps"]]) == ("update", node["id"], ["wait", "install", "verify"])
+    return row
+
+
+def end(desk: Desk) -> Any:
+    """Order an update and wait for its end."""
+    row = update(desk)
+    deadline = time.monotonic() + END_LIMIT_S
+    while row["ended_at"] is None:
+        assert time.monotonic() < deadline, row
+        time.sleep(0.1)
+        row = desk.get(row["id"])
+    return row
+
+
+def installed(desk: Desk) -> list[str]:
+    """What `current` leads to, the versions there are, and what is left of an update under way."""
+    return desk.host.sh(
+        "readlink /opt/stardust/current; ls -d /opt/stardust/*/;"
+        "ls /etc/systemd/system/stardust-rollback* /var/lib/stardust/update /var/lib/stardust/started 2>/dev/null | grep -c rollback || true"
+    ).split()
+
+
+def refused_by_the_policy(desk: Desk) -> None:
+    """The node's owner has the last word, whatever the hub knows of it yet."""
+    before = installed(desk)
+    desk.host.sh("cp -p /etc/stardust/policy.conf /root/policy; echo 'verbs = refresh, upgrade' >> /etc/stardust/policy.conf")
+    row = end(desk)
+    assert row["state"] == "failed"
+    assert row["error"]["code"] in ("job.policy_verb", "node.policy_refuses")
+    desk.host.sh("cp -p /root/policy /etc/stardust/policy.conf; systemctl restart stardust-spider.service")
+    (node,) = desk.nodes()
+    desk.hub.wait_event("agent_online", 60, node=node["id"])
+    deadline = time.monotonic() + 30
+    while "update" not in desk.nodes()[0]["policy"]["verbs"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert installed(desk) == before
+
+
+def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Path) -> None:
+    ship(desk, bundle_of(tmp_path, "0.1.1"))
+    refused_by_the_policy(desk)
+    (node,) = desk.nodes()
+    job = desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/jobs", {"action": "upgrade", "packages": ["lab-slow"]})
+    assert job.status == 202, job.body
+    deadline = time.monotonic() + 60
+    while (
+        desk.hub.job(job.json["id"])["state"] != "running"
+    ):  # one that is only queued is not waited for: the update gets in line behind it
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    row = end(desk)
+    done = desk.hub.job(job.json["id"])
+    assert (done["state"], [change["to"] for change in done["changes"]]) == ("succeeded", ["2.0"]), done
+    assert row["state"] == "succeeded", row
+    assert step_of(row, "install")["started_at"] >= done["ended_at"] - 1
+    (node,) = desk.nodes()
+    assert (node["agent_version"], node["state"]) == ("0.1.1", "online")
+    assert installed(desk) == ["0.1.1", "/opt/stardust/0.1.0/", "/opt/stardust/0.1.1/", "/opt/stardust/current/", "0"]
+    again = end(desk)
+    assert again["state"] == "succeeded"  # it runs this very version: nothing is restarted
+
+
+def test_a_version_that_does_not_start_is_taken_back_by_the_node_itself(desk: Desk, tmp_path: Path) -> None:
+    before = installed(desk)
+    ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
+    row = end(desk)
+    assert (row["state"], row["error"]["code"], row["error"]["step"]) == ("failed", "job.update_taken_back", "install"), row
+    assert installed(desk)[0] == before[0]
+    assert installed(desk)[-1] == "0"
+    assert "/opt/stardust/0.1.2/" not in installed(desk)
+    (node,) = desk.nodes()
+    assert (node["agent_version"], node["state"]) == (before[0], "online")
+
+
+def test_removal_takes_every_version_along(desk: Desk) -> None:
+    (node,) = desk.nodes()
+    assert desk.remove(node["id"])["state"] == "succeeded"
+    assert desk.host.sh("ls -d /opt/stardust /var/lib/stardust /etc/systemd/system/stardust* 2>/dev/null || true") == ""

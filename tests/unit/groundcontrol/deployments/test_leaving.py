@@ -1,0 +1,422 @@
+"""Removal through the live session: the order, the farewell, and every other way that it can end. The node is played by the store's own rows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, cast
+
+import pytest
+
+from groundcontrol.deployments.leaving import Leaving
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
+from groundcontrol.domain.ids import BootId, HubId, JobId, NodeId
+from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState, Wish
+from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreFull
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.jobs.service import JobService
+from spider.clock import SystemClock
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk
+from tests.unit.groundcontrol.deployments.test_service import node_with
+
+OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
+
+
+class Agent(NamedTuple):
+    """What of a session is asked when a node leaves."""
+
+    node: Node
+    address: str
+
+
+class Hasty(SystemClock):
+    """A clock whose pauses are none."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Played:
+    """A node with a live session, as far as its rows go."""
+
+    def __init__(self, desk: Desk, node: NodeId, session: Session) -> None:
+        self._desk = desk
+        self.id = node
+        self.session = session
+
+    async def job(self) -> Job:
+        (job,) = (await self._desk.store.jobs.jobs(ADMIN, 10, None, node=self.id)).items
+        return job
+
+    async def take(self) -> Job:
+        """The dispatcher gives it the job, and its launcher accepts."""
+        ((job, _),) = await self._desk.store.jobs.take(None, [self.session], SystemClock().now(), 10)
+        return await self._desk.store.jobs.advance(job.id, "accepted", self.session, JobEvidence())
+
+    async def end(self, job: JobId, state: JobState, error: JobError | None = None) -> None:
+        await self._desk.store.jobs.advance(job, state, self.session, JobEvidence(ended_at=SystemClock().now(), error=error))
+
+    async def farewell(self, service: DeploymentService, left: str = "") -> None:
+        agent = Agent(await self._desk.store.nodes.node(ADMIN, self.id), "127.0.0.1")
+        await service.said_farewell(cast("AgentSession", agent), "uninstalled by an order of its hub", left)
+
+
+async def played(desk: Desk) -> Played:
+    node = await node_with(desk, None)
+    desk.here.add(node)
+    return Played(desk, node, await desk.store.sessions.claim(node, BootId("0" * 32), HubId("h" * 26)))
+
+
+async def told(desk: Desk, *kinds: str) -> set[str]:
+    """Wait until there are events of these kinds, which are written just after the row; returns all kinds."""
+    async with asyncio.timeout(10):
+        while not set(kinds) <= (types := {event.type for event in (await desk.store.log.events(ADMIN, 10)).items}):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return types
+
+
+def states(row: Deployment) -> dict[str, str]:
+    return {step.name: step.state for step in row.steps}
+
+
+def limit_to(service: DeploymentService, limit_s: float) -> None:
+    leaving: Leaving = service._leaving
+    leaving._limit_s = limit_s
+
+
+async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        assert (row.kind, row.state, tuple(states(row))) == ("remove", "running", LIVE_REMOVE_STEPS)
+        assert (await service.remove(SYSTEM, node.id, None, force=False)).id == row.id  # it is the same one
+        with pytest.raises(Conflict, match="goes on by itself"):
+            await service.cancel(SYSTEM, row.id)
+        job = await node.take()
+        assert job.action == "uninstall"
+        await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")
+        await node.farewell(service)
+        row = await desk.end_of(row.id)
+        await told(desk, "node.uninstalled", "deployment.succeeded")
+    assert row.state == "succeeded", row
+    assert set(states(row).values()) == {"done"}
+    assert desk.closed == [node.id] * len(desk.closed)
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node.id)
+
+
+async def test_who_asks_twice_at_once_gets_the_same_removal(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        found = await asyncio.gather(*(service.remove(SYSTEM, node.id, None, force=False) for _ in range(4)))
+        assert len({row.id for row in found}) == 1
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(found[0].id)).state == "succeeded"
+
+
+async def test_a_farewell_before_anything_else_is_as_good(desk: Desk) -> None:
+    """Spider may be gone before it has told how its job ended; its last session makes the job's end unknown."""
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        job = await node.take()
+        await node.end(job.id, "unknown", JobError("job.lost", "the node no longer knows this job"))
+        await node.farewell(service)
+        row = await desk.end_of(row.id)
+    assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
+
+
+@pytest.mark.parametrize("state", ["failed", "expired"])
+async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: JobState) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        job = await node.job()
+        error = JobError("job.policy_verb", "the node's policy does not list this action")
+        await desk.store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=1.0, error=error))
+        row = await desk.end_of(row.id)
+        assert row.error == ("job.policy_verb", "the node's policy does not list this action", "connect")
+        assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
+        again = await service.retry(SYSTEM, row.id, None)
+        assert (again.id, again.state) == (row.id, "running")
+        (second, first) = (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items
+        assert first.id == job.id != second.id
+        await node.take()
+        await node.farewell(service)
+        row = await desk.end_of(row.id)
+    assert row.state == "succeeded"
+
+
+async def test_a_node_that_never_says_farewell_stays_and_the_sentence_says_what_to_do(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        limit_to(service, 0.3)
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        job = await node.take()
+        await node.end(job.id, "succeeded")
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert (row.error.code, row.error.step) == ("no_farewell", "uninstall")
+        assert "journalctl -u stardust-uninstall" in row.error.message
+        assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
+        desk.here.clear()
+        with pytest.raises(CredentialsRequired, match="not connected"):
+            await service.retry(SYSTEM, row.id, None)
+        forced = await service.remove(SYSTEM, node.id, None, force=True)
+    assert forced.state == "succeeded"
+
+
+async def test_what_could_not_be_taken_off_is_told_and_the_node_stays(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        await node.take()
+        await node.farewell(service, left="/opt/stardust")
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert (row.error.code, row.error.step) == ("uninstall_failed", "verify")
+        assert "/opt/stardust" in row.error.message
+        assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
+        assert "node.uninstalled" not in await told(desk, "node.uninstall_incomplete", "deployment.failed")
+
+
+async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        await node.take()
+        forced = await service.remove(SYSTEM, node.id, None, force=True)
+        assert (forced.id != row.id, forced.state) == (True, "succeeded")
+        row = await desk.end_of(row.id)
+    assert row.state == "cancelled"
+    assert "not known" in row.steps[1].detail
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_hub_that_starts_anew_goes_on_following(desk: Desk, *, taken: bool) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        if taken:
+            await node.take()
+            await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")
+    assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
+    second = desk.make(desk.config)
+    if not taken:
+        await node.take()
+    telling = asyncio.create_task(node.farewell(second))  # before the new hub knows what it followed
+    async with desk.running(second):
+        await telling
+        row = await desk.end_of(row.id)
+    assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
+
+
+async def test_a_hub_that_dies_before_it_has_ordered_says_so(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+    kept = await desk.store.deployments.deployment(ADMIN, row.id)
+    steps = tuple(step._replace(detail="") for step in kept.steps)
+    await desk.store.deployments.save_deployment(ADMIN, kept._replace(steps=steps))
+    async with desk.running(desk.make(desk.config)):
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert (row.error.code, row.node_id) == ("hub_stopped", node.id)
+
+
+async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await desk.end_of(row.id)
+        given = DeploymentOverrides(username="root", port=1, password="pw")
+        row = await service.retry(SYSTEM, row.id, given)
+        assert (tuple(states(row)), row.port) == (REMOVE_STEPS, 1)
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "port_closed"
+
+
+async def test_who_speaks_of_a_log_in_means_ssh(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        with pytest.raises(CredentialsRequired):
+            await service.remove(SYSTEM, node.id, DeploymentOverrides(username="root"), force=False)
+        assert (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items == []
+
+
+async def test_a_node_whose_policy_does_not_allow_it_is_not_asked(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        for mode, verbs in (
+            ("monitor", ()),
+            ("readonly", ("refresh", "check", "plan")),
+            ("managed", ("refresh", "update")),
+            ("invalid", ()),
+        ):
+            await desk.tell_policy(node.session, mode, verbs)
+            with pytest.raises(CredentialsRequired, match=r"policy\.conf"):
+                await service.remove(SYSTEM, node.id, None, force=False)
+        await desk.tell_policy(node.session, "managed", ("uninstall",))
+        assert (await service.remove(SYSTEM, node.id, None, force=False)).state == "running"
+
+
+class Trouble:
+    """A store part some of whose commands fail for a while."""
+
+    def __init__(self, part: object, *commands: str) -> None:
+        self._part = part
+        self.commands = set(commands)
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self.commands:
+            return getattr(self._part, name)
+
+        async def fail(*_given: object, **_more: object) -> None:
+            self.failed += 1
+            raise StoreFull("no space is left")
+
+        return fail
+
+
+def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
+    """Make these commands of a part of the store fail, until `commands` is cleared."""
+    made = Trouble(getattr(desk.store, part), *commands)
+    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    return made
+
+
+async def failing(made: Trouble, times: int = 1) -> None:
+    async with asyncio.timeout(20):
+        while made.failed < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("part", "command"), [("nodes", "find_node"), ("jobs", "job"), ("deployments", "save_deployment")])
+async def test_a_store_that_fails_for_a_while_ends_no_following(desk: Desk, part: str, command: str) -> None:
+    node = await played(desk)
+    made = trouble(desk, part)
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        made.commands.add(command)
+        await node.take()
+        await failing(made, 2)
+        made.commands.clear()
+        await node.farewell(service)
+        row = await desk.end_of(row.id)
+    assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
+
+
+async def test_an_end_that_cannot_be_saved_at_once_is_saved_later(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        made.commands.add("save_deployment")
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        await failing(made, 2)
+        made.commands.clear()
+        assert (await desk.end_of(row.id)).state == "failed"
+
+
+@pytest.mark.parametrize("left", ["", "/opt/stardust"])
+async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Desk, left: str) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        leaving: Leaving = service._leaving
+        leaving._tools = leaving._tools._replace(clock=Hasty())
+        made.commands.add("save_deployment")
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        async with asyncio.timeout(10):
+            while leaving.running(node.id):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert made.failed == 5
+        made.commands.clear()
+        assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
+        await node.farewell(service, left)
+        row = await desk.end_of(row.id)
+    assert row.state == ("failed" if left else "succeeded")
+    assert row.error is None or left in row.error.message
+
+
+async def test_a_removal_that_could_not_be_ordered_has_failed(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "jobs", "create_job")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        assert row.error is not None
+        assert (row.state, row.error.code, row.error.step) == ("failed", "store.full", "connect")
+        made.commands.clear()
+        assert (await service.retry(SYSTEM, row.id, None)).state == "running"
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(row.id)).state == "succeeded"
+
+
+async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing_untrue_is_said(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments", "save_deployment")
+    async with desk.running(desk.make(desk.config)) as service:
+        leaving: Leaving = service._leaving
+        leaving._tools = leaving._tools._replace(clock=Hasty())
+        with pytest.raises(StoreFull):
+            await service.remove(SYSTEM, node.id, None, force=False)
+        (row,) = [row for row in await desk.store.deployments.unfinished_deployments() if row.kind == "remove"]
+        assert (row.state, made.failed) == ("running", 6)
+        made.commands.clear()
+        assert (await service.cancel(SYSTEM, row.id)).state == "cancelled"
+    assert (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items == []
+
+
+async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    service = desk.make(desk.config)
+    order = service._leaving._ways.order
+
+    async def then_fail(scope: Scope, node_id: NodeId, wish: Wish) -> Job:
+        job = await order(scope, node_id, wish)
+        made.commands.add("save_deployment")
+        return job
+
+    service._leaving._ways = service._leaving._ways._replace(order=then_fail)
+    async with desk.running(service):
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        assert row.state == "running"
+        with pytest.raises(Conflict, match="goes on by itself"):
+            await service.cancel(SYSTEM, row.id)
+        await failing(made, 2)
+        made.commands.clear()
+        job = await node.job()
+        await desk.until(row.id, lambda row: row.steps[0].detail.endswith(job.id))
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(row.id)).state == "succeeded"
+
+
+async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still_open(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        limit_to(service, 0.3)
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        await node.take()
+        assert (await desk.end_of(row.id)).state == "failed"
+        assert [job.state for job in await desk.store.jobs.open_jobs(node.id)] == ["accepted"]
+        given = DeploymentOverrides(username="root", port=1, password="pw")
+        by_ssh = await service.remove(SYSTEM, node.id, given, force=False)
+        assert tuple(states(by_ssh)) == REMOVE_STEPS
+        row = await desk.end_of(by_ssh.id)
+        assert row.error is not None
+        assert row.error.code == "port_closed"
+        await node.end((await node.job()).id, "succeeded")
+        await JobService(desk.store, desk.bus, SystemClock(), 10).submit(SYSTEM, node.id, Wish("upgrade"), None)
+        await node.take()
+        with pytest.raises(Conflict, match="a job is running"):
+            await service.remove(SYSTEM, node.id, given, force=False)

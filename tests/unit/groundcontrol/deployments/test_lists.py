@@ -1,0 +1,277 @@
+"""Lists of servers as people paste them: what is understood, and that no text breaks the reader."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
+from groundcontrol.deployments.lists.reading import read_list
+from groundcontrol.domain.server_lists import Listed, Place
+
+SSH_CONFIG = """
+Host bastion
+  HostName 10.0.0.1
+  Port 2200
+  User jump
+
+Host web-* !web-3
+  ProxyJump bastion
+  IdentityFile ~/.ssh/id_ed25519
+Host web-1 web-2 web-3
+  HostName=%h.example.com
+  LocalForward 8080 localhost:80
+Match exec "true"
+  User z
+Include more/*
+Host *
+  User "admin"
+  Port 2022
+"""
+
+
+def only(text: str, form: str = "auto") -> Listed:
+    (server,) = read_list(text, form).servers  # type: ignore[arg-type]  # named as they are
+    return server
+
+
+def codes(text: str) -> list[list[str]]:
+    return [[problem.code for problem in server.problems] for server in read_list(text).servers]
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "port", "username", "name"),
+    [
+        ("web-1", "web-1", 22, None, None),
+        ("root@web-1.example:2222", "web-1.example", 2222, "root", None),
+        ("ssh://ops@192.0.2.7:22/", "192.0.2.7", 22, "ops", None),
+        ("[2001:db8::7]:2200", "2001:db8::7", 2200, None, None),
+        ("root@[2001:db8::7]", "2001:db8::7", 22, "root", None),
+        ("2001:db8::7", "2001:db8::7", 22, None, None),
+        ("ops@fe80::1%eth0 edge", "fe80::1%eth0", 22, "ops", "edge"),
+        ("  me@corp@web-1   the-web  # behind the door", "web-1", 22, "me@corp", "the-web"),
+    ],
+)
+def test_a_line_is_a_server(line: str, host: str, port: int, username: str | None, name: str | None) -> None:
+    assert only(f"# servers\n\n{line}\n") == Listed(3, host, port, username, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "field"),
+    [
+        ("web-1:ssh", "port_invalid", "port"),
+        ("web-1:0", "port_invalid", "port"),
+        ("web-1:65536", "port_invalid", "port"),
+        ("web-1:²", "port_invalid", "port"),
+        ("web_1!", "host_invalid", "host"),
+        ("-oProxyCommand=x", "host_invalid", "host"),
+        ("root@", "host_missing", "host"),
+        ("@web-1", "user_invalid", "username"),
+        ("[2001:db8::7:22", "host_invalid", "host"),
+        ("[web-1]:22", "host_invalid", "host"),
+        ("2001:db8::zz:22", "host_invalid", "host"),
+        ("web-1 name and more", "not_understood", ""),
+    ],
+)
+def test_a_line_that_is_none_says_why(line: str, code: str, field: str) -> None:
+    problems = [(problem.code, problem.field) for problem in only(line, "lines").problems]
+    assert (code, field) in problems
+
+
+def test_a_password_in_a_line_is_refused_and_not_said_again() -> None:
+    server = only("root:hunter2-canary@web-1", "lines")
+    assert [problem.code for problem in server.problems] == ["user_invalid"]
+    assert "canary" not in repr(server)
+
+
+def test_a_server_and_a_name_stand_once() -> None:
+    assert codes("a\nb a2\nA:22\nb:2022 A2\n[2001:db8::1]\n2001:db8::1") == [[], [], ["duplicate"], ["duplicate_name"], [], ["duplicate"]]
+    assert [len(server.problems) for server in read_list("Host a b\n HostName web-1").servers] == [0, 1]
+
+
+def test_a_table_is_read_by_its_header() -> None:
+    text = (
+        "\ufeffHost;SSH Port;User;Tags;Jump Host;Colour;fingerprint;name\r\n"
+        'web-1;2222;root;"eu;prod";adm@gate:2200;red;;one\r\n'
+        ";;;;;;;\r\n"
+        "ops@[2001:db8::7]:2201;;;;none;;SHA256:" + "a" * 43 + ";\r\n"
+    )
+    reading = read_list(text)
+    assert reading.format == "csv"
+    assert reading.servers == (
+        Listed(2, "web-1", 2222, "root", "one", ("eu", "prod"), None, Place("gate", 2200, "adm")),
+        Listed(4, "2001:db8::7", 2201, "ops", None, (), "SHA256:" + "a" * 43),
+    )
+    assert [note.message for note in reading.notes] == ["the column “colour” is not known, and left out"]
+
+
+def test_what_is_wrong_with_a_table_stands_with_its_line() -> None:
+    text = 'host,port,user,jump,host_key\na,x,root,,\nb,22,r t,,\nc,,,"x,y",\nd,,,,SHA256:no\n"e,22\nf,22,root,,,,more\n,22,root,,'
+    found = codes(text)
+    assert found == [
+        ["port_invalid"], ["user_invalid"], ["jump_chain"], ["host_key_invalid"], ["not_understood"], ["not_understood"], ["host_missing"],
+    ]  # fmt: skip
+
+
+SECRET_COLUMNS = (
+    "password", "private_key", "sudo password", "pass", "passwd", "pwd", "pw", "ssh_password", "SSH-Pass", "ansible_password", "ansible_ssh_pass",
+    "ansible_become_password", "become_password", "sudo_pass", "token", "api-token", "ssh_key", "SshKey", "key_file", "KEY FILE", "ssh.key",
+    "ansible_ssh_private_key_file", "identityfile", "client secret", "Passphrase", "key (PEM)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("column", SECRET_COLUMNS)
+@pytest.mark.parametrize("text", ["host,{}\nweb-1,canary", "node\t{}\nweb-1\tcanary", "{};server;port\ncanary;web-1;22"])
+def test_secrets_in_a_table_are_refused_as_a_whole(text: str, column: str) -> None:
+    reading = read_list(text.format(column))
+    assert (reading.format, reading.servers, [problem.code for _, problem in reading.problems]) == ("csv", (), ["secret_column"])
+    assert "canary" not in repr(reading)
+
+
+@pytest.mark.parametrize("column", ["host_key", "Host Key", "fingerprint", "ssh_host_key", "keyboard", "power", "comment"])
+def test_what_is_no_secret_is_not_refused(column: str) -> None:
+    assert read_list("root@web-1 # the old one, without key, token").format == "lines"
+    reading = read_list(f"host,port,{column}\nweb-1,22,")
+    assert (reading.format, len(reading.servers), reading.problems) == ("csv", 1, ())
+
+
+def test_a_table_without_hosts_says_what_a_header_is() -> None:
+    reading = read_list("web-1,22\nweb-2,22", "csv")
+    assert (reading.servers, [problem.code for _, problem in reading.problems]) == ((), ["header_missing"])
+
+
+def test_a_client_configuration_is_read_as_openssh_reads_it() -> None:
+    reading = read_list(SSH_CONFIG)
+    gate = Place("10.0.0.1", 2200, "jump")
+    bare = [server._replace(notes=()) for server in reading.servers]
+    assert (reading.format, reading.problems) == ("ssh_config", ())
+    assert bare == [
+        Listed(2, "10.0.0.1", 2200, "jump", "bastion"),
+        Listed(10, "web-1.example.com", 2022, "admin", "web-1", jump=gate),
+        Listed(10, "web-2.example.com", 2022, "admin", "web-2", jump=gate),
+        Listed(10, "web-3.example.com", 2022, "admin", "web-3"),
+    ]
+    assert [len(server.notes) for server in reading.servers] == [0, 1, 1, 0]
+    assert [note.message.split()[0] for note in reading.notes] == ["Match", "Include"]
+
+
+def test_what_cannot_be_followed_in_a_configuration_is_said() -> None:
+    text = (
+        "Host a\n ProxyCommand nc %h %p\nHost b\n ProxyJump x,y\nHost c\n ProxyJump g\nHost g\n ProxyJump h\nHost h\n ProxyJump none\n"
+        "Host i\n HostName %r.example\nHost j\n Port many\nHost k\n ProxyJump u@k2:99\nHost k2\n Port 7\n HostName 192.0.2.9\n"
+    )
+    named = {server.name or server.host: server for server in read_list(text).servers}
+    found = {name: [problem.code for problem in server.problems] for name, server in named.items()}
+    wrong = {name: told for name, told in found.items() if told}
+    assert wrong == {"a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "%r.example": ["host_invalid"], "j": ["port_invalid"]} or wrong == {
+        "a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "i": ["host_invalid"], "j": ["port_invalid"],
+    }  # fmt: skip
+    assert named["k"].jump == Place("192.0.2.9", 99, "u")
+    assert read_list("Host a\n HostName 'x\n User \"y").problems[0][1].code == "not_understood"
+
+
+def test_a_list_has_an_end() -> None:
+    many = read_list("\n".join(f"h{at}" for at in range(MAX_ROWS + 5)))
+    assert (len(many.servers), [problem.code for _, problem in many.problems]) == (MAX_ROWS, ["too_many"])
+    assert [problem.code for _, problem in read_list("a" * (MAX_TEXT_CHARS + 1)).problems] == ["too_many"]
+    assert [(line, problem.code) for line, problem in read_list("a\n" + "b" * 2001).problems] == [(2, "line_too_long")]
+    wide = read_list("Host " + " ".join("ab" for _ in range(600)) + "\n" + "Host *\n" * 1900)
+    assert [problem.code for _, problem in wide.problems] == ["too_many"]
+
+
+NAMES = "".join(f"Host web-{at}.eu\n HostName 192.0.2.{at}\n ProxyJump gate-{at % 5}\n" for at in range(MAX_ROWS))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NAMES + "".join(f"Host {'*a' * 40}{at}\n User x\n" for at in range(1700)),
+        "".join(f"Host {'a' * 240}{at}\n" for at in range(MAX_ROWS)) + "".join(f"Host *{'a' * 60}b{at}\n User x\n" for at in range(1500)),
+        NAMES + "Host *\n User x\n" * 1700,
+        NAMES
+        + "Host * "
+        + " ".join(f"!a{at}" for at in range(190))
+        + ("\n User x\nHost * " + " ".join(f"!b{at}" for at in range(190))) * 5
+        + "\n User y\n",
+    ],
+    ids=["stars", "long", "many", "not"],
+)
+def test_a_configuration_that_would_take_long_is_refused(text: str) -> None:
+    reading = read_list(text, "ssh_config")
+    assert (reading.servers, [problem.code for _, problem in reading.problems]) == ((), ["too_many"])
+
+
+def test_a_large_configuration_is_read() -> None:
+    rules = "".join(f"Host web-{at}?.** !web-{at}7.*\n User u{at}\n" for at in range(1, 20))
+    servers = read_list(NAMES + rules + "Host [a]\n User no\nHost *\n User admin\n", "ssh_config").servers
+    assert [(one.username, one.problems) for one in (servers[5], servers[16], servers[17])] == [("admin", ()), ("u1", ()), ("admin", ())]
+    assert (len(servers), servers[7].jump) == (MAX_ROWS, Place("gate-2", 22, "admin"))
+
+
+WORDS = st.sampled_from(
+    [
+        *[
+            "Host",
+            "HostName",
+            "User",
+            "Port",
+            "ProxyJump",
+            "ProxyCommand",
+            "Match",
+            "Include",
+            "IdentityFile",
+            "name",
+            "user",
+            "port",
+            "jump",
+            "tags",
+            "host_key",
+            "password",
+        ],
+        *[
+            ",",
+            ";",
+            "=",
+            '"',
+            "'",
+            "#",
+            "@",
+            ":",
+            "[",
+            "]",
+            "%",
+            "%h",
+            "*",
+            "?",
+            "!",
+            "none",
+            "ssh://",
+            "22",
+            "2222",
+            "root",
+            "web-1",
+            "192.0.2.1",
+            "2001:db8::1",
+            "fe80::1%eth0",
+            "\ufeff",
+            "\x00",
+            "²",
+            "😀",
+        ],
+        *["host", "\t", "\r", "\n", " ", "  "],
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=200), st.sampled_from(["auto", "lines", "csv", "ssh_config"]))
+def test_no_text_breaks_the_reader(text: str, form: str) -> None:
+    reading = read_list(text, form)  # type: ignore[arg-type]  # named as they are
+    assert len(reading.servers) <= MAX_ROWS
+    places = [(one.host.casefold(), one.port, one.jump and one.jump[:2]) for one in reading.servers if not one.problems]
+    assert len(set(places)) == len(places)
+    for one in reading.servers:
+        assert 1 <= one.line <= text.count("\n") + text.count("\r") + 1
+        assert one.problems or (one.host and 0 < one.port < 65536)
+        assert len(one.host) <= 300

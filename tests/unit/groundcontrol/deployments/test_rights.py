@@ -1,0 +1,115 @@
+"""Who ordered a deployment is asked about again at its turn; what runs already comes to its end, whatever is re-tagged meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from groundcontrol.deployments.work import forget_node
+from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
+from groundcontrol.domain.ids import NodeId, UserId
+from groundcontrol.domain.nodes import NewNode
+from groundcontrol.domain.scope import Actor, Grants, Scope
+from groundcontrol.errors import NotFound
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Config, Desk, an_account
+
+Requests = Callable[..., DeploymentRequest]
+WEB = Grants(tags=("web",))
+
+
+@contextlib.asynccontextmanager
+async def silent() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A server that takes connections and says nothing; the event: it was dialled."""
+    dialled = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], dialled
+
+
+async def an_operator(desk: Desk, *grants: Grants) -> Scope:
+    id_ = new_random_id()
+    made = an_account(id_, f"op-{id_[:6]}", "operator")._replace(grants=grants[0] if grants else None)
+    await desk.store.people.create_user(ADMIN, made)
+    return Scope(Actor("user", made.id, made.username, "operator"), 1, grants)
+
+
+Change = Callable[[Desk, UserId], Awaitable[object]]
+CHANGES: dict[str, Change] = {
+    "disabled": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role=None, disabled=True, grants=None),
+    "a viewer": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role="viewer", disabled=None, grants=None),
+    "other nodes": lambda desk, user: desk.store.people.edit_user(ADMIN, user, role=None, disabled=None, grants=Grants(tags=("db",))),
+}
+
+
+@pytest.mark.parametrize("queue", ["turns", "slots of an address"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
+    desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch, change: Change, queue: str
+) -> None:
+    if queue == "turns":
+        monkeypatch.setattr("groundcontrol.deployments.service.AT_ONCE", 1)
+    operator = await an_operator(desk)
+    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(Config())) as service:
+        if queue != "turns":
+            connector = service._tools.major._connector
+            monkeypatch.setattr(connector, "_limits", connector._limits._replace(at_once=1))
+        first, second = await service.install_many(
+            operator, [request_to(port, name="a", tags=("web",)), request_to(other, name="b", tags=("web",))], None
+        )
+        async with asyncio.timeout(20):
+            while not (dialled.is_set() or dialled_too.is_set()):  # noqa: ASYNC110  # which comes first is not said
+                await asyncio.sleep(0.01)
+        late = dialled_too
+        if late.is_set():
+            first, second, late = second, first, dialled
+        await change(desk, UserId(operator.actor.id))
+        await service.cancel(ADMIN, first.id)
+        ended = await desk.end_of(second.id)
+        assert not late.is_set()
+    assert (ended.state, ended.error and ended.error.code) == ("failed", "deployment.not_allowed")
+
+
+async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.service.AT_ONCE", 1)
+    operator = await an_operator(desk)
+    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(Config())) as service:
+        first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
+        async with asyncio.timeout(20):
+            await dialled.wait()
+            await desk.store.people.edit_user(ADMIN, UserId(operator.actor.id), role=None, disabled=None, grants=WEB)
+            await service.cancel(ADMIN, first.id)
+            await dialled_too.wait()
+
+
+async def test_a_removal_comes_to_its_end_when_its_node_leaves_the_limit_of_who_asked(desk: Desk) -> None:
+    operator = await an_operator(desk, WEB)
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1", ("web",)))
+    async with silent() as (port, dialled), desk.running() as service:
+        login = DeploymentOverrides(host="127.0.0.1", port=port, username="root", password="x")
+        row = await service.remove(operator, node.id, login, force=False)
+        async with asyncio.timeout(20):
+            await dialled.wait()
+        await desk.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("else",))
+        assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
+        assert service.ready
+    told = [(entry.action, entry.actor) for entry in (await desk.store.log.audit(ADMIN, 20)).items]
+    assert ("deployment.cancelled", operator.actor.name) in told  # the end stands under the name of who ordered it
+
+
+async def test_a_server_that_was_cleared_is_forgotten_also_outside_of_the_limit(desk: Desk) -> None:
+    operator = await an_operator(desk, WEB)
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1", ("else",)))
+    await forget_node(desk.service._tools, operator, node.id, "the node was removed")
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node.id)

@@ -1,0 +1,192 @@
+"""Who looks at a node makes it send each second, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import NamedTuple, cast
+
+import pytest
+
+from groundcontrol.bus.base import Interest, NodeFresh, NodeLive, Topic
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.domain.ids import BootId, HubId, NodeId
+from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.fleet.codec import CODEC
+from groundcontrol.fleet.intake import check_layout
+from groundcontrol.fleet.interest import FIRST_LOOK_S, Watching
+from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.fleet.session import AgentSession, Collaborators
+from groundcontrol.store.base import Marks, Store
+from spider.wire.codec import NODE_CODEC
+from spider.wire.frames import Row, Watch
+from spider.wire.metrics import RHYTHM_S
+from spider.wire.session import Hello, Link
+from tests.support.agent import layout_of
+from tests.support.clock import ManualClock
+
+NODE = NodeId("node")
+KEY = bytes(32)
+
+
+class Wire:
+    """The node's end: what it was told."""
+
+    def __init__(self) -> None:
+        self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
+        self.watches: list[Watch] = []
+        self.backlog = 0
+
+    async def receive(self) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def send(self, data: bytes) -> None:
+        message = self._link.receive(data, 0.0)
+        assert isinstance(message, Watch)
+        self.watches.append(message)
+
+    async def probe(self, timeout_s: float) -> bool:
+        return True
+
+    async def close(self, code: int, reason: str) -> None:
+        pass
+
+    def told(self) -> list[Watch]:
+        """What came since this was last asked."""
+        told, self.watches = self.watches, []
+        return told
+
+
+class Place(NamedTuple):
+    clock: ManualClock
+    bus: LocalBus
+    registry: Registry
+    watching: Watching
+    agent: AgentSession
+    wire: Wire
+
+    async def look(self, *nodes: str, ttl_s: float = 30.0) -> None:
+        """A page says what it looks at."""
+        self.bus.publish(Interest(tuple(map(NodeId, nodes)), ttl_s))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    clock, bus, wire = ManualClock(), LocalBus(), Wire()
+    registry = Registry(cast("Store", None), bus, clock, HubId("hub"))
+    with_ = cast(
+        "Collaborators",
+        type("With", (), {"clock": clock, "bus": bus, "onward": Onward(clock), "show": registry.show, "end": registry.end}),
+    )
+    node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
+    session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16))
+    hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
+    agent = AgentSession(node, session, Link(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_)
+    registry.add(agent)
+    watching = Watching(registry, bus, clock)
+    following = asyncio.create_task(watching.run(), name="watching")
+    await asyncio.sleep(0)
+    yield Place(clock, bus, registry, watching, agent, wire)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+
+
+async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> None:
+    await place.look(NODE)
+
+    told = place.wire.told()
+    assert {(watch.families[0], watch.rhythm_s, watch.lease_s) for watch in told} == {(name, s, 30) for name, s in RHYTHM_S.items()}
+    assert place.watching.watched(NODE)
+
+
+async def test_who_goes_on_looking_is_told_to_the_node_only_when_its_lease_runs_out(place: Place) -> None:
+    await place.look(NODE)
+    place.wire.told()
+    frames = 0
+    for _ in range(20):  # a page says so every five seconds
+        await place.passes(5)
+        await place.look(NODE)
+        assert place.agent.watched_until > place.clock.monotonic()
+        frames += len(place.wire.told())
+
+    assert frames == 4 * len(RHYTHM_S)
+
+
+async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(place: Place) -> None:
+    await place.look(NODE)
+    await place.passes(29)
+    assert place.watching.watched(NODE)
+    await place.passes(2)
+
+    assert not place.watching.watched(NODE)
+    assert place.agent.watched_until < place.clock.monotonic()
+    place.wire.told()
+    await place.passes(60)
+    assert place.wire.told() == []  # the node's lease ends by itself
+
+
+async def test_a_look_at_others_says_nothing_to_a_node(place: Place) -> None:
+    await place.look("another")
+
+    assert place.wire.told() == []
+    assert not place.watching.watched(NODE)
+
+
+async def test_a_node_that_comes_is_looked_at_for_its_first_seconds_and_by_who_looks_already(place: Place) -> None:
+    await place.watching.joined(place.agent)
+    assert {watch.lease_s for watch in place.wire.told()} == {FIRST_LOOK_S}
+
+    await place.look(NODE)
+    place.wire.told()
+    await place.watching.joined(place.agent)  # it came anew
+    assert {watch.lease_s for watch in place.wire.told()} == {30}
+
+
+async def test_no_lease_is_longer_than_a_minute_whatever_is_asked(place: Place) -> None:
+    await place.look(NODE, ttl_s=1e9)
+
+    assert {watch.lease_s for watch in place.wire.told()} == {60}
+
+
+async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is_told_that_there_are_some(place: Place) -> None:
+    known = check_layout(layout_of())
+    rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
+    async with place.bus.subscribe(Topic("node_fresh"), limit=10, policy="ordered") as lists:
+        place.registry.show(place.agent, known, rows)
+        assert await anext(lists) == NodeFresh(NODE)
+        async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
+            place.registry.show(place.agent, known, rows)
+            told = await anext(page)
+            assert isinstance(told, NodeLive)
+            assert told.taken_at == 3.0  # nobody asked for each second: the newest
+            await place.look(NODE)
+            place.registry.show(place.agent, known, rows)
+            assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
+
+
+async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
+    known = check_layout(layout_of())
+    at = known.row.series.index("cpu.total")
+
+    def show(second: int, value: int) -> None:
+        place.registry.show(place.agent, known, [Row(second * 1000, [value if n == at else 0 for n in range(len(known.scales))])])
+
+    show(5, 1234)
+    [first], [again] = place.registry.summary(NODE), place.registry.summary(NODE)
+    assert (first.taken_at, first.shown["cpu.total"]) == (5.0, 12.34)
+    assert first is again
+    show(6, 100)
+    [later] = place.registry.summary(NODE)
+    assert (later.taken_at, later.shown["cpu.total"]) == (6.0, 1.0)
+    assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
+    assert place.registry.summary(NodeId("another")) == []

@@ -1,0 +1,109 @@
+"""Plans and reports of nodes that say whatever they like."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from groundcontrol.domain.plans import MAX_PARTS
+from groundcontrol.jobs.foresight import MAX_DIFF, MAX_SENTENCE, clean_lines, read_plan, read_report
+from groundcontrol.jobs.wishes import PACKAGE_NAME
+from spider.arguments import good_arguments
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import JobPlan, JobReport
+
+TEXTS = st.lists(st.text(max_size=20), max_size=4)
+HOSTILE = st.text(st.sampled_from("a +-\n\t\r\x1b\x07\x9b\u202e\u2066\u200b\ufeff\x00|"), max_size=60)
+
+
+TURNING = "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+
+
+def acts(text: str) -> bool:
+    """Whether something in a line moves a cursor, hides or turns round."""
+    return any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in TURNING for char in text)
+
+
+@given(HOSTILE)
+def test_a_difference_keeps_its_lines_and_their_signs_and_nothing_that_acts(text: str) -> None:
+    cleaned = clean_lines(text)
+    assert len(cleaned) <= MAX_DIFF
+    assert cleaned.count("\n") == text.count("\n")
+    assert not any(acts(line) for line in cleaned.split("\n"))
+    for before, after in zip(text.split("\n"), cleaned.split("\n"), strict=True):
+        if before[:1] in ("+", "-", " ", "a"):
+            assert after[:1] == before[:1]
+
+
+def test_a_difference_as_it_should_be_stays_as_it_is() -> None:
+    text = "--- /etc/a\n+++ /etc/a.dpkg-dist\n@@ -1,2 +1,2 @@\n same \n-old\n+new\n"
+    assert clean_lines(text) == text
+
+
+PLANS = st.builds(
+    JobPlan,
+    st.just("j" * 26), st.integers(-2, MAX_PARTS + 2), st.integers(-2, MAX_PARTS + 2), st.sampled_from(["a" * 64, "A" * 64, ""]),
+    *([TEXTS] * 8), st.integers(-3, 1 << 52), st.one_of(st.none(), st.integers(-(1 << 52), 1 << 52)), HOSTILE, HOSTILE,
+)  # fmt: skip
+GOOD = st.lists(HOSTILE, min_size=2, max_size=2)
+LIKELY = st.builds(
+    JobPlan, st.just("j" * 26), st.just(0), st.just(1), st.just("a" * 64), *([GOOD] * 8), st.just(-1), st.none(), HOSTILE, HOSTILE
+)
+REPORTS = st.builds(
+    JobReport,
+    st.just("j" * 26),
+    HOSTILE,
+    HOSTILE,
+    TEXTS,
+    st.lists(HOSTILE, max_size=2),
+    st.lists(HOSTILE, max_size=2),
+    TEXTS,
+    st.lists(HOSTILE),
+)
+
+
+@given(st.one_of(PLANS, LIKELY))
+def test_a_plan_is_understood_or_refused_and_nothing_in_it_acts(message: JobPlan) -> None:
+    try:
+        part = read_plan(message)
+    except ProtocolError:
+        return
+    assert 0 <= part.part < part.parts <= MAX_PARTS
+    assert (len(part.steps), len(part.kept)) == (len(message.packages), len(message.kept_packages))
+    texts = [text for step in (*part.steps, *part.kept) for text in step]
+    assert not any(acts(text) for text in (*texts, part.head.reboot_why))
+    assert len(part.head.reboot_why) <= MAX_SENTENCE
+
+
+@given(REPORTS)
+def test_a_report_is_understood_or_refused_and_nothing_in_it_acts(message: JobReport) -> None:
+    try:
+        report = read_report(message)
+    except ProtocolError:
+        assert len(message.config_paths) != len(message.config_diffs)
+        return
+    assert report.reboot in ("yes", "no", "unknown")
+    lines = [line for file in report.config_files for line in (file.path, *file.diff.split("\n"))]
+    assert not any(acts(line) for line in (*lines, *report.services, *report.failed_units, *report.notes, report.reboot_why))
+    assert all((*report.services, *report.failed_units, *report.notes))
+
+
+@given(st.text(max_size=200))
+def test_a_name_of_a_package_is_no_option_pattern_path_or_removal(name: str) -> None:
+    if PACKAGE_NAME.fullmatch(name):
+        assert name[0].isalnum()
+        assert not name.endswith("-")
+        assert not set(name) & set("*?[]/\\ =\"'$`;|&<>(){}\n\t!#%^,")
+        assert len(name.partition(":")[0]) <= 128
+
+
+@given(st.text("aZ9~:@._+-/", max_size=12))
+@example("lab~hello")
+@example("lab:hello:x")
+@example("libc6:i386")
+@example("lib:I386")
+@example("glibc.i686")
+def test_the_hub_takes_the_names_that_the_node_takes(name: str) -> None:
+    assert bool(PACKAGE_NAME.fullmatch(name)) == good_arguments("install", {"packages": [name]})

@@ -1,0 +1,135 @@
+"""When samples are moved into chunks, and when parts are merged: by what the store has, at a pace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, SETTLE_S, Compactor
+from groundcontrol.domain.history import Due, HotHour
+from groundcontrol.errors import StoreError, StoreFull
+from tests.support.clock import ManualClock
+
+
+class Shelf:
+    """Notes what it is asked to do; the store itself is tested with the store."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.hours: list[HotHour] = []
+        self.parts: list[Due] = []
+        self.done: list[tuple[object, ...]] = []
+        self.fails: StoreError | None = None
+
+    async def hot_hours(self) -> Sequence[HotHour]:
+        return self.hours
+
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int:
+        if self.fails is not None:
+            raise self.fails
+        self.done.append(("compact", no, hour, slow))
+        return 1
+
+    async def dues(self) -> Sequence[Due]:
+        return self.parts
+
+    async def merge(self, due: Due, *, everything: bool = True) -> bool:
+        self.done.append(("merge", due.no, due.span, everything))
+        return True
+
+    def hot(self, no: int, hours_ago: int, age_s: float, last: int = 1) -> HotHour:
+        now = self.clock.now()
+        made = HotHour(no, int(now // 3600) - hours_ago, int((now - age_s) * 1000), (1, 0, last))
+        self.hours.append(made)
+        return made
+
+    def taken(self) -> list[tuple[object, ...]]:
+        done, self.done = self.done, []
+        return done
+
+
+async def always() -> bool:
+    return True
+
+
+def made() -> tuple[ManualClock, Shelf, Compactor]:
+    clock = ManualClock(1_790_000_000.0 // 3600 * 3600 + 1800)
+    shelf = Shelf(clock)
+    return clock, shelf, Compactor(shelf, clock, always)
+
+
+async def test_the_current_hour_goes_in_pieces() -> None:
+    clock, shelf, compactor = made()
+    old, _young = shelf.hot(1, 0, PIECE_S), shelf.hot(2, 0, PIECE_S - 1)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, old.hour, False)]
+    await compactor.round()
+    assert shelf.taken() == []
+    clock.advance(PIECE_S)
+    await compactor.round()
+    assert ("compact", 1, old.hour, False) in shelf.taken(), "slow families stay, and the next piece comes in its time"
+
+
+async def test_an_hour_that_is_over_goes_once_nothing_was_added_for_a_while() -> None:
+    clock, shelf, compactor = made()
+    over = shelf.hot(1, 1, 4000)
+    await compactor.round()
+    assert shelf.taken() == []
+    clock.advance(SETTLE_S - 1)
+    shelf.hours = [over._replace(last=(1, 0, 2))]
+    await compactor.round()
+    clock.advance(SETTLE_S - 1)
+    await compactor.round()
+    assert shelf.taken() == []
+    clock.advance(1)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, over.hour, True)]
+
+
+async def test_a_trickle_of_late_samples_does_not_hold_an_hour_up_for_ever() -> None:
+    clock, shelf, compactor = made()
+    late = shelf.hot(1, 50, 180_000)
+    for at in range(int(PIECE_S / 30) + 1):
+        shelf.hours = [late._replace(last=(1, 1, at))]
+        await compactor.round()
+        if shelf.done:
+            break
+        clock.advance(30)
+    assert shelf.taken() == [("compact", 1, late.hour, True)]
+
+
+async def test_parts_are_merged_when_they_are_many_or_their_span_is_over() -> None:
+    clock, shelf, compactor = made()
+    hour = int(clock.now() // 3600)
+    shelf.parts = [
+        Due(0, 1, hour, 1, MOST_PARTS, clock.now()),
+        Due(0, 2, hour, 1, 2, clock.now()),
+        Due(0, 3, hour - 1, 1, 2, clock.now() - MERGE_AFTER_S),
+        Due(0, 4, hour - 1, 1, 2, clock.now()),
+        Due(0, 5, hour - 1, 1, 2, clock.now() + 1e6),
+    ]
+    await compactor.round()
+    assert shelf.taken() == [("merge", 1, hour, False), ("merge", 3, hour - 1, True), ("merge", 5, hour - 1, True)]
+
+
+async def test_what_is_damaged_is_told_once_and_left_alone() -> None:
+    clock, shelf, compactor = made()
+    shelf.hot(1, 0, PIECE_S)
+    shelf.fails = StoreError("a stored pack cannot be read")
+    await compactor.round()
+    shelf.fails = None
+    clock.advance(2 * PIECE_S)
+    await compactor.round()
+    assert shelf.taken() == []
+
+
+async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
+    _clock, shelf, compactor = made()
+    shelf.hot(1, 0, PIECE_S)
+    shelf.fails = StoreFull("no space")
+    try:
+        await compactor.round()
+    except StoreFull:
+        shelf.fails = None
+    else:
+        raise AssertionError("it went on")
+    assert compactor.packs == 0

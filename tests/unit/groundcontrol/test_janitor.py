@@ -1,0 +1,108 @@
+"""What is removed by the clock is removed by a clock that can be believed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.domain.history import Retention
+from groundcontrol.domain.ids import HubId
+from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.janitor import AHEAD_S, BEAT_S, HEADS_EVERY_S, STEADY_S, Janitor, SteadyClock, bounds_of
+from groundcontrol.store.base import HubFacts
+from groundcontrol.store.sqlite import open_database
+from spider.wire.ids import new_time_id
+from tests.support.agent import until
+from tests.support.clock import ManualClock
+
+DAY_S = 86_400
+
+
+def test_a_clock_that_runs_on_is_believed() -> None:
+    clock = ManualClock()
+    steady = SteadyClock(clock)
+    steady.start(clock.now() - 30)
+    assert steady.believed()
+    clock.advance(5000)
+    assert steady.believed()
+
+
+def test_after_a_jump_nothing_is_believed_for_an_hour() -> None:
+    for jump in (10 * 365 * DAY_S, -DAY_S):
+        clock = ManualClock()
+        steady = SteadyClock(clock)
+        clock.jump(jump)
+        assert not steady.believed()
+        clock.advance(STEADY_S - 1)
+        assert not steady.believed()
+        clock.jump(-jump)
+        clock.advance(2)
+        assert not steady.believed(), "setting it right is a jump as well"
+        clock.advance(STEADY_S)
+        assert steady.believed()
+
+
+def test_a_start_far_from_the_last_time_is_a_jump_too() -> None:
+    clock = ManualClock()
+    steady = SteadyClock(clock)
+    steady.start(clock.now() - 30 * DAY_S)
+    assert not steady.believed()
+    clock.advance(STEADY_S)
+    assert steady.believed()
+
+
+def test_a_first_start_is_believed() -> None:
+    steady = SteadyClock(ManualClock())
+    steady.start(None)
+    assert steady.believed()
+
+
+def test_each_tier_has_its_bound_and_the_future_one() -> None:
+    bounds = bounds_of(Retention(DAY_S, 30 * DAY_S, 400 * DAY_S), 1e9)
+    assert 1e9 - bounds.seconds == DAY_S + 7200
+    assert 1e9 - bounds.hours == 400 * DAY_S + 7200
+    assert bounds.future == 1e9 + AHEAD_S
+
+
+async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
+    clock, probes = ManualClock(), list[float]()
+    database = await open_database(tmp_path / "data", clock=clock)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    await store.people.save_totp_rule(Scope(Actor("user", "0" * 26, "ada", "admin"), 1), "admins")
+
+    async def probe() -> None:
+        probes.append(clock.now())
+
+    janitor = Janitor(
+        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"),
+        retention=Retention(), broken=lambda: False, trouble=lambda: None, probe=probe,
+    )  # fmt: skip
+    caplog.set_level(logging.INFO)
+
+    def told() -> list[object]:
+        return [getattr(record, "facts", {}).get("n") for record in caplog.records if record.getMessage() == "audit_head"]
+
+    async def a_quarter_day() -> None:
+        clock.advance(HEADS_EVERY_S / 4)
+        before = len(probes)
+        async with asyncio.timeout(10):
+            while len(probes) == before:
+                await asyncio.sleep(0.01)
+                clock.advance(BEAT_S)
+
+    going = asyncio.create_task(janitor.run())
+    try:
+        await until(lambda: told() == [1])
+        for _ in range(3):
+            await a_quarter_day()
+        assert told() == [1]
+        await a_quarter_day()
+        await until(lambda: told() == [1, 1])
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()

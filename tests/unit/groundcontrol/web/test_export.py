@@ -1,0 +1,73 @@
+"""`/api/v1/nodes/{id}/export`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.test_history import START, measured
+
+
+async def test_every_row_comes_as_a_line(hub: TestHub) -> None:
+    viewer, node = await hub.logged_in("viewer"), await measured(hub)
+
+    answer = await viewer.get(f"nodes/{node.id}/export")
+
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert (answer.status, answer.content_type, len(lines)) == (200, "application/x-ndjson", 50)
+    assert lines[0] == {"at": float(START), "family": "pulse", "values": {"cpu.total": 0.0, "disk.read{device=sda}": None}}
+    assert lines[-1] == {"at": START + 59.0, "family": "pulse", "values": {"cpu.total": 59.0, "disk.read{device=sda}": 7.0}}
+
+
+async def test_rows_that_lie_in_chunks_come_too_and_once(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    before = (await admin.get(f"nodes/{node.id}/export")).body
+    for hour in await hub.store.metrics.hot_hours():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+
+    after = (await admin.get(f"nodes/{node.id}/export")).body
+
+    assert sorted(after.splitlines()) == sorted(before.splitlines())
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+async def test_a_coarser_tier_comes_with_its_figures(hub: TestHub, compacted: bool) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    for hour in await hub.store.metrics.hot_hours() if compacted else ():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+
+    answer = await admin.get(f"nodes/{node.id}/export?tier=1m")
+
+    (line,) = [json.loads(line) for line in answer.body.splitlines()]
+    assert (line["at"], line["family"], line["step"]) == (float(START), "pulse", 60)
+    assert line["values"]["cpu.total"] == {"avg": 30.5, "min": 0.0, "max": 59.0, "count": 50}
+    assert line["values"]["disk.read{device=sda}"] == {"avg": 7.0, "min": 7.0, "max": 7.0, "count": 40}
+
+
+async def test_csv_has_a_line_for_each_value(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+
+    answer = await admin.get(f"nodes/{node.id}/export?from={START}&to={START + 2}", headers={"Accept": "text/csv"})
+    hourly = await admin.get(f"nodes/{node.id}/export?tier=1h", headers={"Accept": "text/csv"})
+
+    rows = list(csv.reader(io.StringIO(answer.body.decode())))
+    assert rows[:3] == [
+        ["time", "series", "value"],
+        [str(float(START)), "cpu.total", "0.0"],
+        [str(float(START)), "disk.read{device=sda}", ""],
+    ]
+    assert len(rows) == 5
+    rows = list(csv.reader(io.StringIO(hourly.body.decode())))
+    assert rows[0] == ["time", "series", "avg", "min", "max", "count"]
+    assert rows[1] == [str(float(START // 3600 * 3600)), "cpu.total", "30.5", "0.0", "59.0", "50"]
+
+
+@pytest.mark.parametrize("query", ["tier=1d", "from=x", "from=5&to=5", "metric=cpu.total", "to=1e300"])
+async def test_an_export_that_makes_no_sense_is_refused(hub: TestHub, query: str) -> None:
+    admin, node = await hub.logged_in(), await hub.node()
+    answer = await admin.get(f"nodes/{node.id}/export?{query}")
+    assert (answer.status, answer.code) == (400, "request.invalid")

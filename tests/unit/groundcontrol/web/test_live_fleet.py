@@ -1,0 +1,128 @@
+"""`fleet` on the live socket: the snapshot, what changes, and what it costs when many look."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from groundcontrol.bus.base import Changed, Interest, NodeFresh, NodeLive, SessionMoved, Topic
+from groundcontrol.web.live.feeds import NodeFeed
+from groundcontrol.web.server import LIVE
+from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+
+
+async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:
+    node = await hub.node()
+    hub.nodes.values[node.id] = {"cpu.total": (1.0, 10.0), "cpu.user": (1.0, 10.0)}
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe("fleet")
+        snapshot = await live.expect("snapshot")
+        assert [one["id"] for one in snapshot["data"]["nodes"]] == [node.id]
+        assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
+
+        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
+        hub.bus.publish(NodeFresh(node.id))
+        change = await live.expect("change")
+        assert change["seq"] == snapshot["seq"] + 1
+        assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
+
+        hub.nodes.connected.add(node.id)
+        hub.bus.publish(SessionMoved(node.id, 1, hub.services.hub_id, online=True))
+        assert [one["state"] for one in (await live.expect("change"))["data"]["nodes"]] == ["online"]
+
+        fresh = await hub.node("later")
+        hub.bus.publish(Changed("node", fresh.id, 1))
+        assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [fresh.id]
+
+        await hub.store.nodes.delete_node(ADMIN, node.id)
+        hub.bus.publish(Changed("node", node.id, 9))
+        assert (await live.expect("change"))["data"]["removed"] == [node.id]
+
+
+async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub: TestHub) -> None:
+    nodes = [await hub.node(f"n{number}") for number in range(5)]
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        for value in (1.0, 2.0, 3.0):
+            for node in nodes:
+                hub.nodes.values[node.id] = {"cpu.total": (value, 1_790_000_000.0 + value)}
+                hub.bus.publish(NodeFresh(node.id))
+            change = (await live.expect("change"))["data"]
+            assert {node: latest["cpu.total"]["value"] for node, latest in change["latest"].items()} == {node.id: value for node in nodes}
+
+
+async def test_what_a_node_is_is_read_once_a_second_however_often_it_changes(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        loop = asyncio.get_running_loop()
+        started, changes = loop.time(), 0
+        while loop.time() - started < 2.4:
+            hub.bus.publish(Changed("node", node.id, 1))
+            with contextlib.suppress(TimeoutError):
+                changes += (await live.next(0.02))[0] == "change"
+        assert 2 <= changes <= 3
+
+
+async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
+    node = await hub.node()
+    first, second = await hub.logged_in(), await hub.logged_in("viewer")
+    async with first.live() as one, second.live() as two:
+        for live in (one, two):
+            await live.subscribe("fleet")
+            await live.expect("snapshot")
+        hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
+        hub.bus.publish(NodeFresh(node.id))
+        assert await one.expect("change") == await two.expect("change")
+
+
+async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
+    node = await hub.node()
+    feed = NodeFeed(hub.services, 1, node.id)
+    seats: list[asyncio.Queue[bytes]] = [asyncio.Queue(), asyncio.Queue(), asyncio.Queue()]
+    running = asyncio.create_task(feed.run(), name="feed")
+    for seat in seats:
+        await feed.join(object(), seat.put_nowait)
+        await seat.get()
+    hub.bus.publish(NodeLive(node.id, "pulse", 11.0, {"cpu.total": 1.0}))
+    async with asyncio.timeout(30):
+        one, two, three = [await seat.get() for seat in seats]
+    assert one is two is three  # not equal: the same bytes
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
+    """That is what a page does that is hidden: it unsubscribes, and asks for a new snapshot when it is seen again."""
+    node = await hub.node()
+    topics = (Topic("node_fresh"), Topic("node_live", node.id), Topic("session"), Topic("changed", f"node:{node.id}"))
+    async with (await hub.logged_in()).live() as live:
+        for topic in ("fleet", f"node:{node.id}"):
+            await live.subscribe(topic)
+            await live.expect("snapshot")
+        assert all(hub.bus.heard(topic) for topic in topics)
+        for topic in ("fleet", f"node:{node.id}"):
+            await live.send("unsubscribe", {"topic": topic})
+        await live.send("ping", {})
+        await live.expect("pong")
+        assert hub.app[LIVE]._feeds == {}  # nothing that the next beat could tell the nodes of
+        await live.send("ping", {})
+        await live.expect("pong")
+        assert not any(hub.bus.heard(topic) for topic in topics)
+        await live.subscribe("fleet")
+        assert (await live.expect("snapshot"))["data"]["nodes"][0]["id"] == node.id
+
+
+async def test_who_looks_is_told_to_the_nodes(hub: TestHub) -> None:
+    node, other = await hub.node("a"), await hub.node("b")
+    async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told, (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        assert await anext(told) == Interest((node.id,), 30.0, closely=(node.id,))
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        event = await anext(told)
+        assert isinstance(event, Interest)
+        assert set(event.nodes) == {node.id, other.id}

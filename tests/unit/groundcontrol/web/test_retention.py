@@ -1,0 +1,61 @@
+"""`/api/v1/settings`: how long samples are kept, and what that takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.domain.history import Retention
+from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.test_history import measured
+
+DAY_S = 86_400
+
+
+async def test_retention_is_read_and_changed_tier_by_tier(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    before = (await admin.get("settings")).json["retention"]
+    assert [(tier["tier"], tier["kept_s"]) for tier in before] == [("1s", DAY_S), ("1m", 30 * DAY_S), ("1h", 400 * DAY_S)]
+    assert {tier["measured"] for tier in before} == {False}
+
+    after = (await admin.request("PATCH", "settings", {"retention": {"seconds_s": 3 * DAY_S}})).json
+
+    assert [tier["kept_s"] for tier in after["retention"]] == [3 * DAY_S, 30 * DAY_S, 400 * DAY_S]
+    assert await hub.store.retention.retention() == Retention(3 * DAY_S, 30 * DAY_S, 400 * DAY_S)
+    assert "settings.edit" in [row["action"] for row in (await admin.get("audit")).json["audit"]]
+
+
+async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await measured(hub)
+    for hour in await hub.store.metrics.hot_hours():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+
+    seconds, minutes, hours = (await admin.get("settings")).json["retention"]
+
+    assert {tier["measured"] for tier in (seconds, minutes, hours)} == {True}
+    assert [tier["values_per_day"] for tier in (seconds, minutes, hours)] == [2 * DAY_S, 2 * 1440, 2 * 24]
+    for tier in (seconds, minutes, hours):
+        assert tier["bytes"] == pytest.approx(tier["bytes_per_value"] * tier["values_per_day"] * tier["kept_s"] / DAY_S, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "retention",
+    [
+        {"seconds_s": 60},
+        {"seconds_s": 40 * DAY_S},
+        {"minutes_s": 500 * DAY_S},
+        {"hours_s": 4000 * DAY_S},
+        {"hours_s": "5"},
+        {"days": 1},
+        None,
+    ],
+)
+async def test_retention_that_makes_no_sense_is_refused(hub: TestHub, retention: object) -> None:
+    admin = await hub.logged_in()
+    assert (await admin.request("PATCH", "settings", {"retention": retention})).code == "request.invalid"
+    assert await hub.store.retention.retention() is None
+
+
+async def test_only_admins_change_retention(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    assert (await operator.request("PATCH", "settings", {"retention": {"seconds_s": DAY_S}})).status == 403

@@ -1,0 +1,92 @@
+"""`POST agent-updates` and `POST nodes/{id}/rekey`: who may, for which nodes, and what is asked of the node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from groundcontrol.domain.scope import Role
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.web.hub import TestHub
+
+
+@contextlib.asynccontextmanager
+async def serving(hub: TestHub) -> AsyncIterator[None]:
+    """While updates are taken."""
+    work = asyncio.create_task(hub.updates.run())
+    try:
+        await hub.updates.ready.wait()
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+MONITOR = '{"mode": "monitor", "verbs": []}'
+
+
+async def test_a_re_key_is_a_job_of_the_admin_s(hub: TestHub) -> None:
+    node, admin = await hub.node("web-1"), await hub.logged_in("admin")
+    answer = await admin.post(f"nodes/{node.id}/rekey")
+    assert (answer.status, answer.json["action"], answer.json["state"]) == (202, "rekey", "queued")
+    roles: tuple[Role, Role] = ("operator", "viewer")
+    for role in roles:
+        assert (await (await hub.logged_in(role)).post(f"nodes/{node.id}/rekey")).status == 403
+    await hub.sql("UPDATE node SET policy = ? WHERE id = ?", MONITOR, node.id)
+    assert (await admin.post(f"nodes/{node.id}/rekey")).json["code"] == "conflict"
+    assert (await admin.post(f"nodes/{new_random_id()}/rekey")).status == 404
+    # Neither is a job that anybody orders as one.
+    for action in ("update", "rekey"):
+        assert (await admin.post(f"nodes/{node.id}/jobs", {"action": action})).status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"nodes": []},
+        {"nodes": ["x"]},
+        {"nodes": None},
+        {},
+        {"nodes": ["OWN"], "at_once": 0},
+        {"nodes": ["OWN"], "canaries": -1},
+    ],
+)
+async def test_an_update_of_nothing_or_of_all_is_never_meant(hub: TestHub, body: dict[str, object]) -> None:
+    node, operator = await hub.node("web-1"), await hub.logged_in("operator")
+    named = body.get("nodes")
+    sent = {**body, **({"nodes": [node.id]} if named == ["OWN"] else {})}
+    async with serving(hub):
+        assert (await operator.post("agent-updates", sent)).status == 400
+    assert (await operator.get("deployments")).json["deployments"] == []
+
+
+async def test_nodes_of_others_are_not_updated_and_nothing_is_begun_for_the_rest(hub: TestHub) -> None:
+    node, operator = await hub.node("web-1"), await hub.logged_in("operator")
+    async with serving(hub):
+        assert (await operator.post("agent-updates", {"nodes": [node.id, new_random_id()]})).status == 404
+        assert (await operator.get("deployments")).json["deployments"] == []
+        begun = await operator.post("agent-updates", {"nodes": [node.id]})
+        assert (begun.status, begun.json["deployments"][0]["kind"]) == (202, "update")
+        viewer = await hub.logged_in("viewer")
+        assert (await viewer.post("agent-updates", {"nodes": [node.id]})).status == 403
+
+
+async def test_after_a_canary_that_failed_nothing_more_is_begun(hub: TestHub) -> None:
+    nodes = [await hub.node(f"web-{number}") for number in range(4)]  # none of them ever connects
+    operator = await hub.logged_in("operator")
+    async with serving(hub):
+        wave = await operator.post("agent-updates", {"nodes": [node.id for node in nodes], "canaries": 1, "at_once": 2})
+        assert wave.status == 202
+        async with asyncio.timeout(20):
+            while True:
+                rows = {row["name"]: row for row in (await operator.get("deployments")).json["deployments"]}
+                if all(row["ended_at"] for row in rows.values()):
+                    break
+                await asyncio.sleep(0.02)
+    assert rows["web-0"]["state"] == "failed"
+    assert rows["web-0"]["error"]["code"] == "node.offline"
+    assert {rows[f"web-{number}"]["state"] for number in (1, 2, 3)} == {"cancelled"}
+    assert {rows[f"web-{number}"]["error"]["code"] for number in (1, 2, 3)} == {"deployment.stopped_short"}

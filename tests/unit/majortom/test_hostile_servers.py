@@ -1,0 +1,157 @@
+"""Servers that want to cost time or memory: each is left within the limits, with a sentence, and is sent no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncssh
+import pytest
+
+from majortom.base import DeployError, Secret, Target
+from majortom.connect import Connector, Limits, describe
+from majortom.shell import MAX_OUTPUT_BYTES, Login, run
+from majortom.sudo import Words
+from tests.support.addresses import any_address
+
+LIMITS = Limits(connect_s=2, login_s=2)
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+
+
+def target(port: int) -> Target:
+    return Target("127.0.0.1", port, "admin", None, None, Secret("canary"), Secret("canary"), None, None)
+
+
+@contextlib.asynccontextmanager
+async def saying(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A port that talks at whoever connects; gives what it was sent."""
+    heard: list[bytes] = []
+    at_work: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        at_work.add(task)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(listen(reader))
+                await talk(writer)
+        except* ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def listen(reader: asyncio.StreamReader) -> None:
+        heard.append(await reader.read(1 << 16))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], heard
+    finally:
+        server.close()
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+        await asyncio.sleep(0)  # aborted transports close their sockets in the next turn of the loop
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """A banner that comes byte by byte, and never ends."""
+    while True:
+        writer.write(b"S")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def lines_without_end(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"welcome to this server, which is not yours\r\n" * 1000)
+        await writer.drain()
+
+
+async def one_line_without_end(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def a_packet_without_end(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-evil\r\n\xff\xff\xff\xf0")
+    while True:
+        writer.write(b"\0" * 65536)
+        await writer.drain()
+
+
+@pytest.mark.parametrize("talk", [drip, lines_without_end, one_line_without_end, a_packet_without_end])
+async def test_a_server_that_talks_instead_of_answering_is_left_in_time(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with saying(talk) as (port, heard):
+        with pytest.raises(DeployError) as caught:
+            async with asyncio.timeout(20):
+                await Connector(LIMITS, any_address).reach(target(port))
+    assert caught.value.code in ("not_ssh", "connect_timeout", "ssh_refused")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+    assert not any(b"canary" in piece for piece in heard)
+
+
+class Talker(asyncssh.SSHServer):
+    def begin_auth(self, username: str) -> bool:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def shells(behave: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]]) -> AsyncIterator[Login]:
+    """A log-in at a server whose commands do this."""
+    server = await asyncssh.listen("127.0.0.1", 0, server_factory=Talker, server_host_keys=[KEY], process_factory=behave, encoding=None)
+    try:
+        known = asyncssh.import_public_key(describe(KEY).public)
+        async with asyncssh.connect(
+            "127.0.0.1", server.get_port(), known_hosts=([known], [], []), username="admin", config=None, agent_path=None, client_keys=None
+        ) as connection:
+            yield Login(connection, "admin", "sudo", Secret("canary"))
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def ready_word(process: asyncssh.SSHServerProcess[bytes]) -> bytes:
+    """The words of a call stand in its command line: a server sees them, and may say them when it likes."""
+    words = (process.command or "").replace("'", " ").split()
+    return [word for word in words if word.startswith("sd") and len(word) == len(Words.fresh().ready)][-1].encode()
+
+
+async def test_a_server_that_prints_without_end_after_it_was_ready_is_stopped() -> None:
+    async def flood(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionError, asyncssh.Error):
+            process.stdout.write(ready_word(process) + b"\n")
+            while True:
+                process.stdout.write(b"uid 0\n" * 10_000)
+                await process.stdout.drain()
+
+    async with shells(flood) as login:
+        with pytest.raises(DeployError) as caught:
+            async with asyncio.timeout(20):
+                await run(login, "true\n", [], "probe", 15)
+    assert caught.value.code == "probe_failed"
+    assert MAX_OUTPUT_BYTES <= 1 << 20
+
+
+async def test_a_sudo_that_imitates_other_prompts_never_gets_the_password() -> None:
+    heard: list[bytes] = []
+
+    async def lie(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        for prompt in (b"Password: ", b"[sudo] password for admin: ", b"doas (admin@host) password: ", b"sd" + b"0" * 32 + b" admin:"):
+            process.stderr.write(prompt)
+            process.stdout.write(prompt)
+        with contextlib.suppress(TimeoutError, asyncssh.Error):
+            async with asyncio.timeout(0.3):
+                heard.append(await process.stdin.read(100))
+        process.exit(1)
+
+    async with shells(lie) as login:
+        with pytest.raises(DeployError) as caught:
+            await run(login, "true\n", [], "become_root", 15)
+    assert caught.value.code == "sudo_failed"
+    assert not any(heard)

@@ -1,0 +1,41 @@
+"""What `install.sh` carries: complete, small, and careful with what it is given."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.deployments.script import install_script
+from majortom.bundle import build_joiner
+
+
+@pytest.fixture(scope="module")
+def joiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("joiner") / "joiner.pyz"
+    path.write_bytes(build_joiner())
+    return path
+
+
+@pytest.mark.parametrize("given", [b"", b"\n\n", b"stardust1.\n", b"token\n", b"\xff\xfe\n", b"stardust1." + b"A" * 9000])
+def test_what_is_no_invite_is_said_in_one_sentence(joiner: Path, given: bytes) -> None:
+    """It starts without anything of this checkout, so it is complete."""
+    words = [sys.executable, "-I", "-B", str(joiner), "/dev/null", "/dev/null"]
+    done = subprocess.run(words, input=given, capture_output=True, timeout=30, check=False, cwd="/")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"stardust: ")
+    assert done.stderr.count(b"\n") == 1
+    assert b"invite" in done.stderr
+
+
+def test_install_sh_is_a_script_for_every_shell_and_the_same_each_time(tmp_path: Path) -> None:
+    script = install_script()
+    assert script == install_script()
+    assert len(script) < 120_000
+    assert b"@PROBE@" not in script
+    path = tmp_path / "install.sh"
+    path.write_bytes(script)
+    subprocess.run(["/bin/sh", "-n", str(path)], check=True, timeout=30)

@@ -1,0 +1,119 @@
+"""Servers that are reached through another one: the same rules for both keys, and nobody's secrets at the wrong place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncssh
+import pytest
+
+from majortom.addresses import forbidden_address
+from majortom.base import DeployError, HostKey, Secret, StepName, Target
+from majortom.connect import Connector, Limits, describe
+from majortom.session import Steps, find_way
+from tests.support.addresses import any_address
+from tests.unit.majortom.ssh_server import jumping, serving
+
+BASTION = asyncssh.generate_private_key("ssh-ed25519")
+INNER = asyncssh.generate_private_key("ssh-ed25519")
+OTHER = asyncssh.generate_private_key("ssh-ed25519")
+
+
+class Person:
+    """Confirms what is shown, and remembers it."""
+
+    def __init__(self, *, trusts: bool = True) -> None:
+        self.trusts = trusts
+        self.shown: list[HostKey] = []
+
+    async def started(self, step: StepName) -> None: ...
+    async def detail(self, step: StepName, text: str) -> None: ...
+    async def done(self, step: StepName, detail: str = "") -> None: ...
+    async def confirm_host_key(self, key: HostKey) -> bool:
+        self.shown.append(key)
+        return self.trusts
+
+
+def target(port: int, host: str = "127.0.0.1", *, jump: Target | None = None, pinned: asyncssh.SSHKey | None = None) -> Target:
+    known = None if pinned is None else describe(pinned)
+    return Target(host, port, "admin", None, None, Secret("right"), None, known, None, jump=jump)
+
+
+@contextlib.asynccontextmanager
+async def both() -> AsyncIterator[tuple[int, list[str], int, list[str]]]:
+    async with jumping(BASTION) as (jump, at_jump), serving(INNER) as (port, at_server):
+        yield jump, at_jump, port, at_server
+
+
+def no_limit(*, stop: bool = False) -> None:
+    """No time limit that a person's answer starts anew."""
+
+
+async def reach(wanted: Target, person: Person) -> tuple[str, str]:
+    connector = Connector(Limits(connect_s=5, login_s=5), any_address)
+    async with find_way(connector, wanted, Steps(person), no_limit) as way:
+        assert way.jump is not None
+        async with connector.login(wanted, way.reached, None, way.jump.tunnel):
+            return way.reached.key.fingerprint, way.reached.via
+
+
+async def fails(wanted: Target, person: Person) -> DeployError:
+    with pytest.raises(DeployError) as caught:
+        await reach(wanted, person)
+    return caught.value
+
+
+async def test_both_host_keys_are_shown_and_each_says_whose_it_is() -> None:
+    person = Person()
+    async with both() as (jump, at_jump, port, at_server):
+        found = await reach(target(port, jump=target(jump)), person)
+    assert found == (INNER.get_fingerprint(), "127.0.0.1")
+    assert person.shown == [describe(BASTION)._replace(host="127.0.0.1"), describe(INNER)]
+    assert set(at_jump) == {"begin admin", "password admin", f"through to 127.0.0.1 {port}"}
+    assert at_server == ["begin admin", "password admin"]
+
+
+async def test_a_jump_host_that_changed_gets_no_authentication_packet() -> None:
+    async with both() as (jump, at_jump, port, at_server):
+        error = await fails(target(port, jump=target(jump, pinned=OTHER)), Person())
+    assert (error.code, error.step) == ("host_key_changed", "host_key")
+    assert error.message.startswith("At the jump host 127.0.0.1: ")
+    assert (at_jump, at_server) == ([], [])
+
+
+async def test_a_jump_host_that_nobody_confirms_gets_no_authentication_packet() -> None:
+    async with both() as (jump, at_jump, port, at_server):
+        error = await fails(target(port, jump=target(jump)), Person(trusts=False))
+    assert error.code == "host_key_unconfirmed"
+    assert (at_jump, at_server) == ([], [])
+
+
+async def test_a_jump_host_that_puts_its_own_server_in_the_place_of_the_pinned_one_learns_nothing() -> None:
+    async with both() as (jump, _, port, at_server):
+        error = await fails(target(port, jump=target(jump, pinned=BASTION), pinned=OTHER), Person())
+    assert error.code == "host_key_changed"
+    assert INNER.get_fingerprint() in error.message
+    assert at_server == []
+
+
+async def test_what_the_jump_host_refuses_is_said_as_a_sentence() -> None:
+    async with both() as (jump, _, port, _seen):
+        error = await fails(target(port, "closed.example", jump=target(jump, pinned=BASTION)), Person())
+        assert (error.code, error.step) == ("jump_failed", "connect")
+        assert "closed.example" in error.message
+        wrong = target(jump, pinned=BASTION)._replace(password=Secret("wrong-canary"))
+        error = await fails(target(port, jump=wrong), Person())
+    assert error.code == "password_rejected"
+    assert "At the jump host 127.0.0.1" in error.message
+    assert "canary" not in error.message
+
+
+async def test_the_metadata_address_of_a_cloud_is_not_reached_through_a_jump_host_either() -> None:
+    async with jumping(BASTION) as (jump, at_jump):
+        connector = Connector(Limits(connect_s=5, login_s=5), forbidden_address)
+        with pytest.raises(DeployError) as caught:
+            async with find_way(connector, target(22, "169.254.169.254", jump=target(jump)), Steps(Person()), no_limit):
+                pass
+    assert caught.value.code == "target_not_allowed"
+    assert not [line for line in at_jump if line.startswith("through")]

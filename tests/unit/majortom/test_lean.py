@@ -1,0 +1,41 @@
+"""What is shipped says the same as what was written, on the same lines."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from majortom.lean import lean_source
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = sorted((ROOT / "spider").rglob("*.py"))
+
+
+def positions(tree: ast.AST) -> list[tuple[str, int]]:
+    """Every node but texts that do nothing, with its line."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Pass) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        ):
+            continue
+        if isinstance(node, ast.stmt):
+            found.append((ast.dump(node) if not hasattr(node, "body") else type(node).__name__, node.lineno))
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_keeps_its_meaning_and_its_lines(path: Path) -> None:
+    source = path.read_bytes()
+    lean = lean_source(source)
+    assert positions(ast.parse(lean)) == positions(ast.parse(source))
+    assert lean.count(b"\n") == source.count(b"\n")
+    assert lean_source(lean) == lean
+
+
+def test_what_only_looks_like_a_comment_stays() -> None:
+    source = b'class A:\n    """Doc # no."""\n\ndef f():\n    "one line"\n\nx = "# text"  # gone\ny = """\n# text\n"""; z = 1\n"na\xc3\xafve"; w = 2\n'
+    lean = lean_source(source)
+    assert lean == b'class A:\n    pass\n\ndef f():\n    pass\n\nx = "# text"\ny = """\n# text\n"""; z = 1\npass; w = 2\n'

@@ -1,0 +1,334 @@
+"""The process table beside psutil on this machine, and with processes that do their worst."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.collectors.argv import MOST, command_line, mask
+from spider.collectors.processes import STATES, Processes, parse_stat
+from spider.collectors.tabular import Reading
+from spider.tables import table_of
+from spider.wire.tables import BY_NAME, check
+from tests.unit.spider.collectors.captured import write
+
+COLUMNS = [column.name for column in BY_NAME["processes"].columns]
+EVERY = 100_000
+"""More than there are: nobody is left out."""
+PATIENCE_S = 20.0
+
+
+def rows(reading: Reading | None) -> dict[int, dict[str, Any]]:
+    assert reading is not None
+    named: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in reading.rows]
+    return {row["pid"]: row for row in named}
+
+
+@contextlib.contextmanager
+def program(code: str, *argv: str | bytes) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python that runs `code` and says when it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code + "\nprint(flush=True)\nimport signal; signal.pause()", *argv], stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+HIDING = ("pass", "pwd", "token", "secret", "auth", "key", "cred", "://")
+
+
+def test_every_process_agrees_with_psutil() -> None:
+    ours = rows(Processes(top=EVERY, mark_s=0).read(time.monotonic()))
+    agreed, odd = 0, []
+    for process in psutil.process_iter():
+        row = ours.get(process.pid)
+        if row is None:
+            continue
+        with contextlib.suppress(psutil.Error), process.oneshot():
+            text = " ".join(process.cmdline())
+            right = (
+                process.name().startswith(row["name"].rstrip("…"))
+                and row["user"] == process.username()
+                and abs(row["threads"] - process.num_threads()) <= 8
+                and row["memory"] == pytest.approx(process.memory_info().rss, rel=0.5, abs=16 << 20)
+                and row["started_at"] / 1000 == pytest.approx(process.create_time(), abs=2.0)
+                and (not text.isprintable() or any(mark in text.lower() for mark in HIDING) or (row["command"] or "")[:400] == text[:400])
+            )
+            agreed += right
+            if not right:
+                odd.append(row)
+    assert agreed > 1
+    assert len(odd) <= max(2, agreed // 20), odd  # some become another program, or grow, between the two looks
+
+
+def test_the_states_are_those_of_the_kernel() -> None:
+    words = {psutil.STATUS_RUNNING: "running", psutil.STATUS_SLEEPING: "sleeping", psutil.STATUS_DISK_SLEEP: "waiting"}
+    words |= {psutil.STATUS_STOPPED: "stopped", psutil.STATUS_ZOMBIE: "zombie", psutil.STATUS_IDLE: "idle"}
+    with program("pass") as process:
+        told = psutil.Process(process.pid)
+        told.suspend()
+        while told.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        assert rows(Processes(top=EVERY, mark_s=0).read(time.monotonic()))[process.pid]["state"] == "stopped"
+        process.kill()
+        while told.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        row = rows(Processes(top=EVERY, mark_s=0).read(time.monotonic()))[process.pid]
+        assert (row["state"], row["command"], row["memory"]) == ("zombie", "", 0)
+    assert set(words.values()) <= set(STATES.values())
+
+
+def test_who_computes_stands_at_the_top_and_who_holds_memory_is_there() -> None:
+    computes = "import threading; threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
+    with program(computes) as busy, program("held = bytearray(b'x' * (200 << 20))") as big:
+        processes = Processes(mark_s=0.0)
+        processes.read(time.monotonic())
+        began, before = time.monotonic(), psutil.Process(busy.pid).cpu_times()
+        time.sleep(1)
+        reading = processes.read(time.monotonic())
+        elapsed_s, after = time.monotonic() - began, psutil.Process(busy.pid).cpu_times()
+        found = rows(reading)
+        share = (after.user + after.system - before.user - before.system) / elapsed_s * 100
+        assert found[busy.pid]["cpu"] / 100 == pytest.approx(share, abs=15)
+        assert found[big.pid]["memory"] > 200 << 20
+        assert len(found) <= 60
+        assert reading is not None
+        assert reading.total > 0
+
+
+def test_bytes_read_and_written_are_those_of_the_kernel(tmp_path: Path) -> None:
+    code = "import os, sys; fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY); sys.stdin"
+    code += "\nimport threading\ndef go():\n while True: os.pwrite(fd, b'x' * (1 << 20), 0); os.fsync(fd)\nthreading.Thread(target=go, daemon=True).start()"
+    with program(code, str(tmp_path / "file")) as process:
+        processes = Processes(top=EVERY, mark_s=0.0)
+        processes.read(time.monotonic())
+        before, began = psutil.Process(process.pid).io_counters().write_bytes, time.monotonic()
+        time.sleep(0.5)
+        row = rows(processes.read(time.monotonic()))[process.pid]
+        rate = (psutil.Process(process.pid).io_counters().write_bytes - before) / (time.monotonic() - began)
+        if rate:  # on tmpfs nothing reaches a disk
+            assert row["written"] == pytest.approx(rate, rel=0.5)
+        assert row["written"] is not None
+
+
+HOSTILE = b"a\nb\x1b]0;x\x07 ) S 1 (c\xff"
+
+
+def test_a_hostile_name_and_command_line_become_harmless_and_break_nothing() -> None:
+    code = f"open('/proc/self/comm', 'wb').write({HOSTILE!r})"
+    with program(code, b"\xff\xfe\n\x1b[2J" + "\u202e".encode(), b"x" * 4096) as process:
+        reading = Processes(top=EVERY, mark_s=0).read(time.monotonic())
+        row = rows(reading)[process.pid]
+        assert row["name"].startswith("a\\x0ab\\x1b]0;x\\x07 ) S")
+        assert row["state"] in STATES.values()
+        assert "\\xff\\xfe\\x0a\\x1b[2J\\u202e xxx" in row["command"] or row["command"].endswith("…")
+        assert len(row["command"]) <= MOST
+        assert row["command"].isprintable()
+        assert reading is not None
+        check(table_of(BY_NAME["processes"], reading, 0))
+
+
+def test_a_process_that_becomes_another_program_gets_its_new_command_line() -> None:
+    processes = Processes(top=EVERY, mark_s=0)
+    code = "import sys, os; print(flush=True); sys.stdin.readline(); os.execvp('sleep', ['sleep', '1000'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        assert "readline" in rows(processes.read(time.monotonic()))[process.pid]["command"]
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        while psutil.Process(process.pid).name() != "sleep":
+            time.sleep(0.01)
+        seen: list[str] = []
+        until = time.monotonic() + 10
+        while (
+            seen[-1:] != ["sleep 1000"] and time.monotonic() < until
+        ):  # in the middle of an exec the kernel tells the new name and no words
+            row = rows(processes.read(time.monotonic()))[process.pid]
+            seen.append(row["command"])
+        process.kill()
+        assert row["name"] == "sleep"
+        assert set(seen) <= {"", "sleep 1000"}
+        assert seen[-1] == "sleep 1000"
+
+
+def test_a_command_line_that_was_empty_in_the_middle_of_an_exec_is_looked_at_again(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    for path in ("stat", "loadavg"):
+        (tmp_path / path).write_bytes(Path("/proc", path).read_bytes())
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2]
+    (tmp_path / "7" / "stat").write_bytes(b"7 (sleep)" + fields)
+    (tmp_path / "7" / "status").write_text("Uid:\t0\t0\t0\t0\n")
+    (tmp_path / "7" / "cmdline").write_bytes(b"")
+    processes = Processes(top=EVERY, proc=str(tmp_path), mark_s=0)
+    assert rows(processes.read(1.0))[7]["command"] == ""
+    (tmp_path / "7" / "cmdline").write_bytes(b"sleep\x001000\0")
+    assert rows(processes.read(2.0))[7]["command"] == "sleep 1000"
+
+
+def test_processes_that_come_and_go_while_they_are_scanned_cost_nothing() -> None:
+    until = time.monotonic() + 1.5
+    spawner = "import os, time\nend = time.monotonic() + 1.4\nwhile time.monotonic() < end:\n p = os.fork()\n if not p: os._exit(0)\n os.waitpid(p, 0)"
+    with subprocess.Popen([sys.executable, "-c", spawner]):
+        processes = Processes(top=EVERY, mark_s=0)
+        while time.monotonic() < until:
+            assert len(rows(processes.read(time.monotonic()))) > 1
+
+
+def tree(root: Path, pid: int, name: str, ticks: int = 0, pages: int = 1, *, whole: bool = True) -> None:
+    fields = f"{pid} ({name}) S 1 1 1 0 -1 4194560 0 0 0 0 {ticks} 0 0 0 20 0 1 0 5 1000000 {pages} 184467"
+    (root / str(pid)).mkdir(exist_ok=True)
+    (root / f"{pid}/stat").write_text(fields)
+    if whole:
+        write(root, {f"{pid}/status": "Name:\tx\nUid:\t0\t0\t0\t0\n", f"{pid}/cmdline": f"{name}\0-v\0"})
+
+
+def test_five_thousand_processes_fit_into_the_table(tmp_path: Path) -> None:
+    for pid in range(1, 5001):
+        tree(tmp_path, pid, f"p{pid}", pages=pid, whole=pid > 4900)
+    processes = Processes(str(tmp_path), mark_s=0.01)
+    reading = processes.read(1.0)
+    assert reading is not None
+    assert reading.total == 5000
+    assert [row[0] for row in reading.rows] == list(range(5000, 4970, -1))  # nobody computes: by memory twice
+    for pid in range(1, 31):
+        tree(tmp_path, pid, f"p{pid}", ticks=pid)
+    reading = processes.read(11.01)
+    assert reading is not None
+    assert [row[0] for row in reading.rows] == [*range(30, 0, -1), *range(5000, 4970, -1)]
+    assert reading.rows[0][6] == round(30 * 10_000 / os.sysconf("SC_CLK_TCK") / 10)
+
+
+def test_a_number_that_is_used_again_is_another_process(tmp_path: Path) -> None:
+    tree(tmp_path, 7, "old", ticks=1000)
+    processes = Processes(str(tmp_path), mark_s=0.01)
+    processes.read(1.0)
+    stat = (tmp_path / "7/stat").read_text().replace(" 5 1000000", " 9 1000000").replace("(old)", "(new)").replace(" 1000 0", " 10 0")
+    (tmp_path / "7/stat").write_text(stat)
+    (tmp_path / "7/cmdline").write_bytes(b"new\0")
+    row = rows(processes.read(11.01))[7]
+    assert (row["cpu"], row["command"]) == (round(10 * 10_000 / os.sysconf("SC_CLK_TCK") / 10), "new")
+
+
+def test_what_must_not_be_seen_is_left_out_and_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    write(tmp_path, {"2/stat": "", "3/stat": "3 (x", "self/stat": "1 (x) S", "4/stat": "4 (x) S 1"})
+    with pytest.raises(ValueError, match="no process"):
+        Processes(str(tmp_path)).read(0.0)
+    tree(tmp_path, 5, "seen")
+    assert list(rows(Processes(str(tmp_path), mark_s=0).read(0.0))) == [5]
+
+
+@given(st.binary(max_size=600))
+def test_any_stat_is_read_or_refused(data: bytes) -> None:
+    for text in (data, b"1 (" + data + b") S 1 1 1 0 -1 4194560 0 0 0 0 1 2 0 0 20 0 3 0 5 1000000 4 184467"):
+        with contextlib.suppress(ValueError):
+            assert parse_stat(text).pages >= 0
+
+
+def test_a_name_may_hold_any_byte_but_a_slash() -> None:
+    stat = parse_stat(b"1 (a) b (c\n) R 1 1 1 0 -1 4194560 0 0 0 0 1 2 0 0 20 0 3 0 5 1000000 4 184467")
+    assert (stat.name, stat.state, stat.threads, stat.ticks, stat.started, stat.pages) == (b"a) b (c\n", b"R", 3, 3, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "masked"),
+    [
+        ("db --password=abc", "db --password=***"),
+        ("db --db-password abc -v", "db --db-password *** -v"),
+        ("db --password -hunter2 -v", "db --password *** -v"),
+        ("db --password --token abc", "db --password *** ***"),
+        ("env PGPASSWORD=abc psql", "env PGPASSWORD=*** psql"),
+        ("x AWS_SECRET_ACCESS_KEY=abc", "x AWS_SECRET_ACCESS_KEY=***"),
+        ("curl https://me:abc@host/x", "curl https://me:***@host/x"),
+        ("x --api-key abc --token=abc", "x --api-key *** --token=***"),
+        ("x MYSQL_PWD=abc --bypass a --compass=b", "x MYSQL_PWD=*** --bypass a --compass=b"),
+        ("x --tokenizer a --author b --max-tokens 5", "x --tokenizer a --author b --max-tokens 5"),
+        ("sshd: root@pts/0", "sshd: root@pts/0"),
+    ],
+)
+def test_words_after_a_key_that_names_a_secret_are_masked(words: str, masked: str) -> None:
+    assert " ".join(mask(words.split())) == masked
+
+
+@pytest.mark.parametrize(
+    ("word", "masked"),
+    [
+        ("mysqldump --password=hunter2 db", "mysqldump --password=*** db"),
+        ("mysqldump --password hunter2 db", "mysqldump --password *** db"),
+        ("cd /x && TOKEN=hunter2 ./run", "cd /x && TOKEN=*** ./run"),
+        ("cd /x;TOKEN='hunter 2' ./run", "cd /x;TOKEN=*** ./run"),
+        ('DB_PASSWORD="hunter \\" 2"3 ./run', "DB_PASSWORD=***"),
+        ('(export DB_PASSWORD="hunter \\" 2"3; ./run)', "(export DB_PASSWORD=*** ./run)"),
+        ("worker: --password hunter2", "worker: --password ***"),
+        ("worker: password: hunter2 (idle)", "worker: password: *** (idle)"),
+        ("curl -H 'Authorization: Bearer hunter2' host", "curl -H 'Authorization: *** host"),
+        ('{"user":"me","password": "hunter2"}', '{"user":"me","password": ***'),
+        ("wget http://h/?a=1&token=hunter2 -O x", "wget http://h/?a=1&token=*** -O x"),
+        ("psql postgres://me:hunter2@h/db -c x", "psql postgres://me:***@h/db -c x"),
+        ("change the password of me", "change the password of me"),
+        ("nginx: worker process", "nginx: worker process"),
+        ("postgres: me db 10.0.0.1(5) idle", "postgres: me db 10.0.0.1(5) idle"),
+    ],
+)
+def test_secrets_inside_one_argument_are_masked(word: str, masked: str) -> None:
+    assert mask(["/bin/sh", "-c", word]) == ["/bin/sh", "-c", masked]
+
+
+def test_a_clock_that_was_wrong_at_the_start_is_believed_when_it_is_right() -> None:
+    ahead = {"s": -50 * 365 * 86_400.0}
+    reader = Processes(top=EVERY, mark_s=0.0, wall=lambda: time.time() + ahead["s"])
+
+    def started_at() -> float:
+        return float(rows(reader.read(time.monotonic()))[os.getpid()]["started_at"]) / 1000
+
+    truth = psutil.Process().create_time()
+    assert started_at() < truth - 40 * 365 * 86_400
+    ahead["s"] = 0.0
+    first = started_at()
+    assert first == pytest.approx(truth, abs=2.0)
+    for trimmed in (-2.0, 3.0, 4.0):
+        ahead["s"] = trimmed
+        assert started_at() == first, "a clock that is trimmed makes no new processes"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["pass-", "a.password_", "token=", '"token:', "--auth ", "x", "-", '\\"token="'])
+def test_a_long_argument_costs_no_long_search(part: str) -> None:
+    for _ in range(20):
+        assert len(mask([part * (4096 // len(part)), "x"])) == 2
+
+
+def test_the_line_of_a_running_shell_holds_no_secret() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60; echo --password=hunter2 TOKEN='hun ter2'"]) as process:
+        try:
+            until = time.monotonic() + PATIENCE_S
+            while not (line := command_line(f"/proc/{process.pid}/cmdline")) and time.monotonic() < until:
+                time.sleep(0.01)  # in the middle of its exec it has none
+            assert line == "sh -c sleep 60; echo --password=*** TOKEN=***"
+        finally:
+            process.kill()
+
+
+def test_a_command_line_that_is_gone_is_not_known(tmp_path: Path) -> None:
+    assert command_line(str(tmp_path / "none")) is None
+    (tmp_path / "thread").write_bytes(b"")
+    assert command_line(str(tmp_path / "thread")) == ""
+    (tmp_path / "set").write_bytes(b"nginx: worker process\0\0\0\0")
+    assert command_line(str(tmp_path / "set")) == "nginx: worker process"

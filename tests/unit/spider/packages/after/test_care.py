@@ -1,0 +1,56 @@
+"""What is looked at around a job never costs the job, and one part of it never the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spider.packages.after.care import HostCare, read_host
+from spider.packages.detect import BACKENDS
+
+
+def care(root: Path, manager: str = "pacman") -> HostCare:
+    (root / "var/lib/stardust/jobs").mkdir(parents=True, exist_ok=True)
+    (root / "etc").mkdir(exist_ok=True)
+    return HostCare(manager, str(root), str(root / "var/lib/stardust/jobs"))
+
+
+@pytest.mark.parametrize("manager", BACKENDS)
+def test_what_came_is_told_and_what_was_there_is_a_note(tmp_path: Path, manager: str) -> None:
+    looked = care(tmp_path, manager)
+    (tmp_path / "etc/old.conf.rpmsave").write_text("x\n")
+    looked.begin()
+    (tmp_path / "etc/a.conf").write_text("a\n")
+    (tmp_path / "etc/a.conf.rpmnew").write_text("b\n")
+    report = looked.report(("yes", "glibc was updated"), [])
+    assert (report.reboot, report.reboot_why) == ("yes", "glibc was updated")
+    assert [leftover.path for leftover in report.leftovers] == ["/etc/a.conf.rpmnew"]
+    assert "Left behind by earlier upgrades and still there: /etc/old.conf.rpmsave." in report.notes
+    assert report.failed_units == ()
+
+
+def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
+    looked = care(tmp_path)
+    looked.begin()
+    (tmp_path / "var/lib/stardust/jobs/.reboot.tmp").mkdir()  # what was said cannot be kept
+    (tmp_path / "etc/a.conf.pacnew").write_text("b\n")
+    report = looked.report(("no", ""), [])
+    assert (report.reboot, report.reboot_why) == ("unknown", "it could not be found out")
+    assert [leftover.path for leftover in report.leftovers] == ["/etc/a.conf.pacnew"]
+    assert "Not everything could be looked at after the job; the node's log says why." in report.notes
+
+
+def test_a_host_without_anything_has_a_report_too(tmp_path: Path) -> None:
+    looked = HostCare("apt", str(tmp_path), str(tmp_path / "nowhere"))
+    looked.begin()
+    report = looked.report(("unknown", ""), [("a", "1", "2")])
+    assert report.reboot == "unknown"
+    assert report.leftovers == ()
+
+
+def test_this_host_is_known_by_its_kernel_and_boot() -> None:
+    host = read_host("apt")
+    assert host.kernel
+    assert len(host.boot) == 32
+    assert host.booted_at > 1e9

@@ -1,0 +1,120 @@
+"""Services that run replaced code are found in what their processes have mapped."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.packages.after.services import Replaced, counts, find_replaced, replaced_code, runs_replaced_code, unit_of
+from spider.packages.after.units import parse_failed
+
+DATA = Path(__file__).with_name("data")
+
+
+def recorded(release: str) -> dict[int, tuple[str, str]]:
+    """Processes of a recording: cgroup and maps by process."""
+    found = {}
+    for part in (DATA / f"deleted-maps-{release}.txt").read_text().split("== ")[1:]:
+        head, *lines = part.splitlines()
+        maps = [line for line in lines if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line)]
+        found[int(head.split(" ")[0])] = ("\n".join(line for line in lines if line not in maps), "\n".join(maps))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("release", "units"),
+    [
+        ("apt-2.2", ["dbus.service", "systemd-logind.service"]),
+        ("apt-2.6", ["", "systemd-journald.service", "dbus.service", "systemd-logind.service", "ssh.service"]),
+        ("apt-3.0", ["", "systemd-journald.service", "dbus.service", "systemd-logind.service", "ssh.service"]),
+    ],
+)
+def test_what_runs_replaced_libraries_after_a_real_upgrade_is_named_by_its_unit(release: str, units: list[str]) -> None:
+    processes = recorded(release)
+    assert [unit_of(cgroup) for cgroup, _ in processes.values()] == units
+    for pid, (_, maps) in processes.items():
+        files = replaced_code(maps)
+        assert files, pid
+        assert all(file.startswith("/usr/") for file in files)
+        assert len(files) == len(set(files))
+
+
+@pytest.mark.parametrize(
+    ("path", "is_code"),
+    [
+        ("/usr/sbin/nginx (deleted)", True), ("/usr/lib/x86_64-linux-gnu/libc.so.6 (deleted)", True), ("/opt/app/bin (deleted)", True),
+        ("/usr/sbin/nginx", False), ("/memfd:pulseaudio (deleted)", False), ("/dev/zero (deleted)", False),
+        ("/SYSV00000000 (deleted)", False), ("/drm mm object (deleted)", False), ("/tmp/jit (deleted)", False),
+        ("/dev/shm/x (deleted)", False), ("/home/me/a.out (deleted)", False), ("/run/user/1000/orcexec (deleted)", False),
+    ],
+)  # fmt: skip
+def test_what_is_deleted_by_design_does_not_count(path: str, is_code: bool) -> None:
+    assert counts(path) == is_code
+    line = f"7f6913f48000-7f6913fb3000 r-xp 00002000 00:82 2561979    {path}"
+    assert bool(replaced_code(line)) == is_code
+    assert replaced_code(line.replace("r-xp", "r--p")) == []  # data: a cache or a catalogue
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/nginx.service", "nginx.service"),
+        ("0::/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
+        ("0::/system.slice/systemd-fsck@dev-disk-by\\x2duuid.service", "systemd-fsck@dev-disk-by-uuid.service"),
+        ("0::/system.slice/app.service/worker", "app.service"),
+        ("12:pids:/x.service\n1:name=systemd:/system.slice/cron.service", "cron.service"),
+        ("1:name=systemd:/\n0::/system.slice/cron.service", "cron.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope", "user:1000"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service", "user:1000"),
+        ("0::/openrc/nginx", "nginx"),
+        ("0::/openrc.nginx", "nginx"),
+        ("1:name=openrc:/openrc/sshd", "sshd"),
+        ("0::/init.scope", ""),
+        ("0::/", ""),
+        ("", ""),
+    ],
+)
+def test_a_process_belongs_to_the_service_of_its_control_group(cgroup: str, unit: str) -> None:
+    assert unit_of(cgroup) == unit
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_borne(text: str) -> None:
+    assert isinstance(unit_of(text), str)
+    assert isinstance(replaced_code(text), list)
+    assert isinstance(parse_failed(text), frozenset)
+
+
+def test_a_running_program_that_was_replaced_is_found_until_it_ends() -> None:
+    """A real process: its own copy of `sleep`, deleted while it runs."""
+    own = Path("/usr/local/lib") / f"stardust-test-{os.getpid()}"
+    try:
+        shutil.copy("/bin/sleep", own)
+    except PermissionError:
+        pytest.skip("needs a folder that is not one of temporary files")
+    with subprocess.Popen([str(own), "60"]) as process:
+        try:
+            assert not runs_replaced_code(f"/proc/{process.pid}")
+            own.unlink()
+            assert runs_replaced_code(f"/proc/{process.pid}")
+            assert find_replaced() != Replaced() or os.geteuid() != 0
+        finally:
+            process.kill()
+    assert not runs_replaced_code(f"/proc/{process.pid}")
+
+
+def test_time_that_is_up_is_said() -> None:
+    assert not find_replaced(limit_s=-1).complete
+
+
+def test_failed_units_are_read_from_new_and_old_systemd() -> None:
+    text = "● lab-svc.service loaded failed failed Lab\n  other.mount loaded failed failed x\n* third.timer  masked failed failed\n\n"
+    assert parse_failed(text) == {"lab-svc.service", "other.mount", "third.timer"}
+    assert parse_failed("") == frozenset()

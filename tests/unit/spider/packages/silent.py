@@ -1,0 +1,52 @@
+"""A console that runs nothing and keeps what it is told: for code that is shown a job without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from spider.packages.plan import Plan
+from spider.packages.report import Report
+from spider.terminal import Ended, StopRule
+
+
+class Silent:
+    """Everything that was said, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.told: list[tuple[str, int, str, str]] = []
+        self.plans: list[Plan] = []
+        self.reports: list[Report] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
+        self.told.append((phase, percent, package, text))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        each_line: Callable[[str], object],
+        each_status: Callable[[str], None] | None = None,
+        limits_s: Mapping[str, float] | None = None,
+        signals: Sequence[int] = (),
+        stop_rule: Callable[[str], StopRule] | None = None,
+    ) -> Ended:
+        raise AssertionError(f"nothing is run here: {argv}")
+
+    def wait(self, seconds: float) -> None:
+        return
+
+    def stop_wanted(self) -> bool:
+        return False
+
+    def planned(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def seen_plan(self, digest: str) -> Plan | None:
+        return next((plan for plan in self.plans if plan.digest == digest), None)
+
+    def reported(self, report: Report) -> None:
+        self.reports.append(report)

@@ -1,0 +1,158 @@
+"""What apk prints and keeps is read from recordings of 3.0.6; nothing of it could be booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.packages import apk_text
+from spider.packages.apk import Apk, ApkReader
+from spider.packages.apk_text import Step
+from spider.terminal import Ended, Lines
+from tests.unit.spider.packages.silent import Silent
+
+DATA = Path(__file__).with_name("apk_data")
+
+
+def text(name: str) -> str:
+    return (DATA / name).read_text()
+
+
+def watch(name: str) -> tuple[Silent, ApkReader]:
+    """A reader that saw a recorded run."""
+    console = Silent()
+    reader = ApkReader(console)
+    lines = Lines(reader.line)
+    for path in dict.fromkeys((DATA / name, DATA / name.replace(".txt", ".err"))):
+        if path.exists():
+            lines.feed(path.read_bytes())
+    lines.end()
+    status = DATA / name.replace(".txt", ".fd3")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        reader.status(line)
+    return console, reader
+
+
+def test_the_database_is_read_whole() -> None:
+    installed = apk_text.parse_database(text("installed-db.txt"))
+    assert set(installed) == {"apk-tools", "sd-a", "sd-broke", "sd-fail", "sd-pin", "sd-slow"}
+    assert installed["sd-a"] == ("1.0-r0", 10, False)
+    listed = [apk_text.split_name(line.split(" ")[0]) for line in text("installed.txt").splitlines()]
+    assert dict(listed) == {name: package.version for name, package in installed.items()}
+    broken = apk_text.parse_database("P:a\nV:1-r0\nf:s\nF:etc\nR:x\n\nP:b\nV:2-r0\n")
+    assert [package.broken for package in broken.values()] == [True, False]
+    with pytest.raises(ValueError, match="no packages"):
+        apk_text.parse_database("")
+
+
+def test_a_simulation_is_read_step_by_step() -> None:
+    steps = apk_text.parse_steps(text("plan.txt"))
+    assert [(step.package, step.before, step.after) for step in steps] == [
+        ("apk-tools", "2.0-r0", "2.1-r0"),
+        ("sd-a", "1.0-r0", "1.1-r0"),
+        ("sd-fail", "1.0-r0", "1.1-r0"),
+        ("sd-slow", "1.0-r0", "1.1-r0"),
+    ]
+    assert apk_text.parse_steps(text("nothing-plan.txt")) == []
+    assert apk_text.parse_step("(2/3) Installing b (1.0-r0)") == Step(2, 3, "Installing", "b", "", "1.0-r0")
+    assert apk_text.parse_step("(3/3) Purging c (1.0-r0)") == Step(3, 3, "Purging", "c", "1.0-r0", "")
+    assert apk_text.parse_step("  * (3/3) Purging c (1.0-r0)") is None  # what a script prints is no step
+    with pytest.raises(ValueError, match="1 steps of 4"):
+        apk_text.parse_steps(text("plan.txt").splitlines()[3])
+
+
+def test_what_others_need_is_seen_by_its_absence_from_a_removal() -> None:
+    """By apk's documents: `apk del` takes it out of world, says so and ends with 0."""
+    steps = apk_text.parse_steps("(1/1) Purging a (1.0-r0)\nOK: 10 B in 5 packages\n")
+    assert apk_text.not_removed(steps, ["a", "b"]) == ["b"]
+    assert apk_text.not_removed(steps, ["a"]) == []
+
+
+def test_what_is_known_but_stays_is_told_from_two_lists() -> None:
+    upgradable = apk_text.parse_upgradable(text("upgrades.txt"))
+    assert upgradable["sd-pin"] == "1.1-r0"
+    assert set(upgradable) - {step.package for step in apk_text.parse_steps(text("plan.txt"))} == {"sd-pin", "sd-broke"}
+    wished, pinned = apk_text.parse_world(text("world.txt") + "other@testing name>1 ~odd !not\n")
+    assert pinned == ["sd-pin", "name"]
+    assert {"sd-a", "sd-pin", "other"} <= set(wished)
+
+
+def test_names_are_told_from_versions() -> None:
+    assert apk_text.split_name("py3-foo-2-bar-1.0_rc1-r12") == ("py3-foo-2-bar", "1.0_rc1-r12")
+    assert apk_text.split_name("plain") == ("plain", "")
+
+
+def test_the_version_tells_which_apk_it_is() -> None:
+    assert apk_text.major_version(text("detect-version.txt")) == 3
+    assert apk_text.major_version("apk-tools 2.14.4, compiled for x86_64.") == 2
+    assert apk_text.major_version("?") == 0
+
+
+def test_a_run_tells_packages_and_percent() -> None:
+    console, _ = watch("upgrade-slow-progress-fd.txt")
+    assert ("commit", 50, "sd-slow", "upgrading sd-slow") in console.told
+    assert console.told[-1][:2] == ("commit", 100)
+    console, reader = watch("upgrade.pty")
+    assert [package for phase, _, package, _ in console.told if phase == "commit" and package] == [
+        "apk-tools",
+        "sd-a",
+        "sd-fail",
+        "sd-slow",
+    ]
+    assert any("exited with error 3" in line for line in reader.troubles)
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "rc", "code"),
+    [
+        ("refresh", "refresh", 0, None),
+        ("refresh", "repo-dead-refresh", 1, "job.repository_stale"),
+        ("refresh", "repo-missing-local", 0, "job.repository_stale"),
+        ("upgrade", "repo-dead-upgrade", 99, "job.repository_stale"),
+        ("upgrade", "upgrade-unresolvable", 2, "job.unmet_dependencies"),
+        ("upgrade", "upgrade-failing-scriptlet", 1, "job.script_failed"),
+        ("upgrade", "upgrade-all-with-broken", 1, "job.package_manager"),
+        ("upgrade", "lock-held", 99, "job.lock_busy"),
+        ("upgrade", "not-root", 99, "job.package_manager"),
+        ("upgrade", "unknown-package", 1, "job.package_manager"),
+        ("upgrade", "nothing-to-do", 0, None),
+        ("upgrade", "lock-held-waits", 0, None),
+    ],
+)
+def test_any_status_but_0_is_a_failure_and_the_lines_tell_which(verb: str, name: str, rc: int, code: str | None) -> None:
+    _, reader = watch(f"{name}.txt")
+    failure = Apk().failure(verb, Ended(rc, 0, ""), reader)
+    assert (failure.code if failure else None) == code
+
+
+def test_waiting_for_the_lock_is_told() -> None:
+    console, reader = watch("lock-held-waits.txt")
+    assert "waiting_lock" in [phase for phase, *_ in console.told]
+    assert reader.lock is not None
+
+
+def test_what_could_not_be_tried_is_not_offered() -> None:
+    apk = Apk()
+    for verb in ("hold", "unhold", "security-upgrade", "autoremove"):
+        assert apk.cannot(verb, ())
+    for verb in ("refresh", "upgrade", "full-upgrade", "install", "remove", "clean", "repair"):
+        assert apk.cannot(verb, ()) == ""
+    assert apk.stop_rule("download").answer == "now"
+    assert (apk.stop_rule("commit").answer, apk.stop_rule("commit").signals) == ("too_late", ())
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_borne(line: str) -> None:
+    reader = ApkReader(Silent())
+    reader.line(line)
+    reader.status(line)
+    apk_text.parse_upgradable(line)
+    apk_text.parse_world(line)
+    for parse in (apk_text.parse_database, apk_text.parse_steps):
+        try:
+            parse(line)
+        except ValueError:
+            continue

@@ -1,0 +1,290 @@
+"""What holds for every package manager, on one made of paper: the real runner, the real driver, real files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spider.jobfiles import Result, create_once, read_document
+from spider.packages.backend import Trouble
+from spider.packages.checks import check_room, wait_for_lock
+from spider.packages.driver import Driver
+from spider.packages.plan import Kept, Plan, Planned
+from spider.packages.plan_file import plan_from_document, plan_messages, plan_to_document
+from spider.packages.report import MAX_LEFTOVERS, Leftover, Report
+from spider.packages.report_file import report_from_document, report_message, report_to_document
+from spider.runner import Places, run_job
+from spider.wire.codec import pack
+from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
+from spider.wire.ids import new_time_id
+from tests.unit.spider.packages.paper import Paper
+from tests.unit.spider.packages.silent import Silent
+
+UPGRADE = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes", "main"), Planned("new", "", "1")), (Kept("c", "2", "held"),))
+REMOVAL = Plan((Planned("a", "1", "2"), Planned("old", "1", "")))
+
+
+class Stage:
+    """Jobs on a host with a paper package manager."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        (folder / "jobs").mkdir()
+        (folder / "db").mkdir()
+        self.jobs = folder / "jobs"
+        self.paper = Paper(folder / "db", plan)
+        self.job = ""
+
+    def run(self, verb: str, args: dict[str, Any] | None = None, *, stop: bool = False) -> Result:
+        self.job = new_time_id()
+        (self.jobs / self.job).mkdir()
+        order = {"job": self.job, "verb": verb, "args": args or {}}
+        create_once(str(self.jobs / self.job / "plan"), json.dumps(order).encode(), 0o640)
+        if stop:
+            (self.jobs / self.job / "stop").touch()
+        result = run_job(self.job, Driver(self.paper, jobs_dir=str(self.jobs)), "b" * 32, Places(str(self.jobs)))
+        assert result is not None
+        return result
+
+    @property
+    def log(self) -> str:
+        return (self.jobs / self.job / "log").read_text().replace("\r\n", "\n")
+
+    def document(self, name: str) -> dict[str, Any]:
+        found = read_document(str(self.jobs / self.job), name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, UPGRADE)
+
+
+@pytest.fixture
+def removing(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, REMOVAL)
+
+
+def test_what_was_planned_is_done_and_written_down(stage: Stage) -> None:
+    shown = stage.run("plan", {"for": "upgrade"})
+    assert (shown.state, shown.changes, stage.paper.ran) == ("succeeded", [], [])
+    digest = stage.document("planned")["digest"]
+    result = stage.run("upgrade", {"plan": digest})
+    assert (result.state, result.rc) == ("succeeded", 0)
+    assert result.changes == [("a", "1", "2"), ("b", "1", "2"), ("new", "", "1")]
+    assert plan_from_document(stage.document("planned")) == UPGRADE
+    assert stage.document("report")["reboot_why"] == "it is paper"
+    assert "b    1 -> 2  (security)" in stage.log
+    assert "c  stays without 2: on hold" in stage.log
+
+
+def test_another_plan_than_the_one_seen_is_not_run_and_the_difference_is_shown(stage: Stage) -> None:
+    stage.run("plan", {"for": "upgrade"})
+    digest = stage.document("planned")["digest"]
+    stage.paper.plan = UPGRADE._replace(steps=(Planned("a", "1", "3"), Planned("new", "", "1")))
+    result = stage.run("upgrade", {"plan": digest})
+    assert (result.state, result.error_code, stage.paper.ran) == ("failed", "job.plan_changed", [])
+    assert "  a\n    shown: 1 -> 2\n    now:   1 -> 3\n  b\n    shown: 1 -> 2  (security)\n    now:   unchanged\n" in stage.log
+    assert stage.document("planned")["digest"] == stage.paper.plan.digest  # the hub gets the new one
+    result = stage.run("upgrade", {"plan": "0" * 64})
+    assert (result.error_code, stage.paper.ran) == ("job.plan_changed", [])
+
+
+def test_what_has_become_another_plan_directly_before_it_is_run_is_not_run(stage: Stage) -> None:
+    stage.paper.meanwhile = Plan((*UPGRADE.steps, Planned("c", "2", "3")))
+    result = stage.run("upgrade", {"plan": UPGRADE.digest})
+    assert (result.state, result.error_code, result.changes) == ("failed", "job.plan_changed", [])
+    assert "  c\n    shown: unchanged\n    now:   2 -> 3\n" in stage.log
+    assert stage.document("planned")["digest"] == stage.paper.meanwhile.digest
+    stage.paper.plan, stage.paper.meanwhile = UPGRADE, UPGRADE
+    assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
+
+
+def test_nobody_removes_who_was_not_asked_to(removing: Stage) -> None:
+    for verb in ("upgrade", "security-upgrade"):
+        assert removing.run(verb).error_code == "job.would_remove"
+    assert removing.run("install", {"packages": ["a"]}).error_code == "job.would_remove"
+    assert removing.paper.ran == []
+    # A person who saw the plan may want it; and who orders removals gets them.
+    assert removing.run("install", {"packages": ["a"], "plan": REMOVAL.digest}).state == "succeeded"
+
+
+def test_what_the_host_stands_on_is_never_removed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Plan((Planned("init", "1", ""), Planned("a", "1", ""))))
+    for verb, args in (("full-upgrade", {}), ("autoremove", {}), ("remove", {"packages": ["a"]}), ("remove", {"packages": ["init"]})):
+        assert stage.run(verb, args).error_code == "job.protected"
+    assert stage.paper.ran == []
+
+
+def test_only_exact_names_are_taken(stage: Stage) -> None:
+    for verb, packages in (("upgrade", ["a", "a-"]), ("remove", ["A"]), ("hold", ["new"]), ("unhold", ["a*"]), ("install", ["sudo-"])):
+        result = stage.run(verb, {"packages": packages})
+        assert (result.error_code, stage.paper.ran) == ("job.unknown_package", [])
+    (stage.paper.folder / "c").write_text("1+")
+    for verb in ("upgrade", "remove"):
+        assert stage.run(verb, {"packages": ["c"]}).error_code == "job.package_held"
+    assert stage.paper.ran == []
+
+
+def test_what_is_broken_comes_first(stage: Stage) -> None:
+    (stage.paper.folder / "a").write_text("1!")
+    result = stage.run("upgrade")
+    assert (result.error_code, result.error_text) == ("job.packages_broken", "half done: a; repair it first")
+    mending, stage.paper.repair = stage.paper.repair, "true"
+    result = stage.run("repair")
+    assert (result.state, result.error_code) == ("failed", "job.packages_broken")
+    stage.paper.repair = mending
+    assert stage.run("repair").state == "succeeded"
+    assert stage.run("upgrade").state == "succeeded"
+
+
+def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
+    stage.paper.locks = 2
+    assert stage.run("upgrade").state == "succeeded"
+    progress = [json.loads(line) for line in (stage.jobs / stage.job / "progress").read_text().splitlines()]
+    assert next(line["text"] for line in progress if line["phase"] == "waiting_lock") == "waiting for other (process 7)"
+
+
+def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
+    stage.paper.locks = 1 << 30
+    console = Silent()
+    with pytest.raises(Trouble) as found:
+        wait_for_lock(stage.paper, console, limit_s=0.05)
+    assert found.value.code == "job.lock_busy"
+    assert found.value.text.startswith("gave up waiting for other (process 7) after")
+    assert console.told[-1][0] == "waiting_lock"
+
+
+def test_who_was_faster_is_waited_for_and_the_plan_compared_anew(stage: Stage) -> None:
+    # The first run finds the lock taken, by somebody who upgrades `a` meanwhile.
+    stage.paper.script = "test -e ../taken || { touch ../taken; printf 2 >a; exit 75; }; printf 2 >b; printf 1 >new"
+    assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
+    assert [verb for verb, _ in stage.paper.ran] == ["upgrade", "upgrade"]
+
+    class Moving(Paper):
+        """Plans what is left to do."""
+
+        def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+            there = self.inventory()
+            steps = (step for step in self.plan.steps if step.package not in there or there[step.package].version != step.after)
+            return self.plan._replace(steps=tuple(steps))
+
+    for path in (*stage.paper.folder.iterdir(), stage.jobs.parent / "taken"):
+        path.unlink()
+    stage.paper = Moving(stage.paper.folder, UPGRADE)
+    stage.paper.script = "touch ../taken; printf 2 >a; exit 75"
+    result = stage.run("upgrade", {"plan": UPGRADE.digest})
+    assert (result.error_code, [verb for verb, _ in stage.paper.ran]) == ("job.plan_changed", ["upgrade"])
+
+
+def test_a_stop_before_anything_was_changed_is_cancelled(stage: Stage) -> None:
+    result = stage.run("upgrade", stop=True)
+    assert (result.state, result.error_code, result.changes, stage.paper.ran) == ("cancelled", "job.stopped", [], [])
+
+
+def test_a_stop_in_the_commit_lets_it_come_to_its_end_and_mends_what_is_half_way(stage: Stage) -> None:
+    stop = "$(ls -d ../jobs/*/ | tail -1)stop"
+    # An interrupted front end that ends well, but leaves something half-way.
+    stage.paper.script = f"trap 'printf 2! >a; exit 0' INT; touch {stop}; while :; do sleep 0.05; done"
+    stage.paper.plan = Plan((Planned("a", "1", "2"), Planned("b", "1", "2")))
+    result = stage.run("upgrade")
+    assert (result.state, result.error_code, result.changes) == ("failed", "job.stopped", [("a", "1", "2")])
+    assert "1 of 2 packages were changed, not changed: b" in result.error_text
+    assert [verb for verb, _ in stage.paper.ran] == ["upgrade", "repair"]
+
+
+def test_a_repair_that_was_stopped_behind_its_work_says_what_it_did(stage: Stage) -> None:
+    stop = "$(ls -d ../jobs/*/ | tail -1)stop"
+    (stage.paper.folder / "a").write_text("1!")
+    stage.paper.first, stage.paper.repair = "sed -i s/!// a", f"touch {stop}; while :; do sleep 0.05; done"
+    result = stage.run("repair")
+    assert (result.state, result.error_code) == ("failed", "job.stopped")
+    assert result.error_text == "it was stopped before it was through; brought to its end by then: a"
+    (stage.paper.folder / "a").write_text("1!")
+    stage.paper.first = "false"
+    result = stage.run("repair")
+    assert (result.state, result.error_code) == ("failed", "job.packages_broken")
+
+
+def test_a_stop_is_answered_at_once_by_what_is_not_interrupted_and_the_rest_is_not_begun(stage: Stage) -> None:
+    here = "$(ls -d ../jobs/*/ | tail -1)"
+    answered = f'touch {here}stop; until grep -q \'"stop": *"after_package"\' {here}progress; do sleep 0.05; done'
+    (stage.paper.folder / "a").write_text("1!")
+    stage.paper.first, stage.paper.repair = f"{answered}; sed -i s/!// a", "touch ../begun"
+    result = stage.run("repair")
+    assert (result.state, result.error_code) == ("failed", "job.stopped")
+    assert result.error_text.endswith("brought to its end by then: a")
+    assert not (stage.jobs.parent / "begun").exists()
+    progress = [json.loads(line) for line in (stage.jobs / stage.job / "progress").read_text().splitlines()]
+    assert next(line["text"] for line in progress if line["stop"]) == "this step is not interrupted; nothing else is begun after it"
+
+
+def test_status_0_does_not_make_a_success(stage: Stage) -> None:
+    stage.paper.script = "printf 2 >a"
+    result = stage.run("upgrade")
+    assert (result.state, result.rc, result.error_code, result.changes) == ("failed", 0, "job.incomplete", [("a", "1", "2")])
+
+
+def test_what_changed_besides_is_noted(stage: Stage) -> None:
+    stage.paper.script = "printf 2 >a; printf 2 >b; printf 1 >new; printf 9 >stranger"
+    assert stage.run("upgrade").state == "succeeded"
+    assert stage.document("report")["notes"] == ["Changed without having been planned: stranger."]
+
+
+def test_what_changed_besides_and_what_did_not_is_named_however_the_job_ends(stage: Stage) -> None:
+    stage.paper.script = "printf 2 >a; printf 9 >stranger; exit 1"
+    result = stage.run("upgrade")
+    assert (result.state, result.error_code) == ("failed", "job.package_manager")
+    assert "1 of 3 packages were changed, not changed: b, new, changed without having been planned: stranger" in result.error_text
+    assert stage.document("report")["notes"] == ["Changed without having been planned: stranger."]
+
+
+def test_a_manager_that_cannot_says_so(stage: Stage) -> None:
+    stage.paper.refusal = "this host is changed by images"
+    result = stage.run("plan", {"for": "upgrade"})
+    assert (result.error_code, result.error_text) == ("job.not_supported", "this host is changed by images")
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(stage: Stage) -> None:
+    with pytest.raises(Trouble) as found:
+        check_room(stage.paper, UPGRADE._replace(installed_bytes=1 << 60))
+    assert found.value.code == "job.no_space"
+    check_room(stage.paper, UPGRADE._replace(installed_bytes=-5, download_bytes=-1))
+    stage.paper.plan = UPGRADE._replace(download_bytes=1 << 60)
+    assert stage.run("upgrade").error_code == "job.no_space"
+    assert stage.paper.ran == []
+
+
+def test_a_long_plan_comes_in_parts_that_fit(tmp_path: Path) -> None:
+    steps = tuple(Planned(f"package-{number:05}-{'x' * 80}", "1.0-1", "1.0-2", "no", "repository") for number in range(MAX_ITEMS + 10))
+    kept = tuple(Kept(f"kept-{number:05}", "2", "held") for number in range(100))
+    plan = Plan(steps, kept)
+    parts = plan_messages(new_time_id(), plan)
+    assert len(parts) > 2
+    assert all(len(pack(part)) < MAX_FRAME_BYTES for part in parts)
+    assert [name for part in parts for name in part.packages] == [step.package for step in steps]
+    assert [name for part in parts for name in part.kept_packages] == [one.package for one in kept]
+    assert {(part.parts, part.digest) for part in parts} == {(len(parts), plan.digest)}
+    assert [part.part for part in parts] == list(range(len(parts)))
+    assert plan_from_document(json.loads(json.dumps(plan_to_document(plan)))) == plan
+    altered = plan_to_document(plan)
+    altered["steps"][0][2] = "6.6.6"
+    assert plan_from_document(altered) is None
+    assert plan_from_document({}) is None
+
+
+def test_a_long_report_is_cut_and_says_so() -> None:
+    report = Report(
+        "yes", "why", tuple(f"unit-{number}.service" for number in range(500)),
+        tuple(Leftover(f"/etc/{number}", "ü" * 50_000) for number in range(MAX_LEFTOVERS + 5)), (), ("a note",),
+    )  # fmt: skip
+    message = report_message(new_time_id(), report)
+    assert len(pack(message)) < MAX_FRAME_BYTES
+    assert len(message.config_paths) == len(message.config_diffs) == MAX_LEFTOVERS
+    assert message.notes == ["a note", "5 more configuration files are not listed.", "300 more services are not listed."]
+    assert report_from_document(json.loads(json.dumps(report_to_document(report)))) == report
+    assert report_from_document({"reboot": 1}) is None

@@ -1,0 +1,113 @@
+"""What apt-get and pacman say to the gate that they run themselves, and whether they are let through."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.packages.gate import hash_lists, read_apt
+from spider.packages.gating import Gate
+from spider.packages.plan import Plan, Planned
+
+HEAD = "VERSION 3\nAPT::Architecture=amd64\nDPkg::Pre-Install-Pkgs::=exec%20python3\n\n"
+# As apt 2.6 told it on a host of the lab.
+UPGRADES = (
+    "lab-extra - - none < 2.0 all none /srv/lab-repo/apt/main/./lab-extra_2.0_all.deb\n"
+    "libx 1.0 i386 same < 1:2.0 i386 same /var/cache/apt/archives/libx_1%3a2.0_i386.deb\n"
+    "lab-old 1.0 all none > - - none **REMOVE**\n"
+    "lab-extra - - none < 2.0 all none **CONFIGURE**\n"
+    "libx 1.0 i386 same < 1:2.0 i386 same **CONFIGURE**\n"
+)
+PLAN = Plan((Planned("lab-extra", "", "2.0"), Planned("libx:i386", "1.0", "1:2.0"), Planned("lab-old", "1.0", "")))
+
+
+def ask(gate: Gate, kind: str, said: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["/bin/sh", "-c", gate.command(kind, *words)], input=said, text=True, capture_output=True, check=False)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(str(tmp_path / "gate"))
+
+
+def test_apt_gets_through_with_what_was_shown_alone(gate: Gate) -> None:
+    gate.place(PLAN, {"native": "amd64"})
+    assert gate.refusal() is None
+    assert ask(gate, "apt", HEAD + UPGRADES).returncode == 0
+    assert gate.refusal() is None
+    for said, name in (
+        (UPGRADES + "lab-slow 1.0 all none < 2.0 all none /x/lab-slow_2.0_all.deb\n", "lab-slow"),
+        (UPGRADES.replace("1:2.0", "1:2.1"), "libx:i386"),
+        (UPGRADES.replace("lab-old 1.0 all none > - - none **REMOVE**\n", ""), "lab-old"),
+        (UPGRADES + "bash 5 amd64 none > - - none **REMOVE**\n", "bash"),
+    ):
+        gate.place(PLAN, {"native": "amd64"})
+        done = ask(gate, "apt", HEAD + said)
+        assert (done.returncode, done.stdout, done.stderr) == (1, f"Stardust: this is not what was shown: {name}\n", "")
+        refusal = gate.refusal()
+        assert refusal is not None
+        assert refusal.code == "job.plan_changed"
+
+
+def test_what_is_not_understood_is_not_let_through(gate: Gate) -> None:
+    for said in ("", "VERSION 2\n\n" + UPGRADES, HEAD + "one two three\n", UPGRADES):
+        gate.place(PLAN, {"native": "amd64"})
+        assert ask(gate, "apt", said).returncode == 1
+        assert gate.refusal() is not None
+
+
+@given(st.text())
+def test_any_text_is_a_change_of_packages_or_none(text: str) -> None:
+    try:
+        found = read_apt(text, "amd64")
+    except ValueError:
+        return
+    assert all(name and " " not in name + version for name, version in found.items())
+
+
+def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists, programs = tmp_path / "sync", tmp_path / "bin"
+    lists.mkdir()
+    programs.mkdir()
+    (lists / "core.db").write_bytes(b"1")
+    (programs / "pacman-conf").write_text("#!/bin/sh\necho core; echo extra\n")
+    (programs / "pacman-conf").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    more: dict[str, object] = {"lists": hash_lists(str(lists)), "lists_at": str(lists), "repositories": ["core", "extra"]}
+
+    def told(*calls: tuple[str, str]) -> list[int]:
+        gate.place(PLAN, more)
+        return [ask(gate, "pacman", said, part).returncode for part, said in calls]
+
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
+    assert told(("part", "lab-extra\n"), ("whole", "lab-old\nlibx:i386\n")) == [0, 0]
+    assert told(("part", "lab-extra\n"), ("whole", "lab-old\n")) == [0, 1]
+    assert told(("part", "glibc\n")) == [1]
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\nglibc\n")) == [1]
+    (lists / "core.db").write_bytes(b"2")  # somebody has refreshed: the same names may be other versions
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
+    more["lists"] = hash_lists(str(lists))
+    more["repositories"] = ["extra", "core"]
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
+    more["lists"] = None
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
+
+
+def test_it_needs_nothing_but_its_own_folder(gate: Gate, tmp_path: Path) -> None:
+    gate.place(PLAN, {"native": "amd64"})
+    assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["gate.py", "wanted"]
+    assert json.loads((tmp_path / "gate" / "wanted").read_text())["native"] == "amd64"
+    assert (tmp_path / "gate").stat().st_mode & 0o777 == 0o700
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(tmp_path / "gate/gate.py")], capture_output=True, text=True, check=True
+    )
+    assert "spider" not in loaded.stdout

@@ -1,0 +1,207 @@
+"""What pacman prints is read from recordings of 6.0 and 7.1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.packages.backend import Reader
+from spider.packages.pacman import Pacman, PacmanReader
+from spider.packages.pacman_text import (
+    Facts,
+    Target,
+    Upgrade,
+    parse_facts,
+    parse_installed,
+    parse_size,
+    parse_targets,
+    parse_upgrades,
+    replaced,
+    satisfies,
+    where,
+)
+from spider.terminal import Ended, Lines
+from tests.unit.spider.packages.silent import Silent
+
+DATA = Path(__file__).with_name("pacman_data")
+RELEASES = ["pacman-6.0.2", "pacman-7.1"]
+
+
+def text(name: str) -> str:
+    path = DATA / name
+    return path.read_text() if path.exists() else ""
+
+
+def watch(name: str) -> tuple[Silent, PacmanReader]:
+    """A reader that saw a recorded run: what was printed on a terminal, or both pipes."""
+    console = Silent()
+    reader = PacmanReader(console)
+    lines = Lines(reader.line)
+    lines.feed((DATA / name).read_bytes())
+    lines.feed(text(name.replace(".txt", ".err")).encode() if name.endswith(".txt") else b"")
+    lines.end()
+    return console, reader
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_installed_packages_and_upgrades_are_read_whole(release: str) -> None:
+    installed = parse_installed(text(f"{release}/installed.txt"))
+    assert installed["lab-hello"] == "1.0-1"
+    assert len(installed) == 10
+    upgrades = parse_upgrades(text(f"{release}/upgrades.txt"))
+    assert Upgrade("lab-hello", "1.0-1", "2.0-1", ignored=False) in upgrades
+    assert {upgrade.package for upgrade in upgrades if upgrade.ignored} == {"lab-fail", "lab-hang", "lab-post"}
+    assert parse_upgrades(text(f"{release}/nothing-upgrades-at-all.txt")) == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_plan_is_read_in_its_order_without_what_is_ignored(release: str) -> None:
+    targets = parse_targets(text(f"{release}/plan-print.txt"))
+    assert [target.package for target in targets] == [
+        "lab-conf",
+        "lab-extra",
+        "lab-dep",
+        "lab-hello",
+        "lab-kernel",
+        "lab-sec",
+        "lab-slow",
+        "lab-svc",
+    ]
+    assert targets[0] == Target("lab-conf", "2.0-1", "lab", 415)
+    assert parse_targets(" there is nothing to do\n") == []
+
+
+def test_what_replaces_is_in_a_plan_and_what_it_replaces_is_found() -> None:
+    targets = parse_targets(text("pacman-7.1-chroot/plan-print-replaces.txt"))
+    assert "sd-repl-ng" in [target.package for target in targets]
+    installed = parse_installed(text("pacman-7.1-chroot/installed.txt"))
+    assert replaced([Facts("sd-repl-ng", ("sd-repl",), 0)], installed) == {"sd-repl": "sd-repl-ng"}
+    assert replaced([Facts("sd-repl", ("sd-repl",), 0), Facts("x", ("not-there",), 0)], installed) == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [("a", True), ("b", False), ("a=1.5", True), ("a=1.5-2", True), ("a=1.5-1", False), ("a<2", True), ("a<1.5", False), ("a>=1:0", False), ("a>1", True), ("a<=1.5-2", True), ("a!2", False)],
+)  # fmt: skip
+def test_versions_that_are_meant_are_compared(wanted: str, meant: bool) -> None:
+    assert satisfies("a", "1.5-2", wanted) == meant
+
+
+def test_what_a_repository_says_of_its_packages() -> None:
+    printed = text("facts.txt")
+    facts = {fact.package: fact for fact in parse_facts(printed)}
+    assert facts["lab-conf"] == Facts("lab-conf", (), 4096, "lab", "2.0-1")
+    assert parse_facts("Name : a\nReplaces        : b<2  c\n                  d\nInstalled Size  : 1.50 MiB\n") == [
+        Facts("a", ("b<2", "c", "d"), 1572864)
+    ]
+    assert parse_size("1,024.00 KiB") == 1048576
+    assert parse_size("a lot") == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_upgrade_on_a_terminal_tells_phases_packages_and_percent(release: str) -> None:
+    console, reader = watch(f"{release}/upgrade.pty")
+    phases = list(dict.fromkeys(phase for phase, *_ in console.told))
+    assert phases == ["refresh", "plan", "download", "commit"]
+    packages = [package for phase, _, package, _ in console.told if phase == "commit" and package]
+    assert packages == ["lab-conf", "lab-extra", "lab-dep", "lab-hello", "lab-kernel", "lab-sec", "lab-slow", "lab-svc"]
+    percents = [percent for phase, percent, _, _ in console.told if phase == "commit" and percent >= 0]
+    assert percents == sorted(percents)
+    assert percents[-1] < 100
+    assert "warning: /etc/lab-conf.conf installed as /etc/lab-conf.conf.pacnew" in reader.troubles
+
+
+@pytest.mark.parametrize(
+    ("name", "rc", "code", "says"),
+    [
+        ("upgrade-all", 0, None, ""),
+        ("nothing-to-do", 0, None, ""),
+        ("lock-held", 1, "job.lock_busy", ""),
+        ("upgrade-failing-scriptlet", 0, "job.script_failed", "command failed"),
+        ("upgrade-file-conflict", 1, "job.package_manager", "exists in filesystem"),
+        ("repo-dead", 1, "job.fetch_failed", "dead.db"),
+        ("remove", 1, "job.unmet_dependencies", "breaks dependency"),
+        ("unknown-package", 1, "job.package_manager", "target not found"),
+        ("not-root", 1, "job.package_manager", "unless you are root"),
+    ],
+)
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_lines_tell_what_the_status_does_not(release: str, name: str, rc: int, code: str | None, says: str) -> None:
+    _, reader = watch(f"{release}/{name}.txt")
+    failure = Pacman().failure("upgrade", ended(rc), reader)
+    assert (failure.code if failure else None) == code
+    assert says in "\n".join(reader.troubles)
+
+
+def test_a_dead_repository_makes_a_refresh_stale() -> None:
+    _, reader = watch("pacman-7.1/repo-dead-refresh.txt")
+    failure = Pacman().failure("refresh", ended(1), reader)
+    assert failure is not None
+    assert failure.code == "job.repository_stale"
+
+
+def test_on_a_terminal_the_name_of_what_was_not_fetched_is_found_behind_what_was_drawn() -> None:
+    reader = PacmanReader(Silent())
+    lines = Lines(reader.line)
+    lines.feed(
+        b" dead\r\n\x1b[1F dead.db failed to download\x1b[K\x1b[1Eerror: failed retrieving file 'dead.db' from 127.0.0.9:9 : Failed to connect\r\n"
+    )
+    assert reader.troubles == ["error: failed retrieving file 'dead.db' from 127.0.0.9:9 : Failed to connect"]
+
+
+def test_a_signature_that_is_not_accepted_leads_to_the_keyring() -> None:
+    """By pacman's own words (its catalogue of messages): no host with signed packages could be had."""
+    reader = PacmanReader(Silent())
+    reader.line('error: bash: signature from "Somebody <s@example.org>" is unknown trust')
+    reader.line("error: failed to commit transaction (invalid or corrupted package (PGP signature))")
+    assert len(reader.notes) == 1
+    assert "archlinux-keyring" in reader.notes[0]
+    assert Pacman().failure("upgrade", ended(1), reader) is not None
+
+
+def ended(rc: int) -> Ended:
+    return Ended(rc, 0, "")
+
+
+def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
+    """As pacman 7.1 said it on a kernel without Landlock."""
+    reader = PacmanReader(Silent())
+    reader.line("error: restricting filesystem access failed because Landlock is not supported by the kernel!")
+    reader.line("error: switching to sandbox user 'alpm' failed!")
+    reader.line("error: failed to synchronize all databases (failed to retrieve some files)")
+    assert len(reader.notes) == 1
+    assert "DisableSandbox" in reader.notes[0]
+    failure = Pacman().failure("refresh", ended(1), reader)
+    assert failure is not None
+    assert failure.code == "job.repository_stale"
+
+
+def test_what_was_stopped_in_its_middle_is_called_a_part() -> None:
+    reader = PacmanReader(Silent())
+    assert Pacman().failure("upgrade", Ended(0, 0, "", "after_package"), reader) is None
+    assert "upgrade again soon" in reader.notes[0]
+
+
+@pytest.mark.parametrize("phase", ["refresh", "plan", "waiting_lock", "download", "commit", "triggers", "check"])
+def test_nothing_but_an_interrupt_is_ever_sent(phase: str) -> None:
+    rule = Pacman().stop_rule(phase)
+    assert rule.answer == {"commit": "after_package", "triggers": "too_late", "check": "after_package"}.get(phase, "now")
+    assert set(rule.signals) <= {2}
+    assert rule.why
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "plan", "download", "commit", "triggers"]))
+def test_any_line_is_borne(line: str, phase: str) -> None:
+    place = where(line, phase)
+    assert place is None or place.percent >= -1
+    reader: Reader = PacmanReader(Silent())
+    reader.line(line)
+    parse_facts(line)
+    for parse in (parse_installed, parse_upgrades, parse_targets):
+        try:
+            parse(line)
+        except ValueError:
+            continue

@@ -1,0 +1,161 @@
+"""A node and a hub for tests of the spool: the node's own outbox and files, and the hub's rules in thirty lines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spider.outbox import Outbox
+from spider.sampler import layout_of
+from spider.spool import KEEP_BYTES, KEEP_S, Spool
+from spider.spoolfiles import Folder
+from spider.wire.frames import (
+    STREAM_BACKFILL,
+    STREAM_LATE,
+    STREAM_LIVE,
+    Ack,
+    Gap,
+    Late,
+    Layout,
+    Message,
+    Pack,
+    Row,
+    Welcome,
+)
+from tests.support.invariants import Hole, Journal, Sample
+from tests.support.wire import unpack_rows
+from tests.unit.spider.clocks import ManualClock
+
+NODE = b"n" * 16
+PULSE = layout_of("pulse", 1, ["cpu.total", "load.1"])
+BREATHE = layout_of("breathe", 60, ["temperature{sensor=a}"])
+START_MS = 1_800_000_000_000
+
+
+class ModelHub:
+    """What a hub does with what comes, as docs/wire.md says it."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.samples: list[Sample] = []
+        self.holes: list[Hole] = []
+        self._boots: dict[bytes, dict[int, int]] = {}
+        self._journals: dict[bytes, set[int]] = {}
+        self._ends: dict[int, dict[int, int]] = {}
+        self._boot = b""
+        self._layouts: dict[bytes, Layout] = {}
+        self._seq = -1
+
+    def welcome(self, boot: bytes) -> Welcome:
+        if self._boot:
+            self._ends[self.epoch] = dict(self._boots[self._boot])
+        self.epoch += 1
+        self._boot, self._seq = boot, -1
+        self._layouts.clear()
+        marks = self._boots.setdefault(boot, {STREAM_LIVE: -1, STREAM_BACKFILL: -1})
+        return Welcome(self.epoch, START_MS, 10, marks[STREAM_LIVE], marks[STREAM_BACKFILL], [], [], [])
+
+    def hear(self, message: Message) -> Ack | None:
+        if isinstance(message, Layout):
+            self._layouts[message.layout] = message
+            return None
+        if isinstance(message, Pack):
+            marks = self._boots[self._boot]
+            if message.seq > marks[message.stream]:
+                assert message.seq == marks[message.stream] + 1, "a hole in a stream"
+                marks[message.stream] = message.seq
+                self._store(message)
+            return Ack(message.stream, marks[message.stream])
+        assert isinstance(message, Late | Gap)
+        assert message.seq == self._seq + 1, "late messages are out of order"
+        self._seq = message.seq
+        known = self._journals.setdefault(message.journal, set())
+        if message.number not in known:
+            known.add(message.number)
+            if message.sent_epoch and message.sent_seq <= self._ends.get(message.sent_epoch, {}).get(message.sent_stream, -1):
+                pass  # it came through after all
+            elif isinstance(message, Gap):
+                self.holes.append(Hole(message.family, message.first_ms, message.last_ms, message.rows))
+            else:
+                self._store(message)
+        return Ack(STREAM_LATE, self._seq)
+
+    def _store(self, message: Pack | Late) -> None:
+        family = self._layouts[message.layout].family
+        self.samples += [Sample(family, row.taken_at_ms, row.values[0]) for row in unpack_rows(message.coding, message.body)]
+
+
+class Node:
+    """Outbox, spool and files as they run, and what they were given."""
+
+    def __init__(
+        self, folder: Path, *, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES, disk: bool = True, name: bytes = NODE
+    ) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.path = folder
+        self.clock = ManualClock()
+        self.journal = Journal()
+        self.boot = os.urandom(16)
+        self.made = 0
+        self._keep = (keep_s, keep_bytes)
+        self._disk = disk
+        self._name = name
+        self.start()
+
+    def start(self) -> None:
+        """What was in memory is gone."""
+        self.folder = Folder(str(self.path), self._name) if self._disk else None
+        self.spool = Spool(self.folder, self.clock, *self._keep)
+        self.outbox = Outbox(self.clock, self.spool)
+        self.outbox.on_ready(lambda: None)
+
+    def kill(self) -> None:
+        """kill -9: what was in memory alone may be held by the hub, or not."""
+        self.journal.forgive(self.in_memory())
+        if self.folder is not None:
+            self.folder.close()
+
+    def in_memory(self) -> list[Sample]:
+        outbox = self.outbox
+        parcels = [*outbox._open.values(), *outbox._moving, *(parcel for queue in outbox._queues() for parcel in queue)]
+        kept = {(parcel.layout.family, parcel.first_ms + offset) for parcel in parcels for offset in self._offsets(parcel.layout, parcel)}
+        return [sample for sample in self.journal.samples if (sample.family, sample.taken_at_ms) in kept]
+
+    @staticmethod
+    def _offsets(layout: Layout, parcel: object) -> range:
+        return range(0, getattr(parcel, "newest_ms") - getattr(parcel, "first_ms") + 1, 1000 * layout.rhythm_s)  # noqa: B009
+
+    def sample(self, seconds: int = 1) -> None:
+        for _ in range(seconds):
+            at_ms = START_MS + self.made * 1000
+            self.outbox.add(PULSE, Row(at_ms, [self.made, None]))
+            self.journal.measured("pulse", at_ms, self.made)
+            if self.made % 60 == 0:
+                self.outbox.add(BREATHE, Row(at_ms, [self.made]))
+                self.journal.measured("breathe", at_ms, self.made)
+            self.made += 1
+            self.clock.advance(1)
+
+    async def away(self, seconds: int) -> None:
+        """Measure while nobody listens."""
+        while seconds > 0:
+            self.sample(min(15, seconds))
+            seconds -= 15
+            await self.spool.step()
+
+    async def drain(self, hub: ModelHub, limit: int = 1_000_000) -> int:
+        """Say everything that there is to say in this session, at most so many messages; everything is acknowledged."""
+        said, idle = 0, 0
+        while said < limit and idle < 3:
+            message = self.outbox.take()
+            if message is None:
+                idle += 1
+                await self.spool.step()
+                self.clock.advance(1)
+                self.outbox.tick()
+                continue
+            said, idle = said + 1, 0
+            ack = hub.hear(message)
+            if ack is not None:
+                self.outbox.acked(ack)
+        return said

@@ -1,0 +1,34 @@
+"""The agent as a real process tells its tables, quickly while somebody looks, and all of them anew in each session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spider.wire.frames import Table, Watch
+from spider.wire.tables import check, fill, rows_of
+from tests.unit.spider.hubs import TestHub
+from tests.unit.spider.test_agent import agent, bundle
+
+__all__ = ["bundle"]
+
+
+def told(hub: TestHub, subject: str) -> list[Table]:
+    return [message for message in hub.heard if isinstance(message, Table) and message.subject == subject]
+
+
+async def test_tables_come_by_themselves_and_quickly_while_somebody_looks(bundle: Path) -> None:
+    async with TestHub().running() as hub, agent(hub, bundle):
+        await hub.until(lambda: bool(hub.sessions))
+        await hub.tell(Watch(["pulse", "processes"], 1, 60))
+        await hub.until(lambda: len(told(hub, "processes")) >= 2, limit_s=30)
+        first, second = told(hub, "processes")[:2]
+        assert 4000 < second.taken_at_ms - first.taken_at_ms < 45_000  # not each minute
+        assert check(first) is not None
+        known = {row[:2] for row in rows_of(first)}
+        repeated = [row for row in rows_of(second) if row[:2] in known]
+        assert sum(row[-1] is None for row in repeated) > len(repeated) / 2  # but for those that became another program
+        commands = {row[:2]: row[-1] for row in rows_of(first)}
+        filled = {row[:2]: row[-1] for row in rows_of(fill(second, first))}
+        assert all(filled[row[:2]] == commands[row[:2]] for row in repeated if row[-1] is None)
+        assert any("python" in str(command) for command in filled.values())
+        assert told(hub, "interfaces")

@@ -1,0 +1,34 @@
+"""Spider's own memory has a ceiling."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spider.ceiling import CEILING_BYTES, Ceiling, resident_bytes
+from tests.unit.spider.clocks import QuickClock, eventually
+
+
+def test_resident_memory_is_what_the_system_says() -> None:
+    found = resident_bytes()
+    assert found is not None
+    assert abs(found - psutil.Process().memory_info().rss) < 16 << 20
+    assert resident_bytes("/nonexistent") is None
+
+
+@pytest.mark.parametrize("bytes_", [CEILING_BYTES - 4096, CEILING_BYTES + 4096])
+async def test_a_process_that_needs_too_much_leaves_in_order_and_no_other(tmp_path: Path, bytes_: int) -> None:
+    statm = tmp_path / "statm"
+    statm.write_text(f"99999 {bytes_ // 4096} 3 4 5 6 7\n")
+    left = asyncio.Event()
+    clock = QuickClock(1000)
+    ceiling = Ceiling(clock, left.set, statm=str(statm))
+    task = asyncio.create_task(ceiling.run())
+    began = clock.monotonic()
+    await eventually(lambda: left.is_set() if bytes_ > CEILING_BYTES else clock.monotonic() - began > 300)
+    assert left.is_set() == ceiling.over == (bytes_ > CEILING_BYTES)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,110 @@
+"""What is installed, told as differences."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.clock import SystemClock
+from spider.inventory import PART_ITEMS, Inventory, changes_between, digest_of, messages
+from spider.wire.codec import HUB_CODEC, NODE_CODEC
+from spider.wire.frames import InstalledPackages, Message, PackagesHeld
+
+names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
+states = st.dictionaries(names, names, max_size=30)
+
+
+class Hub:
+    """Applies what it is told, as a hub does."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, str] = {}
+        self.heard: list[InstalledPackages] = []
+        self.news = asyncio.Event()
+
+    async def hear(self, message: Message) -> None:
+        assert isinstance(message, InstalledPackages)
+        self.heard.append(message)
+        if message.part == 0 and not message.since:
+            self.packages = {}
+        self.packages.update(zip(message.names, message.versions, strict=True))
+        self.packages = {name: version for name, version in self.packages.items() if version}
+        self.news.set()
+
+
+def alpine(root: Path, packages: dict[str, str]) -> None:
+    target = root / "lib/apk/db/installed"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(f"P:{name}\nV:{version}\n\n" for name, version in packages.items()))
+
+
+async def with_inventory(root: Path, hub: Hub, scenario: Callable[[Inventory], Awaitable[None]]) -> None:
+    inventory = Inventory(SystemClock(), hub.hear, str(root))
+    task = asyncio.create_task(inventory.run())
+    try:
+        async with asyncio.timeout(30):
+            await scenario(inventory)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def next_news(hub: Hub) -> None:
+    await hub.news.wait()
+    hub.news.clear()
+
+
+@given(states, states)
+def test_changes_lead_from_one_state_to_the_other(before: dict[str, str], after: dict[str, str]) -> None:
+    applied = {**before, **dict(changes_between(before, after))}
+    assert {name: version for name, version in applied.items() if version} == after
+
+
+def test_many_changes_fit_into_frames_in_order() -> None:
+    changes = [(f"package-{number:05}-" + "x" * (number % 150), str(number)) for number in range(3 * PART_ITEMS)]
+    parts = messages("", "0" * 32, changes)
+    for part in parts:
+        frame = NODE_CODEC.encode(part)
+        assert HUB_CODEC.decode(frame) == part
+    assert [part.part for part in parts] == list(range(len(parts)))
+    assert {part.parts for part in parts} == {len(parts)}
+    assert [pair for part in parts for pair in zip(part.names, part.versions, strict=True)] == changes
+
+
+async def test_everything_is_told_once_and_then_what_changed(tmp_path: Path) -> None:
+    first, hub = {"musl": "1.2.4", "busybox": "1.36"}, Hub()
+    alpine(tmp_path, first)
+
+    async def scenario(inventory: Inventory) -> None:
+        inventory.held(PackagesHeld(""))
+        await next_news(hub)
+        assert hub.packages == first
+        inventory.held(PackagesHeld(digest_of(first)))
+        second = {"musl": "1.2.5", "curl": "8.0"}
+        alpine(tmp_path, second)
+        inventory.look()
+        await next_news(hub)
+        assert hub.heard[-1] == InstalledPackages(
+            digest_of(first), digest_of(second), 0, 1, ["busybox", "curl", "musl"], ["", "8.0", "1.2.5"]
+        )
+        assert hub.packages == second
+
+    await with_inventory(tmp_path, hub, scenario)
+
+
+async def test_a_hub_that_holds_it_hears_nothing_and_one_that_holds_something_else_hears_all(tmp_path: Path) -> None:
+    packages, hub = {"musl": "1.2.4"}, Hub()
+    alpine(tmp_path, packages)
+
+    async def scenario(inventory: Inventory) -> None:
+        inventory.held(PackagesHeld(digest_of(packages)))
+        inventory.joined()
+        inventory.held(PackagesHeld("f" * 32))
+        await next_news(hub)
+        assert hub.heard == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
+
+    await with_inventory(tmp_path, hub, scenario)

@@ -1,0 +1,130 @@
+"""The verb `uninstall` on the node: the job only hands over, and what is started in its place waits for its end."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from majortom.bundle import build_bundle
+from spider import uninstall
+from spider.leaving import argv_of, hand_over
+from spider.packages.base import Outcome
+from spider.uninstall import Said, insist, run_script, take_off
+from spider.wire.ids import new_time_id
+from tests.unit.spider.packages.silent import Silent
+
+JOB, BOOT = new_time_id(), "b" * 32
+
+
+class Stopped(Silent):
+    def stop_wanted(self) -> bool:
+        return True
+
+
+def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
+    asked: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str]) -> str:
+        asked.append(argv)
+        return ""
+
+    assert hand_over(JOB, BOOT, Silent(), run) == Outcome("succeeded", 0, 0, ())
+    assert asked == [argv_of(JOB, BOOT)]
+    assert argv_of(JOB, BOOT)[-3:] == ["uninstall", "--ordered", JOB]
+
+
+def test_where_systemd_refuses_nothing_was_taken_off_and_that_is_said() -> None:
+    outcome = hand_over(JOB, BOOT, Silent(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
+    assert (outcome.state, outcome.error_code) == ("failed", "job.uninstall_failed")
+    assert "already loaded" in outcome.error_text
+
+
+def test_one_that_is_stopped_first_takes_nothing_off() -> None:
+    assert hand_over(JOB, BOOT, Stopped(), lambda _argv: pytest.fail("nothing is run")).state == "cancelled"
+
+
+def test_the_end_of_the_job_is_waited_for() -> None:
+    said = [Said(False, "job_running", [], []), Said(False, "job_running", [], []), Said(True, "", ["one"], []), Said(True, "", [], [])]
+    asked: list[str] = []
+
+    def run(action: str) -> Said:
+        asked.append(action)
+        return said.pop(0) if said else Said(True, "", [], ["/opt/stardust"])
+
+    assert take_off(run, 30.0) == Said(True, "", ["one"], ["/opt/stardust"])
+    assert asked == ["stop", "stop", "stop", "remove", "search"]
+
+
+def test_by_hand_a_running_job_is_not_waited_for() -> None:
+    assert take_off(lambda _action: Said(False, "job_running", [], []), 0.0).error == "job_running"
+
+
+def test_a_hub_that_is_away_is_told_again_and_again() -> None:
+    answers = ["refused", "refused", ""]
+    assert insist(lambda: answers.pop(0), 30.0, 0.0) == ""
+    assert answers == []
+    assert insist(lambda: "refused", 0.0, 0.0) == "refused"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "spider.pyz"
+    path.write_bytes(build_bundle())
+    return path
+
+
+@pytest.mark.parametrize("words", [["now"], ["--ordered"], ["--ordered", "../x"], ["--ordered", JOB, "more"]])
+def test_other_words_are_refused(bundle: Path, words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-I", "-B", str(bundle), "uninstall", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (64, "uninstall takes no arguments\n")
+
+
+def test_a_script_that_does_not_end_is_an_error_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uninstall, "SCRIPT_LIMIT_S", 0.05)
+    assert run_script(b"exec sleep 60", "remove") == Said(False, "remove took too long", [], [])
+
+
+@pytest.mark.parametrize(("failed", "told"), [("remove", "remove took too long"), ("search", "search took too long"), ("stop", None)])
+def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.MonkeyPatch, failed: str, told: str | None) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def run(_script: bytes, action: str) -> Said:
+        if action != failed:
+            return Said(True, "", [], [])
+        return Said(False, "job_running" if told is None else f"{action} took too long", [], [])
+
+    def tell(_config: object, why: str, left: str = "") -> str:
+        heard.append((why, left))
+        return ""
+
+    monkeypatch.setattr(uninstall, "ORDERED_WAIT_S", 0.0)
+    monkeypatch.setattr(uninstall, "run_script", run)
+    monkeypatch.setattr(uninstall, "_tell", tell)
+    assert uninstall._leave(b"", None, ordered=True) == (uninstall.EXIT_BUSY if told is None else uninstall.EXIT_LEFT)
+    assert heard == ([] if told is None else [(uninstall.BY_ORDER, told)])
+    heard.clear()
+    uninstall._leave(b"", None, ordered=False)
+    assert heard == []
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_the_key_is_the_one_that_spider_itself_would_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut_off: bool) -> None:
+    conf, key = tmp_path / "spider.conf", tmp_path / "session.key"
+    conf.write_text(f"[hub]\nurl = wss://hub.example/ws\nfleet = {JOB}\n[node]\nid = {JOB}\ngeneration = 2\n")
+    conf.chmod(0o644)
+    files = [(key, b"1" * 32), (tmp_path / "session.key.2", b"2" * 32)] if cut_off else [(key, b"2" * 32)]
+    for path, content in files:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    monkeypatch.setattr(uninstall, "CONF", str(conf), raising=False)
+    monkeypatch.setattr(uninstall, "SESSION_KEY", str(key))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: pwd.getpwuid(os.geteuid()))
+    config = uninstall._config()
+    assert config is not None
+    assert (config.generation, config.key) == (2, b"2" * 32)

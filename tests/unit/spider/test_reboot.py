@@ -1,0 +1,98 @@
+"""A reboot is told by its evidence: what was asked for, in which boot, and what is missing in the next."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.evidence import REBOOT_MISSING, REBOOTED, Glimpse, ending, judge
+from spider.jobfiles import Run, Stopped
+from spider.reboot import (
+    REBOOT_LIMIT_S,
+    Asked,
+    State,
+    compare,
+    from_document,
+    look,
+    parse_inhibitors,
+    parse_mounts,
+    parse_ports,
+    parse_units,
+    to_document,
+)
+from spider.wire.ids import new_time_id
+
+BEFORE, AFTER = "a" * 32, "b" * 32
+STATE = State(("a.service", "b.service"), ("old.service",), ("tcp 22", "udp 53"), ("/data",))
+ASKED = Asked(BEFORE, 1000.0, STATE, 10, "c" * 64, 0)
+SEEN = Glimpse(Run(7, BEFORE, 990.0), None, Stopped("success", "exited", "0"), None, 10, b"", alive=False, asked=ASKED)
+# systemd 252 on a booted host; tcp and mountinfo of Debian 12.
+UNITS = """cron.service             loaded active running Regular background program processing daemon
+● lab-gone.service       loaded failed failed  Runs in one boot only
+stardust-job@01.service  loaded active running Stardust job 01
+user@1000.service        loaded active running User Manager for UID 1000
+run-r5b1.service         loaded active running /bin/sleep 300
+"""
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
+   1: 0100007F:A1B2 0100007F:0016 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20 4 30 10 -1
+"""
+MOUNTS = r"""22 28 0:20 / /proc rw,nosuid shared:5 - proc proc rw
+28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+40 28 254:16 / /srv/my\040data rw,relatime shared:9 - xfs /dev/vdb rw
+41 28 0:40 / /run/user/0 rw shared:10 - tmpfs tmpfs rw
+"""
+INHIBITORS = """backup  0 root 4711 systemd-inhibit shutdown:sleep       runs            block
+NetworkManager 0 root 300 NetworkManager sleep      NetworkManager needs to turn off networks delay
+unattended-upgrades 0 root 301 unattended-upgr shutdown Stop ongoing upgrades or perform upgrades before shutdown delay
+"""
+
+
+def test_what_runs_listens_and_is_mounted_is_read() -> None:
+    assert parse_units(UNITS) == {"cron.service", "lab-gone.service"}
+    assert parse_ports(TCP, "tcp", "0A") == {"tcp 22"}
+    assert parse_mounts(MOUNTS) == {"/", "/srv/my data"}
+    assert parse_inhibitors(INHIBITORS) == ["backup 0 root 4711 systemd-inhibit shutdown:sleep runs"]
+
+
+@given(st.text(max_size=300))
+def test_no_text_upsets_the_readers(junk: str) -> None:
+    parse_units(junk)
+    parse_ports("head\n" + junk, "tcp", "0A")
+    parse_mounts(junk + " - " + junk)
+    parse_inhibitors(junk + " block")
+
+
+def test_this_machine_can_be_looked_at() -> None:
+    assert all(port.split(" ")[0] in ("tcp", "udp") for port in look().ports)
+
+
+def test_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
+    assert compare(STATE, STATE) == []
+    after = State(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
+    assert compare(STATE, after) == [
+        "Services that ran before the reboot and do not now: b.service.",
+        "Ports that were open before the reboot and are not now: udp 53.",
+        "File systems that were mounted before the reboot and are not now: /data.",
+        "Units that failed since the reboot: x.service.",
+    ]
+
+
+def test_another_boot_is_the_proof() -> None:
+    assert judge(SEEN, AFTER, 0.0, 1060.0) == (True, REBOOTED)
+    ended = ending(new_time_id(), SEEN, REBOOTED, "", 1060.0)
+    assert (ended.state, ended.exit_code, ended.output_bytes, ended.output_sha256) == ("succeeded", 0, 10, "c" * 64)
+
+
+def test_the_same_boot_is_waited_in_and_at_last_told_as_a_failure() -> None:
+    assert not judge(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S - 1).ended
+    assert judge(SEEN, BEFORE, 500.0, 1000.0 + REBOOT_LIMIT_S) == (True, REBOOT_MISSING)
+    ended = ending(new_time_id(), SEEN, REBOOT_MISSING, "", 5000.0)
+    assert (ended.state, ended.exit_code, ended.error_code) == ("failed", None, REBOOT_MISSING)
+
+
+def test_what_was_written_down_is_read_again() -> None:
+    assert from_document(json.loads(json.dumps(to_document(ASKED)))) == ASKED
+    assert from_document({"boot": BEFORE}) is None

@@ -1,0 +1,659 @@
+"""The spool: what the hub has not taken is on disk, comes back once, and has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import random
+import resource
+import shutil
+import subprocess
+import tempfile
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spider.outbox import SPOOL_AFTER_S
+from spider.parcels import Closed
+from spider.spool import RATE_BYTES_S, WINDOW
+from spider.spoolfiles import SEGMENT_BYTES, SEGMENT_S, Folder, Segment
+from spider.spoolrecords import Pending
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
+from tests.support.invariants import check_samples
+from tests.unit.spider.spooling import NODE, PULSE, START_MS, ModelHub, Node
+from tests.unit.spider.threads import no_more_threads
+
+
+def segments(node: Node) -> list[Path]:
+    return sorted((node.path / "spool").glob("*.[so][eu][gt]"))
+
+
+async def test_while_the_hub_takes_everything_nothing_is_written(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    node.outbox.resume(hub.welcome(node.boot))
+    for _ in range(30):
+        node.sample(10)
+        await node.drain(hub)
+    await node.spool.finish()
+    assert segments(node) == []
+
+
+async def test_what_waited_for_a_minute_goes_to_disk_in_one_write(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    await node.away(int(SPOOL_AFTER_S) - 5)
+    assert segments(node) == []
+    await node.away(20)
+    assert len(segments(node)) == 1
+    assert node.outbox.pending()[0] <= 10
+    before = segments(node)[0].stat().st_size
+    await node.away(30)
+    assert segments(node)[0].stat().st_size == before
+
+
+async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(3600)
+    node.outbox.resume(hub.welcome(node.boot))
+    node.sample(10)
+    first = next(message for message in iter(node.outbox.take, None) if isinstance(message, Pack))
+    assert first.stream == STREAM_LIVE
+    node.outbox.suspend()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+    assert segments(node) == []
+
+
+async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    node.outbox.resume(hub.welcome(node.boot))
+    node.sample(100)
+    for _ in range(5):  # said, and never answered; some of it arrived
+        message = node.outbox.take()
+        assert message is not None
+        hub.hear(message)
+    while node.outbox.take() is not None:
+        continue
+    node.outbox.suspend()
+    await node.spool.finish()
+    for reboot in (False, True):
+        node.boot = os.urandom(16) if reboot else node.boot
+        node.start()
+        await node.away(130)
+        await node.spool.finish()
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert segments(node) == []
+    assert node.journal.excused == set()
+
+
+async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+    bound = 60_000
+    node, hub = Node(tmp_path, keep_bytes=bound), ModelHub()
+    await node.away(20_000)
+    assert sum(path.stat().st_size for path in segments(node)) <= bound
+    assert node.spool.dropped_rows > 0
+    node.kill()
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+
+
+async def test_beyond_its_hours_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path, keep_s=7200), ModelHub()
+    await node.away(16_000)
+    await node.spool.finish()
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    held = [sample for sample in hub.samples if sample.family == "pulse"]
+    assert 7200 <= len(held) <= 7200 + SEGMENT_S + 120
+    assert {hole.family for hole in hub.holes} == {"pulse", "breathe"}
+
+
+async def test_a_loss_that_is_written_down_removes_its_segment_though_the_crash_came_between(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path, keep_s=4000), ModelHub()
+    copies: dict[str, bytes] = {}
+    while not node.spool.dropped_rows:
+        copies.update({path.name: path.read_bytes() for path in segments(node)})
+        await node.away(75)
+    node.kill()
+    gone = copies.keys() - {path.name for path in segments(node)}
+    assert gone
+    for name in gone:
+        (node.path / "spool" / name).write_bytes(copies[name])
+        (node.path / "spool" / name).chmod(0o600)
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+
+
+async def test_the_way_back_is_polite(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(30_000)
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.spool.step()
+    late = [message for message in iter(node.outbox.take, None) if isinstance(message, Late)]
+    assert len(late) == WINDOW
+    with pytest.raises(ProtocolError):
+        node.outbox.acked(Ack(STREAM_LATE, WINDOW))
+    bytes_ = 0
+    for second in range(1, 4):
+        while (message := node.outbox.take()) is not None:
+            if isinstance(message, Late):
+                bytes_ += len(message.body)
+                late.append(message)
+                node.outbox.acked(Ack(STREAM_LATE, message.seq))
+                await node.spool.step()
+        if late:
+            node.outbox.acked(Ack(STREAM_LATE, late[-1].seq))
+        assert bytes_ <= RATE_BYTES_S * (second + 1) + 16384
+        node.clock.advance(1)
+
+
+async def come_back(node: Node, hub: ModelHub) -> None:
+    """A new process finds what the disk has left, and tells all of it."""
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+
+
+def flip(path: Path, place: float) -> None:
+    """Turn one bit round, so far into a file."""
+    data = bytearray(path.read_bytes())
+    data[int((len(data) - 1) * place)] ^= 1
+    path.write_bytes(data)
+
+
+def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]:
+    return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])
+async def test_a_damaged_bit_costs_one_record_at_most_and_what_that_held_is_told_exactly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: float
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(1200)
+    await node.spool.finish()
+    [path] = segments(node)
+    flip(path, place)
+    await come_back(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    lost = sum(hole.rows for hole in hub.holes)
+    assert lost <= 60
+    assert node.spool.dropped_rows == lost
+    assert [facts["rows"] for facts in said(caplog, "spool_damaged")] == ([lost] if lost else [])
+    assert segments(node) == []
+
+
+async def test_every_bit_of_a_segment_may_be_wrong_and_nothing_goes_without_a_word(tmp_path: Path) -> None:
+    made = Node(tmp_path / "made")
+    await made.away(400)
+    await made.spool.finish()
+    [whole] = segments(made)
+    for place in range(0, whole.stat().st_size - 1, 131):
+        folder = tmp_path / str(place)
+        shutil.copytree(tmp_path / "made", folder)
+        node, hub = Node(folder), ModelHub()
+        node.journal, node.made = made.journal, made.made
+        flip(segments(node)[0], place / (whole.stat().st_size - 1))
+        await come_back(node, hub)
+        if not node.folder or not node.folder.cut:  # its last record has none after it
+            check_samples(made.journal, hub.samples, hub.holes)
+        node.kill()
+        shutil.rmtree(folder)
+
+
+async def test_what_nobody_can_count_is_told_as_such(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(3000)
+    await node.spool.finish()
+    [path] = segments(node)
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[: half - 3000] + bytes(6000) + data[half + 3000 :])
+    await come_back(node, hub)
+    held = set(hub.samples)
+    missing = [sample for sample in node.journal.samples if sample not in held]
+    assert len(hub.samples) == len(held)
+    known, unknown = [hole for hole in hub.holes if hole.rows], [hole for hole in hub.holes if not hole.rows]
+    assert 0 < sum(hole.rows for hole in known) < len(missing)
+    assert len(unknown) == 1
+    assert all(
+        min(hole.first_ms for hole in hub.holes) <= sample.taken_at_ms <= max(hole.last_ms for hole in hub.holes) for sample in missing
+    )
+    assert "unknown" in str(said(caplog, "spool_damaged")[0]["rows"])
+
+
+async def test_a_segment_of_which_nothing_is_left_is_told_and_goes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(200)
+    await node.spool.finish()
+    [path] = segments(node)
+    path.write_bytes(os.urandom(path.stat().st_size))
+    await come_back(node, hub)
+    assert hub.samples == []
+    assert [hole.rows for hole in hub.holes] == [0]
+    assert [facts["records"] for facts in said(caplog, "spool_damaged")] == ["unknown"]
+    assert segments(node) == []
+
+
+async def test_a_torn_end_is_known_to_the_segment_after_it(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    while len(segments(node)) < 3:
+        await node.away(300)
+    await node.spool.finish()
+    flip(segments(node)[1], 1.0)
+    await come_back(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert 0 < sum(hole.rows for hole in hub.holes) <= 60
+
+
+async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    while len(segments(node)) < 2:
+        await node.away(300)
+    flip(segments(node)[0], 0.5)
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert len(said(caplog, "spool_damaged")) == 1
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 9000), st.sampled_from(["zero", "cut", "noise", "twice"])), min_size=1, max_size=4)
+)
+def test_whatever_the_disk_does_nothing_comes_twice_and_nothing_goes_without_a_word(wounds: list[tuple[float, int, str]]) -> None:
+    async def scenario(folder: Path) -> None:
+        node, hub = Node(folder), ModelHub()
+        await node.away(3800)
+        await node.spool.finish()
+        for place, length, how in wounds:
+            path = segments(node)[int(place * (len(segments(node)) - 1))]
+            data = path.read_bytes()
+            at = int(place * len(data))
+            fresh = {"zero": bytes(length), "cut": b"", "noise": os.urandom(length), "twice": data[at : at + length] * 2}[how]
+            path.write_bytes(data[:at] + fresh + data[at + length :])
+        await come_back(node, hub)
+        held = set(hub.samples)
+        assert len(held) == len(hub.samples), "doubled"
+        assert held <= set(node.journal.samples), "invented"
+        missing = len(node.journal.samples) - len(held)
+        told = sum(hole.rows for hole in hub.holes)
+        assert told <= missing
+        torn = node.folder is not None and node.folder.cut
+        assert told == missing or torn or any(hole.rows == 0 for hole in hub.holes)
+        assert segments(node) == []
+        node.kill()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(scenario(Path(folder) / "state"))
+
+
+@pytest.mark.parametrize("entry", ["folder", "link", "locked"])
+async def test_one_entry_that_cannot_be_read_costs_nobody_else_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: str
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(200)
+    await node.spool.finish()
+    wrong = tmp_path / "spool" / "0000000000.seg"
+    if entry == "folder":
+        wrong.mkdir()
+    elif entry == "link":
+        wrong.symlink_to(segments(node)[0])
+    else:
+        wrong = tmp_path / "spool" / "0000000009.out"
+        wrong.mkdir()
+        (wrong / "inside").touch()
+    await come_back(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+    assert [facts["segment"] for facts in said(caplog, "spool_unreadable")] == [wrong.name]
+    assert said(caplog, "spool_unusable") == []
+    assert segments(node) == [wrong]
+
+
+@pytest.mark.parametrize("taken_away", [0, 1, 2])
+async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, taken_away: int
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    while len(segments(node)) < 3:
+        await node.away(300)
+    await node.spool.finish()
+    path = segments(node)[taken_away]
+    path.rename(tmp_path / "kept")
+    path.mkdir()
+    node.start()
+    await node.away(200)  # it is tried again, and again in vain
+    path.rmdir()
+    (tmp_path / "kept").rename(path)
+    await node.away(300)
+    assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
+    await come_back_from_memory(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+    assert segments(node) == []
+
+
+@pytest.mark.parametrize("started_anew", [False, True])
+async def test_an_entry_of_which_the_rest_has_gone_already_is_delivered_when_it_can_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, started_anew: bool
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    while len(segments(node)) < 3:
+        await node.away(300)
+    await node.spool.finish()
+    path = segments(node)[0]
+    path.rename(tmp_path / "kept")
+    path.mkdir()
+    await come_back(node, hub)
+    missing = len(node.journal.samples) - len(hub.samples)
+    assert missing > 300, "the others did not go first"
+    path.rmdir()
+    (tmp_path / "kept").rename(path)
+    if started_anew:
+        await node.spool.finish()
+        await come_back(node, hub)
+    else:
+        node.spool.suspend()
+        await node.away(120)
+        assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
+        await come_back_from_memory(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+    assert segments(node) == []
+
+
+async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_next_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    while len(segments(node)) < 3:
+        await node.away(300)
+    take_out = Folder.take_out
+    failed: list[str] = []
+
+    def once(folder: Folder, segment: Segment) -> list[Pending]:
+        if not failed:
+            failed.append(segment.name)
+            raise OSError(errno.EIO, "the disk does not answer")
+        return take_out(folder, segment)
+
+    monkeypatch.setattr(Folder, "take_out", once)
+    await come_back_from_memory(node, hub)
+    assert [path.name for path in segments(node)] == failed
+    await come_back_from_memory(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+    assert segments(node) == []
+
+
+def test_looking_through_what_lies_there_takes_the_memory_of_a_file_or_two(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path), NODE)
+    tmp_path.chmod(0o700)
+    folder.open()
+    packs = [Closed(PULSE, None, START_MS + number, START_MS + number, 1, 0, os.urandom(32 * 1024)) for number in range(600)]
+    folder.append(0, [], packs)
+    folder.close()
+    tracemalloc.start()
+    try:
+        other = Folder(str(tmp_path), NODE)
+        found = other.open()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        other.close()
+    assert sum(segment.count for segment in found) == len(packs)
+    assert peak < 5 * SEGMENT_BYTES < sum(segment.size for segment in found) / 5
+
+
+@contextlib.contextmanager
+def unusable(state: Path, how: str) -> Iterator[None]:
+    """A state folder of which no use can be made for a while."""
+    if how == "away":
+        state.rename(state.with_name("elsewhere"))
+    else:
+        subprocess.run(["mount", "--bind", state, state], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", state], check=True)
+    try:
+        yield
+    finally:
+        if how == "away":
+            state.with_name("elsewhere").rename(state)
+        else:
+            subprocess.run(["umount", state], check=True)
+
+
+@pytest.mark.parametrize(
+    "how", ["away", pytest.param("read-only", marks=pytest.mark.skipif(os.geteuid() != 0, reason="root may mount; nobody else"))]
+)
+async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    state = tmp_path / "state"
+    node, hub = Node(state), ModelHub()
+    await node.away(200)
+    await node.spool.finish()
+    with unusable(state, how):
+        node.start()
+        await node.away(100)
+        assert len(said(caplog, "spool_unusable")) == 1
+        usable = [node.spool.usable]
+    await node.away(100)
+    assert [*usable, node.spool.usable] == [False, True]
+    assert len(said(caplog, "spool_recovered")) == 1
+    assert len(segments(node)) == 2
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+
+
+@pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
+async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(120)
+    size = segments(node)[0].stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # the head of a segment has 52 bytes
+    try:
+        await node.away(300)
+        assert [path.stat().st_size for path in segments(node)] == [size], "what could not be written leaves nothing"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [record.getMessage() for record in caplog.records].count("spool_failed") == 1
+    assert node.outbox.pending()[0] >= 300
+    await node.away(75)
+    assert "spool_recovered" in [record.getMessage() for record in caplog.records]
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+
+
+@pytest.mark.parametrize("wrong", ["missing", "file", "writable", "used"])
+async def test_without_a_good_folder_it_goes_on_in_memory_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    state = tmp_path / "state"
+    node, hub = Node(state), ModelHub()
+    other = Node(state)
+    if wrong == "missing":
+        shutil.rmtree(state)
+    elif wrong == "file":
+        (state / "spool").write_text("no folder")
+    elif wrong == "writable":
+        state.chmod(0o777)
+    else:
+        await other.spool.step()
+    await node.away(1000)
+    await node.spool.finish()
+    assert [record.getMessage() for record in caplog.records].count("spool_unusable") == 1
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert sum(hole.rows for hole in hub.holes) >= 380
+    await other.spool.finish()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_where_no_thread_can_be_started_samples_wait_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, begun: bool
+) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    if begun:
+        await node.away(100)
+    with no_more_threads():
+        await node.away(200)
+    assert [record.getMessage() for record in caplog.records] == ["spool_failed" if begun else "spool_unusable"]
+    await node.away(100)
+    assert caplog.messages[-1] == "spool_recovered"
+    await come_back_from_memory(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert hub.holes == []
+
+
+async def come_back_from_memory(node: Node, hub: ModelHub) -> None:
+    """The hub is there again, and the process is the same."""
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+
+
+async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path, disk=False), ModelHub()
+    await node.away(900)
+    node.outbox.resume(hub.welcome(node.boot))
+    said = []
+    for _ in range(4000):
+        message = node.outbox.take()
+        if message is None:
+            break
+        ack = hub.hear(message)
+        said.append(message)
+        if ack is not None and not isinstance(message, Gap):
+            node.outbox.acked(ack)
+    assert any(isinstance(message, Gap) for message in said)
+    node.outbox.suspend()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+
+
+async def test_segments_of_another_node_are_not_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stranger, hub = Node(tmp_path, name=b"m" * 16), ModelHub()
+    await stranger.away(200)
+    await stranger.spool.finish()
+    assert len(segments(stranger)) == 1
+    node = Node(tmp_path)
+    await come_back(node, hub)
+    assert (hub.samples, hub.holes) == ([], [])
+    assert segments(node) == []
+    assert said(caplog, "spool_damaged") == []
+
+
+async def one_life(seed: int, folder: Path) -> None:
+    """A node whose hub comes and goes, and which is stopped, killed and cut off from power at any moment."""
+    dice = random.Random(seed)
+    node = Node(folder, keep_bytes=dice.choice([20_000, 64 << 20]), keep_s=dice.choice([600, 72 * 3600]))
+    hub = ModelHub()
+    connected = False
+    for _ in range(dice.randrange(5, 40)):
+        what = dice.randrange(8)
+        if what < 3:
+            await node.away(dice.choice([5, 40, 200, 1200]))
+        elif what == 3 and not connected:
+            node.outbox.resume(hub.welcome(node.boot))
+            connected = True
+        elif what < 6 and connected:
+            deaf = dice.random() < 0.4  # what the hub takes is not acknowledged
+            for _ in range(dice.randrange(60)):
+                message = node.outbox.take()
+                if message is None:
+                    await node.spool.step()
+                    node.clock.advance(1)
+                    node.outbox.tick()
+                    continue
+                if deaf and dice.random() < 0.1:
+                    break  # said, and never arrived: the connection is over
+                ack = hub.hear(message)
+                if ack is not None and not deaf:
+                    node.outbox.acked(ack)
+            if deaf:
+                node.outbox.suspend()
+                connected = False
+        elif what == 6:
+            if connected and dice.random() < 0.5:
+                node.outbox.suspend()
+            await node.spool.finish()
+            connected = False
+            node.start()
+        elif what == 7:
+            node.kill()
+            if dice.random() < 0.5:
+                node.boot = os.urandom(16)
+                paths = segments(node)
+                if paths and dice.random() < 0.5:  # a write that power cut short
+                    with paths[-1].open("ab") as file:
+                        file.write(paths[-1].read_bytes()[60 : 60 + dice.randrange(200)])
+            connected = False
+            node.start()
+    if connected:
+        node.outbox.suspend()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert segments(node) == []
+    node.kill()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 1 << 32))
+def test_every_sample_is_held_once_or_told_as_lost_whatever_is_killed(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(one_life(seed, Path(folder) / "state"))
+
+
+async def test_a_layout_is_told_before_the_first_late_pack_that_needs_it(tmp_path: Path) -> None:
+    node, hub = Node(tmp_path), ModelHub()
+    await node.away(300)
+    node.start() if node.folder is None else node.kill()
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.spool.step()
+    kinds = [type(message) for message in iter(node.outbox.take, None)]
+    assert kinds.index(Layout) < kinds.index(Late)

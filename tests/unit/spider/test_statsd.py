@@ -1,0 +1,199 @@
+"""The statsd socket: what real clients send, put together by the minute, with an end to everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.datagrams import Datagrams
+from spider.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
+from spider.wire.metrics import parse_series
+from tests.unit.spider.clocks import ManualClock, QuickClock, eventually
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.statsd = Statsd("", self.clock)
+        self.read()
+
+    def read(self, seconds: float = 0.0) -> dict[str, int | None]:
+        self.clock.advance(seconds)
+        values = self.statsd.read(self.clock.monotonic())
+        return dict(zip(self.statsd.series(), values, strict=True))
+
+    def send(self, *lines: str) -> None:
+        self.statsd.datagram_received("\n".join(lines).encode())
+
+
+def test_counters_gauges_and_timers_are_put_together() -> None:
+    bench = Bench()
+    bench.send("hits:1|c", "hits:2|c|@0.5", "level:7|g", "level:-2|g", "level:+0.5|g", "took:10|ms", "took:30|ms", "took:2|h|@0.5")
+    assert bench.read(10) == {
+        "statsd.rate{name=hits}": 500,
+        "statsd.gauge{name=level}": 5500,
+        "statsd.timer{name=took}": 11_000,
+        "statsd.timer_max{name=took}": 30_000,
+        "statsd.timer_rate{name=took}": 400,
+    }
+    assert bench.read(60) == {
+        "statsd.rate{name=hits}": 0,
+        "statsd.gauge{name=level}": 5500,
+        "statsd.timer{name=took}": None,
+        "statsd.timer_max{name=took}": None,
+        "statsd.timer_rate{name=took}": 0,
+    }
+    assert bench.read(FORGET_S) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "x", "x:1", "x:1|s", "x:|c", "x:1|c|#tag:1", "x:1|c|@0", "x:1|c|@2", "x:nan|c", "x:1e99|c", "x:-1|ms", "{x}:1|c", "1x:1|c", "x" * 101 + ":1|c", "x:--1|g"],
+)  # fmt: skip
+def test_anything_else_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_line(line.encode())
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_whatever_comes_the_series_are_of_the_catalogue(datagrams: list[bytes]) -> None:
+    bench = Bench()
+    for datagram in datagrams:
+        bench.statsd.datagram_received(datagram)
+    for name, value in bench.read(10).items():
+        assert parse_series(name)[0].family == "custom"
+        assert value is None or abs(value) < 1 << 63
+
+
+def test_names_and_lines_have_an_end_that_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for number in range(LINES_PER_MINUTE + 100):
+        bench.statsd.take(b"n%d:1|c" % (number % (MAX_NAMES + 50)))
+    assert len(bench.read(60)) == MAX_NAMES
+    assert caplog.messages == ["statsd_left_out"]
+    bench.send("n1:9e15|c", *["n1:9e15|c"] * 50, "big:9e15|c")
+    assert bench.read(1)["statsd.rate{name=n1}"] is not None
+
+
+def test_beyond_the_bound_a_datagram_is_counted_unread_until_the_next_minute(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for _ in range(LINES_PER_MINUTE):
+        bench.statsd.take(b"n:1|c")
+    bench.statsd.datagram_received(b"n:1|c\n\nno line at all\n")
+    assert bench.read(60) == {"statsd.rate{name=n}": LINES_PER_MINUTE // 60 * SCALE}
+    assert [vars(record)["facts"] for record in caplog.records] == [{"not_understood": 0, "too_many": 2, "datagrams_unread": 0}]
+    bench.send("n:60|c")
+    assert bench.read(60) == {"statsd.rate{name=n}": SCALE}
+
+
+async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path) -> None:
+    path = tmp_path / "statsd.sock"
+    stale = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    stale.bind(str(path))
+    stale.close()
+    statsd = Statsd(str(path), QuickClock(10))
+    statsd.read(0.0)
+    task = asyncio.create_task(statsd.run())
+    await eventually(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o666)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(b"hits:5|c", str(path))
+        await eventually(lambda: bool(statsd._heard))
+    assert statsd.read(10.0) == [500]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not path.exists()
+
+
+async def test_it_listens_on_a_port_of_loopback_alone() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    statsd = Statsd(str(port), QuickClock(10))
+    task = asyncio.create_task(statsd.run())
+    await eventually(lambda: statsd.address() is not None)
+    assert statsd.address() == ("127.0.0.1", port)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_place_that_cannot_be_had_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = tmp_path / "file"
+    kept.write_text("mine")
+    statsd = Statsd(str(kept), QuickClock(10_000))
+    task = asyncio.create_task(statsd.run())
+    await eventually(lambda: "statsd_unusable" in caplog.messages)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert caplog.messages.count("statsd_unusable") == 1
+    assert kept.read_text() == "mine"
+
+
+class Flooded:
+    """A reader with a bound of a thousand, and what it took."""
+
+    def __init__(self, family: socket.AddressFamily, place: object) -> None:
+        self.sock = socket.socket(family, socket.SOCK_DGRAM)
+        self.sock.bind(place)  # type: ignore[arg-type]  # of that family
+        self.taken: list[bytes] = []
+        self.reader = Datagrams(self.sock, 1024, self.taken.append, per_minute=1000)
+
+    async def quiet(self, sent: int) -> None:
+        """Wait until all that was sent is taken, thrown away or known to be dropped; the kernel tells of that with the next one."""
+        with socket.socket(self.sock.family, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            extra = 0
+
+            def settled() -> bool:
+                nonlocal extra
+                if len(self.taken) + self.reader.unread >= sent + extra:
+                    return True
+                with contextlib.suppress(BlockingIOError):
+                    client.sendto(b"", self.sock.getsockname())
+                    extra += 1
+                return False
+
+            await eventually(settled)
+            assert len(self.taken) + self.reader.unread == sent + extra
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+async def test_a_flood_of_datagrams_has_a_bound_and_is_counted_to_the_last(tmp_path: Path, family: socket.AddressFamily) -> None:
+    flooded = Flooded(family, ("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "sock"))
+    try:
+        code = "import socket,sys; s=socket.socket(int(sys.argv[1]), socket.SOCK_DGRAM); to=eval(sys.argv[2])\nfor _ in range(int(sys.argv[3])): s.sendto(b'x:1|c', to)"
+        count = 20_000 if family == socket.AF_INET else 1500
+        argv = [sys.executable, "-c", code, str(int(family)), repr(flooded.sock.getsockname()), str(count)]
+        sender = await asyncio.create_subprocess_exec(*argv)
+        assert await sender.wait() == 0
+        await flooded.quiet(count)
+        assert len(flooded.taken) == 1000
+        assert flooded.reader.renew() >= count - 1000
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.sendto(b"y:1|c", flooded.sock.getsockname())
+            await eventually(lambda: flooded.taken[-1] == b"y:1|c")
+    finally:
+        flooded.reader.close()
+
+
+async def test_what_a_flood_sends_is_said_with_the_minute_empty_datagrams_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    statsd = Statsd(str(tmp_path / "sock"), QuickClock(10))
+    task = asyncio.create_task(statsd.run())
+    await eventually((tmp_path / "sock").exists)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        for _ in range(5):
+            client.sendto(b"", str(tmp_path / "sock"))
+        client.sendto(b"x:1|c", str(tmp_path / "sock"))
+    await eventually(lambda: bool(statsd._heard))
+    statsd.read(10.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [vars(record)["facts"] for record in caplog.records] == [{"not_understood": 5, "too_many": 0, "datagrams_unread": 0}]

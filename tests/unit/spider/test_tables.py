@@ -1,0 +1,269 @@
+"""Tables: told at every session's start, when they change, and each hour; a hub that is away costs one of each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider.clock import Clock
+from spider.collectors.tabular import Reading, TableReader, plain
+from spider.link import NotConnected
+from spider.tables import READ_LIMIT_S, Tables, same, table_of
+from spider.wire.codec import NODE_CODEC
+from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Cell, Message, Table, Watch
+from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT, check, fill, rows_of
+from tests.unit.spider.clocks import QuickClock, eventually
+from tests.unit.spider.wire import strategies
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the quick clock a thread that has to wait for a processor would be one that hangs."""
+    monkeypatch.setattr("spider.tables.READ_LIMIT_S", 1e6)
+
+
+class Reader:
+    """Gives what it is told to."""
+
+    def __init__(self, subject: str = "users", *rows: tuple[Cell, ...]) -> None:
+        self.subject = subject
+        self.rows: list[tuple[Cell, ...]] | None = list(rows)
+        self.trouble: Exception | None = None
+        self.asked = 0
+        self.hold: threading.Event | None = None
+
+    def read(self, now: float) -> Reading | None:
+        self.asked += 1
+        if self.hold is not None:
+            self.hold.wait(20)
+        if self.trouble is not None:
+            raise self.trouble
+        return None if self.rows is None else Reading(list(self.rows), len(self.rows))
+
+
+class Wire:
+    """Where tables are sent, while there is a session that takes them."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.free = asyncio.Event()
+        self.free.set()
+        self.said: list[Table] = []
+
+    async def send(self, message: Message) -> None:
+        if not self.up:
+            raise NotConnected("down")
+        assert isinstance(message, Table)
+        assert check(message) is not None
+        self.said.append(message)
+        await self.free.wait()
+
+    def of(self, subject: str) -> list[Table]:
+        return [table for table in self.said if table.subject == subject]
+
+
+@contextlib.asynccontextmanager
+async def running(wire: Wire, *readers: TableReader, clock: Clock | None = None) -> AsyncIterator[Tables]:
+    tables = Tables(readers, clock or QuickClock(factor=1000), wire.send)
+    task = asyncio.create_task(tables.run(), name="tables")
+    tables.joined()
+    try:
+        yield tables
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+ROOT: tuple[Cell, ...] = ("root", "tty1", "", 1_800_000_000_000)
+
+
+async def asked_again(reader: Reader, times: int = 2) -> None:
+    """Wait until it was read anew so often."""
+    enough = reader.asked + times
+    await eventually(lambda: reader.asked >= enough)
+
+
+async def test_a_table_is_told_when_it_changes_and_at_every_start_of_a_session() -> None:
+    wire, reader = Wire(), Reader("users", ROOT)
+    async with running(wire, reader) as tables:
+        await eventually(lambda: len(wire.said) == 1)
+        await asked_again(reader)
+        assert len(wire.said) == 1
+        reader.rows = []
+        await eventually(lambda: len(wire.said) == 2)
+        assert wire.said[1]._replace(taken_at_ms=0) == Table("users", 0, 0, ["user", "terminal", "from", "since"], [])
+        tables.joined()
+        await eventually(lambda: len(wire.said) == 3)
+        assert wire.said[2].cells == []
+
+
+async def test_what_always_moves_is_no_news_but_the_newest_is_sent_with_other_news() -> None:
+    wire, reader = Wire(), Reader("batteries", ("BAT0", "battery", "charging", 5000, None, None, None))
+    async with running(wire, reader):
+        await eventually(lambda: len(wire.said) == 1)
+        reader.rows = [("BAT0", "battery", "charging", 6000, None, None, None)]
+        await asked_again(reader)
+        assert len(wire.said) == 1
+        reader.rows = [("BAT0", "battery", "full", 10_000, None, None, None)]
+        await eventually(lambda: len(wire.said) == 2)
+        assert wire.said[1].cells[2:4] == ["full", 10_000]
+
+
+async def test_what_does_not_change_is_told_once_an_hour() -> None:
+    wire, reader = Wire(), Reader("timers")
+    clock = QuickClock(factor=20_000)
+    async with running(wire, reader, clock=clock):
+        await eventually(lambda: len(wire.said) >= 3)
+    moments = [table.taken_at_ms / 1000 for table in wire.said]
+    assert all(later - earlier >= RESEND_S for earlier, later in itertools.pairwise(moments))
+
+
+async def test_a_host_without_the_subject_never_tells_of_it_until_there_is_some() -> None:
+    wire, reader = Wire(), Reader("arrays")
+    reader.rows = None
+    async with running(wire, reader):
+        await asked_again(reader)
+        assert wire.said == []
+        reader.rows = [("md0", "md", "raid1", "clean", 2, 0, 0, "", None)]
+        await eventually(lambda: len(wire.said) == 1)
+        reader.rows = None
+        await eventually(lambda: len(wire.said) == 2)
+        assert wire.said[1].total == 0
+
+
+@pytest.mark.parametrize("trouble", [OSError("gone"), ValueError("odd"), RuntimeError("a bug")])
+async def test_a_reading_that_fails_is_told_once_and_costs_the_others_nothing(trouble: Exception) -> None:
+    wire, bad, good = Wire(), Reader("users"), Reader("interfaces")
+    bad.trouble = trouble
+    async with running(wire, bad, good):
+        await eventually(lambda: len(wire.said) == 2)
+        assert [table.total for table in wire.of("users")] == [FAILED]
+        await asked_again(bad)
+        assert len(wire.said) == 2
+        bad.trouble = None
+        await eventually(lambda: len(wire.of("users")) == 2)
+        assert wire.of("users")[1].total == 0
+
+
+async def test_a_reader_that_hangs_keeps_the_others_waiting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spider.tables.READ_LIMIT_S", READ_LIMIT_S)
+    wire, stuck, good = Wire(), Reader("listening"), Reader("users")
+    stuck.hold = threading.Event()
+    try:
+        async with running(wire, stuck, good):
+            await eventually(lambda: [table.total for table in wire.of("listening")] == [FAILED])
+            await asked_again(good, 6)
+            assert stuck.asked == 1
+            stuck.hold.set()
+            await eventually(lambda: len(wire.of("listening")) == 2)
+            assert wire.of("listening")[1].total == 0
+    finally:
+        stuck.hold.set()
+
+
+async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
+    clock = QuickClock(factor=500)
+    wire, reader = Wire(), Reader("processes")
+    async with running(wire, reader, clock=clock) as tables:
+        await eventually(lambda: reader.asked == 1)
+        tables.watch(Watch(["pulse", "processes", "unheard of"], 1, 60))
+        began = clock.monotonic()
+        await asked_again(reader, 10)
+        assert clock.monotonic() - began < 10 * 60
+        tables.watch(Watch(["processes"], 5, 0))
+        before, began = reader.asked, clock.monotonic()
+        await asked_again(reader, 2)
+        assert clock.monotonic() - began >= 59
+        assert reader.asked >= before + 2
+
+
+async def test_nobody_looks_any_more_after_a_session_ended() -> None:
+    clock = QuickClock(factor=500)
+    wire, reader = Wire(), Reader("processes")
+    async with running(wire, reader, clock=clock) as tables:
+        tables.watch(Watch(["processes"], 5, 3600))
+        await asked_again(reader, 5)
+        tables.joined()
+        await asked_again(reader, 1)
+        began = clock.monotonic()
+        await asked_again(reader, 1)
+        assert clock.monotonic() - began >= 50
+
+
+async def test_a_hub_that_is_away_costs_one_table_of_each_subject() -> None:
+    wire, reader = Wire(), Reader("users", ROOT)
+    wire.up = False
+    async with running(wire, reader) as tables:
+        for number in range(5):
+            reader.rows = [("root", f"tty{number}", "", number)]
+            await asked_again(reader)
+        assert wire.said == []
+        wire.up = True
+        tables.joined()
+        await eventually(lambda: len(wire.said) >= 1)
+        assert wire.said[0].cells[1] == "tty4"
+
+
+async def test_a_network_that_takes_nothing_gets_the_newest_only() -> None:
+    wire, reader = Wire(), Reader("users", ROOT)
+    wire.free.clear()
+    async with running(wire, reader):
+        await eventually(lambda: len(wire.said) == 1)
+        for number in range(5):
+            reader.rows = [("root", f"tty{number}", "", number)]
+            await asked_again(reader)
+        assert len(wire.said) == 1
+        wire.free.set()
+        await eventually(lambda: len(wire.said) >= 2)
+        assert wire.said[1].cells[1] == "tty4"
+
+
+def row(pid: int, command: str) -> tuple[Cell, ...]:
+    return (pid, pid * 1000, "p", "root", "running", 1, 0, 0, None, None, command)
+
+
+async def test_a_command_line_travels_once_in_each_session() -> None:
+    wire, reader = Wire(), Reader("processes", row(1, "init"), row(2, "sshd"))
+    async with running(wire, reader) as tables:
+        await eventually(lambda: len(wire.said) == 1)
+        reader.rows = [row(2, "sshd"), row(3, "cron")]
+        await eventually(lambda: len(wire.said) == 2)
+        assert [line[-1] for line in rows_of(wire.said[1])] == [None, "cron"]
+        assert fill(wire.said[1], wire.said[0]).cells[10] == "sshd"
+        tables.joined()
+        await eventually(lambda: len(wire.said) == 3)
+        assert [line[-1] for line in rows_of(wire.said[2])] == ["sshd", "cron"]
+
+
+@given(st.sampled_from(SUBJECTS), st.data())
+def test_whatever_a_reader_finds_fits_into_a_frame(subject: object, data: st.DataObject) -> None:
+    spec = BY_NAME[getattr(subject, "name")]  # noqa: B009 - hypothesis gives it without its type
+    cell = st.none() | st.integers(-(1 << 70), 1 << 70) | st.sampled_from(["", "x", "é" * 5000, "\0" * 70_000])
+    made = [tuple(data.draw(cell) if c.kind == TEXT else data.draw(st.none() | st.integers(-(1 << 70), 1 << 70)) for c in spec.columns)]
+    table = table_of(spec, Reading(made * data.draw(st.sampled_from([1, 50, 5000])), 7), 1)
+    assert check(table) is spec
+    assert len(table.cells) <= MAX_ITEMS
+    assert len(NODE_CODEC.encode(table)) < MAX_FRAME_BYTES
+    assert same(spec, table, table)
+
+
+@given(st.binary(max_size=3000) | st.text(max_size=3000), st.integers(1, 600))
+def test_texts_of_the_host_become_one_harmless_line(raw: bytes | str, most: int) -> None:
+    text = plain(raw, most)
+    assert len(text) <= most
+    text.encode()
+    assert not any(character < " " or "\x7f" <= character <= "\x9f" or character in "\u202e\u200b\u2028\ufeff" for character in text)
+
+
+@given(strategies.texts)
+def test_harmless_text_stays_what_it_is(text: str) -> None:
+    if text.isprintable():
+        assert plain(text.encode(), 200) in (text, plain(text, 200))

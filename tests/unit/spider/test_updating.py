@@ -1,0 +1,175 @@
+"""A new version of Spider on one host: put in place, proven or taken back, however it is cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from spider import updating
+from spider.bundles import Bundles
+from spider.packages.base import Console
+from spider.updating import Places, main, update
+from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
+from tests.unit.spider.packages.silent import Silent
+
+
+def bundle_of(version: str, *, starts: bool = True) -> bytes:
+    """The least that `--version` works with."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("__main__.py", f"print('spider {version}')" if starts else "raise SystemExit(3)")
+        archive.writestr("spider/version.py", f'VERSION = "{version}"\n')
+    return packed.getvalue()
+
+
+class Host:
+    """Folders of a node, and systemd as far as an update asks for it: a restart runs what `current` leads to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places = Places(
+            str(folder / "opt"),
+            str(folder / "state"),
+            str(folder / "var" / "update"),
+            str(folder / "units"),
+            str(folder / "var"),
+            sys.executable,
+        )
+        for name in ("opt/0.1.0", "state", "var", "units"):
+            (folder / name).mkdir(parents=True)
+        self.folder = folder
+        (folder / "opt/0.1.0/spider.pyz").write_bytes(bundle_of("0.1.0"))
+        os.symlink("0.1.0", folder / "opt/current")
+        self.joins = True
+        self.crashes = 0
+        self.asked: list[str] = []
+
+    def systemd(self, *words: str) -> str:
+        self.asked.append(" ".join(words))
+        if words[0] == "restart" and (self.joins or self.current == "0.1.0"):
+            (self.folder / "state/joined").write_text(f"{self.folder}/opt/{self.current}/spider.pyz\n")
+        return f"{self.crashes}\n" if words[0] == "show" else ""
+
+    @property
+    def current(self) -> str:
+        return os.readlink(self.folder / "opt/current")
+
+    @property
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "opt").iterdir() if not path.is_symlink())
+
+    def order(self, bundle: bytes, *, came: bytes | None = None) -> str:
+        """Hand a bundle over and order it; what came of it, as a word."""
+        (self.folder / "state/bundle").write_bytes(bundle if came is None else came)
+        console: Console = Silent()
+        outcome = update({"plan": hashlib.sha256(bundle).hexdigest()}, console, self.places, self.systemd)
+        return outcome.error_code or outcome.state
+
+    def is_quiet(self) -> bool:
+        """Nothing of an update under way is left."""
+        return not list((self.folder / "units").iterdir()) and not os.path.lexists(self.places.note)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(updating, "PROVE_LIMIT_S", 1.0)
+    return Host(tmp_path)
+
+
+def test_a_version_that_comes_to_a_session_stays_and_the_one_before_is_kept(host: Host) -> None:
+    assert host.order(bundle_of("0.1.1")) == "succeeded"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.1", ["0.1.0", "0.1.1"], True)
+    assert host.order(bundle_of("0.1.2")) == "succeeded"
+    assert (host.current, host.versions) == ("0.1.2", ["0.1.1", "0.1.2"])
+    assert host.order(bundle_of("0.1.2")) == "succeeded"  # the very same: nothing is touched
+    assert host.current == "0.1.2"
+
+
+def test_another_build_of_the_same_version_gets_a_folder_of_its_own(host: Host) -> None:
+    other = bundle_of("0.1.0") + b" "
+    assert host.order(other) == "succeeded"
+    assert host.current == "0.1.0-" + hashlib.sha256(other).hexdigest()[:8]
+    assert "0.1.0" in host.versions
+
+
+@pytest.mark.parametrize("at", [0, 40, -30])
+def test_a_flipped_byte_is_refused_before_anything_is_touched(host: Host, at: int) -> None:
+    bundle = bundle_of("0.1.1")
+    came = bytearray(bundle)
+    came[at] ^= 1
+    assert host.order(bundle, came=bytes(came)) == "job.bundle_damaged"
+    assert (host.current, host.versions, host.asked) == ("0.1.0", ["0.1.0"], [])
+
+
+def test_a_link_or_nothing_in_the_place_of_the_bundle_is_refused(host: Host) -> None:
+    bundle = bundle_of("0.1.1")
+    (host.folder / "elsewhere").write_bytes(bundle)
+    os.symlink(host.folder / "elsewhere", host.folder / "state/bundle")
+    wanted = {"plan": hashlib.sha256(bundle).hexdigest()}
+    assert update(wanted, Silent(), host.places, host.systemd).error_code == "job.bundle_missing"
+    os.unlink(host.folder / "state/bundle")
+    os.mkfifo(host.folder / "state/bundle")
+    assert update(wanted, Silent(), host.places, host.systemd).error_code == "job.bundle_damaged"
+    assert (host.current, host.asked) == ("0.1.0", [])
+
+
+@pytest.mark.parametrize("bundle", [bundle_of("0.1.1", starts=False), bundle_of("../0.1"), b"no zip at all"])
+def test_what_does_not_even_start_is_never_switched_to(host: Host, bundle: bytes) -> None:
+    assert host.order(bundle) == "job.bundle_broken"
+    assert (host.current, host.versions, host.asked) == ("0.1.0", ["0.1.0"], [])
+
+
+@pytest.mark.parametrize("crashes", [0, 3], ids=["silent", "crashing"])
+def test_a_version_that_comes_to_no_session_is_taken_back(host: Host, crashes: int) -> None:
+    host.joins, host.crashes = False, crashes
+    assert host.order(bundle_of("0.1.1")) == "job.update_taken_back"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.0", ["0.1.0"], True)
+
+
+class Cut(BaseException):
+    """Whoever carried out the update is gone."""
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_the_timer_settles_what_was_cut_off(host: Host, proven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.joins = proven
+
+    def cut(*_: object) -> str:
+        raise Cut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "_proven", cut)
+        with pytest.raises(Cut):
+            host.order(bundle_of("0.1.1"))
+    assert host.current == "0.1.1"
+    assert json.loads(Path(host.places.note).read_text()) == {"old": "0.1.0", "new": "0.1.1"}
+    service = (host.folder / "units/stardust-rollback.service").read_text()
+    assert f"{host.folder}/opt/0.1.0/spider.pyz rollback" in service
+    assert "enable --now stardust-rollback.timer" in host.asked
+    assert main(None, host.places, host.systemd) == 0
+    assert (host.current, host.is_quiet()) == ("0.1.1" if proven else "0.1.0", True)
+    assert main(None, host.places, host.systemd) == 0  # again: there is nothing to do
+
+
+def test_a_bundle_comes_in_parts_and_a_wrong_one_never_counts(tmp_path: Path) -> None:
+    whole = os.urandom(2 * MAX_BUNDLE_PART_BYTES + 17)
+    digest = hashlib.sha256(whole).digest()
+
+    def parts(content: bytes) -> list[Bundle]:
+        steps = range(0, len(content), MAX_BUNDLE_PART_BYTES)
+        return [Bundle(digest, at, len(content), content[at : at + MAX_BUNDLE_PART_BYTES]) for at in steps]
+
+    taker, kept = Bundles(str(tmp_path)), tmp_path / "bundle"
+    for part in parts(whole[:-1] + b"x"):
+        taker.heard(part)
+    assert not kept.exists()
+    first, second, third = parts(whole)
+    for part in (first, third, second, Bundle(digest, 0, 1 << 30, b"much too large"), first, second, third):
+        taker.heard(part)
+    assert kept.read_bytes() == whole

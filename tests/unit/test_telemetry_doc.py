@@ -1,0 +1,36 @@
+"""docs/telemetry.md says what the catalogue says."""
+
+from __future__ import annotations
+
+from scripts import gen_telemetry
+from spider.collectors import linux
+from spider.wire.metrics import CATALOGUE, METRICS, NOT_IN_LABELS, RHYTHM_S
+
+
+def test_the_document_is_that_of_the_catalogue() -> None:
+    text = gen_telemetry.TARGET.read_text(encoding="utf-8")
+    assert gen_telemetry.generate(text) == text, "run scripts/gen_telemetry.py"
+
+
+def test_each_metric_says_what_it_is_and_where_it_is_read() -> None:
+    assert len(METRICS) == len(CATALOGUE), "a name is used once"
+    for metric in CATALOGUE:
+        assert metric.about, metric.name
+        assert metric.source, metric.name
+        assert metric.unit or metric.family == "custom", metric.name  # there the program says its unit
+        assert metric.family in RHYTHM_S
+        assert metric.kind in {"gauge", "counter"}
+        assert metric.scale >= 1
+        assert len(metric.labels) <= 1
+    assert NOT_IN_LABELS
+
+
+def test_each_file_of_the_catalogue_is_in_it() -> None:
+    listed = [metric for module in gen_telemetry.subjects() for metric in module.METRICS]
+    assert listed == CATALOGUE
+
+
+def test_each_collector_says_in_its_docstring_what_it_measures() -> None:
+    for collector in linux.linux_collectors():
+        assert type(collector).__doc__
+        collector.close()
