@@ -64,10 +64,13 @@ def _installed(capsule: Path) -> bool:
 
 
 def build_bundle(root: Path) -> None:
-    """Write majortom/spider.pyz. In a process of its own: the build's import path is not the checkout's."""
-    code = "import sys, pathlib; from majortom.bundle import build_bundle; pathlib.Path(sys.argv[1]).write_bytes(build_bundle())"
+    """Write majortom/spider.pyz and joiner.pyz. In a process of its own: the build's import path is not the checkout's."""
+    code = (
+        "import sys, pathlib; from majortom.bundle import build_bundle, build_joiner; to = pathlib.Path(sys.argv[1]);"
+        " (to / 'spider.pyz').write_bytes(build_bundle()); (to / 'joiner.pyz').write_bytes(build_joiner())"
+    )
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root), *sys.path]))
-    subprocess.run([sys.executable, "-B", "-c", code, str(root / "majortom/spider.pyz")], cwd=root, env=env, check=True)
+    subprocess.run([sys.executable, "-B", "-c", code, str(root / "majortom")], cwd=root, env=env, check=True)
 
 
 class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -86,4 +89,5 @@ class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
 if __name__ == "__main__":
     here = Path(__file__).resolve().parent
     built = build_capsule(here)
+    build_bundle(here)
     print("The Capsule was built." if built else "The Capsule is up to date.")
