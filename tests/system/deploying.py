@@ -56,6 +56,10 @@ class Desk:
         self.clean = self.spoiled = False
         if not self.hub.running:
             self.hub.launch()
+        for row in self.hub.local("GET", "/api/v1/deployments").json["deployments"]:
+            if row["ended_at"] is None:
+                self.hub.local("POST", f"/api/v1/deployments/{row['id']}/cancel")
+                self.end(row["id"])
         for node in self.nodes():
             assert self.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
 

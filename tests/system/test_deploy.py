@@ -129,7 +129,7 @@ def test_an_unknown_host_key_waits_and_a_refusal_touches_nothing(desk: Desk) -> 
     look = Look(desk)
     row = desk.begin("root", host_key=None)
     row = desk.until(row["id"], lambda row: row["state"] == "awaiting_host_key")
-    assert row["host_key"] == {"type": "ssh-ed25519", "fingerprint": desk.fingerprint(), "host": desk.host.address}
+    assert row["host_key"] == {"type": "ssh-ed25519", "fingerprint": desk.fingerprint(), "host": desk.host.address, "port": desk.host.port}
     wrong = desk.hub.local("POST", f"/api/v1/deployments/{row['id']}/host-key", {"fingerprint": "SHA256:" + "A" * 43})
     assert wrong.status == 409
     assert wrong.json["code"] == "deployment.host_key_mismatch"
