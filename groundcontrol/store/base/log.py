@@ -1,0 +1,38 @@
+"""Events and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter
+from groundcontrol.domain.scope import Scope
+from groundcontrol.store.base.entries import AuditEntry, Page
+
+
+class LogStore(Protocol):
+    async def add_event(self, event: Event) -> None: ...
+    async def events(
+        self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
+    ) -> Page[Event]: ...
+    async def add_audit(self, entry: AuditEntry, at: float) -> None:
+        """For acts that change nothing else (a refused log-in, a denied request)."""
+        ...
+
+    async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]: ...
+    async def last_audit_at(self) -> float | None:
+        """The latest time of any row since the clock was last accepted; None: there is no row."""
+        ...
+
+    async def accept_clock(self, scope: Scope, behind_s: float) -> None:
+        """Rows of before this moment say nothing about the clock any more."""
+        ...
+
+    async def verify_audit(self) -> str | None:
+        """None: every chain holds; else the first row that does not."""
+        ...
+
+    async def audit_heads(self) -> Sequence[AuditHead]:
+        """The ends that no chain names yet: whoever holds these holds everything before them."""
+        ...

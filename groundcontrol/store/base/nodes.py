@@ -1,0 +1,124 @@
+"""Nodes, what they tell of themselves, and how they come into the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from groundcontrol.domain.facts import FactTable, PackageChanges, PackageList, PackageState
+from groundcontrol.domain.ids import InviteId, NodeId
+from groundcontrol.domain.invites import Invite
+from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
+from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.updates import NodeUpdateList, UpdateList
+from groundcontrol.store.base.entries import Page
+
+
+class NodeStore(Protocol):
+    async def create_node(self, scope: Scope, node: NewNode) -> Node:
+        """Conflict: the id was used before, ever, or the name is taken in this organisation."""
+        ...
+
+    async def node(self, scope: Scope, node: NodeId) -> Node: ...
+    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]: ...
+    async def find_node(self, node: NodeId) -> Node | None:
+        """For the agents' door: any organisation; None: unknown or deleted."""
+        ...
+
+    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node: ...
+    async def renew_keys(self, node: NodeId, generation: int) -> Node:
+        """The node has proven that it holds keys of a later generation: those before it open nothing any more. Repeating it changes nothing.
+
+        Raises: NotFound.
+        """
+        ...
+
+    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+        """Remove the node, its samples, jobs and credentials (crypto-shredded); leave a tombstone."""
+        ...
+
+    async def save_identity(
+        self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
+    ) -> Node: ...
+    async def save_updates(self, session: Session, updates: NodeUpdates) -> Node: ...
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None: ...
+
+
+class FactStore(Protocol):
+    """What nodes say of themselves that is no number over time: the newest of each, gone with the node."""
+
+    async def save_table(self, session: Session, table: FactTable) -> None:
+        """Replace what is held of this subject."""
+        ...
+
+    async def tables(self, scope: Scope, node: NodeId) -> Sequence[FactTable]: ...
+    async def packages_digest(self, session: Session) -> str:
+        """The state of the node's packages that is held; empty = none."""
+        ...
+
+    async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
+        """Apply changes. What does not build on the state held, or does not lead to its digest, changes nothing and answers with none."""
+        ...
+
+    async def packages(self, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
+        """Those whose name contains `search`, by name."""
+        ...
+
+    async def updates(
+        self, scope: Scope, limit: int, cursor: str | None = None, search: str = "", *, security_only: bool = False
+    ) -> UpdateList:
+        """Newer packages across the nodes that the caller may see: for security first, then by how many nodes they are for."""
+        ...
+
+    async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
+        """The nodes that could have a newer version of this package, in the order in which they came to the hub."""
+        ...
+
+
+class InviteStore(Protocol):
+    """Invites and organisation secrets; and nodes that came with one until they are in."""
+
+    async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
+        """Conflict: too many are open."""
+        ...
+
+    async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
+        """The newest first, with those that are over for some time; a page may hold fewer than `limit`."""
+        ...
+
+    async def invite(self, scope: Scope, invite: InviteId) -> Invite: ...
+    async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
+        """For the agents' door: any organisation. None: unknown, spent, over or revoked."""
+        ...
+
+    async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
+        """Spend one use and make the node, under a free name like that one. NotFound: there was none left."""
+        ...
+
+    async def settle_joining(self, node: NodeId) -> None:
+        """The node is in: its installation stands."""
+        ...
+
+    async def unsettled(self) -> Sequence[tuple[NodeId, int]]:
+        """Nodes whose installation had begun and has not been settled, with their organisations."""
+        ...
+
+    async def revoke_invite(self, scope: Scope, invite: InviteId) -> None: ...
+    async def approve_node(self, scope: Scope, node: NodeId) -> Node:
+        """Let a node in that waits for this; nothing happens where it does not."""
+        ...
+
+
+class RecoveryStore(Protocol):
+    async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
+        """Note that the recovery key is printed now; the key itself is kept nowhere.
+
+        Returns: when it was printed before, unless `again`: then it is not to be printed.
+        """
+        ...
+
+    async def adopt_until(self) -> float:
+        """Until when nodes of this fleet that the store does not know are taken in; 0: they are not."""
+        ...
+
+    async def end_adoption(self, scope: Scope) -> None: ...
