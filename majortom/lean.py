@@ -1,4 +1,4 @@
-"""Sources without what only people read: comments and docstrings go, every line keeps its number."""
+"""Sources without what only people and checkers read: comments, docstrings and functions' types go, every line keeps its number."""
 
 from __future__ import annotations
 
@@ -6,30 +6,58 @@ import ast
 import io
 import tokenize
 
+Cut = tuple[int, int, int, int, str]
+"""From (line, byte) to (line, byte), and what stands there instead."""
+
 
 def lean_source(source: bytes) -> bytes:
-    """Take comments and docstrings out of a module. Tracebacks name the same lines as before.
+    """Take comments, docstrings and the types of functions out of a module. Tracebacks name the same lines as before.
+
+    The types of a class's fields stay: they are what a dataclass is made of.
 
     Raises: SyntaxError: it is no Python.
     """
-    text = source.decode("utf-8")
-    lines = text.splitlines(keepends=True)
+    lines = source.decode("utf-8").splitlines(keepends=True)
+    tree = ast.parse(source)
     # From the end backwards, so that what comes before keeps its place. Columns of `ast` count bytes of UTF-8.
-    cuts = [(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset) for node in _texts(ast.parse(text))]
-    for first, column, last, end in sorted(cuts, reverse=True):
-        assert last is not None
+    for first, column, last, end, instead in sorted([*_texts(tree), *_types(tree, lines)], reverse=True):
         head, tail = lines[first - 1].encode()[:column].decode(), lines[last - 1].encode()[end:].decode()
-        lines[first - 1 : last] = [f"{head}pass{tail}", *["\n"] * (last - first)]
+        lines[first - 1 : last] = [f"{head}{instead}{tail}", *["\n"] * (last - first)]
     return _without_comments("".join(lines)).encode()
 
 
-def _texts(tree: ast.AST) -> list[ast.Expr]:
+def _texts(tree: ast.AST) -> list[Cut]:
     """Strings that are statements: they do nothing, wherever they stand."""
     return [
-        node
+        (node.lineno, node.col_offset, *_end(node), "pass")
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
+
+
+def _types(tree: ast.AST, lines: list[str]) -> list[Cut]:
+    cuts: list[Cut] = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if node.returns is not None:
+            row = node.returns.lineno
+            before = lines[row - 1].encode()[: node.returns.col_offset]
+            arrow = before.rindex(b"->")
+            cuts.append((row, len(before[:arrow].rstrip()), *_end(node.returns), ""))
+        given = node.args
+        cuts += [
+            (arg.lineno, arg.col_offset + len(arg.arg.encode()), *_end(arg.annotation), "")
+            for arg in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            if arg is not None and arg.annotation is not None
+        ]
+    return cuts
+
+
+def _end(node: ast.expr | ast.stmt) -> tuple[int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return node.end_lineno, node.end_col_offset
 
 
 def _without_comments(text: str) -> str:

@@ -39,3 +39,14 @@ def test_what_only_looks_like_a_comment_stays() -> None:
     source = b'class A:\n    """Doc # no."""\n\ndef f():\n    "one line"\n\nx = "# text"  # gone\ny = """\n# text\n"""; z = 1\n"na\xc3\xafve"; w = 2\n'
     lean = lean_source(source)
     assert lean == b'class A:\n    pass\n\ndef f():\n    pass\n\nx = "# text"\ny = """\n# text\n"""; z = 1\npass; w = 2\n'
+
+
+def test_the_types_of_functions_go_and_those_of_fields_stay() -> None:
+    source = (
+        b"class A:\n    kept: int = 1\n\n    async def f(self, a: int, /, b: 'Dict[str, \xc3\xa9]' = {}, *rest: str, c: List[\n"
+        b"        int\n    ] = [], **more: object) -> 'Tuple[int, A]': return (lambda: a)()\n"
+    )
+    lean = lean_source(source)
+    assert lean == (
+        b"class A:\n    kept: int = 1\n\n    async def f(self, a, /, b = {}, *rest, c = [], **more): return (lambda: a)()\n\n\n"
+    )
