@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
@@ -66,6 +66,8 @@ REMEMBER_S: Final = 900.0
 MAX_REMEMBERED: Final = MAX_ACTIVE
 CANCEL_WAIT_S: Final = 2.0
 CLOSE_LIMIT_S: Final = 6.0
+TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
+"""Somebody does something there whom the caller may know nothing of."""
 LEFT_BEHIND: Final = (
     "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust and the"
     " user stardust are still there; adding it again and removing it clears them away"
@@ -192,7 +194,7 @@ class DeploymentService:
         checked, faults = await check_many(self._tools.hub, requests)
         if known is None:
             # A repeat is not in its own way.
-            faults |= {at: fault for at, fault in self._in_use(scope, checked, await self._names(scope)).items() if at not in faults}
+            faults |= {at: fault for at, fault in (await self._in_use(scope, checked)).items() if at not in faults}
         if faults:
             raise refused_many(faults, len(requests))
         self._check_room(len(checked) if known is None else 0)
@@ -475,9 +477,17 @@ class DeploymentService:
         """Refuse a second deployment to the same server, and a name that another node has."""
         row = self._at_work(scope).get(place_of(request))
         if row is not None:
-            raise Conflict(f"a deployment to {request.host} is running already", deployment=row.id)
+            raise await self._in_the_way(scope, row)
         if own is None and request.name is not None and request.name.casefold() in await self._names(scope):
             raise Conflict(f"a node named {request.name} exists already: give another name", field="name")
+
+    async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
+        """What is told of it depends on whether the caller may see it."""
+        try:
+            await self._tools.store.deployments.deployment(scope, row.id)
+        except NotFound:
+            return Conflict(TRY_LATER)
+        return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
 
     def _at_work(self, scope: Scope) -> dict[Place, Deployment]:
         """Where deployments run."""
@@ -498,13 +508,14 @@ class DeploymentService:
             if cursor is None:
                 return names
 
-    def _in_use(self, scope: Scope, requests: Sequence[DeploymentRequest], names: Set[str]) -> dict[int, Fault]:
+    async def _in_use(self, scope: Scope, requests: Sequence[DeploymentRequest]) -> dict[int, Fault]:
         """Which of many are in the way of something, or something of them."""
-        at_work = self._at_work(scope)
+        names, at_work = await self._names(scope), self._at_work(scope)
         faults: dict[int, Fault] = {}
         for at, request in enumerate(requests):
-            if place_of(request) in at_work:
-                faults[at] = Fault("conflict", "host", f"a deployment to {request.host} is running already")
+            row = at_work.get(place_of(request))
+            if row is not None:
+                faults[at] = Fault("conflict", "host", (await self._in_the_way(scope, row)).message)
             elif (request.name or request.host).casefold() in names:
                 faults[at] = Fault("conflict", "name", f"a node named {request.name} exists already: give another name")
         return faults

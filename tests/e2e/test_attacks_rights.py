@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -184,6 +185,47 @@ def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
     assert world.call(wide, "GET", f"nodes/{own}").status == 200
     assert world.call(wide, "GET", f"nodes/{other}").status == 404
     assert [node["id"] for node in world.call(wide, "GET", "nodes").json["nodes"]] == [own]
+
+
+def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(world: World) -> None:
+    """S-19: another one's deployment and request for many, named in a list, are told as what there is not."""
+    admin, who = world.people["admin"], world.people["limited-operator"]
+    servers = [{"host": "127.0.0.1", "port": 2, "name": "hidden-server"}]
+    many = world.call(admin, "POST", "deployments/many", {"servers": servers, "username": "root", "password": "x"})
+    assert many.status == 202, many.body
+    [made] = many.json["deployments"]
+    key = "SHA256:" + "a" * 43
+    wanted = [made["id"], world.ids["deployment", "none"]]
+    reply = world.call(who, "POST", "deployments/host-keys", {"host_keys": [{"deployment": one, "fingerprint": key} for one in wanted]})
+    assert (reply.status, reply.json["deployments"]) == (200, [])
+    told = [(row["code"], row["message"].replace(row["deployment"], "…")) for row in reply.json["refused"]]
+    assert told[0] == told[1] == ("not_found", "there is no deployment …")
+    assert [row["id"] for row in world.call(admin, "GET", f"deployments?batch={made['batch_id']}").json["deployments"]] == [made["id"]]
+    for batch in (made["batch_id"], new_random_id()):
+        assert world.call(who, "GET", f"deployments?batch={batch}").json == {"deployments": [], "next": None}
+
+
+def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world: World) -> None:
+    """S-19: a name that a hidden node has, and a server where somebody else is at work."""
+    admin, who, own = world.people["admin"], world.people["limited-operator"], world.ids["node", "own"]
+    renamed = world.call(who, "PATCH", f"nodes/{own}", {"name": "node-other"})
+    assert (renamed.status, renamed.json["detail"]) == (409, "this name cannot be given: choose another one")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place, login = {"host": "127.0.0.1", "port": silent.getsockname()[1]}, {"username": "root", "password": "x"}
+        there = {**place, **login}
+        running = world.call(admin, "POST", "deployments", {**there, "name": "hidden-work"})
+        assert running.status == 202, running.body
+        path = f"deployments/{running.json['id']}/cancel"
+        try:
+            known = world.call(admin, "POST", "deployments", {**there, "name": "second"})
+            assert (known.status, known.json["facts"]) == (409, {"deployment": running.json["id"]})
+            for one, body in (("", {**there, "tags": ["own"]}), ("/many", {"servers": [place], **login, "tags": ["own"]})):
+                reply = world.call(who, "POST", f"deployments{one}", body)
+                assert reply.status in (400, 409), reply.body
+                assert "try again later" in reply.body.decode()
+                assert not [word for word in (running.json["id"], "hidden", "running") if word in reply.body.decode()], reply.body
+        finally:
+            assert world.call(admin, "POST", path).status == 200
 
 
 def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> None:

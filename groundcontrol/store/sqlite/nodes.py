@@ -177,8 +177,12 @@ def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
 
 
 def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
-    if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(name), node) is not None:
-        raise Conflict(f"there is a node named {name} already", field="name")
+    same = "SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?"
+    if tx.one(same, scope.org, fold(name), node) is None:
+        return
+    if tx.one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
+        raise Conflict("this name cannot be given: choose another one", field="name")  # who has it is not the caller's to know
+    raise Conflict(f"there is a node named {name} already", field="name")
 
 
 def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:

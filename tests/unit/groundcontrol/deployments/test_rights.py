@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from groundcontrol.deployments.service import TRY_LATER
 from groundcontrol.deployments.work import forget_node
 from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
 from groundcontrol.domain.ids import NodeId, UserId
 from groundcontrol.domain.nodes import NewNode
 from groundcontrol.domain.scope import Actor, Grants, Scope
-from groundcontrol.errors import NotFound
+from groundcontrol.errors import BadRequest, Conflict, NotFound
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.deployments.conftest import ADMIN, Config, Desk, an_account
 
@@ -113,3 +114,22 @@ async def test_a_server_that_was_cleared_is_forgotten_also_outside_of_the_limit(
     await forget_node(desk.service._tools, operator, node.id, "the node was removed")
     with pytest.raises(NotFound):
         await desk.store.nodes.node(ADMIN, node.id)
+
+
+async def test_who_may_not_see_what_is_in_the_way_learns_nothing_of_it(desk: Desk, request_to: Requests) -> None:
+    operator = await an_operator(desk, WEB)
+    async with silent() as (port, dialled), desk.running() as service:
+        running = await service.install(ADMIN, request_to(port, name="hidden-1"), None)
+        async with asyncio.timeout(20):
+            await dialled.wait()
+        same = request_to(port, name="b", tags=("web",))
+        with pytest.raises(Conflict) as known:
+            await service.install(ADMIN, same, None)
+        with pytest.raises(Conflict) as hidden:
+            await service.install(operator, same, None)
+        with pytest.raises(BadRequest) as many:
+            await service.install_many(operator, [same], None)
+        await service.cancel(ADMIN, running.id)
+    assert known.value.detail == {"deployment": running.id}
+    assert (hidden.value.detail, hidden.value.message) == ({}, TRY_LATER)
+    assert many.value.detail["servers"] == [{"index": 0, "code": "conflict", "field": "host", "message": TRY_LATER}]

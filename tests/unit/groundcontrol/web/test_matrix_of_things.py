@@ -89,7 +89,6 @@ WITHOUT_A_THING = {
     "POST /deployments",
     "POST /deployments/preview",
     "POST /deployments/many",
-    "POST /deployments/host-keys",  # of deployments that the body names: `test_many_deployments`
     "POST /invites",
     "GET /auth/preferences",
     "PATCH /auth/preferences",
@@ -100,6 +99,8 @@ WITHOUT_A_THING = {
     "POST /agent-updates",  # of nodes that the body names: `test_upkeep`
     "GET /audit",
 }
+NAMED_IN_THE_BODY = {"POST /deployments/host-keys"}
+"""Things that the body names, each judged by itself."""
 TOPICS = {"fleet": "", "events": "", "node": "node", "job": "job", "deployment": "deployment"}
 
 
@@ -122,7 +123,8 @@ class World:
             batch = NewBatch(BatchId(new_time_id()), job.wish, (node.id,), (job,), (), now)
             await hub.store.batches.create_batch(ADMIN, batch, None)
             await tell_plan_and_report(hub, await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id)), job.id)
-            deployment = a_deployment(f"{side}.example")._replace(node_id=node.id)
+            ids["batch of deployments", side] = new_time_id()
+            deployment = a_deployment(f"{side}.example")._replace(node_id=node.id, batch=ids["batch of deployments", side])
             await hub.store.deployments.create_deployment(ADMIN, deployment)
             event = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", now, node.id, side, {})
             await hub.store.log.add_event(event)
@@ -130,7 +132,7 @@ class World:
             invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)
             ids["invite", side] = (await hub.store.invites.create_invite(ADMIN, invite)).id
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
-        for kind in ("node", "job", "batch", "deployment", "session", "token", "invite"):
+        for kind in ("node", "job", "batch", "deployment", "batch of deployments", "session", "token", "invite"):
             ids[kind, "none"] = new_random_id()
         return cls(hub, ids)
 
@@ -161,8 +163,8 @@ def path_of(route: Route, thing: str) -> str:
 
 
 def test_every_route_has_its_row() -> None:
-    """A new route needs one in exactly one of the four."""
-    rows = [*THINGS, *LISTS, *OF_PEOPLE, *WITHOUT_A_THING]
+    """A new route needs one in exactly one of the five."""
+    rows = [*THINGS, *LISTS, *OF_PEOPLE, *WITHOUT_A_THING, *NAMED_IN_THE_BODY]
     assert sorted(rows) == sorted(name(route) for route in ROUTES)
     assert {name(route) for route in ROUTES if "{" in route.path} == set(THINGS)
     assert set(TOPICS) == set(ACTIONS)
@@ -218,6 +220,53 @@ async def test_lists_hold_what_is_granted(hub: TestHub, row: str, role: Role) ->
     assert shown == ({own, other} if role == "admin" else {own})
     if field in ("jobs", "events"):
         assert ((await client.get(f"{field}?node={world.ids['node', 'other']}")).json[field] != []) == (role == "admin")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_host_keys_are_confirmed_of_what_is_granted(hub: TestHub, role: Role) -> None:
+    """S-19: {own, other, none} in one body; what is another's is refused in the words for what there is not."""
+    world = await World.make(hub)
+    client = await world.person(role)
+    sides: tuple[Whose, ...] = ("own", "other", "none")
+    body = {"host_keys": [{"deployment": world.ids["deployment", whose], "fingerprint": "SHA256:" + "a" * 43} for whose in sides]}
+
+    answer = await client.post("deployments/host-keys", body)
+
+    if role == "viewer":
+        assert (answer.status, answer.code) == (403, "auth.forbidden")
+        return
+    done = ["own", "other"] if role == "admin" else ["own"]
+    refused = [whose for whose in sides if whose not in done]
+    assert [row["id"] for row in answer.json["deployments"]] == [world.ids["deployment", whose] for whose in done]  # type: ignore[index]  # a side
+    told = [
+        (row["code"], row["message"].replace(row["deployment"], "…"), row["deployment"] == world.ids["deployment", whose])
+        for row, whose in zip(answer.json["refused"], refused, strict=True)
+    ]
+    assert set(told) == {("not_found", "there is no deployment …", True)}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_batch_of_deployments_holds_what_is_granted(hub: TestHub, role: Role) -> None:
+    """S-19: `?batch=` of another looks like one that there is not."""
+    world = await World.make(hub)
+    client = await world.person(role)
+    sides: tuple[Whose, ...] = ("own", "other", "none")
+    shown = {whose: (await client.get("deployments", params={"batch": world.ids["batch of deployments", whose]})).json for whose in sides}
+    own, other = [world.ids["deployment", "own"]], [world.ids["deployment", "other"]] if role == "admin" else []
+    assert {whose: [row["id"] for row in page["deployments"]] for whose, page in shown.items()} == {"own": own, "other": other, "none": []}
+    if role != "admin":
+        assert shown["other"] == shown["none"]
+
+
+async def test_a_conflict_with_what_is_hidden_says_nothing_of_it(hub: TestHub) -> None:
+    """S-19: who may not see the other node is told only that the name cannot be given."""
+    world = await World.make(hub)
+    path = f"nodes/{world.ids['node', 'own']}"
+    told = {role: await (await world.person(role)).request("PATCH", path, {"name": "other"}) for role in ("admin", "operator")}
+    assert [(answer.status, answer.code) for answer in told.values()] == [(409, "conflict")] * 2
+    assert told["admin"].json["detail"] == "there is a node named other already"
+    assert told["operator"].json["detail"] == "this name cannot be given: choose another one"
+    assert world.ids["node", "other"] not in told["operator"].body.decode()
 
 
 @pytest.mark.parametrize("role", ROLES)
