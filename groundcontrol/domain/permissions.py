@@ -172,6 +172,16 @@ def check_new_tags(scope: Scope, tags: Collection[str]) -> None:
         raise Forbidden("your rights are limited to some nodes: give the new one a tag that you are granted")
 
 
+def check_granting_tags(scope: Scope, tags: Collection[str]) -> None:
+    """Whether the caller may give these tags to a node that there is, or take them: somebody's limit names them, so it is a change of rights.
+
+    Raises: Forbidden: the caller is not one who may change what others may (`user.manage`).
+    """
+    if tags and not allowed(scope, "user.manage"):
+        named = ", ".join(sorted(tags))
+        raise Forbidden(f"somebody's rights hang on the tag {named}: an admin who is logged in may give or take it", action="user.manage")
+
+
 def allowed(scope: Scope, action: Action, resource: Owned | None = None) -> bool:
     """The same question for filters."""
     try:

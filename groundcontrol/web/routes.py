@@ -169,7 +169,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route("GET", "/nodes/{id}/logs", "node.read", logs.list_logs, schema.LogsView, query=(LIMIT, CURSOR)),
     Route("POST", "/nodes/{id}/approve", "node.approve", invites.approve_node, schema.NodeView),
-    Route("POST", "/nodes/{id}/reject", "node.approve", invites.reject_node, None, status=204),
+    Route("POST", "/nodes/{id}/reject", "node.approve", invites.reject_node, None, status=204, step_up=True),
     Route("POST", "/invites", "invite.create", invites.create_invite, schema.NewInviteView, schema.InviteBody, status=201, step_up=True),
     Route("GET", "/invites", "invite.read", invites.list_invites, schema.InvitesView, query=(LIMIT, CURSOR)),
     Route("GET", "/invites/{id}", "invite.read", invites.get_invite, schema.InviteView),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import sqlite3
 import threading
 import time
@@ -19,8 +21,9 @@ from tests.browser.gates import LOOKS, gate
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import forgotten
 from tests.e2e.joining import Visitor, knock, made
+from tests.e2e.jumping import clock_file
 from tests.support.agent import IDENTITY, agents
-from tests.support.hub import Enrolled, HubProcess
+from tests.support.hub import PASSWORD, Enrolled, HubProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -129,6 +132,54 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
     expect(region).to_have_count(0)
     left = hub.local("GET", "/api/v1/nodes").json["nodes"]
     assert [(node["name"], node["waiting"]) for node in left] == [("far-away", False)]
+
+
+def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_once(page: Page, tmp_path: Path) -> None:
+    async def come(hub: HubProcess, invite: str) -> None:
+        async with aiohttp.ClientSession() as client:
+            await (await knock(client, hub, invite)).accepted()
+
+    with HubProcess(tmp_path / "late", program=("-m", "tests.e2e.jumping")) as hub:
+        nodes = hub.enrol("web-1", "web-2", "web-3")
+        for node in nodes:
+            assert hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": ["web"]}).status == 200
+        limited = {"username": "eve", "role": "viewer", "grants": {"tags": ["web"]}}
+        assert hub.local("POST", "/api/v1/users", limited).status == 201
+        sign_in(page, hub)
+        invite = made(hub, kind="organisation", name="cloud", uses=5)["invite"]
+        thread = threading.Thread(target=lambda: asyncio.run(come(hub, invite)), name="a server")
+        thread.start()
+        thread.join(30)
+        clock_file(hub.folder).write_text("301")
+        os.kill(hub.pid, signal.SIGUSR1)
+        region, asked = page.get_by_role("region", name="Waiting for approval"), page.get_by_role("dialog", name="Confirm that it is you")
+
+        region.get_by_role("button", name="Reject far-away").click()
+        asked.get_by_role("button", name="Cancel").click()
+        expect(asked).to_have_count(0)
+        expect(region.get_by_text("far-away")).to_be_visible()
+
+        def left() -> list[tuple[str, list[str]]]:
+            return sorted((node["name"], node["tags"]) for node in hub.local("GET", "/api/v1/nodes").json["nodes"])
+
+        for name in ("web-1", "web-2", "web-3"):
+            page.get_by_role("checkbox", name=f"Select {name}").check()
+        page.get_by_role("button", name="Tag…").click()
+        dialog = page.get_by_role("dialog", name="Tag 3 nodes")
+        dialog.get_by_role("checkbox", name="web on 3").check()
+        dialog.get_by_role("button", name="Change 3 nodes").click()
+        asked.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("3 nodes not changed")).to_be_visible()
+        assert {name: tags for name, tags in left() if tags} == {"web-1": ["web"], "web-2": ["web"], "web-3": ["web"]}
+        page.get_by_role("button", name="Retry").click()
+        asked.get_by_role("textbox", name="Your password").fill(PASSWORD)
+        asked.get_by_role("button", name="Confirm").click()
+        expect(asked).to_have_count(0)
+        expect(page.get_by_text("Tags changed on 3 nodes")).to_be_visible()
+        assert not [tags for _, tags in left() if tags]
+        region.get_by_role("button", name="Reject far-away").click()  # the proof counts for five minutes
+        expect(region).to_have_count(0)
+        assert [name for name, _ in left()] == ["web-1", "web-2", "web-3"]
 
 
 def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Browser, hub: HubProcess) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import BadRequest, Conflict, Fenced, NotFound
 from groundcontrol.store.base import HubFacts, Store
 from spider.wire.ids import new_random_id
@@ -38,6 +39,15 @@ async def test_names_are_taken_whatever_their_case_and_free_in_another_organisat
     with pytest.raises(Conflict, match="already"):
         await store.nodes.create_node(SCOPE, new_node("STRASSE-1"))
     await store.nodes.create_node(STRANGER, new_node("Straße-1"))
+
+
+async def test_a_name_that_a_hidden_node_has_is_refused_without_a_word_about_it(store: Store) -> None:
+    await store.nodes.create_node(SCOPE, new_node("hidden-1", tags=("db",)))
+    own = await store.nodes.create_node(SCOPE, new_node("own-1", tags=("web",)))
+    limited = SCOPE._replace(grants=(Grants(tags=("web",)),))
+    with pytest.raises(Conflict) as told:
+        await store.nodes.edit_node(limited, own.id, name="Hidden-1", tags=None)
+    assert (told.value.message, told.value.detail) == ("this name cannot be given: choose another one", {"field": "name"})
 
 
 async def test_of_twenty_makers_of_one_name_one_wins(store: Store) -> None:

@@ -11,7 +11,7 @@ from groundcontrol.domain.ids import NodeId, TokenId, UserId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.domain.users import ApiToken, LoginSession, User
-from groundcontrol.errors import BadRequest, Conflict, NotFound, StoreError
+from groundcontrol.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
 from tests.contract.conftest import Backend
@@ -359,3 +359,26 @@ def test_grants_admit_by_id_or_tag_and_all_must_admit() -> None:
     assert limited(tags=("a",)).admits(node, ("a", "b"))
     assert not limited(tags=("a",)).admits(node, ("b",))
     assert not SCOPE._replace(grants=(Grants(("n",)), Grants(("m",)))).admits(node, ())
+
+
+async def test_a_tag_that_a_limit_names_is_moved_by_who_may_change_rights_alone(store: Store, clock: ManualClock) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node(tags=("prod",)))
+    await made_user(store, "limited", grants=Grants(tags=("web", "db")), disabled=True)
+    owner = await made_user(store, "owner")
+    token = a_token(owner, clock.now(), grants=Grants(tags=("ci",)))
+    await store.tokens.create_token(SCOPE, token)
+    operator = Scope(Actor("user", owner.id, owner.username, "operator"), 1)
+    program = Scope(Actor("token", token.id, "owner/ci", "admin"), 1)
+    assert await store.nodes.granting(SCOPE, ("web", "ci", "prod", "x")) == {"web", "ci"}
+    assert await store.nodes.granting(STRANGER, ("web", "ci")) == frozenset()
+    for scope in (operator, program):
+        for tag in ("web", "db", "ci"):
+            with pytest.raises(Forbidden, match=tag):
+                await store.nodes.edit_node(scope, node.id, name="moved", tags=("prod", tag))
+        assert (await store.nodes.edit_node(scope, node.id, name=None, tags=("eu", scope.actor.kind))).name == node.name
+    await store.nodes.edit_node(SCOPE, node.id, name=None, tags=("web",))
+    for scope in (operator, program):
+        with pytest.raises(Forbidden, match="web"):
+            await store.nodes.edit_node(scope, node.id, name=None, tags=())
+    await store.tokens.revoke_token(SCOPE, token.id)
+    assert (await store.nodes.edit_node(operator, node.id, name=None, tags=("web", "ci"))).tags == ("web", "ci")

@@ -187,6 +187,25 @@ def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
     assert [node["id"] for node in world.call(wide, "GET", "nodes").json["nodes"]] == [own]
 
 
+def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World) -> None:
+    """S-19: whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
+    admin, operator = world.people["admin"], world.person("tags-all", "operator")
+    world.person("sees-other", "viewer", "other")
+    place = f"nodes/{world.ids['node', 'other']}"
+    programs = [world.token(operator, role="operator", sensitive=True), world.token(admin, role="admin", sensitive=True)]
+    tried: list[Login | str] = [operator, *programs]
+    for who in tried:
+        for tags in ([], ["own"], ["other", "own"]):
+            reply = world.call(who, "PATCH", place, {"tags": tags})
+            assert (reply.status, reply.json["code"]) == (403, "auth.forbidden"), reply.body
+        assert world.call(who, "PATCH", place, {"tags": ["other", "plain"]}).status == 200
+        assert world.call(who, "PATCH", place, {"tags": ["other"]}).status == 200
+    assert world.call(admin, "PATCH", place, {"tags": ["other", "own"]}).status == 200
+    assert world.call(world.people["limited-viewer"], "GET", place).status == 200
+    assert world.call(admin, "PATCH", place, {"tags": ["other"]}).status == 200
+    assert world.call(world.people["limited-viewer"], "GET", place).status == 404
+
+
 def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(world: World) -> None:
     """S-19: another one's deployment and request for many, named in a list, are told as what there is not."""
     admin, who = world.people["admin"], world.people["limited-operator"]
@@ -536,6 +555,7 @@ def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World,
     ]  # fmt: skip
     assert len(rows) >= 12
     rows += [
+        ("PATCH", f"nodes/{own}", {"tags": ["other"]}),
         ("POST", f"nodes/{own}/jobs", {"action": "reboot"}),
         ("POST", f"nodes/{own}/jobs", {"action": "upgrade", "reboot": True}),
         ("POST", f"nodes/{own}/jobs", {"action": "remove", "packages": ["bash"]}),

@@ -8,6 +8,7 @@ import { now } from "./clock";
 import { watch } from "./link";
 import { onSessionEnd, phase } from "./session";
 import { forgetSparks, noteCpu } from "./sparks";
+import { withStepUp } from "./stepup";
 
 const map = new Map<string, Signal<NodeView>>();
 
@@ -111,9 +112,9 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Name or tags; the hub's answer is what is shown. */
+/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
-  const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
+  const node = await withStepUp(() => call<NodeView>("PATCH", `nodes/${id}`, { body: patch }));
   const held = map.get(id);
   if (held) held.value = { ...node, latest: { ...held.peek().latest } };
   version.value += 1;

@@ -9,4 +9,4 @@ export const loadInvites = (cursor?: string): Promise<InvitesView> => call<Invit
 export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>("GET", `invites/${id}`);
 export const endInvite = (id: string): Promise<void> => call<undefined>("DELETE", `invites/${id}`);
 export const approveNode = (id: string): Promise<NodeView> => call<NodeView>("POST", `nodes/${id}/approve`);
-export const rejectNode = (id: string): Promise<void> => call<undefined>("POST", `nodes/${id}/reject`);
+export const rejectNode = (id: string): Promise<void> => withStepUp(() => call<undefined>("POST", `nodes/${id}/reject`));

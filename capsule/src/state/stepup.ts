@@ -9,6 +9,8 @@ export interface StepUp {
 }
 
 export const stepUp = signal<StepUp | null>(null);
+/** The question that is being asked: acts that go on side by side wait for the one answer. */
+let asking: Promise<void> | null = null;
 
 /** Runs `act`; when the hub wants the password first, asks for it. Cancelled = the hub's refusal. */
 export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
@@ -16,7 +18,7 @@ export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== "auth.step_up_required") throw error;
-    await new Promise<void>((resolve, reject) => {
+    asking ??= new Promise<void>((resolve, reject) => {
       stepUp.value = {
         confirm: async (password, code) => {
           await call<undefined>("POST", "auth/step-up", { body: { password, ...(code ? { totp: code } : {}) } });
@@ -28,7 +30,8 @@ export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
           reject(error);
         },
       };
-    });
+    }).finally(() => (asking = null));
+    await asking;
     return act();
   }
 }

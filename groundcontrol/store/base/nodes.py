@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from groundcontrol.domain.facts import FactTable, PackageChanges, PackageList, PackageState
@@ -25,7 +25,14 @@ class NodeStore(Protocol):
         """For the agents' door: any organisation; None: unknown or deleted."""
         ...
 
-    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node: ...
+    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
+        """Forbidden: a tag that somebody's limit names would come or go, and the caller may not change rights."""
+        ...
+
+    async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
+        """Those of these tags that somebody's limit, or that of a token in force, names."""
+        ...
+
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
         """The node has proven that it holds keys of a later generation: those before it open nothing any more. Repeating it changes nothing.
 

@@ -93,7 +93,7 @@ class Database:
         writer, reader = self._control.writer, self._control.reader
         audit = Chain(audit_key, chain)
         metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
-        nodes = SqliteNodes(writer, reader, audit, metrics)
+        nodes = SqliteNodes(writer, reader, audit, metrics, self._clock)
         jobs = SqliteJobs(writer, reader, audit)
         await nodes.sweep()
         return Store(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
+from groundcontrol.domain.permissions import check_granting_tags
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import MetricStore, Page
@@ -22,8 +24,14 @@ from groundcontrol.store.sqlite.records import digest, record_from_json, record_
 from groundcontrol.store.sqlite.secrets import shred
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
+from spider.clock import Clock
 
 _NODE: Final = "SELECT * FROM node "
+_GRANTING: Final = (
+    "SELECT DISTINCT tag.value AS tag FROM (SELECT grants FROM account WHERE org = ? AND grants IS NOT NULL UNION ALL"
+    " SELECT grants FROM api_token WHERE org = ? AND grants IS NOT NULL AND revoked_at IS NULL AND expires_at > ?) AS limited"
+    " JOIN json_each(limited.grants, '$.tags') AS tag WHERE tag.value IN (SELECT value FROM json_each(?))"
+)
 
 
 def fold(name: str) -> str:
@@ -34,11 +42,12 @@ def fold(name: str) -> str:
 class SqliteNodes:
     """`NodeStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, metrics: MetricStore) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, metrics: MetricStore, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._chain = chain
         self._metrics = metrics
+        self._clock = clock
 
     async def create_node(self, scope: Scope, node: NewNode) -> Node:
         def command(tx: Tx) -> Node:
@@ -82,6 +91,7 @@ class SqliteNodes:
             if (new_name, new_tags) == (before.name, before.tags):
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
+            check_granting_tags(scope, _granting(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
             tx.do(
                 "UPDATE node SET name = ?, name_key = ?, tags = ?, version = version + 1 WHERE no = ?",
                 *(new_name, fold(new_name), to_json(new_tags), before.no),
@@ -90,6 +100,10 @@ class SqliteNodes:
             return load_node(tx, scope, node)
 
         return await self._writer.run(command)
+
+    async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
+        now = self._clock.now()
+        return await self._reader.run(lambda rows: _granting(rows, scope, tags, now))
 
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
         def command(tx: Tx) -> Node:
@@ -183,6 +197,13 @@ def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     if tx.one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
         raise Conflict("this name cannot be given: choose another one", field="name")  # who has it is not the caller's to know
     raise Conflict(f"there is a node named {name} already", field="name")
+
+
+def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
+    """Which of these tags somebody's rights hang on; those of who is disabled count too, since they may be let in again."""
+    if not tags:
+        return frozenset()
+    return frozenset(row["tag"] for row in rows.all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
 
 
 def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:

@@ -92,7 +92,7 @@ async def approve_node(call: Call) -> schema.NodeView:
 
 
 async def reject_node(call: Call) -> None:
-    """Forget a node that waits for approval. What is installed on it stays there, and never gets in."""
+    """Forget a node that waits for approval, for good. What is installed on it stays there, and never gets in."""
     services = call.services
     node = await services.store.nodes.node(call.scope, call.node_id)
     call.authorize("node.approve", node)

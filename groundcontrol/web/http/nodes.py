@@ -10,6 +10,7 @@ from groundcontrol.auth.people import EVERYBODY
 from groundcontrol.bus.base import Changed, Revoked
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.permissions import check_granting_tags
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, Forbidden
 from groundcontrol.web import schema, views
@@ -57,11 +58,16 @@ async def edit_node(call: Call, body: schema.NodePatch) -> schema.NodeView:
         raise BadRequest("nothing to change: give name, tags or both")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
+    tags = None if body.tags is None else checked_tags(body.tags)
+    granting = frozenset[str]() if tags is None else await services.store.nodes.granting(call.scope, {*before.tags} ^ {*tags})
+    if granting:  # a change of what people see is one of rights, and wants what that wants
+        check_granting_tags(call.scope, granting)
+        services.auth.require_step_up(call.caller)
     node = await services.store.nodes.edit_node(
         call.scope,
         call.node_id,
         name=checked_name(body.name) if body.name is not None else None,
-        tags=checked_tags(body.tags) if body.tags is not None else None,
+        tags=tags,
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:

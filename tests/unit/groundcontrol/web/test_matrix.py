@@ -87,6 +87,7 @@ PENDING = {"POST /auth/password", "POST /auth/logout", "GET /auth/me"}
 ENROLLING = {*PENDING, "POST /auth/step-up", "POST /auth/totp", "POST /auth/totp/confirm"}
 STEP_UP = {
     "DELETE /nodes/{id}",
+    "POST /nodes/{id}/reject",
     "POST /agent-updates",
     "POST /nodes/{id}/rekey",
     "POST /auth/totp",

@@ -111,6 +111,29 @@ async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
     assert (await hub.store.nodes.node(ADMIN, node.id)).name == "db 1"
 
 
+async def test_a_tag_that_somebody_s_rights_hang_on_moves_like_the_right_itself(hub: TestHub) -> None:
+    """By who may change people, and with a fresh proof; any other tag as before."""
+    boss, operator, node = await hub.logged_in("admin", cookie=False), await hub.logged_in("operator"), await hub.node()
+    place = f"nodes/{node.id}"
+    weak, strong = hub.anonymous(), hub.anonymous()
+    for program, who, role in ((weak, operator, "operator"), (strong, boss, "admin")):
+        program.bearer = (await who.post("tokens", {"name": "x", "role": role, "sensitive": True})).json["token"]
+    assert (await boss.post("users", {"username": "eve", "role": "viewer", "grants": {"tags": ["web"]}})).status == 201
+    for who in (operator, weak, strong):
+        answer = await who.request("PATCH", place, {"tags": ["web", "eu"]})
+        assert (answer.status, answer.code, answer.json["facts"]) == (403, "auth.forbidden", {"action": "user.manage"})
+        assert (await who.request("PATCH", place, {"tags": ["eu"]})).status == 200
+    hub.clock.shift += 301
+    assert (await boss.request("PATCH", place, {"tags": ["web", "eu"]})).code == "auth.step_up_required"
+    assert (await boss.request("PATCH", place, {"tags": ["eu", "prod"]})).status == 200
+    hub.clock.shift -= 301
+    assert (await boss.request("PATCH", place, {"tags": ["web", "eu"]})).json["tags"] == ["web", "eu"]
+    for who in (operator, weak, strong):
+        assert (await who.request("PATCH", place, {"tags": []})).code == "auth.forbidden"
+        kept = await who.request("PATCH", place, {"name": "new name", "tags": ["web", who.bearer[-5:] or "page"]})
+        assert kept.status == 200, "it stays where it is"
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"name": ""}, {"name": "a\u202eb\u0000"}, {"name": "x" * 101}, {"tags": [""]}, {"tags": ["x" * 65]}, {"owner": "me"}, {"name": 3}],
