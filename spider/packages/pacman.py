@@ -173,20 +173,19 @@ class Pacman:
         self._lists: Optional[Dict[str, str]] = None
         """Of the last plan: the lists that it was made from, by their digests; None = it was made from none."""
         self._repositories: List[str] = []
-        self._found_databases = ""
+        self._settings: Optional[Settings] = None
+        """As they were last read."""
         self._adopted = False
 
     @property
     def _system(self) -> str:
         """The folder of the system's databases."""
-        if not self._found_databases:
-            self._use(_settings())
-        return self._found_databases
+        return (self._settings or self._read_settings()).first("DBPath").rstrip("/") or DEFAULT_DATABASES
 
-    def _use(self, settings: Settings) -> None:
-        """What does not change while a job runs, or is wanted with the plan."""
-        self._found_databases = settings.first("DBPath").rstrip("/") or DEFAULT_DATABASES
+    def _read_settings(self) -> Settings:
+        self._settings = settings = _settings()
         self.cache_dir = settings.first("CacheDir") or self.cache_dir
+        return settings
 
     def _databases(self) -> str:
         """The newer of the two, the copy and the system's own."""
@@ -211,7 +210,7 @@ class Pacman:
     def inventory(self) -> Inventory:
         """Held are those of IgnorePkg, patterns as well, and of IgnoreGroup."""
         installed = self._installed()
-        settings = _settings()
+        settings = self._read_settings()
         ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
         of_groups: Set[str] = set()
         if groups:
@@ -299,24 +298,28 @@ class Pacman:
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         self._lists = None
-        if verb not in ("remove", "autoremove"):
-            settings = _settings()
-            self._use(settings)
-            self._repositories = list(settings.repositories)
-            self._lists = self._hashes()
         if verb == "remove":
             return self._removal(self._targets("-R", *packages))
         if verb == "autoremove":
             orphans = self._orphans()
             return self._removal(self._targets("-Rs", *orphans)) if orphans else Plan(download_bytes=0, reboot=NO)
-        if verb == "install":
-            waiting = self._targets("-Su")
-            if waiting:
-                raise Trouble(
-                    "job.not_supported", _PARTIAL + f"{len(waiting)} packages wait for their upgrade: upgrade first, then install."
-                )
-            return self._plan(settings, ["-S", "--needed", *packages])
-        return self._plan(settings, ["-Su"])
+        while True:
+            settings = self._settings or self._read_settings()
+            self._repositories = list(settings.repositories)
+            self._lists = self._hashes()
+            with ThreadPoolExecutor(1) as pool:  # pacman-conf beside pacman: what is known of the settings is from before
+                now = pool.submit(self._read_settings)
+                plan = self._changes(verb, settings, packages)
+            if now.result() == settings:
+                return plan
+
+    def _changes(self, verb: str, settings: Settings, packages: Sequence[str]) -> Plan:
+        if verb != "install":
+            return self._plan(settings, ["-Su"])
+        waiting = self._targets("-Su")
+        if waiting:
+            raise Trouble("job.not_supported", _PARTIAL + f"{len(waiting)} packages wait for their upgrade: upgrade first, then install.")
+        return self._plan(settings, ["-S", "--needed", *packages])
 
     def _hashes(self) -> Dict[str, str]:
         try:
@@ -337,14 +340,15 @@ class Pacman:
         ignores = bool(settings.all_of("IgnorePkg") or settings.all_of("IgnoreGroup"))
         folder = self._databases() + "/sync"
         with ThreadPoolExecutor(2) as pool:
+            planned = pool.submit(self._targets, *words)
             listed = pool.submit(self._upgrades) if ignores else None
-            lists = pool.submit(lambda: {name: pacman_lists.PackedList.read(folder, name) for name in settings.repositories})
-            targets = self._targets(*words)
+            lists = {name: pacman_lists.PackedList.read(folder, name) for name in settings.repositories}
             try:
                 installed = pacman_lists.installed(self._system + "/local")
             except (OSError, ValueError):
                 installed = self._installed()
-            sizes, removed = self._facts(targets, installed, lists.result())
+            targets = planned.result()
+            sizes, removed = self._facts(targets, installed, lists)
             newer = listed.result() if listed is not None else []
         steps = [Planned(it.package, installed.get(it.package, ""), it.version, UNKNOWN, it.repository) for it in targets]
         steps += [Planned(name, installed[name], "", NO) for name in sorted(removed)]

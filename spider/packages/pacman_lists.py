@@ -5,16 +5,13 @@ instead (`-Si`) makes it load all of its lists once more, which takes as long as
 """
 
 import os
-import zlib
 from typing import Dict, List, Optional, Tuple
 
 from spider.packages.pacman_text import Facts
+from spider.packages.unpacking import MAX_BYTES, unpacked
 
 _BLOCK = 512
-_GZIP = b"\x1f\x8b"
-_GZIP_BITS = 31
 _FILE_OR_FOLDER = b"05\0"
-MAX_LIST_BYTES = 512 * 1024 * 1024
 
 
 def installed(local: str) -> Dict[str, str]:
@@ -64,7 +61,8 @@ class PackedList:
     def read(cls, folder: str, repository: str) -> "PackedList":
         """Read a list; one that is packed in a way that is not read here, or damaged, knows of nothing."""
         try:
-            content = _unpacked(os.path.join(folder, repository + ".db"))
+            with open(os.path.join(folder, repository + ".db"), "rb") as file:
+                content = unpacked(file.read(MAX_BYTES))
             return cls(repository, content, _places(content))
         except (OSError, ValueError):
             return cls(repository)
@@ -98,18 +96,3 @@ def _check_plain(kind: int, content: bytes) -> None:
     """Raises: ValueError: the next header is not all that is said of its member."""
     if kind in b"LKS" or (kind in b"x" and any(word in content for word in (b" path=", b" size="))):
         raise ValueError("it has names or sizes that do not fit into a plain header")
-
-
-def _unpacked(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(MAX_LIST_BYTES)
-    if content[:2] != _GZIP:
-        return content
-    unpacker = zlib.decompressobj(_GZIP_BITS)
-    try:
-        unpacked = unpacker.decompress(content, MAX_LIST_BYTES)
-    except zlib.error as exc:
-        raise ValueError(f"damaged: {exc}") from exc
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError("it ends in its middle, is in several parts or too large")
-    return unpacked

@@ -7,17 +7,14 @@ any safer. Where a repository keeps its advisories packed in a way that Python c
 
 import os
 import re
-import zlib
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 from xml.parsers import expat
 
 from spider.packages.after.versions import compare_rpm
 from spider.packages.rpm_text import Package
+from spider.packages.unpacking import unpacked
 
 MAX_PACKED_BYTES = 64 * 1024 * 1024
-MAX_BYTES = 512 * 1024 * 1024
-_GZIP = b"\x1f\x8b"
-_GZIP_BITS = 31
 _HREF = re.compile(rb'<data\s+type="updateinfo".*?<location\s[^>]*?href="([^"]+)"', re.DOTALL)
 _TRUE = ("1", "true", "True")
 
@@ -75,8 +72,8 @@ class Advisories:
         parser.EntityDeclHandler = _no_entities
         try:
             with open(path, "rb") as file:
-                parser.Parse(_unpacked(file.read(MAX_PACKED_BYTES)), True)  # it takes no name for it
-        except (expat.ExpatError, zlib.error) as exc:
+                parser.Parse(unpacked(file.read(MAX_PACKED_BYTES)), True)  # it takes no name for it
+        except expat.ExpatError as exc:
             raise ValueError(f"damaged: {exc}") from exc
 
     def needed(self) -> Needed:
@@ -115,13 +112,3 @@ class Advisories:
 
 def _no_entities(*_: object) -> None:
     raise ValueError("advisories that define entities are not read")
-
-
-def _unpacked(content: bytes) -> bytes:
-    if content[:2] != _GZIP:
-        return content  # of other kinds of packing the parser says that they are no XML
-    unpacker = zlib.decompressobj(_GZIP_BITS)
-    unpacked = unpacker.decompress(content, MAX_BYTES)
-    if not unpacker.eof:
-        raise ValueError("it ends in its middle or is too large")
-    return unpacked
