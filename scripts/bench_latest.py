@@ -1,4 +1,4 @@
-"""live.latest_1000: what lists show of the newest rows of 1,000 nodes, beside naming and scaling every value of them."""
+"""live.latest_1000: what lists show of the newest rows of 1,000 nodes, as bytes, beside naming and scaling every value of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundcontrol.fleet.intake import KnownLayout
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
-from groundcontrol.web.views import samples, summary
+from groundcontrol.web.views import packed_summary, samples, summary
 from scripts.bench_history import Trace, traces
 from spider.clock import SystemClock
 from spider.wire.frames import Row
@@ -58,23 +58,30 @@ def _known(layout: bytes, family: str, series: tuple[str, ...]) -> KnownLayout:
     return KnownLayout.of(LayoutRow(layout, family, 1, series), [parse_series(name)[0].scale for name in series])
 
 
-def _ms(act: Callable[[], object]) -> float:
+def _ms(act: Callable[..., object]) -> float:
     began = time.process_time()
     act()
     return (time.process_time() - began) * 1000
 
 
 def latest_1000() -> Results:
-    """In turn: everything of every node; what a list shows when all rows are new; the same asked a second time. Medians, processor time."""
+    """In turn: everything of every node; what a list shows when all rows are new, as the live socket and as REST send it; the same asked a
+    second time; what the rows themselves cost. Medians, processor time."""
     crowd = _Crowd(traces())
     registry, nodes = crowd.registry, crowd.names()
-    everything, fresh, again = [], [], []
+    asked: dict[str, Callable[[], object]] = {
+        "packed": lambda: [packed_summary(registry.summary(node)) for node in nodes],
+        "packed_again": lambda: [packed_summary(registry.summary(node)) for node in nodes],
+        "json": lambda: [summary(registry.summary(node)) for node in nodes],
+        "json_again": lambda: [summary(registry.summary(node)) for node in nodes],
+    }
+    took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *asked)}
     for second in range(ROUNDS):
-        crowd.speak(second)
-        everything.append(_ms(lambda: [samples(registry.latest(node)) for node in nodes]))
-        fresh.append(_ms(lambda: [summary(registry.summary(node)) for node in nodes]))
-        again.append(_ms(lambda: [summary(registry.summary(node)) for node in nodes]))
-    versus = statistics.median(everything)
+        took["arrival"].append(_ms(lambda at=second: crowd.speak(at)))
+        took["everything"].append(_ms(lambda: [samples(registry.latest(node)) for node in nodes]))
+        for name, ask in asked.items():
+            took[name].append(_ms(ask))
+    versus = statistics.median(took.pop("everything"))
     return [
         {
             "name": f"live.latest_1000.{name}",
@@ -83,5 +90,5 @@ def latest_1000() -> Results:
             "versus": round(versus, 1),
             "ratio": round(statistics.median(times) / versus, 3),
         }
-        for name, times in (("all_new", fresh), ("asked_again", again))
+        for name, times in took.items()
     ]

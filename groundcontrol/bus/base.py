@@ -14,7 +14,7 @@ Policy = Literal["latest", "ordered"]
 
 
 class Topic(NamedTuple):
-    kind: Literal["session", "job_poke", "job_output", "node_live", "node_fresh", "node_table", "changed", "interest", "revoked"]
+    kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "interest", "revoked"]
     id: str = ""
     """A node, job or deployment; empty = all of this kind."""
 
@@ -51,10 +51,10 @@ class NodeLive(NamedTuple):
     values: dict[str, float | None]
 
 
-class NodeFresh(NamedTuple):
-    """topic node_fresh, id = node. There are newer values than before: for whoever shows many nodes, and asks for what it shows."""
+class NodesFresh(NamedTuple):
+    """topic nodes_fresh. Of these nodes there are newer values than before: for whoever shows many, and asks for what it shows."""
 
-    node: NodeId
+    nodes: tuple[NodeId, ...]
 
 
 class NodeTable(NamedTuple):
@@ -93,7 +93,7 @@ class Gap(NamedTuple):
     dropped: int
 
 
-BusEvent = SessionMoved | JobPoke | JobOutputArrived | NodeLive | NodeFresh | NodeTable | Changed | Interest | Revoked
+BusEvent = SessionMoved | JobPoke | JobOutputArrived | NodeLive | NodesFresh | NodeTable | Changed | Interest | Revoked
 
 
 class Bus(Protocol):
@@ -122,8 +122,8 @@ def topics_of(event: BusEvent) -> tuple[Topic, ...]:
             kind, key = "job_output", str(job)
         case NodeLive(node=node):
             kind, key = "node_live", str(node)
-        case NodeFresh(node=node):
-            kind, key = "node_fresh", str(node)
+        case NodesFresh():
+            kind, key = "nodes_fresh", ""
         case NodeTable(node=node):
             kind, key = "node_table", str(node)
         case Changed(kind=what, id=id_):

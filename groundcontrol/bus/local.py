@@ -15,8 +15,8 @@ from groundcontrol.bus.base import (
     Interest,
     JobOutputArrived,
     JobPoke,
-    NodeFresh,
     NodeLive,
+    NodesFresh,
     NodeTable,
     Policy,
     Revoked,
@@ -38,8 +38,8 @@ def key_of(event: BusEvent) -> Hashable:
             key = "job_output", job
         case NodeLive(node=node, family=family):
             key = "node_live", node, family
-        case NodeFresh(node=node):
-            key = "node_fresh", node
+        case NodesFresh(nodes=nodes):
+            key = "nodes_fresh", nodes
         case NodeTable(node=node, table=table):
             key = "node_table", node, table.subject
         case Changed(kind=kind, id=id_):

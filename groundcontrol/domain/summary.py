@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 SUMMARY_SERIES: Final = (
     "cpu.total",
     "load.1",
@@ -27,19 +29,51 @@ SUMMARY_HIGHEST: Final = ("disk.busy", "temperature")
 LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 
 Values = Sequence["int | None"]
-Shown = dict[str, "float | None"]
+
+
+class Shown(msgspec.Struct, gc=False):
+    """A value as it is sent; None: could not be measured."""
+
+    value: float | None
+    at: float
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_write: Final = msgspec.json.Encoder().encode
 
 
 class Brief:
-    """What a list shows of one row."""
+    """What a list shows of one row, ready to be sent as often as it is asked for."""
 
-    __slots__ = ("sent", "shown", "taken_at")
+    __slots__ = ("entries", "packed", "shown", "text")
 
-    def __init__(self, taken_at: float, shown: Shown) -> None:
-        self.taken_at = taken_at
+    def __init__(self, shown: dict[str, Shown]) -> None:
         self.shown = shown
-        self.sent: object = None
-        """For whoever sends it: what was made of it the first time."""
+        self.entries = len(shown)
+        self.packed = _pack(shown)[1:]
+        """Its entries as MessagePack, without the head of the map that they stand in: one byte, since they are fewer than 16."""
+        self.text = b""
+        """Its entries as JSON, without the braces round them; made when it is asked for."""
+
+
+def pack_summary(briefs: Sequence[Brief]) -> bytes:
+    """What a list shows of a node, as a map of MessagePack; the families of a node have no series in common."""
+    entries, parts = 0, [b""]
+    for brief in briefs:
+        entries += brief.entries
+        parts.append(brief.packed)
+    parts[0] = bytes((0x80 | entries,)) if entries < 16 else b"\xde" + entries.to_bytes(2)
+    return b"".join(parts)
+
+
+def write_summary(briefs: Sequence[Brief]) -> bytes:
+    """The same as an object of JSON."""
+    parts = []
+    for brief in briefs:
+        if brief.entries:
+            brief.text = brief.text or _write(brief.shown)[1:-1]
+            parts.append(brief.text)
+    return b"{%b}" % b",".join(parts)
 
 
 class _Place(NamedTuple):
@@ -77,28 +111,28 @@ class Summary:
         self._mounts = tuple(_Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used]))
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
-    def read(self, values: Values) -> Shown:
-        """What a list shows of a row, in the units of the catalogue; None = could not be measured."""
-        found: Shown = {}
+    def read(self, values: Values, taken_at: float) -> Brief:
+        """What a list shows of a row, in the units of the catalogue."""
+        found: dict[str, Shown] = {}
         for name, at, scale in self._plain:
             value = values[at]
-            found[name] = None if value is None else value / scale
+            found[name] = Shown(None if value is None else value / scale, taken_at)
         for metric, scale, parts in self._sums:
             if len(parts) == 1:
                 value = values[parts[0]]
-                found[metric] = None if value is None else value / scale
+                found[metric] = Shown(None if value is None else value / scale, taken_at)
             else:
                 measured = [value for at in parts if (value := values[at]) is not None]
-                found[metric] = sum(measured) / scale if measured else None  # only what was measured is added
+                found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)  # only what was measured is added
         if self._mounts:
             fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
             for place in (fullest.size, fullest.used):
                 if place is not None:
-                    found[place.name] = _scaled(place, values)
+                    found[place.name] = Shown(_scaled(place, values), taken_at)
         for places in self._highest:
             highest = places[0] if len(places) == 1 else max(places, key=lambda place: _rank(values[place.at]))
-            found[highest.name] = _scaled(highest, values)
-        return found
+            found[highest.name] = Shown(_scaled(highest, values), taken_at)
+        return Brief(found)
 
 
 def _scaled(place: _Place, values: Values) -> float | None:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.bus.base import Bus, Changed, NodeFresh, NodeLive, SessionMoved, Topic
+from groundcontrol.bus.base import Bus, Changed, NodeLive, NodesFresh, SessionMoved, Topic
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.ids import EventId, HubId, NodeId
 from groundcontrol.domain.late import LostRows
@@ -43,7 +43,9 @@ AHEAD_EVERY_S: Final = 6 * 3600.0
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
-_ANY_FRESH: Final = Topic("node_fresh")
+GATHER_S: Final = 0.03
+"""New values are told of at once when none were for so long; else those of this time together: a thousand nodes are not a thousand messages."""
+_FRESH: Final = Topic("nodes_fresh")
 
 
 class _Gone(NamedTuple):
@@ -57,18 +59,13 @@ class _Gone(NamedTuple):
 class _Newest:
     """The newest row of a family of a node."""
 
-    __slots__ = ("_brief", "layout", "row")
+    __slots__ = ("brief", "layout", "row")
 
     def __init__(self, layout: KnownLayout, row: Row) -> None:
         self.layout = layout
         self.row = row
-        self._brief: Brief | None = None
-
-    def brief(self) -> Brief:
-        """What a list shows of it: looked up once, however many ask."""
-        if self._brief is None:
-            self._brief = Brief(self.row.taken_at_ms / 1000, self.layout.summary.read(self.row.values))
-        return self._brief
+        self.brief = layout.summary.read(row.values, row.taken_at_ms / 1000)
+        """What a list shows of it: made ready once, however many ask."""
 
 
 class Registry:
@@ -91,6 +88,9 @@ class Registry:
         """When a second machine with the node's keys was seen last, by the monotonic clock."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows | None] = weakref.WeakKeyDictionary()
         """The newest loss that each session had told a second ago."""
+        self._fresh: dict[NodeId, None] = {}
+        """Nodes with values that lists were not told of yet, and when they were last."""
+        self._told_fresh_at = float("-inf")
         self.rows = 0
         """Rows of the live streams so far."""
 
@@ -149,7 +149,7 @@ class Registry:
 
     def summary(self, node: NodeId) -> list[Brief]:
         """What a list shows of the newest row of each family: a few lookups, not every series."""
-        return [newest.brief() for newest in self._latest.get(node, {}).values()]
+        return [newest.brief for newest in self._latest.get(node, {}).values()]
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
         """Return as soon as the node has a live session.
@@ -304,19 +304,37 @@ class Registry:
     def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
         """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest.
 
-        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask.
+        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask: what they
+        show of it is made ready here, so that it costs them nothing.
         """
         node = agent.node.id
         if self._agents.get(node) is not agent:
             return
         self.rows += len(rows)
         self._latest.setdefault(node, {})[layout.row.family] = _Newest(layout, rows[-1])
-        if self._bus.heard(_ANY_FRESH):
-            self._bus.publish(NodeFresh(node))
+        if self._bus.heard(_FRESH):
+            self._tell_fresh(node)
         if not self._bus.heard(Topic("node_live", node)):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
             self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
+
+    def _tell_fresh(self, node: NodeId) -> None:
+        first = not self._fresh
+        self._fresh[node] = None
+        if not first:
+            return  # it goes with the others
+        loop = asyncio.get_running_loop()
+        wait_s = self._told_fresh_at + GATHER_S - loop.time()
+        if wait_s > 0:
+            loop.call_later(wait_s, self._flush_fresh)
+        else:
+            loop.call_soon(self._flush_fresh)
+
+    def _flush_fresh(self) -> None:
+        self._told_fresh_at = asyncio.get_running_loop().time()
+        nodes, self._fresh = tuple(self._fresh), {}
+        self._bus.publish(NodesFresh(nodes))
 
     async def recall(self) -> None:
         """After a start: show what was stored last, until the nodes report again."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
+
+import msgspec
 
 from groundcontrol.domain.deployments import Deployment, HostKey, Jump
 from groundcontrol.domain.facts import Cell, FactTable
@@ -14,7 +16,7 @@ from groundcontrol.domain.nodes import Node, NodeIdentity, units_state
 from groundcontrol.domain.plans import Plan, Report
 from groundcontrol.domain.scope import Grants
 from groundcontrol.domain.server_lists import Reading
-from groundcontrol.domain.summary import Brief
+from groundcontrol.domain.summary import Brief, pack_summary, write_summary
 from groundcontrol.domain.users import ApiToken, Person, User
 from groundcontrol.store.base import ListedSession
 from groundcontrol.web import schema
@@ -29,14 +31,14 @@ def samples(latest: Latest) -> dict[str, schema.Sample]:
     return {name: schema.Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
-def summary(parts: Iterable[Brief]) -> dict[str, schema.Sample]:
-    """What a list shows of a node (`domain.summary`), as it is sent."""
-    found: dict[str, schema.Sample] = {}
-    for part in parts:
-        if part.sent is None:
-            part.sent = {name: schema.Sample(value, part.taken_at) for name, value in part.shown.items()}
-        found |= cast("dict[str, schema.Sample]", part.sent)
-    return found
+def packed_summary(briefs: Sequence[Brief]) -> dict[str, schema.Sample]:
+    """What a list shows of a node (`domain.summary`), for an answer that is sent as MessagePack: the bytes that were made when it came."""
+    return cast("dict[str, schema.Sample]", msgspec.Raw(pack_summary(briefs)))
+
+
+def summary(briefs: Sequence[Brief]) -> dict[str, schema.Sample]:
+    """The same for an answer that is sent as JSON."""
+    return cast("dict[str, schema.Sample]", msgspec.Raw(write_summary(briefs)))
 
 
 def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, schema.Sample]:

@@ -82,9 +82,10 @@ async def full_view(services: Services, scope: Scope, node_id: NodeId) -> schema
     return as_it_is(services, node, views.samples(services.registry.latest(node.id)), credentials_kept=kept)
 
 
-def in_a_list(services: Services, node: Node, kept: Collection[str]) -> schema.NodeView:
-    """A node with its summary; `kept` are those for which credentials are kept."""
-    return as_it_is(services, node, views.summary(services.registry.summary(node.id)), credentials_kept=node.id in kept)
+def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> schema.NodeView:
+    """A node with its summary, to be sent as JSON or `packed`; `kept` are those for which credentials are kept."""
+    shown = services.registry.summary(node.id)
+    return as_it_is(services, node, views.packed_summary(shown) if packed else views.summary(shown), credentials_kept=node.id in kept)
 
 
 def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *, credentials_kept: bool) -> schema.NodeView:

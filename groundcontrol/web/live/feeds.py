@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeFresh, NodeLive, NodeTable, Policy, SessionMoved, Topic
+from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, NodesFresh, NodeTable, Policy, SessionMoved, Topic
 from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import HubError, NotFound
@@ -19,8 +19,6 @@ from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 
-GATHER_S: Final = 0.04
-"""How long the first new value of a fleet waits for others, so that a thousand nodes are not a thousand messages a second."""
 FACTS_EVERY_S: Final = 1.0
 """Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
@@ -228,7 +226,7 @@ class EventsFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """`fleet`: new values of all nodes as they come, a few together; what else changed of them at most once a second."""
+    """`fleet`: new values of all nodes as the registry tells of them; what else changed of them at most once a second."""
 
     policy = "latest"
     limit = 20_000
@@ -242,7 +240,7 @@ class FleetFeed(Feed):
         self._new_facts = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("node_fresh"), Topic("changed"), Topic("session"))
+        return (Topic("nodes_fresh"), Topic("changed"), Topic("session"))
 
     def watched(self) -> tuple[NodeId, ...]:
         return tuple(self._known)
@@ -254,7 +252,7 @@ class FleetFeed(Feed):
         cursor: str | None = None
         while True:
             page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
-            nodes += [in_a_list(services, node, kept) for node in page.items]
+            nodes += [in_a_list(services, node, kept, packed=True) for node in page.items]
             cursor = page.next
             if cursor is None:
                 break
@@ -263,10 +261,9 @@ class FleetFeed(Feed):
 
     async def take(self, told: BusEvent, /) -> None:
         match told:
-            case NodeFresh(node=node):
-                if node in self._known:
-                    self._values.add(node)
-                    self._new_values.set()
+            case NodesFresh(nodes=nodes):
+                self._values.update(nodes)
+                self._new_values.set()
                 return
             case SessionMoved(node=node):
                 self._facts.add(node)
@@ -285,12 +282,13 @@ class FleetFeed(Feed):
     async def _tell_values(self) -> None:
         while True:
             await self._new_values.wait()
-            await self.services.clock.sleep(GATHER_S)
             self._new_values.clear()
             fresh, self._values = self._values & self._known, set()
             summary = self.services.registry.summary
             if fresh:
-                self.emit(schema.FleetChange(nodes=[], latest={node: views.summary(summary(node)) for node in sorted(fresh)}, removed=[]))
+                self.emit(
+                    schema.FleetChange(nodes=[], latest={node: views.packed_summary(summary(node)) for node in sorted(fresh)}, removed=[])
+                )
 
     async def _tell_facts(self) -> None:
         while True:
@@ -321,5 +319,5 @@ class FleetFeed(Feed):
                     change.removed.append(node_id)
                 continue
             self._known.add(node_id)
-            change.nodes.append(in_a_list(services, node, kept))
+            change.nodes.append(in_a_list(services, node, kept, packed=True))
         return change

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.domain.summary import LOOPBACK_SERIES, SUMMARY_FULLEST, SUMMARY_HIGHEST, SUMMARY_SERIES, SUMMARY_SUMS, Summary
+from groundcontrol.domain.summary import (
+    LOOPBACK_SERIES,
+    SUMMARY_FULLEST,
+    SUMMARY_HIGHEST,
+    SUMMARY_SERIES,
+    SUMMARY_SUMS,
+    Brief,
+    Shown,
+    Summary,
+    pack_summary,
+    write_summary,
+)
 from spider.wire.metrics import CATALOGUE, parse_series, series_name
 
 Named = dict[str, "int | None"]
@@ -23,9 +35,18 @@ FULL: Named = {
 }  # fmt: skip
 
 
+TAKEN_AT = 1_790_000_000.25
+
+
+def brief(values: Named) -> Brief:
+    return Summary(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()), TAKEN_AT)
+
+
 def summary(values: Named) -> dict[str, float | None]:
     """By the places of a layout."""
-    return Summary(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()))
+    shown = brief(values).shown
+    assert all(one.at == TAKEN_AT for one in shown.values())
+    return {name: one.value for name, one in shown.items()}
 
 
 def plain(values: Named) -> dict[str, float | None]:
@@ -97,3 +118,17 @@ def test_the_places_of_a_layout_give_what_choosing_from_every_value_gives(values
 
     assert shown == plain(values)
     assert len(shown) <= len(SUMMARY_SERIES) + len(SUMMARY_SUMS) + len(SUMMARY_FULLEST) + len(SUMMARY_HIGHEST)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=40), st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=9), max_size=4)
+)
+def test_what_is_sent_of_a_node_is_what_all_of_its_families_show(families: list[dict[str, float | None]]) -> None:
+    """More entries than today's catalogue can give, too."""
+    named = [{f"{at}.{name}": value for name, value in family.items()} for at, family in enumerate(families)]
+    briefs = [Brief({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]
+    wanted = {name: {"value": value, "at": TAKEN_AT} for family in named for name, value in family.items()}
+
+    for _ in range(2):  # kept the first time, sent again the second
+        assert msgspec.msgpack.decode(pack_summary(briefs)) == wanted
+        assert msgspec.json.decode(write_summary(briefs)) == wanted

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import NamedTuple, cast
 
 import pytest
 
-from groundcontrol.bus.base import Interest, NodeFresh, NodeLive, Topic
+from groundcontrol.bus.base import Interest, NodeLive, NodesFresh, Topic
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.summary import Shown
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import check_layout
 from groundcontrol.fleet.interest import FIRST_LOOK_S, Watching
@@ -58,6 +60,15 @@ class Wire:
         """What came since this was last asked."""
         told, self.watches = self.watches, []
         return told
+
+
+class Stranger:
+    """As much of a session as the registry needs to show what it says."""
+
+    def __init__(self, node: NodeId) -> None:
+        self.node = SimpleNamespace(id=node)
+        self.session = SimpleNamespace(epoch=1)
+        self.watched_until = 0.0
 
 
 class Place(NamedTuple):
@@ -161,9 +172,9 @@ async def test_no_lease_is_longer_than_a_minute_whatever_is_asked(place: Place) 
 async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is_told_that_there_are_some(place: Place) -> None:
     known = check_layout(layout_of())
     rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
-    async with place.bus.subscribe(Topic("node_fresh"), limit=10, policy="ordered") as lists:
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         place.registry.show(place.agent, known, rows)
-        assert await anext(lists) == NodeFresh(NODE)
+        assert await anext(lists) == NodesFresh((NODE,))
         async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
             place.registry.show(place.agent, known, rows)
             told = await anext(page)
@@ -172,6 +183,21 @@ async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is
             await place.look(NODE)
             place.registry.show(place.agent, known, rows)
             assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
+
+
+async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_together(place: Place) -> None:
+    known = check_layout(layout_of())
+    others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
+    for other in others:
+        place.registry.add(other)
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
+        place.registry.show(place.agent, known, [Row(1000, [0] * len(known.scales))])
+        assert await anext(lists) == NodesFresh((NODE,))
+        for second in (2, 3):
+            for other in others:
+                place.registry.show(other, known, [Row(second * 1000, [0] * len(known.scales))])
+        assert await anext(lists) == NodesFresh(tuple(other.node.id for other in others))
+        assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
 
 async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
@@ -183,10 +209,10 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
 
     show(5, 1234)
     [first], [again] = place.registry.summary(NODE), place.registry.summary(NODE)
-    assert (first.taken_at, first.shown["cpu.total"]) == (5.0, 12.34)
+    assert first.shown["cpu.total"] == Shown(12.34, 5.0)
     assert first is again
     show(6, 100)
     [later] = place.registry.summary(NODE)
-    assert (later.taken_at, later.shown["cpu.total"]) == (6.0, 1.0)
+    assert later.shown["cpu.total"] == Shown(1.0, 6.0)
     assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
     assert place.registry.summary(NodeId("another")) == []

@@ -84,7 +84,7 @@ class PlayedNodes:
         moments: dict[float, dict[str, int | None]] = {}
         for name, (value, at) in self.values.get(node, {}).items():
             moments.setdefault(at, {})[name] = None if value is None else round(value * 1_000_000)
-        return [Brief(at, Summary(list(row), [1_000_000] * len(row)).read(list(row.values()))) for at, row in moments.items()]
+        return [Summary(list(row), [1_000_000] * len(row)).read(list(row.values()), at) for at, row in moments.items()]
 
 
 async def never_online(_node: NodeId, _timeout_s: float) -> None:

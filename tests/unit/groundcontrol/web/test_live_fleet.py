@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from groundcontrol.bus.base import Changed, Interest, NodeFresh, NodeLive, SessionMoved, Topic
+from groundcontrol.bus.base import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
 from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
@@ -21,7 +21,7 @@ async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -
         assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
 
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodeFresh(node.id))
+        hub.bus.publish(NodesFresh((node.id,)))
         change = await live.expect("change")
         assert change["seq"] == snapshot["seq"] + 1
         assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
@@ -47,7 +47,7 @@ async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub
         for value in (1.0, 2.0, 3.0):
             for node in nodes:
                 hub.nodes.values[node.id] = {"cpu.total": (value, 1_790_000_000.0 + value)}
-                hub.bus.publish(NodeFresh(node.id))
+                hub.bus.publish(NodesFresh((node.id,)))
             change = (await live.expect("change"))["data"]
             assert {node: latest["cpu.total"]["value"] for node, latest in change["latest"].items()} == {node.id: value for node in nodes}
 
@@ -74,7 +74,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
             await live.subscribe("fleet")
             await live.expect("snapshot")
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodeFresh(node.id))
+        hub.bus.publish(NodesFresh((node.id,)))
         assert await one.expect("change") == await two.expect("change")
 
 
@@ -97,7 +97,7 @@ async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
 async def test_a_page_that_looks_away_costs_nothing(hub: TestHub) -> None:
     """That is what a page does that is hidden: it unsubscribes, and asks for a new snapshot when it is seen again."""
     node = await hub.node()
-    topics = (Topic("node_fresh"), Topic("node_live", node.id), Topic("session"), Topic("changed", f"node:{node.id}"))
+    topics = (Topic("nodes_fresh"), Topic("node_live", node.id), Topic("session"), Topic("changed", f"node:{node.id}"))
     async with (await hub.logged_in()).live() as live:
         for topic in ("fleet", f"node:{node.id}"):
             await live.subscribe(topic)

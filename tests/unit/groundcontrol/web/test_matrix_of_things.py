@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.bus.base import Changed, NodeFresh
+from groundcontrol.bus.base import Changed, NodesFresh
 from groundcontrol.domain.deployments import Jump
 from groundcontrol.domain.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.domain.invites import Invite
@@ -312,7 +312,7 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         await live.expect("snapshot")
         for node in (other, own):
             hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
-            hub.bus.publish(NodeFresh(node))
+            hub.bus.publish(NodesFresh((node,)))
             hub.bus.publish(Changed("node", node, 2))
         values, facts = set[str](), set[str]()
         while not (values and facts):  # they come apart, in either order
@@ -328,7 +328,7 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         assert [kind for kind, _ in seen] == ["gap", "snapshot", "error"]
         assert [node["id"] for node in seen[1][1]["data"]["nodes"]] == [other]
         assert (seen[2][1]["code"], seen[2][1]["topic"]) == ("not_found", f"node:{own}")
-        hub.bus.publish(NodeFresh(own))
+        hub.bus.publish(NodesFresh((own,)))
         with pytest.raises(asyncio.TimeoutError):
             await live.next(1.2)
 
