@@ -1,4 +1,4 @@
-"""The cookies of a log-in: the access token for every path, the refresh token for one, and the mark of a known browser for another."""
+"""The cookies of a log-in: the access token, the refresh token, and the mark of a known browser."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ LOGIN_PATH: Final = "/api/v1/auth/login"
 
 
 class Cookies:
-    """Names and attributes, by whether browsers come by TLS. Without it the names differ, so that a downgrade shows."""
+    """Names and attributes, by whether browsers come by TLS. Without it the names differ, so that a downgrade shows.
+
+    By TLS each is `__Host-`: no neighbour under the same domain, and nobody on a connection without TLS, can put one of their own in its
+    place, which a prefix that allows a path would let them. Browsers want the path `/` for that. Without TLS there is no such prefix; there the
+    two that only one call reads are sent to that call alone, since other servers of the machine share its cookies.
+    """
 
     def __init__(self, *, secure: bool) -> None:
         self._secure = secure
         self.access_name = "__Host-stardust" if secure else "stardust-plain"
-        self.refresh_name = "__Secure-stardust-refresh" if secure else "stardust-plain-refresh"
-        self.device_name = "__Secure-stardust-device" if secure else "stardust-plain-device"
+        self.refresh_name = "__Host-stardust-refresh" if secure else "stardust-plain-refresh"
+        self.device_name = "__Host-stardust-device" if secure else "stardust-plain-device"
+
+        self._refresh_path = "/" if secure else REFRESH_PATH
+        self._login_path = "/" if secure else LOGIN_PATH
 
     def access(self, request: web.Request) -> str | None:
         return request.cookies.get(self.access_name)
@@ -36,15 +44,14 @@ class Cookies:
         """Hand them out; what is empty leaves what the browser has."""
         self._set(response, self.access_name, access, "/", LIFETIME_S)
         if refresh:
-            self._set(response, self.refresh_name, refresh, REFRESH_PATH, int(ABSOLUTE_S))
-
+            self._set(response, self.refresh_name, refresh, self._refresh_path, int(ABSOLUTE_S))
         if device:
-            self._set(response, self.device_name, device, LOGIN_PATH, int(KNOWN_S))
+            self._set(response, self.device_name, device, self._login_path, int(KNOWN_S))
 
     def clear(self, response: web.StreamResponse) -> None:
         """For the end of a session; the browser stays known."""
         self._set(response, self.access_name, "", "/", 0)
-        self._set(response, self.refresh_name, "", REFRESH_PATH, 0)
+        self._set(response, self.refresh_name, "", self._refresh_path, 0)
 
     def _set(self, response: web.StreamResponse, name: str, value: str, path: str, max_age: int) -> None:
         response.set_cookie(name, value, path=path, max_age=max_age, secure=self._secure, httponly=True, samesite="Strict")

@@ -15,7 +15,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS: Final = 32
 FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
-"""Whoever sends one of these may be a proxy, also one that was not named. Only the first is read, and from named ones alone."""
+"""Whoever sends one of these may be a proxy, also one that was not named. An address is read from the first alone, and from named ones alone."""
 
 
 class Client(NamedTuple):
@@ -49,7 +49,7 @@ def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence
         left -= 1
     if str(address) == str(parse(peer)) and not _is_one_of(address, trusted):
         return Client(str(address), sure=direct and not headers)
-    return Client(str(address), sure=not left and not _is_one_of(address, trusted))
+    return Client(str(address), sure=not left and not _is_one_of(address, trusted) and _say_the_same(address, headers, trusted))
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -74,6 +74,12 @@ def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
     """Whether an address, as the system writes it, is in one of these networks."""
     address = parse(peer)
     return address is not None and _is_one_of(address, networks)
+
+
+def _say_the_same(address: Address, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
+    """Whether no other header names somebody else. A named proxy hands on what one before it wrote, which nobody named."""
+    real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
+    return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
 
 
 def _is_one_of(address: Address, networks: Sequence[Network]) -> bool:

@@ -220,6 +220,9 @@ def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls
         ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "unknown"}),
         ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4, unknown"}),
         ("wss://hub.example/ws", "127.0.0.1", {"X-Real-IP": "192.168.0.4"}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "203.0.113.9, 192.168.0.4"}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4", "X-Real-IP": "203.0.113.9"}),
+        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4", "Forwarded": "for=203.0.113.9"}),
         ("", "", {"X-Forwarded-For": "203.0.113.9"}),
     ],
 )
@@ -237,6 +240,31 @@ def test_nobody_claims_a_hub_whose_proxy_does_not_say_who_asks(tmp_path: Path, u
             assert hub.request("POST", LOGIN, first, headers={"X-Forwarded-For": "192.168.0.4"}).status == 200
         if url and not proxies:
             hub.wait_event("no_proxy_named")
+
+
+def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -> None:
+    """`__Host-`: a browser takes it only by TLS, from this very host, for all of it, so that no neighbour can put one in its place."""
+    env = {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
+    with HubProcess(tmp_path / "hub", args=("--server-url", "wss://hub.example/ws"), env=env) as hub:
+        from_page = {"Origin": "https://hub.example", "X-Forwarded-For": "203.0.113.9"}
+        told = hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD}, headers=from_page)
+        given = told.headers.get_all("Set-Cookie", [])
+        assert [header.partition("=")[0] for header in given] == ["__Host-stardust", "__Host-stardust-refresh", "__Host-stardust-device"]
+        for header in given:
+            attributes = {part.strip().partition("=")[0].lower(): part.strip().partition("=")[2] for part in header.split(";")[1:]}
+            assert {key: attributes.get(key) for key in ("secure", "httponly", "samesite", "path", "domain")} == {
+                "secure": "", "httponly": "", "samesite": "Strict", "path": "/", "domain": None,
+            }  # fmt: skip
+        kept = "; ".join(header.partition(";")[0] for header in given)
+        for prefix in ("__Secure-", ""):
+            tossed = {**from_page, "Cookie": kept.replace("__Host-", prefix)}
+            assert hub.request("POST", "/api/v1/auth/refresh", headers=tossed).status == 401
+            assert hub.request("GET", "/api/v1/auth/me", headers=tossed).status == 401
+        renewed = hub.request("POST", "/api/v1/auth/refresh", headers={**from_page, "Cookie": kept})
+        assert renewed.status == 200
+        ended = {**from_page, "Cookie": kept, "X-CSRF-Token": renewed.json["csrf_token"]}
+        cleared = hub.request("POST", "/api/v1/auth/logout", headers=ended).headers.get_all("Set-Cookie", [])
+        assert {header.partition("=")[0] for header in cleared if "Max-Age=0" in header} == {"__Host-stardust", "__Host-stardust-refresh"}
 
 
 def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepted_it(tmp_path: Path) -> None:

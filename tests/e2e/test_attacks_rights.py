@@ -520,6 +520,77 @@ async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: C
     assert {status for began, status in told if began > ended} == {refused}
 
 
+def cookies_of(reply: Reply) -> str:
+    """What a browser would send from now on."""
+    return "; ".join(header.partition(";")[0] for header in reply.headers.get_all("Set-Cookie", []))
+
+
+def reset_by_an_admin(world: World, _session: str, _token: str) -> None:
+    world.local("POST", "users/leaves-cookies/password")
+
+
+def reset_on_the_console(world: World, _session: str, _token: str) -> None:
+    assert world.hub.local("POST", f"{API}/local/reset-user", {"username": "leaves-cookies"}).status == 200
+
+
+def out_of_the_page(world: World, session: str, _token: str) -> None:
+    assert world.call(session, "POST", "auth/logout").status == 204
+
+
+def disable_and_let_in_again(world: World, _session: str, _token: str) -> None:
+    world.local("PATCH", "users/leaves-cookies", {"disabled": True})
+    world.local("PATCH", "users/leaves-cookies", {"disabled": False})
+
+
+def change_elsewhere(world: World, _session: str, _token: str) -> None:
+    other = world.hub.login("leaves-cookies", PASSWORD)
+    changed = {"current": PASSWORD, "new": PASSWORD + " 2"}
+    assert world.call(other, "POST", "auth/password", changed).status == 200
+
+
+@pytest.mark.parametrize("end", [out_of_the_page, disable_and_let_in_again, reset_by_an_admin, reset_on_the_console, change_elsewhere])
+def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
+    """S-09: copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
+    hub = world.hub
+    try:
+        world.person("leaves-cookies", "operator")
+    except AssertionError:  # another way to end has made the user
+        given = world.local("POST", "users/leaves-cookies/password")["password"]
+        world.local("PATCH", "users/leaves-cookies", {"disabled": False})
+        token = hub.login("leaves-cookies", given).token
+        assert world.call(token, "POST", "auth/password", {"current": given, "new": PASSWORD}).status == 200
+    opened = hub.request("POST", LOGIN, {"username": "leaves-cookies", "password": PASSWORD})
+
+    def refreshed(cookies: str) -> Reply:
+        return hub.request("POST", f"{API}/auth/refresh", headers={"Cookie": cookies, "Origin": hub.url})
+
+    spent = cookies_of(opened)
+    renewed = refreshed(spent)
+    assert renewed.status == 200
+    fresh = cookies_of(renewed)
+    assert refreshed(spent).status == 200, "two tabs that ask at once get the same"
+    end(world, renewed.json["token"], "")
+    for later_s in (0, 11):
+        shift_clock(later_s)
+        for stolen in (spent, fresh):
+            reply = refreshed(stolen)
+            assert (reply.status, reply.json["code"]) == (401, "auth.required"), reply.body
+            assert cookies_of(reply) == 'stardust-plain=""; stardust-plain-refresh=""'
+            assert hub.request("GET", f"{API}/nodes", headers={"Cookie": stolen, "Origin": hub.url}).status == 401
+
+
+def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
+    """S-09: one of the two has stolen it; nobody knows which, so both are out."""
+    hub = world.hub
+    spent = cookies_of(hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD}))
+    page = {"Origin": hub.url}
+    fresh = cookies_of(hub.request("POST", f"{API}/auth/refresh", headers={**page, "Cookie": spent}))
+    shift_clock(11)
+    for cookies in (spent, fresh):
+        assert hub.request("POST", f"{API}/auth/refresh", headers={**page, "Cookie": cookies}).status == 401
+        assert hub.request("GET", f"{API}/nodes", headers={**page, "Cookie": cookies}).status == 401
+
+
 # -- a session left open (S-15), a code that was seen (S-14) --------------------------------------------------
 
 

@@ -353,7 +353,7 @@ class TestHub:
         client = self.anonymous()
         client.login, client.user, client.csrf = session, user, session.csrf_token
         if cookie:
-            client.session.cookie_jar.update_cookies({"__Host-stardust": issued.token, "__Secure-stardust-refresh": refresh}, self.url("/"))
+            client.session.cookie_jar.update_cookies({"__Host-stardust": issued.token, "__Host-stardust-refresh": refresh}, self.url("/"))
         else:
             client.bearer = issued.token
         return client

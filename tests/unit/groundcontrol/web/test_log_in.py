@@ -31,7 +31,7 @@ def cookies(answer: object) -> dict[str, dict[str, str]]:
     return found
 
 
-async def test_a_log_in_gives_a_token_and_two_cookies(hub: TestHub) -> None:
+async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
     await hub.auth.first_start("admin", PASSWORD)
 
     client, answer = await log_in(hub)
@@ -44,11 +44,12 @@ async def test_a_log_in_gives_a_token_and_two_cookies(hub: TestHub) -> None:
         "must_enrol_totp": False,
         "limited": False,
     }
-    access, refresh = cookies(answer)["__Host-stardust"], cookies(answer)["__Secure-stardust-refresh"]
-    assert (access["path"], refresh["path"]) == ("/", "/api/v1/auth/refresh")
-    assert all((cookie["secure"], cookie["httponly"], cookie["samesite"]) == ("True", "True", "Strict") for cookie in (access, refresh))
-    assert access["max-age"] == "600"
-    assert "domain" not in access
+    given = cookies(answer)
+    assert list(given) == ["__Host-stardust", "__Host-stardust-refresh", "__Host-stardust-device"]
+    for cookie in given.values():  # what the prefix asks for, and more
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"]) == ("True", "True", "Strict", "/")
+        assert "domain" not in cookie
+    assert given["__Host-stardust"]["max-age"] == "600"
     assert (await client.get("auth/me")).json["csrf_token"] == client.csrf
     program = hub.anonymous()
     program.bearer = answer.json["token"]  # type: ignore[attr-defined]
@@ -65,6 +66,8 @@ async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> Non
         assert answer.status == 200
         assert set(cookies(answer)) == {"stardust-plain", "stardust-plain-refresh", "stardust-plain-device"}
         assert all("secure" not in cookie and cookie["httponly"] for cookie in cookies(answer).values())
+        paths = [cookie["path"] for cookie in cookies(answer).values()]
+        assert paths == ["/", "/api/v1/auth/refresh", "/api/v1/auth/login"], "other servers of the machine share them"
         assert "Strict-Transport-Security" not in answer.headers
 
 
@@ -145,17 +148,17 @@ async def test_a_password_that_cannot_be_changed_stays(hub: TestHub, body: dict[
 async def test_a_refresh_rotates_and_a_spent_one_ends_everything(hub: TestHub) -> None:
     await hub.auth.first_start("admin", PASSWORD)
     client, _ = await log_in(hub)
-    stolen = client.session.cookie_jar.kept["__Secure-stardust-refresh"]  # type: ignore[attr-defined]
+    stolen = client.session.cookie_jar.kept["__Host-stardust-refresh"]  # type: ignore[attr-defined]
 
     assert (await client.post("auth/refresh", headers={"X-CSRF-Token": None})).status == 200
-    assert client.session.cookie_jar.kept["__Secure-stardust-refresh"] != stolen  # type: ignore[attr-defined]
+    assert client.session.cookie_jar.kept["__Host-stardust-refresh"] != stolen  # type: ignore[attr-defined]
     hub.clock.shift += 11
     thief = hub.anonymous()
-    thief.session.cookie_jar.update_cookies({"__Secure-stardust-refresh": stolen}, hub.url("/"))
+    thief.session.cookie_jar.update_cookies({"__Host-stardust-refresh": stolen}, hub.url("/"))
     answer = await thief.post("auth/refresh")
 
     assert answer.status == 401
-    assert cookies(answer)["__Secure-stardust-refresh"]["max-age"] == "0"
+    assert cookies(answer)["__Host-stardust-refresh"]["max-age"] == "0"
     assert (await client.get("auth/me")).status == 401
 
 
@@ -181,7 +184,7 @@ async def test_after_log_out_a_copied_cookie_is_worthless(hub: TestHub) -> None:
     assert answer.status == 204
     assert {name: cookie["max-age"] for name, cookie in cookies(answer).items()} == {
         "__Host-stardust": "0",
-        "__Secure-stardust-refresh": "0",
+        "__Host-stardust-refresh": "0",
     }
     assert (await thief.get("auth/me")).status == 401
     assert (await thief.post("auth/refresh")).status == 401

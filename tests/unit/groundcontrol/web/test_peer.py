@@ -58,6 +58,13 @@ def test_the_address_of_the_client(peer: str, headers: list[str], expected: str,
         ("127.0.0.1", {"X-Forwarded-For": ["203.0.113.1", "192.168.0.1"]}, False, False),
         ("127.0.0.1", {"X-Forwarded-For": ["unknown, 192.168.0.1, 10.0.0.7"]}, False, False),
         ("127.0.0.1", {"X-Forwarded-For": [", ".join(["203.0.113.1", "192.168.0.1", *["10.0.0.7"] * 31])]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"], "X-Real-IP": ["192.168.0.1"]}, False, True),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1, 10.0.0.7"], "X-Real-IP": ["10.0.0.7"]}, False, True),  # by the last of the named
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"], "Via": ["1.1 Caddy"]}, False, True),  # the named one's own
+        # what a balancer before the proxy that was named says, which says it in another header
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"], "X-Real-IP": ["203.0.113.1"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"], "X-Real-IP": ["unknown"]}, False, False),
+        ("127.0.0.1", {"X-Forwarded-For": ["192.168.0.1"], "Forwarded": ["for=203.0.113.1"]}, False, False),
         ("", {}, True, False),
     ],
 )
