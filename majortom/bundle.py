@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources, util
 from pathlib import Path
 
-from majortom.lean import lean_source
+from majortom.lean import lean_script, lean_source
 
 MAX_BUNDLE_BYTES = 300_000
 _SHEBANG = b"#!/usr/bin/python3\n"
@@ -98,7 +98,7 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     files = {"__main__.py": main}
     for name in modules:
         files[f"spider/{name}"] = lean_source((spider / name).read_bytes())
-    files["spider/node.sh"] = (resources.files("majortom") / "scripts" / "node.sh").read_bytes()
+    files["spider/node.sh"] = lean_script((resources.files("majortom") / "scripts" / "node.sh").read_bytes())
     for name in _MSGPACK:
         files[f"msgpack/{name}"] = lean_source((msgpack / name).read_bytes())
     buffer = io.BytesIO()

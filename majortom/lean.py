@@ -26,6 +26,12 @@ def lean_source(source: bytes) -> bytes:
     return _without_comments("".join(lines)).encode()
 
 
+def lean_script(source: bytes) -> bytes:
+    """Take indentation and lines that are comments out of a shell script that has no text over several lines."""
+    lines = (line.strip() for line in source.splitlines())
+    return b"".join(line + b"\n" for line in lines if line and not line.startswith(b"#"))
+
+
 def _texts(tree: ast.AST) -> list[Cut]:
     """Strings that are statements: they do nothing, wherever they stand."""
     return [

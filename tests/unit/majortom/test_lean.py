@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from majortom.lean import lean_source
+from majortom.lean import lean_script, lean_source
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "spider").rglob("*.py"))
@@ -33,6 +34,21 @@ def test_a_module_keeps_its_meaning_and_its_lines(path: Path) -> None:
     assert positions(ast.parse(lean)) == positions(ast.parse(source))
     assert lean.count(b"\n") == source.count(b"\n")
     assert lean_source(lean) == lean
+
+
+def functions(script: bytes) -> str:
+    """What a shell makes of all functions of a script, in its own words."""
+    body = script.rpartition(b'main "$@"')[0]
+    assert body
+    return subprocess.run(["bash", "--posix", "-c", body + b"\ndeclare -f"], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
+    source = (ROOT / "majortom/scripts/node.sh").read_bytes()
+    lean = lean_script(source)
+    assert functions(lean) == functions(source)
+    assert lean_script(lean) == lean
+    assert len(lean) < len(source)
 
 
 def test_what_only_looks_like_a_comment_stays() -> None:
