@@ -7,15 +7,14 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from importlib import resources
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from majortom import shell, upload
 from majortom.base import DeployError, HostKey, Payload, Reporter, Target, VerifySession
 from majortom.connect import Connector, Limits
 from majortom.errors import failure, one_line
-from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, Plan, plan_install, upload_files, with_launcher
+from majortom.plan import Plan, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe, summary
 from majortom.session import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
 from majortom.shell import Login
@@ -38,6 +37,8 @@ class Wish(NamedTuple):
     install_python: bool
     replaceable: Callable[[str], Awaitable[bool]]
     """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
+    managed: bool = True
+    """Whether jobs shall run there, by whatever policy."""
 
 
 class Installed(NamedTuple):
@@ -105,7 +106,7 @@ class Installation:
             probe = await self._prepare(login, plan, probe)
         payload = await make_payload(probe)
         launcher = "yes" if with_launcher(payload.policy_conf) else "no"
-        files = upload_files(payload, _units(), probe.python, probe.systemd_version)
+        files = upload_files(payload, shell.units(), probe)
         async with steps.step("upload") as closing:
             await self._arm(login, limits.rollback_s)
             folder = self._traces.folder = await upload.make_folder(login, limits.step_s)
@@ -161,8 +162,9 @@ class Installation:
     async def _plan(self, probe: Probe) -> Plan:
         there = probe.existing
         replaceable = bool(there.node) and there.fleet == self._wish.fleet and await self._wish.replaceable(there.node)
+        wish = self._wish
         return plan_install(
-            probe, install_python=self._wish.install_python, hub_url=self._wish.hub_url, fleet=self._wish.fleet, replaceable=replaceable
+            probe, install_python=wish.install_python, hub_url=wish.hub_url, fleet=wish.fleet, replaceable=replaceable, managed=wish.managed
         )
 
     async def _prepare(self, login: Login, plan: Plan, probe: Probe) -> Probe:
@@ -240,11 +242,6 @@ class Installation:
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be taken back ({self._left}): the server does so by itself within some minutes, and Retry at once."
         return DeployError(first.code, text, first.step)
-
-
-def _units() -> Mapping[str, str]:
-    folder = resources.files("majortom") / "units"
-    return {name: (folder / name).read_text(encoding="utf-8") for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}
 
 
 def _digest(data: bytes) -> str:

@@ -13,10 +13,11 @@ from majortom.probe import Existing, Probe
 
 MIN_SYSTEMD: Final = 239
 TYPE_EXEC_SYSTEMD: Final = 240
-NEEDED_BYTES: Final = {"/opt": 8 << 20, "/var/lib": 16 << 20, "/etc/systemd/system": 1 << 20, "/tmp": 2 << 20}  # noqa: S108  # a name, nothing is opened
+NEEDED_BYTES: Final = {"/opt": 8 << 20, "/var/lib": 16 << 20, "/etc/systemd/system": 1 << 20, "/etc/init.d": 1 << 20, "/tmp": 2 << 20}  # noqa: S108  # a name, nothing is opened
 SPIDER_UNIT: Final = "stardust-spider.service"
 LAUNCHER_UNITS: Final = ("stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
-_PYTHON_IN_UNITS: Final = "/usr/bin/python3"
+OPENRC_SERVICE: Final = "stardust-spider"
+_PYTHON_IN_UNITS: Final = re.compile(r"/usr/bin/python3(?=\s)")
 _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
@@ -32,13 +33,16 @@ class Plan(NamedTuple):
     """Package manager that shall install python3; empty = it is there."""
 
 
-def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool) -> Plan:
+def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, managed: bool = False) -> Plan:
     """Decide what has to be done.
 
     Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
+            managed: jobs shall run there.
     Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
     """
     _check_system(probe)
+    if probe.openrc and managed:
+        raise failure("openrc_monitor", "probe")
     clean = _check_existing(probe.existing, fleet, replaceable=replaceable)
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
@@ -50,9 +54,11 @@ def _check_system(probe: Probe) -> None:
     step: StepName = "probe"
     if probe.kernel != "Linux":
         raise failure("not_linux", step, kernel=probe.kernel)
-    if not probe.systemd:
+    if not probe.systemd and not probe.openrc:
         raise failure("no_systemd", step)
-    if probe.systemd_version < MIN_SYSTEMD:
+    if probe.openrc_runlevel in ("shutdown", "reboot", "off"):
+        raise failure("systemd_stopping", step)
+    if probe.systemd and probe.systemd_version < MIN_SYSTEMD:
         raise failure("systemd_old", step, version=probe.systemd_version)
     if probe.systemd_state in ("stopping", "maintenance"):
         raise failure("systemd_stopping", step)
@@ -109,19 +115,26 @@ def with_launcher(policy_conf: str) -> bool:
 
 
 def render_unit(text: str, python: str, systemd_version: int) -> str:
-    """Fit a unit file to the server: its interpreter, and what its systemd knows.
+    """Fit a unit file, or a service of OpenRC, to the server: its interpreter, and what its systemd knows.
 
     Raises: ValueError: the path of the interpreter is not plain.
     """
     if not _PYTHON.match(python):
         raise ValueError(f"not a plain path: {python!r}")
-    text = text.replace(_PYTHON_IN_UNITS + " ", python + " ")
+    text = _PYTHON_IN_UNITS.sub(python, text)
     if systemd_version < TYPE_EXEC_SYSTEMD:
         text = re.sub(r"(?m)^Type=exec$", "Type=simple", text)
     return text
 
 
-def upload_files(payload: Payload, units: Mapping[str, str], python: str, systemd_version: int) -> dict[str, bytes]:
+def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
+    """The files that tell the server's init what to start."""
+    if probe.openrc:
+        return (OPENRC_SERVICE,)
+    return (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ()))
+
+
+def upload_files(payload: Payload, units: Mapping[str, str], probe: Probe) -> dict[str, bytes]:
     """Everything that is copied to the server, by the name that `scripts/node.sh` knows it under.
 
     Args:   units: unit files by name, as they are shipped.
@@ -138,8 +151,8 @@ def upload_files(payload: Payload, units: Mapping[str, str], python: str, system
     }
     if launcher:
         files["launch.key"] = bytes.fromhex(payload.launch_key.reveal())
-    for name in (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ())):
-        files[name] = render_unit(units[name], python, systemd_version).encode()
+    for name in unit_names(probe, launcher=launcher):
+        files[name] = render_unit(units[name], probe.python, probe.systemd_version).encode()
     listing = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     files["manifest"] = listing.encode()
     return files

@@ -61,6 +61,9 @@ class Probe(NamedTuple):
     reach: str
     """`ok`, why Ground Control cannot be reached from there, or empty: not tried."""
     existing: Existing
+    openrc: str = ""
+    """Version of OpenRC, where it and not systemd starts services; empty = it does not."""
+    openrc_runlevel: str = ""
 
 
 def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
@@ -104,6 +107,8 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             python_incomplete=facts.get("python_incomplete", ""),
             reach=facts.get("reach", ""),
             existing=_existing(facts),
+            openrc=_openrc(facts.get("openrc", "")),
+            openrc_runlevel=facts.get("openrc_runlevel", ""),
         )
     except (KeyError, ValueError) as exc:
         raise failure("probe_failed", step, why=f"the answer lacks {exc.args[0]}") from None
@@ -127,6 +132,12 @@ def _folder(path: str, value: str) -> Folder:
     return Folder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
 
 
+def _openrc(text: str) -> str:
+    """Of `rc-service (OpenRC) 0.45.2 (…)`; some releases name a kind of container among it."""
+    found = re.search(r"\b\d+(?:\.\d+)+", text)
+    return found[0] if found else ""
+
+
 def _number(text: str) -> int:
     found = re.search(r"\d{1,15}", text)
     return int(found[0]) if found else 0
@@ -142,7 +153,8 @@ def _unquote(text: str) -> str:
 
 def summary(probe: Probe, now: float) -> str:
     """One line for people."""
-    parts = [probe.os_name or probe.os_id or probe.kernel, probe.arch, f"systemd {probe.systemd_version}"]
+    parts = [probe.os_name or probe.os_id or probe.kernel, probe.arch]
+    parts.append(f"OpenRC {probe.openrc}" if probe.openrc else f"systemd {probe.systemd_version}")
     parts.append(f"Python {probe.python_version}" if probe.python else "no python3")
     if probe.selinux != "absent":
         parts.append(f"SELinux {probe.selinux}")

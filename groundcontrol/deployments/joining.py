@@ -11,8 +11,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from importlib import resources
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
 from groundcontrol.bus.base import Bus, Changed
@@ -30,8 +29,9 @@ from groundcontrol.fleet.session import AgentSocket, SocketClosed
 from groundcontrol.store.base import Store
 from majortom.base import DeployError, Payload, Secret
 from majortom.errors import one_line
-from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, Plan, plan_install, upload_files, with_launcher
+from majortom.plan import Plan, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe
+from majortom.shell import units
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
@@ -274,7 +274,10 @@ class _Visit:
         replaceable = (
             there.fleet == joining.fleet_id and bool(there.node) and await joining.store.nodes.find_node(NodeId(there.node)) is None
         )
-        return plan_install(probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable)
+        return plan_install(
+            probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable,
+            managed=self._invite.policy != "monitor",
+        )  # fmt: skip
 
     def _name(self, probe: Probe) -> str:
         if self._invite.kind == "node" and self._invite.name:
@@ -293,7 +296,7 @@ class _Visit:
             launch_key=Secret(launch_key.hex()),
             install_python=False,
         )
-        files = dict(upload_files(payload, _units(), probe.python, probe.systemd_version))
+        files = dict(upload_files(payload, units(), probe))
         manifest = hashlib.sha256(files["manifest"]).hexdigest()
         for key in ("session.key", "launch.key"):
             files.pop(key, None)  # these go masked
@@ -349,8 +352,3 @@ class _Visit:
             if not isinstance(message, kind):
                 raise ProtocolError("a message in the wrong place")
             return message
-
-
-def _units() -> Mapping[str, str]:
-    folder = resources.files("majortom") / "units"
-    return {name: (folder / name).read_text(encoding="utf-8") for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}

@@ -148,6 +148,7 @@ class Work:
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
+            managed=request.policy != "monitor",
             replaceable=self._forgotten,
         )
         done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)

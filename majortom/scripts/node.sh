@@ -4,7 +4,7 @@
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
 #   finish                                 the installation stands: close the journal, and disarm
-#   rollback                               what the armed timer runs: take back what is not finished
+#   rollback [SECONDS]                     what the armed timer runs: take back what is not finished; OpenRC has no timers, so it waits itself
 #   diagnose                               why no session came: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 take everything of ours off again
@@ -17,7 +17,13 @@
 OPT=/opt/stardust ETC=/etc/stardust VAR=/var/lib/stardust UNITS=/etc/systemd/system
 JOURNAL=$VAR/installed
 ROLLBACK=$VAR/rollback TIMER=stardust-rollback.timer
-UNIT_FILES="stardust-spider.service stardust-launcher.socket stardust-launcher@.service stardust-job@.service"
+UNIT_FILES="stardust-spider.service stardust-launcher.socket stardust-launcher@.service stardust-job@.service" UNIT_MODE=0644
+LOG=/var/log/stardust-spider.log
+openrc() { false; }
+if [ ! -d /run/systemd/system ] && [ -d /run/openrc ]; then
+    openrc() { true; }
+    UNITS=/etc/init.d UNIT_FILES=stardust-spider UNIT_MODE=0755 TIMER=stardust-rollback
+fi
 
 die() { printf 'error %s\n' "$*"; exit 1; }
 note() { printf 'note %s\n' "$*"; }
@@ -37,6 +43,16 @@ begin() {
 arm() {
     [ ! -f "$JOURNAL" ] || recorded armed || die already_installed "$JOURNAL is there"
     begin
+    if openrc; then
+        recorded armed || record armed
+        (umask 077 && rollback_text >"$ROLLBACK") &&
+            printf '%s\n' '#!/sbin/openrc-run' 'description="Takes back an installation of Stardust that was not finished"' command=/bin/sh \
+                "command_args=\"$ROLLBACK rollback $1\"" command_background=yes "pidfile=/run/$TIMER.pid" >"$UNITS/$TIMER" &&
+            chmod 0755 "$UNITS/$TIMER" && rc_quiet rc-update add "$TIMER" default || die install_failed "$UNITS cannot be written"
+        sync "$JOURNAL" "$ROLLBACK" "$UNITS/$TIMER" 2>/dev/null
+        wind_up || die install_failed "$TIMER cannot be started"
+        return 0
+    fi
     parent "$UNITS/timers.target.wants"
     recorded armed || record armed
     mkdir -p "$UNITS/timers.target.wants" &&
@@ -51,7 +67,19 @@ arm() {
     systemctl daemon-reload && wind_up || die install_failed "$TIMER cannot be started"
 }
 
-wind_up() { systemctl restart "$TIMER" 2>/dev/null; }
+wind_up() { if openrc; then rc_quiet rc-service "$TIMER" restart; else systemctl restart "$TIMER" 2>/dev/null; fi; }
+
+# What is started by OpenRC must not go on holding our lock.
+rc_quiet() { "$@" </dev/null >/dev/null 2>&1 9>&-; }
+
+# Takes services of ours out of OpenRC: from the runlevels, from its own state and from what it remembers of all files.
+rc_forget() {
+    for service in "$@"; do
+        rm -f -- "$UNITS/$service" /etc/runlevels/*/"$service" "/run/$service.pid"
+        rm -rf -- /run/openrc/*/"$service"
+    done
+    rc_quiet rc-update -u
+}
 
 # A step of an installation works only while the timer watches over it.
 watched() {
@@ -60,6 +88,13 @@ watched() {
 }
 
 disarm() {
+    if openrc; then
+        [ -e "$UNITS/$TIMER" ] || [ -e "$ROLLBACK" ] || return 0
+        [ "$action" = rollback ] || rc_quiet rc-service "$TIMER" stop
+        rc_forget "$TIMER"
+        rm -f -- "$ROLLBACK"
+        return 0
+    fi
     systemctl stop "$TIMER" >/dev/null 2>&1
     [ -e "$UNITS/$TIMER" ] || [ -e "$UNITS/stardust-rollback.service" ] || [ -e "$ROLLBACK" ] || return 0
     rm -f -- "$UNITS"/*.target.wants/"$TIMER" "$UNITS/$TIMER" "$UNITS/stardust-rollback.service" "$ROLLBACK"
@@ -79,9 +114,16 @@ rollback() {
 
 # Whether Spider is in a session with its hub now, by the last thing that it logged about it.
 in_session() {
-    systemctl is-active --quiet stardust-spider.service || return 1
-    journalctl -b -u stardust-spider.service -o cat --no-pager 2>/dev/null |
+    active || return 1
+    said -b |
         grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1 | grep -q session_open
+}
+
+active() { if openrc; then rc_quiet rc-service stardust-spider status; else systemctl is-active --quiet stardust-spider.service; fi; }
+
+# What Spider has logged; under OpenRC since its service was started last.
+said() {
+    if openrc; then tail -n 200 "$LOG" 2>/dev/null; else journalctl "$@" -u stardust-spider.service -o cat --no-pager 2>/dev/null; fi
 }
 
 packages() {
@@ -139,8 +181,8 @@ install_spider() {
     [ -d "$upload" ] && [ ! -L "$upload" ] || die upload_damaged
     watched
     parent /opt
-    parent "$UNITS/multi-user.target.wants"
-    parent "$UNITS/sockets.target.wants"
+    openrc || parent "$UNITS/multi-user.target.wants"
+    openrc || parent "$UNITS/sockets.target.wants"
     record "user stardust"
     record "spider $version"
     sync "$JOURNAL" 2>/dev/null
@@ -172,18 +214,18 @@ install_spider() {
     mkdir -m 0700 "$VAR/spider" "$VAR/started" && chown stardust:stardust "$VAR/spider" &&
         mkdir "$VAR/jobs" && chown root:stardust "$VAR/jobs" && chmod 2750 "$VAR/jobs" ||
         die install_failed "$VAR cannot be written"
-    units=stardust-spider.service
+    units=${UNIT_FILES%% *}
     if [ "$launcher" = yes ]; then
         place 0600 root:root launch.key "$ETC/launch.key" || die install_failed "$ETC cannot be written"
         units=$UNIT_FILES
     fi
     for unit in $units; do
-        place 0644 root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
+        place "$UNIT_MODE" root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
     done
     burn "$staging"
     sweep_uploads
     if command -v restorecon >/dev/null 2>&1; then restorecon -R "$OPT" "$ETC" "$VAR" "$UNITS" 2>/dev/null; fi
-    systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
+    openrc || systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
 }
 
 place() {
@@ -206,22 +248,30 @@ sweep_uploads() {
 
 start_units() {
     watched
+    if openrc; then
+        for unit in $UNIT_FILES; do
+            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update add "$unit" default && rc_quiet rc-service "$unit" start; } || die start_failed "$unit: $(state)"
+        done
+        active || die start_failed "$(state)"
+        return 0
+    fi
     if [ "$1" = yes ]; then
         out=$(systemctl enable --now stardust-launcher.socket 2>&1) || die start_failed "launcher socket: $(last "$out")"
     fi
     out=$(systemctl enable --now stardust-spider.service 2>&1) || die start_failed "$(last "$out")"
-    systemctl is-active --quiet stardust-spider.service || die start_failed "$(state)"
+    active || die start_failed "$(state)"
 }
 
 last() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
 
 state() {
+    if openrc; then rc-service stardust-spider status 2>&1 9>&- | tr '\n' ' '; return 0; fi
     systemctl show stardust-spider.service -p ActiveState -p SubState -p Result -p ExecMainStatus -p NRestarts 2>/dev/null | tr '\n' ' '
 }
 
 diagnose() {
     printf 'log state %s\n' "$(state)"
-    journalctl -u stardust-spider.service -n 40 -o cat --no-pager 2>/dev/null | while IFS= read -r line; do printf 'log %s\n' "$line"; done
+    said -n 40 | tail -n 40 | while IFS= read -r line; do printf 'log %s\n' "$line"; done
 }
 
 finish() {
@@ -242,6 +292,13 @@ undo() {
 }
 
 stop_units() {
+    if openrc; then
+        if [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true; then die job_running; fi
+        for unit in $UNIT_FILES; do
+            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update del "$unit" default; rc_quiet rc-service "$unit" stop; }
+        done
+        return 0
+    fi
     if systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .; then
         die job_running
     fi
@@ -272,14 +329,20 @@ remove() {
     for unit in $UNIT_FILES; do
         rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"
         # Settings that an administrator laid beside our units stood there before an installation that is taken back.
-        [ "$why" = undo ] || rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d"
+        [ "$why" = undo ] || rm -rf -- "$UNITS/$unit.d" "/run/systemd/system/$unit.d" "/etc/conf.d/$unit"
     done
-    systemctl daemon-reload
-    systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
-    systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
+    if openrc; then
+        # shellcheck disable=SC2086  # a list of names, which hold no blanks
+        rc_forget $UNIT_FILES
+        rm -f -- "$LOG" "$LOG.1"
+    else
+        systemctl daemon-reload
+        systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
+        systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
+    fi
     burn "$ETC"
     burn "$VAR/staging"
-    rm -rf -- /run/stardust "$OPT"
+    rm -rf -- /run/stardust /run/stardust-spider "$OPT"
     find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
     # An account that somebody else made is left alone; ours is known by the journal or by its home.
     case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
@@ -290,7 +353,7 @@ remove() {
     give_back
     # Last of all, so that one that is cut off here by a power failure goes on at the next start.
     disarm
-    [ "$why" = undo ] || rm -rf -- "$UNITS"/stardust-rollback.*.d
+    [ "$why" = undo ] || rm -rf -- "$UNITS"/stardust-rollback.*.d "/etc/conf.d/$TIMER"
     for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
     rm -rf -- "$VAR"
     sweep_uploads
@@ -319,10 +382,10 @@ search() {
     for path in "$OPT" "$ETC" "$VAR" /run/stardust; do
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
-    find /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
+    find /etc/init.d /etc/conf.d /etc/runlevels /run/openrc /var/log /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
         \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name stardust.conf \) \
         2>/dev/null | while IFS= read -r path; do
-        case "${why-} $path" in "undo "*.d) ;; *) printf 'left %s\n' "$path" ;; esac
+        case "${why-} $path" in "undo "*.d | "undo /etc/conf.d/"*) ;; *) printf 'left %s\n' "$path" ;; esac
     done
     for path in /tmp/stardust-upload.??????????; do [ ! -d "$path" ] || printf 'left %s\n' "$path"; done
     systemctl list-units --all --no-legend --plain 'stardust-spider*' 'stardust-launcher*' 'stardust-job@*' 'stardust-rollback*' 2>/dev/null |
@@ -341,6 +404,12 @@ main() {
     shift
     patience=60
     [ "$action" != rollback ] || patience=1200
+    if [ "$action" = rollback ] && [ -n "${1-}" ]; then
+        trap 'kill $!; exit 0' TERM
+        sleep "$1" 9>&- &
+        wait $!
+        trap - TERM
+    fi
     # A connection that breaks stops nothing half way. (A package manager's own scripts rely on the signals.)
     [ "$action" = python ] || trap '' HUP PIPE
     flock -w "$patience" 9 || die busy

@@ -81,7 +81,8 @@ look_for_ours() {
     found=
     for path in /opt/stardust /etc/stardust /var/lib/stardust \
         /etc/systemd/system/stardust-spider.service /etc/systemd/system/stardust-launcher.socket \
-        /etc/systemd/system/stardust-launcher@.service /etc/systemd/system/stardust-job@.service; do
+        /etc/systemd/system/stardust-launcher@.service /etc/systemd/system/stardust-job@.service \
+        /etc/init.d/stardust-spider /etc/init.d/stardust-launcher; do
         if [ -e "$path" ] || [ -L "$path" ]; then found="$found $path"; fi
     done
     say existing "${found# }"
@@ -95,7 +96,11 @@ look_for_ours() {
     fi
     say user "$(getent passwd stardust)"
     say group "$(getent group stardust)"
-    say jobs "$(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | wc -l)"
+    if [ "$systemd" = yes ]; then
+        say jobs "$(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | wc -l)"
+    elif [ -e /var/lib/stardust/jobs/.lock ]; then # whoever runs a job holds it
+        if flock -n /var/lib/stardust/jobs/.lock true; then say jobs 0; else say jobs 1; fi
+    fi
 }
 
 main() {
@@ -108,21 +113,27 @@ main() {
     say hostname "$(uname -n)"
     say clock "$(date +%s)"
     sed -n 's/^\(ID\|VERSION_ID\|PRETTY_NAME\)=/os_\1=/p' /etc/os-release 2>/dev/null
-    systemd=no
-    [ -d /run/systemd/system ] && systemd=yes
+    systemd=no units=/etc/systemd/system tools=systemctl
+    if [ -d /run/systemd/system ]; then
+        systemd=yes
+        say systemd_version "$(systemctl --version 2>/dev/null | first_line)"
+        say systemd_state "$(systemctl is-system-running 2>/dev/null)"
+    elif [ -d /run/openrc ]; then
+        units=/etc/init.d tools='rc-service rc-update supervise-daemon'
+        say openrc "$(rc-service --version 2>/dev/null | first_line)"
+        say openrc_runlevel "$(cat /run/openrc/softlevel 2>/dev/null)"
+    fi
     say systemd "$systemd"
-    say systemd_version "$(systemctl --version 2>/dev/null | first_line)"
-    say systemd_state "$(systemctl is-system-running 2>/dev/null)"
     selinux=absent
     [ -r /sys/fs/selinux/enforce ] && selinux=$(cat /sys/fs/selinux/enforce)
     say selinux "$selinux"
-    for tool in useradd userdel groupadd groupdel getent sha256sum mktemp flock systemctl cp ln; do
+    for tool in useradd userdel groupadd groupdel getent sha256sum mktemp flock cp ln $tools; do
         command -v "$tool" >/dev/null 2>&1 || say missing_tool "$tool"
     done
     for manager in apt-get dnf yum pacman zypper apk; do
         if command -v "$manager" >/dev/null 2>&1; then say package_manager "$manager"; break; fi
     done
-    for folder in /opt /etc/systemd/system /var/lib /tmp; do free_space "$folder"; done
+    for folder in /opt "$units" /var/lib /tmp; do free_space "$folder"; done
     look_for_ours
     look_for_python
     if [ -n "$1" ] && [ -n "$python" ]; then say reach "$(reach "$1" "$2")"; fi

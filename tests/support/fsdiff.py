@@ -10,6 +10,7 @@ Not compared, because they change on a host that nobody touches, or belong to th
 * /home/*/.cache, /root/.cache: shells and package managers.
 * /etc/passwd-, /etc/group-, /etc/shadow-, /etc/gshadow-, /etc/subuid-, /etc/subgid-, /etc/.pwd.lock: copies and lock of the shadow
   tools, which useradd and userdel write for every user.
+* /usr/lib/rc/cache: what OpenRC remembers of all services, written when the host goes down.
 * /var/lib/apt/lists, /var/cache/apt, /var/lib/dpkg/*-old, /var/lib/dpkg/lock*, /var/cache/ldconfig, /var/cache/debconf: caches and copies of
   the package manager, when python3 was installed and taken away again. Only with `packages=True`.
 """
@@ -26,7 +27,7 @@ PRUNED = (
     "/proc", "/sys", "/dev",
     "/run/systemd", "/run/user", "/run/log", "/run/udev", "/run/sudo", "/run/utmp", "/run/lock", "/run/mount", "/run/dbus", "/run/host",
     "/var/log", "/var/lib/systemd", "/var/lib/sudo", "/home/*/.sudo_as_admin_successful", "/run/motd.dynamic", "/root/.cache", "/home/*/.cache",
-    "/var/tmp/systemd-private-*", "/tmp/systemd-private-*",
+    "/usr/lib/rc/cache", "/var/tmp/systemd-private-*", "/tmp/systemd-private-*",
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
 )  # fmt: skip
 PRUNED_WITH_PACKAGES = (

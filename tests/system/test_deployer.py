@@ -58,6 +58,7 @@ class Trial:
         self.url = url
         self.notes = Notes()
         self.install_python = False
+        self.policy = "managed"
         self.major = MajorTom(SystemClock(), any_address, Limits(verify_s=2, undo_s=60))
 
     def target(self, user: str = "root", sudo_password: str | None = None) -> Target:
@@ -66,7 +67,7 @@ class Trial:
 
     async def payload(self, _probe: Probe) -> Payload:
         conf = f"[hub]\nurl = {self.url}\nfleet = {FLEET}\n\n[node]\nid = {new_random_id()}\ngeneration = 1\nname = trial\n"
-        policy = "[policy]\nversion = 1\nmode = managed\n"
+        policy = f"[policy]\nversion = 1\nmode = {self.policy}\n"
         bundle = await asyncio.to_thread(build_bundle)
         return Payload("0.1.0", bundle, conf, policy, Secret(SESSION_KEY), Secret("1a" * 32), install_python=self.install_python)
 
@@ -74,7 +75,8 @@ class Trial:
         async def never(_node: str) -> bool:
             return False
 
-        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
+        managed = self.policy != "monitor"
+        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never, managed=managed)
         await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
 
     async def look(self, *, packages: bool = False) -> dict[str, str]:

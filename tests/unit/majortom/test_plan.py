@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from majortom.base import DeployError, Payload, Secret
-from majortom.plan import LAUNCHER_UNITS, SPIDER_UNIT, plan_install, render_unit, upload_files, with_launcher
+from majortom.plan import OPENRC_SERVICE, SPIDER_UNIT, plan_install, render_unit, upload_files, with_launcher
 from majortom.probe import Existing, Folder, Probe, parse_probe, summary
+from majortom.shell import units
 
 FLEET = "0" * 26
 FOLDERS = tuple(Folder(path, 1 << 30, writable=True, noexec=False) for path in ("/opt", "/etc/systemd/system", "/var/lib", "/tmp"))
@@ -21,6 +21,7 @@ GOOD = Probe(
     systemd=True, systemd_version=252, systemd_state="running", selinux="absent", package_manager="apt-get", missing_tools=(),
     folders=FOLDERS, python="/usr/bin/python3", python_version="3.11.2", python_old="", python_incomplete="", reach="ok", existing=Existing(),
 )  # fmt: skip
+OPENRC = GOOD._replace(systemd=False, systemd_version=0, systemd_state="", openrc="0.45.2", openrc_runlevel="default")
 NO_PYTHON = GOOD._replace(python="", python_version="", reach="")
 
 
@@ -58,6 +59,29 @@ def test_a_fresh_server_needs_nothing_first() -> None:
 )
 def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any], code: str) -> None:
     assert refused(GOOD._replace(**change)) == code
+
+
+def test_where_openrc_starts_services_a_server_is_watched_and_managing_it_is_refused_first() -> None:
+    plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=False)
+    assert plan == ("nothing", "")
+    with pytest.raises(DeployError, match="policy monitor"):
+        plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=True)
+    assert refused(OPENRC._replace(openrc_runlevel="shutdown")) == "systemd_stopping"
+    assert refused(OPENRC._replace(openrc="")) == "no_systemd"
+    assert "OpenRC 0.45.2" in summary(OPENRC, 1000.0)
+    files = upload_files(payload("monitor"), units(), OPENRC._replace(python="/usr/bin/python3.12"))
+    assert set(files) == {"spider.pyz", "spider.conf", "policy.conf", "session.key", OPENRC_SERVICE, "manifest"}
+    assert b"\ncommand=/usr/bin/python3.12\n" in files[OPENRC_SERVICE]
+
+
+def test_the_version_of_openrc_is_read_whatever_stands_around_it() -> None:
+    lines = ["uid=0", "kernel=Linux", "arch=x86_64", "hostname=web-1", "clock=1000"]
+    for told, version in (
+        ("rc-service (OpenRC [SYSTEMD-NSPAWN]) 0.45.2", "0.45.2"),
+        ("rc-service (OpenRC) 0.54 (Alpine Linux)", "0.54"),
+        ("", ""),
+    ):
+        assert parse_probe([*lines, f"openrc={told}"]).openrc == version
 
 
 def test_no_python3_names_the_option() -> None:
@@ -158,20 +182,15 @@ def payload(mode: str) -> Payload:
     return Payload("0.1.0", b"zip", "[hub]\n", policy, Secret("11" * 32), Secret("22" * 32), install_python=False)
 
 
-def units() -> dict[str, str]:
-    folder = resources.files("majortom") / "units"
-    return {name: (folder / name).read_text() for name in (SPIDER_UNIT, *LAUNCHER_UNITS)}
-
-
 def test_monitor_gets_neither_launcher_nor_launch_key() -> None:
-    files = upload_files(payload("monitor"), units(), "/usr/bin/python3", 252)
+    files = upload_files(payload("monitor"), units(), GOOD)
     assert set(files) == {"spider.pyz", "spider.conf", "policy.conf", "session.key", SPIDER_UNIT, "manifest"}
     assert not with_launcher("[policy]\nmode = monitor")
     assert with_launcher("[policy]\nmode = readonly")
 
 
 def test_the_manifest_lists_every_file() -> None:
-    files = upload_files(payload("managed"), units(), "/usr/bin/python3", 252)
+    files = upload_files(payload("managed"), units(), GOOD)
     listed = [line.split("  ")[1] for line in files["manifest"].decode().splitlines()]
     assert sorted([*listed, "manifest"]) == sorted(files)
     assert files["launch.key"] == bytes([0x22]) * 32
@@ -180,7 +199,7 @@ def test_the_manifest_lists_every_file() -> None:
 @pytest.mark.parametrize("version", ["../x", "a/b", "", "..", "1 2", "-x", "x" * 80])
 def test_a_version_that_is_no_plain_word_is_refused(version: str) -> None:
     with pytest.raises(ValueError, match="not a version"):
-        upload_files(payload("managed")._replace(version=version), units(), "/usr/bin/python3", 252)
+        upload_files(payload("managed")._replace(version=version), units(), GOOD)
 
 
 def test_units_are_fitted_to_the_server() -> None:

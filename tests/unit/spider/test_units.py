@@ -82,8 +82,8 @@ def test_the_launcher_shares_spider_s_sandbox(folder: Path) -> None:
     assert "StateDirectory=stardust/spider" in spider
 
 
-def test_the_service_for_openrc_is_a_script_that_starts_the_same_program() -> None:
-    """No host with OpenRC can be had here: what can be held is its syntax, and that its names are those of the systemd unit."""
+def test_the_service_for_openrc_starts_the_same_program_with_the_same_limits() -> None:
+    """Its run is held by tests/system/test_openrc.py; here, that both services stay alike."""
     path = resources.files("majortom") / "units" / "openrc" / "stardust-spider"
     text = path.read_text()
     assert text.startswith("#!/sbin/openrc-run\n")
@@ -93,8 +93,13 @@ def test_the_service_for_openrc_is_a_script_that_starts_the_same_program() -> No
     settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
     assert f"ExecStart={settings['command']} {settings['command_args']}" in unit
     assert (settings["command_user"], settings["umask"]) == ("stardust:stardust", re.findall(r"UMask=(\d+)", unit)[0])
-    assert "-n " + re.findall(r"LimitNOFILE=(\d+)", unit)[0] in settings["rc_ulimit"]
+    assert settings["respawn_delay"] == re.findall(r"RestartSec=(\d+)", unit)[0]
+    for setting, line in (("LimitNOFILE", "ulimit -n "), ("LimitCORE", "ulimit -c "), ("STARDUST_UNITS", "export STARDUST_UNITS="), ("MALLOC_ARENA_MAX", "export MALLOC_ARENA_MAX=")):  # fmt: skip
+        assert "\n" + line + re.findall(rf"{setting}=(\d+)", unit)[0] in text
     assert "/var/lib/stardust/spider" in text
+    # What systemd does by directives stands in the script, by the name that this program knows for it.
+    assert "no-new-privs" in text
+    assert int(settings["log_bytes"]) <= 1 << 20
 
 
 def test_the_unit_lets_spider_end_before_the_system_ends_it(folder: Path) -> None:

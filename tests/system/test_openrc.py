@@ -1,0 +1,204 @@
+"""Servers that OpenRC runs: Spider as its service, everything taken back or taken off, and what is not possible there said first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support import fsdiff
+from tests.support import lab as labs
+from tests.support.hub import HubProcess
+from tests.system.deployed import until
+from tests.system.deploying import SUDO, Desk, Look, step_of
+from tests.system.test_deployer import listening
+from tests.system.test_rollback import Cutting
+
+pytestmark = pytest.mark.system
+
+UNINSTALL = "/usr/bin/python3 -I -B /opt/stardust/current/spider.pyz uninstall"
+
+
+@pytest.fixture(scope="module")
+def openrc_host() -> Iterator[labs.Host]:
+    """A Debian host with sysvinit and OpenRC, and without systemd."""
+    reason = labs.unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    labs.up(debian_openrc=1)
+    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == "debian-openrc")
+    yield labs.Host(facts)
+    labs.lab("down", facts["name"])
+
+
+@pytest.fixture(scope="module")
+def shared_desk(openrc_host: labs.Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with Desk(HubProcess(tmp_path_factory.mktemp("openrc") / "hub"), openrc_host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.freshen()
+    return shared_desk
+
+
+def watched(desk: Desk, user: str = "root", **given: Any) -> Any:
+    """Install for watching only."""
+    row = desk.install(user, policy="monitor", **given)
+    assert row["state"] == "succeeded", (row["error"], row)
+    return row
+
+
+def spider_pid(desk: Desk) -> str:
+    """Spider's process id and start time; empty while it does not run."""
+    return desk.host.sh(
+        "for pid in $(pgrep -x -u stardust python3); do echo $pid@$(cut -d' ' -f22 /proc/$pid/stat); done", check=False
+    ).strip()
+
+
+def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk) -> None:
+    assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
+    look = Look(desk)
+    row = watched(desk, "admin", sudo_password=SUDO)
+    assert "OpenRC 0." in step_of(row, "probe")["detail"]
+    (node,) = desk.nodes()
+    assert (node["id"], node["state"], node["policy"]["mode"]) == (row["node_id"], "online", "monitor")
+
+    listing = desk.host.sh(
+        "cd /; stat -c '%a %U:%G %F %n' opt/stardust/current/spider.pyz etc/stardust etc/stardust/* var/lib/stardust/* run/stardust-spider"
+        " etc/init.d/stardust-* etc/runlevels/*/stardust-* var/log/stardust-spider.log"
+    )
+    assert {path: facts for facts, _, path in (line.rpartition(" ") for line in listing.splitlines())} == {
+        "opt/stardust/current/spider.pyz": "644 root:root regular file",
+        "etc/stardust": "755 root:root directory",
+        "etc/stardust/spider.conf": "644 root:root regular file",
+        "etc/stardust/policy.conf": "644 root:root regular file",
+        "etc/stardust/session.key": "600 stardust:stardust regular file",
+        "var/lib/stardust/spider": "700 stardust:stardust directory",
+        "var/lib/stardust/started": "700 root:root directory",
+        "var/lib/stardust/jobs": "2750 root:stardust directory",
+        "var/lib/stardust/installed": "600 root:root regular file",
+        "run/stardust-spider": "755 stardust:stardust directory",
+        "etc/init.d/stardust-spider": "755 root:root regular file",
+        "etc/runlevels/default/stardust-spider": "777 root:root symbolic link",
+        "var/log/stardust-spider.log": "640 stardust:root regular file",
+    }
+    status = desk.host.sh("cat /proc/$(pgrep -x -u stardust python3)/status; cat /proc/$(pgrep -x -u stardust python3)/limits")
+    assert "NoNewPrivs:\t1\n" in status
+    assert "Umask:\t0077\n" in status
+    assert "CapEff:\t0000000000000000\n" in status
+    assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
+    assert "session_open" in desk.host.sh("cat /var/log/stardust-spider.log")
+
+    removed = desk.remove(row["node_id"])
+    assert removed["state"] == "succeeded", removed
+    assert desk.nodes() == []
+    look.check_unchanged()
+    assert desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False) == ""
+    assert desk.host.sh("grep -rl stardust /run /var/log 2>/dev/null", check=False) == ""
+
+
+def test_managing_such_a_server_is_refused_before_anything_is_changed(desk: Desk) -> None:
+    look = Look(desk)
+    row = desk.install("root")
+    assert (row["state"], row["error"]["code"], row["error"]["step"]) == ("failed", "openrc_monitor", "probe")
+    assert "policy monitor" in row["error"]["message"]
+    assert step_of(row, "upload")["state"] == "skipped"
+    assert desk.nodes() == []
+    look.check_unchanged()
+
+
+def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
+    row = watched(desk)
+    pid = spider_pid(desk)
+    desk.host.sh(f"kill -KILL {pid.partition('@')[0]}")
+    until(lambda: spider_pid(desk) not in ("", pid), "another Spider runs")
+    until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
+
+
+def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> None:
+    row = watched(desk)
+    desk.host.sh("yes '{}' | head -c 1500000 >>/var/log/stardust-spider.log; rc-service stardust-spider healthcheck")
+    sizes = desk.host.sh("stat -c %s /var/log/stardust-spider.log /var/log/stardust-spider.log.1").split()
+    assert sizes == ["0", str(1 << 20)]
+    desk.host.sh(f"kill -KILL {spider_pid(desk).partition('@')[0]}")
+    until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), "the log goes on")
+    assert desk.host.sh("head -c 1 /var/log/stardust-spider.log") == "{"
+
+    labs.lab("stop", desk.host.name)
+    until(lambda: desk.hub.node(row["node_id"])["state"] == "offline", "the hub sees it go", 60)
+    labs.lab("start", desk.host.name)
+    until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
+
+
+def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk) -> None:
+    look = Look(desk)
+    watched(desk)
+    done = desk.host.sh(UNINSTALL)
+    assert done.splitlines()[-1] == "Nothing of Stardust is left on this server, and its hub has forgotten it."
+    assert desk.nodes() == []
+    look.check_unchanged()
+
+
+SETTLED = """
+set +e
+tries=0
+while [ $tries -lt 600 ] && { [ -e /var/lib/stardust ] || ls /etc/init.d/stardust-* /run/openrc/*/stardust-* >/dev/null 2>&1; }; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+ps -e -o args= | grep -E '[s]h -s|[s]ftp-server|[s]tardust'
+echo "tries $tries"
+"""
+
+
+class OpenRcCutting(Cutting):
+    """Installs for watching only, through a wire that is cut."""
+
+    async def settle(self) -> None:
+        told = await self.sh(SETTLED)
+        assert "tries 600" not in told
+        assert "rollback" not in told, "the one that waited is over, too"
+
+
+@pytest.fixture
+async def cutting(desk: Desk) -> AsyncIterator[OpenRcCutting]:
+    async with listening() as url:
+        trial = OpenRcCutting(desk.host, url)
+        trial.policy = "monitor"
+        yield trial
+
+
+@pytest.mark.parametrize(("step", "offset"), [("install", 700), *(pytest.param(*at, marks=pytest.mark.slow) for at in (("upload", 9000), ("start", 0), ("verify", 0)))])  # fmt: skip
+async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: OpenRcCutting, step: str, offset: int) -> None:
+    before = await cutting.look()
+    await cutting.cut(step, offset, user="admin")
+    await cutting.settle()
+    assert fsdiff.difference(before, await cutting.look()) == []
+
+
+@pytest.mark.parametrize("step", ["verify", *(pytest.param(step, marks=pytest.mark.slow) for step in ("upload", "install", "start"))])
+async def test_a_connection_that_is_cut_once_is_taken_back_at_once(cutting: OpenRcCutting, step: str) -> None:
+    before = await cutting.look()
+    await cutting.cut(step, 0, reachable=True)
+    assert fsdiff.difference(before, await cutting.look()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_it(cutting: OpenRcCutting) -> None:
+    def reboot() -> None:
+        labs.lab("stop", cutting.host.name)
+        labs.lab("start", cutting.host.name)
+
+    await asyncio.to_thread(reboot)  # what a boot itself leaves
+    before = await cutting.look()
+    await cutting.cut("verify", 0, rollback_s=15.0)
+    assert await cutting.sh("test -e /var/lib/stardust/installed && ls /etc/runlevels/default/stardust-rollback")
+    await asyncio.to_thread(reboot)
+    await cutting.settle()
+    assert [line for line in fsdiff.difference(before, await cutting.look()) if "/run/sshd.pid" not in line] == []
