@@ -61,13 +61,15 @@ class Receiver:
         return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
 
     async def work(self, agent: AgentSession, inbox: Inbox) -> None:
-        """Apply the messages of one session, until it is over."""
+        """Apply the messages of one session, until it is over. Output comes first, but no stream of it keeps progress back for long."""
+        due_at = 0.0
         while not inbox.done:
             message = await inbox.get(PROGRESS_EVERY_S if inbox.progress else None)
             try:
                 if message is not None:
                     await self._insist(agent, inbox, message)
-                if inbox.progress and not isinstance(message, JobOutput):
+                if inbox.progress and (not isinstance(message, JobOutput) or self._clock.monotonic() >= due_at):
+                    due_at = self._clock.monotonic() + PROGRESS_EVERY_S
                     await self._write_progress(agent, inbox)
             except Fenced:
                 await agent.end(CLOSE_CLONE, "a newer session of this node took over")

@@ -46,7 +46,7 @@ def begin(node: DeployedHost) -> tuple[str, Processes]:
     """Start the upgrade and wait until it is in the middle; returns the job and who works on it."""
     job = node.submit("upgrade", PACKAGES)
     node.wait_held(job, b"lab-slow: step 3/")
-    row = node.job_row(job)
+    row = until(lambda: (row := node.job_row(job))["phase"] == "commit" and row, "where it stands is told while it prints")
     assert row["state"] == "running"
     assert row["output_bytes"] > 0
     return job, node.processes(job)

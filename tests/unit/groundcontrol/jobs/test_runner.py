@@ -17,12 +17,14 @@ from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFo
 from groundcontrol.fleet.registry import SUSPECT_S, Registry
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.dispatch import UNANSWERED_S, Refusal
+from groundcontrol.jobs.inbox import Inbox
+from groundcontrol.jobs.receive import PROGRESS_EVERY_S
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
-from spider.wire.frames import JobStart
+from spider.wire.frames import JobAck, JobOutput, JobProgress, JobStart
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 
@@ -256,3 +258,45 @@ async def test_a_batch_names_what_cannot_take_part_and_makes_the_rest(bench: Ben
     for nothing in ([], [NodeId(new_random_id()) for _ in range(1001)]):
         with pytest.raises(BadRequest):
             await bench.service.submit_many(SYSTEM, nothing, Wish("check"), None)
+
+
+class Printer:
+    """The session of a node that prints without end: the next piece is there before the last one is acknowledged."""
+
+    def __init__(self, bench: Bench, node: Node, session: Session, job: Job) -> None:
+        self.node, self.session, self.address, self.over = node, session, "", False
+        self.inbox = Inbox()
+        self.phases: list[str | None] = []
+        self._bench = bench
+        self._job = job
+        self._offset = 0
+
+    async def print(self) -> None:
+        await self.inbox.put(JobOutput(self._job.id, self._offset, 0, b"."))
+        self._offset += 1
+
+    def post(self, frame: object) -> None:
+        assert isinstance(frame, JobAck)
+
+    async def flush(self) -> None:
+        self.phases.append((await self._bench.store.jobs.job(SYSTEM, self._job.id)).phase)
+        self._bench.clock.advance(PROGRESS_EVERY_S / 4)
+        if len(self.phases) == 3:
+            await self.inbox.put(JobProgress(self._job.id, 0, "commit", 5, "a", ""))
+        if len(self.phases) == 20:
+            self.inbox.close()
+        else:
+            await self.print()
+
+
+async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    agent = Printer(bench, await bench.store.nodes.node(SYSTEM, bench.node), session, job)
+    await agent.inbox.put(JobProgress(job.id, 0, "plan", -1, "", ""))
+    await agent.print()
+    await bench.runner._receiver.work(cast("AgentSession", agent), agent.inbox)
+    assert agent.phases[0] is None
+    assert agent.phases[1] == "plan"
+    changed = agent.phases.index("commit")
+    assert changed <= 3 + 4 + 1  # within the rhythm, which is four pieces long
+    assert set(agent.phases[changed:]) == {"commit"}
