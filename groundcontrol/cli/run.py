@@ -134,7 +134,8 @@ def report_lines(report: Any) -> list[str]:
         lines.append(f"reboot required: {report['reboot']}{why}")
     lines += [f"runs on with replaced code: {unit}" for unit in report["services"]]
     lines += [f"failed since: {unit}" for unit in report["failed_units"]]
-    lines += [f"put beside the one in use: {file['path']}" for file in report["config_files"]]
+    for file in report["config_files"]:
+        lines += [f"put beside the one in use: {file['path']}", *(f"    {line}" for line in file["diff"].expandtabs().splitlines())]
     return [shown(line) for line in (*lines, *report["notes"])]
 
 

@@ -1,0 +1,41 @@
+"""What a job left behind, on a terminal."""
+
+from __future__ import annotations
+
+from groundcontrol.cli.run import report_lines
+
+REPORT = {
+    "reboot": "yes",
+    "reboot_why": "libc was replaced",
+    "services": ["a.service"],
+    "failed_units": ["b.service"],
+    "config_files": [
+        {
+            "path": "/etc/a.conf.dpkg-dist",
+            "diff": "--- /etc/a.conf\n+++ /etc/a.conf.dpkg-dist\n@@ -1 +1 @@\n-level\t= 1\n+level = \x1b]0;2\n",
+        },
+        {"path": "/etc/b.conf.rpmnew", "diff": ""},
+    ],
+    "notes": ["repository x is stale"],
+}
+
+
+def test_a_file_that_was_left_behind_is_told_with_its_difference_and_nothing_acts_on_the_terminal() -> None:
+    assert report_lines(REPORT) == [
+        "reboot required: yes: libc was replaced",
+        "runs on with replaced code: a.service",
+        "failed since: b.service",
+        "put beside the one in use: /etc/a.conf.dpkg-dist",
+        "    --- /etc/a.conf",
+        "    +++ /etc/a.conf.dpkg-dist",
+        "    @@ -1 +1 @@",
+        "    -level  = 1",
+        "    +level = \\x1b]0;2",
+        "put beside the one in use: /etc/b.conf.rpmnew",
+        "repository x is stale",
+    ]
+
+
+def test_no_reboot_is_not_spoken_of() -> None:
+    nothing = {**REPORT, "reboot": "no", "services": [], "failed_units": [], "config_files": [], "notes": []}
+    assert report_lines(nothing) == []
