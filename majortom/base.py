@@ -67,6 +67,8 @@ class Payload(NamedTuple):
     """Hex of the 32 bytes."""
     launch_key: Secret
     install_python: bool
+    own_policy: bool = False
+    """The server's policy.conf stays as its owner has it; `policy_conf` is of the same mode."""
 
 
 StepName = Literal[

@@ -39,6 +39,10 @@ class Wish(NamedTuple):
     """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
     managed: bool = True
     """Whether jobs shall run there, by whatever policy."""
+    node: str = ""
+    """The node that is deployed again, in the place of whatever Spider is there; empty: a new one."""
+    stopped: Callable[[], Awaitable[None]] | None = None
+    """Told once the Spider that is replaced has been stopped: every session from here on is the new one's."""
 
 
 class Installed(NamedTuple):
@@ -52,6 +56,8 @@ class _Traces:
     def __init__(self) -> None:
         self.folder: str | None = None
         self.begun = False
+        self.aside = False
+        """What was there before waits beside it."""
         self.verified = False
 
 
@@ -65,7 +71,7 @@ class Installation:
         self._target = target
         self._wish = wish
         self.steps = Steps(reporter)
-        self._node_script = shell.script("node.sh")
+        self._node_script = shell.script("again.sh") + shell.script("node.sh")
         self._traces = _Traces()
         self._left = ""
 
@@ -102,19 +108,24 @@ class Installation:
         async with steps.step("probe") as closing:
             probe = await self._probe(login)
             closing.append(summary(probe, self._clock.now()))
-            plan = await self._plan(probe)
-            probe = await self._prepare(login, plan, probe)
+            plan, probe = await self._prepare(login, await self._plan(probe), probe)
+            if plan.clean == "aside":
+                closing.append(_replaces(probe, self._wish))
         payload = await make_payload(probe)
         launcher = "yes" if with_launcher(payload.policy_conf) else "no"
         files = upload_files(payload, shell.units(), probe)
         async with steps.step("upload") as closing:
-            await self._arm(login, limits.rollback_s)
+            await self._arm(login, limits.rollback_s, plan)
             folder = self._traces.folder = await upload.make_folder(login, limits.step_s)
             await shell.send(login, folder, files, "upload", limits.step_s)
             closing.append(f"{len(files)} files, {sum(map(len, files.values())) // 1024} KiB")
         async with steps.step("install") as closing:
+            if plan.clean == "aside":
+                await self._lay_aside(login, plan)
             words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
             await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
+            if payload.own_policy and plan.clean == "aside":
+                await shell.run(login, self._node_script, ["keep_policy"], "install", limits.step_s)
             closing.append("with the launcher" if launcher == "yes" else "for watching only: no launcher")
         async with steps.step("start"):
             await shell.run(login, self._node_script, ["start", launcher], "start", limits.step_s)
@@ -128,11 +139,17 @@ class Installation:
         self._traces.verified = True
         return probe
 
-    async def _arm(self, login: Login, seconds: float) -> None:
+    async def _lay_aside(self, login: Login, plan: Plan) -> None:
+        await shell.run(login, self._node_script, ["aside", *plan.stays], "install", self._limits.step_s)
+        if self._wish.stopped is not None:
+            await self._wish.stopped()
+
+    async def _arm(self, login: Login, seconds: float, plan: Plan) -> None:
         """Before the first change, and before each longer wait: from here on a server that hears no more becomes as it was."""
         self._traces.begun = True
-        source = shell.arming(self._node_script)
-        await shell.run(login, source, ["arm", f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
+        self._traces.aside = plan.clean == "aside"
+        source, action = shell.arming(self._node_script), "rearm" if self._traces.aside else "arm"
+        await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
     async def _finish(self, way: Way, login: Login) -> None:
         """Tell the server that the installation stands, which the hub has written down by now.
@@ -164,30 +181,38 @@ class Installation:
         replaceable = bool(there.node) and there.fleet == self._wish.fleet and await self._wish.replaceable(there.node)
         wish = self._wish
         return plan_install(
-            probe, install_python=wish.install_python, hub_url=wish.hub_url, fleet=wish.fleet, replaceable=replaceable, managed=wish.managed
+            probe,
+            install_python=wish.install_python,
+            hub_url=wish.hub_url,
+            fleet=wish.fleet,
+            replaceable=replaceable,
+            managed=wish.managed,
+            node=wish.node,
         )
 
-    async def _prepare(self, login: Login, plan: Plan, probe: Probe) -> Probe:
+    async def _prepare(self, login: Login, plan: Plan, probe: Probe) -> tuple[Plan, Probe]:
         """Clear away what an earlier installation left, and install python3 where that was agreed to."""
         limits, told = self._limits, self.steps.detail
-        if plan.clean != "nothing":
+        if plan.clean in ("undo", "remove"):
             await told("clearing away what an earlier installation left")
             action = "undo" if plan.clean == "undo" else "remove"
             answer = await shell.run(login, self._node_script, [action], "probe", limits.step_s, told=told)
             if answer.of("left"):
                 raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))
+            probe = await self._probe(login)
+            plan = await self._plan(probe)  # an attempt to replace one has brought that one back
         if plan.python_manager:
             await told(f"installing python3 with {plan.python_manager}")
-            await self._arm(login, limits.rollback_s + limits.python_s)
+            await self._arm(login, limits.rollback_s + limits.python_s, plan)
             await shell.run(login, self._node_script, ["python", plan.python_manager], "probe", limits.python_s, told=told)
-        if plan.clean == "nothing" and not plan.python_manager:
-            return probe
+        if not plan.python_manager:
+            return plan, probe
         probe = await self._probe(login)
         if not probe.python:
             raise failure("python3_install_failed", "probe", why="it is not usable afterwards")
         if probe.reach not in ("", "ok"):
             raise failure("hub_unreachable", "probe", url=self._wish.hub_url, why=probe.reach)
-        return probe
+        return plan, probe
 
     async def _no_session(self, login: Login) -> DeployError:
         """Find out why Spider did not come back."""
@@ -205,6 +230,10 @@ class Installation:
         """Undo what was begun; by a new connection where the old one is gone. False: something is left."""
         traces = self._traces
         if traces.folder is None and not traces.begun:
+            return True
+        if traces.aside and traces.verified:
+            # The new one is in its session by now, and the one before may be what was broken.
+            await self.steps.detail("Spider came back and stays; the server closes the installation by itself within some minutes")
             return True
         work = asyncio.create_task(self._undo(way, login), name="undo-installation")
         left = await finish_anyway(work)
@@ -242,6 +271,13 @@ class Installation:
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be taken back ({self._left}): the server does so by itself within some minutes, and Retry at once."
         return DeployError(first.code, text, first.step)
+
+
+def _replaces(probe: Probe, wish: Wish) -> str:
+    there = probe.existing
+    if there.node == wish.node and there.fleet == wish.fleet:
+        return "in the place of the Spider that is there"
+    return "in the place of a Spider of another hub" if there.node else "in the place of what is left of a Spider there"
 
 
 def _digest(data: bytes) -> str:

@@ -16,13 +16,14 @@ TYPE_EXEC_SYSTEMD: Final = 240
 NEEDED_BYTES: Final = {"/opt": 8 << 20, "/var/lib": 16 << 20, "/etc/systemd/system": 1 << 20, "/etc/init.d": 1 << 20, "/tmp": 2 << 20}  # noqa: S108  # a name, nothing is opened
 SPIDER_UNIT: Final = "stardust-spider.service"
 LAUNCHER_UNITS: Final = ("stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
+_HOME: Final = "/var/lib/stardust"
 OPENRC_SERVICE: Final = "stardust-spider"
 _PYTHON_IN_UNITS: Final = re.compile(r"/usr/bin/python3(?=\s)")
 _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
-Cleaning = Literal["nothing", "undo", "remove"]
-"""What is done about an installation found there: nothing, undo an unfinished one, remove a whole one."""
+Cleaning = Literal["nothing", "undo", "remove", "aside"]
+"""What is done about an installation found there: nothing, undo an unfinished one, remove a whole one, lay it aside for a new one."""
 
 
 class Plan(NamedTuple):
@@ -31,23 +32,29 @@ class Plan(NamedTuple):
     clean: Cleaning
     python_manager: str
     """Package manager that shall install python3; empty = it is there."""
+    stays: tuple[str, ...] = ()
+    """Folders of /var/lib/stardust that a new installation takes over from the one laid aside."""
 
 
-def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, managed: bool = False) -> Plan:
+def plan_install(
+    probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, managed: bool = False, node: str = ""
+) -> Plan:
     """Decide what has to be done.
 
     Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
             managed: jobs shall run there.
+            node: deployed again: whatever Spider is there gives way to this node's, unless it is another one of this hub's.
     Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
     """
     _check_system(probe)
     if probe.openrc and managed:
         raise failure("openrc_monitor", "probe")
-    clean = _check_existing(probe.existing, fleet, replaceable=replaceable)
+    there = probe.existing
+    clean = _check_replaced(there, fleet, node, replaceable=replaceable) if node else _check_existing(there, fleet, replaceable=replaceable)
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
-    return Plan(clean, manager)
+    return Plan(clean, manager, _stays(there, fleet, node) if clean == "aside" else ())
 
 
 def _check_system(probe: Probe) -> None:
@@ -88,6 +95,25 @@ def _check_existing(there: Existing, fleet: str, *, replaceable: bool) -> Cleani
         if line:
             raise failure("name_in_use", "probe", what=what)
     return "nothing"
+
+
+def _check_replaced(there: Existing, fleet: str, node: str, *, replaceable: bool) -> Cleaning:
+    if there.jobs:
+        raise failure("job_running", "probe")
+    if there.finished is False:
+        return "undo"
+    if there.node not in ("", node) and there.fleet == fleet and not replaceable:
+        raise failure("already_installed", "probe", what=f"node {there.node}")
+    if there.user and there.user.split(":")[5:6] != [_HOME]:
+        raise failure("name_in_use", "probe", what="user")
+    return "aside" if there.paths or there.user or there.group else "nothing"
+
+
+def _stays(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
+    """What jobs have left on this server says which of them were run: only where it is surely somebody else's it goes."""
+    if there.node == node and there.fleet == fleet:
+        return ("spider", "started", "jobs")
+    return () if there.node else ("started", "jobs")
 
 
 def _check_python(probe: Probe, *, install_python: bool) -> str:

@@ -33,6 +33,8 @@ class Existing(NamedTuple):
     group: str = ""
     jobs: int = 0
     """Job units that are at work."""
+    policy: str = ""
+    """The mode of its policy.conf; empty: there is none that can be read."""
 
 
 class Probe(NamedTuple):
@@ -124,6 +126,7 @@ def _existing(facts: dict[str, str]) -> Existing:
         user=facts.get("user", ""),
         group=facts.get("group", ""),
         jobs=_number(facts.get("jobs", "")),
+        policy=facts.get("existing_policy", ""),
     )
 
 

@@ -104,12 +104,23 @@ disarm() {
 # The hub answers for an installation that it lets in: where only the last word did not arrive, it stands.
 rollback() {
     [ -f "$JOURNAL" ] || return 0
-    if ! recorded complete && in_session; then record complete; fi
+    if ! recorded complete && new_in_place && in_session; then record complete; fi
     if recorded complete; then
+        forget_before
         disarm
     else
         remove undo
     fi
+}
+
+# Whether what lies in the places of an installation is the one that is being made, not one that it replaces.
+new_in_place() { ! recorded 'again begun' || recorded 'again laid'; }
+
+# What a finished installation has replaced.
+forget_before() {
+    burn "$ETC.before"
+    rm -rf -- "$OPT.before" "$ETC.before.units" "$VAR/before"
+    [ ! -f "$JOURNAL" ] || ! grep -q '^again ' "$JOURNAL" || sed -i '/^again /d' "$JOURNAL"
 }
 
 # Whether Spider is in a session with its hub now, by the last thing that it logged about it.
@@ -176,8 +187,10 @@ install_spider() {
     for unit in $UNIT_FILES; do
         if [ -e "$UNITS/$unit" ] || [ -L "$UNITS/$unit" ]; then die already_installed "$UNITS/$unit is there"; fi
     done
-    if getent passwd stardust >/dev/null; then die name_in_use user; fi
-    if getent group stardust >/dev/null; then die name_in_use group; fi
+    if ! recorded 'again laid'; then
+        if getent passwd stardust >/dev/null; then die name_in_use user; fi
+        if getent group stardust >/dev/null; then die name_in_use group; fi
+    fi
     [ -d "$upload" ] && [ ! -L "$upload" ] || die upload_damaged
     watched
     parent /opt
@@ -200,8 +213,8 @@ install_spider() {
     shell=/usr/sbin/nologin
     [ -x "$shell" ] || shell=/sbin/nologin
     [ -x "$shell" ] || shell=/bin/false
-    groupadd -r stardust || die install_failed 'the group stardust cannot be made'
-    useradd -r -l -M -N -g stardust -d "$VAR" -s "$shell" -c 'Stardust agent' stardust ||
+    getent group stardust >/dev/null || groupadd -r stardust || die install_failed 'the group stardust cannot be made'
+    getent passwd stardust >/dev/null || useradd -r -l -M -N -g stardust -d "$VAR" -s "$shell" -c 'Stardust agent' stardust ||
         die install_failed 'the user stardust cannot be made'
 
     mkdir -m 0755 -p "$OPT/$version" && chmod 0755 "$OPT" &&
@@ -211,8 +224,8 @@ install_spider() {
         place 0644 root:root spider.conf "$ETC/spider.conf" &&
         place 0644 root:root policy.conf "$ETC/policy.conf" &&
         place 0600 stardust:stardust session.key "$ETC/session.key" || die install_failed "$ETC cannot be written"
-    mkdir -m 0700 "$VAR/spider" "$VAR/started" && chown stardust:stardust "$VAR/spider" &&
-        mkdir "$VAR/jobs" && chown root:stardust "$VAR/jobs" && chmod 2750 "$VAR/jobs" ||
+    mkdir -m 0700 -p "$VAR/spider" "$VAR/started" && chown stardust:stardust "$VAR/spider" &&
+        mkdir -p "$VAR/jobs" && chown root:stardust "$VAR/jobs" && chmod 2750 "$VAR/jobs" ||
         die install_failed "$VAR cannot be written"
     units=${UNIT_FILES%% *}
     if [ "$launcher" = yes ]; then
@@ -278,6 +291,7 @@ finish() {
     [ -f "$JOURNAL" ] || die rolled_back
     recorded complete || record complete
     sync "$JOURNAL" 2>/dev/null
+    forget_before
     disarm
 }
 
@@ -314,6 +328,11 @@ remove() {
         recorded 'user stardust' && ours=yes
         taken=$(sed -n 's/^package //p' "$JOURNAL")
     fi
+    if [ "$why" = undo ] && recorded 'again begun'; then
+        command -v bring_back >/dev/null || die already_installed 'it is being deployed again'
+        bring_back
+        return 0
+    fi
     # An unfinished installation that never came to its files has made none.
     if [ "$why" = undo ] && ! grep -q '^spider ' "$JOURNAL"; then
         sweep_uploads
@@ -343,6 +362,7 @@ remove() {
     burn "$ETC"
     burn "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
+    forget_before
     find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
     # An account that somebody else made is left alone; ours is known by the journal or by its home.
     case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
@@ -379,7 +399,7 @@ drop_packages() {
 
 # A hub installed as a service (stardust-hub) is none of ours here.
 search() {
-    for path in "$OPT" "$ETC" "$VAR" /run/stardust; do
+    for path in "$OPT" "$ETC" "$VAR" /run/stardust "$OPT.before" "$ETC.before" "$ETC.before.units"; do
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
     find /etc/init.d /etc/conf.d /etc/runlevels /run/openrc /var/log /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
@@ -425,6 +445,7 @@ main() {
     rollback) rollback ;;
     undo) undo "${1-}" ;;
     search) search ;;
+    rearm | aside | keep_policy) "$action" "$@" ;; # of again.sh
     *) die install_failed "unknown action $action" ;;
     esac
     printf 'ok\n'

@@ -94,6 +94,7 @@ look_for_ours() {
     if [ -f /etc/stardust/spider.conf ]; then
         sed -n 's/^ *\(id\|fleet\) *= *\([0-9a-hjkmnp-tv-z]\{26\}\) *$/existing_\1=\2/p' /etc/stardust/spider.conf
     fi
+    sed -n 's/^ *mode *= *\(monitor\|readonly\|managed\) *$/existing_policy=\1/p' /etc/stardust/policy.conf 2>/dev/null
     say user "$(getent passwd stardust)"
     say group "$(getent group stardust)"
     if [ "$systemd" = yes ]; then

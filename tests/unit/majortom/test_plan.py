@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from majortom.base import DeployError, Payload, Secret
-from majortom.plan import OPENRC_SERVICE, SPIDER_UNIT, plan_install, render_unit, upload_files, with_launcher
+from majortom.plan import OPENRC_SERVICE, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
 from majortom.probe import Existing, Folder, Probe, parse_probe, summary
 from majortom.shell import units
 
@@ -32,9 +32,49 @@ def refused(probe: Probe, *, install_python: bool = False, replaceable: bool = F
     return caught.value.code
 
 
+VAR = "/var/lib/stardust"
+OWN, OTHER, FOREIGN = "1" * 26, "2" * 26, "9" * 26
+OURS = "stardust:x:999:999:Stardust agent:/var/lib/stardust:/usr/sbin/nologin"
+
+
+def again(*, replaceable: bool = False, **there: Any) -> Plan:
+    probe = GOOD._replace(existing=Existing(**there))
+    return plan_install(probe, install_python=False, hub_url="", fleet=FLEET, replaceable=replaceable, node=OWN)
+
+
+@pytest.mark.parametrize(
+    ("there", "plan"),
+    [
+        ({}, Plan("nothing", "")),
+        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FLEET, "user": OURS}, Plan("aside", "", ("spider", "started", "jobs"))),
+        ({"paths": (VAR,), "finished": True, "user": OURS}, Plan("aside", "", ("started", "jobs"))),
+        ({"paths": ("/opt/stardust",)}, Plan("aside", "", ("started", "jobs"))),
+        ({"user": OURS}, Plan("aside", "", ("started", "jobs"))),
+        ({"paths": (VAR,), "finished": True, "node": FOREIGN, "fleet": FOREIGN, "user": OURS}, Plan("aside", "")),
+        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FOREIGN, "user": OURS}, Plan("aside", "")),
+        ({"paths": (VAR,), "finished": False, "node": OWN, "fleet": FLEET, "user": OURS}, Plan("undo", "")),
+    ],
+)
+def test_a_node_that_is_deployed_again_takes_over_what_is_surely_its_own(there: dict[str, Any], plan: Plan) -> None:
+    assert again(**there) == plan
+
+
+def test_a_node_that_is_deployed_again_leaves_another_node_and_an_account_of_others_alone() -> None:
+    other = {"paths": (VAR,), "finished": True, "node": OTHER, "fleet": FLEET, "user": OURS}
+    for there, code in (
+        (other, "already_installed"),
+        ({"user": "stardust:x:1000:1000:Ziggy:/home/stardust:/bin/bash"}, "name_in_use"),
+        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FLEET, "user": OURS, "jobs": 1}, "job_running"),
+    ):
+        with pytest.raises(DeployError) as caught:
+            again(**there)
+        assert caught.value.code == code
+    assert again(**other, replaceable=True) == Plan("aside", "")
+
+
 def test_a_fresh_server_needs_nothing_first() -> None:
     plan = plan_install(GOOD, install_python=True, hub_url="", fleet=FLEET, replaceable=False)
-    assert plan == ("nothing", "")
+    assert plan == Plan("nothing", "")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +103,7 @@ def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any
 
 def test_where_openrc_starts_services_a_server_is_watched_and_managing_it_is_refused_first() -> None:
     plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=False)
-    assert plan == ("nothing", "")
+    assert plan == Plan("nothing", "")
     with pytest.raises(DeployError, match="policy monitor"):
         plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=True)
     assert refused(OPENRC._replace(openrc_runlevel="shutdown")) == "systemd_stopping"

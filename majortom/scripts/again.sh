@@ -1,0 +1,121 @@
+# Lays an installation that is there aside for a new one, and brings it back where the new one is not finished. Put before node.sh, which
+# carries it out; only a deployment by SSH has it.
+#   rearm SECONDS        in the place of `arm`, where an installation is there that shall be replaced
+#   aside [FOLDER ...]   stop what is there and lay it aside; these folders of /var/lib/stardust stay in their places
+#   keep_policy          the policy.conf that was laid aside stays the server's
+#
+# What is moved stays in its file system, so that each move is one act. The journal says how far it has come: `again begun` and then
+# `again laid`, from where on what lies in the places of an installation is the new one.
+
+BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before
+
+rearm() {
+    if ! recorded 'again begun'; then
+        forget_before
+        [ -d "$VAR" ] || mkdir -m 0755 "$VAR" || die install_failed "$VAR cannot be made"
+        (umask 077 && mkdir "$BEFORE") || die install_failed "$BEFORE cannot be made"
+        if [ -f "$JOURNAL" ]; then cp -p -- "$JOURNAL" "$BEFORE/installed" || die install_failed "no room in $VAR"; fi
+        for unit in $UNIT_FILES; do
+            if openrc; then
+                [ -e "/etc/runlevels/default/$unit" ] && printf '%s\n' "$unit" >>"$BEFORE/enabled"
+                rc_quiet rc-service "$unit" status && printf '%s\n' "$unit" >>"$BEFORE/active"
+            else
+                systemctl is-enabled --quiet "$unit" 2>/dev/null && printf '%s\n' "$unit" >>"$BEFORE/enabled"
+                case $unit in *@*) ;; *) systemctl is-active --quiet "$unit" && printf '%s\n' "$unit" >>"$BEFORE/active" ;; esac
+            fi
+        done
+        [ -e "$ETC" ] || : >"$BEFORE/no-etc"
+        getent passwd stardust >/dev/null || : >"$BEFORE/no-user"
+        getent group stardust >/dev/null || : >"$BEFORE/no-group"
+        # In one act: an installation that is not finished, and for the time being still the old one.
+        (
+            umask 077
+            { [ -f "$JOURNAL" ] && grep -v -x -e complete -e armed "$JOURNAL" || printf 'version 1\n'; printf '%s\n' armed 'again begun'; } >"$JOURNAL.new"
+        ) && sync "$JOURNAL.new" && mv -- "$JOURNAL.new" "$JOURNAL" || die install_failed "$JOURNAL cannot be written"
+    fi
+    arm "$1"
+}
+
+aside() {
+    watched
+    recorded 'again begun' && ! recorded 'again laid' || die rolled_back
+    stop_units
+    mkdir -p -m 0700 "$OLD_ETC.units" || die install_failed "$OLD_ETC.units cannot be made"
+    if [ -e "$ETC" ]; then mv -T -- "$ETC" "$OLD_ETC" || die install_failed "$ETC cannot be moved"; fi
+    if [ -e "$OPT" ]; then mv -T -- "$OPT" "$OLD_OPT" || die install_failed "$OPT cannot be moved"; fi
+    for unit in $UNIT_FILES; do
+        rm -f -- "$UNITS"/*.target.wants/"$unit"
+        if [ -e "$UNITS/$unit" ] || [ -L "$UNITS/$unit" ]; then
+            mv -- "$UNITS/$unit" "$OLD_ETC.units/" || die install_failed "$UNITS cannot be written"
+        fi
+    done
+    mkdir -m 0700 "$BEFORE/var" || die install_failed "$BEFORE/var cannot be made"
+    for path in "$VAR"/*; do
+        name=${path##*/}
+        case " installed rollback before $* " in
+        *" $name "*) case $(stat -c %U "$path") in stardust | root) continue ;; esac ;; # an account that is gone owns nothing of a new one
+        esac
+        mv -- "$path" "$BEFORE/var/" || die install_failed "$VAR cannot be written"
+    done
+    ls -A "$VAR" >"$BEFORE/kept"
+    record 'again laid'
+    sync "$JOURNAL" "$BEFORE/kept" 2>/dev/null
+    units_changed
+}
+
+units_changed() {
+    openrc && return 0
+    systemctl daemon-reload
+    systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' >/dev/null 2>&1
+    return 0
+}
+
+keep_policy() {
+    watched
+    cp -p -- "$OLD_ETC/policy.conf" "$ETC/policy.conf" || die install_failed "$ETC cannot be written"
+}
+
+# Whatever of this was done before is found done.
+bring_back() {
+    stop_units
+    if recorded 'again laid'; then
+        for unit in $UNIT_FILES; do rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"; done
+        burn "$ETC"
+        # shellcheck disable=SC2086  # a list of names, which hold no blanks
+        if openrc; then rc_forget $UNIT_FILES; fi
+        rm -rf -- /run/stardust /run/stardust-spider "$OPT"
+        for path in "$VAR"/*; do grep -q -x -F -e "${path##*/}" "$BEFORE/kept" || { burn "$path"; rm -rf -- "$path"; }; done
+        sed -i '/^again laid$/d' "$JOURNAL" && sync "$JOURNAL" || die install_failed "$JOURNAL cannot be written"
+    fi
+    for path in "$BEFORE"/var/*; do [ ! -e "$path" ] || mv -- "$path" "$VAR/"; done
+    for path in "$OLD_ETC.units"/*; do [ ! -e "$path" ] && [ ! -L "$path" ] || mv -- "$path" "$UNITS/"; done
+    rm -rf -- "$OLD_ETC.units"
+    if [ -e "$OLD_OPT" ]; then mv -T -- "$OLD_OPT" "$OPT"; fi
+    if [ -e "$OLD_ETC" ]; then mv -T -- "$OLD_ETC" "$ETC"; fi
+    if [ -e "$BEFORE/no-user" ]; then
+        userdel stardust >/dev/null 2>&1
+    fi
+    if [ -e "$BEFORE/no-group" ]; then groupdel stardust >/dev/null 2>&1; fi
+    # Only what came with this attempt.
+    since() { sed -n "s/^$1 //p" "$JOURNAL" | { [ -f "$BEFORE/installed" ] && grep -v -x -F -e "$(sed -n "s/^$1 //p" "$BEFORE/installed")" || cat; }; }
+    taken=$(since package) parents=$(since parent)
+    give_back
+    units_changed
+    for word in enabled active; do
+        [ -f "$BEFORE/$word" ] || continue
+        while read -r unit; do
+            case $word in
+            enabled) if openrc; then rc_quiet rc-update add "$unit" default; else systemctl enable "$unit" >/dev/null 2>&1; fi ;;
+            active) if openrc; then rc_quiet rc-service "$unit" start; else systemctl start "$unit" >/dev/null 2>&1; fi ;;
+            esac
+        done <"$BEFORE/$word"
+    done
+    disarm
+    for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
+    sweep_uploads
+    if [ -f "$BEFORE/installed" ]; then mv -- "$BEFORE/installed" "$JOURNAL"; else rm -f -- "$JOURNAL"; fi
+    rm -rf -- "$BEFORE"
+    rmdir -- "$VAR" 2>/dev/null
+    return 0
+}
+
