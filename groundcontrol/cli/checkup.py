@@ -260,7 +260,9 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
     if not names:
         return Finding("units", "ok", "no node says that its unit files are of an older release")
     shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-    return Finding("units", "warning", f"the unit files of these nodes are of an older release: {shown}", "remove each and add it again")
+    return Finding(
+        "units", "warning", f"the unit files of these nodes are of an older release: {shown}", "stardust redeploy brings them the new ones"
+    )
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:

@@ -27,6 +27,7 @@ VERBS: Final = (
     Verb("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
     Verb("logs", ("l",), "the latest events"),
     Verb("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
+    Verb("redeploy", (), "install Spider anew on a node's server, by SSH; id, history and settings stay"),
     Verb("rekey", (), "give a node the next generation of its keys"),
     Verb("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
     Verb("token", ("t",), "tokens of programs: list, new, revoke"),

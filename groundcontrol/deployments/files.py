@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 
 from groundcontrol.domain.nodes import Node
 from majortom.bundle import BundleError
@@ -16,13 +17,16 @@ def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None) ->
     return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
 
 
-def policy_conf(mode: str) -> str:
-    """Write the first `policy.conf`; from then on it is its owner's."""
+def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
+    """Write the first `policy.conf`; from then on it is its owner's.
+
+    Args: verbs: what alone is allowed, where not everything is that the mode allows.
+    """
     return (
         "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
         "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"
         "# verbs = refresh, check, upgrade, full-upgrade\n"
-        f"[policy]\nversion = 1\nmode = {mode}\n"
+        f"[policy]\nversion = 1\nmode = {mode}\n" + (f"verbs = {', '.join(verbs)}\n" if verbs else "")
     )
 
 

@@ -119,6 +119,8 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
     if given.private_key is not None:
         changes.setdefault("passphrase", None)
         changes.setdefault("certificate", None)
+    if given.policy is not None:
+        changes["own_policy"] = False
     changes.pop("direct")
     if given.direct:
         changes["jump"] = None

@@ -28,7 +28,18 @@ from groundcontrol.deployments.requests import (
 )
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
 from groundcontrol.deployments.turns import AT_ONCE
-from groundcontrol.deployments.work import CloseSession, Spider, Tools, WaitOnline, Work, close_unfinished, forget_node, tell, wipe
+from groundcontrol.deployments.work import (
+    CloseSession,
+    Spider,
+    Tools,
+    WaitOnline,
+    Work,
+    close_unfinished,
+    forget_node,
+    makes_node,
+    tell,
+    wipe,
+)
 from groundcontrol.domain.deployments import (
     INSTALL_STEPS,
     REMOVE_STEPS,
@@ -223,6 +234,75 @@ class DeploymentService:
         names = await self._names(scope)
         return reading._replace(servers=tuple(with_what_is_known(self._tools.hub, names, one) for one in reading.servers))
 
+    async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
+        """Begin to put Spider on the server of a node anew, in the place of whatever Spider is there: the node keeps its id, its history
+        and its settings, and what its server's owner allows unless another policy is given.
+
+        One of this node that runs already is given back.
+        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        """
+        tools = self._tools
+        node = await tools.store.nodes.node(scope, node_id)
+        authorize(scope, "node.update", node)
+        running = self._running_of(node_id)
+        if running is not None and running.kind == "install":
+            return running
+        self._check_not_leaving(node)
+        if node.simulated or node.waiting:
+            raise Conflict(f"{node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to")
+        if overrides is not None and (overrides.name is not None or overrides.tags is not None):
+            raise BadRequest("name and tags of a node that is deployed again stay as they are", field="name" if overrides.name else "tags")
+        way, pinned = await self._way_to(scope, node_id, node.address)
+        kept = has_credentials(way)
+        request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
+        merged, pinned, _ = await self._checked(scope, node_id, request, pinned, overrides, f"no credentials are kept for {node.name}")
+        wanted = rows.new_deployment(
+            scope, "install", INSTALL_STEPS, host=merged.host, port=merged.port, username=merged.username,
+            name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
+        )  # fmt: skip
+        row = await tools.store.deployments.create_deployment(scope, wanted)
+        self._begin(scope, row, merged, pinned)
+        return row
+
+    def _running_of(self, node: NodeId) -> Deployment | None:
+        """What is being done by SSH to the server of this node."""
+        found = (active.work.progress.row for active in self._active.values())
+        return next((row for row in found if row.node_id == node and row.ended_at is None), None)
+
+    def _check_not_leaving(self, node: Node) -> None:
+        running = self._running_of(node.id) or self._leaving.running(node.id)
+        if running is not None:
+            raise Conflict(
+                f"{node.name} is being removed" if running.kind == "remove" else f"{node.name} is being deployed", deployment=running.id
+            )
+
+    async def _checked(
+        self,
+        scope: Scope,
+        node: NodeId | None,
+        before: DeploymentRequest,
+        pinned: HostKey | None,
+        overrides: DeploymentOverrides | None,
+        lack: str,
+    ) -> tuple[DeploymentRequest, HostKey | None, bool]:
+        """Put what is given anew into the fields of before, and refuse what cannot be begun.
+
+        Args:    lack: why credentials are asked for where there are none.
+        Returns: the fields, the host key that counts, whether it is the same server.
+        Raises:  CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        """
+        merged = merge(before, overrides, pinned)
+        same = same_server(before, overrides, pinned)
+        if not has_credentials(merged):
+            if not same:
+                raise _not_sent_there(merged)
+            raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(_ANY_OF))
+        merged = check_request(merged)
+        await check_target(self._tools.hub, merged.host, merged.jump.host if merged.jump else None)
+        await self._check_free(scope, merged, node)
+        self._check_room()
+        return merged, pinned if same else None, same
+
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         """Begin to take Spider off a server, or with `force` forget the node without contact: by SSH with what is given or kept, where
         there is neither through the node's live session.
@@ -239,6 +319,8 @@ class DeploymentService:
         leaving = self._leaving.running(node_id)
         if leaving is not None and not force:
             return leaving
+        if self._running_of(node_id) is not None:
+            raise Conflict(f"{node.name} is being deployed: cancel that first, or wait for its end")
         request, pinned = await self._way_to(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         same = same_server(request, overrides, pinned)
@@ -385,6 +467,11 @@ class DeploymentService:
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
         live = is_live(row)
+        if row.wishes.again:
+            assert row.node_id is not None
+            node = await tools.store.nodes.node(scope, row.node_id)
+            authorize(scope, "node.update", node)
+            self._check_not_leaving(node)
         if live:
             assert row.node_id is not None
             node = await tools.store.nodes.node(scope, row.node_id)
@@ -393,21 +480,11 @@ class DeploymentService:
             before, pinned = await self._way_to(scope, node.id, row.host)
         else:
             before, pinned = await self._fields_of(scope, row)
-        merged = merge(before, overrides, pinned)
-        same = same_server(before, overrides, pinned)
-        pinned = pinned if same else None
-        if not has_credentials(merged):
-            if not same:
-                raise _not_sent_there(merged)
-            raise CredentialsRequired(
-                "the credentials of this deployment are not kept: send private_key or password again", give=list(_ANY_OF)
-            )
-        merged = check_request(merged)
-        await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
-        await self._check_free(scope, merged, row.node_id)
-        self._check_room()
+        merged, pinned, same = await self._checked(
+            scope, row.node_id, before, pinned, overrides, "the credentials of this deployment are not kept"
+        )
         progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
-        name = (merged.name or merged.host) if row.kind == "install" else row.name
+        name = (merged.name or merged.host) if makes_node(row) else row.name
         row = await progress.change(
             lambda row: rows.begun_again(
                 by_ssh(row) if live else row,
@@ -447,13 +524,13 @@ class DeploymentService:
         if remembered is not None:
             return remembered.request, remembered.pinned
         asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
-        if row.kind == "remove" and row.node_id is not None:
+        if not makes_node(row) and row.node_id is not None:
             way, known = await self._way_to(scope, row.node_id, row.host)
             trusted = asked.host_key is None or (known is not None and same_fingerprint(asked.host_key, known.fingerprint))
             if (way.host, way.port) == (asked.host, asked.port) and trusted:
                 pinned = pinned or known
                 if way.username == asked.username and pinned == known and wishes_of(way).jump == row.wishes.jump:
-                    asked = replace(way, host_key=asked.host_key)
+                    asked = replace(asked, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
         return asked, pinned
 
     async def _way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:

@@ -20,7 +20,7 @@ from groundcontrol.deployments.turns import Turn
 from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentRequest, HostKey
 from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import Event
-from groundcontrol.domain.nodes import NewNode
+from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import Conflict, HubError, NotFound
 from groundcontrol.store.base import Store
@@ -32,7 +32,7 @@ from majortom.install import Wish
 from majortom.probe import Probe
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_UNKNOWN
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import node_keys
 
@@ -90,6 +90,8 @@ class Work:
         self.stopping = False
         """The hub is going down: who cancels this is nobody."""
         self._made: NodeId | None = None
+        """The node goes with an installation that fails."""
+        self._node = progress.row.node_id
 
     async def run(self) -> None:
         """Do it, and save how it ended."""
@@ -148,12 +150,16 @@ class Work:
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
-            managed=request.policy != "monitor",
+            managed=await self._mode() != "monitor",
             replaceable=self._forgotten,
+            node=(self._node or "") if request.again else "",
+            stopped=self._stopped,
         )
         done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
         await self.progress.show_host_key(done.host_key)
-        node = self._made
+        node = self._node
+        if request.again and node is not None:
+            await tools.store.nodes.move_node(self._scope, node, request.host)
         if request.keep_credentials and node is not None:
             try:
                 await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
@@ -161,36 +167,64 @@ class Work:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
 
+    async def _mode(self) -> str:
+        """The policy as far as it is known before the server is looked at."""
+        node = await self._tools.store.nodes.find_node(self._node) if self.request.own_policy and self._node else None
+        return self.request.policy if node is None or node.policy is None else node.policy.mode
+
     async def _forgotten(self, node: str) -> bool:
         return await self._tools.store.nodes.find_node(NodeId(node)) is None
 
-    async def _payload(self, _probe: Probe) -> Payload:
+    async def _payload(self, probe: Probe) -> Payload:
         """Make the node and its keys."""
+        if self.request.again:
+            return await self._payload_again(probe)
         tools, request = self._tools, self.request
         name = request.name or request.host
         new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
-        self._made = new.id
+        self._made = self._node = new.id
         try:
             node = await tools.store.nodes.create_node(self._scope, new)
         except Conflict:
-            self._made = None
+            self._made = self._node = None
             raise failure("name_taken", "probe", name=name) from None
         await self.progress.change(lambda row: row._replace(node_id=node.id))
         tools.bus.publish(Changed("node", node.id, node.version))
+        return self._files(node, policy_conf(request.policy))
+
+    async def _payload_again(self, probe: Probe) -> Payload:
+        """The node as it is, with the keys it has: what was replaced comes back with them where this fails."""
+        node = None if self._node is None else await self._tools.store.nodes.find_node(self._node)
+        if node is None:
+            raise failure("hub_failed", "probe", why="the node was removed meanwhile")
+        there, request = probe.existing, self.request
+        if request.own_policy and there.policy and there.fleet in ("", self._tools.vault.fleet_id):
+            return self._files(node, policy_conf(there.policy))._replace(own_policy=True)
+        if request.own_policy and node.policy is not None:
+            return self._files(node, policy_conf(node.policy.mode, node.policy.verbs))
+        return self._files(node, policy_conf(request.policy))
+
+    def _files(self, node: Node, policy: str) -> Payload:
+        tools = self._tools
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
         return Payload(
             version=tools.spider.version,
             bundle=tools.spider.bundle,
             spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin),
-            policy_conf=policy_conf(request.policy),
+            policy_conf=policy,
             session_key=Secret(keys.session.hex()),
             launch_key=Secret(keys.launch.hex()),
-            install_python=request.install_python,
+            install_python=self.request.install_python,
         )
 
     async def _verify(self, timeout_s: float) -> None:
-        assert self._made is not None
-        await self._tools.wait_online(self._made, timeout_s)
+        assert self._node is not None
+        await self._tools.wait_online(self._node, timeout_s)
+
+    async def _stopped(self) -> None:
+        """The Spider that is replaced is stopped: a session that seems to be open still is over."""
+        if self._node is not None:
+            await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "it is deployed again")
 
     # -- removal -----------------------------------------------------------------------------
 
@@ -208,7 +242,7 @@ class Work:
         node = self._made if failed else None
 
         def close(row: Deployment) -> Deployment:
-            row = row._replace(node_id=None) if failed and row.kind == "install" else row
+            row = row._replace(node_id=None) if failed and makes_node(row) else row
             return rows.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
 
         for attempt in range(CLEAN_UP_TRIES):
@@ -223,6 +257,11 @@ class Work:
                 # The next start of the hub closes what is still open here.
                 event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
                 await self._tools.clock.sleep(0.2 * 2**attempt)
+
+
+def makes_node(row: Deployment) -> bool:
+    """Whether there is no node without this deployment."""
+    return row.kind == "install" and not row.wishes.again
 
 
 def _step(row: Deployment) -> base.StepName:
@@ -270,7 +309,7 @@ async def tell(tools: Tools, row: Deployment) -> None:
 
     Raises: StoreError.
     """
-    what = "Installing on" if row.kind == "install" else "Removing from"
+    what = ("Deploying again to" if row.wishes.again else "Installing on") if row.kind == "install" else "Removing from"
     why = f": {row.error.message}" if row.error else ""
     at = tools.clock.now()
     written = Event(
@@ -297,12 +336,12 @@ async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
             # It was written down that the installation's node has come back, or the removal had come to its last step.
             await tell(tools, await progress.change(lambda row: rows.ended(row, "succeeded", at)))  # noqa: B023  # called at once
             continue
-        if node is not None and row.kind == "install":
+        if node is not None and makes_node(row):
             await forget_node(tools, scope, node.id, "the installation failed")
         error = _stopped(row)
 
         def close(row: Deployment) -> Deployment:
-            row = row._replace(node_id=None) if row.kind == "install" else row
+            row = row._replace(node_id=None) if makes_node(row) else row
             return rows.ended(row, "failed", at, error)  # noqa: B023  # called at once
 
         await tell(tools, await progress.change(close))

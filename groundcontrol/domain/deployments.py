@@ -69,6 +69,10 @@ class Wishes(NamedTuple):
     install_python: bool = False
     policy: PolicyName = "managed"
     jump: Jump | None = None
+    again: bool = False
+    """A node that is there is deployed anew, in the place of whatever Spider its server has."""
+    own_policy: bool = False
+    """What the server's owner allows stays; `policy` is for where nothing is known of that."""
 
 
 class Confirmation(NamedTuple):
@@ -148,6 +152,8 @@ class DeploymentRequest:
     install_python: bool = False
     policy: PolicyName = "managed"
     jump: JumpRequest | None = None
+    again: bool = False
+    own_policy: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

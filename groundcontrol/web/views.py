@@ -175,6 +175,7 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         ended_at=deployment.ended_at,
         jump=None if jump is None else _jump_view(jump),
         batch_id=deployment.batch,
+        again=deployment.wishes.again,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,31 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, tmp_p
             assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
         finally:
             spider.close()
+
+
+def test_a_node_is_deployed_again_from_its_page(page: Page, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, socket.create_server(("127.0.0.1", 0)) as mute:
+        hub.enrol("broken")
+        sign_in(page, hub)
+        page.get_by_text("broken").first.click()
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_role("button", name="Deploy again…").click()
+        dialog = page.get_by_role("dialog", name="Deploy broken again")
+        expect(dialog.get_by_text("No credentials are kept for this server.")).to_be_visible()
+        dialog.get_by_role("button", name="Deploy again").click()
+        expect(dialog.locator(".wrong").first).to_be_visible()  # nothing was typed yet
+        assert hub.local("GET", "/api/v1/deployments").json["deployments"] == []
+        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+        dialog.get_by_label("Port").fill(str(mute.getsockname()[1]))
+        dialog.get_by_label("SSH user").fill("root")
+        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_label("SSH password", exact=True).fill("once only")
+        dialog.get_by_role("button", name="Deploy again").click()
+        steps = page.get_by_role("dialog", name="Deploying to broken")
+        expect(steps).to_be_visible()
+        [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        assert (row["kind"], row["again"], row["node_id"]) == ("install", True, node["id"])
+        steps.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("dialog", name="Deployment to broken cancelled")).to_be_visible()
+        assert [one["id"] for one in hub.local("GET", "/api/v1/nodes").json["nodes"]] == [node["id"]]

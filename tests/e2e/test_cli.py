@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from spider.wire.frames import JobDone, JobOutput, JobStart
@@ -82,3 +83,22 @@ async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared
     for words in (("--tag", "nobody-has-this"), ("--node", "nobody")):
         status, _, told = await asyncio.to_thread(stardust, shared_hub, "run", "check", *words)
         assert (status, told["error"]["code"]) == (1, "not_found")
+
+
+async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, "cli-again")
+    status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again")
+    assert (status, answer, told["error"]["code"]) == (1, None, "credentials_required")
+    key = tmp_path / "key"
+    key.write_text("no key at all\n")
+    asked = ("--host", "127.0.0.1", "--port", "9", "--username", "root", "--key", str(key))
+    status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", node.node_id, *asked)
+    assert (status, told) == (1, None)
+    assert (answer["state"], answer["again"], answer["node_id"], answer["error"]["code"]) == (
+        "failed",
+        True,
+        node.node_id,
+        "key_unreadable",
+    )
+    status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again", "--key", str(tmp_path / "none"))
+    assert (status, answer, told["error"]["code"]) == (1, None, "command.failed")

@@ -7,6 +7,7 @@ import { lazy } from "../ui/lazy";
 
 const AddNode = lazy("the dialog", async () => (await import("./more")).AddNodeDialog);
 const RemoveNode = lazy("the dialog", async () => (await import("./more")).RemoveNodeDialog);
+const Redeploy = lazy("the dialog", async () => (await import("./more")).RedeployDialog);
 const Palette = lazy("the palette", async () => (await import("./more")).Palette);
 const Keys = lazy("the list of keys", async () => (await import("./more")).Keys);
 const Order = lazy("the order", async () => (await import("../pages/orders")).OrderFor);
@@ -37,6 +38,8 @@ function Chosen(): VNode | null {
       return <AddNode key={wanted.deployment ?? "new"} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
     case "remove":
       return <RemoveNode key={wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+    case "redeploy":
+      return <Redeploy key={wanted.node} node={wanted.node} />;
     case "order":
       return <Order {...wanted} />;
     case "many":

@@ -157,7 +157,7 @@ function Top({ route }: { route: Route }): VNode {
           }}
         >
           <Glyph kind="run" label="" />
-          {working.length > 1 ? `${working.length} deployments` : `${{ install: "Adding", update: "Updating", remove: "Removing" }[first.kind]} ${first.name || first.host}`}
+          {working.length > 1 ? `${working.length} deployments` : `${{ install: first.again ? "Deploying" : "Adding", update: "Updating", remove: "Removing" }[first.kind]} ${first.name || first.host}`}
         </Button>
       )}
       <span class="live only-desk" role="status">

@@ -40,7 +40,7 @@ function ended(one: DeploymentView): void {
   ends.delete(one.id);
   if (shown.has(one.id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
-  const done = { install: "added", update: "updated", remove: "removed" }[one.kind];
+  const done = { install: one.again ? "deployed again" : "added", update: "updated", remove: "removed" }[one.kind];
   if (one.state === "succeeded") toast("done", `${name} was ${done}`);
   else if (one.state === "failed") toast("fail", `${name} could not be ${done}`, one.error?.message ?? "");
 }
@@ -68,6 +68,11 @@ export async function startDeployment(body: DeploymentBody): Promise<Signal<Depl
 export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
   const query = force ? { force: "true" } : {};
   return follow(await withStepUp(() => call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query, idempotencyKey: idempotencyKey() })));
+}
+
+/** In the place of whatever Spider the node's server has. */
+export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
+  return follow(await withStepUp(() => call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body })));
 }
 
 export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {

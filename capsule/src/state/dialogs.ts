@@ -6,6 +6,7 @@ import type { JobBody } from "../wire/schema.gen";
 export type Open =
   | { kind: "add"; deployment?: string }
   | { kind: "remove"; node: string; deployment?: string }
+  | { kind: "redeploy"; node: string }
   | { kind: "order"; node: string; action: JobBody["action"] }
   | { kind: "many"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
   | { kind: "tags" | "forget"; nodes: readonly string[] }

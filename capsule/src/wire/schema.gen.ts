@@ -159,6 +159,8 @@ export interface DeploymentView {
   jump: JumpView | null;
   /** Shared by those that one request asked for (`GET deployments?batch=`). */
   batch_id: string | null;
+  /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
+  again: boolean;
 }
 
 export interface HostKeyBody {
@@ -265,7 +267,7 @@ export interface PlaceView {
   username: string | null;
 }
 
-/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}`. */
+/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`. */
 export interface RetryBody {
   host?: string | null;
   port?: number | null;

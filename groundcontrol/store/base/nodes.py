@@ -33,6 +33,13 @@ class NodeStore(Protocol):
         """Those of these tags that somebody's limit, or that of a token in force, names."""
         ...
 
+    async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
+        """Its server has this address now.
+
+        Raises: NotFound, StoreError.
+        """
+        ...
+
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
         """The node has proven that it holds keys of a later generation: those before it open nothing any more. Repeating it changes nothing.
 

@@ -162,7 +162,14 @@ def _granted(scope: Scope) -> tuple[str, list[Value]]:
 
 
 def _asked(wanted: Deployment) -> tuple[object, ...]:
-    return (wanted.kind, wanted.host, wanted.port, wanted.username, wanted.name, None if wanted.kind == "install" else wanted.node_id)
+    return (
+        wanted.kind,
+        wanted.host,
+        wanted.port,
+        wanted.username,
+        wanted.name,
+        None if wanted.kind == "install" and not wanted.wishes.again else wanted.node_id,
+    )
 
 
 def _columns(deployment: Deployment) -> tuple[Value, ...]:

@@ -105,6 +105,17 @@ class SqliteNodes:
         now = self._clock.now()
         return await self._reader.run(lambda rows: _granting(rows, scope, tags, now))
 
+    async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
+        def command(tx: Tx) -> Node:
+            before = load_node(tx, scope, node)
+            if before.address == address:
+                return before
+            tx.do("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
+            self._chain.write(tx, scope, "node.move", node, {"from": before.address, "to": address})
+            return load_node(tx, scope, node)
+
+        return await self._writer.run(command)
+
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
         def command(tx: Tx) -> Node:
             row = tx.one("SELECT * FROM node WHERE id = ?", node)

@@ -27,7 +27,7 @@ def may_still(rows: Rows, job: sqlite3.Row, now: float) -> bool:
 
 def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, now: float) -> bool:
     """Whether this actor could order this deployment now."""
-    if deployment.kind == "install":
+    if deployment.kind == "install" and not deployment.wishes.again:
         return _may(rows, actor, "deployment.create", "", to_json(deployment.wishes.tags), now)
     node = rows.one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
     at, tags = ("", "[]") if node is None else (node["id"], node["tags"])

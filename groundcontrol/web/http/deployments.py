@@ -60,7 +60,7 @@ async def retry_deployment(call: Call, body: schema.RetryBody | None) -> schema.
     overrides = _overrides(body)
     if row.kind == "remove":
         call.authorize("node.delete", row)
-    if row.kind == "remove" or (overrides is not None and redirects(row, overrides)):
+    if row.kind == "remove" or row.wishes.again or (overrides is not None and redirects(row, overrides)):
         call.services.auth.require_step_up(call.caller)
     return views.deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, overrides))
 
@@ -73,6 +73,13 @@ async def remove_node(call: Call, body: schema.RetryBody | None) -> schema.Deplo
     services = call.services
     call.authorize("node.delete", await services.store.nodes.node(call.scope, call.node_id))
     return views.deployment_view(await services.deployments.remove(call.scope, call.node_id, _overrides(body), force == "true"))
+
+
+async def redeploy_node(call: Call, body: schema.RetryBody | None) -> schema.DeploymentView:
+    """Put Spider on a node's server anew, in the place of whatever Spider is there; id, history and settings stay."""
+    call.query()
+    call.authorize("node.update", await call.services.store.nodes.node(call.scope, call.node_id))
+    return views.deployment_view(await call.services.deployments.redeploy(call.scope, call.node_id, _overrides(body)))
 
 
 async def _control(call: Call) -> Deployment:

@@ -45,7 +45,7 @@ class DeploymentBody(Body):
 
 
 class RetryBody(Body):
-    """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}`."""
+    """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`."""
 
     host: str | None = None
     port: int | None = None
@@ -244,6 +244,8 @@ class DeploymentView(Answer):
     """null: it is reached directly."""
     batch_id: str | None
     """Shared by those that one request asked for (`GET deployments?batch=`)."""
+    again: bool
+    """An installation in the place of the Spider that a node's server has; the node stays, however it ends."""
 
 
 class DeploymentsView(Answer):

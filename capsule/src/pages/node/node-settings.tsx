@@ -33,7 +33,7 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
           {view.units === "older" && (
             <>
               <dt>Unit files</dt>
-              <dd>of an older release; an update of Spider does not change them. Remove the node and add it again.</dd>
+              <dd>of an older release; an update of Spider does not change them. Deploy the node again to have the new ones.</dd>
             </>
           )}
           <dt>Credentials</dt>

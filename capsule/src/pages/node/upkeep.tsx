@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { show } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { isAdmin } from "../../state/session";
 import { toast } from "../../state/toasts";
@@ -35,7 +36,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       <h2>Agent</h2>
       <p class="t2">
         {watching
-          ? "This server was set up for watching only: its agent takes no orders. Deploy it again to change that."
+          ? "This server was set up for watching only: its agent takes no orders. Its owner changes that in /etc/stardust/policy.conf; what is missing there for orders comes with deploying it again."
           : `Version ${view.agent_version || "not known"}. New keys replace those that it has, and shut out whoever else holds them.`}
       </p>
       <div class="row">
@@ -45,6 +46,11 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
         {isAdmin.value && (
           <Button disabled={watching || busy} onClick={() => void run(rekey)}>
             Give new keys…
+          </Button>
+        )}
+        {!view.simulated && (
+          <Button disabled={busy} onClick={() => show({ kind: "redeploy", node: view.id })}>
+            Deploy again…
           </Button>
         )}
       </div>

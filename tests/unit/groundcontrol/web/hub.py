@@ -103,6 +103,11 @@ class PlayedDeployer:
         self.asked.append(("install", request))
         return await self._store.deployments.create_deployment(scope, a_deployment(request.host), idempotency_key)
 
+    async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
+        self.asked.append(("redeploy", (node_id, overrides)))
+        made = a_deployment("again.example")._replace(node_id=node_id)
+        return made._replace(wishes=made.wishes._replace(again=True))
+
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         self.asked.append(("remove", (node_id, overrides, force)))
         made = a_deployment("gone.example")._replace(kind="remove", node_id=node_id)

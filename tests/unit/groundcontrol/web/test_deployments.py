@@ -111,3 +111,19 @@ async def test_one_that_is_not_there_cannot_be_steered(hub: TestHub, what: str) 
 
     assert answer.status == 404
     assert hub.deployer.asked == []
+
+
+async def test_a_node_is_deployed_again_with_or_without_fields(hub: TestHub) -> None:
+    node = await hub.node("web-1")
+    operator = await hub.logged_in("operator")
+
+    answer = await operator.post(f"nodes/{node.id}/redeploy")
+    assert (answer.status, answer.json["kind"], answer.json["again"], answer.json["node_id"]) == (202, "install", True, node.id)
+    assert hub.deployer.asked == [("redeploy", (node.id, None))]
+    answer = await operator.post(f"nodes/{node.id}/redeploy", {"password": "canary", "policy": "managed"})
+    assert answer.status == 202
+    assert hub.deployer.asked[1] == ("redeploy", (node.id, DeploymentOverrides(password="canary", policy="managed")))
+    assert b"canary" not in answer.body
+    assert (await operator.post(f"nodes/{node.id}/redeploy", {"what": 1})).status == 400
+    assert (await operator.post(f"nodes/{new_random_id()}/redeploy")).status == 404
+    assert len(hub.deployer.asked) == 2

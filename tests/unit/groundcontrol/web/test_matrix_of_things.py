@@ -48,6 +48,7 @@ THINGS: dict[str, tuple[str, object]] = {
     "POST /deployments/{id}/cancel": ("deployment", None),
     "POST /deployments/{id}/retry": ("deployment", {}),
     "POST /nodes/{id}/jobs": ("node", {"action": "check"}),
+    "POST /nodes/{id}/redeploy": ("node", None),
     "POST /nodes/{id}/rekey": ("node", None),
     "GET /jobs/{id}": ("job", None),
     "GET /jobs/{id}/output": ("job", None),

@@ -1,0 +1,82 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { redeployNode } from "../../state/deployments";
+import { hide, show } from "../../state/dialogs";
+import { nodeSignal } from "../../state/fleet";
+import { ApiError, type NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { ServerFields, SignInFields } from "../add/connection";
+import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
+
+/** Say what will happen, and ask for what is needed to sign in; from then on it is watched like other deployments. */
+export function RedeployDialog({ node: id }: { node: string }): VNode | null {
+  const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
+  return view ? <Ask view={view} /> : null;
+}
+
+function Ask({ view }: { view: NodeView }): VNode {
+  const [needs, setNeeds] = useState(!view.credentials_kept);
+  const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
+  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+  const [refusal, setRefusal] = useState("");
+  const [busy, setBusy] = useState(false);
+  const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
+  const deploy = async (): Promise<void> => {
+    const found = needs ? faults(entries) : {};
+    setWrong(found);
+    if (busy || Object.keys(found).length) return;
+    setBusy(true);
+    setRefusal("");
+    try {
+      const one = await redeployNode(view.id, needs ? credentialsOf(entries) : {});
+      show({ kind: "add", deployment: one.peek().id });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "credentials_required") setNeeds(true);
+      setRefusal(error.detail);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={hide}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void deploy();
+        }}
+      >
+        <div class={needs ? "deploy-form" : "body"}>
+          {refusal && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {refusal}
+            </Banner>
+          )}
+          <p class="t2">
+            Ground Control signs in by SSH and installs Spider anew, in the place of whatever Spider is there. The node keeps its history, name, tags and what its server allows. Where this fails, the server is as before.
+          </p>
+          {needs && (
+            <>
+              <p class="t2">{view.credentials_kept ? "" : "No credentials are kept for this server."} Give them once more; they are used for this deployment only.</p>
+              <ServerFields entries={entries} wrong={wrong} onChange={change} />
+              <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <SignInFields entries={entries} wrong={wrong} onChange={change} />
+            </>
+          )}
+        </div>
+        <footer>
+          <Button class="end" more={needs ? {} : { autofocus: true }} onClick={hide}>
+            Cancel
+          </Button>
+          <Button kind="primary" icon="rotate-cw" type="submit" busy={busy}>
+            Deploy again
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

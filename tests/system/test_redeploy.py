@@ -1,0 +1,147 @@
+"""A node is deployed again on a real host: the same node afterwards, or the server as it was before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from spider.wire.ids import new_random_id
+from tests.support.hub import HubProcess
+from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    with Desk(HubProcess(tmp_path_factory.mktemp("redeploy") / "hub"), host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.freshen()
+    return shared_desk
+
+
+def installed(desk: Desk, **given: Any) -> str:
+    row = desk.install("root", **given)
+    assert row["state"] == "succeeded", row
+    node: str = row["node_id"]
+    return node
+
+
+def again(desk: Desk, node: str, body: dict[str, Any] | None = None) -> Any:
+    """Order it, and wait for the end."""
+    reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy", body)
+    assert reply.status == 202, reply.body
+    assert (reply.json["kind"], reply.json["again"], reply.json["node_id"]) == ("install", True, node)
+    return desk.end(reply.json["id"])
+
+
+def samples(desk: Desk, node: str, start: float, end: float) -> list[float]:
+    """When there are values."""
+    reply = desk.hub.local("GET", f"/api/v1/nodes/{node}/history?metric=load.1&from={start}&to={end}&points=4000")
+    assert reply.status == 200, reply.body
+    series = reply.json["series"]["load.1"]["avg"]
+    return [at for at, value in zip(reply.json["times"], series, strict=True) if value is not None]
+
+
+def wait_samples(desk: Desk, node: str, start: float) -> list[float]:
+    deadline = time.monotonic() + END_LIMIT_S
+    while not (found := samples(desk, node, start, start + END_LIMIT_S)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def wait_state(desk: Desk, node: str, state: str) -> None:
+    deadline = time.monotonic() + END_LIMIT_S
+    while desk.hub.node(node)["state"] != state:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+BROKEN = {
+    "bundle": "truncate -s 1000 /opt/stardust/current/spider.pyz; systemctl restart stardust-spider.service || true",
+    "files": "systemctl stop stardust-spider.service; rm -rf /opt/stardust /etc/stardust/session.key /etc/stardust/spider.conf",
+    "all": "systemctl disable -q --now stardust-spider.service stardust-launcher.socket; userdel stardust;"
+    " rm -rf /opt/stardust /etc/stardust /var/lib/stardust /etc/systemd/system/stardust-*; systemctl daemon-reload",
+}
+
+
+@pytest.mark.parametrize("broken", [pytest.param(name, marks=() if name == "bundle" else pytest.mark.slow) for name in BROKEN])
+def test_a_node_whose_spider_is_broken_comes_back_as_the_same_node(desk: Desk, broken: str) -> None:
+    look = Look(desk)
+    began = time.time()
+    node = installed(desk, tags=["web"])
+    owner = "printf '[policy]\\nversion = 1\\nmode = managed\\nverbs = refresh, uninstall\\n' > /etc/stardust/policy.conf"
+    desk.host.sh(f"{owner}; echo kept > /var/lib/stardust/started/kept")
+    before = wait_samples(desk, node, began)
+    desk.host.sh(BROKEN[broken])
+    wait_state(desk, node, "offline")
+    broke = time.time()
+
+    row = again(desk, node)
+    assert row["state"] == "succeeded", row
+    assert [step["state"] for step in row["steps"]] == ["done"] * 9
+    (found,) = desk.nodes()
+    assert (found["id"], found["name"], found["tags"], found["state"]) == (node, f"lab {desk.host.name}", ["web"], "online")
+    after = wait_samples(desk, node, broke)
+    assert max(before) < min(after)
+    assert set(before) <= set(samples(desk, node, began, broke))
+    # What the owner allows and what was run stay, wherever they were still to be found.
+    assert sorted(desk.hub.node(node)["policy"]["verbs"]) == ["refresh", "uninstall"]
+    assert desk.host.sh("cat /var/lib/stardust/started/kept 2>/dev/null || true").strip() == ("" if broken == "all" else "kept")
+    assert desk.host.sh("ls -d /opt/stardust.before /etc/stardust.before* /var/lib/stardust/before 2>/dev/null || true") == ""
+    assert "again" not in desk.host.sh("cat /var/lib/stardust/installed")
+
+    assert desk.remove(node)["state"] == "succeeded"
+    look.check_unchanged()
+
+
+def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk: Desk) -> None:
+    look = Look(desk)
+    node = installed(desk)
+    desk.host.sh(f"sed -i 's/^fleet = .*/fleet = {new_random_id()}/; s/^id = .*/id = {new_random_id()}/' /etc/stardust/spider.conf")
+    desk.host.sh("systemctl restart stardust-spider.service; echo foreign > /var/lib/stardust/started/foreign")
+    row = again(desk, node)
+    assert row["state"] == "succeeded", row
+    assert step_of(row, "probe")["detail"].endswith("in the place of a Spider of another hub")
+    assert desk.host.sh("ls /var/lib/stardust/started") == ""
+    assert desk.hub.node(node)["state"] == "online"
+
+    (other,) = desk.hub.enrol("another")
+    desk.host.sh(f"sed -i 's/^id = .*/id = {other.node_id}/' /etc/stardust/spider.conf")
+    row = again(desk, node)
+    assert (row["state"], row["error"]["code"], row["node_id"]) == ("failed", "already_installed", node)
+    desk.host.sh(f"sed -i 's/^id = .*/id = {node}/' /etc/stardust/spider.conf")
+    assert desk.remove(node)["state"] == "succeeded"
+    look.check_unchanged()
+
+
+@pytest.mark.parametrize(
+    "step", ["install", pytest.param("upload", marks=pytest.mark.slow), pytest.param("verify", marks=pytest.mark.slow)]
+)
+def test_one_that_is_cut_off_leaves_the_spider_that_was_there(desk: Desk, step: str) -> None:
+    node = installed(desk)
+    look = Look(desk)
+    reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy")
+    assert reply.status == 202, reply.body
+    desk.until(reply.json["id"], lambda row: step_of(row, step)["state"] != "waiting")
+    desk.hub.slay()
+    desk.hub.launch()
+    row = desk.end(reply.json["id"])
+    assert (row["state"], row["node_id"]) == ("failed", node), row
+    # The server does it by itself once its time is over; here that is now.
+    desk.host.sh("systemctl start stardust-rollback.service")
+    wait_state(desk, node, "online")
+    if step != "verify":  # by then it may be the new one that came back
+        look.check_unchanged()
+    assert desk.retry(row["id"])["state"] == "succeeded"
+    assert [one["id"] for one in desk.nodes()] == [node]
+    desk.clean = False
