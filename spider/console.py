@@ -7,6 +7,9 @@ import time
 from typing import Callable, Mapping, Optional, Sequence
 
 from spider import logs
+from spider.cgroups import job_processes, unit_name
+from spider.collectors.base import read_text
+from spider.evidence import Processes
 from spider.jobfiles import FORCE, PLANNED, REPORT, STOP, read_document, write_document
 from spider.packages.plan import Plan
 from spider.packages.plan_file import plan_from_document, plan_to_document
@@ -16,6 +19,7 @@ from spider.terminal import Ended, Reporter, StopRule, Terminal
 from spider.wire.ids import is_id
 
 WAIT_TICK_S = 0.2
+MOST_NAMED = 10
 
 _log = logging.getLogger("spider.runner")
 
@@ -42,8 +46,9 @@ class Wish:
 class JobConsole:
     """The console of one job, in its folder."""
 
-    def __init__(self, folder: str, terminal: Terminal, reporter: Reporter, wish: Wish) -> None:
+    def __init__(self, folder: str, terminal: Terminal, reporter: Reporter, wish: Wish, processes: Processes = job_processes) -> None:
         self._folder = folder
+        self._processes = processes
         self._terminal = terminal
         self._reporter = reporter
         self._wish = wish
@@ -97,7 +102,17 @@ class JobConsole:
         return None
 
     def reported(self, report: Report) -> None:
+        left = self._left()
+        if left:
+            report = report._replace(notes=(*report.notes, left))
         try:
             write_document(self._folder, REPORT, report_to_document(report))
         except OSError as exc:  # a full disk costs the report, not the job's result, whose room is taken
             logs.event(_log, "report_lost", level=logging.ERROR, why=str(exc))
+
+    def _left(self) -> str:
+        """What scripts of packages have sent away still belongs to this job's unit, though nobody waits for it."""
+        job = os.path.basename(self._folder)
+        found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
+        named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found[:MOST_NAMED]]
+        return f"Started by this job and still running, in {unit_name(job)}: {', '.join(named)}." if found else ""

@@ -81,7 +81,9 @@ def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: Ag
     output = agent.check_output(job)
     assert output.count(b"lab-restarter: after the restart") == 1
     assert agent.version("lab-restarter") == "ii 2.0"
-    # The `sleep` that it left in the job's cgroup does not count as a job.
+    # The `sleep` that it left in the job's cgroup is told, and does not count as a job.
+    [left] = [note for note in agent.told(job, "report")[-1]["notes"] if "still running" in note]
+    assert re.search(rf"stardust-job@{job}\.service: sleep \(\d+\)\.$", left), left
     assert agent.host.sh(f"pgrep -x sleep && systemctl is-active stardust-job@{job} || true").split()[-1:] != ["active"]
     following = agent.order("check")
     assert agent.wait_ended(following)["state"] == "succeeded"

@@ -1,0 +1,67 @@
+"""What a job's program is given to be seen by."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spider.console import MOST_NAMED, JobConsole, Wish
+from spider.jobfiles import PROGRESS, REPORT, read_document
+from spider.packages.report import Report
+from spider.terminal import Log, Reporter, Terminal
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "job-1"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def left_behind() -> Iterator[int]:
+    """A process that a script of a package has sent away."""
+    child = subprocess.Popen(["/bin/sleep", "60"])
+    try:
+        ends_at = time.monotonic() + 30
+        while Path(f"/proc/{child.pid}/comm").read_text() != "sleep\n":  # it takes its name a moment after it was started
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        yield child.pid
+    finally:
+        child.kill()
+        child.wait()
+
+
+def notes(folder: Path, processes: list[int] | None) -> list[str]:
+    reporter = Reporter(str(folder / PROGRESS))
+    terminal = Terminal(Log(str(folder / "log")), reporter)
+    console = JobConsole(str(folder), terminal, reporter, Wish(str(folder), reporter), lambda job: processes if job == "job-1" else None)
+    console.reported(Report(notes=("before",)))
+    told = read_document(str(folder), REPORT)
+    assert told is not None
+    terminal.close()
+    reporter.close()
+    return [str(note) for note in told["notes"]]
+
+
+def test_what_a_script_sent_away_and_still_runs_is_told_with_its_name(folder: Path, left_behind: int) -> None:
+    before, left = notes(folder, [os.getpid(), left_behind, left_behind])
+    assert before == "before"
+    assert left == f"Started by this job and still running, in stardust-job@job-1.service: sleep ({left_behind})."
+
+
+@pytest.mark.parametrize("processes", [None, [], [os.getpid()]], ids=["not to be told", "none", "the runner alone"])
+def test_where_nothing_was_left_nothing_is_said(folder: Path, processes: list[int] | None) -> None:
+    assert notes(folder, processes) == ["before"]
+
+
+def test_of_many_some_are_named(folder: Path) -> None:
+    gone = list(range(4_200_000, 4_200_000 + 3 * MOST_NAMED))  # no process has such a number
+    left = notes(folder, gone)[1]
+    assert left.count("? (42") == MOST_NAMED
