@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import os
 import socket
@@ -44,7 +43,7 @@ from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
-from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, forget_environment, give_back_memory, harden
+from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, collect_seldom, forget_environment, give_back_memory, harden
 from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -291,8 +290,7 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             sites = [web.SockSite(parts.runner, control), web.SockSite(parts.runner, listener, backlog=BACKLOG)]
             for site in sites:
                 await site.start()
-            gc.collect()
-            gc.freeze()  # what lives as long as the process need not be looked through again
+            collect_seldom()
             keeper.tell("READY=1")
             event(
                 log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -104,26 +104,21 @@ class Summary:
             metric, brace, _ = name.partition("{")
             if brace and metric in labelled and name not in LOOPBACK_SERIES:
                 labelled[metric].append(place)
-        self._plain = tuple(places[name] for name in SUMMARY_SERIES if name in places)
-        summed = ((metric, labelled[metric]) for metric in SUMMARY_SUMS)
-        self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if found)
+        plain = [tuple(places[name]) for name in SUMMARY_SERIES if name in places]
+        summed = [(metric, labelled[metric]) for metric in SUMMARY_SUMS]
+        alone = [(metric, found[0].at, found[0].scale) for metric, found in summed if len(found) == 1]
+        self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples are taken apart faster than named ones
+        self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if len(found) > 1)
         size, used = SUMMARY_FULLEST
         self._mounts = tuple(_Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used]))
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
     def read(self, values: Values, taken_at: float) -> Brief:
         """What a list shows of a row, in the units of the catalogue."""
-        found: dict[str, Shown] = {}
-        for name, at, scale in self._plain:
-            value = values[at]
-            found[name] = Shown(None if value is None else value / scale, taken_at)
+        found = {name: Shown(None if (value := values[at]) is None else value / scale, taken_at) for name, at, scale in self._plain}
         for metric, scale, parts in self._sums:
-            if len(parts) == 1:
-                value = values[parts[0]]
-                found[metric] = Shown(None if value is None else value / scale, taken_at)
-            else:
-                measured = [value for at in parts if (value := values[at]) is not None]
-                found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)  # only what was measured is added
+            measured = [value for at in parts if (value := values[at]) is not None]
+            found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)  # only what was measured is added
         if self._mounts:
             fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
             for place in (fullest.size, fullest.used):

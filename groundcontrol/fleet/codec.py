@@ -6,7 +6,7 @@ It accepts and refuses exactly what the pure codec does (`tests/fuzz/test_wire.p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast, get_args, get_origin
+from typing import Any, Final, cast, get_args, get_origin  # as the frames are annotated
 
 import msgspec
 
@@ -37,7 +37,10 @@ class _Reader:
         self._name = cls.__name__
         self._decode: Callable[[memoryview | bytes], Any] = msgspec.msgpack.Decoder(cls).decode
         self._lists = [index for index, field in enumerate(fields) if _is_list(field)]
-        self._numbers = [index for index, field in enumerate(fields) if _holds_numbers(field)]
+        self._numbers = [index for index, field in enumerate(fields) if field is int]
+        self._rows_of_numbers = [index for index, field in enumerate(fields) if field in (list[int], list[int], list[int | None])]
+        known = (*self._numbers, *self._rows_of_numbers)
+        self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
 
     def read(self, body: memoryview | bytes, whole: bytes) -> Any:
         """Decode `body`, which lies in `whole`."""
@@ -48,13 +51,22 @@ class _Reader:
         for index in self._lists:
             if len(message[index]) > MAX_ITEMS:
                 raise ProtocolError(f"a list of {self._name} is too long")
-        if _UINT64 in whole:
-            for index in self._numbers:
-                value = message[index]
-                numbers = [item for item in value if type(item) is int] if type(value) is list else [value] if type(value) is int else []
-                if numbers and max(numbers) > INT_MAX:
-                    raise ProtocolError(f"a number of {self._name} is too big")
+        if _UINT64 in whole and self._greatest(message) > INT_MAX:
+            raise ProtocolError(f"a number of {self._name} is too big")
         return message
+
+    def _greatest(self, message: Any) -> int:
+        """The greatest number of a message. Every second frame has the byte that asks for this, by chance."""
+        greatest = 0
+        for index in self._numbers:
+            greatest = max(greatest, message[index])
+        for index in self._rows_of_numbers:
+            greatest = max(greatest, max(filter(None, message[index]), default=0))
+        for index in self._mixed:
+            value = message[index]
+            found = [item for item in (value if type(value) is list else (value,)) if type(item) is int]
+            greatest = max((greatest, *found))
+        return greatest
 
 
 _readers: Final = {kind: _Reader(cls) for kind, cls in KINDS_TO_HUB.items()}

@@ -157,7 +157,9 @@ class Ingest:
         self.dropped += len(batch) - len(live)
         self._account(batch)
         late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last one of each
-        for agent in {agent: None for agent, _pack in live if not agent.over}:
+        for agent in dict.fromkeys([agent for agent, _pack in live]):
+            if agent.over:
+                continue
             held = marks.get(agent.node.id)
             if held is None:
                 self.fenced += 1

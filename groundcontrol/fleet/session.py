@@ -67,8 +67,8 @@ from spider.wire.session import Hello, Link
 
 log = logging.getLogger(__name__)
 
-ANSWER_EVERY_S: Final = 2.0
-"""How often live packs are acknowledged: one a second would be answered one by one, and each answer costs as much as the pack."""
+ANSWER_EVERY_S: Final = 5.0
+"""How often live packs are acknowledged while one comes each second: answered one by one, each answer would cost as much as the pack."""
 ANSWER_PACKS: Final = 8
 """Live packs that are not acknowledged yet when they are at once: an eighth of what a node sends ahead."""
 MAX_LAYOUTS: Final = 32
@@ -234,7 +234,9 @@ class AgentSession:
             self._heard_at = now
             self.frames += 1
             wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in (Pack, Late, JobOutput) else COSTLY, len(data))
-            if message is not None:
+            if type(message) is Pack:
+                await self._pack(message)
+            elif message is not None:
                 await self._apply(message)
             if wait_s:
                 event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
@@ -242,8 +244,6 @@ class AgentSession:
 
     async def _apply(self, message: Message) -> None:
         match message:
-            case Pack():
-                await self._pack(message)
             case Late():
                 await self._late(message)
             case Gap():
@@ -287,17 +287,12 @@ class AgentSession:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
         assert layout is not None  # check_pack has refused it
-        times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
-        stored = StoredPack(
-            self.session,
-            message.stream,
-            message.seq,
-            message.layout,
-            min(times),
-            max(times),
-            message.coding,
-            self._kept(rows, message.body),
-        )
+        first = last = rows[0].taken_at_ms
+        if len(rows) > 1:
+            times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
+            first, last = min(times), max(times)
+        body = self._kept(last, len(rows), message.body)
+        stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
         await self._with.readings.offer(self, stored)
@@ -305,8 +300,8 @@ class AgentSession:
     async def _late(self, message: Late) -> None:
         rows, sent = check_late(message, self._layouts.get(message.layout))
         self._follow(message)
-        body = self._kept(rows, message.body)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
+        body = self._kept(times[1], len(rows), message.body)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         await self._with.readings.offer(self, late)
 
@@ -325,13 +320,13 @@ class AgentSession:
         if len(self._journals) > MAX_JOURNALS:
             raise ProtocolError("late packs of too many journals")
 
-    def _kept(self, rows: Sequence[Row], body: bytes) -> bytes:
+    def _kept(self, newest_ms: int, rows: int, body: bytes) -> bytes:
         """The body to store: none where the node's clock is far ahead, since such rows would outlive every retention."""
-        if not is_ahead(max(row.taken_at_ms for row in rows), self._with.onward.now()):
+        if not is_ahead(newest_ms, self._with.onward.now()):
             return body
         if not self.ahead_rows:
-            event(log, "agent_clock_ahead", logging.WARNING, node=self.node.id, taken_at=rows[-1].taken_at_ms / 1000)
-        self.ahead_rows += len(rows)
+            event(log, "agent_clock_ahead", logging.WARNING, node=self.node.id, taken_at=newest_ms / 1000)
+        self.ahead_rows += rows
         return b""
 
     def _adopt(self, node: Node) -> None:
@@ -367,9 +362,11 @@ class AgentSession:
     @property
     def owes_answer(self) -> bool:
         """Whether an acknowledgement should go out now: what is sent anew or in numbers waits for it, a pack a second does not."""
-        if self._acks.keys() - {STREAM_LIVE}:
-            return True
+        if not self._acks:
+            return False
         waits = self._acks.get(STREAM_LIVE)
+        if len(self._acks) > (waits is not None):
+            return True
         late = self._with.clock.monotonic() - self._answered_at >= ANSWER_EVERY_S
         return waits is not None and (late or waits - self._answered >= ANSWER_PACKS)
 

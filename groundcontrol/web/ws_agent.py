@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiohttp import WebSocketError, WSMessage, WSMsgType, hdrs, web
+from aiohttp import WebSocketError, WSMsgType, hdrs, web
 
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
@@ -62,14 +62,25 @@ class _Socket:
         self._controls = 0
         self._pong = asyncio.Event()
         self._closing = asyncio.Lock()
-        self._reading: asyncio.Task[object] | None = None
-        """Who waits in `receive`."""
+        self._reader = asyncio.current_task()
+        """Who alone calls `receive`, and whether it waits there."""
+        self._reading = False
         self._gone: asyncio.Event | None = None
         """Set once nobody waits in `receive`; made by a close that found somebody there."""
 
     async def receive(self) -> bytes:
         while True:
-            message = await self._next()
+            self._reading = True
+            try:
+                message = await self._ws.receive()
+            except asyncio.CancelledError:
+                if self._gone is None or self._reader is None or self._reader.uncancel() > 0:
+                    raise
+                raise SocketClosed(_ABNORMAL, "closed here") from None
+            finally:
+                self._reading = False
+                if self._gone is not None:
+                    self._gone.set()
             kind = message.type
             if kind is WSMsgType.BINARY:
                 self._controls = 0
@@ -84,25 +95,12 @@ class _Socket:
             else:
                 raise SocketClosed(self._ws.close_code or _ABNORMAL)
 
-    async def _next(self) -> WSMessage:
-        self._reading = asyncio.current_task()
-        try:
-            return await self._ws.receive()
-        except asyncio.CancelledError:
-            if self._gone is None or self._reading is None or self._reading.uncancel() > 0:
-                raise
-            raise SocketClosed(_ABNORMAL, "closed here") from None
-        finally:
-            self._reading = None
-            if self._gone is not None:
-                self._gone.set()
-
     async def _leave(self) -> None:
         """Send away who waits in `receive`: aiohttp would cut the connection at once to wake it, and what the peer has sent
         meanwhile, unread, makes that a reset, which overtakes the close frame."""
-        if self._reading is not None and self._reading is not asyncio.current_task():
+        if self._reading and self._reader is not None and self._reader is not asyncio.current_task():
             self._gone = asyncio.Event()
-            self._reading.cancel()
+            self._reader.cancel()
             await self._gone.wait()
 
     async def _control(self, kind: WSMsgType, data: bytes) -> None:

@@ -22,11 +22,13 @@ from groundcontrol.store.sqlite.hot import Group
 from groundcontrol.store.sqlite.late import begin_session, read_gaps, take_late
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import to_json
-from groundcontrol.store.sqlite.tx import Rows, Tx
+from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
 
-_INSERT: Final = "INSERT INTO hot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = (
+    "INSERT INTO hot SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE EXISTS (SELECT 1 FROM layout WHERE node = ?2 AND layout = ?6)"
+)
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
@@ -85,10 +87,15 @@ class SqliteMetrics:
 
         def command(tx: Tx) -> dict[NodeId, Marks | None]:
             answer: dict[NodeId, Marks | None] = {}
+            moved: list[tuple[int, int, int]] = []
+            stored: list[tuple[Value, ...]] = []
             for session, packs in by_session.items():
-                marks = _append(tx, session, packs)
+                marks = _append(tx, session, packs, moved, stored)
                 if marks is not None or session.node not in answer:
                     answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
+            tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
+            if tx.do_many(_INSERT, stored) != len(stored):
+                raise Conflict("a node sent a pack whose layout is not stored")
             return answer
 
         return await self._writer.run(command)
@@ -176,32 +183,38 @@ def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
         raise BadRequest(f"node {pack.session.node} sent a pack that cannot be read") from exc
 
 
-def _append(tx: Tx, session: Session, batch: list[StoredPack | LatePack | LostRows]) -> Marks | None:
+def _append(
+    tx: Tx,
+    session: Session,
+    batch: list[StoredPack | LatePack | LostRows],
+    moved: list[tuple[int, int, int]],
+    stored: list[tuple[Value, ...]],
+) -> Marks | None:
+    """What a batch of one session comes to: rows for `boot` and `hot` are added to `moved` and `stored`, to be written with all others."""
     state = _state(tx, session)
     if state is None:
         return None
-    late = take_late(tx, session, [item for item in batch if not isinstance(item, StoredPack)])
-    marks = [state["live"], state["backfill"]]
-    fresh = []
-    for pack in sorted((item for item in batch if isinstance(item, StoredPack)), key=lambda pack: (pack.stream, pack.seq)):
+    boot = state["no"]
+    live, backfill = marks = [state["live"], state["backfill"]]
+    packs = [item for item in batch if type(item) is StoredPack]
+    late = take_late(tx, session, [item for item in batch if not isinstance(item, StoredPack)]) if len(packs) < len(batch) else []
+    if len(packs) > 1:
+        packs.sort(key=lambda pack: (pack.stream, pack.seq))
+    for pack in packs:
         if pack.seq == marks[pack.stream] + 1:
             marks[pack.stream] = pack.seq
-            fresh.append(pack)
-    if fresh:
-        tx.do("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", *marks, state["no"])
-    _insert(tx, session, [*((state["no"], pack) for pack in fresh if pack.body), *late])
+            if pack.body:
+                stored += _rows_of(session, boot, pack)
+    if marks != [live, backfill]:
+        moved.append((*marks, boot))
+    for number, pack in late:
+        stored += _rows_of(session, number, pack)
     return Marks(*marks)
 
 
-def _insert(tx: Tx, session: Session, packs: Sequence[tuple[int, StoredPack]]) -> None:
-    """Store packs, each with the number of the boot or journal that counted it."""
-    for layout in {pack.layout for _, pack in packs}:
-        if tx.one("SELECT 1 FROM layout WHERE node = ? AND layout = ?", session.no, layout) is None:
-            raise Conflict(f"node {session.node} sent a pack whose layout is not stored")
-    rows = [
+def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
+    """Rows of `hot` for a pack, with the number of the boot or journal that counted it."""
+    return [
         (p.first_ms // HOUR_MS, session.no, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
-        for no, pack in packs
         for p in _within_hours(pack)
     ]
-    if rows:
-        tx.do_many(_INSERT, rows)

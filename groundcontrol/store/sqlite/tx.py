@@ -72,6 +72,9 @@ class Tx(Rows):
         """
         return self._db.execute(sql, _check(values)).rowcount
 
-    def do_many(self, sql: str, values: Iterable[Sequence[Value]]) -> None:
-        """Run a statement once for each set of numbers and bytes; texts among them must be checked before."""
-        self._db.executemany(sql, values)
+    def do_many(self, sql: str, values: Iterable[Sequence[Value]]) -> int:
+        """Run a statement once for each set of numbers and bytes; texts among them must be checked before.
+
+        Returns: how many rows it changed in all.
+        """
+        return max(0, self._db.executemany(sql, values).rowcount)
