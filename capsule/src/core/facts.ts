@@ -94,11 +94,12 @@ export const cpuLevel = (value: number | null): Level => above(value, 80, 92);
 export const fillLevel = (value: number | null): Level => above(value, 85, 95);
 export const heatLevel = (value: number | null): Level => above(value, 80, 95);
 
-export function standingOf(node: NodeLike, facts: Facts, now: number): Standing {
+/** `cpu`: how much of a worry the CPU is by now, where more is known than the newest second. */
+export function standingOf(node: NodeLike, facts: Facts, now: number, cpu: Level = cpuLevel(facts.cpu)): Standing {
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return "off";
   if (facts.at !== null && now - facts.at > STALE_S) return "stale";
-  const levels = [cpuLevel(facts.cpu), fillLevel(facts.memory), fillLevel(facts.disk), heatLevel(facts.temperature), listsAreOld(node.updates, now) ? "warn" : ""];
+  const levels = [cpu, fillLevel(facts.memory), fillLevel(facts.disk), heatLevel(facts.temperature), listsAreOld(node.updates, now) ? "warn" : ""];
   return levels.includes("crit") ? "crit" : levels.includes("warn") ? "warn" : "ok";
 }
 

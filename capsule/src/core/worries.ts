@@ -2,6 +2,7 @@
 
 import { above, cpuLevel, fillLevel, heatLevel, type Level } from "./facts";
 import { labelled, type SampleLike } from "./series";
+import type { Settled } from "./settle";
 import { duration } from "./time";
 import { degrees, percent, share, size } from "./units";
 
@@ -14,8 +15,8 @@ export interface Worry {
 
 const order = (level: Level): number => (level === "crit" ? 2 : level === "warn" ? 1 : 0);
 
-/** The worst of what is measured; of equals a disk first, since it does not pass by itself. */
-export function worstOf(latest: Readonly<Record<string, SampleLike>>): Worry | null {
+/** The worst of what is measured; of equals a disk first, since it does not pass by itself. `settled`: the CPU of the last seconds. */
+export function worstOf(latest: Readonly<Record<string, SampleLike>>, settled: Settled | null = null): Worry | null {
   const found: { level: Level; title: string; mount: string }[] = [];
   const sizes = labelled(latest, "filesystem.size");
   for (const [mount, used] of labelled(latest, "filesystem.used")) {
@@ -25,8 +26,8 @@ export function worstOf(latest: Readonly<Record<string, SampleLike>>): Worry | n
   for (const [mount, used] of labelled(latest, "filesystem.inodes_used")) found.push({ level: above(used.value, 85, 95), title: `${mount} has used ${percent(used.value)} of its inodes.`, mount: "" });
   const memory = share(latest["memory.used"]?.value, latest["memory.total"]?.value);
   found.push({ level: fillLevel(memory), title: `Memory is ${percent(memory)} full.`, mount: "" });
-  const cpu = latest["cpu.total"]?.value ?? null;
-  found.push({ level: cpuLevel(cpu), title: `CPU is at ${percent(cpu)}.`, mount: "" });
+  const cpu = settled?.value ?? latest["cpu.total"]?.value ?? null;
+  found.push({ level: settled?.level ?? cpuLevel(cpu), title: `CPU is at ${percent(cpu)}.`, mount: "" });
   for (const [sensor, sample] of labelled(latest, "temperature")) found.push({ level: heatLevel(sample.value), title: `${sensor} is at ${degrees(sample.value)}.`, mount: "" });
   const worst = found.reduce<(typeof found)[number] | null>((best, one) => (order(one.level) > order(best?.level ?? "") ? one : best), null);
   return worst && worst.level ? { level: worst.level, title: worst.title, mount: worst.mount } : null;

@@ -7,7 +7,8 @@ import { factsOf, standingOf, type Facts, type Standing } from "../core/facts";
 import { now } from "./clock";
 import { watch } from "./link";
 import { onSessionEnd, phase } from "./session";
-import { forgetSparks, noteCpu } from "./sparks";
+import type { Settled } from "../core/settle";
+import { forgetSparks, noteCpu, settledCpu } from "./sparks";
 import { withStepUp } from "./stepup";
 
 const map = new Map<string, Signal<NodeView>>();
@@ -30,6 +31,8 @@ export interface Row {
   node: NodeView;
   facts: Facts;
   standing: Standing;
+  /** Of the last seconds, which is what `standing` rests on. */
+  cpu: Settled | null;
 }
 
 /** Facts change only with the node's view, standing also with time. */
@@ -38,7 +41,8 @@ const known = new WeakMap<NodeView, Facts>();
 export function rowOf(node: NodeView, at: number): Row {
   let facts = known.get(node);
   if (!facts) known.set(node, (facts = factsOf(node)));
-  return { node, facts, standing: standingOf(node, facts, at) };
+  const cpu = settledCpu(node.id);
+  return { node, facts, standing: standingOf(node, facts, at, cpu?.level), cpu };
 }
 
 /** Every node with its facts, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */

@@ -1,6 +1,7 @@
 /** The last ten minutes of each node's CPU in forty points: filled from history when a row is first seen, then by what comes live. */
 
 import { signal, type Signal } from "@preact/signals";
+import { settle, type Settled } from "../core/settle";
 import { call } from "../wire/http";
 import type { HistoryView, Sample } from "../wire/schema.gen";
 import { hubNow } from "./clock";
@@ -17,6 +18,7 @@ interface Spark {
   /** Its past is there: history was asked and has answered. */
   filled: boolean;
   lastAt: number;
+  settled: Settled | null;
 }
 
 const sparks = new Map<string, Spark>();
@@ -26,7 +28,7 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0 }));
+  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0, settled: null }));
   return spark;
 }
 
@@ -50,6 +52,7 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   // The page was not looking, or the node was away: history knows which.
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) ask(id, spark);
   spark.lastAt = sample.at;
+  spark.settled = settle(spark.settled, sample.value, sample.at);
   const bucket = Math.floor(sample.at / BUCKET_S);
   const held = spark.buckets.get(bucket);
   if (held) {
@@ -62,6 +65,9 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   }
   if (spark.wanted) show(spark);
 }
+
+/** What its CPU was by and large of late; null = nothing is known. */
+export const settledCpu = (id: string): Settled | null => sparks.get(id)?.settled ?? null;
 
 /** For a row on screen. */
 export function sparkFor(id: string): Signal<readonly (number | null)[]> {

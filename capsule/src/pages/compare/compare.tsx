@@ -4,7 +4,6 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
 import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
-import { factsOf, standingOf } from "../../core/facts";
 import { columnWords } from "../../core/facts-table";
 import { wordingOf } from "../../core/legend";
 import { parseSeries } from "../../core/series";
@@ -12,7 +11,7 @@ import { LIVE_S, spanOf, viewKey } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
 import { hubNow, now } from "../../state/clock";
 import { Comparison } from "../../state/compare";
-import { rows } from "../../state/fleet";
+import { rowOf, rows } from "../../state/fleet";
 import { lostSince } from "../../state/link";
 import { metricUnits, rhythmOfMetric } from "../../state/metrics";
 import { NodeDetail } from "../../state/node";
@@ -213,7 +212,7 @@ interface RowProps {
 function FigureRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
   const view = detail.view.value;
   const { low, mean, high } = index < 0 ? figures([]) : figures(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
-  const standing = view ? standingOf(view, factsOf(view), now.value) : "wait";
+  const standing = view ? rowOf(view, now.value).standing : "wait";
   const sample = view?.latest[series];
   const old = standing === "off" || standing === "stale";
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));

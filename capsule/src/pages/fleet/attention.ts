@@ -23,7 +23,7 @@ export function troubles(rows: readonly Row[], at: number): Trouble[] {
     .slice(0, MOST);
 }
 
-function describe({ node, facts, standing }: Row, at: number): Trouble | null {
+function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | null {
   const base = { id: node.id, name: node.name };
   if (standing === "off") {
     const seen = node.last_seen_at;
@@ -33,7 +33,7 @@ function describe({ node, facts, standing }: Row, at: number): Trouble | null {
     const cores = node.identity.cpu_cores;
     const found: [boolean, string, string][] = [
       [fillLevel(facts.disk) === standing, `${facts.mount} ${percent(facts.disk)} full`, node.address],
-      [cpuLevel(facts.cpu) === standing, `CPU ${percent(facts.cpu)}`, `load ${load(facts.load)} on ${cores} cores`],
+      [(cpu?.level ?? cpuLevel(facts.cpu)) === standing, `CPU ${percent(cpu?.value ?? facts.cpu)}`, `load ${load(facts.load)} on ${cores} cores`],
       [fillLevel(facts.memory) === standing, `Memory ${percent(facts.memory)}`, `load ${load(facts.load)} on ${cores} cores`],
       [heatLevel(facts.temperature) === standing, `${degrees(facts.temperature)}C`, `CPU ${percent(facts.cpu)}`],
     ];

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { factsOf, listsAreOld, standingOf } from "../../core/facts";
+import { useEffect, useMemo } from "preact/hooks";
+import { listsAreOld } from "../../core/facts";
 import { labelled, seriesName } from "../../core/series";
 import { age, clock, moment } from "../../core/time";
 import { size } from "../../core/units";
@@ -8,11 +8,13 @@ import { actionWord, phaseWord, stateWord } from "../../core/words";
 import { forecast, worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
+import { rowOf } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/link";
 import { viewQuery } from "../../core/view";
 import { NodeDetail } from "../../state/node";
 import { go } from "../../state/router";
+import { settledCpu } from "../../state/sparks";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
@@ -68,9 +70,6 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
 }
 
 function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
-  const page = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen.
-  useEffect(() => page.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   const shown = viewShown();
   const charts = tab === "overview" || tab === "measures";
   const query = new URLSearchParams(Object.entries(viewQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
@@ -88,10 +87,10 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
     { key: "events", label: "Events", href: `${base}/events` },
     { key: "settings", label: "Settings", href: `${base}/settings` },
   ];
-  const standing = standingOf(view, factsOf(view), now.value);
+  const standing = rowOf(view, now.value).standing;
   const dim = standing === "off" || standing === "stale" || lostSince.value !== null;
   return (
-    <div class="page" ref={page}>
+    <div class="page">
       <Head view={view} standing={standing} />
       <Notice detail={detail} view={view} standing={standing} />
       <div class="node-bar">
@@ -192,7 +191,7 @@ function whyOffline(id: string): string {
 function Notice({ detail, view, standing }: { detail: NodeDetail; view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
   const at = view.latest["cpu.total"]?.at;
-  const worst = view.state === "online" && standing !== "stale" ? worstOf(view.latest) : null;
+  const worst = view.state === "online" && standing !== "stale" ? worstOf(view.latest, settledCpu(view.id)) : null;
   const mount = worst?.mount ?? "";
   useEffect(() => {
     if (mount) void detail.loadGrowth(seriesName("filesystem.used", "mount", mount));
