@@ -35,7 +35,7 @@ function Chosen(): VNode | null {
   const wanted = open.value;
   switch (wanted?.kind) {
     case "add":
-      return <AddNode key={wanted.deployment ?? "new"} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+      return <AddNode key={wanted.deployment ?? "new"} {...wanted} />;
     case "remove":
       return <RemoveNode key={wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
     case "redeploy":

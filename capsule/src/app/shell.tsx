@@ -236,6 +236,10 @@ function TabBar({ route }: { route: Route }): VNode {
         <Icon name="server" size="large" />
         Fleet
       </a>
+      <a href="/updates" aria-current={at("updates")}>
+        <Icon name="package" size="large" />
+        Updates
+      </a>
       <a href="/jobs" aria-current={at("jobs")}>
         <Icon name="list-checks" size="large" />
         Jobs
@@ -246,17 +250,13 @@ function TabBar({ route }: { route: Route }): VNode {
           </span>
         )}
       </a>
-      <a href="/updates" aria-current={at("updates")}>
-        <Icon name="package" size="large" />
-        Updates
-      </a>
       <a href="/events" aria-current={at("events")}>
         <Icon name="scroll-text" size="large" />
         Events
       </a>
       <MenuButton
         label="Account"
-        class="quiet"
+        class={route.section === "settings" ? "quiet at" : "quiet"}
         groups={[
           [
             { label: "Settings", icon: "settings", run: () => go("/settings") },

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { JobBody } from "../wire/schema.gen";
 
 export type Open =
-  | { kind: "add"; deployment?: string }
+  | { kind: "add"; deployment?: string; method?: "command" }
   | { kind: "remove"; node: string; deployment?: string }
   | { kind: "redeploy"; node: string }
   | { kind: "order"; node: string; action: JobBody["action"] }

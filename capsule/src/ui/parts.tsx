@@ -1,7 +1,7 @@
 /** Small pieces that only show: meters, sparks, tags, banners, empty and loading states. */
 
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Level } from "../core/facts";
 import { clock, iso } from "../core/time";
 import { Button } from "./button";
@@ -140,7 +140,8 @@ export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; wha
         </div>
       ))}
     </div>
-  );  return above ? (
+  );
+  return above ? (
     <>
       <div class={`card ${above}`} aria-hidden="true" />
       {table}
@@ -184,8 +185,19 @@ export interface Tab {
 }
 
 export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
+  const list = useRef<HTMLDivElement>(null);
+  // On a phone the tabs are wider than the screen: the chosen one stands in the middle, also once the font is there and all are wider.
+  useEffect(() => {
+    const centre = (): void => {
+      const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
+      if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+    };
+    centre();
+    void document.fonts.ready.then(centre);
+  }, [current]);
   return (
     <div
+      ref={list}
       class="tabs"
       role="tablist"
       aria-label={label}

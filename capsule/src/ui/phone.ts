@@ -7,6 +7,7 @@ export function usePhone(): boolean {
   const [phone, setPhone] = useState(query.matches);
   useEffect(() => {
     const changed = (): void => setPhone(query.matches);
+    changed(); // it may have been turned since the first draw
     query.addEventListener("change", changed);
     return () => query.removeEventListener("change", changed);
   }, []);

@@ -24,14 +24,14 @@ import { ofJump, placeText } from "../../core/servers";
 import { duration } from "../../core/time";
 
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
-export function AddNodeDialog({ deployment }: { deployment?: string }): VNode | null {
+export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
   const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
   const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
     const held = active.peek().find((one) => one.id === deployment);
     return held ? follow(held) : null;
   });
   const [editing, setEditing] = useState(false);
-  const [method, setMethod] = useState<MethodKey>("ssh");
+  const [method, setMethod] = useState<MethodKey>(first);
   useEffect(() => {
     // One that has ended is not followed: it is read.
     if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {

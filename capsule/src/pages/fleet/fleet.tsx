@@ -71,11 +71,14 @@ function FirstRun(): VNode {
     );
   }
   return (
-    <Empty icon="satellite" title="No nodes yet" text={mayAct.value ? "Give an address and an SSH key. Live data arrives about ten seconds later." : "Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone."}>
+    <Empty icon="satellite" title="No nodes yet" text={mayAct.value ? "Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later." : "Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone."}>
       {mayAct.value && (
-        <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
-          Add node
-        </Button>
+        <>
+          <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
+            Add node
+          </Button>
+          <Button onClick={() => show({ kind: "add", method: "command" })}>One-line command</Button>
+        </>
       )}
     </Empty>
   );

@@ -12,6 +12,7 @@ import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { usePhone } from "../../ui/phone";
 import { Skeleton } from "./skeleton";
 
 interface Props {
@@ -44,16 +45,18 @@ interface Subject {
   order?: Order;
   /** Columns that are shown; all of them without it. */
   only?: readonly string[];
+  /** What a phone shows first; the rest is to the right of it. */
+  first?: readonly string[];
   /** Rows change by the second, so that they can be held still. */
   restless?: boolean;
 }
 
-const PROCESSES: readonly Subject[] = [{ name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true }];
+const PROCESSES: readonly Subject[] = [{ name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true, first: ["name", "cpu", "memory", "user", "pid"] }];
 const BUSIEST: Subject = { name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
 const HARDWARE: readonly Subject[] = [
-  { name: "disks", title: "Disks", none: "No disks were seen." },
+  { name: "disks", title: "Disks", none: "No disks were seen.", first: ["name", "size", "mounts"] },
   { name: "arrays", title: "Arrays and pools", none: "None." },
-  { name: "interfaces", title: "Network interfaces", none: "No interfaces were seen." },
+  { name: "interfaces", title: "Network interfaces", none: "No interfaces were seen.", first: ["name", "state", "addresses"] },
   { name: "batteries", title: "Batteries", none: "None." },
 ];
 const AVAILABLE: readonly Subject[] = [
@@ -114,7 +117,10 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
   const [held, setHeld] = useState<TableView | null>(null);
   const shown = held ?? table;
   const short = Number.isFinite(most);
-  const columns = subject.only?.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []) ?? shown.columns;
+  const phone = usePhone();
+  const named = (names: readonly string[]): TableView["columns"] => names.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []);
+  const first = phone ? (subject.first ?? []) : [];
+  const columns = subject.only ? named(subject.only) : [...named(first), ...shown.columns.filter((column) => !first.includes(column.name))];
   const rows = matching(ordered(shown, order), words).slice(0, most);
   const places = columns.map((column) => shown.columns.indexOf(column));
   const turn = (column: string, numeric: boolean): void => setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });

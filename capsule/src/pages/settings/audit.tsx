@@ -4,7 +4,7 @@ import { detailWords } from "../../core/access";
 import { auditCsv, type AuditFilter } from "../../core/audit";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
-import { ids, nodeSignal } from "../../state/fleet";
+import { ids, nodeName, nodeSignal } from "../../state/fleet";
 import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -127,7 +127,8 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
 }
 
 function Row({ row }: { row: AuditView }): VNode {
-  const details = detailWords(row.detail);
+  const { node } = row.detail;
+  const details = detailWords(typeof node === "string" ? { ...row.detail, node: nodeName(node) ?? node } : row.detail);
   return (
     <div role="row">
       <span role="cell">
@@ -142,7 +143,7 @@ function Row({ row }: { row: AuditView }): VNode {
         {details && <small class="t3">{details}</small>}
       </span>
       <span role="cell" class="t2 cut">
-        {row.actor}
+        <Target text={row.actor} />
       </span>
       <span role="cell" class="t3 cut">
         {row.address || "—"}

@@ -1,5 +1,4 @@
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/parts";
@@ -29,12 +28,9 @@ const ALL: readonly { key: SettingsTab; label: string; href: string; who: Who }[
 export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
   const tabs = ALL.filter(({ who }) => who === "all" || (who === "admin" ? isAdmin.value : mayAct.value));
   const current = ALL.find((one) => one.key === tab);
-  const page = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen.
-  useEffect(() => page.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   const closed = current !== undefined && !tabs.includes(current);
   return (
-    <div class="page" ref={page}>
+    <div class="page">
       <div class="page-head">
         <h1 tabIndex={-1}>Settings</h1>
       </div>

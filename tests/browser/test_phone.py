@@ -1,0 +1,179 @@
+"""What a phone shows: nothing beside the screen, what matters first, and text that can be read whatever is pointed at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+LIVING = ("web-01", "web-02", "db-01", "db-02")
+AA = 4.5
+"""What normal text must have, WCAG 1.4.3."""
+CONTRAST = """(button) => {
+    const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const light = (colour) => {
+        paint.clearRect(0, 0, 1, 1);
+        paint.fillStyle = colour;
+        paint.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = [...paint.getImageData(0, 0, 1, 1).data].map((part) => part / 255)
+            .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const {color, backgroundColor} = getComputedStyle(button);
+    const [low, high] = [light(color), light(backgroundColor)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+}"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("phone") / "hub") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stage(hub: HubProcess) -> Iterator[Stage]:
+    with Stage(hub, only=LIVING) as made:
+        yield made
+
+
+def inside(page: Page, part: Locator) -> bool:
+    """Whether it is wholly between the edges of the screen."""
+    box = part.bounding_box()
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def beside(page: Page) -> int:
+    """How many points of the page stand beside the screen."""
+    wide: int = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    return wide
+
+
+def under_pointer(page: Page, button: Locator) -> None:
+    button.hover()
+    until(page, lambda: float(button.evaluate(CONTRAST)), lambda ratio: ratio >= AA)
+
+
+def on_phone(seen: Gate, width: int = PHONE["width"]) -> Page:
+    seen.look(Look("dark", {"width": width, "height": PHONE["height"]}))
+    return seen.page
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = on_phone(seen, width)
+        for name in ("web-01", "web-02", "db-02"):
+            page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+        bar = page.get_by_role("region", name="Selection")
+        expect(bar.get_by_text("3 nodes selected")).to_be_visible()
+        for name in ("Upgrade…", "Run…", "Compare", "Tag…", "Remove…", "Clear"):
+            button = bar.get_by_role("button", name=name, exact=True)
+            assert inside(page, button), (name, button.bounding_box())
+        until(page, lambda: beside(page), lambda points: points <= 0)
+        below = page.get_by_role("navigation", name="Main, phone").bounding_box()
+        box = bar.bounding_box()
+        assert box is not None
+        assert below is not None
+        assert abs(box["y"] + box["height"] - below["y"]) <= 1, (box, below)
+        page.get_by_role("button", name="Clear", exact=True).click()
+        expect(bar).to_have_count(0)
+
+
+def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = on_phone(seen)
+        for path, tabs in ((f"/n/{stage.ids['db-01']}", "Parts of the node"), ("/settings", "Parts of the settings")):
+            seen.open(path)
+            labels = page.get_by_role("tablist", name=tabs).get_by_role("tab")
+            for place in range(labels.count()):
+                tab = labels.nth(place)
+                tab.click()
+                expect(tab).to_have_attribute("aria-selected", "true")
+                until(page, partial(inside, page, tab))
+        below = page.get_by_role("navigation", name="Main, phone")
+        names = [re.sub(r"\W*\d*$", "", text.strip().splitlines()[0]) for text in below.get_by_role("link").all_inner_texts()]
+        assert names == ["Fleet", "Updates", "Jobs", "Events"], "in the order of the side bar"
+        account = below.get_by_role("button", name="Account")
+        assert account.evaluate("(one) => getComputedStyle(one).color") != below.get_by_role("link", name="Events").evaluate(
+            "(one) => getComputedStyle(one).color"
+        )
+
+
+def test_processes_begin_with_what_one_looks_for(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = on_phone(seen)
+        seen.open(f"/n/{stage.ids['db-01']}/processes")
+        table = page.get_by_role("region", name="Processes, table")
+        heads = table.get_by_role("columnheader")
+        expect(heads.first).to_have_text("Name")
+        for name in ("Name", "CPU", "Memory"):
+            assert inside(page, table.get_by_role("columnheader", name=name)), name
+        seen.look(LOOKS[0])
+        expect(heads.first).to_have_text("PID")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage, scheme: str) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        seen.look(Look(scheme, {"width": 1440, "height": 900}))
+        seen.open(f"/n/{stage.ids['db-01']}/settings")
+        page = seen.page
+        page.get_by_role("button", name="Remove node").first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("textbox").last.fill("db-01")
+        under_pointer(page, dialog.get_by_role("button", name=re.compile("Remove")).last)
+        dialog.get_by_role("button", name="Cancel").click()
+        page.get_by_label("Name in Stardust").fill("db-one")
+        under_pointer(page, page.get_by_role("button", name="Save", exact=True))
+        under_pointer(page, page.get_by_role("button", name="Add node", exact=True).first)
+
+
+def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+        seen.sign_in()
+        page = seen.page
+        page.get_by_role("button", name="One-line command").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("radio", name="One-line command")).to_have_attribute("aria-checked", "true")
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        page.get_by_role("main").get_by_role("button", name="Add node").click()
+        expect(page.get_by_role("dialog").get_by_role("radio", name="Over SSH")).to_have_attribute("aria-checked", "true")
+
+
+INKS = (
+    "(page) => [...new Set([page, ...page.querySelectorAll('.node-card b:not(.warn, .crit)')].map((one) => getComputedStyle(one).color))]"
+)
+
+
+def test_the_figures_of_cards_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection to")) as seen:
+        seen.sign_in()
+        page = on_phone(seen)
+        expect(page.locator(".node-card").first).to_be_visible()
+        bright = page.locator("main > .page").evaluate(INKS)
+        hub.slay()
+        try:
+            expect(page.get_by_text("No connection to Ground Control")).to_be_visible()
+            until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: len(inks) == 1 and inks != bright)
+        finally:
+            hub.launch()
+        page.get_by_role("button", name="Try now").click()
+        until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: inks == bright)
