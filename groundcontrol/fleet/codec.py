@@ -6,7 +6,7 @@ It accepts and refuses exactly what the pure codec does (`tests/fuzz/test_wire.p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast, get_args, get_origin  # as the frames are annotated
+from typing import Any, Final, cast, get_args, get_origin
 
 import msgspec
 
@@ -29,6 +29,11 @@ def _holds_numbers(annotation: object) -> bool:
     return annotation is int or int in get_args(annotation) or any(map(_holds_numbers, get_args(annotation)))
 
 
+def _is_row_of_numbers(annotation: object) -> bool:
+    """`List[int]` or `List[Optional[int]]`."""
+    return _is_list(annotation) and all(item is int or set(get_args(item)) == {int, type(None)} for item in get_args(annotation))
+
+
 class _Reader:
     """Decodes one class, then checks what the types alone do not say."""
 
@@ -38,7 +43,7 @@ class _Reader:
         self._decode: Callable[[memoryview | bytes], Any] = msgspec.msgpack.Decoder(cls).decode
         self._lists = [index for index, field in enumerate(fields) if _is_list(field)]
         self._numbers = [index for index, field in enumerate(fields) if field is int]
-        self._rows_of_numbers = [index for index, field in enumerate(fields) if field in (list[int], list[int], list[int | None])]
+        self._rows_of_numbers = [index for index, field in enumerate(fields) if _is_row_of_numbers(field)]
         known = (*self._numbers, *self._rows_of_numbers)
         self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
 
