@@ -47,7 +47,7 @@ from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, collect_seldom
 from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
-from groundcontrol.vault import open_vault
+from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import ws_agent
 from groundcontrol.web.control import SOCKET_NAME, listen
 from groundcontrol.web.http import health, local
@@ -141,11 +141,12 @@ async def _run(config: Config, keeper: Keeper) -> int:
                 path.unlink(missing_ok=True)
 
     with contextlib.closing(listener):
-        database = await open_database(config.data_dir, clock=clock, control=config.control_db)
+        keys = _Keys(config)
+        database = await open_database(config.data_dir, clock=clock, control=config.control_db, meanwhile=keys.unlock)
         try:
             _write_pid(pid)
             signals = StopSignals(remove_files)
-            parts = await _compose(config, clock, database, keeper)
+            parts = await _compose(config, clock, database, keys.opened, keeper)
             try:
                 return await _serve(parts, listener, keeper, signals)
             finally:
@@ -180,12 +181,23 @@ def _bind(config: Config) -> socket.socket:
     return listener
 
 
-async def _compose(config: Config, clock: Clock, database: Database, keeper: Keeper) -> Parts:
+class _Keys:
+    """The vault, opened while the samples are read through: the key of the secret takes a second of one processor, and the disk is free."""
+
+    opened: Vault
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    async def unlock(self, store: KeyringStore) -> None:
+        try:
+            self.opened = await open_vault(self._config.secret.reveal(), store)
+        except VaultError as exc:
+            raise ConfigError(f"the vault in {self._config.control_db} does not open: {exc.message}") from exc
+
+
+async def _compose(config: Config, clock: Clock, database: Database, vault: Vault, keeper: Keeper) -> Parts:
     hub = HubId(new_time_id(clock.now()))
-    try:
-        vault = await open_vault(config.secret.reveal(), database.secrets)
-    except VaultError as exc:
-        raise ConfigError(f"the vault in {config.control_db} does not open: {exc.message}") from exc
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
     auth = AuthService(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -196,11 +196,15 @@ def _forget_dead_hubs(tx: Tx) -> None:
     _note_latest(tx)
 
 
-async def open_database(data_dir: Path, *, clock: Clock, control: Path | None = None) -> Database:
+async def open_database(
+    data_dir: Path, *, clock: Clock, control: Path | None = None, meanwhile: Callable[[Keyring], Awaitable[None]] | None = None
+) -> Database:
     """Open the data folder, or make it.
 
     Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
+            meanwhile: what can be done as soon as the control database is open, while that of the samples is read through.
     Raises: ConfigError: in one line why the hub must not start on it. StoreError: it cannot start on it now, and may later.
+            What `meanwhile` raises.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
@@ -210,7 +214,13 @@ async def open_database(data_dir: Path, *, clock: Clock, control: Path | None = 
     opened: list[_File] = []
     try:
         opened.append(await _File.open(path, CONTROL, clock))
-        opened.append(await _File.open(path.with_name(f"{path.stem}-samples{path.suffix}"), SAMPLES, clock))
+        samples = _File.open(path.with_name(f"{path.stem}-samples{path.suffix}"), SAMPLES, clock)
+        beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
+        done = await asyncio.gather(samples, *beside, return_exceptions=True)
+        opened += [one for one in done if isinstance(one, _File)]
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
         await opened[0].writer.run(_forget_dead_hubs)
     except BaseException as exc:
         for file in opened:

@@ -15,6 +15,7 @@ from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
+from groundcontrol.store.sqlite.secrets import Keyring
 from spider.clock import SystemClock
 from tests.contract.making import SCOPE, new_node
 
@@ -30,6 +31,11 @@ asyncio.run(open_database(Path(sys.argv[1]), clock=SystemClock()))
 
 async def open_and_close(folder: Path, control: Path | None = None) -> None:
     await (await open_database(folder, clock=CLOCK, control=control)).close()
+
+
+def _tables(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
 
 
 def edit(path: Path, sql: str) -> None:
@@ -243,3 +249,25 @@ async def test_a_full_disk_is_seen_by_the_probe_and_seen_to_be_over(tmp_path: Pa
         assert not database.broken
     finally:
         await database.close()
+
+
+async def test_the_keys_are_opened_while_the_samples_still_are(tmp_path: Path) -> None:
+    seen: list[bytes | None] = []
+    samples = tmp_path / "data" / "stardust-samples.db"
+
+    async def look(keys: Keyring) -> None:
+        assert not samples.exists() or not _tables(samples)  # before anything is waited for: the tables come at the end of the opening
+        seen.append(await keys.keyring())
+
+    await (await open_database(tmp_path / "data", clock=CLOCK, meanwhile=look)).close()
+    assert seen == [None]
+    assert _tables(samples)
+
+
+async def test_a_folder_whose_keys_do_not_open_is_let_go(tmp_path: Path) -> None:
+    async def refuse(_keys: Keyring) -> None:
+        raise ConfigError("the vault does not open")
+
+    with pytest.raises(ConfigError, match="vault"):
+        await open_database(tmp_path / "data", clock=CLOCK, meanwhile=refuse)
+    await open_and_close(tmp_path / "data")
