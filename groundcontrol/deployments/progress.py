@@ -79,12 +79,21 @@ class Progress:
         finally:
             self._confirmed = None
 
-    async def confirm(self, audit: AuditEntry) -> Deployment | None:
-        """A person has confirmed the key that is shown. None: it is not waited for any more."""
+    async def confirm(self, key: HostKey, audit: AuditEntry) -> Deployment | None:
+        """A person has confirmed this key. None: it is not waited for any more; the one that is shown by now may be another one."""
         waiting = self._confirmed
         if waiting is None or waiting.done():
             return None
-        row = await self.change(_confirmed, audit)
+
+        def confirmed(row: Deployment) -> Deployment:
+            if row.state != "awaiting_host_key" or row.host_key != key or self._confirmed is not waiting:
+                raise _NotShown
+            return _confirmed(row)
+
+        try:
+            row = await self.change(confirmed, audit)
+        except _NotShown:
+            return None
         if not waiting.done():
             waiting.set_result(True)
         return row
@@ -93,6 +102,10 @@ class Progress:
         """Put the key that was used, and so was the right one, on the row."""
         if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
             await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))
+
+
+class _NotShown(Exception):
+    """Another key than the confirmed one is shown by now, or none."""
 
 
 def _confirmed(row: Deployment) -> Deployment:

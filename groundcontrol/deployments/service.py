@@ -411,7 +411,7 @@ class DeploymentService:
             "done",
             {"host": row.host_key.host or row.host, "fingerprint": row.host_key.fingerprint},
         )
-        confirmed = await active.work.progress.confirm(audit)
+        confirmed = await active.work.progress.confirm(row.host_key, audit)
         if confirmed is None:
             raise Conflict("the host key is not waited for any more: press Retry")
         return confirmed

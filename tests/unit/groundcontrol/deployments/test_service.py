@@ -39,6 +39,7 @@ from groundcontrol.errors import (
     TargetNotAllowed,
     Unavailable,
 )
+from groundcontrol.store.base import AuditEntry
 from majortom.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
@@ -122,6 +123,22 @@ async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> N
     assert not await progress.confirm_host_key(describe(KEY))
     assert progress.row.state == "awaiting_host_key"
     assert not progress.row.host_key_confirmed
+
+
+async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk: Desk) -> None:
+    row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
+    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row)
+    seen, shown = describe(KEY), describe(asyncssh.generate_private_key("ssh-ed25519"))
+    waiting = asyncio.create_task(progress.confirm_host_key(shown))
+    await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+    audit = AuditEntry(ADMIN.actor, "deployment.host_key", row.id, "done", {})
+    assert await progress.confirm(HostKey(*seen), audit) is None
+    assert (progress.row.state, progress.row.host_key_confirmed, waiting.done()) == ("awaiting_host_key", False, False)
+    assert "deployment.host_key" not in [entry.action for entry in (await desk.store.log.audit(ADMIN, 50)).items]
+    assert await progress.confirm(HostKey(*shown), audit) is not None
+    async with asyncio.timeout(20):
+        assert await waiting
+    assert progress.row.host_key_confirmed
 
 
 async def test_cancelling_ends_a_deployment_that_waits(desk: Desk, request_to: Requests) -> None:
