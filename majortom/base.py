@@ -52,7 +52,7 @@ class Target(NamedTuple):
     jump: Target | None = None
     """Another server, through which this one is reached."""
     still_wanted: Callable[[], Awaitable[None]] | None = None
-    """Asked right before the server is first dialled; raises DeployError where it shall not be any more."""
+    """Asked right before the server is dialled and before it is logged in to; raises DeployError where it shall not be any more."""
 
 
 class Payload(NamedTuple):

@@ -206,6 +206,7 @@ class Connector:
         algs = _algs(reached.key.type)
         async with contextlib.AsyncExitStack() as place:
             await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
+            await _ask(target)
             with _translated(
                 host, port, "authenticate", self._limits.login_s, user=target.username, by_key=key is not None, pin=reached.key
             ):
@@ -336,6 +337,6 @@ def same_fingerprint(given: str, shown: str) -> bool:
 
 
 async def _ask(target: Target) -> None:
-    """Whether it is still wanted, now that the wait for a slot is over."""
+    """Whether it is still wanted, now that the wait for a slot, or for a person, is over."""
     if target.still_wanted is not None:
         await target.still_wanted()

@@ -170,7 +170,11 @@ async def enter(connector: Connector, way: Way, steps: Steps, limits: Limits) ->
 
 @contextlib.asynccontextmanager
 async def enter_again(connector: Connector, way: Way) -> AsyncIterator[Login]:
-    """Log in without a word to anybody, to clear up after a connection that broke."""
+    """Log in without a word to anybody, to clear up after a connection that broke; also for who may not begin anything any more."""
+    way = way._replace(target=way.target._replace(still_wanted=None))
+    if way.jump is not None:
+        over = way.jump.way
+        way = way._replace(jump=way.jump._replace(way=over._replace(target=over.target._replace(still_wanted=None))))
     target = way.target
     async with _connection(connector, way) as connection:
         login = Login(connection, target.username, "", target.sudo_password or target.password)

@@ -43,9 +43,8 @@ HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
     False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
 }
-NOT_ALLOWED: Final = (
-    "who ordered this may not any more (disabled, another role, other nodes, a token that is over): the server was not contacted"
-)
+_MAY_NOT: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over): "
+NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
@@ -120,7 +119,7 @@ class Work:
         """Major Tom has queues of its own, so it asks once more itself."""
         target, ask = target_of(self.request, self.pinned), self._check_still_allowed
         jump = target.jump and target.jump._replace(still_wanted=ask)
-        return target._replace(jump=jump, still_wanted=ask if jump is None else None)
+        return target._replace(jump=jump, still_wanted=ask)
 
     async def _check_still_allowed(self) -> None:
         """Ask once more, now that it begins: its turn may come long after it was ordered.
@@ -128,7 +127,8 @@ class Work:
         Raises: DeployError: who ordered it may not any more; StoreError.
         """
         if not await self._tools.store.deployments.may_still_deploy(self._scope, self.progress.row, self._tools.clock.now()):
-            raise DeployError("deployment.not_allowed", NOT_ALLOWED, "connect")
+            step = _step(self.progress.row)
+            raise DeployError("deployment.not_allowed", NOT_ALLOWED[step == "connect"], step)
 
     def known(self) -> DeploymentRequest:
         """The request, with the host key of the jump host that was confirmed meanwhile."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncssh
 import pytest
 
 from groundcontrol.deployments.service import TRY_LATER
@@ -17,6 +18,7 @@ from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.deployments.conftest import ADMIN, Config, Desk, an_account
+from tests.unit.majortom.ssh_server import serving
 
 Requests = Callable[..., DeploymentRequest]
 WEB = Grants(tags=("web",))
@@ -79,6 +81,21 @@ async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
         ended = await desk.end_of(second.id)
         assert not late.is_set()
     assert (ended.state, ended.error and ended.error.code) == ("failed", "deployment.not_allowed")
+
+
+async def test_who_may_not_any_more_is_not_logged_in_when_the_host_key_is_confirmed_at_last(desk: Desk, request_to: Requests) -> None:
+    operator = await an_operator(desk)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(key) as (port, seen), desk.running() as service:
+        row = await service.install(operator, request_to(port, tags=("web",)), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await CHANGES["disabled"](desk, UserId(operator.actor.id))
+        await service.confirm_host_key(ADMIN, row.id, key.get_fingerprint())
+        ended = await desk.end_of(row.id)
+    assert seen == []
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.step) == ("deployment.not_allowed", "authenticate")
+    assert "not logged in" in ended.error.message
 
 
 async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
