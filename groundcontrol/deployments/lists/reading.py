@@ -14,7 +14,7 @@ from groundcontrol.deployments.lists.base import (
 )
 from groundcontrol.deployments.lists.lines import read_lines
 from groundcontrol.deployments.lists.ssh_config import read_ssh_config
-from groundcontrol.deployments.lists.table import COLUMNS, DELIMITERS, columns_of, is_secret, read_table
+from groundcontrol.deployments.lists.table import COLUMNS, DELIMITERS, columns_of, commented_header, is_secret, read_table
 from groundcontrol.domain.server_lists import Format, Listed, Problem, Reading
 
 
@@ -57,6 +57,8 @@ def format_of(lines: list[tuple[int, str]]) -> Format:
     """Tell the formats apart by the first line that says anything."""
     for _, line in lines:
         text = line.strip()
+        if commented_header(text):
+            return "csv"
         if not text or text.startswith("#"):
             continue
         word = text.replace("=", " ").split()[0].casefold() if text.replace("=", " ").split() else ""

@@ -38,6 +38,14 @@ def columns_of(header: str) -> list[str]:
     return [cell.strip().casefold().replace(" ", "_").replace("-", "_") for cell in cells]
 
 
+def commented_header(line: str) -> str:
+    """The header that a line names behind `#`; empty: it is a remark. Every column has to be one that a list may have, or must not have."""
+    bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
+    columns = columns_of(bare)
+    named = all(column in COLUMNS or is_secret(column) for column in columns)
+    return bare if named and len(columns) > 1 and any(COLUMNS.get(column) == "host" for column in columns) else ""
+
+
 def is_secret(column: str) -> bool:
     """Whether a column, by its name, holds what must not stand in a list: rather one too many."""
     bare = "".join(sign for sign in column.casefold() if sign.isalnum())
@@ -48,8 +56,14 @@ def is_secret(column: str) -> bool:
 
 def read_table(lines: list[tuple[int, str]]) -> Reading:
     """Read numbered lines, the first of which is the header."""
-    header = next(((number, line) for number, line in lines if line.strip()), (1, ""))
-    at, text = header
+    at, text = next(
+        (
+            (number, commented_header(line) or line)
+            for number, line in lines
+            if line.strip() and (commented_header(line) or not line.lstrip().startswith("#"))
+        ),
+        (1, ""),
+    )
     columns = columns_of(text)
     fields = [COLUMNS.get(column, "") for column in columns]
     secret = [column for column in columns if is_secret(column)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
 from groundcontrol.deployments.lists.reading import read_list
-from groundcontrol.domain.server_lists import Listed, Place
+from groundcontrol.domain.server_lists import Format, Listed, Place
 
 SSH_CONFIG = """
 Host bastion
@@ -127,6 +129,22 @@ def test_secrets_in_a_table_are_refused_as_a_whole(text: str, column: str) -> No
     reading = read_list(text.format(column))
     assert (reading.format, reading.servers, [problem.code for _, problem in reading.problems]) == ("csv", (), ["secret_column"])
     assert "canary" not in repr(reading)
+
+
+@pytest.mark.parametrize("header", ["#host\tpassword", "# password;host", "#host,pw", "## server , ssh_key"])
+@pytest.mark.parametrize("form", ["auto", "csv"])
+def test_a_header_behind_a_comment_sign_is_one(header: str, form: Format | Literal["auto"]) -> None:
+    reading = read_list(f"\n{header}\nweb-1\tcanary\n", form)
+    assert (reading.format, reading.servers, [problem.code for _, problem in reading.problems]) == ("csv", (), ["secret_column"])
+    assert "canary" not in repr(reading)
+    reading = read_list("# our servers\n#host,port,user\nweb-1,2222,root\n", form)
+    assert reading.servers == (Listed(3, "web-1", 2222, "root"),)
+
+
+def test_a_remark_is_no_header() -> None:
+    assert read_list("# host, and what we know of it\nroot@web-1\n").format == "lines"
+    assert read_list("# host\nroot@web-1\n").format == "lines"
+    assert read_list("# web, db\nhost,port\nweb-1,22\n").servers == (Listed(3, "web-1", 22, None),)
 
 
 @pytest.mark.parametrize("column", ["host_key", "Host Key", "fingerprint", "ssh_host_key", "keyboard", "power", "comment"])
