@@ -175,7 +175,12 @@ class Dispatch:
         if expires <= issued or job.stop is not None:
             return
         generation = agent.hello.generation
-        args = self._upkeep.new_keys(job, generation) if job.action == "rekey" else order_args(job.wish)
+        try:
+            args = self._upkeep.new_keys(job, generation) if job.action == "rekey" else order_args(job.wish)
+        except Conflict as exc:
+            self.settled(job.id)
+            await self._close(job, "failed", JobError("job.no_next_keys", exc.message))
+            return
         for part in self._upkeep.parts(agent, job):
             await agent.tell(part)
         order = Order(job.node_id, generation, job.id, job.action, args, issued, expires)

@@ -40,9 +40,9 @@ class Stops:
         return jobs
 
     async def send(self, job: Job) -> None:
-        """Tell the node, unless it was told in this session a moment ago."""
+        """Tell the node, unless it was told in this session a moment ago; one that a second machine passes for is told when that is over."""
         agent = self._registry.agent(job.node_id)
-        if agent is None:
+        if agent is None or (job.action != "rekey" and self._registry.suspected(job.node_id)):
             return
         now = self._clock.monotonic()
         force = job.stop is not None and job.stop.force

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundcontrol.domain.jobs import Job
+from groundcontrol.errors import Conflict
 from groundcontrol.fleet.session import AgentSession
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from spider.wire.proof import node_keys, rekey_mask
@@ -39,10 +40,10 @@ class Upkeep:
     def new_keys(self, job: Job, generation: int) -> dict[str, object]:
         """The arguments of a re-key for a node whose keys have this generation.
 
-        Raises: OverflowError: there is no next one.
+        Raises: Conflict: there is no next one.
         """
         if generation >= MAX_GENERATION:
-            raise OverflowError("the last generation of keys is in use")
+            raise Conflict("this node has the last generation of keys that there is: remove it and add it again for new ones")
         new = node_keys(self._fleet_key, job.node_id, generation + 1)
         clear = new.session + new.launch
         mask = rekey_mask(node_keys(self._fleet_key, job.node_id, generation).launch, job.id)

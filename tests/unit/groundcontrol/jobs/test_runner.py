@@ -21,10 +21,11 @@ from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.receive import PROGRESS_EVERY_S
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import ROUND_S, JobService
+from groundcontrol.jobs.upkeep import MAX_GENERATION
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
-from spider.wire.frames import JobAck, JobOutput, JobProgress, JobStart
+from spider.wire.frames import JobAck, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 
@@ -141,6 +142,31 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
     await dispatch._send_again()
     await dispatch._send_again()
     assert [type(frame) for frame in agent.told] == [JobStart]
+
+
+async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
+    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    job, session = await bench.dispatched()
+    await bench.store.jobs.advance(job.id, "accepted", session, JobEvidence())
+    await bench.service.cancel(SYSTEM, job.id)
+    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), 1), [])
+    registry._agents[bench.node] = cast("AgentSession", agent)
+    registry.suspect(bench.node)
+    await dispatch._stop()
+    assert agent.told == []
+    registry.trust(bench.node)
+    await dispatch._stop()
+    assert [type(frame) for frame in agent.told] == [JobStop]
+
+
+async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
+    dispatch, session = bench.runner._dispatch, await bench.session()
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
+    dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await dispatch._take(None, [session])
+    assert agent.told == []
+    assert await bench.state(rekey) == ("failed", "job.no_next_keys")
 
 
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
