@@ -256,13 +256,18 @@ async def password_finding(inspection: Inspection) -> Finding:
 
 async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
     """Whether nodes run by unit files of an older release, which no update of Spider changes."""
-    names = await inspection.nodes_with_older_units(current)
-    if not names:
-        return Finding("units", "ok", "no node says that its unit files are of an older release")
-    shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-    return Finding(
-        "units", "warning", f"the unit files of these nodes are of an older release: {shown}", "stardust redeploy brings them the new ones"
-    )
+    older, silent = await inspection.nodes_by_units(current)
+    told = [
+        f"the unit files of these nodes {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        for what, names in (
+            ("are of an older release", older),
+            ("are not known, since their Spider does not say or no unit started it", silent),
+        )
+        if names
+    ]
+    if not told:
+        return Finding("units", "ok", "the unit files of every node are of this release")
+    return Finding("units", "warning", "; ".join(told), "stardust redeploy brings them those of this release")
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:

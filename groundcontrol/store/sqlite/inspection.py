@@ -120,10 +120,13 @@ class Inspection:
         found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
         return [row["username"] for row in found]
 
-    async def nodes_with_older_units(self, current: int) -> list[str]:
-        """The names of nodes whose unit files are of an earlier edition."""
-        found = await self._reader.run(lambda rows: rows.all("SELECT name, identity FROM node ORDER BY name"))
-        return [row["name"] for row in found if units_state(record_from_json(NodeIdentity, row["identity"]).units, current) == "older"]
+    async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
+        """The names of nodes whose unit files are of an earlier edition, and of those that have come and do not say of which theirs are."""
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+        )
+        states = [(row["name"], units_state(record_from_json(NodeIdentity, row["identity"]).units, current)) for row in found]
+        return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
     async def kept_credentials(self) -> list[KeptCredential]:
         """What is kept of each server's log-in, by the name of its node."""

@@ -151,9 +151,19 @@ async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path)
     harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 1)")
     async with await Inspection.open(folder / "stardust.db") as inspection:
         assert (await checkup.units_finding(inspection, 1)).state == "ok"
+        harm(folder, "UPDATE node SET pending = 0, simulated = 0")
+        assert (await checkup.units_finding(inspection, 1)).state == "ok"
         found = await checkup.units_finding(inspection, 2)
-    assert found.state == "warning"
-    assert "older release" in found.text
+        assert found.state == "warning"
+        assert "older release" in found.text
+        harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 0)")
+        found = await checkup.units_finding(inspection, 1)
+        assert found.state == "warning"
+        assert "not known" in found.text
+        for apart in ("pending", "simulated"):  # it has not said anything yet, or has none
+            harm(folder, f"UPDATE node SET {apart} = 1")
+            assert (await checkup.units_finding(inspection, 1)).state == "ok"
+            harm(folder, f"UPDATE node SET {apart} = 0")
 
 
 async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
