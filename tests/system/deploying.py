@@ -28,9 +28,13 @@ class Look:
     def _now(self) -> dict[str, str]:
         return fsdiff.look(lambda script: self._desk.host.sh(script, check=False), packages=self._packages)
 
+    def changes(self) -> list[str]:
+        return fsdiff.difference(self._before, self._now())
+
     def check_unchanged(self) -> None:
         """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""
-        assert fsdiff.difference(self._before, self._now()) == []
+        found = self.changes()
+        assert found == [], found
         self._desk.clean = not self._desk.spoiled
 
 

@@ -202,3 +202,30 @@ async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_i
     await asyncio.to_thread(reboot)
     await cutting.settle()
     assert [line for line in fsdiff.difference(before, await cutting.look()) if "/run/sshd.pid" not in line] == []
+
+
+def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk) -> None:
+    node = watched(desk)["node_id"]
+
+    def state() -> str:
+        found: str = desk.hub.node(node)["state"]
+        return found
+
+    desk.host.sh("truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart", check=False)
+    until(lambda: state() == "offline", "the node is offline")
+    row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
+    row = desk.end(row["id"])
+    assert (row["state"], row["node_id"], state()) == ("succeeded", node, "online"), row
+    assert desk.hub.node(node)["policy"]["mode"] == "monitor"
+
+    look = Look(desk)
+    row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
+    desk.until(row["id"], lambda row: step_of(row, "install")["state"] != "waiting")
+    desk.hub.slay()
+    desk.host.sh("sh /var/lib/stardust/rollback rollback")
+    desk.hub.launch()
+    assert desk.end(row["id"])["state"] == "failed"
+    until(lambda: state() == "online", "the Spider from before is back")
+    assert [line for line in look.changes() if " /run/" not in line] == []  # where OpenRC writes down which process it is
+    desk.clean = False
+    assert desk.remove(node)["state"] == "succeeded"
