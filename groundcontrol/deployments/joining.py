@@ -159,7 +159,7 @@ class Joining:
         finally:
             self._at_once -= 1
             if visit.open_end is not None and self._group is not None:
-                self._group.create_task(self._settle_late(visit.scope, visit.open_end), name="settle-joining")
+                self._group.create_task(self._settle_late(visit.scope, visit.open_end, opened.invite), name="settle-joining")
 
     # -- nodes that wait for approval --------------------------------------------------------
 
@@ -193,21 +193,23 @@ class Joining:
         await self.close(node, CLOSE_UNKNOWN, why)
         self.bus.publish(Changed("node", node, 0))
 
-    async def tell(self, invite: Invite, node: NodeId | None, name: str, failed: str) -> None:
+    async def tell(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> None:
         """Write the event of an end.
 
+        Args:   invite: None: it was used before the hub was started anew.
         Raises: StoreError.
         """
         at = self.clock.now()
+        how = {} if invite is None else {"invite": invite.id, "kind": invite.kind}
         text = f"{name} joined" if not failed else f"{name} could not join: {failed}"
         written = Event(
-            EventId(new_time_id(at)), invite.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info", "hub", at,
-            node, text, {"invite": invite.id, "kind": invite.kind},
+            EventId(new_time_id(at)), scope.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info", "hub", at,
+            None if failed else node, text, {"node": node, **how},
         )  # fmt: skip
         await self.store.log.add_event(written)
         self.bus.publish(Changed("event", written.id, 1))
 
-    async def _settle_late(self, scope: Scope, node: NodeId) -> None:
+    async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
         """A node fell silent while it was being installed: it stays if it comes back, else it is forgotten, as it will have been there."""
         try:
             found = await self.store.nodes.find_node(node)
@@ -218,6 +220,7 @@ class Joining:
                 await self.store.invites.settle_joining(node)
                 return
             await self.forget(scope, node, "it did not come back")
+            await self.tell(scope, invite, node, found.name, "its connection broke, and it did not come back")
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
         except HubError as exc:  # the next start of the hub looks again
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
@@ -265,7 +268,7 @@ class _Visit:
         else:
             await joining.store.invites.settle_joining(node.id)
         self.open_end = None
-        await joining.tell(self._invite, None if failed else node.id, node.name, failed)
+        await joining.tell(self.scope, self._invite, node.id, node.name, failed)
         event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
         return CLOSE_NORMAL, "not joined" if failed else "joined"
 

@@ -37,8 +37,9 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 class Server(threading.Thread):
     """A server that joins with an invite, and whose agent stays until `with` ends."""
 
-    def __init__(self, hub: HubProcess, invite: str) -> None:
+    def __init__(self, hub: HubProcess, invite: str, failure: str = "") -> None:
         super().__init__(name="a server", daemon=True)
+        self._failure = failure
         self._hub = hub
         self._invite = invite
         self.accepted = threading.Event()
@@ -66,6 +67,10 @@ class Server(threading.Thread):
             keys = [masked(answer.session_mask, visitor.joined.session_mask), masked(answer.launch_mask, visitor.joined.launch_mask)]
             self.accepted.set()
             await asyncio.to_thread(self.go_on.wait, 60)
+            if self._failure:
+                await visitor.say(JoinEnded("install_failed", self._failure))
+                await self._over.wait()
+                return
             node = Enrolled(answer.node, "web-7", 1, "", *keys)
             async with agents(self._hub, node) as [agent]:
                 await agent.join()
@@ -110,6 +115,22 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
         page.wait_for_url(re.compile(r"/n/"))
         listed = hub.local("GET", "/api/v1/invites").json["invites"]
         assert [one["state"] for one in listed] == ["used", "expired"]
+
+
+def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    page.get_by_role("button", name="Add node").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("One-line command").click()
+    dialog.get_by_role("button", name="Make the command").click()
+    expect(dialog.get_by_label("Checksum")).to_be_visible()
+    with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2], "the disk is full") as server:
+        expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
+        server.go_on.set()
+        expect(dialog.get_by_role("heading", name="The server could not join")).to_be_visible()
+        expect(dialog.get_by_text("could not join: the disk is full.")).to_be_visible()
+        dialog.get_by_role("button", name="Make a new one").click()
+        expect(dialog.get_by_role("heading", name="Run this on the server")).to_be_visible()
 
 
 def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, hub: HubProcess) -> None:

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { age } from "../../core/time";
 import { now } from "../../state/clock";
+import { events } from "../../state/events";
 import { rows } from "../../state/fleet";
 import { endInvite, lookInvite, makeInvite } from "../../state/invites";
 import { go } from "../../state/router";
@@ -72,7 +73,7 @@ export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => v
   );
 }
 
-type State = "open" | "installing" | "here" | "over";
+type State = "open" | "installing" | "here" | "over" | "failed";
 
 interface MadeProps {
   made: NewInviteView;
@@ -87,8 +88,9 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   const [copied, setCopied] = useState(false);
   const left = made.expires_at - now.value;
   const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
-  const state: State = node?.state === "online" ? "here" : seen.state === "used" ? "installing" : seen.state !== "open" || left <= 0 ? "over" : "open";
-  const over = state === "here" || state === "over";
+  const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node.join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
+  const state: State = node?.state === "online" ? "here" : failed ? "failed" : seen.state === "used" ? "installing" : seen.state !== "open" || left <= 0 ? "over" : "open";
+  const over = state === "here" || state === "over" || state === "failed";
   useEffect(() => {
     if (over || seen.state !== "open") return;
     const timer = setInterval(() => {
@@ -114,7 +116,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     onClose();
   };
   const name = node?.name ?? "The server";
-  const title = { open: "Run this on the server", installing: "The server is joining", here: `${name} is connected`, over: "This command is over" }[state];
+  const title = { open: "Run this on the server", installing: "The server is joining", here: `${name} is connected`, over: "This command is over", failed: "The server could not join" }[state];
   return (
     <Dialog title={title} subtitle={state === "open" ? `good once, for ${age(left)} more` : "One-line command"} icon="server" onClose={revoke}>
       <div class="body">
@@ -153,17 +155,22 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
             {name} joined and sends samples.
           </Banner>
         )}
+        {failed && state === "failed" && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {failed.message}. What was begun there is taken back, and the command is used up.
+          </Banner>
+        )}
         {state === "over" && (
           <Banner mark={<Glyph kind="warn" label="" />}>Five minutes are over, or it was revoked. Nothing was changed on the server by this.</Banner>
         )}
       </div>
       <footer>
-        {state === "over" && (
+        {(state === "over" || state === "failed") && (
           <Button class="end" kind="primary" busy={busy} onClick={onAnew}>
             Make a new one
           </Button>
         )}
-        {state !== "over" && (
+        {state !== "over" && state !== "failed" && (
           <Button class="end" onClick={revoke}>
             {state === "open" ? "Cancel" : "Close"}
           </Button>
