@@ -214,7 +214,6 @@ def left_behind(difference: list[str], upgraded: set[str]) -> list[str]:
     return [line for line in difference if not explained(line.split(" ", 2)[1].removesuffix(":"))]
 
 
-@pytest.mark.refusals("404 (Not Found)")  # the page of a node that was just removed asks for it once more
 @pytest.mark.parametrize("user", SSH_USERS)
 def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess, host: Host, user: str) -> None:
     name = f"first-{user}"

@@ -7,7 +7,9 @@ import { LIVE_S, type Span } from "../core/view";
 import { slope } from "../core/worries";
 import { GAP_INTERVALS, holes, LiveWindow } from "../core/window";
 import { hubNow } from "./clock";
+import { active } from "./deployments";
 import { onEvent } from "./events";
+import { loaded, nodeSignal } from "./fleet";
 import { connections, watch } from "./link";
 
 const MOST_POINTS = 600;
@@ -68,13 +70,15 @@ export class NodeDetail {
       onEvent((event) => {
         if (event.node_id !== id || !Number.isFinite(this.#marksFrom)) return;
         clearTimeout(this.#marksTimer);
-        this.#marksTimer = setTimeout(() => void this.#readMarks(), SETTLE_MS);
+        this.#marksTimer = setTimeout(() => {
+          if (!this.#leaving()) void this.#readMarks();
+        }, SETTLE_MS);
       }),
       () => clearTimeout(this.#marksTimer),
     );
     // What a server kept while it had no link comes some seconds after it is back, by another way than what is live.
     const mending = setInterval(() => {
-      if (!document.hidden && this.#torn()) this.#refill();
+      if (!document.hidden && !this.#leaving() && this.#torn()) this.#refill();
     }, MEND_MS);
     this.#ends.push(() => clearInterval(mending));
     let first = true;
@@ -82,7 +86,7 @@ export class NodeDetail {
       effect(() => {
         void connections.value;
         if (first) first = false;
-        else this.#refill();
+        else if (!this.#leaving()) this.#refill();
       }),
     );
   }
@@ -135,6 +139,11 @@ export class NodeDetail {
       for (const name of missing) this.#filled.delete(name);
       if (!(error instanceof ApiError)) throw error;
     }
+  }
+
+  /** It was removed, or is being removed: there is nothing more to ask for, and what is asked is answered by "no such node". */
+  #leaving(): boolean {
+    return this.failure.peek() !== null || (loaded.peek() && !nodeSignal(this.id)) || active.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
   }
 
   /** Whether the live window has a hole with samples after it. */
