@@ -91,7 +91,7 @@ def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
     """All of them that a signed-in admin sees."""
     busy, hot = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['web-03']}"
     tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings")
-    settings = ("account", "users", "tokens", "history", "audit", "appearance")
+    settings = ("account", "users", "tokens", "history", "hub", "audit", "appearance")
     return [
         Screen("fleet", "/"),
         Screen("fleet-cards", "/?view=cards"),

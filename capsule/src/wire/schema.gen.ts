@@ -1029,6 +1029,24 @@ export interface GrantsView {
   tags: string[];
 }
 
+/** The hub itself: where it is reached, and what it takes on its machine. */
+export interface HubView {
+  version: string;
+  /** The addresses of the page. */
+  origins: string[];
+  /** Where nodes dial. */
+  node_url: string;
+  /** Whether browsers reach it by TLS. */
+  secure: boolean;
+  /** SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS. */
+  tls_pin: string | null;
+  data_dir: string;
+  /** Settings, jobs and samples, with what waits to be merged into them. */
+  database_bytes: number;
+  /** On that disk, for who is not root. */
+  free_bytes: number;
+}
+
 export interface NewTokenBody {
   name: string;
   role?: "admin" | "operator" | "viewer";
@@ -1102,6 +1120,7 @@ export interface SettingsView {
   require_totp_least: "none" | "admins" | "all";
   /** The finest tier first. */
   retention: TierView[];
+  hub: HubView;
 }
 
 /** How long one tier of the history is kept, and what that takes. */

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import Final
 
 import msgspec
 
+from groundcontrol.config import Config
 from groundcontrol.domain.history import Retention, TierName, fault_of
 from groundcontrol.errors import BadRequest
 from groundcontrol.history.tiers import TIERS, kept_s
 from groundcontrol.web import schema
 from groundcontrol.web.call import Call
 from groundcontrol.web.http.history import kept
+from spider.version import VERSION
 
 TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 """Of a value, where this hub has measured none."""
@@ -20,7 +24,8 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 async def get_settings(call: Call) -> schema.SettingsView:
     """The settings as they hold, and what each tier of the history takes."""
     rule = await call.services.auth.people.rule()
-    return schema.SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call))
+    hub = await asyncio.to_thread(_hub, call.services.config)
+    return schema.SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
 
 
 async def edit_settings(call: Call, body: schema.SettingsPatch) -> schema.SettingsView:
@@ -32,6 +37,24 @@ async def edit_settings(call: Call, body: schema.SettingsPatch) -> schema.Settin
     if body.require_totp is not msgspec.UNSET:
         await call.services.auth.people.set_rule(call.scope, body.require_totp)
     return await get_settings(call)
+
+
+def _hub(config: Config) -> schema.HubView:
+    """Reads the disk: not for the loop's thread."""
+    control = config.control_db
+    with os.scandir(control.parent) as found:
+        files = [entry.stat().st_size for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]
+    disk = os.statvfs(control.parent)
+    return schema.HubView(
+        version=VERSION,
+        origins=sorted(config.origins),
+        node_url=config.node_url,
+        secure=config.secure,
+        tls_pin=config.tls_pin,
+        data_dir=str(config.data_dir),
+        database_bytes=sum(files),
+        free_bytes=disk.f_bavail * disk.f_frsize,
+    )
 
 
 async def _keep(call: Call, asked: schema.RetentionPatch) -> None:

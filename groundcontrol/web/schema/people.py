@@ -112,6 +112,25 @@ class TierView(Answer):
     """What it takes once it is full."""
 
 
+class HubView(Answer):
+    """The hub itself: where it is reached, and what it takes on its machine."""
+
+    version: str
+    origins: list[str]
+    """The addresses of the page."""
+    node_url: str
+    """Where nodes dial."""
+    secure: bool
+    """Whether browsers reach it by TLS."""
+    tls_pin: str | None
+    """SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS."""
+    data_dir: str
+    database_bytes: int
+    """Settings, jobs and samples, with what waits to be merged into them."""
+    free_bytes: int
+    """On that disk, for who is not root."""
+
+
 class SettingsView(Answer):
     require_totp: Literal["none", "admins", "all"]
     """Who must have a second factor, as it holds."""
@@ -119,6 +138,7 @@ class SettingsView(Answer):
     """What STARDUST_REQUIRE_TOTP demands: settings here may ask for more, never for less."""
     retention: list[TierView]
     """The finest tier first."""
+    hub: HubView
 
 
 class RetentionPatch(Body):

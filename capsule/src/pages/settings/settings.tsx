@@ -6,6 +6,7 @@ import { AccountPage } from "./account";
 import { AppearancePage } from "./appearance";
 import { AuditPage } from "./audit";
 import { HistoryPage } from "./history";
+import { HubPage } from "./hub";
 import { JoiningPage } from "./joining";
 import { Refused } from "./list";
 import type { SettingsTab } from "./tabs";
@@ -21,6 +22,7 @@ const ALL: readonly { key: SettingsTab; label: string; href: string; who: Who }[
   { key: "tokens", label: "API tokens", href: "/settings/tokens", who: "all" },
   { key: "joining", label: "Joining", href: "/settings/joining", who: "acting" },
   { key: "history", label: "History", href: "/settings/history", who: "admin" },
+  { key: "hub", label: "Hub", href: "/settings/hub", who: "admin" },
   { key: "audit", label: "Audit", href: "/settings/audit", who: "admin" },
   { key: "appearance", label: "Appearance", href: "/settings/appearance", who: "all" },
 ];
@@ -54,6 +56,8 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
       return <JoiningPage />;
     case "history":
       return <HistoryPage />;
+    case "hub":
+      return <HubPage />;
     case "audit":
       return <AuditPage />;
     case "appearance":

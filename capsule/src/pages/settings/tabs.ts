@@ -1,2 +1,2 @@
-export const SETTINGS_TABS = ["account", "users", "tokens", "joining", "history", "audit", "appearance"] as const;
+export const SETTINGS_TABS = ["account", "users", "tokens", "joining", "history", "hub", "audit", "appearance"] as const;
 export type SettingsTab = (typeof SETTINGS_TABS)[number];

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.domain.history import Retention
+from spider.version import VERSION
 from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.test_history import measured
 
@@ -54,6 +55,27 @@ async def test_retention_that_makes_no_sense_is_refused(hub: TestHub, retention:
     admin = await hub.logged_in()
     assert (await admin.request("PATCH", "settings", {"retention": retention})).code == "request.invalid"
     assert await hub.store.retention.retention() is None
+
+
+async def test_the_hub_tells_where_it_is_reached_and_what_it_takes(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    config = hub.services.config
+    for name, size in (("", 700), ("-samples", 5000), ("-samples.db-wal", 40)):
+        config.control_db.with_name(config.control_db.stem + name + ("" if "." in name else config.control_db.suffix)).write_bytes(
+            bytes(size)
+        )
+    config.control_db.with_name("else.db").write_bytes(bytes(90))
+
+    told = (await admin.get("settings")).json["hub"]
+
+    assert told["version"] == VERSION
+    assert told["origins"] == sorted(config.origins)
+    assert told["node_url"] == config.node_url
+    assert (told["secure"], told["tls_pin"], told["data_dir"]) == (config.secure, config.tls_pin, str(config.data_dir))
+    assert told["database_bytes"] == 5740
+    assert told["free_bytes"] > 0
+    operator = await hub.logged_in("operator")
+    assert (await operator.get("settings")).status == 403
 
 
 async def test_only_admins_change_retention(hub: TestHub) -> None:
