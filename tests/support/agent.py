@@ -58,7 +58,7 @@ IDENTITY = Identity(
 
 
 QUESTION = LogLines("", "", 0, [], [], [], [])
-"""What the hub answers at once, with a `LogAck`; samples are acknowledged every two seconds only."""
+"""What the hub answers at once, with a `LogAck`; samples are acknowledged every five seconds only."""
 
 
 class AgentClosed(Exception):
