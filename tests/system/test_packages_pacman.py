@@ -199,6 +199,33 @@ def test_what_changed_since_it_was_shown_is_not_done(arch: PackageHost) -> None:
     assert arch.version("lab-hello") == "1.0"
 
 
+_EDITING = """#!/bin/sh
+if [ -w /root ]; then
+  echo >>/root/asked
+  if [ $(wc -l </root/asked) = $(cat /root/edit-at) ]; then
+    sleep 1  # pacman, which was asked at the same moment, has read its settings by then
+    sed -i 's/^IgnorePkg.*/& lab-slow/' /etc/pacman.conf
+  fi
+fi
+exec /usr/bin/pacman-conf "$@"
+"""
+
+
+@pytest.mark.slow
+def test_settings_that_change_while_it_is_planned_are_those_of_the_plan(arch: PackageHost) -> None:
+    """Whenever pacman-conf is asked, somebody is faster: no plan is made of two states of the settings."""
+    arch.put("/usr/local/sbin/pacman-conf", _EDITING.encode(), "0755")
+    arch.host.sh("cp /etc/pacman.conf /root/pacman.conf; echo 0 >/root/edit-at; : >/root/asked")
+    assert "lab-slow" in arch.plan("upgrade").steps
+    asked = len(arch.host.read("/root/asked").splitlines())
+    assert asked >= 3
+    for at in range(1, asked + 1):
+        arch.host.sh(f"cp /root/pacman.conf /etc/pacman.conf; echo {at} >/root/edit-at; : >/root/asked")
+        plan = arch.plan("upgrade")
+        assert "lab-slow" not in plan.steps, at
+        assert ("lab-slow", ("2.0-1", "held")) in plan.kept.items(), at
+
+
 @pytest.mark.slow
 def test_a_script_that_hangs_is_left_alone_until_somebody_insists(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-[cdfkps]*/' /etc/pacman.conf")
