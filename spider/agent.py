@@ -1,39 +1,30 @@
-"""The agent put together: link, sampler, jobs and facts, under one supervisor."""
+"""The agent put together, under one supervisor: link and jobs first, and what measures this host as soon as the session stands."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
-from functools import partial
-from typing import Awaitable, Callable, Coroutine, Dict, NamedTuple
+from typing import Callable, Coroutine, Dict, Optional
 
 from spider.aside import Threads
-from spider.bundles import Bundles, tell_joined
 from spider.ceiling import EXIT_MEMORY, Ceiling
 from spider.clock import Clock, SystemClock
-from spider.collectors.host import host_collectors, host_tables
-from spider.collectors.updates import Available, HeldReader, UpdatesReader
 from spider.config import Config
-from spider.custom import Programs
-from spider.facts import Facts
-from spider.inventory import Inventory
 from spider.jobs import Jobs
-from spider.journal import Journal
 from spider.keyfiles import KeyWatch
 from spider.limit import within
 from spider.link import HubLink
 from spider.logs import event
 from spider.outbox import Outbox
-from spider.packages.apart import Apart
-from spider.sampler import Sampler
 from spider.spool import Spool
 from spider.spoolfiles import Folder
-from spider.statsd import Statsd
-from spider.tables import Tables
 from spider.trusted import place
-from spider.wire.frames import Bundle, JobEnded, LogAck, Message, PackagesHeld, Watch
+from spider.wire.frames import JobEnded, Message
 from spider.wire.ids import from_text
 
+FIRST_S = 3.0
+"""How long a session that is on its way comes first; without a hub to be reached nobody waits for this long."""
 FINISH_LIMIT_S = 1.0
 """How long the last samples may take to be acknowledged."""
 SPOOL_LIMIT_S = 2.0
@@ -45,12 +36,84 @@ MAX_THREADS = 4
 log = logging.getLogger(__name__)
 
 
-class _Parts(NamedTuple):
-    """What runs, and what is done before it stops."""
+class _Tasks:
+    """What runs. None of them ever ends by itself: one that does ends all."""
 
-    tasks: Dict[str, Coroutine[None, None, None]]
-    finish: Callable[[float], Awaitable[None]]
-    spool: Spool
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self._names: Dict[asyncio.Future[None], str] = {}
+
+    def start(self, parts: Dict[str, Coroutine[None, None, None]]) -> None:
+        for name, part in parts.items():
+            task = asyncio.ensure_future(part)
+            task.add_done_callback(lambda _: self.over.set())
+            self._names[task] = name
+
+    async def stop(self) -> int:
+        """End them. Returns: 1 when one had ended before."""
+        status = 0
+        for task, name in self._names.items():
+            if task.done():
+                status = 1
+                event(log, "part_failed", logging.CRITICAL, part=name, why=repr(None if task.cancelled() else task.exception()))
+            task.cancel()
+        _, late = await asyncio.wait(self._names, timeout=STOP_LIMIT_S)
+        for task in late:
+            event(log, "part_late", logging.WARNING, part=self._names[task])
+        return status
+
+
+class _Agent:
+    """The parts, and in which order they come.
+
+    What measures is most of the program: reading and compiling it, and the first look at everything, take longer than the way to the hub.
+    """
+
+    def __init__(self, config: Config, clock: Clock, tasks: _Tasks) -> None:
+        self._config = config
+        self._clock = clock
+        self._tasks = tasks
+        self._job_ended: Optional[Callable[[], None]] = None
+        self._owner = _policy_owner(config.policy_path)
+        self.spool = spool_of(config, clock)
+        self._outbox = Outbox(clock, self.spool)
+        jobs = Jobs(
+            config.jobs_dir,
+            config.launcher_path,
+            clock,
+            self._send,
+            boot=config.boot,
+            policy_path=config.policy_path,
+            policy_owner=self._owner,
+        )
+        self.link = HubLink(config, self._outbox, jobs, clock)
+        self.link.on_joined(self._watch)
+        tasks.start({"link": self.link.run(), "jobs": jobs.run(), "spool": self.spool.run(), "first": self._first()})
+
+    async def _send(self, message: Message) -> None:
+        await self.link.send(message)
+        if isinstance(message, JobEnded) and self._job_ended is not None:
+            self._job_ended()
+
+    async def _first(self) -> None:
+        """Whether the hub is there or not, this host is measured."""
+        try:
+            await within(FIRST_S, self.link.tried.wait())
+        except asyncio.TimeoutError:
+            event(log, "hub_keeps_waiting", seconds=FIRST_S)
+        self._watch()
+        await asyncio.Event().wait()
+
+    def _watch(self) -> None:
+        """Load and start what measures, once. At the beginning of a session it is joined before the hub's first word is heard."""
+        if self._job_ended is not None:
+            return
+        gc.collect()  # what the opening has left; 0.1 MB of RSS
+        from spider.watching import watching  # noqa: PLC0415 - not before the session
+
+        found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
+        self._job_ended = found.job_ended
+        self._tasks.start(found.tasks)
 
 
 async def run_agent(config: Config) -> int:
@@ -65,53 +128,28 @@ async def run_agent(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     event(log, "spider_starts", version=config.version, node=config.node, label=config.name, hub=config.url.authority)
-    clock = SystemClock()
-    parts, ceiling = _parts(config, clock), Ceiling(clock, stop.set)
-    parts.tasks["keys"] = KeyWatch(config.config_path, config.generation, clock, stop.set).run()
-    parts.tasks["ceiling"] = ceiling.run()
-    status = await _supervise(parts, stop) or (EXIT_MEMORY if ceiling.over else 0)
-    await _keep(parts.spool)
+    clock, tasks = SystemClock(), _Tasks()
+    agent, ceiling = _Agent(config, clock, tasks), Ceiling(clock, stop.set)
+    tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
+    await _stopped(stop, tasks, agent.link)
+    status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
+    await _keep(agent.spool)
     event(log, "spider_ends", status=status)
     return status
 
 
-def _parts(config: Config, clock: Clock) -> _Parts:
-    """Build everything and join it up."""
-    spool = spool_of(config, clock)
-    outbox = Outbox(clock, spool)
+async def _stopped(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
+    """Wait until somebody wants this to end, and say good-bye to the hub; or until a part has ended."""
 
-    async def send(message: Message) -> None:
-        await link.send(message)
-        if isinstance(message, JobEnded):
-            facts.job_ended()
-            inventory.look()
+    async def leave() -> None:
+        await stop.wait()
+        await link.finish(FINISH_LIMIT_S)
 
-    owner = _policy_owner(config.policy_path)
-    jobs = Jobs(config.jobs_dir, config.launcher_path, clock, send, boot=config.boot, policy_path=config.policy_path, policy_owner=owner)
-    link = HubLink(config, outbox, jobs, clock)
-    available = Available()
-    facts = Facts(config, clock, link.send, owner, Apart(), available)
-    link.on_joined(facts.joined)
-    inventory = Inventory(clock, link.send)
-    link.on_joined(inventory.joined)
-    link.on_message(PackagesHeld, inventory.held)
-    statsd = Statsd(config.statsd, clock)
-    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir), statsd]
-    sampler = Sampler(collectors, clock, outbox.add)
-    tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
-    link.on_joined(tables.joined)
-    link.on_message(Watch, tables.watch)
-    tasks = {"link": link.run(), "sampler": sampler.run(), "jobs": jobs.run(), "facts": facts.run(), "inventory": inventory.run()}
-    tasks["tables"] = tables.run()
-    tasks["spool"] = spool.run()
-    link.on_joined(partial(tell_joined, config.state_dir))
-    link.on_message(Bundle, Bundles(config.state_dir).heard)
-    journal = Journal(config.journal, clock, link.send)
-    link.on_joined(journal.joined)
-    link.on_message(LogAck, journal.held)
-    tasks["journal"] = journal.run()
-    tasks["statsd"] = statsd.run()
-    return _Parts(tasks, link.finish, spool)
+    ends = [asyncio.ensure_future(leave()), asyncio.ensure_future(tasks.over.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
+    await asyncio.gather(*ends, return_exceptions=True)
 
 
 def spool_of(config: Config, clock: Clock) -> Spool:
@@ -136,24 +174,3 @@ def _policy_owner(path: str) -> int:
     except OSError:
         return 0
     return owner if owner == os.geteuid() else 0
-
-
-async def _supervise(parts: _Parts, stop: asyncio.Event) -> int:
-    async def stopped() -> None:
-        await stop.wait()
-        await parts.finish(FINISH_LIMIT_S)
-
-    tasks = {asyncio.ensure_future(part): name for name, part in parts.tasks.items()}
-    waiter = asyncio.ensure_future(stopped())
-    await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    status = 0
-    for task, name in tasks.items():
-        if task.done():  # none of them ever ends by itself
-            status = 1
-            event(log, "part_failed", logging.CRITICAL, part=name, why=repr(None if task.cancelled() else task.exception()))
-        task.cancel()
-    waiter.cancel()
-    _, late = await asyncio.wait({waiter, *tasks}, timeout=STOP_LIMIT_S)
-    for task in late:
-        event(log, "part_late", logging.WARNING, part=tasks.get(task, ""))
-    return status

@@ -103,13 +103,17 @@ class HubLink:
         self._up_since = 0.0
         self.hub_time: Optional[Tuple[int, float]] = None
         """What the hub's clock said last (Unix milliseconds), and the monotonic second at which it came."""
+        self.tried = asyncio.Event()
+        """The first attempt is over, whatever came of it."""
         self._joined: List[Callable[[], None]] = []
         self._others: Dict[object, Callable[[Any], None]] = {}
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
-        """Call this at the beginning of every session."""
+        """Call this at the beginning of every session, and now, if there is one."""
         self._joined.append(call)
+        if self._session is not None:
+            call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
         """Call this with every message of one kind, after whatever the link does with it itself."""
@@ -140,6 +144,7 @@ class HubLink:
         while True:
             began = self._clock.monotonic()
             ended = await self._attempt()
+            self.tried.set()
             now = self._clock.monotonic()
             wait = self._backoff.after(now - began, now - max(began, self._up_since), ended.code, ended.reason, ended.retry_after_s)
             event(log, "link_waits", logging.DEBUG if wait < 60 else logging.WARNING, seconds=round(wait, 1))
@@ -188,7 +193,7 @@ class HubLink:
         session = self._session = _Session(socket, link)
         self._jobs.forget(welcome.forget_jobs)
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
-        for call in self._joined:
+        for call in tuple(self._joined):  # one of them may add others, which are called then
             call()
         await _first_end([self._hear(session), self._post(session), self._tick(session)])
 

@@ -19,9 +19,28 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / line for line in done.stdout.splitlines() if (ROOT / line).is_file()]
 
 
+def _loaded(modules: str) -> list[str]:
+    code = f"import {modules}, sys; print(*sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_what_measures_is_not_loaded_before_the_session_stands() -> None:
+    first, all_of_it = _loaded("spider.__main__, spider.agent"), _loaded("spider.agent, spider.watching")
+    measuring = (
+        "spider.collectors.",
+        "spider.sampler",
+        "spider.facts",
+        "spider.inventory",
+        "spider.tables",
+        "spider.journal",
+        "spider.statsd",
+    )
+    assert not [name for name in first if name.startswith(measuring)]
+    assert all(any(name.startswith(start) for name in all_of_it) for start in measuring)
+
+
 def test_the_agent_loads_nothing_heavy() -> None:
-    code = "import spider.agent, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    loaded = _loaded("spider.agent, spider.watching")
     heavy = {"aiohttp", "asyncssh", "sqlite3", "msgspec", "psutil", "groundcontrol", "majortom"}
     assert not {name.partition(".")[0] for name in loaded} & heavy
 

@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from majortom.bundle import build_bundle
-from spider.wire.frames import Identity, Layout, Pack, Watch
+from spider.wire.frames import Identity, InstalledPackages, Layout, Pack, PackagesHeld, Watch
 from tests.unit.spider.hubs import TestHub
 
 OLD = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
@@ -84,8 +85,31 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path, unu
         assert b"spider_ends" in output
 
 
+async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path, unused_tcp_port: int) -> None:
+    hub = TestHub()
+    hub.port = unused_tcp_port
+    async with agent(hub, bundle) as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            while b"hub_not_reached" not in await process.stdout.readline():
+                continue
+        await asyncio.sleep(3.0)
+        began_ms = time.time() * 1000
+        async with hub.running():
+            await hub.until(lambda: bool(hub.rows), limit_s=60.0)
+            first_ms = min(row.taken_at_ms for rows in hub.rows.values() for row in rows)
+            assert first_ms < began_ms
+
+
+async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle: Path) -> None:
+    async with TestHub().running() as hub, agent(hub, bundle):
+        await hub.until(lambda: bool(hub.sessions))
+        await hub.tell(PackagesHeld(""))
+        await hub.until(lambda: any(isinstance(message, InstalledPackages) for message in hub.heard), limit_s=60.0)
+
+
 async def test_the_agent_loads_nothing_heavy() -> None:
-    code = "import spider.agent, sys; print(*sys.modules)"
+    code = "import spider.agent, spider.watching, sys; print(*sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, env={**os.environ})
     output, _ = await process.communicate()
     loaded = {name.partition(".")[0] for name in output.decode().split()}

@@ -282,6 +282,35 @@ async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: 
         assert hub.values() == [0, 1, 2, 3]
 
 
+async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub: TestHub) -> None:
+    node = Node(hub.config())
+    told: list[str] = []
+
+    def first() -> None:
+        told.append("first")
+        if len(told) == 1:
+            node.link.on_joined(lambda: told.append("added"))
+
+    node.link.on_joined(first)
+    async with node.running():
+        await eventually(lambda: len(told) >= 2)
+        assert told == ["first", "added"]
+        node.link.on_joined(lambda: told.append("late"))
+        assert told == ["first", "added", "late"]
+        await hub.cut()
+        await eventually(lambda: len(told) >= 6)
+        assert told[3:] == ["first", "added", "late"]
+
+
+async def test_an_attempt_that_failed_was_one(unused_tcp_port: int) -> None:
+    hub = TestHub()
+    hub.port = unused_tcp_port
+    node = Node(hub.config())
+    assert not node.link.tried.is_set()
+    async with node.running(), asyncio.timeout(30):
+        await node.link.tried.wait()
+
+
 async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
     node = Node(hub.config())
     with pytest.raises(NotConnected):

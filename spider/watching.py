@@ -1,0 +1,66 @@
+"""What measures this host and tells the hub of it, put together. Most of Spider's modules hang on this one: it is loaded behind the session."""
+
+from functools import partial
+from typing import Callable, Coroutine, Dict, NamedTuple
+
+from spider.bundles import Bundles, tell_joined
+from spider.clock import Clock
+from spider.collectors.host import host_collectors, host_tables
+from spider.collectors.updates import Available, HeldReader, UpdatesReader
+from spider.config import Config
+from spider.custom import Programs
+from spider.facts import Facts
+from spider.inventory import Inventory
+from spider.journal import Journal
+from spider.link import HubLink
+from spider.outbox import Outbox
+from spider.packages.apart import Apart
+from spider.sampler import Sampler
+from spider.statsd import Statsd
+from spider.tables import Tables
+from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
+
+
+class Watching(NamedTuple):
+    """What runs beside the link and the jobs."""
+
+    tasks: Dict[str, Coroutine[None, None, None]]
+    job_ended: Callable[[], None]
+    """A job may have changed anything."""
+
+
+def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Watching:
+    """Build everything and join it to the link; nothing of it runs yet."""
+    available = Available()
+    facts = Facts(config, clock, link.send, policy_owner, Apart(), available)
+    link.on_joined(facts.joined)
+    inventory = Inventory(clock, link.send)
+    link.on_joined(inventory.joined)
+    link.on_message(PackagesHeld, inventory.held)
+    statsd = Statsd(config.statsd, clock)
+    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir), statsd]
+    sampler = Sampler(collectors, clock, outbox.add)
+    tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
+    link.on_joined(tables.joined)
+    link.on_message(Watch, tables.watch)
+    link.on_joined(partial(tell_joined, config.state_dir))
+    link.on_message(Bundle, Bundles(config.state_dir).heard)
+    journal = Journal(config.journal, clock, link.send)
+    link.on_joined(journal.joined)
+    link.on_message(LogAck, journal.held)
+
+    def job_ended() -> None:
+        facts.job_ended()
+        inventory.look()
+
+    return Watching(
+        {
+            "sampler": sampler.run(),
+            "facts": facts.run(),
+            "inventory": inventory.run(),
+            "tables": tables.run(),
+            "journal": journal.run(),
+            "statsd": statsd.run(),
+        },
+        job_ended,
+    )
