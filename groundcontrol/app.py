@@ -43,7 +43,7 @@ from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
-from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, collect_seldom, forget_environment, give_back_memory, harden
+from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, collect_seldom, forget_environment, give_back_memory, harden, trim_memory
 from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -258,7 +258,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Janitor(
         store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
-        probe=database.probe, last_seen=await database.last_probe(),
+        probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact)
     vitals = health.Vitals(
@@ -276,6 +276,11 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     return Parts(
         config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, make_runner(app)
     )  # fmt: skip
+
+
+async def _shrink(database: Database) -> None:
+    await database.shrink()
+    await asyncio.to_thread(trim_memory)
 
 
 async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals: StopSignals) -> int:

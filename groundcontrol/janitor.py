@@ -25,6 +25,7 @@ EXPIRE_FIRST_S: Final = 60.0
 """The first time comes sooner, for hubs that are restarted often."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
+SHRINK_EVERY_S: Final = 600.0
 KEEP_JOBS_S: Final = 400 * 86_400.0
 """For so long it is known what was ever done to a node, with all that it printed."""
 AHEAD_S: Final = 2 * 86_400.0
@@ -73,8 +74,9 @@ class Janitor:
         trouble: Callable[[], StoreError | None],
         probe: Callable[[], Awaitable[StoreError | None]],
         last_seen: float | None = None,
+        shrink: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`retention` holds until somebody sets another one; `last_seen` is when the database was last written to."""
+        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen` is when the database was last written to."""
         self._store = store
         self._clock = clock
         self._facts = facts
@@ -84,6 +86,7 @@ class Janitor:
         self._broken = broken
         self._trouble = trouble
         self._probe = probe
+        self._shrink = shrink
 
     async def run(self) -> None:
         """Go round until cancelled.
@@ -93,6 +96,7 @@ class Janitor:
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
         told_at = probed_at - HEADS_EVERY_S
+        shrunk_at = probed_at
         while True:
             now = self._clock.monotonic()
             believed = self._steady.believed()
@@ -108,6 +112,9 @@ class Janitor:
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     await self._expire(self._facts.id)
+                if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
+                    shrunk_at = now
+                    await self._shrink()
                 if now - told_at >= HEADS_EVERY_S:
                     told_at = now
                     await self.tell_heads()

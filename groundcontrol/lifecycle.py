@@ -28,7 +28,9 @@ COLLECT_AFTER: Final = (20_000, 20, 10)
 """New objects until the youngest are looked through, and how often that is until the older are (`gc.set_threshold`)."""
 LARGE_BYTES: Final = 1 << 20
 """What is asked for in one piece of at least this size goes back to the system when it is free."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+ARENAS: Final = 2
+"""Heaps of the C library: the loop's, and one for the threads of the databases. Left alone each thread has its own, and keeps what it once held."""
 _ENV_START, _ENV_END = 50 - 3, 51 - 3
 """Where proc_pid_stat(5) has the bounds of the environment, counted behind the program's name."""
 
@@ -119,6 +121,13 @@ def give_back_memory() -> None:
         libc = ctypes.CDLL(None)
         for threshold in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
             libc.mallopt(threshold, LARGE_BYTES)
+        libc.mallopt(_M_ARENA_MAX, ARENAS)
+
+
+def trim_memory() -> None:
+    """Give what is free inside of the C library's heaps back to the system (malloc_trim(3)). Takes some milliseconds: not on the loop."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def collect_seldom() -> None:

@@ -54,6 +54,10 @@ class Thread(aiosqlite.Connection):
         self._tx.put_nowait((future, partial(work, self._conn)))
         return future
 
+    async def shrink(self) -> None:
+        """Let go of the pages that are held for later; the next statement that wants one reads it anew."""
+        await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
+
 
 async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
     """Connect to the database file; transactions are begun and ended by hand.

@@ -153,6 +153,18 @@ class Database:
                 return exc
         return self.trouble
 
+    async def shrink(self) -> None:
+        """Give back the memory of pages that were read or written before.
+
+        Each connection keeps them until its share is full. Where little happens that takes hours, in which the hub seems to grow.
+        """
+        for file in (self._control, self._samples):
+            try:
+                await file.writer.shrink()
+                await file.reader.shrink()
+            except sqlite3.Error as exc:
+                raise translate(exc, file.path.name) from exc
+
     async def last_probe(self) -> float | None:
         """When something was last tried to be committed, by the wall clock of that time."""
         row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'probed_at'"))

@@ -84,6 +84,12 @@ class Reader:
         except TimeoutError:
             raise StoreBusy(f"the database {self._name} has more to read than it can") from None
 
+    async def shrink(self) -> None:
+        """Give back the memory of pages that nobody needs now; each connection when its query is done."""
+        if not self.broken:
+            for thread in self._threads:
+                await thread.shrink()
+
     async def close(self) -> None:
         for _ in self._threads:
             with contextlib.suppress(TimeoutError):

@@ -90,6 +90,11 @@ class Writer:
         self._wake.set()
         return cast("T", await waiting.done)
 
+    async def shrink(self) -> None:
+        """Give back the memory of pages that nobody needs now; waits for its turn on the writing thread."""
+        if not (self._closing or self.broken):
+            await self._thread.shrink()
+
     async def close(self) -> None:
         """Finish what waits, fold the log into the file, disconnect."""
         self._closing = True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,51 @@ asyncio.run(main())
 def test_what_hashing_a_password_takes_is_given_back() -> None:
     ran = subprocess.run([sys.executable, "-c", MANY_HASHES], capture_output=True, text=True, check=True, timeout=60)
     assert int(ran.stdout) < 10 << 20  # one hash takes 19 MiB, and each of two threads would keep as much
+
+
+HELD_PAGES = """
+import asyncio, ctypes, sqlite3, sys
+from pathlib import Path
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite.connection import READER_CACHE_BYTES, WRITER_CACHE_BYTES
+from spider.clock import SystemClock
+
+native = ctypes.CDLL(sys.argv[2])
+native.sqlite3_memory_used.restype = ctypes.c_longlong
+
+async def main() -> None:
+    database = await open_database(Path(sys.argv[1]), clock=SystemClock())
+    before = native.sqlite3_memory_used()
+    file = database._samples
+    def fill(tx) -> None:
+        tx.do_many("INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((at, bytes(40_000)) for at in range(200)))
+    await file.writer.run(fill)
+    for _ in range(6):
+        await file.reader.run(lambda rows: len(rows.all("SELECT * FROM chunk_1s")))
+    held = native.sqlite3_memory_used()
+    await database.shrink()
+    left = native.sqlite3_memory_used()
+    assert len(await file.reader.run(lambda rows: rows.all("SELECT rowid FROM chunk_1s"))) == 200  # and all is as it was
+    await database.close()
+    print(held - before, left - before)
+
+asyncio.run(main())
+"""
+
+
+def _sqlite_library() -> str | None:
+    """The library that Python's sqlite3 uses, where it is one of its own."""
+    sqlite3.connect(":memory:").close()
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libsqlite3" in line}
+    return min(loaded, default=None)
+
+
+@pytest.mark.skipif(_sqlite_library() is None, reason="SQLite is built into this Python: it cannot be asked what it holds")
+def test_pages_that_nobody_needs_are_given_back(tmp_path: Path) -> None:
+    library = _sqlite_library()
+    assert library is not None
+    words = [sys.executable, "-c", HELD_PAGES, str(tmp_path / "data"), library]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    held, left = map(int, ran.stdout.split())
+    assert held > 4 << 20  # the shares of the writer and of the readers were full
+    assert left < held / 4
