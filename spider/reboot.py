@@ -26,7 +26,7 @@ class State(NamedTuple):
     """What a host is up to; each sorted."""
 
     running: Tuple[str, ...]
-    """Services that run and are meant to be started at boot."""
+    """Services that run and are meant to be started at boot, or that somebody has started by hand."""
     failed: Tuple[str, ...]
     ports: Tuple[str, ...]
     """`tcp 22`, `udp 53`."""
@@ -69,6 +69,16 @@ def parse_units(text: str) -> FrozenSet[str]:
     return frozenset(name for name in names if "." in name and not _FLEETING.match(name))
 
 
+def parse_by_hand(text: str) -> FrozenSet[str]:
+    """Of `systemctl show` of services that run: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
+    found = set()
+    for paragraph in text.split("\n\n"):
+        told = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
+        if told.get("UnitFileState") == "disabled" and not told.get("TriggeredBy") and not told.get("BusName"):
+            found.add(told.get("Id", ""))
+    return frozenset(found - {""})
+
+
 def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
     """Bound ports of a table like /proc/net/tcp."""
     found = set()
@@ -107,6 +117,10 @@ def look() -> State:
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
     bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled
+    meant = {name for name in running if name in bases or re.sub(r"@.*\.", "@.", name) in bases}
+    others = sorted(running - meant)
+    if others:
+        meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
     ports = parse_ports(_read("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(_read("/proc/net/tcp6"), "tcp", _LISTEN)
     ports |= parse_ports(_read("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(_read("/proc/net/udp6"), "udp", _UDP_BOUND)
     # Ports that the kernel hands out are another one after each start, so their absence says nothing.
@@ -114,7 +128,7 @@ def look() -> State:
     low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
     kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
     return State(
-        tuple(sorted(name for name in running if name in bases or re.sub(r"@.*\.", "@.", name) in bases)),
+        tuple(sorted(meant)),
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
         tuple(sorted(kept)),
         tuple(sorted(parse_mounts(_read("/proc/1/mountinfo")))),

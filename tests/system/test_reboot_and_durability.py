@@ -54,7 +54,10 @@ def agent(bare_host: labs.Host) -> PackageHost:
 
 def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: PackageHost) -> None:
     agent.put("/etc/systemd/system/lab-gone.service", GONE_UNIT.encode())
-    agent.host.sh("touch /run/this-boot; systemctl daemon-reload; systemctl -q enable --now lab-gone.service")
+    agent.put("/etc/systemd/system/lab-by-hand.service", b"[Service]\nExecStart=/bin/sleep 3600\n[Install]\nWantedBy=multi-user.target\n")
+    agent.host.sh(
+        "touch /run/this-boot; systemctl daemon-reload; systemctl -q enable --now lab-gone.service; systemctl start lab-by-hand.service"
+    )
     boot = agent.host.read("/proc/sys/kernel/random/boot_id")
     job = agent.order("reboot")
     agent.wait_for_boot_after(boot)
@@ -65,7 +68,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: 
     assert done.report is not None
     assert done.report["reboot"] == "no"
     assert done.report["failed_units"] == ["lab-gone.service"]
-    assert "Services that ran before the reboot and do not now: lab-gone.service." in done.report["notes"]
+    assert "Services that ran before the reboot and do not now: lab-by-hand.service, lab-gone.service." in done.report["notes"]
     assert agent.host.read("/proc/sys/kernel/random/boot_id") != boot
     assert agent.perform("check").state == "succeeded"
 

@@ -16,6 +16,7 @@ from spider.reboot import (
     compare,
     from_document,
     look,
+    parse_by_hand,
     parse_inhibitors,
     parse_mounts,
     parse_ports,
@@ -57,9 +58,41 @@ def test_what_runs_listens_and_is_mounted_is_read() -> None:
     assert parse_inhibitors(INHIBITORS) == ["backup 0 root 4711 systemd-inhibit shutdown:sleep runs"]
 
 
+# `systemctl show --property=Id,UnitFileState,TriggeredBy,BusName -- …` of systemd 252
+SHOWN = """Id=by-hand.service
+UnitFileState=disabled
+TriggeredBy=
+BusName=
+
+Id=ssh.service
+UnitFileState=disabled
+TriggeredBy=ssh.socket
+BusName=
+
+BusName=org.freedesktop.hostname1
+Id=systemd-hostnamed.service
+UnitFileState=static
+TriggeredBy=
+
+BusName=org.example.asked
+Id=asked.service
+UnitFileState=disabled
+
+Id=scratch.service
+UnitFileState=transient
+TriggeredBy=
+"""
+
+
+def test_what_somebody_has_started_by_hand_counts_and_what_is_started_when_it_is_wanted_does_not() -> None:
+    assert parse_by_hand(SHOWN) == {"by-hand.service"}
+    assert parse_by_hand("") == frozenset()
+
+
 @given(st.text(max_size=300))
 def test_no_text_upsets_the_readers(junk: str) -> None:
     parse_units(junk)
+    parse_by_hand("Id=a\n" + junk)
     parse_ports("head\n" + junk, "tcp", "0A")
     parse_mounts(junk + " - " + junk)
     parse_inhibitors(junk + " block")
