@@ -43,7 +43,17 @@ from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
-from groundcontrol.lifecycle import Keeper, LoopLag, StopSignals, collect_seldom, forget_environment, give_back_memory, harden, trim_memory
+from groundcontrol.lifecycle import (
+    Keeper,
+    LoopLag,
+    StopSignals,
+    collect_seldom,
+    forget_environment,
+    give_back_memory,
+    harden,
+    share_the_interpreter,
+    trim_memory,
+)
 from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -109,6 +119,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
     """
     harden()
     give_back_memory()
+    share_the_interpreter()
     try:
         config = Config.from_env(environ, argv)
         set_up(style=config.log_format)

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -24,6 +25,8 @@ LAG_WINDOW: Final = 240
 """Measurements that `LoopLag.worst_s` looks back on: a minute."""
 WANTED_FILES: Final = 65_536
 _PR_SET_DUMPABLE: Final = 4
+SWITCH_S: Final = 0.0005
+"""How long a thread may keep the interpreter while another waits for it. What threads get done is the same (`scripts/bench hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
 """New objects until the youngest are looked through, and how often that is until the older are (`gc.set_threshold`)."""
 LARGE_BYTES: Final = 1 << 20
@@ -128,6 +131,14 @@ def trim_memory() -> None:
     """Give what is free inside of the C library's heaps back to the system (malloc_trim(3)). Takes some milliseconds: not on the loop."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def share_the_interpreter() -> None:
+    """Let the loop have the interpreter soon when another thread is in the middle of something.
+
+    uvloop takes the lock for each callback anew. Beside a thread that compacts, at Python's own 5 ms, each frame of each node waited for that long.
+    """
+    sys.setswitchinterval(SWITCH_S)
 
 
 def collect_seldom() -> None:

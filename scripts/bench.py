@@ -19,6 +19,7 @@ from scripts.bench_latest import latest_1000
 from scripts.bench_many import many
 from scripts.bench_spider import hours, spider_figures
 from scripts.bench_start import start
+from scripts.bench_threads import beside_a_thread
 from scripts.bench_unit import unit_rss
 from scripts.bench_updates import updates
 
@@ -40,6 +41,7 @@ def spider_hours() -> Results:
 BENCHES: dict[str, Callable[[], Results]] = {
     "spider": spider,
     "hub.frame_cpu": lambda: asyncio.run(frame_cpu()),
+    "hub.beside_a_thread": beside_a_thread,
     "hub.fleet": bench_fleet.crowd,
     "hub.reconnect": bench_fleet.reconnect,
     "hub.handshake": handshake,

@@ -13,8 +13,9 @@ import aiohttp
 import msgspec
 import pytest
 
+from groundcontrol import lifecycle
 from tests.support.agent import TestAgent, agents, layout_of, pack_of, until
-from tests.support.counted import BLOCKS, OUTPUT
+from tests.support.counted import BLOCKS, COLLECT_AFTER, OUTPUT, SWITCH_US
 from tests.support.hub import HubProcess
 
 NODES = 8
@@ -97,3 +98,4 @@ async def test_sessions_pages_and_jobs_leave_no_objects_behind(tmp_path: Path) -
                 counts.append(await counted.count())
     assert counts[0][BLOCKS] > 100_000  # they are counts of a hub
     assert left_over(*counts) == {}
+    assert (counts[0][COLLECT_AFTER], counts[0][SWITCH_US]) == (lifecycle.COLLECT_AFTER[0], round(lifecycle.SWITCH_S * 1e6))

@@ -19,6 +19,9 @@ OUTPUT = "STARDUST_TEST_COUNTS"
 BLOCKS = "blocks"
 """Allocated blocks of any type, those that the collector does not know (texts, numbers, bytes) included."""
 
+COLLECT_AFTER, SWITCH_US = "collect after", "switch us"
+"""How the interpreter is set up."""
+
 
 def _count(path: Path) -> None:
     for _ in range(3):
@@ -26,6 +29,7 @@ def _count(path: Path) -> None:
     found = collections.Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
     found["threads"] = threading.active_count()
     found[BLOCKS] = sys.getallocatedblocks()
+    found[COLLECT_AFTER], found[SWITCH_US] = gc.get_threshold()[0], round(sys.getswitchinterval() * 1e6)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(found))
     partial.rename(path)
