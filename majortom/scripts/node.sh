@@ -268,10 +268,13 @@ start_units() {
         active || die start_failed "$(state)"
         return 0
     fi
+    # The links of `enable` are read with the reload that ends the installation: each reload costs a server more than all else in a step.
     if [ "$1" = yes ]; then
-        out=$(systemctl enable --now stardust-launcher.socket 2>&1) || die start_failed "launcher socket: $(last "$out")"
+        out=$(systemctl enable --no-reload stardust-launcher.socket 2>&1 && systemctl start stardust-launcher.socket 2>&1) ||
+            die start_failed "launcher socket: $(last "$out")"
     fi
-    out=$(systemctl enable --now stardust-spider.service 2>&1) || die start_failed "$(last "$out")"
+    out=$(systemctl enable --no-reload stardust-spider.service 2>&1 && systemctl start stardust-spider.service 2>&1) ||
+        die start_failed "$(last "$out")"
     active || die start_failed "$(state)"
 }
 
