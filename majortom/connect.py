@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from majortom.addresses import is_address
 from majortom.base import DeployError, HostKey, StepName, Target
 from majortom.errors import failure, one_line
-from majortom.keys import LoadedKey
+from majortom.keys import LoadedKey, OpenKeys
 from majortom.names import addresses_of
 
 HOST_KEY_ALGS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256")
@@ -77,6 +77,7 @@ class Connector:
         self._rule = rule
         self._slots: dict[str, _Slot] = {}
         self._at_work: set[tuple[str, int]] = set()
+        self.keys = OpenKeys()
 
     @contextlib.contextmanager
     def alone(self, reached: Reached, port: int) -> Iterator[None]:

@@ -6,10 +6,13 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import hashlib
 import json
 import re
+import secrets
 import struct
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -131,6 +134,44 @@ async def load_key(text: Secret, passphrase: Secret | None, limit_s: float = PAR
         raise failure("key_unreadable", "authenticate") from None
     warning = f"The private key is RSA with {bits} bits; 3072 are advised." if kind == "RSA" and bits < 3072 else ""
     return LoadedKey(key, kind, bits, key.get_fingerprint(), warning)
+
+
+class _Opening:
+    def __init__(self, task: asyncio.Task[LoadedKey]) -> None:
+        self.task = task
+        self.users = 0
+
+
+class OpenKeys:
+    """Keys that deployments use at this moment: what many use at once is opened once, since a process and a key derivation are not cheap."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, _Opening] = {}
+        self._salt = secrets.token_bytes(32)
+
+    @contextlib.asynccontextmanager
+    async def opened(self, text: Secret, passphrase: Secret | None) -> AsyncIterator[LoadedKey]:
+        """`load_key`, shared with whoever has the same key open with the same passphrase; forgotten with the last of them.
+
+        Raises: DeployError.
+        """
+        said = json.dumps([text.reveal(), None if passphrase is None else passphrase.reveal()])
+        name = hashlib.sha256(self._salt + said.encode("utf-8", "surrogatepass")).digest()
+        opening = self._open.get(name)
+        if opening is None or (opening.task.done() and (opening.task.cancelled() or opening.task.exception() is not None)):
+            opening = self._open[name] = _Opening(asyncio.create_task(load_key(text, passphrase), name="open-key"))
+        opening.users += 1
+        try:
+            yield await asyncio.shield(opening.task)
+        finally:
+            opening.users -= 1
+            if not opening.users:
+                if self._open.get(name) is opening:
+                    del self._open[name]
+                opening.task.cancel()
+                await asyncio.wait({opening.task})
+                if not opening.task.cancelled():
+                    opening.task.exception()  # whoever waited for it was cancelled
 
 
 def with_certificate(key: LoadedKey, line: str) -> LoadedKey:

@@ -13,7 +13,7 @@ from majortom import shell
 from majortom.base import DeployError, HostKey, Reporter, StepName, Target
 from majortom.connect import Connector, Limits, Reached, Tunnel, check_host_key
 from majortom.errors import failure
-from majortom.keys import LoadedKey, load_key, with_certificate
+from majortom.keys import LoadedKey, with_certificate
 from majortom.shell import Login
 from majortom.sudo import Rise
 
@@ -72,9 +72,9 @@ async def find_way(connector: Connector, target: Target, steps: Steps, restart: 
     The keys are opened first: a bad one ends the deployment before anything is contacted.
     Raises: DeployError.
     """
-    key = await _open_key(target)
-    jump_key = None if target.jump is None else await _at_jump(target.jump, _open_key(target.jump))
     async with contextlib.AsyncExitStack() as stack:
+        key = await _open_key(connector, stack, target)
+        jump_key = None if target.jump is None else await _at_jump(target.jump, _open_key(connector, stack, target.jump))
         async with steps.step("connect") as closing:
             jump = None
             if target.jump is not None:
@@ -89,12 +89,12 @@ async def find_way(connector: Connector, target: Target, steps: Steps, restart: 
         yield Way(target, reached, key, jump)
 
 
-async def _open_key(target: Target) -> LoadedKey | None:
+async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, target: Target) -> LoadedKey | None:
     if target.private_key is None:
         if target.password is None:
             raise failure("no_credentials", "authenticate")
         return None
-    key = await load_key(target.private_key, target.passphrase)
+    key = await stack.enter_async_context(connector.keys.opened(target.private_key, target.passphrase))
     return key if target.certificate is None else with_certificate(key, target.certificate)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 import struct
+from typing import Any
 
 import asyncssh
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from majortom.base import DeployError, Secret
-from majortom.keys import MAX_KEY_BYTES, load_key, read_header
+from majortom.keys import MAX_KEY_BYTES, LoadedKey, OpenKeys, load_key, read_header
 
 
 def made(kind: str = "ssh-ed25519", form: str = "openssh", passphrase: str | None = None, key_size: int | None = None) -> str:
@@ -62,6 +63,48 @@ async def test_an_encrypted_key_opens_with_its_passphrase_alone(form: str) -> No
     assert (await load_key(Secret(text), Secret("eins zwei drei"))).type == "Ed25519"
     assert await code_of(text) == "key_encrypted"
     assert await code_of(text, "eins zwei") == "key_passphrase_wrong"
+
+
+async def test_a_key_that_many_use_at_once_is_opened_once_and_forgotten_with_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[object] = []
+    third = asyncio.Event()
+    start = asyncio.create_subprocess_exec
+
+    async def counted(*args: Any, **kwargs: Any) -> asyncio.subprocess.Process:
+        readers.append(args)
+        if len(readers) == 3:
+            third.set()
+        return await start(*args, **kwargs)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", counted)
+    keys, text = OpenKeys(), Secret(made(passphrase="eins"))
+    all_in = asyncio.Barrier(8)
+
+    async def use(passphrase: str) -> LoadedKey:
+        async with keys.opened(text, Secret(passphrase)) as key:
+            async with asyncio.timeout(30):
+                await all_in.wait()
+            return key
+
+    opened = await asyncio.gather(*(use("eins") for _ in range(8)))
+    assert len({id(key) for key in opened}) == len(readers) == 1
+    assert keys._open == {}
+    with pytest.raises(DeployError):
+        async with keys.opened(text, Secret("zwei")):
+            raise AssertionError("it does not open")
+    assert len(readers) == 2
+    # One that gives up takes nothing from another one that waits for the same.
+    first, second = (asyncio.create_task(_hold(keys, text)) for _ in range(2))
+    async with asyncio.timeout(30):
+        await third.wait()
+    first.cancel()
+    assert (await second).type == "Ed25519"
+    assert (len(readers), keys._open) == (3, {})
+
+
+async def _hold(keys: OpenKeys, text: Secret) -> LoadedKey:
+    async with keys.opened(text, Secret("eins")) as key:
+        return key
 
 
 async def test_a_passphrase_for_a_key_that_needs_none_is_left_aside() -> None:
