@@ -13,6 +13,9 @@ NAMES: Final = (
     "job.insert.pre", "job.insert.post", "job.take.pre", "job.take.post", "job.send.post", "job.accept.pre", "job.accept.post",
     "job.begin.pre", "job.begin.post", "job.plan.pre", "job.plan.post", "job.output.pre", "job.output.post", "job.output.acked",
     "job.report.pre", "job.report.post", "job.end.pre", "job.end.post", "job.end.told",
+    "leave.row.pre", "leave.row.post", "leave.order.pre", "leave.order.post", "leave.noted", "leave.taken", "leave.begun",
+    "leave.heard.pre", "leave.heard.begun", "leave.heard.post", "leave.forget.pre", "leave.forget.post",
+    "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post", "leave.end.told",
 )  # fmt: skip
 
 _armed: dict[str, int] = {}

@@ -77,9 +77,10 @@ def run_script(script: bytes, action: str) -> Said:
     return Said("ok" in lines and not told["error"], (told["error"] or [""])[0], told["note"], told["left"])
 
 
-async def farewell(config: Config, why: str, left: str) -> None:
+async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:
     """Tell the hub that this node is no more, or what could not be taken off; returns when it has answered.
 
+    Args:   sent: gets `why` once it went out in a proven session.
     Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: it could not be told.
     """
     socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin)
@@ -96,6 +97,7 @@ async def farewell(config: Config, why: str, left: str) -> None:
         if not isinstance(link.receive(await within(OPENING_TIMEOUT_S, socket.receive()), clock.monotonic()), Welcome):
             raise ProtocolError("no welcome")
         await socket.send(link.send(Farewell(why, left)))
+        sent.append(why)
         while True:
             link.receive(await socket.receive(), clock.monotonic())
     except Closed as closed:
@@ -119,13 +121,18 @@ def _config() -> Optional[Config]:
         return None
 
 
-def _tell(config: Optional[Config], why: str = "uninstalled by root on the server", left: str = "") -> str:
-    """Returns why the hub could not be told; empty: it was."""
+def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
+    """Returns why the hub could not be told; empty: it was.
+
+    Args: sent: what went out before. A hub that does not know this node after that has heard it, and was stopped over its answer.
+    """
     if config is None:
         return "spider.conf or the session key cannot be read"
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(within(FAREWELL_LIMIT_S, farewell(config, why, left)))
+        loop.run_until_complete(within(FAREWELL_LIMIT_S, farewell(config, why, left, sent)))
+    except NotProven as error:
+        return "" if sent and not left else str(error)
     except (OSError, WebSocketError, ProtocolError, asyncio.TimeoutError) as error:
         return str(error) or "it did not answer"
     finally:
@@ -199,15 +206,15 @@ def _leave(script: bytes, config: Optional[Config], *, ordered: bool) -> int:
         code, why = said.error.partition(" ")[0], said.error or "the script did not end"
         sys.stderr.write(_SENTENCES.get(code, f"it could not be removed ({why})") + "\n")
         if ordered and code != "job_running":
-            insist(partial(_tell, config, BY_ORDER, (", ".join(said.left) or why)[:MAX_LEFT_CHARS]))
+            insist(partial(_tell, config, [], BY_ORDER, (", ".join(said.left) or why)[:MAX_LEFT_CHARS]))
         return EXIT_BUSY if code == "job_running" else EXIT_LEFT
     left = ", ".join(said.left)
     if left:
         sys.stderr.write(f"not everything could be removed: {left}\n")
         if ordered:
-            insist(partial(_tell, config, BY_ORDER, left[:MAX_LEFT_CHARS]))
+            insist(partial(_tell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
         return EXIT_LEFT
-    why = insist(partial(_tell, config, BY_ORDER)) if ordered else _tell(config)
+    why = insist(partial(_tell, config, [], BY_ORDER)) if ordered else _tell(config, [])
     if why:
         _say(f"Nothing of Stardust is left on this server. Its hub could not be told ({why}): remove the node there with “forget”.")
     else:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from groundcontrol import failpoints
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.work import CLEAN_UP_TRIES, Tools, tell, wipe
@@ -129,7 +130,9 @@ class Leaving:
             scope, "remove", LIVE_REMOVE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
             at=self._tools.clock.now(),
         )  # fmt: skip
+        failpoints.reach("leave.row.pre")
         row = await self._tools.store.deployments.create_deployment(scope, wanted)
+        failpoints.reach("leave.row.post")
         return await self._order(scope, row)
 
     async def again(self, scope: Scope, row: Deployment) -> Deployment:
@@ -153,7 +156,9 @@ class Leaving:
         progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         try:
             await progress.started("connect")
+            failpoints.reach("leave.order.pre")
             job = await self._ways.order(scope, _node(row), Wish("uninstall"))
+            failpoints.reach("leave.order.post")
         except HubError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))
             if progress.row.ended_at is None:
@@ -161,6 +166,7 @@ class Leaving:
             return progress.row
         with contextlib.suppress(StoreError):  # it is ordered: whoever follows writes that down
             await _note(progress, job.id)
+        failpoints.reach("leave.noted")
         self._start(scope, progress, job.id)
         event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
         return progress.row
@@ -213,13 +219,16 @@ class Leaving:
         if left:
             self._left[_node(progress.row)] = left
             return
+        failpoints.reach("leave.heard.pre")
         steps: tuple[StepName, ...] = ("connect", "uninstall")
         for step in steps:
             if not _done(progress.row, step):
                 await progress.started(step)
                 await progress.done(step)
         await progress.started("verify")
+        failpoints.reach("leave.heard.begun")
         await progress.done("verify", "nothing of Stardust is left on the server, says root there")
+        failpoints.reach("leave.heard.post")
 
     def _found(self, row: Deployment) -> tuple[Scope, Progress, JobId | None]:
         scope = Scope(SYSTEM.actor, row.org)
@@ -260,7 +269,9 @@ class Leaving:
                 gone = await tools.store.nodes.find_node(node) is None
                 heard = _done(progress.row, "verify")
                 if gone and heard:
+                    failpoints.reach("leave.wipe.pre")
                     await wipe(tools, scope, progress)
+                    failpoints.reach("leave.wipe.post")
                     return True
                 if gone:
                     await progress.detail("uninstall", "the node was forgotten meanwhile: what became of the server is not known")
@@ -298,8 +309,10 @@ class Leaving:
         if ends_at is not None:
             if not _done(progress.row, "connect"):
                 await progress.done("connect")
+                failpoints.reach("leave.taken")
             if any(step.name == "uninstall" and step.state == "waiting" for step in progress.row.steps):
                 await progress.started("uninstall")
+                failpoints.reach("leave.begun")
 
     async def _end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
         for attempt in range(CLEAN_UP_TRIES):
@@ -314,8 +327,11 @@ class Leaving:
 
     async def _save_end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
         at = self._tools.clock.now()
+        failpoints.reach("leave.end.pre")
         row = await progress.change(lambda row: rows.ended(row, state, at, error))
+        failpoints.reach("leave.end.post")
         await tell(self._tools, row)
+        failpoints.reach("leave.end.told")
         event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
 
 

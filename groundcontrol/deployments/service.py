@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
+from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.credentials import Vault
@@ -384,7 +385,9 @@ class DeploymentService:
             return
         scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
         await self._event(node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
+        failpoints.reach("leave.forget.pre")
         await forget_node(tools, scope, node.id, "the node was removed")
+        failpoints.reach("leave.forget.post")
 
     async def _event(self, node: Node, kind: str, text: str) -> None:
         at = self._tools.clock.now()

@@ -35,7 +35,7 @@ from tests.support.hub import Enrolled, HubProcess, Reply
 from tests.support.invariants_jobs import NodeSide, check_acknowledged, check_database, check_ended
 
 PLAN = Plan((Planned("lab-slow", "1.0", "1.1", "no", "lab"),))
-ONCE = [(name, 1) for name in failpoints.NAMES if not name.startswith("job.output.")]
+ONCE = [(name, 1) for name in failpoints.NAMES if name.startswith("job.") and not name.startswith("job.output.")]
 OFTEN = [(name, count) for name in ("job.output.pre", "job.output.post", "job.output.acked") for count in range(1, 29)]
 QUICK = [("job.insert.post", 1), ("job.take.post", 1), ("job.output.post", 3), ("job.end.post", 1)]
 

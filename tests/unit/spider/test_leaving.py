@@ -99,7 +99,7 @@ def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.
             return Said(True, "", [], [])
         return Said(False, "job_running" if told is None else f"{action} took too long", [], [])
 
-    def tell(_config: object, why: str, left: str = "") -> str:
+    def tell(_config: object, _sent: object, why: str, left: str = "") -> str:
         heard.append((why, left))
         return ""
 

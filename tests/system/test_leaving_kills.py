@@ -1,0 +1,88 @@
+"""The hub is killed at every durable step of a removal through the live session: the server is left clean, and the hub finds out."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from groundcontrol import failpoints
+from tests.e2e.killable import arm_file
+from tests.support.hub import HubProcess
+from tests.system.deployed import until
+from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
+
+pytestmark = pytest.mark.system
+
+PLACES = [name for name in failpoints.NAMES if name.startswith("leave.")]
+QUICK = ("leave.order.post", "leave.wipe.pre")
+NOT_TOLD = ("leave.row.post", "leave.order.pre")
+"""The order was not written down: the removal fails, and the node is there as before."""
+
+
+@pytest.fixture(scope="module")
+def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    hub = HubProcess(tmp_path_factory.mktemp("leaving") / "hub", program=("-m", "tests.e2e.killable"))
+    with Desk(hub, host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.freshen()
+    return shared_desk
+
+
+def arm(hub: HubProcess, place: str) -> None:
+    arm_file(hub.folder).write_text(f"{place} 1")
+    os.kill(hub.pid, signal.SIGUSR1)
+    until(lambda: not arm_file(hub.folder).exists(), f"{place} is armed")
+
+
+def ask(desk: Desk, node: str) -> int:
+    """Ask for the removal; returns the status, 0 where the hub died over it."""
+    try:
+        return desk.hub.local("DELETE", f"/api/v1/nodes/{node}").status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def removals(desk: Desk, node: str) -> list[Any]:
+    rows = desk.hub.local("GET", "/api/v1/deployments").json["deployments"]
+    return [row for row in rows if row["kind"] == "remove" and row["node_id"] == node]
+
+
+@pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])
+def test_a_removal_comes_to_its_end_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
+    look = Look(desk)
+    node = desk.install("root", keep_credentials=False)["node_id"]
+    arm(desk.hub, place)
+    assert ask(desk, node) in (0, 202)
+    assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL
+    desk.hub.launch()
+
+    rows = removals(desk, node)
+    assert len(rows) == (place != "leave.row.pre")
+    ended = desk.end(rows[0]["id"]) if rows else None
+    if ended is None or place in NOT_TOLD:
+        assert ended is None or (ended["state"], ended["error"]["code"]) == ("failed", "hub_stopped")
+        until(lambda: desk.hub.node(node)["state"] == "online", "the node is there as before", END_LIMIT_S)
+        assert ask(desk, node) == 202
+        assert desk.end(removals(desk, node)[0]["id"])["state"] == "succeeded"
+    elif place == "leave.order.post":
+        # Ordered, which nobody wrote down with the removal: it says that it does not know, and the node leaves all the same.
+        assert (ended["state"], ended["error"]["code"]) == ("failed", "hub_stopped")
+        until(lambda: desk.nodes() == [], "the node has left", END_LIMIT_S)
+    else:
+        assert ended["state"] == "succeeded", ended
+        assert all(step["state"] == "done" for step in ended["steps"]), ended
+    assert desk.nodes() == []
+    desk.until_over()
+    look.check_unchanged()
+    ends = [entry for entry in desk.hub.local("GET", "/api/v1/audit?limit=100").json["audit"] if entry["target"] == node]
+    assert [entry["action"] for entry in ends].count("node.delete") == 1
