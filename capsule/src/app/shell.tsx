@@ -3,7 +3,7 @@ import { clock } from "../core/time";
 import { actionWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active } from "../state/deployments";
-import { ids, loaded, nodeName, rows, vitals } from "../state/fleet";
+import { ids, loaded, nodeName, tags, vitals } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
 import { preferences } from "../state/preferences";
@@ -53,9 +53,7 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
 const runningWords = (): string => (running.value.length ? `${running.value.length} running` : "");
 
 function Side({ route }: { route: Route }): VNode {
-  const tags = new Map<string, number>();
-  for (const { node } of rows.value) for (const tag of node.tags) tags.set(tag, (tags.get(tag) ?? 0) + 1);
-  const shownTags = [...tags].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, 12);
+  const shownTags = tags.value.slice(0, 12);
   const query = place.value.query.get("q") ?? "";
   const { views } = preferences.value;
   return (

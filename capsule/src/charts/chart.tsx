@@ -14,6 +14,7 @@ import type { ChartProps } from "./types";
 
 const AXIS = 46;
 const MARK_REACH = 7;
+const NEAR = "200px";
 
 /** Where the keys stand: at a moment, and from which one a stretch is being chosen. */
 interface Keys {
@@ -28,6 +29,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const plot = useRef<uPlot | null>(null);
     const held = useRef<Held>({ props, top: 0, topAt: 0, window: "" });
     const pointed = useRef(false);
+    /** Whether it is on the screen or near it, and whether samples came while it was not. */
+    const sight = useRef({ near: true, late: false });
     const [own, setOwn] = useState<number | null>(null);
     const [keys, setKeys] = useState<Keys | null>(null);
     held.current.props = props;
@@ -68,6 +71,16 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       document.fonts.load(FONT).then(build, build);
       const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
       sized.observe(element);
+      const watched = new IntersectionObserver(
+        ([entry]) => {
+          sight.current.near = entry?.isIntersecting ?? true;
+          if (!sight.current.near || !sight.current.late) return;
+          sight.current.late = false;
+          plot.current?.setData(columnsOf(held.current.props.data));
+        },
+        { rootMargin: NEAR },
+      );
+      watched.observe(element);
       const untouched = drawnByTouch(element, {
         plot: () => plot.current,
         onAt: (at) => {
@@ -85,12 +98,14 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         gone = true;
         untouched();
         sized.disconnect();
+        watched.disconnect();
         plot.current?.destroy();
         plot.current = null;
       };
     }, [shape]);
     useEffect(() => {
-      plot.current?.setData(columnsOf(data));
+      sight.current.late = !sight.current.near;
+      if (sight.current.near) plot.current?.setData(columnsOf(data));
       follow();
     }, [data, shape]);
     useEffect(() => plot.current?.redraw(false), [group.marks]);

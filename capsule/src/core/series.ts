@@ -27,10 +27,11 @@ export interface SampleLike {
 export function labelled(latest: Readonly<Record<string, SampleLike>>, metric: string): Map<string, SampleLike> {
   const found = new Map<string, SampleLike>();
   const start = `${metric}{`;
-  for (const [name, sample] of Object.entries(latest)) {
+  // For five hundred nodes a second: no list of the entries is made.
+  for (const name in latest) {
     if (!name.startsWith(start)) continue;
     const series = parseSeries(name);
-    if (series) found.set(series.value, sample);
+    if (series) found.set(series.value, latest[name] as SampleLike);
   }
   return found;
 }

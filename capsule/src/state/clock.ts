@@ -6,8 +6,21 @@ let offsetS = 0;
 
 export const hubNow = (): number => Date.now() / 1000 + offsetS;
 
-/** Ticks once a second: what shows an age reads this. */
+/** Ticks about once a second: what shows an age reads this. */
 export const now = signal(hubNow());
+
+const TICK_S = 1;
+/** So much later it ticks by itself where frames drove it: a frame that is a little late is waited for. */
+const PATIENCE_S = 0.25;
+const LOOK_MS = 250;
+let driven = false;
+
+/** With what has just come, in the same batch: a second is drawn once, not once for its samples and once for its ages. */
+export function tickWithFrame(): void {
+  if (hubNow() - now.peek() < TICK_S / 2) return;
+  driven = true;
+  now.value = hubNow();
+}
 
 export function setHubTime(at: number): void {
   offsetS = at - Date.now() / 1000;
@@ -15,5 +28,8 @@ export function setHubTime(at: number): void {
 }
 
 setInterval(() => {
+  const late = hubNow() - now.peek();
+  if (late >= 0 && late < TICK_S + (driven ? PATIENCE_S : 0)) return;
+  driven = false;
   now.value = hubNow();
-}, 1000);
+}, LOOK_MS);

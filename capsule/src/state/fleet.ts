@@ -52,6 +52,14 @@ export const rows = computed<readonly Row[]>(() => {
   return [...map.values()].map((node) => rowOf(node.peek(), at));
 });
 
+/** How many nodes have a tag, the most used first. */
+export const tags = computed<readonly (readonly [string, number])[]>(() => {
+  void version.value;
+  const counts = new Map<string, number>();
+  for (const node of map.values()) for (const tag of node.peek().tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+});
+
 function put(node: NodeView): boolean {
   const held = map.get(node.id);
   noteCpu(node.id, node.latest["cpu.total"]);
@@ -89,13 +97,15 @@ function change(data: FleetChange): void {
 /** The fullest mount may be another one than before: parts of the old one must not stay beside it. */
 function merged(before: NodeView["latest"], after: NodeView["latest"]): NodeView["latest"] {
   const next = { ...before, ...after };
-  for (const metric of ["filesystem.used", "temperature", "disk.busy"]) {
-    const fresh = Object.keys(after).filter((name) => name.startsWith(`${metric}{`));
-    if (!fresh.length) continue;
+  let labels: string[] | null = null;
+  for (const name in after) if (name.endsWith("}")) (labels ??= []).push(name);
+  if (!labels) return next;
+  for (const metric of ["filesystem.used{", "temperature{", "disk.busy{"]) {
+    if (!labels.some((name) => name.startsWith(metric))) continue;
     for (const name of Object.keys(before)) {
-      if (!name.startsWith(`${metric}{`) || fresh.includes(name)) continue;
+      if (!name.startsWith(metric) || labels.includes(name)) continue;
       delete next[name];
-      if (metric === "filesystem.used") delete next[name.replace(".used", ".size")];
+      if (metric === "filesystem.used{") delete next[name.replace(".used", ".size")];
     }
   }
   return next;

@@ -1,6 +1,7 @@
 /** Everything that came in one frame of the screen is applied in one go. */
 
 import { batch } from "@preact/signals";
+import { tickWithFrame } from "./clock";
 
 const HIDDEN_MS = 250;
 let waiting: (() => void)[] = [];
@@ -12,6 +13,7 @@ function flush(): void {
   waiting = [];
   batch(() => {
     for (const apply of work) apply();
+    tickWithFrame();
   });
 }
 

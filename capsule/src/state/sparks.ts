@@ -9,6 +9,7 @@ import { hubNow } from "./clock";
 const POINTS = 40;
 const BUCKET_S = 15;
 const AT_ONCE = 3;
+const REDRAW_S = 5;
 
 interface Spark {
   buckets: Map<number, { sum: number; count: number }>;
@@ -18,6 +19,7 @@ interface Spark {
   /** Its past is there: history was asked and has answered. */
   filled: boolean;
   lastAt: number;
+  shownAt: number;
   settled: Settled | null;
 }
 
@@ -28,7 +30,7 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0, settled: null }));
+  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0, shownAt: 0, settled: null }));
   return spark;
 }
 
@@ -39,6 +41,7 @@ function forgetBefore(spark: Spark, newest: number): void {
 function show(spark: Spark): void {
   const newest = Math.floor(hubNow() / BUCKET_S);
   forgetBefore(spark, newest);
+  spark.shownAt = hubNow();
   spark.shown.value = Array.from({ length: POINTS }, (_, index) => {
     const held = spark.buckets.get(newest - POINTS + 1 + index);
     return held ? held.sum / held.count : null;
@@ -63,7 +66,8 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
     // Of a row that nobody looks at too, or hours of a large fleet would pile up.
     if (spark.buckets.size > POINTS) forgetBefore(spark, bucket);
   }
-  if (spark.wanted) show(spark);
+  // A second moves the mean of the newest point by less than the line is wide.
+  if (spark.wanted && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
 }
 
 /** What its CPU was by and large of late; null = nothing is known. */

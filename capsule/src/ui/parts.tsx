@@ -11,7 +11,7 @@ import { Icon, type IconName } from "./icon";
 export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
   return (
     <span class={`meter ${level}`} aria-hidden="true">
-      {value !== null && <i style={{ width: `${Math.max(0, Math.min(100, value))}%` }} />}
+      {value !== null && <i style={{ transform: `translateX(${Math.round(Math.max(0, Math.min(100, value)) * 2) / 2 - 100}%)` }} />}
     </span>
   );
 }

@@ -39,7 +39,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
           ? "This server was set up for watching only: its agent takes no orders. Its owner changes that in /etc/stardust/policy.conf; what is missing there for orders comes with deploying it again."
           : `Version ${view.agent_version || "not known"}. New keys replace those that it has, and shut out whoever else holds them.`}
       </p>
-      <div class="row">
+      <div class="row wrap">
         <Button disabled={watching || busy} onClick={() => void run(update)}>
           Update agent
         </Button>
