@@ -4,6 +4,7 @@ import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.collectors.base import MAX_FILE_BYTES, listed, read_text
+from spider.collectors.filesystems import unescape
 from spider.collectors.tabular import Reading, plain
 from spider.wire.frames import Cell
 
@@ -132,15 +133,16 @@ def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]
         fields, rest = before.split(" "), after.split(" ")
         if not dash or len(fields) < 6 or len(rest) < 2:
             continue
-        for places in (by_number.setdefault(fields[2], []), by_path.setdefault(rest[1], [])):
-            if fields[4] not in places:
-                places.append(fields[4])
+        point = unescape(fields[4])
+        for places in (by_number.setdefault(fields[2], []), by_path.setdefault(unescape(rest[1]), [])):
+            if point not in places:
+                places.append(point)
     return by_number, by_path
 
 
 def parse_swaps(text: str) -> List[str]:
     """Read /proc/swaps. Returns: what is swapped to, devices and files. Source: proc_swaps(5)."""
-    return [line.split()[0] for line in text.split("\n")[1:] if line.split()]
+    return [unescape(line.split()[0]) for line in text.split("\n")[1:] if line.split()]
 
 
 class DiskTable:

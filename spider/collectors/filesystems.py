@@ -77,7 +77,8 @@ class Usage(NamedTuple):
     """As the mount that was asked has it, that of Spider's sandbox perhaps."""
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """A path as it was before the kernel wrote it in octal escapes. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
     if "\\" not in text:
         return text
     head, *rest = text.split("\\")
@@ -109,7 +110,7 @@ def parse_mountinfo(data: bytes) -> List[Mount]:
         kind, _, rest = after.partition(" ")
         of_all = rest.rsplit(" ", 1)[-1]  # the source may hold spaces nowhere: they are escaped
         whole = "ro" in of_all.split(",")
-        mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
+        mounts.append(Mount(fields[2], unescape(fields[3]), unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
     return mounts
 
 

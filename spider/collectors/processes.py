@@ -117,9 +117,10 @@ class Processes:
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
     def scan(self) -> Dict[int, Stat]:
-        """Every process that may be seen; those that end meanwhile, or are another user's under hidepid, are left out.
+        """Every process; those that end meanwhile are left out.
 
-        Raises: OSError, ValueError: there is no /proc to speak of.
+        Raises: OSError, ValueError: there is no /proc to speak of, or it hides what others run (hidepid): the few that are left would pass
+                for all of them.
         """
         found: Dict[int, Stat] = {}
         for entry in os.listdir(self._proc):
@@ -137,6 +138,8 @@ class Processes:
                 os.close(fd)
         if not found:
             raise ValueError("no process is to be seen")
+        if 1 not in found:
+            raise PermissionError("processes of other users are hidden (hidepid)")
         return found
 
     def read(self, now: float) -> Optional[Reading]:

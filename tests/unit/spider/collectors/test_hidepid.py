@@ -16,11 +16,17 @@ import json, os, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from spider.collectors.filesystems import Filesystems
 from spider.collectors.linux import linux_collectors
+from spider.collectors.processes import Processes
 from spider.collectors.states import ProcessStates
 if sys.argv[3] == "nobody":
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-kinds = {"hidden": (ProcessStates,), "readonly": (Filesystems,)}[sys.argv[4]]
+kinds = {"hidden": (ProcessStates,), "readonly": (Filesystems,), "table": ()}[sys.argv[4]]
 found = {}
+if sys.argv[4] == "table":
+    try:
+        found["rows"] = Processes(sys.argv[2], mark_s=0.0).read(1.0).total
+    except PermissionError:
+        found["rows"] = None
 for collector in linux_collectors(sys.argv[2]):
     if isinstance(collector, kinds):
         values = collector.read(1.0)
@@ -50,6 +56,14 @@ def test_where_processes_are_hidden_only_the_kernels_count_is_told() -> None:
     assert set(hidden) == {"processes.threads"}
     seen = apart("mount -t proc -o hidepid=2 proc /mnt", "/mnt", "root", "hidden")
     assert (seen["processes.total"] or 0) > 1
+
+
+@pytest.mark.skipif(tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8), reason="the option would be that of every /proc")
+@pytest.mark.parametrize("hidepid", [1, 2])
+def test_where_processes_are_hidden_the_few_that_are_left_do_not_pass_for_all(hidepid: int) -> None:
+    mount = f"mount -t proc -o hidepid={hidepid} proc /mnt"
+    assert apart(mount, "/mnt", "nobody", "table") == {"rows": None}
+    assert (apart(mount, "/mnt", "root", "table")["rows"] or 0) > 1
 
 
 def test_a_file_system_that_turns_read_only_is_told(tmp_path: Path) -> None:

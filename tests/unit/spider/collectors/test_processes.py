@@ -176,6 +176,7 @@ def test_a_command_line_that_was_empty_in_the_middle_of_an_exec_is_looked_at_aga
     (tmp_path / "7" / "stat").write_bytes(b"7 (sleep)" + fields)
     (tmp_path / "7" / "status").write_text("Uid:\t0\t0\t0\t0\n")
     (tmp_path / "7" / "cmdline").write_bytes(b"")
+    tree(tmp_path, 1, "init")
     processes = Processes(top=EVERY, proc=str(tmp_path), mark_s=0)
     assert rows(processes.read(1.0))[7]["command"] == ""
     (tmp_path / "7" / "cmdline").write_bytes(b"sleep\x001000\0")
@@ -216,6 +217,7 @@ def test_five_thousand_processes_fit_into_the_table(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_used_again_is_another_process(tmp_path: Path) -> None:
+    tree(tmp_path, 1, "init")
     tree(tmp_path, 7, "old", ticks=1000)
     processes = Processes(str(tmp_path), mark_s=0.01)
     processes.read(1.0)
@@ -232,7 +234,10 @@ def test_what_must_not_be_seen_is_left_out_and_nothing_at_all_is_an_error(tmp_pa
     with pytest.raises(ValueError, match="no process"):
         Processes(str(tmp_path)).read(0.0)
     tree(tmp_path, 5, "seen")
-    assert list(rows(Processes(str(tmp_path), mark_s=0).read(0.0))) == [5]
+    with pytest.raises(PermissionError, match="hidepid"):  # its own alone would pass for all that run
+        Processes(str(tmp_path)).read(0.0)
+    tree(tmp_path, 1, "init")
+    assert list(rows(Processes(str(tmp_path), mark_s=0).read(0.0))) == [1, 5]
 
 
 @given(st.binary(max_size=600))

@@ -292,7 +292,7 @@ def test_layers_are_told_apart_and_each_stands_after_what_it_stands_on(tmp_path:
         ("zram0", "zram", "", "[SWAP]"),
         ("secret", "crypt", "nvme0n1p2", ""),
         ("vg0-root", "lvm", "secret", "/"),
-        ("md0", "raid1", "sda, sdb", "/srv/my\\040data"),
+        ("md0", "raid1", "sda, sdb", "/srv/my data"),
     ]
     assert found[1]["serial"] == "N1"
     assert found[4]["serial"] == "SERIAL-42"
