@@ -74,6 +74,11 @@ def describe_block(name: str, sys: str = "/sys") -> Block:
     return Block(kind, name)
 
 
+def is_empty(name: str, sys: str = "/sys") -> bool:
+    """Whether nothing is behind a device: a loop that was detached, an array that was stopped. They keep their counters, and lsblk(8) leaves them out."""
+    return read_text(f"{sys}/class/block/{name.replace('/', '!')}/size", 32) == "0"
+
+
 def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
     """`lvm vg0-root`, `partition sda1`, … by device; where two have one label, the device stands behind it."""
     plain = {device: label(f"{block.kind} {block.name}") for device, block in blocks.items()}

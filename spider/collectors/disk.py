@@ -3,7 +3,7 @@
 from typing import Dict, List, NamedTuple, Optional, Set
 
 from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, label, numbers, per_second
-from spider.collectors.blocks import NOT_REPORTED, Block, describe_block, kind_by_name, volume_labels
+from spider.collectors.blocks import NOT_REPORTED, Block, describe_block, is_empty, kind_by_name, volume_labels
 from spider.wire.metrics import series_name
 
 SECTOR_BYTES = 512
@@ -162,7 +162,7 @@ class Disks:
 class Volumes:
     """volume.read, written: bytes/s; busy: percent; await: ms. Partitions and what is layered on disks, each told by its kind.
 
-    A volume is named once it was used, from its second reading on.
+    A volume is named once it was used, from its second reading on, as long as something is behind it.
     """
 
     family = "breathe"
@@ -201,7 +201,7 @@ class Volumes:
         disks = {name for name in every if kind_by_name(name) == "disk"}
         found: Dict[str, Block] = {}
         for name, counters in every.items():
-            if len(found) < MAX_VOLUMES and _used(counters) and kind_by_name(name) not in NOT_REPORTED:
+            if len(found) < MAX_VOLUMES and _used(counters) and kind_by_name(name) not in NOT_REPORTED and not is_empty(name, self._sys):
                 block = describe_block(name, self._sys)
                 if block.kind == "disk" and is_part(name, disks):
                     block = Block("partition", name)

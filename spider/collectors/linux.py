@@ -49,7 +49,7 @@ def linux_collectors(
         *(
             CoresAndScheduler(proc),
             Frequencies(proc, sys),
-            MemoryDetails(proc),
+            MemoryDetails(proc, sys),
             Volumes(proc, sys),
             Filesystems(proc),
             NetworkFaults(proc, sys),

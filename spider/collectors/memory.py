@@ -2,7 +2,7 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, KernelFile, MaybeFile, numbers, per_second
+from spider.collectors.base import LARGEST, KernelFile, MaybeFile, listed, numbers, per_second, read_text
 
 PAGE_BYTES = 4096
 """Of most machines; `Paging` asks its own."""
@@ -160,6 +160,25 @@ def parse_details(data: bytes) -> Dict[str, int]:
     return details
 
 
+def read_huge_pages(sys: str = "/sys") -> Dict[str, int]:
+    """Huge pages of every size, which /proc/meminfo tells of the default one alone; nothing where /sys does not tell.
+
+    Source: Documentation/admin-guide/mm/hugetlbpage.rst.
+    """
+    base = sys + "/kernel/mm/hugepages"
+    total = used = 0
+    found = False
+    for name in listed(base):
+        size = name[len("hugepages-") : -len("kB")]
+        pages = [read_text(f"{base}/{name}/{what}_hugepages", 32) for what in ("nr", "free", "resv")]
+        if all(text.isdecimal() and len(text) < 12 for text in (size, *pages)):
+            every, free, promised = (int(text) for text in pages)
+            total += every * int(size) * 1024
+            used += max(0, every - free + promised) * int(size) * 1024
+            found = True
+    return {"memory.hugepages_total": total, "memory.hugepages_used": used} if found else {}
+
+
 class MemoryDetails:
     """memory.free, anonymous, shared, dirty, writeback, slab…, page_tables, committed, hugepages_…: bytes; major_faults: events/s; oom_kills since boot."""
 
@@ -167,9 +186,10 @@ class MemoryDetails:
     counts = True
     blocking = False
 
-    def __init__(self, proc: str = "/proc") -> None:
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
         self._file = KernelFile(proc + "/meminfo")
         self._vmstat = MaybeFile(proc + "/vmstat")
+        self._sys = sys
         self._faults: Optional[Tuple[int, float]] = None
         self._series: List[str] = []
 
@@ -177,7 +197,7 @@ class MemoryDetails:
         return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
-        found: Dict[str, Optional[int]] = {**parse_details(self._file.read())}
+        found: Dict[str, Optional[int]] = {**parse_details(self._file.read()), **read_huge_pages(self._sys)}
         told = self._vmstat.read_if_there()
         counters = parse_vmstat(told) if told is not None else {}
         if b"pgmajfault" in counters:

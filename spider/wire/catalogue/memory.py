@@ -37,7 +37,12 @@ METRICS: List[Metric] = [
     breathe("memory.slab_unreclaimable", "bytes", about="of the kernel, and stays", source=_MEMINFO),
     breathe("memory.page_tables", "bytes", about="that map other memory", source=_MEMINFO),
     breathe("memory.committed", "bytes", about="promised to programs", source=_MEMINFO),
-    breathe("memory.hugepages_total", "bytes", about="set aside as huge pages of the default size", source=_MEMINFO),
-    breathe("memory.hugepages_used", "bytes", about="of these, in use or promised", source=_MEMINFO),
+    breathe(
+        "memory.hugepages_total",
+        "bytes",
+        about="set aside as huge pages, of every size",
+        source="/sys/kernel/mm/hugepages, else /proc/meminfo (the default size alone)",
+    ),
+    breathe("memory.hugepages_used", "bytes", about="of these, in use or promised", source="/sys/kernel/mm/hugepages, else /proc/meminfo"),
     breathe("memory.oom_kills", "processes", about="killed for want of memory since boot", source="/proc/vmstat oom_kill", kind="counter"),
 ]

@@ -161,6 +161,18 @@ def test_volumes_are_told_apart_by_kind(tmp_path: Path) -> None:
     volumes.close()
 
 
+def test_a_volume_that_lost_what_was_behind_it_is_gone_and_comes_back(tmp_path: Path) -> None:
+    """A detached loop and a stopped array keep their lines and counters in /proc/diskstats (seen on Linux 6.18: loop0 with a size of 0)."""
+    sys = write(tmp_path / "sys", {"class/block/loop0/size": "2048\n", "class/block/md0/size": "0\n"})
+    volumes = Volumes(str(write(tmp_path, {"diskstats": line("loop0", 8) + line("md0", 8)})), str(sys))
+    volumes.read(0.0)
+    assert {name.partition("=")[2] for name in read(volumes, 60.0)} == {"loop loop0}"}
+    write(sys, {"class/block/loop0/size": "0\n"})
+    assert read(volumes, 120.0) == {}
+    write(sys, {"class/block/loop0/size": "4096\n"})
+    assert len(read(volumes, 180.0)) == 4
+
+
 def test_two_volumes_of_one_name_stay_two() -> None:
     blocks = {"dm-0": Block("lvm", "a"), "dm-1": Block("lvm", "a"), "dm-2": Block("crypt", "a")}
     assert volume_labels(blocks) == {"dm-0": "lvm a (dm-0)", "dm-1": "lvm a (dm-1)", "dm-2": "crypt a"}

@@ -15,6 +15,7 @@ from spider.collectors.memory import (
     parse_details,
     parse_meminfo,
     parse_vmstat,
+    read_huge_pages,
 )
 from tests.unit.spider.collectors.captured import captured, read, write
 
@@ -124,6 +125,29 @@ def test_promised_huge_pages_are_used() -> None:
     """hugetlbpage.rst: HugePages_Rsvd are free ones that are promised already."""
     text = b"HugePages_Total:      10\nHugePages_Free:        6\nHugePages_Rsvd:        1\nHugepagesize:       2048 kB\n"
     assert parse_details(text) == {"memory.hugepages_total": 10 * 2048 * KIB, "memory.hugepages_used": 5 * 2048 * KIB}
+
+
+def test_huge_pages_of_every_size_are_told(tmp_path: Path) -> None:
+    """As hugetlbpage.rst has its files: /proc/meminfo would say 0 here, of the default size."""
+    files = {"hugepages-2048kB": (0, 0, 0), "hugepages-1048576kB": (4, 3, 1), "hugepages-junk": (1, 1, 1)}
+    tree = {
+        f"sys/kernel/mm/hugepages/{size}/{name}_hugepages": f"{count}\n"
+        for size, counts in files.items()
+        for name, count in zip(("nr", "free", "resv"), counts, strict=True)
+    }
+    meminfo = OLD + b"HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n"
+    root = write(tmp_path, {**tree, "proc/meminfo": meminfo})
+    found = read(MemoryDetails(str(root / "proc"), str(root / "sys")), 0.0)
+    assert (found["memory.hugepages_total"], found["memory.hugepages_used"]) == (4 << 30, 2 << 30)
+    found = read(MemoryDetails(str(root / "proc"), str(root / "none")), 0.0)
+    assert found["memory.hugepages_total"] == 0
+
+
+def test_huge_pages_are_those_that_the_kernel_counts() -> None:
+    told = [line.split() for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("Hugetlb:")]
+    if not told or not Path("/sys/kernel/mm/hugepages").is_dir():
+        pytest.skip("this kernel has no huge pages, or is older than 4.16")
+    assert read_huge_pages()["memory.hugepages_total"] == int(told[0][1]) * KIB
 
 
 def test_kills_are_counted_where_the_kernel_counts_them(tmp_path: Path) -> None:
