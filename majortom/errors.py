@@ -58,7 +58,6 @@ MESSAGES: Final[dict[str, str]] = {
     "not_linux": "The server runs {kernel}, and only Linux can be installed to so far.",
     "no_systemd": "The server is run neither by systemd nor by OpenRC: such servers cannot be installed to so far.",
     "systemd_old": "The server has systemd {version}, and 239 or newer is needed: update the system.",
-    "openrc_monitor": "The server is run by OpenRC, where jobs cannot run so far: choose the policy monitor, which watches the server and changes nothing.",
     "systemd_stopping": "The server is shutting down: try again when it is up.",
     "no_python3": "The server has no python3: install it there, or choose “Install Python” (install_python) so that it is done for you.",
     "python3_old": "The server's python3 is {version}, and 3.8 or newer is needed: install a newer one beside it, or choose “Install Python” (install_python).",

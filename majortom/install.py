@@ -37,8 +37,6 @@ class Wish(NamedTuple):
     install_python: bool
     replaceable: Callable[[str], Awaitable[bool]]
     """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
-    managed: bool = True
-    """Whether jobs shall run there, by whatever policy."""
     node: str = ""
     """The node that is deployed again, in the place of whatever Spider is there; empty: a new one."""
     stopped: Callable[[], Awaitable[None]] | None = None
@@ -186,7 +184,6 @@ class Installation:
             hub_url=wish.hub_url,
             fleet=wish.fleet,
             replaceable=replaceable,
-            managed=wish.managed,
             node=wish.node,
         )
 

@@ -17,7 +17,7 @@ NEEDED_BYTES: Final = {"/opt": 8 << 20, "/var/lib": 16 << 20, "/etc/systemd/syst
 SPIDER_UNIT: Final = "stardust-spider.service"
 LAUNCHER_UNITS: Final = ("stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
 _HOME: Final = "/var/lib/stardust"
-OPENRC_SERVICE: Final = "stardust-spider"
+OPENRC_SERVICES: Final = ("stardust-spider", "stardust-launcher")
 _PYTHON_IN_UNITS: Final = re.compile(r"/usr/bin/python3(?=\s)")
 _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
@@ -36,19 +36,14 @@ class Plan(NamedTuple):
     """Folders of /var/lib/stardust that a new installation takes over from the one laid aside."""
 
 
-def plan_install(
-    probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, managed: bool = False, node: str = ""
-) -> Plan:
+def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> Plan:
     """Decide what has to be done.
 
     Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
-            managed: jobs shall run there.
             node: deployed again: whatever Spider is there gives way to this node's, unless it is another one of this hub's.
     Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
     """
     _check_system(probe)
-    if probe.openrc and managed:
-        raise failure("openrc_monitor", "probe")
     there = probe.existing
     clean = _check_replaced(there, fleet, node, replaceable=replaceable) if node else _check_existing(there, fleet, replaceable=replaceable)
     manager = _check_python(probe, install_python=install_python)
@@ -156,7 +151,7 @@ def render_unit(text: str, python: str, systemd_version: int) -> str:
 def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
     """The files that tell the server's init what to start."""
     if probe.openrc:
-        return (OPENRC_SERVICE,)
+        return OPENRC_SERVICES if launcher else OPENRC_SERVICES[:1]
     return (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ()))
 
 

@@ -11,7 +11,7 @@ import asyncssh
 
 from majortom.base import DeployError, Secret, StepName
 from majortom.errors import MESSAGES, failure, one_line
-from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICE, SPIDER_UNIT
+from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICES, SPIDER_UNIT
 from majortom.sudo import Act, Dialogue, Rise, Words, command, receiving
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
@@ -47,7 +47,7 @@ class Login(NamedTuple):
 def units() -> Mapping[str, str]:
     """Read what tells a server's init what to start: unit files of systemd and services of OpenRC, by name."""
     folder = resources.files("majortom") / "units"
-    files = [*((folder / name) for name in (SPIDER_UNIT, *LAUNCHER_UNITS)), folder / "openrc" / OPENRC_SERVICE]
+    files = [*((folder / name) for name in (SPIDER_UNIT, *LAUNCHER_UNITS)), *((folder / "openrc" / name) for name in OPENRC_SERVICES)]
     return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 

@@ -14,6 +14,10 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
         from spider import launcher  # noqa: PLC0415 - each program loads only what is its own
 
         sys.exit(launcher.main(words[1:]))
+    if words[:1] == ["listen"]:
+        from spider import openrc  # noqa: PLC0415
+
+        sys.exit(openrc.main(words[1:]))
     if words[:1] == ["run"]:
         from spider import runner  # noqa: PLC0415
 

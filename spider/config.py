@@ -76,6 +76,7 @@ FLAGS = (
 
 USAGE = """usage: spider.pyz [flags]      the agent
        spider.pyz launch       check one order from the socket on descriptor 3 (as root, started by systemd)
+       spider.pyz listen       hold that socket where there is no systemd (as root, started by OpenRC)
        spider.pyz run JOB      run one job (as root, started by systemd)
        spider.pyz rollback     end an update that was cut off (as root, started by systemd)
        spider.pyz --version

@@ -118,7 +118,7 @@ def look(jobs_dir: str, job: str, wanted: Wanted, processes: Processes = job_pro
     except FileNotFoundError:
         size = 0
     document = read_document(folder, REBOOT) if result is None else None
-    alive = result is None and _alive(processes(job), run)
+    alive = result is None and _alive(processes(job), run, job)
     asked = from_document(document) if document is not None else None
     planned = read_document(folder, PLANNED) if wanted.plan else None
     reported = read_document(folder, REPORT) if wanted.report else None
@@ -137,10 +137,28 @@ def look(jobs_dir: str, job: str, wanted: Wanted, processes: Processes = job_pro
     )
 
 
-def _alive(processes: Optional[List[int]], run: Optional[Run]) -> bool:
-    if processes is not None:
-        return bool(processes)
-    return run is not None and os.path.exists(f"/proc/{run.pid}")  # no cgroups to be seen: the runner alone can be told
+def _alive(processes: Optional[List[int]], run: Optional[Run], job: str) -> bool:
+    return runner_lives(run, job) if processes is None and run is not None else bool(processes)
+
+
+def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
+    """Whether a job's runner is there, where no cgroups of jobs are (OpenRC). Its number may be another process's by now.
+
+    Where /proc hides the processes of others nothing can be told: then it lives until the server is booted again.
+    """
+    try:
+        with open(f"{proc}/{run.pid}/cmdline", "rb") as file:
+            return job.encode() in file.read(4096).split(b"\0")
+    except PermissionError:
+        return True
+    except OSError:
+        if os.path.exists(proc + "/1"):
+            return False
+    try:
+        with open(proc + "/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read(64).strip().replace("-", "") == run.boot
+    except OSError:
+        return False
 
 
 def judge(seen: Glimpse, boot: str, quiet_s: float, now: float = 0.0) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table

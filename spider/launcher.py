@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from spider import logs
+from spider import logs, openrc
 from spider.arguments import STOP, good_arguments
 from spider.cgroups import busy_jobs, job_processes, unit_name
 from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, sync_folder
@@ -71,7 +71,7 @@ class Places(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """What the launcher asks of systemd."""
+    """What the launcher asks of systemd, or does itself where there is none."""
 
     start: Callable[[str], bool]
     """Start a unit. False: it was refused or failed. Raises TimeoutError: still queued."""
@@ -105,6 +105,7 @@ def host_is_stopping() -> bool:
 
 
 SYSTEMD = Unit(start_unit, host_is_stopping)
+OPENRC = Unit(openrc.start_job, openrc.is_going_down)
 
 
 def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
@@ -334,7 +335,7 @@ def serve(client: socket.socket, places: Places, unit: Unit, boot: str) -> Answe
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz launch`: the connection is file descriptor 3, made by stardust-launcher.socket."""
+    """`spider.pyz launch`: the connection is file descriptor 3, made by stardust-launcher.socket, or by `spider.pyz listen`."""
     if argv:
         print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # a person typed this
         return 64
@@ -343,7 +344,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # a person typed this
         return 64
     with socket.socket(fileno=CONNECTION_FD) as client:
-        answer = serve(client, Places(), SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
+        answer = serve(client, Places(), OPENRC if openrc.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
     if answer.answer == "accepted":
         try:
             prune(JOBS_DIR)

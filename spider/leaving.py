@@ -1,19 +1,17 @@
 """The verb `uninstall`: Spider is taken off this server because its hub ordered it.
 
 The job only starts `stardust-uninstall.service`, which systemd keeps in memory and forgets when it has ended: what takes the jobs' unit,
-Spider and this very file away must be part of none of them. From there on `spider/uninstall.py` works as when root calls it.
+Spider and this very file away must be part of none of them. (Where OpenRC starts services it is a process of a session of its own.) From there on `spider/uninstall.py` works as when root calls it.
 """
 
 import logging
 import subprocess
-import sys
 from typing import Callable, List, Sequence
 
-from spider import logs
+from spider import logs, openrc
 from spider.packages.base import Console, Outcome
 
 UNIT = "stardust-uninstall.service"
-PROGRAM = "/opt/stardust/current/spider.pyz"
 START_LIMIT_S = 30.0
 
 _log = logging.getLogger("spider.leaving")
@@ -21,16 +19,22 @@ _log = logging.getLogger("spider.leaving")
 
 def argv_of(job: str, boot: str) -> List[str]:
     """How systemd is asked for the unit, with the interpreter that this server's units name. Nothing in it is secret."""
+    words = [*openrc.python(), "uninstall", "--ordered", job]
+    if openrc.is_here():
+        return words  # it is started apart from everything that it takes away
     return [
         "systemd-run", f"--unit={UNIT}", "--collect", "--no-block", "--quiet",
         "--description=Stardust is taken off this server", f"--setenv=STARDUST_BOOT={boot}",
-        sys.executable or "/usr/bin/python3", "-I", "-S", "-B", PROGRAM, "uninstall", "--ordered", job,
+        *words,
     ]  # fmt: skip
 
 
 def _run(argv: Sequence[str]) -> str:
     """Returns why systemd did not take it; empty: it did."""
     try:
+        if argv[0] != "systemd-run":
+            openrc.detach(argv)
+            return ""
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_LIMIT_S, check=False,
             env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -54,5 +58,5 @@ def hand_over(job: str, boot: str, console: Console, run: Callable[[Sequence[str
         console.say(f"Nothing was taken off: {why}")
         logs.event(_log, "uninstall_not_begun", level=logging.ERROR, why=why)
         return Outcome("failed", None, 0, (), "job.uninstall_failed", f"nothing was taken off: {why}")
-    console.say(f"{UNIT} takes Stardust off this server as soon as this job has ended.")
+    console.say("Stardust is taken off this server as soon as this job has ended.")
     return Outcome("succeeded", 0, 0, ())

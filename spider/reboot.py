@@ -9,6 +9,8 @@ import subprocess
 import time
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from spider import openrc
+
 ASK_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
 """A job that still ends, and units that stop slowly, may hold a shutdown back for so long."""
@@ -176,18 +178,21 @@ def check_inhibitors() -> None:
 
 
 def ask_for_reboot() -> str:
-    """Ask systemd to reboot this host.
+    """Ask for a reboot of this host.
 
     Returns: why it would not; empty = it does.
     """
-    status, _, said = _ask("/usr/bin/systemctl", "--no-block", "--no-wall", "reboot")
-    return "" if status == 0 else said.strip()[:500] or f"systemctl ended with status {status}"
+    argv = ["reboot"] if openrc.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
+    status, _, said = _ask(*argv)
+    return "" if status == 0 else said.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
 
 
 def is_up(booted_s: float) -> bool:
     """Whether all that starts at boot has started, or had its time."""
     if booted_s >= SETTLE_LIMIT_S:
         return True
+    if openrc.is_here():
+        return openrc.is_up()
     return _systemctl("is-system-running").strip() in ("running", "degraded", "maintenance")
 
 

@@ -146,7 +146,8 @@ def _keep_up(plan: Plan, console: JobConsole, boot: str) -> Outcome:
         return _guarded(lambda: rekeying.rekey(plan.job, plan.args, console, rekeying.Places()))
     if plan.verb == UNINSTALL:
         return _guarded(lambda: leaving.hand_over(plan.job, boot, console))
-    return _guarded(lambda: updating.update(plan.args, console, updating.Places()))
+    places, systemctl = updating.here()
+    return _guarded(lambda: updating.update(plan.args, console, places, systemctl))
 
 
 def _guarded(work: Callable[[], Outcome]) -> Outcome:
@@ -190,7 +191,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
         if not refused:
             os.close(lock)
             return None
-        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"systemd does not reboot this server: {refused}")
+        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"this server does not go down: {refused}")
     result = Result(
         state=outcome.state,
         rc=outcome.exit_code,

@@ -58,8 +58,11 @@ class Said(NamedTuple):
     left: List[str]
 
 
-def run_script(script: bytes, action: str) -> Said:
-    """Run one action of the script that installs and removes."""
+def run_script(script: bytes, action: str, *, holds_lock: bool = False) -> Said:
+    """Run one action of the script that installs and removes.
+
+    Args: holds_lock: it is this process that holds the lock of this node's jobs, and no job.
+    """
     try:
         done = subprocess.run(
             ["/bin/sh", "-s", "--", action],
@@ -68,7 +71,7 @@ def run_script(script: bytes, action: str) -> Said:
             stderr=subprocess.DEVNULL,
             timeout=SCRIPT_LIMIT_S,
             check=False,
-            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_HOLDS_LOCK": "yes" if holds_lock else ""},
         )
     except subprocess.TimeoutExpired:
         return Said(False, f"{action} took too long", [], [])
@@ -199,7 +202,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _leave(script: bytes, config: Optional[Config], *, ordered: bool) -> int:
-    said = take_off(partial(run_script, script), ORDERED_WAIT_S if ordered else 0.0)
+    said = take_off(partial(run_script, script, holds_lock=ordered), ORDERED_WAIT_S if ordered else 0.0)
     for note in said.notes:
         _say(note)
     if not said.ok:

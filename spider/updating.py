@@ -5,6 +5,7 @@ that copy. Before `current` is switched a note is written and a timer is armed t
 too; it finds nothing to do once the runner, or the session, has settled the matter.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -18,9 +19,9 @@ import subprocess
 import sys
 import time
 import zipfile
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
-from spider import logs
+from spider import logs, openrc
 from spider.bundles import BUNDLE, JOINED
 from spider.jobfiles import create_once, sync_folder
 from spider.packages.base import Console, Outcome
@@ -62,6 +63,8 @@ class Places(NamedTuple):
     """Who deploys by SSH locks it as well."""
     python: str = sys.executable or "/usr/bin/python3"
     """The interpreter of the job's unit, which need not be the system's own."""
+    timers: bool = True
+    """Whether there are timers; else a service waits."""
 
 
 def systemctl(*words: str) -> str:
@@ -80,6 +83,11 @@ def systemctl(*words: str) -> str:
 
 
 Systemctl = Callable[..., str]
+
+
+def here() -> Tuple[Places, Systemctl]:
+    """Where things are on this host, and who is asked to start and stop them."""
+    return (Places(units="/etc/init.d", timers=False), openrc.as_systemctl) if openrc.is_here() else (Places(), systemctl)
 
 
 def update(args: Mapping[str, Any], console: Console, places: Places, systemd: Systemctl = systemctl) -> Outcome:
@@ -220,6 +228,15 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
         os.unlink(places.note)
     create_once(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
+    if not places.timers:
+        path = os.path.join(places.units, ROLLBACK)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        create_once(path, openrc.timer_text(command, ROLLBACK_S).encode(), 0o755)
+        os.chmod(path, 0o755)  # noqa: S103  # a service of OpenRC is a program
+        systemd("daemon-reload")
+        systemd("enable", "--now", f"{ROLLBACK}.timer")
+        return
     service = f"[Unit]\nDescription=Stardust: the version before comes back\n\n[Service]\nType=oneshot\nExecStart={command}\n"
     timer = (
         "[Unit]\nDescription=Stardust: the version before comes back unless the new one proves itself\n\n"
@@ -237,8 +254,8 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
 
 def _disarm(places: Places, systemd: Systemctl) -> None:
     systemd("disable", "--now", f"{ROLLBACK}.timer")
-    for kind in ("timer", "service"):
-        path = os.path.join(places.units, f"{ROLLBACK}.{kind}")
+    for kind in (".timer", ".service") if places.timers else ("",):
+        path = os.path.join(places.units, f"{ROLLBACK}{kind}")
         if os.path.lexists(path):
             os.unlink(path)
     systemd("daemon-reload")
@@ -319,15 +336,18 @@ def _settle(places: Places, systemd: Systemctl) -> str:
     return "taken back"
 
 
-def main(argv: Optional[Any] = None, places: Optional[Places] = None, systemd: Systemctl = systemctl) -> int:
-    """`spider.pyz rollback`, of the version before, started by the timer."""
+def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, systemd: Optional[Systemctl] = None) -> int:
+    """`spider.pyz rollback [SECONDS]`, of the version before, started by the timer; where there are none it waits itself."""
     logs.set_up(style="json")
-    if argv:
+    words = argv or []
+    if words and (len(words) > 1 or not words[0].isdigit()):
         return 64
-    where = places or Places()
+    time.sleep(int(words[0]) if words else 0)
+    own_places, own_systemd = here()
+    where, ask = places or own_places, systemd or own_systemd
     try:
         with _alone(where):
-            became = _settle(where, systemd)
+            became = _settle(where, ask)
     except (Cannot, OSError) as exc:
         logs.event(_log, "rollback_failed", level=logging.ERROR, why=str(exc))
         return 75

@@ -277,10 +277,7 @@ class _Visit:
         replaceable = (
             there.fleet == joining.fleet_id and bool(there.node) and await joining.store.nodes.find_node(NodeId(there.node)) is None
         )
-        return plan_install(
-            probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable,
-            managed=self._invite.policy != "monitor",
-        )  # fmt: skip
+        return plan_install(probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable)
 
     def _name(self, probe: Probe) -> str:
         if self._invite.kind == "node" and self._invite.name:

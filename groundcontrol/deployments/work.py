@@ -150,7 +150,6 @@ class Work:
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
-            managed=await self._mode() != "monitor",
             replaceable=self._forgotten,
             node=(self._node or "") if request.again else "",
             stopped=self._stopped,
@@ -166,11 +165,6 @@ class Work:
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
-
-    async def _mode(self) -> str:
-        """The policy as far as it is known before the server is looked at."""
-        node = await self._tools.store.nodes.find_node(self._node) if self.request.own_policy and self._node else None
-        return self.request.policy if node is None or node.policy is None else node.policy.mode
 
     async def _forgotten(self, node: str) -> bool:
         return await self._tools.store.nodes.find_node(NodeId(node)) is None

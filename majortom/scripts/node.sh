@@ -22,7 +22,7 @@ LOG=/var/log/stardust-spider.log
 openrc() { false; }
 if [ ! -d /run/systemd/system ] && [ -d /run/openrc ]; then
     openrc() { true; }
-    UNITS=/etc/init.d UNIT_FILES=stardust-spider UNIT_MODE=0755 TIMER=stardust-rollback
+    UNITS=/etc/init.d UNIT_FILES="stardust-spider stardust-launcher" UNIT_MODE=0755 TIMER=stardust-rollback
 fi
 
 die() { printf 'error %s\n' "$*"; exit 1; }
@@ -89,7 +89,6 @@ watched() {
 
 disarm() {
     if openrc; then
-        [ -e "$UNITS/$TIMER" ] || [ -e "$ROLLBACK" ] || return 0
         [ "$action" = rollback ] || rc_quiet rc-service "$TIMER" stop
         rc_forget "$TIMER"
         rm -f -- "$ROLLBACK"
@@ -310,7 +309,7 @@ undo() {
 
 stop_units() {
     if openrc; then
-        if [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true; then die job_running; fi
+        if [ -z "${STARDUST_HOLDS_LOCK-}" ] && [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true; then die job_running; fi
         for unit in $UNIT_FILES; do
             [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update del "$unit" default; rc_quiet rc-service "$unit" stop; }
         done
@@ -356,7 +355,7 @@ remove() {
     if openrc; then
         # shellcheck disable=SC2086  # a list of names, which hold no blanks
         rc_forget $UNIT_FILES
-        rm -f -- "$LOG" "$LOG.1"
+        rm -f -- "$LOG" "$LOG.1" "${LOG%/*}/stardust-launcher.log" "${LOG%/*}/stardust-launcher.log.1"
     else
         systemctl daemon-reload
         systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1

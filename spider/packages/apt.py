@@ -47,7 +47,7 @@ COMMIT_OPTIONS = (
 )  # fmt: skip
 _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
-_NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "python3", "python3-minimal", "systemd", "systemd-sysv"})
+_NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
 _INTERRUPTIBLE = StopRule("after_package", "apt-get ends after the packages that dpkg has in hand", (signal.SIGINT,))
 _REST_NOT_BEGUN = StopRule("now", "what was half done is at its end, and nothing else has been begun", (signal.SIGINT, signal.SIGTERM))
 _CODES = (

@@ -23,13 +23,13 @@ class Look:
     def __init__(self, desk: Desk, *, packages: bool = False) -> None:
         self._desk = desk
         self._packages = packages
-        self._before = self._now()
+        self.before = self.now()
 
-    def _now(self) -> dict[str, str]:
+    def now(self) -> dict[str, str]:
         return fsdiff.look(lambda script: self._desk.host.sh(script, check=False), packages=self._packages)
 
     def changes(self) -> list[str]:
-        return fsdiff.difference(self._before, self._now())
+        return fsdiff.difference(self.before, self.now())
 
     def check_unchanged(self) -> None:
         """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""

@@ -75,8 +75,7 @@ class Trial:
         async def never(_node: str) -> bool:
             return False
 
-        managed = self.policy != "monitor"
-        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never, managed=managed)
+        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
         await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
 
     async def look(self, *, packages: bool = False) -> dict[str, str]:

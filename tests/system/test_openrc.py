@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import fsdiff
 from tests.support import lab as labs
+from tests.support.bundles import bundle_of
 from tests.support.hub import HubProcess
+from tests.system.agent_host import AgentHost
 from tests.system.deployed import until
 from tests.system.deploying import SUDO, Desk, Look, step_of
 from tests.system.test_deployer import listening
 from tests.system.test_rollback import Cutting
+from tests.system.test_updates import end as update_to_end
 
 pytestmark = pytest.mark.system
 
@@ -102,16 +106,155 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     assert desk.host.sh("grep -rl stardust /run /var/log 2>/dev/null", check=False) == ""
 
 
-def test_managing_such_a_server_is_refused_before_anything_is_changed(desk: Desk) -> None:
-    look = Look(desk)
-    row = desk.install("root")
-    assert (row["state"], row["error"]["code"], row["error"]["step"]) == ("failed", "openrc_monitor", "probe")
-    assert "policy monitor" in row["error"]["message"]
-    assert step_of(row, "upload")["state"] == "skipped"
+def managed(desk: Desk, user: str = "root", **given: Any) -> str:
+    """Install for jobs; returns the node's id."""
+    row = desk.install(user, **given)
+    assert row["state"] == "succeeded", (row["error"], row)
+    node: str = row["node_id"]
+    assert desk.hub.node(node)["state"] == "online"
+    return node
+
+
+def order(desk: Desk, node: str, **wish: Any) -> str:
+    reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/jobs", wish)
+    assert reply.status == 202, reply.body
+    job: str = reply.json["id"]
+    return job
+
+
+def ended(desk: Desk, job: str, limit_s: float = 90.0) -> Any:
+    def look() -> Any:
+        row = desk.hub.job(job)
+        return row if row["ended_at"] else None
+
+    return until(look, f"job {job} has ended", limit_s)
+
+
+def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_by_order(desk: Desk) -> None:
+    look = Look(desk, packages=True)
+    node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
+    assert desk.hub.node(node)["units"] == "current"
+    assert desk.host.sh("cd /; stat -c '%a %U:%G %F' run/stardust run/stardust/launcher.sock etc/stardust/launch.key").splitlines() == [
+        "755 root:root directory", "600 stardust:root socket", "600 root:root regular file",
+    ]  # fmt: skip
+    assert desk.host.sh("ls /etc/runlevels/default | grep stardust").split() == ["stardust-launcher", "stardust-spider"]
+
+    desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
+    job = order(desk, node, action="upgrade", packages=["lab-slow"])
+    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    desk.host.sh("rc-service stardust-launcher restart; rc-service stardust-spider restart")
+    row = ended(desk, job)
+    assert (row["state"], [change["to"] for change in row["changes"]]) == ("succeeded", ["2.0"]), row
+    assert row["output_sha256"] == desk.host.sh(f"sha256sum /var/lib/stardust/jobs/{job}/log").split()[0]
+    assert desk.host.sh("stat -c '%a %U:%G' /usr/share/lab/lab-slow.txt").split() == ["644", "root:root"]
+    assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
+
+    row = desk.remove(node)
+    assert row["state"] == "succeeded", (row["error"], row)
     assert desk.nodes() == []
-    look.check_unchanged()
+    until(lambda: not desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False), "the one that took it off has ended")
+    assert [line for line in fsdiff.difference(look.before, look.now()) if "lab-slow" not in line] == []
+    desk.clean = False
 
 
+def test_only_orders_that_the_owner_allows_and_the_hub_has_sealed_are_carried_out(desk: Desk) -> None:
+    agent = AgentHost(desk.host)
+    agent.node = managed(desk)
+    key = desk.host.read("/etc/stardust/launch.key")
+    _, frame = agent.seal("refresh", key=bytes(32))
+    assert agent.hand_in(frame)["why"] == "bad-mac"
+    job, frame = agent.seal("refresh", key=key)
+    with pytest.raises(RuntimeError, match="PermissionError"):
+        agent.hand_in(frame, "ops")
+    desk.host.sh("chmod 666 /run/stardust/launcher.sock")
+    assert "answer" not in agent.hand_in(frame, "ops"), "the kernel says whose process it is"
+    assert agent.hand_in(frame)["answer"] == "accepted"
+    assert agent.hand_in(frame)["why"] == "replay"
+    until(lambda: desk.host.sh(f"ls /var/lib/stardust/jobs/{job}/result 2>/dev/null || true"), "it has ended")
+    agent.policy("[policy]\nversion = 1\nmode = readonly\n")
+    assert agent.hand_in(agent.seal("upgrade", key=key)[1])["why"] == "policy-readonly"
+    assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
+
+
+def serve(desk: Desk, *args: str) -> None:
+    """Start the hub anew."""
+    desk.hub.end()
+    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=args)
+    desk.hub.launch()
+
+
+def ship(desk: Desk, bundle: Path) -> None:
+    """Start the hub anew with another version of Spider to give."""
+    serve(desk, "--agent-bundle", str(bundle))
+    desk.host.sh("rc-service stardust-spider restart")  # it would come back by itself, within a minute
+    (node,) = desk.nodes()
+    desk.hub.wait_event("agent_online", 60, node=node["id"])
+
+
+def under_way(desk: Desk) -> str:
+    """What is left of an update under way."""
+    return desk.host.sh("ps -e -o args= | grep '[p]yz rollback' || true; ls -d /etc/init.d/stardust-rollback /etc/runlevels/*/stardust-rollback /run/stardust-rollback.pid /var/lib/stardust/update 2>/dev/null || true")  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk: Desk, tmp_path: Path) -> None:
+    look = Look(desk)
+    node = managed(desk)
+    ship(desk, bundle_of(tmp_path, "0.1.1"))
+    row = update_to_end(desk)
+    assert row["state"] == "succeeded", row
+    assert (desk.hub.node(node)["agent_version"], desk.host.sh("readlink /opt/stardust/current").strip()) == ("0.1.1", "0.1.1")
+    assert under_way(desk) == ""
+
+    ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
+    row = update_to_end(desk)
+    assert (row["state"], row["error"]["code"]) == ("failed", "job.update_taken_back"), row
+    assert "does not stay up" in row["error"]["message"]
+    assert (desk.hub.node(node)["agent_version"], desk.host.sh("readlink /opt/stardust/current").strip()) == ("0.1.1", "0.1.1")
+    assert desk.hub.node(node)["state"] == "online"
+    assert under_way(desk) == ""
+
+    ship(desk, bundle_of(tmp_path, "0.1.3", fault="raise SystemExit(9)"))
+    reply = desk.hub.local("POST", "/api/v1/agent-updates", {"nodes": [node]})
+    assert reply.status == 202, reply.body
+    until(lambda: desk.host.sh("readlink /opt/stardust/current").strip() == "0.1.3", "it is switched")
+    desk.host.sh("sed -i 's/rollback 120/rollback 1/' /etc/init.d/stardust-rollback; kill -KILL $(pgrep -f '[s]pider.pyz run ')")
+    labs.lab("stop", desk.host.name)
+    labs.lab("start", desk.host.name)
+    until(
+        lambda: desk.host.sh("readlink /opt/stardust/current").strip() == "0.1.1" and not under_way(desk),
+        "the old version comes back over a restart",
+        90,
+    )
+    until(lambda: desk.hub.node(node)["state"] == "online", "it is in a session")
+    desk.end(reply.json["deployments"][0]["id"])
+
+    assert desk.remove(node)["state"] == "succeeded"
+    assert [line for line in fsdiff.difference(look.before, look.now()) if "/run/sshd.pid" not in line] == []
+    serve(desk)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_proved(desk: Desk) -> None:
+    node = managed(desk)
+    boot = desk.host.sh("cat /proc/sys/kernel/random/boot_id")
+    job = order(desk, node, action="upgrade", packages=["lab-slow"])
+    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    labs.lab("stop", desk.host.name)
+    labs.lab("start", desk.host.name)
+    row = ended(desk, job)
+    assert (row["state"], row["exit_code"]) == ("succeeded", 0), row
+    assert b"step 100/100" in desk.host.read(f"/var/lib/stardust/jobs/{job}/log")
+
+    job = order(desk, node, action="reboot")
+    row = ended(desk, job, 150)
+    assert row["state"] == "succeeded", row
+    assert desk.host.sh("cat /proc/sys/kernel/random/boot_id") != boot
+
+
+@pytest.mark.slow
 def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
     row = watched(desk)
     pid = spider_pid(desk)
@@ -120,6 +263,7 @@ def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
     until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
 
 
+@pytest.mark.slow
 def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> None:
     row = watched(desk)
     desk.host.sh("yes '{}' | head -c 1500000 >>/var/log/stardust-spider.log; rc-service stardust-spider healthcheck")
@@ -135,6 +279,7 @@ def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> No
     until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
 
 
+@pytest.mark.slow
 def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk) -> None:
     look = Look(desk)
     watched(desk)
@@ -142,6 +287,22 @@ def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk)
     assert done.splitlines()[-1] == "Nothing of Stardust is left on this server, and its hub has forgotten it."
     assert desk.nodes() == []
     look.check_unchanged()
+
+
+@pytest.mark.slow
+def test_a_server_joins_by_an_invite(desk: Desk) -> None:
+    look = Look(desk)
+    reply = desk.hub.local("POST", "/api/v1/invites", {})
+    assert reply.status == 201, reply.body
+    done = desk.host.run("sh", stdin=reply.json["command"], check=False)
+    assert "connected" in done.stdout, done.stdout + done.stderr
+    (node,) = desk.nodes()
+    assert (node["state"], node["policy"]["mode"]) == ("online", "managed")
+    row = ended(desk, order(desk, node["id"], action="refresh"))
+    assert row["state"] == "succeeded", row
+    assert desk.host.sh(UNINSTALL).splitlines()[-1].startswith("Nothing of Stardust is left")
+    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    desk.clean = False
 
 
 SETTLED = """
@@ -181,7 +342,8 @@ async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: OpenRcC
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
-@pytest.mark.parametrize("step", ["verify", *(pytest.param(step, marks=pytest.mark.slow) for step in ("upload", "install", "start"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
 async def test_a_connection_that_is_cut_once_is_taken_back_at_once(cutting: OpenRcCutting, step: str) -> None:
     before = await cutting.look()
     await cutting.cut(step, 0, reachable=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from majortom.base import DeployError, Payload, Secret
-from majortom.plan import OPENRC_SERVICE, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
+from majortom.plan import OPENRC_SERVICES, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
 from majortom.probe import Existing, Folder, Probe, parse_probe, summary
 from majortom.shell import units
 
@@ -101,17 +101,17 @@ def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any
     assert refused(GOOD._replace(**change)) == code
 
 
-def test_where_openrc_starts_services_a_server_is_watched_and_managing_it_is_refused_first() -> None:
-    plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=False)
+def test_where_openrc_starts_services_a_server_gets_its_services() -> None:
+    plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
     assert plan == Plan("nothing", "")
-    with pytest.raises(DeployError, match="policy monitor"):
-        plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False, managed=True)
     assert refused(OPENRC._replace(openrc_runlevel="shutdown")) == "systemd_stopping"
     assert refused(OPENRC._replace(openrc="")) == "no_systemd"
     assert "OpenRC 0.45.2" in summary(OPENRC, 1000.0)
     files = upload_files(payload("monitor"), units(), OPENRC._replace(python="/usr/bin/python3.12"))
-    assert set(files) == {"spider.pyz", "spider.conf", "policy.conf", "session.key", OPENRC_SERVICE, "manifest"}
-    assert b"\ncommand=/usr/bin/python3.12\n" in files[OPENRC_SERVICE]
+    assert set(files) == {"spider.pyz", "spider.conf", "policy.conf", "session.key", "stardust-spider", "manifest"}
+    files = upload_files(payload("managed"), units(), OPENRC._replace(python="/usr/bin/python3.12"))
+    assert all(b"\ncommand=/usr/bin/python3.12\n" in files[name] for name in OPENRC_SERVICES)
+    assert "launch.key" in files
 
 
 def test_the_version_of_openrc_is_read_whatever_stands_around_it() -> None:

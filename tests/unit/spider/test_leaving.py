@@ -93,8 +93,10 @@ def test_a_script_that_does_not_end_is_an_error_like_any_other(monkeypatch: pyte
 @pytest.mark.parametrize(("failed", "told"), [("remove", "remove took too long"), ("search", "search took too long"), ("stop", None)])
 def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.MonkeyPatch, failed: str, told: str | None) -> None:
     heard: list[tuple[str, str]] = []
+    held: set[bool] = set()
 
-    def run(_script: bytes, action: str) -> Said:
+    def run(_script: bytes, action: str, *, holds_lock: bool) -> Said:
+        held.add(holds_lock)
         if action != failed:
             return Said(True, "", [], [])
         return Said(False, "job_running" if told is None else f"{action} took too long", [], [])
@@ -108,6 +110,7 @@ def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.
     monkeypatch.setattr(uninstall, "_tell", tell)
     assert uninstall._leave(b"", None, ordered=True) == (uninstall.EXIT_BUSY if told is None else uninstall.EXIT_LEFT)
     assert heard == ([] if told is None else [(uninstall.BY_ORDER, told)])
+    assert held == {True}, "where there is no systemd the script tells a job by the lock, which is ours here"
     heard.clear()
     uninstall._leave(b"", None, ordered=False)
     assert heard == []

@@ -102,6 +102,19 @@ def test_the_service_for_openrc_starts_the_same_program_with_the_same_limits() -
     assert int(settings["log_bytes"]) <= 1 << 20
 
 
+def test_the_launcher_s_service_for_openrc_ends_no_job() -> None:
+    text = (resources.files("majortom") / "units" / "openrc" / "stardust-launcher").read_text()
+    done = subprocess.run(["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nrc_cgroup_cleanup=no\n" in text
+    assert "ulimit -f" not in text  # package managers would inherit it
+    unit = (resources.files("majortom") / "units" / "stardust-launcher@.service").read_text()
+    settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
+    assert f"{settings['command']} {settings['command_args']}".replace(" listen", " launch") in unit
+    assert settings["umask"] == re.findall(r"UMask=(\d+)", unit)[0]
+    assert int(re.findall(r"flock -w (\d+)", text)[0]) == 60 * int(re.findall(r"TimeoutStopSec=(\d+)min", (resources.files("majortom") / "units" / "stardust-job@.service").read_text())[0])  # fmt: skip
+
+
 def test_the_unit_lets_spider_end_before_the_system_ends_it(folder: Path) -> None:
     unit = (folder / "stardust-spider.service").read_text()
     limit = int(re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[0]) << 20

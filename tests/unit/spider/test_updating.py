@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -96,6 +97,26 @@ def test_another_build_of_the_same_version_gets_a_folder_of_its_own(host: Host) 
     assert host.order(other) == "succeeded"
     assert host.current == "0.1.0-" + hashlib.sha256(other).hexdigest()[:8]
     assert "0.1.0" in host.versions
+
+
+def test_where_there_are_no_timers_a_service_waits_in_their_place(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.places = host.places._replace(timers=False)
+    with monkeypatch.context() as patched:
+
+        def cut(*_: object) -> str:
+            service = host.folder / "units/stardust-rollback"
+            assert (service.stat().st_mode & 0o777, list((host.folder / "units").iterdir())) == (0o755, [service])
+            assert f'command_args="-I -S -B {host.folder}/opt/0.1.0/spider.pyz rollback 120"\n' in service.read_text()
+            done = subprocess.run(["sh", "-n", service], check=False)
+            assert done.returncode == 0
+            return ""
+
+        patched.setattr(updating, "_proven", cut)
+        assert host.order(bundle_of("0.1.1")) == "succeeded"
+    assert (host.current, host.is_quiet()) == ("0.1.1", True)
+    host.joins = False
+    assert host.order(bundle_of("0.1.2")) == "job.update_taken_back"
+    assert (host.current, host.is_quiet()) == ("0.1.1", True)
 
 
 @pytest.mark.parametrize("at", [0, 40, -30])

@@ -1,0 +1,167 @@
+"""What stands in for systemd where OpenRC starts services; its run on a host is held by tests/system/test_openrc.py."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from spider import openrc
+from spider.evidence import Wanted, look, runner_lives
+from spider.jobfiles import Run
+from spider.wire.ids import new_time_id
+
+ROOT = Path(__file__).resolve().parents[3]
+HANDLER = """
+import json, os, socket
+with socket.socket(fileno=3) as client:
+    client.sendall(json.dumps([os.environ["LISTEN_PID"] == str(os.getpid()), os.environ["LISTEN_FDS"]]).encode() + b"\\n")
+    client.recv(1)
+"""
+
+
+def until(look: Callable[[], object]) -> None:
+    ends_at = time.monotonic() + 30
+    while not look():
+        assert time.monotonic() < ends_at
+        time.sleep(0.02)
+
+
+def host(folder: Path, level: str, *marks: str) -> str:
+    """The state of OpenRC as a host shows it."""
+    (folder / "run/openrc").mkdir(parents=True)
+    (folder / "run/openrc/softlevel").write_text(level)
+    for mark in marks:
+        (folder / "run/openrc" / mark).mkdir()
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("level", "marks", "up", "down"),
+    [
+        ("default\n", (), True, False),
+        ("sysinit", (), False, False),
+        ("boot", ("rc.starting",), False, False),
+        ("default", ("rc.starting",), False, False),
+        ("default", ("rc.stopping",), True, True),
+        ("shutdown", (), False, True),
+        ("off", (), False, True),
+        ("", (), False, False),
+    ],
+)
+def test_openrc_tells_where_a_host_stands(tmp_path: Path, level: str, marks: tuple[str, ...], up: bool, down: bool) -> None:
+    root = host(tmp_path, level, *marks)
+    assert openrc.is_here(root)
+    assert (openrc.is_up(root), openrc.is_going_down(root)) == (up, down)
+
+
+def test_where_systemd_runs_openrc_does_not(tmp_path: Path) -> None:
+    assert not openrc.is_here(str(tmp_path))
+    root = host(tmp_path, "default")
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert not openrc.is_here(root)
+
+
+@pytest.mark.parametrize(
+    "name", ["stardust-job@../../bin/sh.service", "stardust-job@.service", "ssh.service", "stardust-job@" + "a" * 27 + ".service"]
+)
+def test_only_the_units_of_jobs_are_started(name: str) -> None:
+    assert not openrc.start_job(name)
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[None]:
+    """The listener as a process of its own, whose launchers are `HANDLER`."""
+    words = f"from spider import openrc; import os, sys; openrc.listen({str(path)!r}, os.getuid(), [sys.executable, '-c', {HANDLER!r}])"
+    with subprocess.Popen([sys.executable, "-c", words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: path.is_socket() and stat.S_IMODE(path.stat().st_mode) == 0o600 and connects(path))
+            yield
+        finally:
+            process.kill()
+
+
+def connects(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
+def test_each_connection_gets_a_launcher_of_its_own_and_eight_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "launcher.sock"
+    with listening(path), contextlib.ExitStack() as stack:
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(openrc.MAX_CONNECTIONS + 1)]
+        for client in clients:
+            client.connect(str(path))
+            client.settimeout(30)
+        answered = [json.loads(client.recv(100)) for client in clients[:-1]]
+        assert answered == [[True, "1"]] * openrc.MAX_CONNECTIONS
+        clients[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            clients[-1].recv(100)
+        clients[-1].settimeout(30)
+        clients[0].close()
+        assert json.loads(clients[-1].recv(100)) == [True, "1"]
+
+
+def test_the_kernel_says_whose_process_is_at_the_other_end() -> None:
+    one, other = socket.socketpair(socket.AF_UNIX)
+    with one, other:
+        assert openrc.peer_of(one) == os.getuid()
+
+
+def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None:
+    words = "from spider import openrc; openrc.detach(['sleep', '1000.25'])"
+    said = tmp_path / "said"
+    with said.open("wb") as file:
+        subprocess.run([sys.executable, "-W", "error", "-c", words], cwd=ROOT, stdout=file, stderr=file, check=True, umask=0o077)
+    assert said.read_bytes() == b""
+
+    def pids() -> list[int]:
+        return [
+            int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and cmdline(folder) == b"sleep\x001000.25\0"
+        ]
+
+    until(pids)
+    (pid,) = pids()
+    assert os.getsid(pid) == pid
+    status = Path(f"/proc/{pid}/status").read_text()
+    os.kill(pid, 9)
+    assert "Umask:\t0022\n" in status
+
+
+def cmdline(folder: Path) -> bytes:
+    try:
+        return (folder / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_without_control_groups_a_job_is_alive_while_its_runner_is(tmp_path: Path) -> None:
+    job = new_time_id()
+    (tmp_path / job).mkdir()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)", "run", job]) as runner:
+        (tmp_path / job / "run").write_text(json.dumps({"pid": runner.pid, "boot": "b" * 32, "started_at": 1.0}))
+        until(lambda: look(str(tmp_path), job, Wanted(), lambda _job: None).alive)
+        (tmp_path / job / "run").write_text(json.dumps({"pid": os.getpid(), "boot": "b" * 32, "started_at": 1.0}))
+        assert not look(str(tmp_path), job, Wanted(), lambda _job: None).alive, "its number is another process's by now"
+        runner.kill()
+
+
+def test_where_others_processes_are_hidden_a_runner_lives_until_the_next_boot(tmp_path: Path) -> None:
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb\n")
+    run = Run(pid=4711, boot="b" * 32, started_at=1.0)
+    assert runner_lives(run, new_time_id(), str(tmp_path))
+    assert not runner_lives(run._replace(boot="a" * 32), new_time_id(), str(tmp_path))
+    (tmp_path / "1").mkdir()
+    assert not runner_lives(run, new_time_id(), str(tmp_path))
