@@ -37,9 +37,11 @@ def _number(path: str) -> Optional[int]:
 def parse_progress(text: str) -> Optional[float]:
     """Read sync_completed.
 
-    Returns: percent; None: nothing is under way, or it waits (`none`, `delayed`).
-    Source:  Documentation/admin-guide/md.rst: sectors done, a slash, sectors in all.
+    Returns: percent; None: nothing is under way (`none`).
+    Source:  Documentation/admin-guide/md.rst: sectors done, a slash, sectors in all; `delayed` while it waits for another array's.
     """
+    if text == "delayed":
+        return 0.0
     match = _PROGRESS.match(text)
     return min(100.0, int(match.group(1)) * 100 / int(match.group(2))) if match and int(match.group(2)) else None
 
@@ -140,9 +142,9 @@ class Arrays:
         for array in read_md(self._sys)[:MAX_LABELLED]:
             name = label(array.name)
             if array.missing is not None:  # a level without copies cannot lack any
-                done = 100.0 if array.progress is None else array.progress
+                done = array.progress if array.action or array.progress is not None else 100.0
                 named.append((series_name("md.missing", "array", name), array.missing))
-                named.append((series_name("md.progress", "array", name), round(done * 100)))
+                named.append((series_name("md.progress", "array", name), None if done is None else round(done * 100)))
         pools = read_zfs(self._proc)[:MAX_LABELLED]
         named += [(series_name("zfs.healthy", "pool", label(pool.name)), int(pool.state == "online")) for pool in pools]
         for array in read_btrfs(self._sys)[:MAX_LABELLED]:

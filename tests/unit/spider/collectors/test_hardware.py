@@ -223,6 +223,23 @@ def test_a_real_btrfs_mirror_in_health_with_errors_and_without_a_device() -> Non
     assert read(Arrays("/none", str(DATA / "btrfs-degraded"))) == {"btrfs.missing{pool=lab-pool}": 1, "btrfs.errors{pool=lab-pool}": 0}
 
 
+def test_a_rebuild_that_waits_is_not_done_and_one_that_does_not_tell_is_not_measured(tmp_path: Path) -> None:
+    """md.rst: of arrays that share a disk one is rebuilt after the other."""
+    for name, completed in (("md0", "delayed"), ("md1", "none")):
+        md(
+            tmp_path,
+            name,
+            level="raid1",
+            array_state="clean",
+            raid_disks="2",
+            degraded="1",
+            sync_action="recover",
+            sync_completed=completed,
+        )
+    found = read(Arrays(str(tmp_path / "proc"), str(tmp_path)))
+    assert (found["md.progress{array=md0}"], found["md.progress{array=md1}"]) == (0, None)
+
+
 def test_two_btrfs_of_one_label_are_told_apart(tmp_path: Path) -> None:
     for number in "12":
         write(tmp_path, {f"fs/btrfs/{number}0000000-aaaa-bbbb-cccc-dddddddddddd/label": "data\n"})
@@ -274,7 +291,7 @@ def test_md_arrays_and_zfs_pools_tell_their_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "share"), [("none", None), ("delayed", None), ("0 / 0", None), ("1 / 4", 25.0), ("9 / 4", 100.0), ("-1 / 4", None)]
+    ("text", "share"), [("none", None), ("delayed", 0.0), ("0 / 0", None), ("1 / 4", 25.0), ("9 / 4", 100.0), ("-1 / 4", None)]
 )
 def test_how_far_a_resync_is(text: str, share: float | None) -> None:
     assert parse_progress(text) == share
