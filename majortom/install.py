@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from majortom import shell, upload
 from majortom.base import DeployError, HostKey, Payload, Reporter, Target, VerifySession
@@ -22,6 +22,9 @@ from spider.clock import Clock
 from spider.logs import event
 
 _log = logging.getLogger(__name__)
+
+TAKEN_BACK: Final = "everything was taken back"
+"""How the detail of a step begins in which a failed installation has left nothing."""
 
 PayloadMaker = Callable[[Probe], Awaitable[Payload]]
 """Makes the node and its keys, once it is known that the server can be installed to."""
@@ -235,7 +238,7 @@ class Installation:
         work = asyncio.create_task(self._undo(way, login), name="undo-installation")
         left = await finish_anyway(work)
         if not left:
-            await self.steps.detail("everything was taken back: the server is as before")
+            await self.steps.detail(f"{TAKEN_BACK}: the server is as before")
         self._left = left
         return not left
 

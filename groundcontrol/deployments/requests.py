@@ -190,7 +190,7 @@ def wishes_of(request: DeploymentRequest) -> Wishes:
     """What of a request is kept with its row."""
     jump = request.jump
     told = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
-    return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields}, "jump": told})
+    return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields if field != "earlier"}, "jump": told})
 
 
 def asked_before(row: Deployment) -> DeploymentRequest:
@@ -201,7 +201,7 @@ def asked_before(row: Deployment) -> DeploymentRequest:
         if jump is None
         else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
     )
-    wishes = {**row.wishes._asdict(), "jump": way}
+    wishes = {name: value for name, value in {**row.wishes._asdict(), "jump": way}.items() if name != "earlier"}
     return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **wishes)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
-from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, HostKey, Step, Wishes
+from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, Earlier, HostKey, Step, Wishes
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
+from majortom.install import TAKEN_BACK
 from spider.wire.ids import new_time_id
 
 MAX_DETAIL_CHARS = 500
@@ -45,9 +46,19 @@ def waiting(steps: Sequence[str]) -> tuple[Step, ...]:
 def begun_again(
     deployment: Deployment, *, host: str, port: int, username: str, name: str, wishes: Wishes, pinned: HostKey | None
 ) -> Deployment:
-    """The same deployment from its first step; of the host key only the one that counts for this try stays."""
+    """The same deployment from its first step; of the host key only the one that counts for this try stays.
+
+    What the try before has changed on the server was undone with its end, and a log-in ends with its connection: so no later step still stands.
+    """
+    earlier = deployment.wishes.earlier
+    told = Earlier(
+        tries=1 if earlier is None else earlier.tries + 1,
+        step=_ended_at(deployment),
+        left=_left(deployment),
+        kept=("host_key",) if pinned is not None or wishes.host_key is not None else (),
+    )
     return deployment._replace(
-        state="running", host=host, port=port, username=username, name=name, wishes=wishes,
+        state="running", host=host, port=port, username=username, name=name, wishes=wishes._replace(earlier=told),
         host_key=pinned, host_key_confirmed=pinned is not None,
         steps=waiting([step.name for step in deployment.steps]), error=None, ended_at=None,
     )  # fmt: skip
@@ -79,6 +90,21 @@ def ended(deployment: Deployment, state: DeploymentState, at: float, error: Depl
             case _:
                 steps.append(step)
     return deployment._replace(state=state, steps=tuple(steps), error=error, ended_at=at)
+
+
+def _ended_at(deployment: Deployment) -> str:
+    if deployment.error is not None:
+        return deployment.error.step
+    return next((step.name for step in reversed(deployment.steps) if step.state not in ("waiting", "skipped")), deployment.steps[0].name)
+
+
+def _left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown", "goes_on"]:
+    if deployment.kind == "remove":
+        return "goes_on"
+    begun = [step for step in deployment.steps if step.state != "skipped"]
+    if all(step.name in _ON_THE_WAY or (step.name == "probe" and not step.detail) for step in begun):
+        return "nothing"
+    return "taken_back" if any(step.detail.startswith(TAKEN_BACK) for step in deployment.steps) else "unknown"
 
 
 def nothing_changed(deployment: Deployment) -> bool:

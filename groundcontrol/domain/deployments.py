@@ -59,6 +59,20 @@ class Jump(NamedTuple):
     """A fingerprint known beforehand."""
 
 
+class Earlier(NamedTuple):
+    """The try before this one, of a deployment that was tried again."""
+
+    tries: int
+    """So many there were before."""
+    step: str
+    """Where the last of them ended."""
+    left: Literal["nothing", "taken_back", "unknown", "goes_on"]
+    """What it left on the server: it never changed anything; what it began was taken back; nobody knows, and it is taken back first;
+    a removal, which goes on with whatever is still there."""
+    kept: tuple[str, ...] = ()
+    """Steps whose outcome still counts: the host key that was confirmed is not asked about again."""
+
+
 class Wishes(NamedTuple):
     """What was asked for beside the way to log in, without any secret: a retry does it as it was asked at first."""
 
@@ -73,6 +87,8 @@ class Wishes(NamedTuple):
     """A node that is there is deployed anew, in the place of whatever Spider its server has."""
     own_policy: bool = False
     """What the server's owner allows stays; `policy` is for where nothing is known of that."""
+    earlier: Earlier | None = None
+    """No wish: it comes with trying again."""
 
 
 class Confirmation(NamedTuple):

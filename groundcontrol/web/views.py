@@ -158,7 +158,7 @@ def _host_key_view(key: HostKey, deployment: Deployment) -> schema.HostKeyView:
 
 
 def deployment_view(deployment: Deployment) -> schema.DeploymentView:
-    key, error, jump = deployment.host_key, deployment.error, deployment.wishes.jump
+    key, error, jump, earlier = deployment.host_key, deployment.error, deployment.wishes.jump, deployment.wishes.earlier
     return schema.DeploymentView(
         id=deployment.id,
         kind=deployment.kind,
@@ -176,6 +176,7 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         jump=None if jump is None else _jump_view(jump),
         batch_id=deployment.batch,
         again=deployment.wishes.again,
+        earlier=None if earlier is None else schema.EarlierView(earlier.tries, earlier.step, earlier.left, list(earlier.kept)),
     )
 
 

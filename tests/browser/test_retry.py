@@ -54,3 +54,4 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     assert sent is not None
     assert sent["password"] == "second server's"
     expect(dialog.locator(".failure")).to_be_visible(timeout=30_000)
+    expect(dialog.get_by_text("Try 2. The one before ended at “Reach the server”: it had changed nothing on the server")).to_be_visible()

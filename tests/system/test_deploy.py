@@ -194,6 +194,20 @@ def test_a_retry_with_the_one_field_that_was_wrong_goes_on(desk: Desk) -> None:
     look.check_unchanged()
 
 
+def test_a_retry_says_what_the_try_before_has_left(desk: Desk) -> None:
+    folder = "/etc/systemd/system/stardust-spider.service.d"
+    desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' > {folder}/x.conf")
+    row = desk.install("root")
+    failed(row, "start_failed", "start")
+    assert row["earlier"] is None
+    row = desk.retry(row["id"])
+    failed(row, "start_failed", "start")
+    assert row["earlier"] == {"tries": 1, "step": "start", "left": "taken_back", "kept": ["host_key"]}
+    desk.host.sh(f"rm -r {folder}")
+    row = succeeded(desk.retry(row["id"]))
+    assert row["earlier"] == {"tries": 2, "step": "start", "left": "taken_back", "kept": ["host_key"]}
+
+
 def test_a_spider_that_would_not_reach_the_hub_is_not_installed(shared_desk: Desk, tmp_path: Path) -> None:
     shared_desk.freshen()
     with socket.socket() as closed:
@@ -279,6 +293,7 @@ def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: 
         refused = desk.hub.local("POST", f"/api/v1/deployments/{deployment}/retry", {})
         assert refused.json["code"] == "credentials_required"
         row = desk.retry(deployment, private_key=desk.host.private_key(), sudo_password=SUDO)  # not its host key: that was sent
+        assert (row["earlier"]["tries"], row["earlier"]["left"]) == (1, "unknown")
     succeeded_anyway = row["state"] == "succeeded"
     assert succeeded_anyway, row
     (node,) = desk.nodes()

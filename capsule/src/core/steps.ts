@@ -57,6 +57,26 @@ const FIXES: Record<string, FixField> = {
 /** The one field that mends a failure, so that it can be asked for beside the sentence; null = only trying again. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
+interface Earlier {
+  tries: number;
+  step: string;
+  left: "nothing" | "taken_back" | "unknown" | "goes_on";
+  kept: readonly string[];
+}
+
+const LEFT: Record<Earlier["left"], string> = {
+  nothing: "it had changed nothing on the server, and each step is done again",
+  taken_back: "what it had begun on the server was taken back, so each step is done again",
+  unknown: "what it may have left on the server is taken back first, and each step is done again",
+  goes_on: "each step is done again, and goes on with what is still there",
+};
+
+/** Which steps of the try before are done again, and why; which still count. */
+export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
+  const still = kept.includes("host_key") ? " The host key that was confirmed is not asked about again." : "";
+  return `Try ${tries + 1}. The one before ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.${still}`;
+}
+
 const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
 
 interface Ended {

@@ -161,6 +161,23 @@ export interface DeploymentView {
   batch_id: string | null;
   /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
   again: boolean;
+  /** null: it is the first try. */
+  earlier: EarlierView | null;
+}
+
+/** The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it. */
+export interface EarlierView {
+  /** So many there were before. */
+  tries: number;
+  /** Where the last of them ended. */
+  step: string;
+  /**
+   * On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
+   * a removal, which goes on with whatever is still there.
+   */
+  left: "nothing" | "taken_back" | "unknown" | "goes_on";
+  /** Steps whose outcome still counts: `host_key`, which is not asked about again. */
+  kept: string[];
 }
 
 export interface HostKeyBody {

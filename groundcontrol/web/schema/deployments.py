@@ -226,6 +226,20 @@ class DeploymentErrorView(Answer):
     step: str
 
 
+class EarlierView(Answer):
+    """The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it."""
+
+    tries: int
+    """So many there were before."""
+    step: str
+    """Where the last of them ended."""
+    left: Literal["nothing", "taken_back", "unknown", "goes_on"]
+    """On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
+    a removal, which goes on with whatever is still there."""
+    kept: list[str]
+    """Steps whose outcome still counts: `host_key`, which is not asked about again."""
+
+
 class DeploymentView(Answer):
     id: str
     kind: Literal["install", "update", "remove"]
@@ -246,6 +260,8 @@ class DeploymentView(Answer):
     """Shared by those that one request asked for (`GET deployments?batch=`)."""
     again: bool
     """An installation in the place of the Spider that a node's server has; the node stays, however it ends."""
+    earlier: EarlierView | None
+    """null: it is the first try."""
 
 
 class DeploymentsView(Answer):

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { stepTitle } from "../../core/steps";
+import { earlierText, stepTitle } from "../../core/steps";
 import { duration, iso } from "../../core/time";
 import { now } from "../../state/clock";
 import type { DeploymentView, StepView } from "../../state/types";
@@ -10,6 +10,15 @@ const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: 
 /** The steps of a deployment or removal, each with how long it took. */
 export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
   const done = deployment.state === "succeeded";
+  return (
+    <>
+      {deployment.earlier && <p class="t2 earlier">{earlierText(deployment.earlier, deployment.kind)}</p>}
+      <List deployment={deployment} last={last} done={done} />
+    </>
+  );
+}
+
+function List({ deployment, last, done }: { deployment: DeploymentView; last: string; done: boolean }): VNode {
   return (
     <ol class="steps" aria-label="Steps" aria-live="polite" tabIndex={0}>
       {deployment.steps.map((step) => (

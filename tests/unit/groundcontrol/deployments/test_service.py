@@ -23,6 +23,7 @@ from groundcontrol.domain.deployments import (
     Deployment,
     DeploymentOverrides,
     DeploymentRequest,
+    Earlier,
     HostKey,
     Wishes,
 )
@@ -174,6 +175,10 @@ async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to:
         seen.clear()
         await service.retry(ADMIN, row.id, None)
         row = await desk.end_of(row.id)
+        assert row.wishes.earlier == Earlier(1, "authenticate", "nothing", ("host_key",))
+        row = await service.retry(ADMIN, row.id, None)
+        assert row.wishes.earlier == Earlier(2, "authenticate", "nothing", ("host_key",))
+        row = await desk.end_of(row.id)
     assert row.error is not None
     assert row.error.code == "key_rejected"
     assert seen
@@ -231,7 +236,9 @@ async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, reque
         given = DeploymentOverrides(policy="readonly", tags=(), keep_credentials=True, install_python=False)
         await service.retry(ADMIN, row.id, given)
         row = await desk.end_of(row.id)
-    assert row.wishes == Wishes((), WISHES["host_key"], keep_credentials=True, install_python=False, policy="readonly")
+    assert row.wishes._replace(earlier=None) == Wishes(
+        (), WISHES["host_key"], keep_credentials=True, install_python=False, policy="readonly"
+    )
 
 
 async def test_a_confirmed_host_key_counts_after_a_restart(desk: Desk, request_to: Requests) -> None:
