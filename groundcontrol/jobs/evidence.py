@@ -28,7 +28,7 @@ NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
 _WORDS: Final = {
     "busy": "another job runs on the node",
     "host-stopping": "the server is shutting down",
-    "unreachable": "the launcher on the node does not answer; see `systemctl status stardust-launcher.socket` there",
+    "unreachable": "the launcher on the node does not answer; see `systemctl status stardust-launcher.socket` there (with OpenRC: `rc-service stardust-launcher status`)",
     "expired": "the clocks of hub and node differ too much",
     "too-early": "the clocks of hub and node differ too much",
     "too-long": "the clocks of hub and node differ too much",

@@ -60,7 +60,7 @@ def watched(desk: Desk, user: str = "root", **given: Any) -> Any:
 def spider_pid(desk: Desk) -> str:
     """Spider's process id and start time; empty while it does not run."""
     return desk.host.sh(
-        "for pid in $(pgrep -x -u stardust python3); do echo $pid@$(cut -d' ' -f22 /proc/$pid/stat); done", check=False
+        "for pid in $(pgrep -o -x -u stardust python3); do echo $pid@$(cut -d' ' -f22 /proc/$pid/stat); done", check=False
     ).strip()
 
 
@@ -91,12 +91,18 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
         "etc/runlevels/default/stardust-spider": "777 root:root symbolic link",
         "var/log/stardust-spider.log": "640 stardust:root regular file",
     }
-    status = desk.host.sh("cat /proc/$(pgrep -x -u stardust python3)/status; cat /proc/$(pgrep -x -u stardust python3)/limits")
+    status = desk.host.sh("cat /proc/$(pgrep -o -x -u stardust python3)/status; cat /proc/$(pgrep -o -x -u stardust python3)/limits")
     assert "NoNewPrivs:\t1\n" in status
     assert "Umask:\t0077\n" in status
     assert "CapEff:\t0000000000000000\n" in status
     assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
     assert "session_open" in desk.host.sh("cat /var/log/stardust-spider.log")
+
+    def tables() -> set[str]:
+        return {table["subject"] for table in desk.hub.local("GET", f"/api/v1/nodes/{row['node_id']}/tables").json["tables"]}
+
+    until(lambda: {"listening", "disks"} <= tables(), "tables as rare as those of systemd come", 90)
+    assert not {"services", "timers"} & tables(), "what only systemd could tell is not told"
 
     removed = desk.remove(row["node_id"])
     assert removed["state"] == "succeeded", removed
