@@ -11,7 +11,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Collection, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
 from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work
@@ -42,6 +42,8 @@ class Beside(NamedTuple):
     """None = not asked, or it cannot be told."""
     newer: Sequence[Package] = ()
     """What has a newer version, were nothing held."""
+    sizes: Optional[Mapping[Package, int]] = None
+    """What of that takes how many bytes when it is installed, where that was told with it."""
 
 
 class DnfFamily(RpmBackend):
@@ -64,6 +66,8 @@ class DnfFamily(RpmBackend):
     """Whether several questions at once are answered at once. yum locks its metadata, and who waits for that looks once a second."""
     keep_metadata: Tuple[str, ...] = ("--setopt=*.metadata_expire=never",)
     """Options with which a run that may use the network takes the metadata as they are."""
+    tells_sizes = True
+    """Whether the plan itself tells how much more will be installed. False: it is reckoned, if what is asked beside it tells the sizes."""
     can_include = True
     """Whether it takes a list of what may come from its repositories."""
 
@@ -205,17 +209,30 @@ class DnfFamily(RpmBackend):
         """What would be done, with what stays and why."""
         repositories = self._need_lists() if verb not in ("remove", "autoremove") else self.repositories()
         rpm_repos.check_tells_security(verb, repositories)
-        now = installed(self.environment)
+        now, takes = rpm.installed_with_sizes(self.environment)
         inventory = self.inventory_of(now)
-        table, secure, newer = self._gather(verb, packages, inventory, repositories)
+        table, secure, beside = self._gather(verb, packages, inventory, repositories)
         steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
         nothing = not steps and verb not in ("remove", "autoremove", "install")
         if nothing and rpm_repos.missing(repositories):
             text = f"nothing is known of {named(rpm_repos.missing(repositories))}, so it cannot be said that there is nothing to do: refresh first"
             raise Trouble("job.repository_stale", text)
-        kept = self._kept(verb, packages, table, inventory, secure, newer)
+        kept = self._kept(verb, packages, table, inventory, secure, () if packages else beside.newer)
         reboot, why = self.reboot_expected(steps)
-        return Plan(tuple(steps), tuple(kept), table.download_bytes, table.installed_bytes, reboot, why, tuple(replaced))
+        more = (
+            self._growth(table.rows, now, {**takes, **beside.sizes})
+            if table.installed_bytes is None and beside.sizes
+            else table.installed_bytes
+        )
+        return Plan(tuple(steps), tuple(kept), table.download_bytes, more, reboot, why, tuple(replaced))
+
+    def _growth(self, rows: Sequence[Row], now: Sequence[Package], sizes: Dict[Package, int]) -> Optional[int]:
+        """What is still missing, as a package that a new one needs, is asked for by itself."""
+        comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
+        new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
+        if new:
+            sizes.update(dnf_text.parse_sizes(self.ask("-q", "repoquery", "--qf", self.query(), *new).out))
+        return dnf_text.growth(rows, now, sizes)
 
     def table(self, words: Sequence[str]) -> Table:
         """The plan as the manager prints it."""
@@ -234,15 +251,16 @@ class DnfFamily(RpmBackend):
 
     def _gather(
         self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
-    ) -> Tuple[Table, Secured, Sequence[Package]]:
-        """The plan, what has a security advisory, and everything that is newer, where something is held that it may be."""
+    ) -> Tuple[Table, Secured, Beside]:
+        """The plan, what has a security advisory, and everything that is newer, where something is held that it may be or sizes are wanted."""
         comes = verb not in ("remove", "autoremove")
-        held = verb.endswith("upgrade") and not packages and any(one.held for one in inventory.values())
+        held = not packages and any(one.held for one in inventory.values())
+        newer = verb.endswith("upgrade") and (held or not self.tells_sizes)
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
             table = pool.submit(self.table, self.words(verb, packages))
-            more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=held)
+            more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=newer)
             found, beside = table.result(), more.result()
-        return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside.newer
+        return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside
 
     def steps_of(
         self, rows: Iterable[Row], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]

@@ -7,7 +7,7 @@ from typing import ClassVar, Dict, List, Sequence, Tuple
 
 from spider.packages import dnf_text
 from spider.packages.base import PackagesUnreadable, ask
-from spider.packages.dnf import PLAN_LIMIT_S, Beside, DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf_text import Advisory
 from spider.packages.rpm_text import Package
 
@@ -17,6 +17,7 @@ LOCKS_SETTINGS = "/etc/dnf/plugins/versionlock.conf"
 LOCKS = "/etc/dnf/plugins/versionlock.list"
 _ADVISORIES = ("updateinfo", "list", "--updates", "--security")
 _UPGRADES = ("repoquery", "--upgrades", "--latest-limit=1", "--qf")
+_NEEDED = (*_UPGRADES[:-1], "--requires", "--resolve", "--qf")
 _READ = (".solv", ".solvx")
 """Files in which libsolv keeps what it made of the repositories' metadata."""
 
@@ -61,6 +62,15 @@ class Dnf4(DnfFamily):
         return "dnf can hold packages with its versionlock plugin only: install python3-dnf-plugin-versionlock (python3-dnf-plugins-core)"
 
     @property
+    def tells_sizes(self) -> bool:  # type: ignore[override]  # it tells them of what is installed or removed alone
+        """The one run of the shell that answers what is asked beside the plan tells the sizes, too."""
+        return not self.side_by_side
+
+    def query(self) -> str:
+        """With what a package takes when it is installed."""
+        return QUERY + "|%{installsize}"
+
+    @property
     def side_by_side(self) -> bool:  # type: ignore[override]  # what is a fact of the others depends here on who asks
         """Root may have a second cache folder, whose lock is another one; anybody else has a cache of their own, with one lock."""
         return os.geteuid() == 0
@@ -72,7 +82,9 @@ class Dnf4(DnfFamily):
         """
         if not self.side_by_side or not (advisories or newer):
             return super().beside(advisories=advisories, newer=newer)
-        lines = [" ".join(_ADVISORIES)] * advisories + [f'{" ".join(_UPGRADES)} "|{self.query()}"'] * newer
+        lines = [" ".join(_ADVISORIES)] * advisories
+        if newer:  # and, behind two bars, what that needs, for the sizes of what comes as new
+            lines += [f'{" ".join(_UPGRADES)} "|{self.query()}"', f'{" ".join(_NEEDED)} "||{self.query()}"']
         try:
             with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
                 self._share_cache(folder)
@@ -82,7 +94,9 @@ class Dnf4(DnfFamily):
             if answer.rc or answer.err.strip():
                 raise PackagesUnreadable(self._told(answer))
             listed, found = dnf_text.parse_shell(answer.out)
-            return Beside(dnf_text.parse_advisories(listed) if advisories else None, self._packages(found) if newer else ())
+            sizes = dnf_text.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
+            newest = "\n".join(line for line in found.split("\n") if not line.startswith("|"))
+            return Beside(dnf_text.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes)
         except (PackagesUnreadable, OSError):
             return super().beside(advisories=advisories, newer=newer)
 

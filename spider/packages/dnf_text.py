@@ -6,7 +6,7 @@ when its rows are as many as the summary below it counts.
 
 import json
 import re
-from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.packages.backend import Lock
 from spider.packages.rpm_text import Package, parse_size, split_nevra, without_zero_epoch
@@ -204,6 +204,44 @@ def parse_repoquery(text: str) -> Dict[Tuple[str, str], Package]:
         package = Package(fields[0], without_zero_epoch(fields[2]), fields[1])
         from_lines[package.name, package.arch] = package
     return from_lines
+
+
+def parse_sizes(text: str) -> Dict[Package, int]:
+    """Read lines of `name|arch|epoch:version-release|…|bytes` of repoquery or rpm: what each takes when it is installed."""
+    sizes: Dict[Package, int] = {}
+    for line in text.split("\n"):
+        fields = line.split("|")
+        if len(fields) > 3 and fields[-1].isdigit():
+            sizes[Package(fields[0], without_zero_epoch(fields[2]), fields[1])] = int(fields[-1])
+    return sizes
+
+
+def growth(rows: Iterable[Row], now: Iterable[Package], sizes: Mapping[Package, int]) -> Optional[int]:
+    """By how many bytes a plan makes what is installed larger; None: the size of one of the packages is not known.
+
+    Args: now: what is installed.
+    """
+    there: Dict[Tuple[str, str], List[Package]] = {}
+    for package in now:
+        there.setdefault((package.name, package.arch), []).append(package)
+    comes: List[Package] = []
+    goes: List[Package] = []
+    for row in rows:
+        if row.act in ("skip", "reinstall"):
+            continue
+        if row.act == "remove":
+            goes.append(row.package)
+            continue
+        comes.append(row.package)
+        goes += row.replaces
+        if row.act != "install":
+            older = there.get((row.package.name, row.package.arch))
+            if older is None:
+                return None  # it comes in another architecture
+            goes += older
+    if any(package not in sizes for package in (*comes, *goes)):
+        return None
+    return sum(sizes[package] for package in comes) - sum(sizes[package] for package in goes)
 
 
 def parse_check_update(text: str) -> List[Package]:

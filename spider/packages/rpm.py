@@ -54,12 +54,20 @@ def installed(env: Mapping[str, str]) -> List[Package]:
 
     Raises: PackagesUnreadable.
     """
+    return installed_with_sizes(env)[0]
+
+
+def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[Package], Dict[Package, int]]:
+    """Everything that rpm has, and how many bytes it takes.
+
+    Raises: PackagesUnreadable.
+    """
     answer = ask(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
     if answer.rc:
         told = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
         raise PackagesUnreadable(f"{told}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
     try:
-        return rpm_text.parse_installed(answer.out)
+        return rpm_text.parse_installed(answer.out), rpm_text.parse_installed_sizes(answer.out)
     except ValueError as exc:
         raise PackagesUnreadable(f"rpm: {exc}") from exc
 

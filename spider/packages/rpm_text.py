@@ -7,7 +7,7 @@ from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from spider.packages.after.versions import compare_rpm
 from spider.packages.plan import Installed, Inventory
 
-QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{INSTALLTIME}\\n"
+QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{LONGSIZE}\\n"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 """What may be asked for: no option, group, path, pattern or condition looks like this."""
 
@@ -74,6 +74,12 @@ def parse_installed(text: str) -> List[Package]:
         if fields[0] != "gpg-pubkey":
             found.append(Package(fields[0], without_zero_epoch(fields[1]), fields[2]))
     return found
+
+
+def parse_installed_sizes(text: str) -> Dict[Package, int]:
+    """What each of them takes, by the same lines."""
+    rows = (line.split("|") for line in text.split("\n"))
+    return {Package(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
 
 
 def inventory_of(packages: Iterable[Package], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:

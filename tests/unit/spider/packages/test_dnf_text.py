@@ -14,7 +14,7 @@ from spider.packages.dnf5 import Dnf5Reader
 from spider.packages.dnf_reader import DnfReader, code_of
 from spider.packages.dnf_text import Row, parse_table
 from spider.packages.plan import Planned
-from spider.packages.rpm_text import Package
+from spider.packages.rpm_text import Package, parse_installed_sizes
 from spider.terminal import Lines
 from tests.unit.spider.packages.silent import Silent
 
@@ -232,3 +232,26 @@ def test_answers_of_dnfs_shell_come_apart_behind_its_prompts() -> None:
     listed, found = dnf_text.parse_shell("> LAB-1 Important/Sec. a-2-1.noarch\n> |a|noarch|0:2-1|lab|4096\n|b|noarch|0:2-1|lab|4096\n> > ")
     assert [advisory.package.name for advisory in dnf_text.parse_advisories(listed)] == ["a"]
     assert sorted(dnf_text.parse_repoquery(found)) == [("a", "noarch"), ("b", "noarch")]
+
+
+def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() -> None:
+    """dnf 4 tells it of plans that only install or only remove."""
+    old, new, more, gone = (
+        Package(name, version, "noarch") for name, version in (("a", "1-1"), ("a", "1:2-1"), ("b", "1-1"), ("c", "3-1"))
+    )
+    told = dnf_text.parse_sizes("a|noarch|1:2-1|lab|4096|150\nb|noarch|0:1-1|lab|9|7\nUpdating Subscription Management repositories.\n")
+    takes = parse_installed_sizes("a|0:1-1|noarch|100\nc|0:3-1|noarch|40\nold|0:1-1|noarch|(none)\n")
+    assert (told, takes) == ({new: 150, more: 7}, {old: 100, gone: 40})
+    sizes = {**told, **takes}
+    rows = [Row("upgrade", new, "lab", (gone,)), Row("install", more, "lab"), Row("skip", Package("x", "1-1", "noarch"), "lab")]
+    assert dnf_text.growth(rows, [old, gone], sizes) == 150 + 7 - 100 - 40
+    assert dnf_text.growth([Row("remove", old, "")], [old], sizes) == -100
+    assert dnf_text.growth([], [old], sizes) == 0
+
+
+def test_a_size_that_is_not_known_is_no_zero() -> None:
+    old, new = Package("a", "1-1", "noarch"), Package("a", "2-1", "noarch")
+    upgrade = Row("upgrade", new, "lab")
+    for known in ({old: 1}, {new: 1}, {}):
+        assert dnf_text.growth([upgrade], [old], known) is None
+    assert dnf_text.growth([upgrade], [old._replace(arch="x86_64")], {old: 1, new: 2}) is None
