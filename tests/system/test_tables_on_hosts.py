@@ -32,8 +32,11 @@ services.read(time.monotonic())
 began = time.time()
 found = {}
 for reader in linux_tables():
-    reading = reader.read(time.monotonic())
-    found[reader.subject] = reading and reading.rows
+    try:
+        reading = reader.read(time.monotonic())
+        found[reader.subject] = reading and reading.rows
+    except PermissionError as error:
+        found[reader.subject] = str(error)
 time.sleep(max(0.0, began + 2 - time.time()))
 values = services.read(time.monotonic())
 numbers = dict(zip(services.series(), values))
@@ -156,10 +159,9 @@ def test_tables_agree_with_the_hosts_own_tools(host: labs.Host) -> None:
         assert "service.memory" not in busy
 
 
-def test_a_host_that_hides_processes_shows_spiders_own_and_all_else(host: labs.Host) -> None:
+def test_a_host_that_hides_processes_says_so_and_shows_all_else(host: labs.Host) -> None:
     found = look(host, "ProtectProc=invisible\n")
-    processes = named(found, "processes")
-    assert [(row["name"], row["user"]) for row in processes] == [("python3", "plain")]
+    assert "hidepid" in found["tables"]["processes"]  # Spider's own alone would pass for all
     assert {row["unit"] for row in named(found, "services")} >= {"bad.service"}
     assert [row["user"] for row in named(found, "users")] == ["ops"]
     assert named(found, "listening")
