@@ -48,7 +48,8 @@ class _Crowd:
         """A new row of every family from every node."""
         for at, agent in enumerate(self._agents):
             for layout, one in zip(self._layouts, self._trace, strict=True):
-                self.registry.show(agent, layout, [Row(second * 1000, one.rows[(second + at) % len(one.rows)])])
+                row = Row(second * 1000, one.rows[(second + at) % len(one.rows)])
+                self.registry.show(agent, layout, [row, row])  # as in the packs of a node that nobody looks at
 
     def names(self) -> list[NodeId]:
         return [agent.node.id for agent in self._agents]

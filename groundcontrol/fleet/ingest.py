@@ -20,7 +20,7 @@ from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LATE, STREAM
 
 log = logging.getLogger(__name__)
 
-GATHER_S: Final = 0.3
+GATHER_S: Final = 1.0
 """How long the first pack of a batch waits for others: a commit costs as much as ten packs in it, and live values are shown before."""
 HURRY_S: Final = 0.04
 """The same while somebody sends what was left over, and waits for an answer after every few packs."""

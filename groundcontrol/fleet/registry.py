@@ -59,13 +59,19 @@ class _Gone(NamedTuple):
 class _Newest:
     """The newest row of a family of a node."""
 
-    __slots__ = ("brief", "layout", "row")
+    __slots__ = ("_brief", "layout", "row")
 
     def __init__(self, layout: KnownLayout, row: Row) -> None:
         self.layout = layout
         self.row = row
-        self.brief = layout.summary.read(row.values, row.taken_at_ms / 1000)
+        self._brief: Brief | None = None
+
+    @property
+    def brief(self) -> Brief:
         """What a list shows of it: made ready once, however many ask."""
+        if self._brief is None:
+            self._brief = self.layout.summary.read(self.row.values, self.row.taken_at_ms / 1000)
+        return self._brief
 
 
 class Registry:
@@ -304,16 +310,19 @@ class Registry:
     def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
         """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest.
 
-        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask: what they
-        show of it is made ready here, so that it costs them nothing.
+        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask. What they
+        show is made ready here for whoever asks next, but not for each second of a node that is looked at while no list is.
         """
         node = agent.node.id
         if self._agents.get(node) is not agent:
             return
         self.rows += len(rows)
-        self._latest.setdefault(node, {})[layout.row.family] = _Newest(layout, rows[-1])
-        if self._bus.heard(_FRESH):
+        self._latest.setdefault(node, {})[layout.row.family] = newest = _Newest(layout, rows[-1])
+        listed = self._bus.heard(_FRESH)
+        if listed:
             self._tell_fresh(node)
+        if listed or len(rows) > 1:
+            _ = newest.brief
         if not self._bus.heard(Topic("node_live", node)):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
