@@ -87,9 +87,10 @@ def test_beyond_the_bound_a_datagram_is_counted_unread_until_the_next_minute(cap
     bench = Bench()
     for _ in range(LINES_PER_MINUTE):
         bench.statsd.take(b"n:1|c")
-    bench.statsd.datagram_received(b"n:1|c\n\nno line at all\n")
+    for datagram in (b"n:1|c\n\nno line at all\n", b"n:1|c", b"\n" * 8192, b""):  # not taken apart: empty lines count
+        bench.statsd.datagram_received(datagram)
     assert bench.read(60) == {"statsd.rate{name=n}": LINES_PER_MINUTE // 60 * SCALE}
-    assert [vars(record)["facts"] for record in caplog.records] == [{"not_understood": 0, "too_many": 2, "datagrams_unread": 0}]
+    assert [vars(record)["facts"] for record in caplog.records] == [{"not_understood": 1, "too_many": 8196, "datagrams_unread": 0}]
     bench.send("n:60|c")
     assert bench.read(60) == {"statsd.rate{name=n}": SCALE}
 
