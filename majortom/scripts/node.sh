@@ -72,6 +72,15 @@ wind_up() { if openrc; then rc_quiet rc-service "$TIMER" restart; else systemctl
 # What is started by OpenRC must not go on holding our lock.
 rc_quiet() { "$@" </dev/null >/dev/null 2>&1 9>&-; }
 
+# Ends the supervisor of a service whose script somebody has taken away; it ends what it supervises.
+rc_end() {
+    pid=$(cat "/run/$1.pid" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = supervise-daemo ] || return 0
+    kill "$pid"
+    tries=0
+    while [ -d "/proc/$pid" ] && [ $tries -lt 200 ]; do sleep 0.1; tries=$((tries + 1)); done
+    rm -rf -- "/run/$1.pid" /run/openrc/*/"$1"
+}
+
 # Takes services of ours out of OpenRC: from the runlevels, from its own state and from what it remembers of all files.
 rc_forget() {
     for service in "$@"; do
@@ -311,7 +320,12 @@ stop_units() {
     if openrc; then
         if [ -z "${STARDUST_HOLDS_LOCK-}" ] && [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true; then die job_running; fi
         for unit in $UNIT_FILES; do
-            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update del "$unit" default; rc_quiet rc-service "$unit" stop; }
+            if [ -e "$UNITS/$unit" ]; then
+                rc_quiet rc-update del "$unit" default
+                rc_quiet rc-service "$unit" stop
+            else
+                rc_end "$unit"
+            fi
         done
         return 0
     fi

@@ -311,6 +311,29 @@ def test_a_server_joins_by_an_invite(desk: Desk) -> None:
     desk.clean = False
 
 
+@pytest.mark.slow
+def test_a_node_that_is_deployed_again_keeps_its_launcher_and_what_was_run(desk: Desk) -> None:
+    look = Look(desk)
+    node = managed(desk)
+    first = ended(desk, order(desk, node, action="refresh"))
+    desk.host.sh(
+        "rm /etc/init.d/stardust-launcher; truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart",
+        check=False,
+    )
+    until(lambda: desk.hub.node(node)["state"] == "offline", "the node is offline")
+    row = desk.end(desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json["id"])
+    assert (row["state"], row["node_id"]) == ("succeeded", node), row
+    second = ended(desk, order(desk, node, action="refresh"))
+    assert (first["state"], second["state"]) == ("succeeded", "succeeded"), (first, second)
+    assert desk.host.sh("ls /var/lib/stardust/started").split() == sorted([first["id"], second["id"]])
+    assert desk.host.sh("ps -e -o args= | grep -c '[s]pider.pyz listen'").strip() == "2", "the supervisor and the listener, once"
+    desk.host.sh("rm /etc/init.d/stardust-*")
+    assert desk.remove(node)["state"] == "succeeded"
+    assert desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False) == ""
+    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    desk.clean = False
+
+
 SETTLED = """
 set +e
 tries=0
