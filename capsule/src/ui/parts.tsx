@@ -194,6 +194,8 @@ export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: re
     };
     centre();
     void document.fonts.ready.then(centre);
+    addEventListener("resize", centre);
+    return () => removeEventListener("resize", centre);
   }, [current]);
   return (
     <div

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
 import { active } from "../../state/deployments";
 import { now } from "../../state/clock";
@@ -16,6 +16,7 @@ import { lazy } from "../../ui/lazy";
 import { MenuButton } from "../../ui/menu";
 import { Empty, Loading, Segmented } from "../../ui/parts";
 import { usePhone } from "../../ui/phone";
+import { SearchField } from "../../ui/search";
 import { troubles } from "./attention";
 import { NodeCards } from "./cards";
 import { CardGroup, groupName } from "./group";
@@ -177,7 +178,7 @@ function Nodes(): VNode {
   return (
     <>
       <div class="tools">
-        <FilterField text={text} error={filter.error} />
+        <SearchField label="Filter nodes" placeholder="Filter by name, tag, cpu>80…" text={text} error={filter.error} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         <MenuButton
           label="State"
           class="chip only-desk"
@@ -243,48 +244,5 @@ function Nodes(): VNode {
       )}
       {mayAct.value && picked.value.size > 0 && <SelectionBar />}
     </>
-  );
-}
-
-function FilterField({ text, error }: { text: string; error: string }): VNode {
-  const input = useRef<HTMLInputElement>(null);
-  const [typed, setTyped] = useState(text);
-  useEffect(() => {
-    if (document.activeElement !== input.current) setTyped(text);
-  }, [text]);
-  const set = (next: string): void => {
-    setTyped(next);
-    setQuery({ q: next.trim() ? next : null });
-  };
-  return (
-    <div class={`search grow ${error ? "invalid" : ""}`} role="search">
-      <Icon name="search" size="small" />
-      <input
-        ref={input}
-        type="search"
-        aria-label="Filter nodes"
-        aria-invalid={error ? true : undefined}
-        aria-describedby={error ? "filter-says" : undefined}
-        placeholder="Filter by name, tag, cpu>80…"
-        value={typed}
-        data-shortcut="/"
-        autocomplete="off"
-        spellcheck={false}
-        onInput={(event) => set(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key !== "Escape") return;
-          event.preventDefault();
-          event.stopPropagation();
-          if (typed) set("");
-          else event.currentTarget.blur();
-        }}
-      />
-      <kbd class="only-desk">/</kbd>
-      {error && (
-        <span class="says" id="filter-says" role="status">
-          {error}
-        </span>
-      )}
-    </div>
   );
 }

@@ -1,5 +1,4 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
 import { someOf } from "../../core/batch";
 import { listsAreOld } from "../../core/facts";
 import { plural } from "../../core/units";
@@ -12,6 +11,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
+import { SearchField } from "../../ui/search";
 import { hindrance } from "../../core/able";
 import { ByNode } from "./by-node";
 import { ByPackage } from "./by-package";
@@ -22,6 +22,7 @@ export function UpdatesPage(): VNode {
   const by = query.get("by") === "node" ? "node" : "package";
   const search = query.get("q") ?? "";
   const security = query.get("security") === "1";
+  const wanted = by === "node" ? "Search nodes" : "Search packages";
   const v = vitals.value;
   const wanting = rows.value.filter(({ node }) => (security ? node.updates.security : node.updates.total));
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
@@ -37,7 +38,7 @@ export function UpdatesPage(): VNode {
         </div>
         {mayAct.value && able.length > 0 && (
           <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => show({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
-            {security ? "Security upgrade" : "Upgrade"} on {able.length}…
+            {security ? "Security upgrade" : "Upgrade"} on {plural(able.length, "node")}…
           </Button>
         )}
       </div>
@@ -49,7 +50,7 @@ export function UpdatesPage(): VNode {
       )}
       {!mayAct.value && <p class="t3">Your role may look at updates; operators and admins may bring them in.</p>}
       <div class="tools wrap">
-        <Search text={search} label={by === "node" ? "Search nodes" : "Search packages"} />
+        <SearchField label={wanted} placeholder={wanted} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
           <Icon name="shield" size="small" />
           Security only
@@ -66,42 +67,6 @@ export function UpdatesPage(): VNode {
         />
       </div>
       {by === "node" ? <ByNode search={search} security={security} old={old.length > 0} /> : <ByPackage search={search} security={security} old={old.length > 0} />}
-    </div>
-  );
-}
-
-function Search({ text, label }: { text: string; label: string }): VNode {
-  const input = useRef<HTMLInputElement>(null);
-  const [typed, setTyped] = useState(text);
-  useEffect(() => {
-    if (document.activeElement !== input.current) setTyped(text);
-  }, [text]);
-  const set = (next: string): void => {
-    setTyped(next);
-    setQuery({ q: next.trim() ? next : null });
-  };
-  return (
-    <div class="search grow" role="search">
-      <Icon name="search" size="small" />
-      <input
-        ref={input}
-        type="search"
-        aria-label={label}
-        placeholder={label}
-        value={typed}
-        data-shortcut="/"
-        autocomplete="off"
-        spellcheck={false}
-        onInput={(event) => set(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key !== "Escape") return;
-          event.preventDefault();
-          event.stopPropagation();
-          if (typed) set("");
-          else event.currentTarget.blur();
-        }}
-      />
-      <kbd class="only-desk">/</kbd>
     </div>
   );
 }

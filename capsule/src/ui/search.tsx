@@ -1,0 +1,56 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icon";
+
+interface Props {
+  label: string;
+  placeholder: string;
+  text: string;
+  onText: (text: string) => void;
+  /** What is wrong with it, said below the field. */
+  error?: string;
+}
+
+/** What is typed is kept while somebody types, whatever the address says; Esc clears it, then leaves. */
+export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
+  const input = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState(text);
+  useEffect(() => {
+    if (document.activeElement !== input.current) setTyped(text);
+  }, [text]);
+  const set = (next: string): void => {
+    setTyped(next);
+    onText(next);
+  };
+  return (
+    <div class={`search grow ${error ? "invalid" : ""}`} role="search">
+      <Icon name="search" size="small" />
+      <input
+        ref={input}
+        type="search"
+        aria-label={label}
+        aria-invalid={error ? true : undefined}
+        aria-describedby={error ? "search-says" : undefined}
+        placeholder={placeholder}
+        value={typed}
+        data-shortcut="/"
+        autocomplete="off"
+        spellcheck={false}
+        onInput={(event) => set(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.preventDefault();
+          event.stopPropagation();
+          if (typed) set("");
+          else event.currentTarget.blur();
+        }}
+      />
+      <kbd class="only-desk">/</kbd>
+      {error && (
+        <span class="says" id="search-says" role="status">
+          {error}
+        </span>
+      )}
+    </div>
+  );
+}
