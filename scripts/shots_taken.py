@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from scripts import shots_asked
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.stage import Stage, play_jobs
 
@@ -126,8 +127,8 @@ def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
 class Camera:
     """Takes each screen in both themes and both widths."""
 
-    def __init__(self, context: BrowserContext, url: str, only: set[str]) -> None:
-        self.page = context.new_page()
+    def __init__(self, context: BrowserContext, url: str, only: set[str], page: Page | None = None) -> None:
+        self.page = page or context.new_page()
         self.page.set_default_timeout(10_000)
         self._cdp = context.new_cdp_session(self.page)
         self._url = url
@@ -152,6 +153,17 @@ class Camera:
                     print(f"{screen.name} {scheme} {width}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
                     continue
                 self.keep(screen.name, scheme, width)
+
+    def looks(self, name: str) -> None:
+        """Take what is shown now, which is no address, in all themes and widths."""
+        if self._only and name not in self._only:
+            return
+        for scheme in ("dark", "light"):
+            for width, (_, height) in SIZES.items():
+                self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                self.page.set_viewport_size({"width": width, "height": height})
+                self.page.wait_for_timeout(400)
+                self.keep(name, scheme, width)
 
     def keep(self, name: str, scheme: str, width: int) -> None:
         """Write what is seen now."""
@@ -179,12 +191,7 @@ def first_start(camera: Camera, url: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Repeat it", exact=True).wait_for()
     for name in ("log-in-first-password", "fleet-empty"):
-        for scheme in ("dark", "light"):
-            for width, (_, height) in SIZES.items():
-                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                page.set_viewport_size({"width": width, "height": height})
-                page.wait_for_timeout(300)
-                camera.keep(name, scheme, width)
+        camera.looks(name)
         if name == "log-in-first-password":
             page.get_by_label("New password", exact=True).fill(PASSWORD)
             page.get_by_label("Repeat it", exact=True).fill(PASSWORD)
@@ -197,12 +204,7 @@ def hub_lost(camera: Camera, hub: HubProcess) -> None:
     page = camera.page
     hub.slay()
     page.get_by_text("No connection to Ground Control").wait_for(timeout=20_000)
-    for scheme in ("dark", "light"):
-        for width, (_, height) in SIZES.items():
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(400)
-            camera.keep("hub-lost", scheme, width)
+    camera.looks("hub-lost")
 
 
 def main() -> int:
@@ -227,6 +229,10 @@ def main() -> int:
             sign_in(camera.page, hub.url)
             for screen in screens(stage, jobs):
                 camera.take(screen)
+            if not only or only & set(shots_asked.NAMES):
+                camera.page.set_viewport_size({"width": 1440, "height": 900})
+                shots_asked.of_a_server(camera.page, hub.url, camera.looks)
+                shots_asked.of_a_viewer(browser, hub, stage, lambda page: Camera(page.context, hub.url, only, page).looks)
             if not only:
                 camera.page.goto(hub.url)
                 camera.page.locator("[data-node]").first.wait_for()

@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.gates import LOOKS, Gate, Look, gate
+from tests.browser.test_gates_live import OLDER
+from tests.browser.test_settings import choose_password
 from tests.support.hub import HubProcess
 from tests.support.pictures import difference
 from tests.support.stage import FROZEN_AT, Stage, frozen_hub, play_jobs
@@ -136,4 +138,22 @@ def test_the_main_screens_look_as_they_did(browser: Browser, world: Staged, tmp_
                 seen.open(path)
                 ready(seen)
                 differs += compare(seen, name, look, tmp_path)
+    assert not differs, "\n".join(differs)
+
+
+@pytest.mark.slow
+def test_a_refusal_and_the_offer_of_a_newer_page_look_as_they_did(browser: Browser, world: Staged, tmp_path: Path) -> None:
+    hub, _, _ = world
+    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
+    differs = []
+    with studio(browser, hub) as seen:
+        choose_password(seen.page, hub, "grace", made["password"])
+        expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
+        seen.page.add_init_script(OLDER)
+        for look in LOOKS:
+            seen.look(look)
+            seen.open("/settings/users")
+            expect(seen.page.get_by_text("Your role does not allow this")).to_be_visible()
+            expect(seen.page.get_by_text("A newer version of this page is there")).to_be_visible()
+            differs += compare(seen, "no-permission", look, tmp_path)
     assert not differs, "\n".join(differs)

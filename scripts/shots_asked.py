@@ -1,0 +1,91 @@
+"""Pictures of what the page asks and refuses: a server's key, its steps, a second factor, a part without leave, a newer build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.test_gates_live import OLDER
+from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
+from tests.support.hub import HubProcess
+from tests.support.ssh_end import SshEnd
+from tests.support.stage import Stage
+
+LOOK = Callable[[str], None]
+"""Takes what the page shows now, in both themes and widths, under a name."""
+NAMES = (
+    "host-key", "deploy-refused", "host-key-changed", "deploy-steps", "no-permission", "fleet-viewer", "newer-build", "second-factor", "log-in-code", "log-in-recovery",
+)  # fmt: skip
+
+
+def of_a_server(page: Page, url: str, look: LOOK) -> None:
+    """Add Node up to a key that is not known, a door that stays shut, a key that changed, and steps that go on."""
+    with SshEnd() as end:
+        _ask(page, url, end, "wrong")
+        look("host-key")
+        dialog = page.get_by_role("dialog")
+        _trust(page)
+        box = dialog.locator(".failure")
+        box.get_by_role("textbox", name="SSH password").wait_for()
+        look("deploy-refused")
+        end.another_key()
+        box.get_by_role("textbox", name="SSH password").fill("another")
+        box.get_by_role("button", name="Retry").click()
+        box.get_by_text("somebody is in between").wait_for()
+        look("host-key-changed")
+        _ask(page, url, end, "right")
+        _trust(page)
+        dialog.locator("[data-step=host_key][data-state=done]").wait_for()
+        look("deploy-steps")
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").first.click()
+
+
+def _ask(page: Page, url: str, end: SshEnd, password: str) -> None:
+    page.goto(url)
+    page.get_by_role("button", name="Add node").locator("visible=true").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+    dialog.get_by_label("Port").fill(str(end.port))
+    dialog.get_by_label("SSH user").fill("ada")
+    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_label("SSH password", exact=True).fill(password)
+    dialog.get_by_role("button", name="Connect").click()
+    dialog.get_by_text("Is this the right server?").wait_for()
+
+
+def _trust(page: Page) -> None:
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The fingerprints match").click()
+    dialog.get_by_role("button", name="Trust and deploy").click()
+
+
+def of_a_viewer(chromium: Browser, hub: HubProcess, stage: Stage, camera: Callable[[Page], LOOK]) -> None:
+    """What somebody with little leave sees, with a second factor; `camera` makes the looks of a page."""
+    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    look = camera(page)
+    choose_password(page, hub, "grace", made["password"])
+    page.get_by_role("table", name="Nodes").wait_for()
+    look("fleet-viewer")
+    page.goto(f"{hub.url}/settings/users")
+    page.get_by_text("for admins").wait_for()
+    look("no-permission")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    settings(page)
+    switch_on(page)
+    look("second-factor")
+    page.add_init_script(OLDER)
+    page.goto(f"{hub.url}/n/{stage.ids['db-01']}/settings")
+    page.get_by_text("A newer version of this page is there").wait_for()
+    look("newer-build")
+    page.context.close()
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    look = camera(page)
+    password_step(page, hub, "grace", NEXT_PASSWORD)
+    page.get_by_label("6-digit code").wait_for()
+    look("log-in-code")
+    page.get_by_role("button", name="Use a recovery code").click()
+    page.get_by_label("Recovery code").wait_for()
+    look("log-in-recovery")
+    page.context.close()
