@@ -50,6 +50,9 @@ class Submit(Protocol):
     async def __call__(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
 
 
+NOT_ALLOWED: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: nothing was done"
+
+
 class _Failed(Exception):
     def __init__(self, code: str, message: str, step: str) -> None:
         super().__init__(message)
@@ -191,6 +194,8 @@ class UpdateService:
         try:
             row = await self._save(scope, rows.step_started(row, "wait", self._clock.now()))
             await self._turn(row)
+            if not await self._store.deployments.may_still_deploy(scope, row, row.created_at, self._clock.now()):
+                raise _Failed("deployment.not_allowed", NOT_ALLOWED, "wait")
             row = await self._save(scope, rows.step_done(row, "wait", "", self._clock.now()))
             row = await self._save(scope, rows.step_started(row, "install", self._clock.now()))
             try:

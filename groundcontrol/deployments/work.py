@@ -43,7 +43,9 @@ HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
     False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
 }
-_MAY_NOT: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over): "
+_MAY_NOT: Final = (
+    "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: "
+)
 NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
@@ -91,6 +93,7 @@ class Work:
         self._made: NodeId | None = None
         """The node goes with an installation that fails."""
         self._node = progress.row.node_id
+        self._ordered_at = tools.clock.now()
 
     async def run(self) -> None:
         """Do it, and save how it ended."""
@@ -126,7 +129,9 @@ class Work:
 
         Raises: DeployError: who ordered it may not any more; StoreError.
         """
-        if not await self._tools.store.deployments.may_still_deploy(self._scope, self.progress.row, self._tools.clock.now()):
+        if not await self._tools.store.deployments.may_still_deploy(
+            self._scope, self.progress.row, self._ordered_at, self._tools.clock.now()
+        ):
             step = _step(self.progress.row)
             raise DeployError("deployment.not_allowed", NOT_ALLOWED[step == "connect"], step)
 

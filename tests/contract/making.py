@@ -19,6 +19,7 @@ from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.store.base import AuditEntry, Store
 from spider.wire.ids import new_random_id, new_time_id
+from tests.support.clock import ManualClock
 
 T = TypeVar("T")
 
@@ -105,6 +106,12 @@ def login(user: User, at: float) -> LoginSession:
 
 def logged_in(user: User) -> AuditEntry:
     return AuditEntry(Actor("user", user.id, user.username, user.role), "auth.login", user.id)
+
+
+async def with_session(store: Store, clock: ManualClock, user: User) -> LoginSession:
+    session = login(user, clock.now())._replace(second_factor=user.totp_since is not None)
+    await store.users.open_session(session, logged_in(user), b"a place")
+    return session
 
 
 def new_deployment(at: float, host: str = "192.0.2.1", name: str = "web-1") -> Deployment:

@@ -27,6 +27,7 @@ from tests.contract.making import (
     new_node,
     new_user,
     twice,
+    with_session,
 )
 from tests.support.clock import ManualClock
 
@@ -35,12 +36,6 @@ CODES = [bytes([at]) * 32 for at in range(10)]
 
 async def made_user(store: Store, name: str = "bob", **more: object) -> User:
     return await store.people.create_user(SCOPE, new_user(name)._replace(**more))  # type: ignore[arg-type]  # fields of a User
-
-
-async def with_session(store: Store, clock: ManualClock, user: User) -> LoginSession:
-    session = login(user, clock.now())._replace(second_factor=user.totp_since is not None)
-    await store.users.open_session(session, logged_in(user), b"a place")
-    return session
 
 
 def seed(user: User, version: int = 1, body: bytes = b"sealed") -> SealedRecord:

@@ -14,7 +14,7 @@ from groundcontrol.domain.scope import SYSTEM, Actor, Grants, Scope
 from groundcontrol.domain.users import ApiToken, User
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node
+from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node, with_session
 from tests.support.clock import ManualClock
 
 
@@ -37,8 +37,8 @@ async def a_token(store: Store, user: User, clock: ManualClock) -> tuple[ApiToke
     return made, Scope(Actor("token", made.id, f"{user.username}/ci", "operator"), 1)
 
 
-async def queued(store: Store, clock: ManualClock, by: Scope) -> Session:
-    node = await store.nodes.create_node(SCOPE, new_node(tags=("web",)))
+async def queued(store: Store, clock: ManualClock, by: Scope, name: str = "web-1") -> Session:
+    node = await store.nodes.create_node(SCOPE, new_node(name, tags=("web",)))
     session = await connect(store, node.id)
     await store.jobs.create_job(by, new_job(node.id, clock.now()), None)
     return session
@@ -49,6 +49,8 @@ CHANGES: dict[str, Change] = {
     "disabled": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=True, grants=None),
     "a viewer": lambda store, user: store.people.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None),
     "other nodes": lambda store, user: store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("db",))),
+    "a one-time password": lambda store, user: store.users.save_password(SCOPE, user.id, "y", None, must_change=True),
+    "a password of the console": lambda store, user: store.users.save_password(SCOPE, user.id, "y", None, must_change=False),
 }
 
 
@@ -108,17 +110,42 @@ async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_be
     node = await store.nodes.create_node(SCOPE, new_node(tags=("web",)))
     wanted = new_deployment(clock.now())._replace(kind=kind, wishes=Wishes(("web",)), node_id=node.id if kind == "remove" else None)
     for who in (scope, program):
-        assert await store.deployments.may_still_deploy(who, wanted, clock.now())
-    assert not await store.deployments.may_still_deploy(program, wanted, clock.now() + 3601)
+        assert await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now())
+    assert not await store.deployments.may_still_deploy(program, wanted, clock.now(), clock.now() + 3601)
     await store.people.edit_user(SCOPE, user.id, role=None, disabled=None, grants=Grants(tags=("web",)))
-    assert await store.deployments.may_still_deploy(scope, wanted, clock.now())
+    assert await store.deployments.may_still_deploy(scope, wanted, clock.now(), clock.now())
     await change(store, user)
     for who in (scope, program):
-        assert not await store.deployments.may_still_deploy(who, wanted, clock.now())
+        assert not await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now())
 
 
 async def test_the_hub_and_the_owner_of_its_data_deploy_and_nobody_unknown(store: Store, clock: ManualClock) -> None:
     wanted = new_deployment(clock.now())
     known = (SYSTEM, Scope(Actor("local", "0", "local:0", "admin"), 1))
-    assert [await store.deployments.may_still_deploy(who, wanted, clock.now()) for who in known] == [True, True]
-    assert not await store.deployments.may_still_deploy(Scope(Actor("user", "admin", "admin", "admin"), 1), wanted, clock.now())
+    assert [await store.deployments.may_still_deploy(who, wanted, clock.now(), clock.now()) for who in known] == [True, True]
+    assert not await store.deployments.may_still_deploy(
+        Scope(Actor("user", "admin", "admin", "admin"), 1), wanted, clock.now(), clock.now()
+    )
+
+
+@pytest.mark.parametrize("must_change", [True, False])
+async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store, clock: ManualClock, must_change: bool) -> None:
+    """What was ordered before stays refused, by the token too; a password that somebody changes themselves ends nothing of theirs."""
+    user, scope = await an_operator(store, clock)
+    _, program = await a_token(store, user, clock)
+    before, later = await queued(store, clock, scope), await queued(store, clock, program, "web-2")
+    session = await with_session(store, clock, user)
+    own = await store.users.save_password(SCOPE, user.id, "own", session.id, must_change=False)
+    assert await store.jobs.withdraw(clock.now()) == []
+    clock.advance(1)
+    reset = await store.users.save_password(SCOPE, user.id, "given", None, must_change=must_change)
+    assert reset.password_version == own.password_version + 1
+    assert await store.jobs.take(None, [before, later], clock.now()) == []
+    clock.advance(1)
+    session = await with_session(store, clock, reset)
+    await store.users.save_password(SCOPE, user.id, "chosen", session.id, must_change=False)
+    assert await store.jobs.take(None, [before, later], clock.now()) == []
+    assert len(await store.jobs.withdraw(clock.now())) == 2
+    for by, name in ((scope, "web-3"), (program, "web-4")):
+        fresh = await queued(store, clock, by, name)
+        assert [job.state for job, _ in await store.jobs.take(None, [fresh], clock.now())] == ["dispatched"]

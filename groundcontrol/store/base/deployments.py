@@ -32,8 +32,11 @@ class DeploymentStore(Protocol):
         """Compare-and-set on `version`; returns it with the next one."""
         ...
 
-    async def may_still_deploy(self, scope: Scope, deployment: Deployment, now: float) -> bool:
-        """Whether who acts here could order this deployment at this moment, by the rows of people and tokens, not by what the scope says."""
+    async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
+        """Whether who acts here could order this deployment at this moment, by the rows of people and tokens, not by what the scope says.
+
+        What was ordered before somebody was given another password is not theirs any more.
+        """
         ...
 
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...

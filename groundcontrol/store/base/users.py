@@ -41,7 +41,10 @@ class UserStore(Protocol):
     async def user(self, user: UserId) -> User | None: ...
     async def user_by_name(self, username: str) -> User | None: ...
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """Raise `password_version` and revoke every session of the user but `keep`. NotFound: `keep` is over by now."""
+        """Raise `password_version` and revoke every session of the user but `keep`. NotFound: `keep` is over by now.
+
+        Without `keep` it is a reset: what the user, or a token of theirs, has ordered and what waits still is not begun any more.
+        """
         ...
 
     async def knock(self, username: str, place: bytes) -> Knock:

@@ -120,8 +120,8 @@ class SqliteDeployments:
 
         return await self._writer.run(command)
 
-    async def may_still_deploy(self, scope: Scope, deployment: Deployment, now: float) -> bool:
-        return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, now))
+    async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
+        return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, ordered_at, now))
 
     async def unfinished_deployments(self) -> Sequence[Deployment]:
         found = await self._reader.run(

@@ -33,10 +33,13 @@ GRAVE_S: Final = 400 * 86_400.0
 """How long the id of a job that went with its node is remembered."""
 
 _QUEUED: Final = (
-    "SELECT job.no, job.id, job.org, job.actor, job.action, job.created_by, node.id AS node_id, node.tags"
+    "SELECT job.no, job.id, job.org, job.actor, job.action, job.created_by, job.created_at, node.id AS node_id, node.tags"
     " FROM job JOIN node ON node.no = job.node WHERE job.state = 'queued' ORDER BY job.no"
 )
-_NOT_ALLOWED: Final = "who ordered this job may not do so any more; it was not begun"
+_NOT_ALLOWED: Final = (
+    "who ordered this job may not do so any more (disabled, another role, other nodes, a token that is over), or was given another password since;"
+    " it was not begun"
+)
 
 
 class SqliteJobs:
@@ -91,7 +94,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[Dispatch]:
             waiting = tx.all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",

@@ -103,7 +103,7 @@ class SqliteUsers:
         return Knock(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code."""
+        """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered."""
 
         def command(tx: Tx) -> User:
             row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
@@ -120,6 +120,8 @@ class SqliteUsers:
             )
             tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
             tx.do("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
+            if keep is None:
+                tx.do("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
             if not must_change:
                 tx.do("DELETE FROM fact WHERE name = 'setup_code_hash'")
             self._chain.write(tx, scope, "auth.password", user, {"must_change": must_change})
