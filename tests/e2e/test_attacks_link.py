@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from spider.wire.frames import CLOSE_PROTOCOL, JobDone, JobOutput, JobStart, LogAck
+from spider.bundles import Bundles
+from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
 from tests.e2e.ordering import ended
 from tests.e2e.test_hub import stardust
 from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
+from tests.support.wire import open_order
+from tests.unit.spider.test_updating import Host
 from tests.unit.spider.test_websocket import Certificate
 
 ASKED = b"GET /ws HTTP/1.1\r\n"
@@ -196,3 +201,38 @@ async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(share
     assert reply.headers["Content-Type"] == "text/plain"
     assert reply.headers["Content-Disposition"].startswith("attachment")
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refused_and_the_old_one_stays(
+    hub: HubProcess, tmp_path: Path
+) -> None:
+    """Spider's own folder is where it waits for root: whoever has Spider can write there, but not the order that names its SHA-256."""
+    [node] = hub.enrol("poisoned")
+    host = Host(tmp_path / "host")
+    came = Path(host.places.state) / "bundle"
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=["update"]), layout_of(), pack_of(0))
+        await until(lambda: hub.node(node.node_id)["policy"])
+        reply = await hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
+        [row] = reply.json["deployments"]
+        taker = Bundles(host.places.state)
+        while not came.exists():
+            taker.heard(await agent.expect(Bundle))
+        start = await agent.expect(JobStart)
+        order, whole = open_order(node.launch_key, start.order), came.read_bytes()
+        assert (order.verb, order.args["plan"]) == ("update", hashlib.sha256(whole).hexdigest())
+        for at in (0, len(whole) // 2, len(whole) - 1):
+            altered = bytearray(whole)
+            altered[at] ^= 1
+            came.write_bytes(altered)
+            assert host.carry_out(order.args) == "job.bundle_damaged"
+            assert (host.current, host.versions, host.asked) == ("0.1.0", ["0.1.0"], [])
+        await agent.say(JobAnswer(start.job, "accepted", "", int(time.time() * 1000)))
+        failed = ended(start.job, b"", "failed")._replace(change_packages=[], change_from=[], change_to=[], error_code="job.bundle_damaged")
+        await agent.say(failed)
+        await agent.expect(JobDone)
+        await until(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
+        row = (await hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
+        assert (row["state"], row["error"]["code"]) == ("failed", "job.bundle_damaged")
+        assert (await asyncio.to_thread(hub.node, node.node_id))["agent_version"] == "0.0.9"

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +70,12 @@ class Host:
     def order(self, bundle: bytes, *, came: bytes | None = None) -> str:
         """Hand a bundle over and order it; what came of it, as a word."""
         (self.folder / "state/bundle").write_bytes(bundle if came is None else came)
+        return self.carry_out({"plan": hashlib.sha256(bundle).hexdigest()})
+
+    def carry_out(self, args: Mapping[str, Any]) -> str:
+        """Do as an order says with the bundle that is there; what came of it, as a word."""
         console: Console = Silent()
-        outcome = update({"plan": hashlib.sha256(bundle).hexdigest()}, console, self.places, self.systemd)
+        outcome = update(args, console, self.places, self.systemd)
         return outcome.error_code or outcome.state
 
     def is_quiet(self) -> bool:
