@@ -112,7 +112,7 @@ class People:
         return await self._store.people.person(scope, before.user.username)
 
     async def reset_password(self, scope: Scope, username: str) -> tuple[Person, str]:
-        """Give somebody a one-time password and end their sessions; a second factor stays.
+        """Give somebody a one-time password and end their sessions and tokens; a second factor stays.
 
         Raises: NotFound; Unavailable.
         """

@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
     add_grants(add)
     for name, about in (
-        ("passwd", "give a user a one-time password, shown once, and end all their sessions"),
-        ("reset", "give a user a lasting password, shown once, lift their limits, and end all their sessions"),
+        ("passwd", "give a user a one-time password, shown once, and end all their sessions and tokens"),
+        ("reset", "give a user a lasting password, shown once, lift their limits, and end all their sessions and tokens"),
         ("disable", "let a user in no more, and end all their sessions"),
         ("enable", "let a user in again"),
         ("totp-reset", "take away a second factor whose app and recovery codes are lost, and end all sessions of the user"),
@@ -85,7 +85,9 @@ def _sentence(act: str, made: Any) -> str:
             return f"one-time password of {name}: {made['password']}\nGood for 24 hours and for one thing: choosing another password."
         case "reset":
             name = shown(made["username"])
-            return f"new password of {name}: {made['password']}\nAll sessions of this user have ended; change it after the log-in."
+            return (
+                f"new password of {name}: {made['password']}\nAll sessions and tokens of this user have ended; change it after the log-in."
+            )
         case "totp-reset":
             return f"{shown(made['username'])} has no second factor any more; all sessions of this user have ended"
         case _:

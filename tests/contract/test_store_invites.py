@@ -99,7 +99,7 @@ async def test_strangers_see_none_and_a_hub_keeps_so_many_open(store: Store, clo
     assert len(page.items) + len((await store.invites.invites(SCOPE, 60, page.next)).items) == MOST_OPEN
 
 
-@pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "never there"])
+@pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "another password", "never there"])
 async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store, clock: ManualClock, change: str) -> None:
     """Also an organisation secret of many days: it ends with the rights of whoever made it."""
     for name in ("root", "ada"):
@@ -114,9 +114,29 @@ async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store
     if maker == "ada":
         assert (await use(store, invite)).name == "web-1"
         limits = Grants((), ("db",)) if change == "limited to other nodes" else None
-        await store.people.edit_user(
-            SCOPE, ada.id, role=None if change == "disabled" else "operator", disabled=change == "disabled", grants=limits
-        )
+        clock.advance(1)
+        if change == "another password":
+            await store.users.save_password(SCOPE, ada.id, "given", None, must_change=False)
+        else:
+            await store.people.edit_user(
+                SCOPE, ada.id, role=None if change == "disabled" else "operator", disabled=change == "disabled", grants=limits
+            )
     with pytest.raises(NotFound):
         await use(store, invite, "web-2")
     assert (await store.invites.invite(SCOPE, invite.id)).uses == (1 if maker == "ada" else 0)
+
+
+async def test_no_name_makes_an_invite_outlive_its_maker_s_rights(store: Store, clock: ManualClock) -> None:
+    """The hub itself is called so in the audit log, and anybody may be."""
+    for name in ("root", "system"):
+        user = User(
+            UserId(new_random_id()), 1, name, "admin", "hash", 1, must_change_password=False, disabled=False, created_at=clock.now()
+        )
+        made = await store.people.create_user(SCOPE, user)
+    invite = await store.invites.create_invite(
+        SCOPE, an_invite(clock.now(), kind="organisation", name="cloud", most_uses=9, created_by="system")
+    )
+    assert (await use(store, invite)).name == "web-1"
+    await store.people.edit_user(SCOPE, made.id, role=None, disabled=True, grants=None)
+    with pytest.raises(NotFound):
+        await use(store, invite, "web-2")

@@ -14,7 +14,7 @@ from groundcontrol.domain.scope import SYSTEM, Actor, Grants, Scope
 from groundcontrol.domain.users import ApiToken, User
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node, with_session
+from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node, twice, with_session
 from tests.support.clock import ManualClock
 
 
@@ -28,9 +28,9 @@ async def an_operator(store: Store, clock: ManualClock) -> tuple[User, Scope]:
     return made, Scope(Actor("user", made.id, made.username, made.role), 1)
 
 
-async def a_token(store: Store, user: User, clock: ManualClock) -> tuple[ApiToken, Scope]:
+async def a_token(store: Store, user: User, clock: ManualClock, digest: bytes = b"d" * 32) -> tuple[ApiToken, Scope]:
     token = ApiToken(
-        id=TokenId(new_random_id()), org=1, user_id=user.id, username=user.username, name="ci", hash=b"d" * 32, role="operator",
+        id=TokenId(new_random_id()), org=1, user_id=user.id, username=user.username, name="ci", hash=digest, role="operator",
         grants=None, sensitive=False, created_at=clock.now(), expires_at=clock.now() + 3600, last_used_at=None, last_address="",
     )  # fmt: skip
     made = await store.tokens.create_token(SCOPE, token)
@@ -146,6 +146,24 @@ async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store
     await store.users.save_password(SCOPE, user.id, "chosen", session.id, must_change=False)
     assert await store.jobs.take(None, [before, later], clock.now()) == []
     assert len(await store.jobs.withdraw(clock.now())) == 2
-    for by, name in ((scope, "web-3"), (program, "web-4")):
+    _, another = await a_token(store, user, clock, b"e" * 32)
+    for by, name in ((scope, "web-3"), (another, "web-4")):
         fresh = await queued(store, clock, by, name)
         assert [job.state for job, _ in await store.jobs.take(None, [fresh], clock.now())] == ["dispatched"]
+
+
+@pytest.mark.parametrize("must_change", [True, False])
+async def test_a_reset_ends_the_tokens_of_a_user_and_an_own_change_does_not(store: Store, clock: ManualClock, must_change: bool) -> None:
+    """S-09: who is given another password may have been somebody else, and have made themselves a way in that no password opens."""
+    user, _ = await an_operator(store, clock)
+    neighbour, _ = await an_operator(store, clock)
+    await a_token(store, user, clock)
+    await a_token(store, neighbour, clock, b"n" * 32)
+    session = await with_session(store, clock, user)
+    await store.users.save_password(SCOPE, user.id, "own", session.id, must_change=False)
+    assert await store.tokens.token_standing(b"d" * 32) is not None
+    await twice(lambda: store.users.save_password(SCOPE, user.id, "given", None, must_change=must_change))
+    assert await store.tokens.token_standing(b"d" * 32) is None
+    assert await store.tokens.token_standing(b"n" * 32) is not None
+    told = [row.detail for row in (await store.log.audit(SCOPE, 10)).items if row.action == "auth.password"]
+    assert told == [{"must_change": must_change, "programs_ended": 1}, {"must_change": False}]

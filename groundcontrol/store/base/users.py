@@ -43,7 +43,8 @@ class UserStore(Protocol):
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """Raise `password_version` and revoke every session of the user but `keep`. NotFound: `keep` is over by now.
 
-        Without `keep` it is a reset: what the user, or a token of theirs, has ordered and what waits still is not begun any more.
+        Without `keep` it is a reset: what the user, or a token of theirs, has ordered and what waits still is not begun any more,
+        invites of theirs are not good any more, and their tokens end.
         """
         ...
 

@@ -63,10 +63,10 @@ def _granted(node: str, tags: str, grants: str | None) -> bool:
 def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
     """Whether the one who made this invite could make it now: what a secret of many days opens must not outlive its maker's rights."""
     maker = invite["created_by"]
-    if maker == SYSTEM.actor.name or maker.startswith("local:"):
+    if maker.startswith("local:"):
         return True  # a Unix user who owns the data folder; no user's name has a colon
-    user = rows.one("SELECT role, grants, disabled FROM account WHERE org = ? AND username = ?", invite["org"], maker)
-    if user is None or user["disabled"]:
+    user = rows.one("SELECT role, grants, disabled, reset_at FROM account WHERE org = ? AND username = ?", invite["org"], maker)
+    if user is None or not _stands(user, invite["created_at"]):
         return False
     many = invite["kind"] == "organisation"
     if user["role"] not in PERMISSIONS["invite.organisation" if many else "invite.create"]:

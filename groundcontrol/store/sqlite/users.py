@@ -34,6 +34,7 @@ LOGIN: Final = (
     f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
 )
 
+_END_TOKENS: Final = "UPDATE api_token SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND expires_at > ?"
 _KNOCK: Final = (
     "WITH who AS (SELECT max(no) AS no, max(id) AS id, max(password_version) AS password_version"
     " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1))"
@@ -103,7 +104,8 @@ class SqliteUsers:
         return Knock(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered."""
+        """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered,
+        and ends their tokens: both may have been somebody else's."""
 
         def command(tx: Tx) -> User:
             row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
@@ -120,11 +122,14 @@ class SqliteUsers:
             )
             tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
             tx.do("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
+            detail: dict[str, object] = {"must_change": must_change}
             if keep is None:
                 tx.do("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
+                ended = tx.do(_END_TOKENS, tx.now, row["no"], tx.now)
+                detail |= {"programs_ended": ended} if ended else {}
             if not must_change:
                 tx.do("DELETE FROM fact WHERE name = 'setup_code_hash'")
-            self._chain.write(tx, scope, "auth.password", user, {"must_change": must_change})
+            self._chain.write(tx, scope, "auth.password", user, detail)
             return to_user(tx.all("SELECT * FROM account WHERE no = ?", row["no"])[0])
 
         return await self._writer.run(command)

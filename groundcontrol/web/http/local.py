@@ -40,7 +40,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         return schema.EnrolledListView(nodes=views, server_url=services.config.node_url)
 
     async def reset_user(call: Call, body: schema.ResetUserBody) -> schema.ResetUserView:
-        """Give a user a new password, and end all their sessions."""
+        """Give a user a new password, and end all their sessions and tokens."""
         password = one_time_password()
         user = await call.services.auth.reset_password(call.scope, body.username, password)
         return schema.ResetUserView(username=user.username, password=password)

@@ -30,7 +30,7 @@ async def edit_user(call: Call, body: schema.UserPatch) -> schema.AccountView:
 
 
 async def reset_password(call: Call) -> schema.OneTimePasswordView:
-    """Give somebody a one-time password, and end all their sessions."""
+    """Give somebody a one-time password, and end all their sessions and tokens."""
     person, password = await call.services.auth.people.reset_password(call.scope, call.username)
     return schema.OneTimePasswordView(user=views.account_view(person), password=password)
 

@@ -132,7 +132,7 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
     <Typed
       name={who.username}
       title={`Reset the password of ${who.username}`}
-      text="The password of now stops working and every session of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone."
+      text="The password of now stops working and every session and token of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone."
       button="Reset password"
       onClose={onClose}
       act={async () => onMade(await resetPassword(who.username))}
