@@ -294,16 +294,22 @@ class AuthService:
 
         Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
         """
+        now = await self.again(caller)
+        check_complete(now)
+        return now
+
+    async def again(self, caller: Caller) -> Caller:
+        """The same, also where the log-in is not finished.
+
+        Raises: Unauthenticated.
+        """
         address = caller.scope.actor.address
         if caller.session is not None:
             session, user, rule = await self._live(caller.session.id)
-            now = Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
-        elif caller.token is not None:
-            now = await self.programs.recheck(caller.token, address)
-        else:
-            return caller
-        check_complete(now)
-        return now
+            return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+        if caller.token is not None:
+            return await self.programs.recheck(caller.token, address)
+        return caller
 
     def require_step_up(self, caller: Caller) -> None:
         """Hold an act back until the password was proved within the last five minutes.
@@ -380,7 +386,7 @@ class AuthService:
         return attempt
 
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
-        """Give a user a new password without the old one, end all their sessions and lift their limits: for the hub's own machine.
+        """Give a user a new password without the old one, end all their sessions and tokens and lift their limits: for the hub's own machine.
 
         Raises: NotFound; WeakPassword.
         """

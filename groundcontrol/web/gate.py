@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -57,12 +58,26 @@ class Gate:
             caller = await self._caller(request, address)
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
-            if not _is_open(caller, pending=pending, enrolling=enrolling):
-                check_complete(caller)
-            authorize(caller.scope, action)
-            if step_up:
-                self._services.auth.require_step_up(caller)
+            self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
         return Call(self._services, request, self.cookies, address, sure, caller)
+
+    async def admit_again(self, call: Call, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> Call:
+        """Ask once more when the body is here, which may have taken its time: who was let in by the head may have been shut out meanwhile.
+
+        Raises: as `admit`.
+        """
+        if action is None:
+            return call
+        caller = await self._services.auth.again(call.caller)
+        self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
+        return replace(call, known=caller)
+
+    def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool) -> None:
+        if not _is_open(caller, pending=pending, enrolling=enrolling):
+            check_complete(caller)
+        authorize(caller.scope, action)
+        if step_up:
+            self._services.auth.require_step_up(caller)
 
     async def _caller(self, request: web.Request, address: str) -> Caller:
         local = local_actor(request)

@@ -67,7 +67,9 @@ def _handle(gate: Gate, route: Route) -> Handle:
             answer = await route.handler(call)
         else:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
-            answer = await route.handler(call, await read_body(request, route.body, optional=route.optional_body, limit=limit))
+            body = await read_body(request, route.body, optional=route.optional_body, limit=limit)
+            call = await gate.admit_again(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
+            answer = await route.handler(call, body)
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:

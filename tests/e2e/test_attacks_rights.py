@@ -526,6 +526,50 @@ async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: C
     assert {status for began, status in told if began > ended} == {refused}
 
 
+def held_open(hub: HubProcess, token: str, path: str, body: bytes) -> socket.socket:
+    """A change whose head is in and whose body is not: the hub has asked for it."""
+    conn = socket.create_connection(("127.0.0.1", hub.port), timeout=30)
+    head = f"PATCH {API}/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    conn.sendall(head.encode() + b"Connection: close\r\nExpect: 100-continue\r\n" + f"Content-Length: {len(body)}\r\n\r\n".encode())
+    assert conn.recv(4096).startswith(b"HTTP/1.1 100 ")
+    conn.sendall(body[:1])
+    return conn
+
+
+def keep_all(_world: World, _session: str, _token: str) -> None:
+    """Nothing ends."""
+
+
+def reset(world: World, _session: str, _token: str) -> None:
+    world.local("POST", "users/ends-often/password")
+
+
+@pytest.mark.parametrize("end", [keep_all, log_out, disable, demote, revoke, reset])
+@pytest.mark.parametrize("by", ["session", "token"])
+def test_a_request_whose_body_comes_after_the_end_does_nothing(world: World, end: Callable[[World, str, str], None], by: str) -> None:
+    """S-09: let in by its head, and held open until the rights are gone; a thief keeps one such at hand."""
+    hub, node = world.hub, f"nodes/{world.nodes['own'].node_id}"
+    given = world.local("POST", "users/ends-often/password")["password"] if "ends-often" in world.people else None
+    if given is None:
+        world.person("ends-often", "admin")
+    else:
+        world.local("PATCH", "users/ends-often", {"role": "admin", "disabled": False})
+        token = hub.login("ends-often", given).token
+        assert world.call(token, "POST", "auth/password", {"current": given, "new": PASSWORD}).status == 200
+    session = hub.login("ends-often", PASSWORD).token
+    made = world.call(session, "POST", "tokens", {"name": new_random_id()[:8], "role": "admin"}).json
+    before = world.local("GET", node)["name"]
+
+    body = json.dumps({"name": f"held-{end.__name__}-{by}"}).encode()
+    with held_open(hub, session if by == "session" else made["token"], node, body) as conn:
+        end(world, session, made["info"]["id"])
+        conn.sendall(body[1:])
+        status = int(conn.recv(4096).split()[1])
+    spared = end is keep_all or (by == "token" and end is log_out) or (by == "session" and end is revoke)
+    assert status == (200 if spared else 403 if end is demote else 401)
+    assert (world.local("GET", node)["name"] == before) is not spared
+
+
 def cookies_of(reply: Reply) -> str:
     """What a browser would send from now on."""
     return "; ".join(header.partition(";")[0] for header in reply.headers.get_all("Set-Cookie", []))
