@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ from spider.wire.ids import is_id
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 MAX_CURSOR_CHARS: Final = 200
+AGAIN_S: Final = 1.0
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -141,6 +143,30 @@ class Call:
         if key is not None and not _KEY.match(key):
             raise BadRequest("the header Idempotency-Key must hold 1 to 128 visible ASCII characters")
         return key
+
+
+class StillAllowed:
+    """Whether an answer that takes long may go on: who gets it may have been shut out since it began, and reads as slowly as they like."""
+
+    def __init__(self, call: Call, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
+        """`find`: asks the store for the thing itself."""
+        self._call = call
+        self._action = action
+        self._find = find
+        self._asked_at = call.services.clock.monotonic()
+
+    async def check(self) -> None:
+        """Ask again, where that is a second ago.
+
+        Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
+        """
+        services = self._call.services
+        now = services.clock.monotonic()
+        if now - self._asked_at >= AGAIN_S:
+            self._asked_at = now
+            scope = (await services.auth.recheck(self._call.caller)).scope
+            authorize(scope, self._action)
+            await self._find(scope)
 
 
 def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:

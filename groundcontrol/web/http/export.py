@@ -18,7 +18,7 @@ from groundcontrol.errors import BadRequest, HubError
 from groundcontrol.history.rates import scale_of
 from groundcontrol.history.stats import StatTable
 from groundcontrol.history.tiers import GRACE_S, SECONDS, TIERS, Tier, kept_s
-from groundcontrol.web.call import Call
+from groundcontrol.web.call import Call, StillAllowed
 from groundcontrol.web.http.history import CSV, choose_form, kept, moment
 from spider.logs import event
 from spider.wire.metrics import RHYTHM_S, parse_series
@@ -52,8 +52,10 @@ async def export_node(call: Call) -> web.StreamResponse:
     ending = "csv" if form == CSV else "ndjson"
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="export-{node.id}-{tier.name}.{ending}"'
     await response.prepare(call.request)
+    allowed = StillAllowed(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
     try:
         async for piece in _pieces(call, node, tier, start, end, form):
+            await allowed.check()
             async with asyncio.timeout(WRITE_LIMIT_S):
                 await response.write(piece)
     except (HubError, TimeoutError) as exc:

@@ -12,7 +12,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.jobs import ACTIONS, DANGEROUS, READONLY, TRANSITIONS, JobFilter, JobState, Wish
 from groundcontrol.errors import BadRequest, HubError, NotFound
 from groundcontrol.web import schema, views
-from groundcontrol.web.call import Call, whole_number
+from groundcontrol.web.call import Call, StillAllowed, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
 
@@ -106,9 +106,11 @@ async def job_output(call: Call) -> web.StreamResponse:
     response.content_length = size
     await response.prepare(call.request)
     left = size
+    allowed = StillAllowed(call, "job.read", lambda scope: call.services.store.jobs.job(scope, job.id))
     try:
         if size:
             async for chunk in call.services.store.jobs.output(call.scope, job.id, offset, size):
+                await allowed.check()
                 await response.write(chunk[:left])
                 left -= len(chunk[:left])
     except HubError as exc:
