@@ -112,6 +112,7 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
         ({"STARDUST_REQUIRE_TOTP": "true"}, "STARDUST_REQUIRE_TOTP is 'true'"),
         ({"STARDUST_REQUIRE_TOTP": "Admins"}, "STARDUST_REQUIRE_TOTP"),
         ({"STARDUST_REQUIRE_TOTP": " "}, "STARDUST_REQUIRE_TOTP"),
+        ({"STARDUST_REQUIRE_TOTP": ""}, "STARDUST_REQUIRE_TOTP is '', but must be one of none, admins, all"),
         ({"STARDUST_PORT": "99999"}, "port"),
         ({"STARDUST_PORT": "http"}, "port"),
         ({"STARDUST_BIND": "example.com"}, "IP address"),
