@@ -261,6 +261,10 @@ async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> 
             VaultError: the fleet key is missing or does not open.
     """
     blob = await store.keyring()
+    if blob is None and await store.secret(*FLEET_KEY) is not None:
+        blob = await store.keyring()  # of a hub that has started in the same moment
+        if blob is None:
+            raise ConfigError("the keyring is gone from the database, although values are there that it sealed; restore it from a backup")
     if blob is None:
         fresh = await create_keyring(secret, rounds)
         blob = await store.create_keyring(fresh.keyring, fresh.fleet)

@@ -186,6 +186,19 @@ async def test_a_new_store_gets_a_keyring_and_keeps_it(tmp_path: Path) -> None:
         await database.close()
 
 
+async def test_a_keyring_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """With another one the hub would start, and nothing that the first had sealed would open."""
+    database = await open_database(tmp_path / "data", clock=SystemClock())
+    try:
+        await open_vault(SECRET, database.secrets, LEAST_ROUNDS)
+        await database._control.writer.run(lambda tx: tx.do("DELETE FROM keyring"))
+        with pytest.raises(ConfigError, match="the keyring is gone"):
+            await open_vault(SECRET, database.secrets, LEAST_ROUNDS)
+        assert await database.secrets.keyring() is None
+    finally:
+        await database.close()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
