@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -18,6 +19,7 @@ from groundcontrol.web.control import SOCKET_NAME, short_path
 DEFAULT_FOLDER: Final = ".stardust"
 TIMEOUT_S: Final = 30.0
 UNREACHABLE: Final = "hub.unreachable"
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
@@ -27,6 +29,22 @@ class CliError(Exception):
     def __init__(self, message: str, code: str = "command.failed") -> None:
         super().__init__(message)
         self.code = code
+
+
+def check_url(url: str) -> None:
+    """Whether a token may be sent there. What stands before an `@` is not where it goes.
+
+    Raises: CliError.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise CliError(f"--url is not an address: {exc}") from exc
+    if not host or port == 0 or parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
+        raise CliError("--url is https://host or https://host:port, without anything before or behind")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL_HOSTS):
+        raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
 
 class Hub:
@@ -41,8 +59,7 @@ class Hub:
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         if self._url is not None:
-            if not self._url.startswith(("https://", "http://localhost:", "http://127.0.0.1:", "http://[::1]:")):
-                raise CliError(f"--url {self._url}: a token is only sent over https:// (http:// to this machine)")
+            check_url(self._url)
             token = os.environ.get("STARDUST_TOKEN", "")
             if not token:
                 raise CliError("--url wants a token in STARDUST_TOKEN")
