@@ -88,20 +88,7 @@ class Server:
         config = self.config
         self._spool = Spool(Folder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
         outbox = Outbox(clock, self._spool)
-        self._jobs = Jobs(
-            config.jobs_dir, config.launcher_path, clock, self._send, boot=boot, policy_path=config.policy_path, policy_owner=os.geteuid()
-        )
-        self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
-        self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
-        self._link.on_joined(self._joined)
-        self._inventory = Inventory(clock, self._link.send, str(root))
-        self._link.on_joined(self._inventory.joined)
-        self._link.on_message(PackagesHeld, self._inventory.held)
         self._newer = SimulatedUpdates(self.host)
-        self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
-        self._link.on_joined(self._tables.joined)
-        self._link.on_message(Watch, self._tables.watch)
-        self._sampler = Sampler([SimulatedCollector(self.host, "pulse"), SimulatedCollector(self.host, "breathe")], clock, outbox.add)
         self._launcher = SimulatedLauncher(
             Path(config.launcher_path),
             folder / "jobs",
@@ -111,6 +98,20 @@ class Server:
             boot,
             self._newer.planned,
         )
+        self._jobs = Jobs(
+            config.jobs_dir, config.launcher_path, clock, self._send, boot=boot, policy_path=config.policy_path, policy_owner=os.geteuid(),
+            processes=self._launcher.processes,
+        )  # fmt: skip
+        self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
+        self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
+        self._link.on_joined(self._joined)
+        self._inventory = Inventory(clock, self._link.send, str(root))
+        self._link.on_joined(self._inventory.joined)
+        self._link.on_message(PackagesHeld, self._inventory.held)
+        self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
+        self._link.on_joined(self._tables.joined)
+        self._link.on_message(Watch, self._tables.watch)
+        self._sampler = Sampler([SimulatedCollector(self.host, "pulse"), SimulatedCollector(self.host, "breathe")], clock, outbox.add)
         self._linking: asyncio.Task[None] | None = None
         self._away_s = 0.0
 

@@ -383,6 +383,7 @@ remove() {
     # An account that somebody else made is left alone; ours is known by the journal or by its home.
     case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
     if [ "$ours" = yes ]; then
+        end_programs
         if getent passwd stardust >/dev/null; then userdel stardust >/dev/null 2>&1; fi
         if getent group stardust >/dev/null; then groupdel stardust >/dev/null 2>&1; fi
     fi
@@ -394,6 +395,17 @@ remove() {
     rm -rf -- "$VAR"
     sweep_uploads
     if [ "$why" = undo ]; then search; fi
+}
+
+# What a service leaves to end by itself keeps its account, and the account's number may be another one's some day.
+end_programs() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        # shellcheck disable=SC2046  # a list of numbers
+        set -- $(stat -c '%U %n' /proc/[0-9]* 2>/dev/null | sed -n 's#^stardust /proc/##p')
+        [ $# -gt 0 ] || return 0
+        kill -9 "$@" 2>/dev/null
+        sleep 0.2
+    done
 }
 
 give_back() {

@@ -382,7 +382,7 @@ def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: 
     page.keyboard.press("s")
     expect(page.get_by_role("heading", level=1, name="Settings")).to_be_focused()
     page.get_by_role("tab", name="Account").focus()
-    for _ in range(6):
+    for _ in range(7):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Appearance")).to_be_focused()
     page.get_by_role("radio", name="As the system").focus()

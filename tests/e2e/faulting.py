@@ -25,7 +25,7 @@ from spider.outbox import Outbox
 from spider.sampler import layout_of
 from spider.wire.frames import Message, Row
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.e2e.launcher import FakeLauncher, FakeRunner, played
 from tests.support.agent import BOOT, SERIES, until
 from tests.support.clock import ShiftedClock
 from tests.support.hub import ROOT, SECRET, Enrolled, HubProcess
@@ -59,7 +59,7 @@ class WorkingNode:
             boot=BOOT, policy_path=str(folder / "policy.conf"), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
             launcher_path=str(folder / "launcher.sock"), key=node.session_key,
         )  # fmt: skip
-        self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, self.clock, self._send, boot=BOOT)
+        self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, self.clock, self._send, boot=BOOT, processes=played)
         self.link = HubLink(self.config, self.outbox, self.jobs, self.clock, backoff or Eager())
         self.launcher = FakeLauncher(folder / "launcher.sock", folder / "jobs", node.launch_key, self._work)
         self.runners: dict[str, FakeRunner] = {}

@@ -20,6 +20,11 @@ from tests.support.wire import open_order
 Work = Callable[["FakeRunner", Order], Coroutine[None, None, None]]
 
 
+def played(_job: str) -> list[int]:
+    """The processes of a job's unit: this one plays its runner."""
+    return [os.getpid()]
+
+
 class FakeRunner:
     """The files of one job."""
 

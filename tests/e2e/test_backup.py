@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from spider.wire.frames import STREAM_BACKFILL
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
 from tests.support.hub import PASSWORD, SECRET, HubProcess
@@ -170,10 +171,10 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
             await agent.join()
             await agent.say(layout_of())
             while not stop.is_set():
-                await agent.say(*(pack_of(seq) for seq in range(len(written), len(written) + 20)))
+                await agent.say(*(pack_of(seq, stream=STREAM_BACKFILL) for seq in range(len(written), len(written) + 20)))
                 written.extend(range(20))
                 with contextlib.suppress(AgentClosed):
-                    await agent.wait_acked(len(written) - 1)
+                    await agent.wait_acked(len(written) - 1, STREAM_BACKFILL)
 
     writer = threading.Thread(target=lambda: asyncio.run(write()))
     writer.start()

@@ -28,7 +28,7 @@ from spider.packages.report_file import report_to_document
 from spider.wire.frames import Message
 from spider.wire.orders import Order
 from tests.e2e.killable import arm_file
-from tests.e2e.launcher import FakeLauncher, FakeRunner
+from tests.e2e.launcher import FakeLauncher, FakeRunner, played
 from tests.support.agent import BOOT, until
 from tests.support.clock import ShiftedClock
 from tests.support.hub import Enrolled, HubProcess, Reply
@@ -58,7 +58,7 @@ class Node:
             boot=BOOT, policy_path=str(folder / "policy.conf"), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
             launcher_path=str(folder / "launcher.sock"), key=node.session_key,
         )  # fmt: skip
-        self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, clock, self._send, boot=BOOT)
+        self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, clock, self._send, boot=BOOT, processes=played)
         self.link = HubLink(self.config, Outbox(clock), self.jobs, clock, Eager())
         self.launcher = FakeLauncher(folder / "launcher.sock", folder / "jobs", node.launch_key, self._work)
         self.runners: dict[str, FakeRunner] = {}

@@ -69,6 +69,7 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     look = Look(desk)
     row = watched(desk, "admin", sudo_password=SUDO)
     assert "OpenRC 0." in step_of(row, "probe")["detail"]
+    until(lambda: desk.nodes()[0]["policy"] is not None, "the node has told its policy")
     (node,) = desk.nodes()
     assert (node["id"], node["state"], node["policy"]["mode"]) == (row["node_id"], "online", "monitor")
 

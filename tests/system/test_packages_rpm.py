@@ -146,7 +146,7 @@ def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> Non
     steps = [int(step) for step in re.findall(rb"lab-slow: step (\d+)/100", done.output)]
     assert list(dict.fromkeys(steps)) == list(range(1, 101))
     assert len(steps) == 100 * (2 if agent.flavour.manager == "dnf5" else 1)  # dnf 5 draws a script's words twice, one over the other
-    assert done.phases[0] == "plan"
+    assert done.phases[0] in ("plan", "download")  # a plan of a moment may be over before it is told
     assert [phase for phase in done.phases if phase in ("download", "commit", "check")] == ["download", "commit", "check"]
     assert max(line["percent"] for line in done.progress if line["phase"] == "commit") > 25
     assert {line["package"] for line in done.progress} <= {"", *UPGRADES}

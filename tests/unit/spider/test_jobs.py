@@ -237,7 +237,8 @@ async def test_an_order_becomes_a_job_whose_output_arrives_whole(node: Node) -> 
     assert (ended.output_bytes, ended.output_sha256) == (len(hub.output), hashlib.sha256(hub.output).hexdigest())
     assert hub.output.count(b"step") == 30
     assert hub.progress[0].phase == "commit"
-    assert hub.progress[-1].output_at_ms == 0 or hub.progress[-1].output_at_ms >= ended.started_at_ms
+    told_ms = hub.progress[-1].output_at_ms
+    assert told_ms == 0 or told_ms >= ended.started_at_ms - 100, "times of files are those of the kernel's last tick"
     assert len(node.runners) == 1
     assert [(plan.part, plan.parts, plan.packages, plan.before, plan.after) for plan in hub.plans] == [(0, 1, ["lab"], ["1"], ["2"])]
     assert hub.plans[0].digest == Plan((Planned("lab", "1", "2"),)).digest
