@@ -75,6 +75,9 @@ keep_policy() {
     cp -p -- "$OLD_ETC/policy.conf" "$ETC/policy.conf" || die install_failed "$ETC cannot be written"
 }
 
+# A stop that was cut off in the middle is one for ever to OpenRC, which starts nothing that is being stopped.
+rc_start() { rc_quiet rc-service "$1" start || { rc_quiet rc-service "$1" zap && rc_quiet rc-service "$1" start; }; }
+
 # Whatever of this was done before is found done.
 bring_back() {
     stop_units
@@ -106,7 +109,7 @@ bring_back() {
         while read -r unit; do
             case $word in
             enabled) if openrc; then rc_quiet rc-update add "$unit" default; else systemctl enable "$unit" >/dev/null 2>&1; fi ;;
-            active) if openrc; then rc_quiet rc-service "$unit" start; else systemctl start "$unit" >/dev/null 2>&1; fi ;;
+            active) if openrc; then rc_start "$unit"; else systemctl start "$unit" >/dev/null 2>&1; fi ;;
             esac
         done <"$BEFORE/$word"
     done
