@@ -22,13 +22,13 @@ from typing import Any
 import aiohttp
 import msgpack
 
-from spider.jobfiles import LOG, Result, write_result
+from spider.jobfiles import LOG, RUN, Result, write_result
 from spider.terminal import Log
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
 from tests.e2e.launcher import FakeLauncher, FakeRunner
 from tests.support import lab as labs
-from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, until
+from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents, until
 from tests.support.hub import ROOT, HubProcess
 
 MB = 1_000_000
@@ -108,11 +108,12 @@ def _end(folder: str, log: Log, began: float) -> None:
 async def printing(what: str) -> AsyncIterator[tuple[HubProcess, SpiderProcess, str]]:
     """A hub, a Spider, and the id of a job in which a program of its own prints `what`."""
 
-    async def work(runner: FakeRunner, _order: Order) -> None:
+    async def work(runner: FakeRunner, order: Order) -> None:
         (runner.folder / LOG).unlink()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "scripts.bench_jobs", what, str(runner.folder), cwd=ROOT, stdin=subprocess.DEVNULL
-        )
+            sys.executable, "-m", "scripts.bench_jobs", what, str(runner.folder), order.job, cwd=ROOT, stdin=subprocess.DEVNULL
+        )  # with the job's id among its words, by which Spider knows a runner
+        (runner.folder / RUN).write_text(json.dumps({"pid": process.pid, "boot": BOOT, "started_at": time.time()}))
         await process.wait()
 
     with tempfile.TemporaryDirectory() as name:
