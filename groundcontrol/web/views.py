@@ -177,6 +177,7 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         batch_id=deployment.batch,
         again=deployment.wishes.again,
         earlier=None if earlier is None else schema.EarlierView(earlier.tries, earlier.step, earlier.left, list(earlier.kept)),
+        version=deployment.version,
     )
 
 
@@ -233,6 +234,7 @@ def job_view(job: Job) -> schema.JobView:
         ended_at=job.ended_at,
         changes=[schema.ChangeView(package=change.package, before=change.before, after=change.after) for change in job.changes],
         error=_job_error(job),
+        version=job.version,
     )
 
 

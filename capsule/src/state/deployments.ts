@@ -20,10 +20,12 @@ export const active = computed<readonly DeploymentView[]>(() => {
   return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
 });
 
+/** Takes a view, unless a newer one is held: an answer may come after what was told live in the meantime. */
 function note(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
   if (held) {
     const before = held.peek();
+    if (one.version < before.version) return held;
     held.value = one;
     if (!deploymentEnded(before) && deploymentEnded(one)) ended(one);
     return held;

@@ -29,9 +29,10 @@ export async function loadJobs(): Promise<void> {
 export const loadJobsOf = (nodeId: string, cursor?: string): Promise<JobsView> =>
   call<JobsView>("GET", "jobs", { query: { limit: PAGE, node: nodeId, cursor } });
 
-/** Puts a newer view of a job into the list. */
+/** Puts a view of a job into the list, unless a newer one is there: an answer may come after what was told live in the meantime. */
 export function noteJob(job: JobView): void {
-  const known = jobs.value.some((one) => one.id === job.id);
+  const known = jobs.value.find((one) => one.id === job.id);
+  if (known && job.version < known.version) return;
   jobs.value = known ? jobs.value.map((one) => (one.id === job.id ? job : one)) : [job, ...jobs.value];
 }
 

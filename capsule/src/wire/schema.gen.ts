@@ -163,6 +163,8 @@ export interface DeploymentView {
   again: boolean;
   /** null: it is the first try. */
   earlier: EarlierView | null;
+  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
+  version: number;
 }
 
 /** The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it. */
@@ -639,6 +641,8 @@ export interface JobView {
   changes: ChangeView[];
   /** Of a job that goes on: what is wrong with it (job.orphaned, job.overdue). */
   error: JobErrorView | null;
+  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
+  version: number;
 }
 
 export interface KeptView {

@@ -262,6 +262,8 @@ class DeploymentView(Answer):
     """An installation in the place of the Spider that a node's server has; the node stays, however it ends."""
     earlier: EarlierView | None
     """null: it is the first try."""
+    version: int
+    """Grows with each change: of two views the one with the higher number is the newer, whichever came first."""
 
 
 class DeploymentsView(Answer):

@@ -100,6 +100,8 @@ class JobView(Answer, rename={"for_": "for"}):
     changes: list[ChangeView]
     error: JobErrorView | None
     """Of a job that goes on: what is wrong with it (job.orphaned, job.overdue)."""
+    version: int
+    """Grows with each change: of two views the one with the higher number is the newer, whichever came first."""
 
 
 class JobsView(Answer):
