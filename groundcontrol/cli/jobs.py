@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from groundcontrol.cli.client import Hub, shown
 from groundcontrol.cli.client import node_of as find_node
@@ -45,6 +47,13 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     return 0
 
 
+def where(job: Mapping[str, Any]) -> str:
+    """Where a job stands, in a line: its phase, and the share, the package and the note where it tells them."""
+    percent = job["progress_percent"]
+    told = (job["phase"], None if percent is None else f"{percent} %", job["package"], job["note"])
+    return " ".join(["phase", *(part for part in told if part)])
+
+
 async def _one(hub: Hub, args: argparse.Namespace) -> int:
     job = await hub.get(f"/jobs/{args.job}")
     if args.json:
@@ -62,7 +71,7 @@ async def _one(hub: Hub, args: argparse.Namespace) -> int:
     )
     print(", ".join(f"{word} {moment(at)}" for word, at in stood if at is not None))
     if job["phase"]:
-        print(shown(f"phase {job['phase']} {job['package']} {job['note']}").rstrip())
+        print(shown(where(job)))
     if job["stop"]:
         print(shown(f"stop: {job['stop']['state']}, by {job['stop']['by']} {job['stop']['why']}").rstrip())
     print(f"output: {job['output_bytes']} bytes held of {job['output_total_bytes']}")

@@ -1,0 +1,19 @@
+"""`stardust jobs ID`: where a job stands, in a line."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.cli.jobs import where
+
+
+@pytest.mark.parametrize(
+    ("percent", "package", "note", "line"),
+    [
+        (62, "linux-image-amd64", "", "phase commit 62 % linux-image-amd64"),
+        (0, "", "", "phase commit 0 %"),
+        (None, "", "waits for apt-get (4711)", "phase commit waits for apt-get (4711)"),
+    ],
+)
+def test_only_what_the_manager_tells_is_shown(percent: int | None, package: str, note: str, line: str) -> None:
+    assert where({"phase": "commit", "progress_percent": percent, "package": package, "note": note}) == line
