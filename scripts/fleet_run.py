@@ -29,7 +29,7 @@ from spider.inventory import Inventory
 from spider.jobs import Jobs
 from spider.link import HubLink
 from spider.outbox import Outbox
-from spider.sampler import Sampler
+from spider.sampler import Sampler, phase_ms_of
 from spider.spool import Spool
 from spider.spoolfiles import Folder
 from spider.tables import Tables
@@ -111,7 +111,8 @@ class Server:
         self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
         self._link.on_joined(self._tables.joined)
         self._link.on_message(Watch, self._tables.watch)
-        self._sampler = Sampler([SimulatedCollector(self.host, "pulse"), SimulatedCollector(self.host, "breathe")], clock, outbox.add)
+        collectors = [SimulatedCollector(self.host, family) for family in ("pulse", "breathe")]
+        self._sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
         self._linking: asyncio.Task[None] | None = None
         self._away_s = 0.0
 

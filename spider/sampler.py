@@ -1,6 +1,7 @@
 """Runs the collectors, each family on its rhythm, and hands on what they measured.
 
-A family is sampled at whole seconds of the wall clock, `rhythm_s` apart. Waiting is monotonic and never longer than one rhythm, so a
+A family is sampled at seconds of the wall clock, `rhythm_s` apart, each node at its own moment within the second, so that those of a
+whole fleet do not come at once. Waiting is monotonic and never longer than one rhythm, so a
 clock that is set moves the next sample by that at most. A moment that was missed (a suspended machine, a busy one) is skipped
 and not made up for: the gap in the history is true.
 """
@@ -41,6 +42,11 @@ def layout_of(family: str, rhythm_s: int, series: Sequence[str]) -> Layout:
     """
     digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()
     return Layout(digest[:8], family, rhythm_s, list(series))
+
+
+def phase_ms_of(node: bytes) -> int:
+    """How far behind the whole second a node measures, in milliseconds: always the same, and as random as its id."""
+    return int.from_bytes(node[-2:], "big") * 1000 >> 16
 
 
 def nothing(result: Result) -> Result:
@@ -172,14 +178,16 @@ class Sampler:
     changed. The sink must not wait.
     """
 
-    def __init__(self, collectors: Sequence[Collector], clock: Clock, sink: Sink, rhythms: Optional[Dict[str, int]] = None) -> None:
+    def __init__(self, collectors: Sequence[Collector], clock: Clock, sink: Sink, phase_ms: int = 0) -> None:
+        """Args: phase_ms: how far behind the whole second every family is sampled."""
         self._clock = clock
         self._sink = sink
+        self._phase_ms = phase_ms
         self._families: Dict[str, _Family] = {}
         self.missed: Dict[str, int] = {}
         """Samples that were never taken, by family, since the start."""
         for collector in collectors:
-            rhythm_s = (rhythms or RHYTHM_S)[collector.family]
+            rhythm_s = RHYTHM_S[collector.family]
             family = self._families.setdefault(collector.family, _Family(collector.family, rhythm_s))
             family.sources.append(_Source(collector))
             self.missed[collector.family] = 0
@@ -200,8 +208,12 @@ class Sampler:
                 for source in family.sources:
                     source.stop()
 
+    def _now(self) -> float:
+        """The wall clock, set back so that this node's moment is its whole second."""
+        return self._clock.now() - self._phase_ms / 1000
+
     async def _run(self, family: _Family) -> None:
-        now = self._clock.now()
+        now = self._now()
         first_s = math.floor(now)
         counting = [source for source in family.sources if source.collector.counts]
         marks = [source.measure_aside(self._clock.monotonic()) for source in counting if source.collector.blocking]
@@ -210,17 +222,17 @@ class Sampler:
                 source.measure(self._clock.monotonic())
         if marks:
             await self._settled({mark for mark in marks if mark is not None}, BLOCKING_LIMIT_S)
-            now = self._clock.now()
+            now = self._now()
         if counting:
             first_s = math.ceil(now + SHORTEST_S)
             await self._clock.sleep(first_s - now)
         rhythm = Rhythm(family.rhythm_s, first_s)
         while True:
-            taken_at_s, missed = rhythm.take(self._clock.now())
+            taken_at_s, missed = rhythm.take(self._now())
             if taken_at_s is not None:
                 self._count(family, missed)
-                await self._sample(family, taken_at_s * 1000)
-            await self._clock.sleep(rhythm.wait_s(self._clock.now()))
+                await self._sample(family, taken_at_s * 1000 + self._phase_ms)
+            await self._clock.sleep(rhythm.wait_s(self._now()))
 
     def _count(self, family: _Family, missed: int) -> None:
         self.missed[family.name] += missed

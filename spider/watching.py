@@ -15,10 +15,11 @@ from spider.journal import Journal
 from spider.link import HubLink
 from spider.outbox import Outbox
 from spider.packages.apart import Apart
-from spider.sampler import Sampler
+from spider.sampler import Sampler, phase_ms_of
 from spider.statsd import Statsd
 from spider.tables import Tables
 from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
+from spider.wire.ids import from_text
 
 
 class Watching(NamedTuple):
@@ -39,7 +40,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_message(PackagesHeld, inventory.held)
     statsd = Statsd(config.statsd, clock)
     collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir), statsd]
-    sampler = Sampler(collectors, clock, outbox.add)
+    sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
     tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
     link.on_joined(tables.joined)
     link.on_message(Watch, tables.watch)

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from spider.sampler import phase_ms_of
 from spider.wire.errors import NotProven
 from spider.wire.frames import (
     CLOSE_CLONE,
@@ -27,7 +28,7 @@ from spider.wire.frames import (
     LogAck,
     Pack,
 )
-from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.ids import from_text, new_random_id, new_time_id
 from spider.wire.session import NodeOpening
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
@@ -66,6 +67,12 @@ async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProce
         assert all(0 <= value <= 100 for value in seconds())
         online = await asyncio.to_thread(hub.node, node.node_id)
         assert online["last_seen_at"] >= online["latest"]["cpu.total"]["at"] - 1
+        assert round(online["latest"]["cpu.total"]["at"] * 1000) % 1000 == phase_ms_of(from_text(node.node_id)), "at the node's own moment"
+        stored = hub.local("GET", asked).json
+        assert stored["step"] == 1
+        values = stored["series"]["cpu.total"]["avg"]
+        there = [place for place, value in enumerate(values) if value is not None]
+        assert there == list(range(there[0], there[-1] + 1)), "each second of the history holds one of them"
     finally:
         spider.close()
     await until(lambda: hub.node(node.node_id)["state"] == "offline")

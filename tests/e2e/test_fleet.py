@@ -7,9 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spider.sampler import phase_ms_of
+from spider.wire.ids import from_text
 from tests.support.hub import ROOT, HubProcess
 
 
@@ -28,11 +31,15 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1"]
         fleet = subprocess.Popen([sys.executable, "-m", "scripts.fleet_run", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
-        def nodes() -> list[dict[str, object]]:
+        def nodes() -> list[dict[str, Any]]:
             return [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["state"] == "online"]
 
         try:
             until(lambda: len(nodes()) >= 5, "the servers did not come")
+            until(lambda: sum("cpu.total" in node["latest"] for node in nodes()) >= 4, "nothing was measured")
+            for node in nodes():
+                for sample in node["latest"].values():
+                    assert round(sample["at"] * 1000) % 1000 == phase_ms_of(from_text(node["id"])), "each at its own moment of the second"
             chosen = [node["id"] for node in nodes()][:4]
             token = hub.login().token
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)

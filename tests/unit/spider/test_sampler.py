@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from spider.aside import NoThread, Threads
 from spider.collectors.base import Collector
 from spider.collectors.linux import linux_collectors
-from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of
+from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
 from tests.unit.spider.manual_clock import ManualClock, settle
@@ -73,8 +73,8 @@ class Rows:
 
 
 @asynccontextmanager
-async def running(clock: ManualClock, sink: Rows, *collectors: Collector) -> AsyncIterator[Sampler]:
-    sampler = Sampler(collectors, clock, sink)
+async def running(clock: ManualClock, sink: Rows, *collectors: Collector, phase_ms: int = 0) -> AsyncIterator[Sampler]:
+    sampler = Sampler(collectors, clock, sink, phase_ms)
     task = asyncio.create_task(sampler.run())
     await settle()
     try:
@@ -106,6 +106,43 @@ async def test_samples_stand_on_whole_seconds_without_drift() -> None:
     async with running(clock, rows, Counter()):
         await clock.advance(600, late=0.004)
         assert rows.seconds() == list(range(1, 601))
+
+
+async def test_a_node_measures_at_its_own_moment_of_the_second_and_says_so() -> None:
+    for start, first in ((START, 0), (START + 0.5, 0), (START + 0.6, 1)):
+        clock, rows, gauge, counter = ManualClock(start), Rows(), Gauge(), Counter("breathe", ("temperature{sensor=a}",))
+        async with running(clock, rows, gauge, counter, phase_ms=735):
+            await clock.advance(120, late=0.004)
+        pulses = [row.taken_at_ms for layout, row in rows.rows if layout.family == "pulse"]
+        assert pulses[1:] == [(int(START) + second) * 1000 + 735 for second in range(len(pulses) - 1)]
+        assert len(pulses) in (120, 121), "the one before the first moment, and each since"
+        for read_at, taken_at_ms in zip(gauge.read_at[1:], pulses[1:], strict=True):
+            assert abs(start + read_at - taken_at_ms / 1000) < 0.01, "it was measured when it says"
+        breaths = [row.taken_at_ms for layout, row in rows.rows if layout.family == "breathe"]
+        assert breaths == [(int(START) + first + second) * 1000 + 735 for second in (0, 60)]
+
+
+async def test_a_clock_that_is_set_leaves_a_node_its_moment() -> None:
+    clock, rows = ManualClock(START + 0.2), Rows()
+    async with running(clock, rows, Gauge(), phase_ms=300):
+        await clock.advance(3)
+        clock.set_wall(START - 1000.5)
+        await clock.advance(3)
+        clock.set_wall(START + 5000.1)
+        await clock.advance(3)
+    times = [row.taken_at_ms for _, row in rows.rows]
+    assert len(times) >= 9
+    assert {taken_at_ms % 1000 for taken_at_ms in times} == {300}
+    assert len(set(times)) == len(times)
+
+
+def test_the_moments_of_a_fleet_lie_all_over_the_second() -> None:
+    moments = [phase_ms_of(hashlib.sha256(b"%d" % number).digest()[:16]) for number in range(1000)]
+    assert all(0 <= moment < 1000 for moment in moments)
+    tenths = [sum(moment // 100 == tenth for moment in moments) for tenth in range(10)]
+    assert all(60 < count < 140 for count in tenths), tenths
+    assert phase_ms_of(bytes(16)) == 0
+    assert phase_ms_of(b"\xff" * 16) == 999
 
 
 async def test_a_level_is_measured_at_once() -> None:
