@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
 from tests.browser.gates import PHONE, Gate, gate
 from tests.browser.waits import until
@@ -203,6 +203,79 @@ def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_
         next_value(page, "cpu.user")
         times = seconds_shown(page)
         assert times == sorted(set(times), reverse=True), "no moment stands twice"
+
+
+class Wire:
+    """What the live socket and REST of a page meet: the hub, or nobody. A proxy that is up while the hub behind it is not looks like this."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.cut = False
+        self._held: list[WebSocketRoute] = []
+        page.route_web_socket("**/api/v1/live", self._socket)
+
+    def _socket(self, opened: WebSocketRoute) -> None:
+        if self.cut:
+            opened.close()
+            return
+        opened.connect_to_server()
+        self._held.append(opened)
+
+    def lose(self) -> None:
+        """Nobody answers from here on."""
+        self.cut = True
+        self.page.route("**/api/v1/**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+        for one in self._held:
+            one.close()
+        self._held.clear()
+
+    def mend(self) -> None:
+        """The hub is there again."""
+        self.cut = False
+        self.page.unroute("**/api/v1/**")
+
+
+def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
+        page = seen.page
+        wire = Wire(page)
+        seen.sign_in()
+        wire.lose()
+        page.goto(f"{hub.url}/n/{stage.ids['db-01']}/processes")
+        expect(page.get_by_role("heading", name="No connection to Ground Control")).to_be_visible()
+        expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)"))).to_be_visible()
+        assert seen.axe() == []
+        wire.mend()
+        expect(page.get_by_role("heading", level=1, name="db-01")).to_be_visible()
+        expect(page.get_by_role("tab", name="Processes")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it_is_back(
+    browser: Browser, hub: HubProcess, stage: Stage
+) -> None:
+    with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
+        page = seen.page
+        wire = Wire(page)
+        wire.cut = True  # the log-in is answered, and nothing after it
+        seen.sign_in()
+        waits = page.get_by_role("heading", name="Waiting for the fleet")
+        expect(waits).to_be_visible()
+        expect(page.get_by_text("Nothing has come yet.")).to_be_visible()
+        assert seen.axe() == []
+        page.evaluate(
+            "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/n/{stage.ids['db-01']}"
+        )
+        expect(page.get_by_role("heading", name="Waiting for the node")).to_be_visible()
+        expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)")).first).to_be_visible()
+        wire.lose()
+        page.get_by_role("link", name="Go to the fleet").click()
+        expect(waits).to_be_visible()
+        page.get_by_role("link", name="Jobs").first.click()
+        expect(page.get_by_role("heading", name="The jobs could not be read")).to_be_visible()
+        wire.mend()
+        expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
+        page.get_by_role("link", name="Fleet").first.click()
+        expect(page.get_by_role("table", name="Nodes")).to_contain_text("db-01")
 
 
 def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:

@@ -1,8 +1,10 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LoginPage } from "../pages/login/login";
+import * as link from "../state/link";
 import { place } from "../state/router";
 import { phase, resume } from "../state/session";
+import { setHub } from "../ui/lost";
 import { Dialogs, StepUp } from "./dialogs";
 import { listenToKeys } from "./keys";
 import { routeOf } from "./routes";
@@ -56,6 +58,7 @@ function Signed(): VNode {
   );
 }
 
+setHub(link);
 listenToKeys();
 void resume();
 render(<App />, document.getElementById("root") as HTMLElement);

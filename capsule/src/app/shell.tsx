@@ -5,7 +5,7 @@ import { show } from "../state/dialogs";
 import { active } from "../state/deployments";
 import { ids, loaded, nodeName, tags, vitals } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
-import { live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
+import { connections, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
 import { preferences } from "../state/preferences";
 import { go, place } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
@@ -195,7 +195,7 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          <b>No connection to Ground Control.</b> <span class="plain">Values are from {clock(since)}. </span>
+          <b>No connection to Ground Control.</b> <span class="plain">{connections.value ? `Values are from ${clock(since)}.` : "Nothing has come yet."} </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? "Trying now…" : `Trying again in ${wait} s.`}
           </span>

@@ -28,8 +28,8 @@ const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(
   `${scheme}//${location.host}${ROOT}live`,
   (next) => {
-    if (next.at === "waiting") lostAt.value ??= hubNow();
-    if (next.at === "open" || next.at === "closed") lostAt.value = null;
+    // Also before the first one stands: a hub that takes the call and says nothing is away as well.
+    lostAt.value = next.at === "open" || next.at === "closed" ? null : (lostAt.peek() ?? hubNow());
     state.value = next;
   },
   (hello) => {

@@ -1,6 +1,7 @@
 /** Who is signed in, and the way in and out. The token itself lives in an HttpOnly cookie; only the CSRF token is held here. */
 
 import { computed, signal } from "@preact/signals";
+import { backoff } from "../core/backoff";
 import { ApiError, call, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 
@@ -8,6 +9,8 @@ export type Phase = "loading" | "unreachable" | "login" | "change" | "enrol" | "
 
 const EARLY_S = 60;
 const SOONEST_S = 5;
+/** So long a blank page is no question. */
+const SILENT_MS = 2000;
 
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
@@ -107,14 +110,32 @@ export function enrolled(): Promise<void> {
 
 setHooks({ csrf: () => csrf, renew, refused: suspect });
 
-/** On start: is there a session already? */
+/** When it is asked again whether there is a session (ms); 0 = right now. */
+export const resumesAt = signal(0);
+let attempt = 0;
+let again: ReturnType<typeof setTimeout> | undefined;
+
+/** On start: is there a session already? Asked until there is an answer. */
 export async function resume(): Promise<void> {
-  phase.value = "loading";
+  clearTimeout(again);
+  resumesAt.value = 0;
+  const silent = setTimeout(() => {
+    phase.value = "unreachable";
+  }, SILENT_MS);
   try {
     enter(await call<MeView>("GET", "auth/me"));
   } catch (error) {
-    if (error instanceof ApiError && error.status !== 0 && error.status < 500) phase.value = "login";
-    else phase.value = "unreachable";
+    if (error instanceof ApiError && error.status !== 0 && error.status < 500) {
+      phase.value = "login";
+      return;
+    }
+    phase.value = "unreachable";
+    const wait = backoff(attempt, Math.random()) * 1000;
+    attempt += 1;
+    resumesAt.value = Date.now() + wait;
+    again = setTimeout(() => void resume(), wait);
+  } finally {
+    clearTimeout(silent);
   }
 }
 

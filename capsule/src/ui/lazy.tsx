@@ -22,7 +22,7 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
       if (!held) fetchIt();
     }, []);
     if (part) return h(part as ComponentType<object>, props);
-    if (failed) return <Failure title="This part of the page could not be loaded" error={{ detail: `Ground Control did not send ${what}.`, instance: "" }} onRetry={fetchIt} />;
+    if (failed) return <Failure title="This part of the page could not be loaded" error={{ detail: `Ground Control did not send ${what}.`, instance: "", status: 0 }} onRetry={fetchIt} />;
     return <Loading what={what} />;
   };
 }

@@ -7,6 +7,7 @@ import { clock, iso } from "../core/time";
 import { Button } from "./button";
 import { Glyph } from "./glyph";
 import { Icon, type IconName } from "./icon";
+import { isLost, Lost, useOnceBack } from "./lost";
 
 export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
   return (
@@ -88,10 +89,15 @@ export function Empty({ icon, title, text, children }: { icon: IconName; title: 
 interface Failed {
   detail: string;
   instance: string;
+  status: number;
 }
+
+/** A proxy says so of a hub that is not there. */
+const AWAY = [0, 502, 503, 504];
 
 /** What went wrong in one panel; the rest of the page keeps working. */
 export function Failure({ title, error, onRetry }: { title: string; error: Failed; onRetry: () => void }): VNode {
+  useOnceBack(AWAY.includes(error.status), onRetry);
   return (
     <div class="card empty" role="alert">
       <Icon name="circle-alert" size="huge" />
@@ -119,6 +125,7 @@ export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; wha
     return () => timers.forEach(clearTimeout);
   }, []);
   if (stage === 0) return null;
+  if (isLost()) return <Lost what={what} />;
   const table = (
     <div class="card grid-table" role="group" aria-busy="true" aria-label={`Loading ${what}`}>
       {stage === 2 && (

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { age } from "../../core/time";
-import { changePassword, knowsCurrentPassword, logIn, logOut, notice, phase, resume, user } from "../../state/session";
+import { changePassword, knowsCurrentPassword, logIn, logOut, notice, phase, resume, resumesAt, user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { SecretField, TextField } from "../../ui/field";
@@ -191,12 +191,16 @@ function ChangePassword(): VNode {
 }
 
 function Unreachable(): VNode {
+  const left = useCountdown(resumesAt.value);
   return (
     <Frame title="No connection to Ground Control" text={location.host}>
       <div class="panel">
-        <p class="t2">The page is here, but Ground Control does not answer. It may be starting, or the network is down.</p>
-        <Button kind="primary" onClick={() => void resume()}>
-          Try again
+        <p class="t2">The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.</p>
+        <p class="t3 num" aria-hidden="true">
+          {left ? `Trying again in ${left} s.` : "Trying now…"}
+        </p>
+        <Button kind="primary" busy={!left} onClick={() => void resume()}>
+          Try now
         </Button>
       </div>
     </Frame>

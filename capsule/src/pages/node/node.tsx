@@ -8,7 +8,7 @@ import { actionWord, phaseWord, stateWord } from "../../core/words";
 import { forecast, worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
-import { rowOf } from "../../state/fleet";
+import { nodeName, rowOf } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/link";
 import { viewQuery } from "../../core/view";
@@ -60,9 +60,9 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
     return (
       <div class="page">
         <h1 class="hidden-text" tabIndex={-1}>
-          Node
+          {nodeName(id) ?? "Node"}
         </h1>
-        <PageSkeleton onRetry={tryNow} />
+        <PageSkeleton name={nodeName(id)} onRetry={tryNow} />
       </div>
     );
   }

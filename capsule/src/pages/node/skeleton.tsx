@@ -1,8 +1,9 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../ui/button";
-import { Banner } from "../../ui/parts";
 import { Glyph } from "../../ui/glyph";
+import { isLost, Lost } from "../../ui/lost";
+import { Banner } from "../../ui/parts";
 
 const QUIET_MS = 150;
 const LONG_MS = 8000;
@@ -24,9 +25,18 @@ export function Skeleton({ what }: { what: string }): VNode | null {
 }
 
 /** A node's page to come: the shape of its head and of its cards. */
-export function PageSkeleton({ onRetry }: { onRetry: () => void }): VNode | null {
+export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRetry: () => void }): VNode | null {
   const stage = useStage();
   if (!stage) return null;
+  if (isLost()) {
+    return (
+      <Lost what={name ?? "the node"}>
+        <a class="button slim" href="/">
+          Go to the fleet
+        </a>
+      </Lost>
+    );
+  }
   return (
     <div class="stack" role="group" aria-busy="true" aria-label="Loading the node">
       {stage === 2 && (

@@ -1,0 +1,54 @@
+/** What stands where nothing has come yet, while the hub is away; and who asks again once it is back. */
+
+import { signal, type ReadonlySignal } from "@preact/signals";
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { Button } from "./button";
+import { Icon } from "./icon";
+
+interface Hub {
+  lostSince: ReadonlySignal<number | null>;
+  retryIn: ReadonlySignal<number | null>;
+  /** Grows with each connection made. */
+  connections: ReadonlySignal<number>;
+  tryNow(): void;
+}
+
+/** Set once by the app, as this layer knows no state of its own. */
+let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined };
+
+export function setHub(given: Hub): void {
+  hub = given;
+}
+
+export const isLost = (): boolean => hub.lostSince.value !== null;
+
+export function Lost({ what, children }: { what: string; children?: ComponentChildren }): VNode {
+  const left = hub.retryIn.value;
+  return (
+    <div class="card empty">
+      <Icon name="wifi-off" size="huge" />
+      <h2>Waiting for {what}</h2>
+      <p>
+        Nothing of it has come yet. It is shown as soon as Ground Control answers. <span class="num" aria-hidden="true">{left ? `Trying again in ${left} s.` : "Trying now…"}</span>
+      </p>
+      <div class="row">
+        <Button slim icon="rotate-cw" onClick={hub.tryNow}>
+          Try now
+        </Button>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** Does once more what failed because nobody answered, with each connection that is made. */
+export function useOnceBack(failed: boolean, act: () => void): void {
+  const made = hub.connections.value;
+  const seen = useRef(made);
+  useEffect(() => {
+    if (made === seen.current) return;
+    seen.current = made;
+    if (failed) act();
+  }, [made]);
+}
