@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, where it is another one by now")
     parser.add_argument("--policy", choices=("monitor", "readonly", "managed"), help="another one than the server's owner has there")
     parser.add_argument("--install-python", action="store_true", help="where there is no python3 any more")
+    parser.add_argument(
+        "--forget-credentials", action="store_true", help="keep none: what is kept to log in there is shredded once it is connected again"
+    )
     parser.add_argument("--no-wait", action="store_true", help="order it and return at once")
 
 
@@ -42,6 +45,7 @@ async def run(args: argparse.Namespace) -> int:
     """Exit status 0 when the node is connected again."""
     body = {name: getattr(args, name) for name in ("host", "port", "username", "host_key", "policy") if getattr(args, name) is not None}
     body |= {"install_python": True} if args.install_python else {}
+    body |= {"keep_credentials": False} if args.forget_credentials else {}
     body |= {"private_key": _key(Path(args.key))} if args.key else {}
     body |= {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}
     async with Hub(args) as hub:

@@ -47,6 +47,7 @@ _MAY_NOT: Final = (
     "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: "
 )
 NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
+SHREDDED: Final = "the credentials that were kept are shredded, as it was wished"
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
@@ -93,6 +94,8 @@ class Work:
         self._made: NodeId | None = None
         """The node goes with an installation that fails."""
         self._node = progress.row.node_id
+        self._stands = False
+        """Spider is there to stay: whoever stops this now comes too late."""
         self._ordered_at = tools.clock.now()
 
     async def run(self) -> None:
@@ -102,7 +105,9 @@ class Work:
                 await self._check_still_allowed()
                 await (self._install() if self.progress.row.kind == "install" else self._remove())
         except asyncio.CancelledError:
-            if self.stopping:
+            if self._stands:
+                await self._end("succeeded", None)
+            elif self.stopping:
                 await self._end("failed", _stopped(self.progress.row))
             else:
                 await self._end("cancelled", None)
@@ -160,6 +165,7 @@ class Work:
             stopped=self._stopped,
         )
         done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
+        self._stands = True
         await self.progress.show_host_key(done.host_key)
         node = self._node
         if request.again and node is not None:
@@ -249,6 +255,8 @@ class Work:
                 if node is not None:
                     await forget_node(self._tools, self._scope, node, "the installation failed")
                     node = None
+                if not failed:
+                    await shred_unwanted(self._tools, self._scope, progress)
                 row = await progress.change(close)
                 await tell(self._tools, row)
                 return
@@ -278,6 +286,20 @@ def _stopped(row: Deployment) -> DeploymentError:
     how_far = REMOVAL_GOES_ON if row.kind == "remove" and not untouched else HOW_FAR[untouched]
     exc = failure("hub_stopped", _step(row), how_far=how_far)
     return DeploymentError(exc.code, exc.message, exc.step)
+
+
+async def shred_unwanted(tools: Tools, scope: Scope, progress: Progress) -> None:
+    """A node that was deployed again with the wish that nothing be kept: what was kept before goes too.
+
+    Raises: StoreError.
+    """
+    row = progress.row
+    if row.kind != "install" or row.wishes.keep_credentials or row.node_id is None:
+        return
+    if await tools.store.secrets.credentials(row.node_id):
+        await tools.store.secrets.shred_credentials(scope, row.node_id)
+        said = next(step.detail for step in row.steps if step.name == "verify")
+        await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
 
 
 async def wipe(tools: Tools, scope: Scope, progress: Progress) -> None:
@@ -333,6 +355,9 @@ async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
         at = tools.clock.now()
         if finished:
             # It was written down that the installation's node has come back, or the removal had come to its last step.
+            if row.kind == "install" and row.wishes.again and node is not None:
+                await tools.store.nodes.move_node(scope, node.id, row.host)
+            await shred_unwanted(tools, scope, progress)
             await tell(tools, await progress.change(lambda row: rows.ended(row, "succeeded", at)))  # noqa: B023  # called at once
             continue
         if node is not None and makes_node(row):

@@ -91,7 +91,7 @@ async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, t
     assert (status, answer, told["error"]["code"]) == (1, None, "credentials_required")
     key = tmp_path / "key"
     key.write_text("no key at all\n")
-    asked = ("--host", "127.0.0.1", "--port", "9", "--username", "root", "--key", str(key))
+    asked = ("--host", "127.0.0.1", "--port", "9", "--username", "root", "--key", str(key), "--forget-credentials")
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", node.node_id, *asked)
     assert (status, told) == (1, None)
     assert (answer["state"], answer["again"], answer["node_id"], answer["error"]["code"]) == (

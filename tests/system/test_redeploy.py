@@ -66,6 +66,22 @@ def wait_state(desk: Desk, node: str, state: str) -> None:
         time.sleep(0.1)
 
 
+def test_what_was_kept_goes_where_nothing_shall_be_kept_any_more(desk: Desk) -> None:
+    look = Look(desk)
+    node = installed(desk)
+    assert desk.hub.node(node)["credentials_kept"]
+    assert again(desk, node)["state"] == "succeeded"
+    assert desk.hub.node(node)["credentials_kept"]
+    row = again(desk, node, {"keep_credentials": False})
+    assert row["state"] == "succeeded", row
+    assert "shredded" in step_of(row, "verify")["detail"]
+    assert not desk.hub.node(node)["credentials_kept"]
+    entries = desk.hub.local("GET", "/api/v1/audit?limit=100").json["audit"]
+    assert [entry["target"] for entry in entries if entry["action"] == "credential.shred"] == [node]
+    assert desk.remove(node, desk.body("root", host_key=None, name=None))["state"] == "succeeded"
+    look.check_unchanged()
+
+
 BROKEN = {
     "bundle": "truncate -s 1000 /opt/stardust/current/spider.pyz; systemctl restart stardust-spider.service || true",
     "files": "systemctl stop stardust-spider.service; rm -rf /opt/stardust /etc/stardust/session.key /etc/stardust/spider.conf",

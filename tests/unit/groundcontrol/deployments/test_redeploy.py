@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import asyncssh
 import pytest
 
+import majortom.base
 from groundcontrol.deployments import credentials, rows
+from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.deployments import INSTALL_STEPS, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound
+from majortom.base import Reporter, Target, VerifySession
 from majortom.connect import describe
+from majortom.deployer import MajorTom
+from majortom.install import Installed, PayloadMaker, Wish
+from majortom.probe import Probe
 from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Desk
 from tests.unit.majortom.ssh_server import serving
@@ -131,3 +139,95 @@ async def test_a_server_that_has_moved_is_known_by_its_new_address(desk: Desk) -
     assert (moved.address, moved.id, moved.version) == ("10.0.0.9", node.id, node.version + 1)
     assert await desk.store.nodes.move_node(ADMIN, node.id, "10.0.0.9") == moved
     assert (await desk.store.log.audit(ADMIN, 5)).items[0].action == "node.move"
+
+
+class Quick:
+    """Major Tom on a server where nothing can go wrong; the last words of the deployment wait for `go`."""
+
+    def __init__(self) -> None:
+        self.installed = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def install(self, _target: Target, _wish: Wish, reporter: Reporter, _payload: PayloadMaker, _verify: VerifySession) -> Installed:
+        for step in ("connect", "verify"):
+            await reporter.started(step)  # type: ignore[arg-type]  # names of steps
+            await reporter.done(step, "Spider came back")  # type: ignore[arg-type]
+        self.installed.set()
+        await self.go.wait()
+        return Installed(majortom.base.HostKey(*describe(KEY)), cast("Probe", None))
+
+
+def play(service: DeploymentService, major: Quick) -> None:
+    service._tools = service._tools._replace(major=cast("MajorTom", major))
+
+
+async def shreddings(desk: Desk) -> list[tuple[str, str]]:
+    return [(entry.actor, entry.target) for entry in (await desk.store.log.audit(ADMIN, 50)).items if entry.action == "credential.shred"]
+
+
+@pytest.mark.parametrize("wish", [None, True, False])
+async def test_what_was_kept_is_shredded_where_nothing_shall_be_kept(
+    desk: Desk, request_to: Requests, closed_port: int, wish: bool | None
+) -> None:
+    node = await a_node(desk)
+    await keep(desk, node, request_to(closed_port))
+    async with desk.running() as service:
+        major = Quick()
+        major.go.set()
+        play(service, major)
+        row = await desk.end_of((await service.redeploy(ADMIN, node.id, DeploymentOverrides(keep_credentials=wish))).id)
+    assert row.state == "succeeded", row
+    kept = await desk.store.secrets.credentials(node.id)
+    verify = next(step.detail for step in row.steps if step.name == "verify")
+    if wish is False:
+        assert kept == []
+        assert verify.startswith("Spider came back; the credentials that were kept are shredded")
+        assert await shreddings(desk) == [("admin", node.id)]
+    else:
+        assert {"private_key", "way"} <= {record.column for record in kept}
+        assert verify == "Spider came back"
+        assert await shreddings(desk) == []
+
+
+async def test_one_that_fails_leaves_what_was_kept(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    node = await a_node(desk)
+    await keep(desk, node, request_to(closed_port))
+    async with desk.running() as service:
+        row = await desk.end_of((await service.redeploy(ADMIN, node.id, DeploymentOverrides(keep_credentials=False))).id)
+    assert row.state == "failed"
+    assert len(await desk.store.secrets.credentials(node.id)) > 1
+    assert await shreddings(desk) == []
+
+
+async def test_a_hub_that_was_killed_before_it_shredded_them_does_it_at_its_next_start(
+    desk: Desk, request_to: Requests, closed_port: int
+) -> None:
+    node = await a_node(desk)
+    await keep(desk, node, request_to(closed_port))
+    row = rows.new_deployment(
+        ADMIN, "install", INSTALL_STEPS, host="10.0.0.9", port=22, username="u", name="web-1",
+        wishes=Wishes(again=True, keep_credentials=False), node=node.id, at=1.0,
+    )  # fmt: skip
+    await desk.store.deployments.create_deployment(ADMIN, rows.step_done(rows.step_started(row, "verify", 2.0), "verify", "", 3.0))
+    async with desk.running():
+        row = await desk.end_of(row.id)
+    assert row.state == "succeeded", row
+    assert await desk.store.secrets.credentials(node.id) == []
+    assert await shreddings(desk) == [("system", node.id)]
+    assert (await desk.store.nodes.node(ADMIN, node.id)).address == "10.0.0.9"
+
+
+async def test_who_stops_one_that_stands_comes_too_late(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    """Until its last words are written it looks like one that goes on."""
+    async with desk.running() as service:
+        major = Quick()
+        play(service, major)
+        row = await service.install(ADMIN, request_to(closed_port), None)
+        await asyncio.wait_for(major.installed.wait(), 30)
+        major.go.set()
+        work, task = service._active[row.id]
+        while not work._stands:  # noqa: ASYNC110  # a few turns of the loop
+            await asyncio.sleep(0)
+        assert task.cancel()
+        row = await desk.end_of(row.id)
+    assert row.state == "succeeded", row
