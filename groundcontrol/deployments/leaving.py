@@ -31,6 +31,8 @@ from spider.wire.ids import is_id
 POLL_S: Final = 0.2
 LIMIT_S: Final = 300.0
 """How long root on the node has, from its taking of the order to its farewell."""
+ORDERS_SEEN: Final = 50
+"""Jobs of a node among which an order is looked for; it was the last thing that the hub before this one gave."""
 _ORDERED: Final = "job "
 """Before the job's id in the detail of the first step, from which a hub that was killed goes on."""
 
@@ -87,11 +89,23 @@ class Leaving:
         """Follow what an earlier start of the hub left open."""
         for row in left:
             scope, progress, job = self._found(row)
-            if job is not None:
+            job = job or await self._order_of(row)
+            if job is not None or await self._tools.store.nodes.find_node(_node(row)) is None:
                 self._start(scope, progress, job)
             else:
                 await self._end(progress, "failed", _hub_stopped())
         self.ready.set()
+
+    async def _order_of(self, row: Deployment) -> JobId | None:
+        """The order that was given and not written down any more: the one since this try has begun.
+
+        Raises: StoreError.
+        """
+        began = row.steps[0].started_at
+        if began is None:
+            return None
+        page = await self._tools.store.jobs.jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
+        return next((job.id for job in page.items if job.action == "uninstall" and job.created_at >= began), None)
 
     async def close(self) -> None:
         """Stop following; the next start goes on with it."""
@@ -346,7 +360,7 @@ def _job_of(row: Deployment) -> JobId | None:
 
 
 def _hub_stopped() -> DeploymentError:
-    exc = failure("hub_stopped", "connect", how_far="before it was known whether the node was told: press Retry")
+    exc = failure("hub_stopped", "connect", how_far="before the node was told to take Spider off: press Retry")
     return DeploymentError(exc.code, exc.message, exc.step)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 import pytest
 
+from groundcontrol.deployments import rows
 from groundcontrol.deployments.leaving import Leaving
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
@@ -214,17 +215,61 @@ async def test_a_hub_that_starts_anew_goes_on_following(desk: Desk, *, taken: bo
     assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
 
 
-async def test_a_hub_that_dies_before_it_has_ordered_says_so(desk: Desk) -> None:
+async def unnoted(desk: Desk, row: Deployment) -> None:
+    """The hub was killed before it wrote the order down."""
+    kept = await desk.store.deployments.deployment(ADMIN, row.id)
+    (connect, *others) = kept.steps
+    steps = (connect._replace(detail="", state="running", ended_at=None), *others)
+    await desk.store.deployments.save_deployment(ADMIN, kept._replace(steps=steps))
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_hub_that_was_killed_right_after_its_order_finds_it_again(desk: Desk, taken: bool) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-    kept = await desk.store.deployments.deployment(ADMIN, row.id)
-    steps = tuple(step._replace(detail="") for step in kept.steps)
-    await desk.store.deployments.save_deployment(ADMIN, kept._replace(steps=steps))
+        if taken:
+            await node.take()
+    await unnoted(desk, row)
+    second = desk.make(desk.config)
+    async with desk.running(second):
+        job = await node.job()
+        row = await desk.until(row.id, lambda row: row.steps[0].detail.endswith(job.id))
+        assert (await second.remove(SYSTEM, node.id, None, force=False)).id == row.id
+        if not taken:
+            await node.take()
+        await node.farewell(second)
+        row = await desk.end_of(row.id)
+    assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
+
+
+async def test_a_hub_that_was_killed_before_its_order_says_so_whatever_was_ordered_before(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
+        row = await desk.end_of(row.id)
+    now = SystemClock().now()
+    row = rows.begun_again(row, host=row.host, port=0, username="", name=row.name, wishes=row.wishes, pinned=None)
+    await desk.store.deployments.save_deployment(ADMIN, rows.step_started(row, "connect", now + 0.001))
+    second = desk.make(desk.config)
+    async with desk.running(second):
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert (row.error.code, row.node_id) == ("hub_stopped", node.id)
+        assert (await second.retry(SYSTEM, row.id, None)).state == "running"
+
+
+async def test_a_hub_that_was_killed_and_has_no_such_node_any_more_says_that_it_was_forgotten(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+    await unnoted(desk, row)
+    await desk.store.nodes.delete_node(SYSTEM, node.id)
     async with desk.running(desk.make(desk.config)):
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert (row.error.code, row.node_id) == ("hub_stopped", node.id)
+    assert row.state == "cancelled"
+    assert "forgotten meanwhile" in row.steps[1].detail
 
 
 async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
