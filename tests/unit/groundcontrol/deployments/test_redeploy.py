@@ -150,8 +150,8 @@ class Quick:
 
     async def install(self, _target: Target, _wish: Wish, reporter: Reporter, _payload: PayloadMaker, _verify: VerifySession) -> Installed:
         for step in ("connect", "verify"):
-            await reporter.started(step)  # type: ignore[arg-type]  # names of steps
-            await reporter.done(step, "Spider came back")  # type: ignore[arg-type]
+            await reporter.started(step)
+            await reporter.done(step, "Spider came back")
         self.installed.set()
         await self.go.wait()
         return Installed(majortom.base.HostKey(*describe(KEY)), cast("Probe", None))
