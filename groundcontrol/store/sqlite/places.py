@@ -38,13 +38,13 @@ class Body(NamedTuple):
 
 
 def place_of(no: int, span: int, family: int = 0) -> int:
-    """The first place of a node's span (and family)."""
-    return no << _NODE_SHIFT | span << _SPAN_SHIFT | family << _FAMILY_SHIFT
+    """The first place of a node's span (and family); of a span that is later than any can be, the end of the node."""
+    return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
 
 
 def after_span(no: int, span: int) -> int:
     """The first place behind a node's span."""
-    return place_of(no, 0) + ((span + 1) << _SPAN_SHIFT)
+    return place_of(no, span + 1)
 
 
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:

@@ -71,3 +71,18 @@ async def test_an_export_that_makes_no_sense_is_refused(hub: TestHub, query: str
     admin, node = await hub.logged_in(), await hub.node()
     answer = await admin.get(f"nodes/{node.id}/export?{query}")
     assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+@pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
+async def test_an_export_up_to_a_far_day_ends_and_holds_that_node_alone(hub: TestHub, tier: str) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await measured(hub, "web-2")
+    for hour in await hub.store.metrics.hot_hours():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+    asked = f"nodes/{node.id}/export?tier={tier}&from=0"
+
+    near = await admin.get(f"{asked}&to={START + 3600}")
+    far = await admin.get(f"{asked}&to=253402300800")
+
+    assert near.body
+    assert far.body == near.body
