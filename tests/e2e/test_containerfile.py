@@ -62,6 +62,14 @@ def test_what_is_copied_is_what_the_ignore_list_lets_through_and_packages_are_he
     assert all("--require-hashes" in command or "--no-index" in command for command in installs)
 
 
+def test_nothing_that_only_builds_comes_into_the_image() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["build"]
+    tools = {re.split(r"[<>=]", tool)[0] for tool in build}
+    assert tools
+    locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line}
+    assert not tools & locked
+
+
 def test_the_settings_of_the_image_exist_and_hold_no_secret() -> None:
     known = {setting.env: setting.kind for setting in SETTINGS}
     ours = {name for name in environment() if name.startswith("STARDUST_")}
