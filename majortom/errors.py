@@ -79,7 +79,7 @@ MESSAGES: Final[dict[str, str]] = {
     "rolled_back": "The server has taken the installation back by itself, since no step came for too long: try again.",
     "no_session": "Spider runs on the server but did not come back to Ground Control at {url} within {seconds} seconds ({why}).",
     "uninstall_failed": "Not everything could be removed from the server: {left}.",
-    "no_farewell": "{name} took the order to remove Spider and did not say within {minutes} minutes that nothing is left: look there with journalctl -u stardust-uninstall; then press Retry, remove it with credentials, or forget it.",
+    "no_farewell": "{name} took the order to remove Spider and did not say within {minutes} minutes that nothing is left: look there with journalctl -u stardust-uninstall, under OpenRC in /var/log/stardust-launcher.log as long as that is there; then press Retry, remove it with credentials, or forget it.",
     # -- at the hub ----------------------------------------------------------------------
     "name_taken": "A node named {name} exists already: give this one another name.",
     "hub_failed": "Ground Control could not go on ({why}): look at its log, then try again.",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.errors import HubError
+from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
 from majortom.errors import MESSAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,16 @@ def known_tests() -> set[str]:
     files = sorted((ROOT / "tests").rglob("*.py"))
     named = {name for path in files for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)}
     return named | {path.stem for path in files}
+
+
+def test_no_sentence_about_a_server_speaks_of_systemd_alone() -> None:
+    """OpenRC runs servers, too: what is said of one has to be true there, or to say what is different."""
+    rows = rows_of("errors.md")
+    assert any("OpenRC" in " ".join(row) for row in rows)
+    tools = re.compile(r"systemd|systemctl|journalctl|\bunits?\b")
+    alone = [row[0] for row in rows if tools.search(" ".join(row[1:])) and "OpenRC" not in " ".join(row[1:])]
+    assert alone == ["`systemd_old`"]
+    assert [why for why, words in JOB_WORDS.items() if tools.search(words) and "OpenRC" not in words] == []
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -33,7 +33,7 @@ _WORDS: Final = {
     "too-early": "the clocks of hub and node differ too much",
     "too-long": "the clocks of hub and node differ too much",
     "no-space": "there is not enough room on the node's disk to begin",
-    "not-started": "systemd on the node could not start the job's unit",
+    "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
     "no-key": "the node has no launch key: it was installed to look, not to act",
     "bad-mac": "the node's launch key is not the hub's: deploy the node again",
     "wrong-generation": "the node's launch key is of another generation: deploy the node again",

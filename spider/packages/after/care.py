@@ -114,7 +114,7 @@ class HostCare:
         if alone:
             notes.append(f"{_named(alone)} still runs replaced code: restarting it ends sessions of users, so a reboot is the better way.")
         if found.init:
-            notes.append("systemd itself (process 1) still runs replaced code: 'systemctl daemon-reexec' or a reboot changes that.")
+            notes.append("Process 1 still runs replaced code: a reboot changes that, systemd's own 'systemctl daemon-reexec' too.")
         if found.own:
             notes.append("Spider itself still runs replaced code; restart stardust-spider.service when nothing else is to be done.")
         if found.sessions:

@@ -51,7 +51,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
       <Empty
         icon="scroll-text"
         title="No log lines"
-        text="A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on."
+        text="A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on. Only systemd keeps a log that can be sent: a server with OpenRC sends none."
       >
         <div class="code">
           <code>

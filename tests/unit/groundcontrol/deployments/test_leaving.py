@@ -161,7 +161,7 @@ async def test_a_node_that_never_says_farewell_stays_and_the_sentence_says_what_
         row = await desk.end_of(row.id)
         assert row.error is not None
         assert (row.error.code, row.error.step) == ("no_farewell", "uninstall")
-        assert "journalctl -u stardust-uninstall" in row.error.message
+        assert "journalctl -u stardust-uninstall, under OpenRC in /var/log/stardust-launcher.log" in row.error.message
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
         desk.here.clear()
         with pytest.raises(CredentialsRequired, match="not connected"):
