@@ -25,7 +25,7 @@ from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
 from groundcontrol.store.sqlite import backup, open_database
 from groundcontrol.store.sqlite.backup import Manifest, samples_beside
-from groundcontrol.store.sqlite.files import FolderLock, make_private_folder, sync
+from groundcontrol.store.sqlite.files import lock_folders, make_private_folder, sync
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.restored import Settled
 from groundcontrol.vault import Vault
@@ -58,9 +58,10 @@ async def run(args: argparse.Namespace) -> int:
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
     check_folder(config.data_dir)
-    holder = lock_holder(config.data_dir)
-    if holder is not None:
-        raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")
+    for folder in (config.data_dir, config.control_db.parent):
+        holder = lock_holder(folder)
+        if holder is not None:
+            raise ConfigError(f"a hub is running on the folder {folder} (process {holder}): stop it first")
     if config.control_db.exists() and not args.replace:
         raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
 
@@ -68,12 +69,13 @@ async def run(args: argparse.Namespace) -> int:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)
 
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
-    lock = FolderLock(config.data_dir)
+    locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=config.control_db.parent) as folder:
-            done = await _restore(config, args.file, Path(folder), Scope(actor, DEFAULT_ORG), tell)
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=config.control_db.parent) as work:
+            done = await _restore(config, args.file, Path(work), Scope(actor, DEFAULT_ORG), tell)
     finally:
-        lock.release()
+        for lock in locks:
+            lock.release()
     print(json.dumps(_facts(done)) if args.json else _told(done, config))
     return 0
 
@@ -121,14 +123,14 @@ def _put_in_place(control: Path, target: Path) -> list[Path]:
     aside: list[Path] = []
     pairs = [(samples_beside(control), samples_beside(target)), (control, target)]
     for _, old in pairs:
+        kept = old.with_name(f"{old.name}.before-restore-{stamp}")
         if old.exists():
-            kept = old.with_name(f"{old.name}.before-restore-{stamp}")
             _fold(old)
             os.link(old, kept)
             aside.append(kept)
-            for ending in ("-wal", "-shm"):  # left by a database that does not open: never to be read with the new one
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(f"{old}{ending}", f"{kept}{ending}")
+        for ending in ("-wal", "-shm"):  # of a database that does not open, or is gone without them: never to be read with the new one
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{old}{ending}", f"{kept}{ending}")
     for new, old in pairs:
         _fold(new)
         os.replace(new, old)

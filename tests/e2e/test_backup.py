@@ -104,6 +104,31 @@ def test_a_database_that_is_there_stays_unless_it_is_to_be_replaced_and_then_it_
     assert facts["node"]
 
 
+def test_what_a_killed_hub_had_not_folded_in_does_not_come_back_with_a_backup(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    """The databases were taken away, their write-ahead logs were not: SQLite would read them into whatever has the name."""
+    file, _ = kept
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.enrol("another")
+        hub.slay()
+    for name in ("stardust.db", "stardust-samples.db"):
+        assert (hub.folder / f"{name}-wal").stat().st_size > 0
+        (hub.folder / name).unlink()
+    stardust(hub.folder, "restore", str(file), env=WITH_SECRET)
+    with HubProcess(hub.folder) as again:
+        assert {node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]} == {"web-1", "web-2"}
+
+
+def test_a_database_of_a_running_hub_is_not_replaced_by_way_of_another_folder(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    file, _ = kept
+    (tmp_path / "big").mkdir(mode=0o700)
+    control = tmp_path / "big" / "hub.db"
+    with HubProcess(tmp_path / "hub", args=["--db", str(control)]) as hub:
+        before = control.stat().st_ino
+        refused = stardust(tmp_path / "other", "restore", str(file), "--replace", "--db", str(control), env=WITH_SECRET, status=1)
+        assert f"(process {hub.pid})" in refused.stderr
+        assert control.stat().st_ino == before
+
+
 def _reads_well(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:

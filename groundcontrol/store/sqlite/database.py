@@ -18,7 +18,7 @@ from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
 from groundcontrol.store.sqlite.factors import SqliteFactors
 from groundcontrol.store.sqlite.facts import SqliteFacts
-from groundcontrol.store.sqlite.files import FolderLock, make_private_file, make_private_folder
+from groundcontrol.store.sqlite.files import FolderLock, lock_folders, make_private_file, make_private_folder
 from groundcontrol.store.sqlite.hubs import SqliteHubs, SqliteSessions
 from groundcontrol.store.sqlite.invites import SqliteInvites
 from groundcontrol.store.sqlite.jobs import SqliteJobs
@@ -222,7 +222,7 @@ async def open_database(
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
     path = data_dir / CONTROL_NAME if control is None else control
     await asyncio.to_thread(make_private_folder, data_dir)
-    locks = await asyncio.to_thread(_lock_all, data_dir, path)
+    locks = await asyncio.to_thread(lock_folders, data_dir, path.parent)
     opened: list[_File] = []
     try:
         opened.append(await _File.open(path, CONTROL, clock))
@@ -250,15 +250,3 @@ def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
     if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
         return error
     return ConfigError(f"the database {path} cannot be opened: {error.message}")
-
-
-def _lock_all(data_dir: Path, control: Path) -> list[FolderLock]:
-    locks: list[FolderLock] = []
-    try:
-        for folder in dict.fromkeys((data_dir.absolute(), control.absolute().parent)):
-            locks.append(FolderLock(folder))  # noqa: PERF401  those taken so far must be known below
-    except ConfigError:
-        for lock in locks:
-            lock.release()
-        raise
-    return locks

@@ -77,6 +77,22 @@ class FolderLock:
         os.close(self._fd)
 
 
+def lock_folders(*folders: Path) -> list[FolderLock]:
+    """Take the lock of each; a folder that is named twice, by whatever path, is locked once.
+
+    Raises: ConfigError: another hub has one of them; none is held then.
+    """
+    locks: list[FolderLock] = []
+    try:
+        for folder in dict.fromkeys(folder.resolve() for folder in folders):
+            locks.append(FolderLock(folder))  # noqa: PERF401  those taken so far must be known below
+    except ConfigError:
+        for lock in locks:
+            lock.release()
+        raise
+    return locks
+
+
 def sync(path: Path) -> None:
     """Make a file and its name durable."""
     for place in (path, path.parent):

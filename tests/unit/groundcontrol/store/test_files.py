@@ -102,6 +102,13 @@ async def test_the_control_database_may_stand_elsewhere_and_the_samples_go_with_
         await open_database(tmp_path / "data", clock=CLOCK, control=tmp_path / "nowhere" / "hub.db")
 
 
+async def test_a_folder_that_is_named_in_two_ways_is_no_second_hub(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    await open_and_close(tmp_path / "link", tmp_path / "data" / "hub.db")
+    await open_and_close(tmp_path / "data", tmp_path / "link" / ".." / "data" / "hub.db")
+
+
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     edit(tmp_path / "data" / "stardust.db", "PRAGMA user_version = 99")
