@@ -253,7 +253,7 @@ place() {
     (umask 077 && cp -- "$staging/$3" "$4") && chown "$2" "$4" && chmod "$1" "$4"
 }
 
-# Overwrites keys before their folder goes.
+# Overwrites keys before their folder goes, which is root's, in a folder of root's.
 burn() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
     for key in "$1/session.key" "$1/launch.key"; do
@@ -262,9 +262,18 @@ burn() {
     rm -rf -- "$1"
 }
 
-# This upload, and those of deployments whose hub was killed: one deployment at a time works on a server.
+# This upload, and those of deployments whose hub was killed: one deployment at a time works on a server. Anybody may make such a folder, and
+# swap a file in it for a link at any moment: so root writes to nothing in there, and keys are overwritten in the name of the folder's owner.
 sweep_uploads() {
-    for folder in /tmp/stardust-upload.??????????; do burn "$folder"; done
+    for folder in /tmp/stardust-upload.??????????; do
+        [ -d "$folder" ] && [ ! -L "$folder" ] || continue
+        owner=$(stat -c '%u %g' "$folder") || continue
+        if [ -f "$folder/session.key" ] && command -v shred >/dev/null 2>&1 && command -v setpriv >/dev/null 2>&1; then
+            timeout -s KILL 2 setpriv --reuid "${owner% *}" --regid "${owner#* }" --clear-groups \
+                shred -u -n 1 -- "$folder/session.key" "$folder/launch.key" >/dev/null 2>&1 9>&-
+        fi
+        rm -rf -- "$folder"
+    done
 }
 
 start_units() {

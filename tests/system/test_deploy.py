@@ -13,6 +13,7 @@ import pytest
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
+from tests.system.deployed import until
 from tests.system.deploying import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of
 
 pytestmark = pytest.mark.system
@@ -80,6 +81,41 @@ def test_installing_and_removing_leaves_nothing(desk: Desk, user: str, given: di
     succeeded(desk.remove(row["node_id"]))
     assert desk.nodes() == []
     look.check_unchanged()
+
+
+EXCHANGER = """
+import ctypes, os
+RENAME_EXCHANGE = 2
+libc = ctypes.CDLL(None, use_errno=True)
+pairs = []
+for number in range(40):
+    folder = f"/tmp/stardust-upload.somebody{number:02d}"
+    os.mkdir(folder)
+    with open(f"{folder}/session.key", "w") as file:
+        file.write("x" * 64)
+    os.symlink("/etc/precious", f"{folder}/other")
+    pairs.append((f"{folder}/session.key".encode(), f"{folder}/other".encode()))
+open("/tmp/exchanging", "w").close()
+while True:
+    for one, other in pairs:
+        libc.renameat2(-100, one, -100, other, RENAME_EXCHANGE)
+"""
+
+
+def test_who_swaps_files_in_a_folder_like_ours_makes_root_write_to_none(desk: Desk) -> None:
+    row = succeeded(desk.install("admin", sudo_password=SUDO))
+    desk.spoil("echo precious >/etc/precious; chmod 0600 /etc/precious")
+    desk.host.sh(f"cat >/usr/local/bin/exchanger <<'EOF'\n{EXCHANGER}\nEOF")
+    desk.host.sh("systemd-run -q --collect --unit=exchanger --uid=plain python3 /usr/local/bin/exchanger")
+    until(lambda: desk.host.sh("ls /tmp/exchanging 2>/dev/null || true"), "the exchanger is at work")
+    desk.host.sh(
+        "d=/tmp/stardust-upload.ofakilled1; mkdir -m 0700 $d; printf %064d 7 >$d/session.key; ln $d/session.key /tmp/witness; chown -R ops:ops $d"
+    )
+    succeeded(desk.remove(row["node_id"]))
+    assert desk.host.sh("cat /etc/precious") == "precious\n"
+    assert desk.host.sh("find /tmp -name 'stardust-upload.*'") == ""
+    assert "0007" not in desk.host.sh("cat /tmp/witness"), "the key of an upload that nobody finished was not overwritten"
+    desk.host.sh("systemctl stop exchanger")
 
 
 def test_what_stands_on_the_server_is_what_the_contract_says(desk: Desk) -> None:
