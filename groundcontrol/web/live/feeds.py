@@ -220,7 +220,10 @@ class EventsFeed(Feed):
             return
         page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
         fresh = [one for one in reversed(page.items) if one.id not in self._shown]
-        self._shown = {one.id for one in page.items}
+        shown, self._shown = self._shown, {one.id for one in page.items}
+        if page.next is not None and shown.isdisjoint(self._shown):
+            await self.renew()  # more came at once than a page holds
+            return
         for one in fresh:
             self.emit(views.event_view(one))
 

@@ -255,6 +255,29 @@ async def test_each_event_is_shown_once(hub: TestHub) -> None:
         await live.expect("pong")
 
 
+async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub) -> None:
+    def event(at: int) -> Event:
+        return Event(EventId(new_time_id(1_790_000_000.0 + at)), 1, "node.offline", "info", "hub", 1.0, None, f"{at}", {})
+
+    await hub.store.log.add_event(event(0))
+    async with (await hub.logged_in("viewer")).live() as live:
+        await live.subscribe("events")
+        await live.expect("snapshot")
+        events = [event(at) for at in range(1, 121)]
+        for one in events:
+            await hub.store.log.add_event(one)
+        for one in events:
+            hub.bus.publish(Changed("event", one.id, 1))
+        assert await live.next() == ("gap", {"topic": "events"})
+        kind, body = await live.next()
+        assert (kind, [one["message"] for one in body["data"]["events"]]) == ("snapshot", [f"{at}" for at in range(120, 70, -1)])
+        last = event(200)
+        await hub.store.log.add_event(last)
+        hub.bus.publish(Changed("event", last.id, 1))
+        kind, body = await live.next()
+        assert (kind, body["data"]["message"]) == ("change", "200")
+
+
 # -- jobs ------------------------------------------------------------------------------------------
 
 
