@@ -31,6 +31,9 @@ CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
+_COPIES: Final = {"rotation-": "opens with the secret of before the rotation", "restore-": "is what was there before a restore"}
+"""What the program that wrote a copy beside a database had in mind, by the copy's name."""
+
 
 class Finding(NamedTuple):
     """What one check has found."""
@@ -110,10 +113,14 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
             )
     if private:
         yield Finding("folder", "ok", f"{folder} is private")
-    for copy in sorted(folder.glob("*.before-rotation-*")):
-        yield Finding(
-            "copies", "warning", f"{copy.name} opens with the secret of before the rotation", f"once the hub runs well: rm {copy}"
-        )
+
+
+def copy_findings(control: Path) -> Iterator[Finding]:
+    """Copies that the hub's commands and updates have left beside the databases: each is as large as what it is of."""
+    for copy in sorted(control.parent.glob(f"{control.stem}*.before-*")):
+        size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
+        what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is a copy of before an update")
+        yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")
 
 
 def lasting_findings(folder: Path) -> Iterator[Finding]:

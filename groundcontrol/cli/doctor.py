@@ -56,6 +56,7 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     except CliError:
         return [*findings, *checkup.folder_findings(settings.data_dir)]
     findings += checkup.folder_findings(settings.data_dir)
+    findings += checkup.copy_findings(settings.control_db)
     findings += checkup.lasting_findings(settings.data_dir)
     findings += checkup.space_findings(settings.data_dir, settings.control_db.parent)
     findings.append(checkup.lock_finding(settings.data_dir, await _health(args)))

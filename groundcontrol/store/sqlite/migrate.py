@@ -54,7 +54,7 @@ def migrations(kind: Kind) -> list[Migration]:
 
 
 def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
-    """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first.
+    """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first that changes it.
 
     Raises: ConfigError: the file is damaged, not ours, or made by a newer program; nothing was changed.
             sqlite3.Error: a step failed and was undone.
@@ -68,7 +68,7 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
         raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {len(steps)})")
     if not is_new:
         check(db, path)
-        if version < len(steps):
+        if any(step.sql for step in steps[version:]):
             copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
     for step in steps[version:]:
         script = f"BEGIN IMMEDIATE; {step.sql}; PRAGMA application_id = {kind.application_id}; PRAGMA user_version = {step.no}; COMMIT;"
@@ -96,7 +96,8 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _damaged(path: Path) -> ConfigError:
-    copies = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
+    found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if not copy.name.endswith(("-wal", "-shm")))
+    copies = sorted(found, key=lambda copy: copy.stat().st_mtime)
     hint = f"; the newest copy is {copies[-1]}" if copies else ""
     return ConfigError(f"the database {path} is damaged: restore a backup{hint}")
 

@@ -69,12 +69,22 @@ def test_a_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
     assert states(checkup.folder_findings(tmp_path / "file")) == ["problem"]
 
 
-def test_a_copy_from_before_a_rotation_is_remembered(folder: Path) -> None:
-    copy = folder / "stardust.db.before-rotation-20261120-105800"
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("stardust.db.before-rotation-20261120-105800", "secret of before the rotation"),
+        ("stardust-samples.db.before-restore-20261120-105800", "before a restore"),
+        ("stardust-samples.db.before-0012", "before an update"),
+    ],
+)
+def test_a_copy_that_was_left_is_remembered(folder: Path, name: str, told: str) -> None:
+    copy = folder / name
     copy.touch(mode=0o600)
-    found = list(checkup.folder_findings(folder))
-    assert [(finding.check, finding.state) for finding in found] == [("folder", "ok"), ("copies", "warning")]
-    assert str(copy) in found[1].remedy
+    assert states(checkup.folder_findings(folder)) == ["ok"]
+    (found,) = checkup.copy_findings(folder / "stardust.db")
+    assert (found.check, found.state) == ("copies", "warning")
+    assert told in found.text
+    assert str(copy) in found.remedy
 
 
 @pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o400, "ok"), (0o640, "warning"), (0o644, "problem")])

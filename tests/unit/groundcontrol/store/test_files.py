@@ -184,6 +184,17 @@ def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, ki
         assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
 
 
+def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> None:
+    """That of the samples may have gigabytes, and most updates change the other one alone."""
+    path = tmp_path / "some.db"
+    known = migrations(SAMPLES)
+    with closing(opened(path)) as db:
+        bring_up(db, path, SAMPLES, known)
+        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
 SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit"}
 """Tables that belong to no organisation, or whose keys no organisation chooses."""
 
