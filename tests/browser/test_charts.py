@@ -249,7 +249,7 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
         page.get_by_label("Add a server").select_option(label="web-2")
         page.get_by_label("Add a server").select_option(label="web-3")
         page.get_by_label("Value", exact=True).select_option("network.received{interface=eth3}")
-        chart = page.get_by_role("figure", name="network.received{interface=eth3} chart")
+        chart = page.get_by_role("figure", name="Network received eth3 chart")
         expect(chart.locator(".u-over")).to_be_visible()
         figures = page.get_by_role("region", name="Figures, table")
         for name in ("web-1", "web-2"):

@@ -55,7 +55,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             page.get_by_role("tab", name="All values").click()
             page.get_by_label("Search in values").fill("memory.total")
             page.get_by_role("button", name="total").click()
-            expect(page.get_by_role("figure", name="memory.total")).to_be_visible()
+            expect(page.get_by_role("figure", name="Memory total")).to_be_visible()
             page.get_by_role("radio", name="7d").click()
             expect(page.get_by_text("No data in this time")).to_have_count(0)
         finally:

@@ -24,6 +24,14 @@ ENDED_LIMIT_MS = 5_000
 FORBIDDEN = 403
 UNAUTHORIZED = 401
 OK = 200
+LONGEST_NAME = 64
+OUTSIDE = """() => [...document.querySelectorAll(".audit-table [role=cell]")].filter((cell) => {
+    const letters = document.createRange();
+    letters.selectNodeContents(cell);
+    const [inner, outer] = [letters.getBoundingClientRect(), cell.closest(".audit-table").getBoundingClientRect()];
+    return !cell.classList.contains("cut") && inner.width > 0 && (inner.right > outer.right + 1 || inner.right > cell.getBoundingClientRect().right + 1);
+}).map((cell) => cell.innerText)"""
+"""Words of the audit log that stand outside their cell."""
 
 
 class Authenticator:
@@ -357,11 +365,16 @@ def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubP
 def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     settings(page, "Users")
-    add_user(page, "ada", "Viewer")
+    add_user(page, "w" * LONGEST_NAME, "Viewer")
     settings(page, "Audit")
     rows = page.get_by_role("table", name="Audit log").get_by_role("row")
     made = rows.filter(has_text="user.create").first
     expect(made.get_by_role("img", name="done")).to_be_visible()
+    expect(made).to_contain_text("grants: every node")
+    expect(page.get_by_role("table", name="Audit log")).not_to_contain_text("null")
+    for width in (390, 800, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(OUTSIDE) == [], f"at {width}"
     page.get_by_label("Action").fill("user.create")
     expect(rows.filter(has_text="auth.login")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?action=user\.create$"))

@@ -70,7 +70,10 @@ test("recovery codes say whose they are", () => {
 });
 
 test("details of the log fit on a line", () => {
-  assert.equal(detailWords({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: null · days: 90");
+  assert.equal(detailWords({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: every node · days: 90");
+  assert.equal(detailWords({ error: null, exit_code: 0, from: "running", second_factor: false }), "exit code: 0 · from: running · second factor: no");
+  assert.equal(detailWords({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }), "before: host a, port 22 · grants: nodes none, tags web, db");
+  assert.equal(detailWords({ error: null }), "");
 });
 
 const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "done", detail: {} };

@@ -56,9 +56,27 @@ export function recoveryText(codes: readonly string[], username: string, host: s
   return [`Stardust recovery codes of ${username} at ${host}`, "Each opens one session, in place of the code from the app.", "", ...codes, ""].join("\n");
 }
 
-/** A detail of the audit log on one line. */
+/** Who is limited to nothing sees everything. */
+const NOT_LIMITED = "grants";
+
+/** A detail of the audit log on one line. What is not there (no error, no exit code) takes no room. */
 export function detailWords(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
-    .map(([name, value]) => `${name.replace(/_/g, " ")}: ${typeof value === "string" || typeof value === "number" ? value : JSON.stringify(value)}`)
+    .flatMap(([name, value]) => {
+      const words = value === null && name === NOT_LIMITED ? "every node" : valueWords(value);
+      return words ? [`${name.replace(/_/g, " ")}: ${words}`] : [];
+    })
     .join(" · ");
+}
+
+function valueWords(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.map(valueWords).filter(Boolean).join(", ") || "none";
+  if (typeof value !== "object") return String(value);
+  const parts = Object.entries(value).flatMap(([name, part]) => {
+    const words = valueWords(part);
+    return words ? [`${name.replace(/_/g, " ")} ${words}`] : [];
+  });
+  return parts.join(", ") || "none";
 }

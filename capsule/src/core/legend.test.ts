@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BIT_WORDS, PERCENT_WORDS, plainMark, RATE_WORDS, SIZE_WORDS } from "./legend";
+import { BIT_WORDS, PERCENT_WORDS, plainMark, RATE_WORDS, seriesWords, SIZE_WORDS } from "./legend";
 
 const plain = (texts: readonly string[]): string[] => texts.map((text) => text.replaceAll("\u00a0", " "));
 
@@ -21,4 +21,9 @@ test("marks of an axis are short, and network can be read in bits", () => {
   assert.deepEqual(plain([100, 512, 1.5, 2].map((gib) => SIZE_WORDS.axis(gib * 2 ** 30))), ["100 GiB", "512 GiB", "1.5 GiB", "2 GiB"]);
   assert.equal(PERCENT_WORDS.axis(100), "100%");
   assert.deepEqual(plain([RATE_WORDS.axis(2_000_000), BIT_WORDS.axis(2_500_000), BIT_WORDS.text(1_000_000)]), ["2 MB", "20 Mbit", "8.00 Mbit/s"]);
+});
+
+test("a series has a heading that people read", () => {
+  assert.deepEqual(["cpu.total", "disk.read{device=sda}", "temperature{sensor=coretemp Package id 0}", "tcp.retransmitted_segments", "psi.cpu_some"].map(seriesWords), ["CPU total", "Disk read sda", "Temperature coretemp Package id 0", "TCP retransmitted segments", "Pressure cpu some"]);
+  assert.equal(seriesWords("no series at all!"), "No series at all!");
 });

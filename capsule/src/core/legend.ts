@@ -1,6 +1,8 @@
 /** Values of a chart in its own words: several in one unit, axes with round marks, network in bytes or bits. */
 
+import { columnWords } from "./facts-table";
 import { quantity } from "./measures";
+import { parseSeries } from "./series";
 import { digits3, percent, RATES, scale, SIZES, UNKNOWN } from "./units";
 
 const NBSP = "\u00a0";
@@ -61,6 +63,13 @@ export const DEGREE_WORDS = each((value) => `${value.toFixed(0)}°`);
 export function plainMark(value: number): string {
   const text = digits3(value);
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** A series as a heading: "CPU total", "Disk read sda". */
+export function seriesWords(series: string): string {
+  const { metric, value } = parseSeries(series) ?? { metric: series, value: "" };
+  const [family = "", ...rest] = metric.split(".");
+  return [columnWords(family), rest.join(" ").replaceAll("_", " "), value].filter(Boolean).join(" ");
 }
 
 /** By the unit of the hub's catalogue. */

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
 import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
 import { columnWords } from "../../core/facts-table";
-import { wordingOf } from "../../core/legend";
+import { seriesWords, wordingOf } from "../../core/legend";
 import { parseSeries } from "../../core/series";
 import { LIVE_S, spanOf, viewKey } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
@@ -56,6 +56,7 @@ export function ComparePage(): VNode {
   const data = dataOf(there, series, comparison);
   const unit = metricUnits().get(parseSeries(series)?.metric ?? "") ?? "";
   const words = wordingOf(unit);
+  const heading = seriesWords(series);
   const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
   const live = key === "live";
   return (
@@ -91,8 +92,8 @@ export function ComparePage(): VNode {
       ) : (
         <div class="panels compare">
           <ChartPanel
-            label={series}
-            title={series}
+            label={heading}
+            title={heading}
             wide
             series={lines}
             data={data}
@@ -101,7 +102,7 @@ export function ComparePage(): VNode {
             words={words}
             {...(unit === "percent" ? { max: 100 } : {})}
             columns={there.map(({ name }) => `${name} ${series}`)}
-            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={series} /> : <div class="waiting">No data in this time</div>}
+            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">No data in this time</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
               return { value: sample?.value ?? null, live: liveAttributes(series, sample) };
@@ -258,7 +259,7 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
             .filter(({ metric }) => (metric.split(".")[0] ?? "") === family)
             .map(({ name }) => (
               <option key={name} value={name}>
-                {name}
+                {seriesWords(name)}
               </option>
             ))}
         </optgroup>

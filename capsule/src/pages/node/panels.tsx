@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, SIZE_WORDS, type Wording } from "../../core/legend";
+import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, seriesWords, SIZE_WORDS, type Wording } from "../../core/legend";
 import { labelled, parseSeries, seriesName } from "../../core/series";
 import { LIVE_S, viewKey, type View } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell, type Columns } from "../../core/window";
@@ -234,5 +234,5 @@ export function TemperaturePanel(props: PanelProps): VNode {
 
 /** One series alone, whichever it is. */
 export function OnePanel({ series, words, ...props }: PanelProps & { series: string; words: Wording }): VNode {
-  return <Panel {...props} label={series} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide />;
+  return <Panel {...props} label={seriesWords(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide />;
 }

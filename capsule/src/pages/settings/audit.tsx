@@ -20,6 +20,7 @@ import { useAct } from "./refusal";
 const SETTLE_MS = 300;
 /** The result of what was not refused and did not fail. */
 const DONE = "done";
+const JOB = /^(?:job:)?([0-9a-z]{26})$/;
 const MOST_EXPORTED = 200_000;
 const COUNT = new Intl.NumberFormat("en");
 
@@ -139,7 +140,7 @@ function Row({ row }: { row: AuditView }): VNode {
         {row.result !== DONE && <span class="crit"> {row.result}</span>}
       </span>
       <span role="cell" class="t2 wrap-any">
-        <Target text={row.target} />
+        <Target text={row.target} ofJob={row.action.startsWith("job.")} />
         {details && <small class="t3">{details}</small>}
       </span>
       <span role="cell" class="t2 cut">
@@ -155,14 +156,15 @@ function Row({ row }: { row: AuditView }): VNode {
   );
 }
 
-/** A node that is still there by its name. */
-function Target({ text }: { text: string }): VNode {
+/** A node that is still there by its name; a job leads to its output. */
+function Target({ text, ofJob = false }: { text: string; ofJob?: boolean }): VNode {
   const id = text.replace(/^node:/, "");
   const name = ids.value.includes(id) ? nodeSignal(id)?.value.name : undefined;
-  if (name === undefined) return <>{text || "—"}</>;
+  const job = ofJob ? JOB.exec(text)?.[1] : undefined;
+  if (name === undefined && job === undefined) return <>{text || "—"}</>;
   return (
-    <a href={`/n/${id}`} class="accent" title={text}>
-      {name}
+    <a href={job ? `/jobs/${job}` : `/n/${id}`} class="accent" title={text}>
+      {name ?? text}
     </a>
   );
 }
