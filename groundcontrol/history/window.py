@@ -79,8 +79,14 @@ class WindowBuilder:
                 self._counters[name] = (RHYTHM_S[metric.family], [])
         self.families: tuple[str, ...] = tuple(sorted(families))
         """Which families of rows hold these series."""
-        least = SECONDS if retention is None else finest_tier(start, now, retention)
-        self.step_s = choose_step(start, end, points, max(least.step_s, min(RHYTHM_S[family] for family in families)))
+        self._range = start, end, points
+        self._rhythm_s = min(RHYTHM_S[family] for family in families)
+        self.coarsen(SECONDS if retention is None else finest_tier(start, now, retention))
+
+    def coarsen(self, least: Tier) -> None:
+        """Answer from this tier or a coarser one. Only before anything was counted in."""
+        start, end, points = self._range
+        self.step_s = choose_step(start, end, points, max(least.step_s, self._rhythm_s))
         self.tier: Tier = choose_tier(self.step_s)
         """Which chunks answer this."""
         self._first = math.floor(start / self.step_s)

@@ -307,16 +307,18 @@ async def test_each_tier_goes_in_its_time(store: Store) -> None:
     await compact_all(store)
     day_s = day_ms / 1000
 
-    async def means(points: int) -> list[float]:
-        window = await window_of(store, session, ["memory.used"], day_s, day_s + 3 * DAY_S, points)
-        return [value for value in window.series["memory.used"].avg if value is not None]
+    async def means(points: int, after_days: int = 0) -> tuple[str, int]:
+        """Of which tier the answer is, and how many steps of it have something."""
+        window = await window_of(store, session, ["memory.used"], day_s + after_days * DAY_S, day_s + 3 * DAY_S, points)
+        return window.tier, sum(value is not None for value in window.series["memory.used"].avg)
 
     assert await store.metrics.expire(Bounds(day_s + DAY_S, 0.0, 0.0, 2e10)) == 1
-    assert (len(await rows_of(store, session)), len(await means(3000)), len(await means(3))) == (20, 3, 3)
+    assert (len(await rows_of(store, session)), await means(3000), await means(3)) == (20, ("1m", 3), ("1h", 3))
     assert await store.metrics.expire(Bounds(day_s + DAY_S, day_s + 2 * DAY_S, 0.0, 2e10)) == 2
-    assert (len(await rows_of(store, session)), len(await means(3000)), len(await means(3))) == (20, 1, 3)
+    assert (len(await rows_of(store, session)), await means(1440, 2), await means(3)) == (20, ("1m", 1), ("1h", 3))
+    assert await means(3000) == ("1h", 3)  # minutes do not go back so far any more
     assert await store.metrics.expire(Bounds(day_s + 9 * DAY_S, day_s + 9 * DAY_S, day_s + 99 * DAY_S, 2e10)) == 6
-    assert (await rows_of(store, session), await means(3000), await means(3)) == ([], [], [])
+    assert (await rows_of(store, session), (await means(3000))[1], (await means(3))[1]) == ([], 0, 0)
 
 
 async def test_what_is_dated_far_ahead_goes_too(store: Store) -> None:

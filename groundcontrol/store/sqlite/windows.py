@@ -13,7 +13,7 @@ from groundcontrol.history import stats
 from groundcontrol.history.compaction import needs_neighbours, roll
 from groundcontrol.history.rows import ABSENT, RowChunk, RowTable, Values, join, table_of
 from groundcontrol.history.stats import StatChunk, StatTable, coarser
-from groundcontrol.history.tiers import HOUR_MS, MINUTES, SECONDS, Tier
+from groundcontrol.history.tiers import HOUR_MS, MINUTES, SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.hot import Group
@@ -29,6 +29,8 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
     Raises: StoreError: something of it is damaged.
     """
     families = places.families(rows, builder.families)
+    while not _reaches(rows, no, builder, list(families)):
+        builder.coarsen(TIERS[builder.tier.no + 1])
     more = _BEYOND if builder.has_counters else 0
     first, last = builder.start_ms // HOUR_MS - more, (builder.end_ms - 1) // HOUR_MS + more
     layouts = hot.layouts(rows, no, builder.families)
@@ -54,6 +56,28 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
                 builder.add_rows(RowChunk(chunk.body), fresh=False)
     except ValueError as exc:
         raise StoreError("a stored chunk cannot be read") from exc
+
+
+def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
+    """Whether the builder's tier goes as far back as the next one: not where it was kept for a shorter time before than it is now."""
+    tier = builder.tier
+    if tier is TIERS[-1]:
+        return True
+    span_ms = tier.span_s * 1000
+    first, last = builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms
+    found = places.next_span(rows, tier, no, first, last)
+    if found == first:
+        return True
+    until_ms = builder.end_ms if found is None else found * span_ms
+    beyond = TIERS[tier.no + 1]
+    span_ms, step_ms = beyond.span_s * 1000, beyond.step_ms
+    try:
+        for chunk in places.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
+            if any(builder.start_ms <= place * step_ms < until_ms for place in StatChunk(chunk.body).places):
+                return False
+    except ValueError as exc:
+        raise StoreError("a stored chunk cannot be read") from exc
+    return True
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from groundcontrol.domain.history import Retention, Window
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import BadRequest, NotAcceptable, NotFound
+from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.web import schema
 from groundcontrol.web.call import Call, whole_number
@@ -62,6 +63,11 @@ async def get_histories(call: Call) -> web.Response:
         raise NotFound("there is no node of this id")
     nodes = [await call.services.store.nodes.node(call.scope, NodeId(node)) for node in ids]
     windows = {node.id: await _window(call.services, node.no, asked) for node in nodes}
+    while (
+        len({window.tier for window in windows.values()}) > 1
+    ):  # of one of them nothing finer is kept of that time, and all have the same steps
+        least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
+        windows = {node.id: await _window(call.services, node.no, asked, least) for node in nodes}
     body = await asyncio.to_thread(_write_all, windows, asked.series, form)
     return _answer(body, form, "history")
 
@@ -75,8 +81,10 @@ class Asked(NamedTuple):
     points: int
 
 
-async def _window(services: Services, no: int, asked: Asked) -> Window:
+async def _window(services: Services, no: int, asked: Asked, least: Tier = SECONDS) -> Window:
     builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
+    if least.no > builder.tier.no:
+        builder.coarsen(least)
     await services.store.metrics.window(no, builder)
     return await asyncio.to_thread(builder.finish)
 

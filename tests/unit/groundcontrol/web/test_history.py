@@ -12,7 +12,7 @@ import msgpack
 import msgspec
 import pytest
 
-from groundcontrol.domain.history import LayoutRow, StoredPack
+from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack
 from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import NotAcceptable
@@ -179,3 +179,23 @@ async def test_what_is_older_than_its_seconds_is_shown_by_the_minute(hub: TestHu
     window = (await admin.get(**asked(node, "cpu.total", **{"from": start, "to": start + 600, "points": 600}))).json
 
     assert (window["tier"], window["step"]) == ("1m", 60)
+
+
+async def test_where_seconds_were_not_kept_before_minutes_are_shown(hub: TestHub) -> None:
+    """Seconds are kept for longer since a moment ago: what is older is there by the minute only, though seconds would reach so far back now."""
+    admin, old = await hub.logged_in(), await measured(hub)
+    times = {"from": START, "to": START + 600, "points": 600}
+    for hour in await hub.store.metrics.hot_hours():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+    assert (await admin.get(**asked(old, "cpu.total", **times))).json["tier"] == "1s"
+    await hub.store.metrics.expire(Bounds(START + 7200, 0, 0, START + 86_400))
+    young = await measured(hub, "web-2")
+
+    one = (await admin.get(**asked(old, "cpu.total", **times))).json
+    other = (await admin.get(**asked(young, "cpu.total", **times))).json
+    both = (await admin.get("history", params=[("node", old.id), ("node", young.id), ("metric", "cpu.total"), *times.items()])).json
+
+    assert (one["tier"], one["step"], other["tier"], other["step"]) == ("1m", 60, "1s", 1)
+    assert one["series"]["cpu.total"]["max"] == [59.0, *[None] * 9]
+    assert (both["tier"], both["step"], len(both["times"])) == ("1m", 60, 10)
+    assert [both["nodes"][node.id]["cpu.total"]["max"] for node in (old, young)] == [[59.0, *[None] * 9]] * 2
