@@ -121,6 +121,8 @@ class DeploymentService:
         self._leaving = Leaving(self._tools, ways)
         self._active: dict[DeploymentId, _Active] = {}
         self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
+        self._ordering = asyncio.Lock()
+        """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
 
@@ -177,20 +179,21 @@ class DeploymentService:
             scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
             name=request.name or request.host, wishes=wishes_of(request), node=None, at=self._tools.clock.now(),
         )  # fmt: skip
-        in_the_way: Conflict | None = None
-        try:
-            await self._check_free(scope, request, None)
-        except Conflict as exc:
-            in_the_way = exc
-        # What stands in the way, or takes the last place, may be the very deployment that was made with this key.
-        known = None if idempotency_key is None else await self._tools.store.deployments.deployment_of_key(scope, idempotency_key)
-        if in_the_way is not None and known is None:
-            raise in_the_way
-        self._check_room(1 if known is None else 0)
-        row = await self._tools.store.deployments.create_deployment(scope, wanted, idempotency_key)
-        if row.id == wanted.id:
-            self._begin(scope, row, request, None)
-        return row
+        async with self._ordering:
+            in_the_way: Conflict | None = None
+            try:
+                await self._check_free(scope, request, None)
+            except Conflict as exc:
+                in_the_way = exc
+            # What stands in the way, or takes the last place, may be the very deployment that was made with this key.
+            known = None if idempotency_key is None else await self._tools.store.deployments.deployment_of_key(scope, idempotency_key)
+            if in_the_way is not None and known is None:
+                raise in_the_way
+            self._check_room(1 if known is None else 0)
+            row = await self._tools.store.deployments.create_deployment(scope, wanted, idempotency_key)
+            if row.id == wanted.id:
+                self._begin(scope, row, request, None)
+            return row
 
     async def install_many(self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None) -> Sequence[Deployment]:
         """Begin to put Spider on many servers; each has a deployment of its own, and goes on without the others.
@@ -202,28 +205,29 @@ class DeploymentService:
         store = self._tools.store.deployments
         if not 1 <= len(requests) <= MAX_MANY:
             raise BadRequest(f"servers names 1 to {MAX_MANY} servers", field="servers")
-        known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
         checked, faults = await check_many(self._tools.hub, requests)
-        if known is None:
-            # A repeat is not in its own way.
-            faults |= {at: fault for at, fault in (await self._in_use(scope, checked)).items() if at not in faults}
-        if faults:
-            raise refused_many(faults, len(requests))
-        self._check_room(len(checked) if known is None else 0)
-        now, batch = self._tools.clock.now(), new_time_id(self._tools.clock.now())
-        wanted = [
-            rows.new_deployment(
-                scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
-                name=request.name or request.host, wishes=wishes_of(request), node=None, batch=batch,
-                at=now + at / 1000,  # ids sort by the millisecond: the deployments stand in the order of the list
-            )
-            for at, request in enumerate(checked)
-        ]  # fmt: skip
-        made = await store.create_deployments(scope, wanted, idempotency_key)
-        if made[0].id == wanted[0].id:
-            for row, request in zip(made, checked, strict=True):
-                self._begin(scope, row, request, None)
-        return made
+        async with self._ordering:
+            known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
+            if known is None:
+                # A repeat is not in its own way.
+                faults |= {at: fault for at, fault in (await self._in_use(scope, checked)).items() if at not in faults}
+            if faults:
+                raise refused_many(faults, len(requests))
+            self._check_room(len(checked) if known is None else 0)
+            now, batch = self._tools.clock.now(), new_time_id(self._tools.clock.now())
+            wanted = [
+                rows.new_deployment(
+                    scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
+                    name=request.name or request.host, wishes=wishes_of(request), node=None, batch=batch,
+                    at=now + at / 1000,  # ids sort by the millisecond: the deployments stand in the order of the list
+                )
+                for at, request in enumerate(checked)
+            ]  # fmt: skip
+            made = await store.create_deployments(scope, wanted, idempotency_key)
+            if made[0].id == wanted[0].id:
+                for row, request in zip(made, checked, strict=True):
+                    self._begin(scope, row, request, None)
+            return made
 
     async def preview(self, scope: Scope, text: str, form: Format | Literal["auto"]) -> Reading:
         """Read a list of servers, and say what stands in the way of each. Nothing is kept, resolved or contacted.
@@ -256,13 +260,20 @@ class DeploymentService:
         way, pinned = await self._way_to(scope, node_id, node.address)
         kept = has_credentials(way)
         request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
-        merged, pinned, _ = await self._checked(scope, node_id, request, pinned, overrides, f"no credentials are kept for {node.name}")
-        wanted = rows.new_deployment(
-            scope, "install", INSTALL_STEPS, host=merged.host, port=merged.port, username=merged.username,
-            name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
-        )  # fmt: skip
-        row = await tools.store.deployments.create_deployment(scope, wanted)
-        self._begin(scope, row, merged, pinned)
+        merged, pinned, _ = await self._checked(request, pinned, overrides, f"no credentials are kept for {node.name}")
+        async with self._ordering:
+            running = self._running_of(node_id)
+            if running is not None and running.kind == "install":
+                return running
+            self._check_not_leaving(await tools.store.nodes.node(scope, node_id))
+            await self._check_free(scope, merged, node_id)
+            self._check_room()
+            wanted = rows.new_deployment(
+                scope, "install", INSTALL_STEPS, host=merged.host, port=merged.port, username=merged.username,
+                name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
+            )  # fmt: skip
+            row = await tools.store.deployments.create_deployment(scope, wanted)
+            self._begin(scope, row, merged, pinned)
         return row
 
     def _running_of(self, node: NodeId) -> Deployment | None:
@@ -279,18 +290,16 @@ class DeploymentService:
 
     async def _checked(
         self,
-        scope: Scope,
-        node: NodeId | None,
         before: DeploymentRequest,
         pinned: HostKey | None,
         overrides: DeploymentOverrides | None,
         lack: str,
     ) -> tuple[DeploymentRequest, HostKey | None, bool]:
-        """Put what is given anew into the fields of before, and refuse what cannot be begun.
+        """Put what is given anew into the fields of before, and refuse what cannot be meant.
 
         Args:    lack: why credentials are asked for where there are none.
         Returns: the fields, the host key that counts, whether it is the same server.
-        Raises:  CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        Raises:  CredentialsRequired, BadRequest, TargetNotAllowed.
         """
         merged = merge(before, overrides, pinned)
         same = same_server(before, overrides, pinned)
@@ -300,8 +309,6 @@ class DeploymentService:
             raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(_ANY_OF))
         merged = check_request(merged)
         await check_target(self._tools.hub, merged.host, merged.jump.host if merged.jump else None)
-        await self._check_free(scope, merged, node)
-        self._check_room()
         return merged, pinned if same else None, same
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
@@ -314,14 +321,9 @@ class DeploymentService:
         tools = self._tools
         node = await tools.store.nodes.node(scope, node_id)
         authorize(scope, "node.delete", node)
-        for active in self._active.values():
-            if active.work.progress.row.node_id == node_id and active.work.progress.row.kind == "remove":
-                return active.work.progress.row
-        leaving = self._leaving.running(node_id)
-        if leaving is not None and not force:
-            return leaving
-        if self._running_of(node_id) is not None:
-            raise Conflict(f"{node.name} is being deployed: cancel that first, or wait for its end")
+        running = self._removing(node, force=force)
+        if running is not None:
+            return running
         request, pinned = await self._way_to(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         same = same_server(request, overrides, pinned)
@@ -334,17 +336,31 @@ class DeploymentService:
             await self._check_idle(node, by_ssh=True)
             merged = check_request(merged)
             await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
-            await self._check_free(scope, merged, node_id)
-            self._check_room()
-        wanted = rows.new_deployment(
-            scope, "remove", REMOVE_STEPS, host=merged.host, port=merged.port, username=merged.username,
-            name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
-        )  # fmt: skip
-        row = await tools.store.deployments.create_deployment(scope, wanted)
-        if force:
-            return await self._forget(scope, row)
-        self._begin(scope, row, merged, pinned)
-        return row
+        async with self._ordering:
+            running = self._removing(await tools.store.nodes.node(scope, node_id), force=force)
+            if running is not None:
+                return running
+            if not force:
+                await self._check_free(scope, merged, node_id)
+                self._check_room()
+            wanted = rows.new_deployment(
+                scope, "remove", REMOVE_STEPS, host=merged.host, port=merged.port, username=merged.username,
+                name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
+            )  # fmt: skip
+            row = await tools.store.deployments.create_deployment(scope, wanted)
+            if not force:
+                self._begin(scope, row, merged, pinned)
+        return await self._forget(scope, row) if force else row
+
+    def _removing(self, node: Node, *, force: bool) -> Deployment | None:
+        """The removal of this node that runs already; with `force` one by SSH only.
+
+        Raises: Conflict: the node is being deployed.
+        """
+        running = self._running_of(node.id)
+        if running is not None and running.kind != "remove":
+            raise Conflict(f"{node.name} is being deployed: cancel that first, or wait for its end")
+        return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
         """Args: by_ssh: an order to take Spider off is not in the way then, whose end may never be told: Spider may be gone."""
@@ -483,24 +499,28 @@ class DeploymentService:
             before, pinned = await self._way_to(scope, node.id, row.host)
         else:
             before, pinned = await self._fields_of(scope, row)
-        merged, pinned, same = await self._checked(
-            scope, row.node_id, before, pinned, overrides, "the credentials of this deployment are not kept"
-        )
-        progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+        merged, pinned, same = await self._checked(before, pinned, overrides, "the credentials of this deployment are not kept")
         name = (merged.name or merged.host) if makes_node(row) else row.name
-        row = await progress.change(
-            lambda row: rows.begun_again(
-                by_ssh(row) if live else row,
-                host=merged.host,
-                port=merged.port,
-                username=merged.username,
-                name=name,
-                wishes=wishes_of(merged),
-                pinned=pinned,
-            ),
-            None if same else _redirected(scope, row, merged),
-        )
-        self._begin(scope, row, merged, pinned)
+        async with self._ordering:
+            now = await self._controlled(scope, deployment)
+            if now.version != row.version:
+                raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
+            await self._check_free(scope, merged, row.node_id)
+            self._check_room()
+            progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+            row = await progress.change(
+                lambda row: rows.begun_again(
+                    by_ssh(row) if live else row,
+                    host=merged.host,
+                    port=merged.port,
+                    username=merged.username,
+                    name=name,
+                    wishes=wishes_of(merged),
+                    pinned=pinned,
+                ),
+                None if same else _redirected(scope, row, merged),
+            )
+            self._begin(scope, row, merged, pinned)
         return row
 
     async def _again_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:

@@ -1,0 +1,83 @@
+"""Several people who ask for the same at the same moment: one deployment is begun, and everybody is told of that one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncssh
+import pytest
+
+from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import NewNode
+from groundcontrol.errors import Conflict
+from spider.wire.ids import new_random_id
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk
+from tests.unit.majortom.ssh_server import serving
+
+PEOPLE = 6
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+Requests = Callable[..., DeploymentRequest]
+
+
+async def all_at_once(ask: Callable[[], Awaitable[Deployment]]) -> tuple[list[Deployment], list[Conflict]]:
+    """What they were given, and what they were refused."""
+    answers = await asyncio.gather(*(ask() for _ in range(PEOPLE)), return_exceptions=True)
+    given = [answer for answer in answers if isinstance(answer, Deployment)]
+    refused = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert len(given) + len(refused) == PEOPLE, answers
+    return given, refused
+
+
+async def begun(desk: Desk) -> int:
+    return len((await desk.store.deployments.deployments(ADMIN, 100)).items)
+
+
+async def test_one_installation_of_a_server(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        given, refused = await all_at_once(lambda: service.install(ADMIN, request_to(port), None))
+        assert (len(given), len(refused)) == (1, PEOPLE - 1)
+        assert all(conflict.detail["deployment"] == given[0].id for conflict in refused)
+        assert await begun(desk) == 1
+
+
+async def test_a_repeated_request_for_many_is_begun_once(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        answers = await asyncio.gather(*(service.install_many(ADMIN, [request_to(port)], "k") for _ in range(PEOPLE)))
+        assert len({row.id for rows in answers for row in rows}) == 1
+        assert await begun(desk) == 1
+
+
+async def test_one_retry(desk: Desk, request_to: Requests) -> None:
+    """Whoever comes too late does not begin the same row once more, nor takes it out of the hands of who has begun it."""
+    async with serving(KEY) as (port, _), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.cancel(ADMIN, row.id)
+        for _ in range(5):
+            given, refused = await all_at_once(lambda: service.retry(ADMIN, row.id, None))
+            assert (len(given), len(refused)) == (1, PEOPLE - 1)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+            with pytest.raises(Conflict, match="running already"):
+                await service.install(ADMIN, request_to(port), None)
+            assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["redeploy", "remove"])
+async def test_one_deployment_of_a_node(desk: Desk, way: str) -> None:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1"))
+    async with serving(KEY) as (port, _), desk.running() as service:
+        fields = DeploymentOverrides(port=port, username="root", password="once")
+
+        async def ask() -> Deployment:
+            if way == "redeploy":
+                return await service.redeploy(ADMIN, node.id, fields)
+            return await service.remove(ADMIN, node.id, fields, force=False)
+
+        given, refused = await all_at_once(ask)
+        assert len({row.id for row in given}) == 1
+        assert refused == []
+        assert await begun(desk) == 1
+        await desk.until(given[0].id, lambda row: row.state == "awaiting_host_key")
+        assert (await service.cancel(ADMIN, given[0].id)).state == "cancelled"
