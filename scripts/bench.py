@@ -11,6 +11,7 @@ from collections.abc import Callable
 import uvloop
 
 from scripts import bench_access, bench_fleet, bench_jobs, bench_page, bench_plan
+from scripts.bench_age import fleet_age
 from scripts.bench_deploy import first_second
 from scripts.bench_frames import frame_cpu
 from scripts.bench_handshake import handshake
@@ -47,7 +48,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.handshake": handshake,
     "hub.start": start,
     "hub.updates": lambda: asyncio.run(updates()),
-    "live.fleet_age": bench_fleet.latency,
+    "live.fleet_age": fleet_age,
     "live.latest_1000": latest_1000,
     "history": lambda: asyncio.run(history()),
     "spider.unit_rss": unit_rss,

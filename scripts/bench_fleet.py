@@ -1,4 +1,4 @@
-"""hub.fleet.*, live.latency, hub.reconnect and hub.soak: a whole fleet of simulated servers against a hub of its own."""
+"""hub.fleet.*, hub.reconnect and hub.soak: a whole fleet of simulated servers against a hub of its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ UNITS = {
     "unwatched_rows": "rows/s",
     "watched_rows": "rows/s",
 }
-BROWSERS = 20
 TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
 SOAK_RHYTHM_S = 30.0
@@ -64,13 +63,14 @@ def figure(hub: HubProcess, name: str) -> float:
 
 
 @contextlib.contextmanager
-def a_fleet(folder: Path, count: int, *wishes: str) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
-    """A hub and so many servers, all of them connected."""
+def a_fleet(folder: Path, count: int, *wishes: str, stamps: Path | None = None) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
+    """A hub and so many servers, all of them connected; at the end `stamps` holds when each pulse left its server."""
     with HubProcess(folder / "hub") as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
         conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
         words = [sys.executable, "-m", "scripts.fleet_run", str(hub.folder), str(count), *wishes]
+        words += [] if stamps is None else ["--stamps", str(stamps)]
         fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
             wait_online(hub, count * (0.9 if wishes else 1.0))
@@ -157,39 +157,6 @@ def _disk_mb(folder: Path) -> float:
             pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
             held += (pages - free) * size
     return held / 1e6
-
-
-async def _latencies(hub: HubProcess) -> list[float]:
-    """How old the newest sample of a change is when it reaches a page, in milliseconds; samples are taken at whole seconds."""
-    seen: list[float] = []
-
-    async def look(socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            kind, body = msgspec.msgpack.decode(await socket.receive_bytes())
-            if kind == "change":
-                now = time.time()
-                ages = [now - samples["cpu.total"]["at"] for samples in body["data"]["latest"].values() if "cpu.total" in samples]
-                seen.extend(age * 1000 for age in ages)
-
-    async with browsers(hub, BROWSERS) as sockets:
-        tasks = [asyncio.create_task(look(socket)) for socket in sockets]
-        await asyncio.sleep(SETTLE_S)
-        seen.clear()
-        await asyncio.sleep(MEASURE_S)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return seen
-
-
-def latency() -> Results:
-    """How old values are on the page of the fleet, with many pages and nodes, all of which measure at whole seconds."""
-    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), SIZES[-2]) as (hub, _):
-        seen = sorted(asyncio.run(_latencies(hub)))
-    return [
-        {"name": f"live.fleet_age.{name}", "value": round(seen[int(len(seen) * share)]), "unit": "ms"}
-        for name, share in (("p50", 0.5), ("p99", 0.99))
-    ]
 
 
 def reconnect() -> Results:

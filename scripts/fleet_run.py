@@ -19,11 +19,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
 
+from groundcontrol.history.packs import unpack
 from scripts.fleet_hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
 from scripts.fleet_jobs import SimulatedLauncher
 from spider.backoff import Backoff
-from spider.clock import SystemClock
+from spider.clock import Clock, SystemClock
 from spider.config import Config, parse_url
 from spider.inventory import Inventory
 from spider.jobs import Jobs
@@ -35,7 +37,7 @@ from spider.spoolfiles import Folder
 from spider.tables import Tables
 from spider.websocket import WebSocket, WebSocketError, connect
 from spider.wire.errors import ProtocolError, SessionOver
-from spider.wire.frames import SUBPROTOCOL, Message, PackagesHeld, Updates, Watch
+from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch
 from spider.wire.ids import from_text
 from spider.wire.session import Link, NodeOpening
 
@@ -65,10 +67,45 @@ class Wishes(NamedTuple):
     """Servers that send what no Spider sends."""
 
 
+class Stamps:
+    """When each pulse of the fleet was measured and when it was handed to the network: what is late here is not late at the hub."""
+
+    def __init__(self) -> None:
+        self._packs: list[tuple[str, int, bytes, float]] = []
+
+    def note(self, node: str, pack: Pack) -> None:
+        """It goes out now."""
+        self._packs.append((node, pack.coding, pack.body, time.time()))
+
+    def save(self, path: Path) -> None:
+        """Write [node, milliseconds of the newest row, Unix seconds at which it went out] of each pack, as MessagePack."""
+        path.write_bytes(
+            msgspec.msgpack.encode([(node, unpack(coding, body)[-1].taken_at_ms, at) for node, coding, body, at in self._packs])
+        )
+
+
+class StampedOutbox(Outbox):
+    """Spider's own, and each live pulse that leaves it is noted."""
+
+    def __init__(self, clock: Clock, spool: Spool, node: str, stamps: Stamps) -> None:
+        super().__init__(clock, spool)
+        self._node = node
+        self._stamps = stamps
+        self._pulses: set[bytes] = set()
+
+    def take(self) -> Layout | Pack | Late | Gap | None:
+        message = super().take()
+        if isinstance(message, Layout) and message.family == "pulse":
+            self._pulses.add(message.layout)
+        elif isinstance(message, Pack) and message.stream == STREAM_LIVE and message.layout in self._pulses:
+            self._stamps.note(self._node, message)
+        return message
+
+
 class Server:
     """One made-up server, whole."""
 
-    def __init__(self, node: dict[str, str | int], url: str, state: Path, sockets: Path) -> None:
+    def __init__(self, node: dict[str, str | int], url: str, state: Path, sockets: Path, stamps: Stamps | None = None) -> None:
         self.host = Host(str(node["name"]))
         clock = SystemClock()
         folder = state / "fleet" / str(node["node_id"])
@@ -87,7 +124,7 @@ class Server:
         )  # fmt: skip
         config = self.config
         self._spool = Spool(Folder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
-        outbox = Outbox(clock, self._spool)
+        outbox = Outbox(clock, self._spool) if stamps is None else StampedOutbox(clock, self._spool, config.node, stamps)
         self._newer = SimulatedUpdates(self.host)
         self._launcher = SimulatedLauncher(
             Path(config.launcher_path),
@@ -257,7 +294,7 @@ def _whole(dice: random.Random, rate: float) -> int:
     return int(rate) + (dice.random() < rate % 1)
 
 
-async def run(state: Path, count: int, wishes: Wishes) -> None:
+async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None) -> None:
     """Enrol, connect a few at a time, wait for the end."""
     nodes, url = await enrol(state, count)
     stop = asyncio.Event()
@@ -267,7 +304,8 @@ async def run(state: Path, count: int, wishes: Wishes) -> None:
     pid = state / "fleet.pid"
     pid.write_text(f"{os.getpid()}\n")
     sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
-    servers = [Server(node, url, state, Path(sockets.name)) for node in nodes[wishes.hostile :]]
+    stamps = Stamps() if noted is not None else None
+    servers = [Server(node, url, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]
     living: list[Server | Hostile] = [*servers, *(Hostile(node, url) for node in nodes[: wishes.hostile])]
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -287,6 +325,8 @@ async def run(state: Path, count: int, wishes: Wishes) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if stamps is not None and noted is not None:
+            stamps.save(noted)
         pid.unlink(missing_ok=True)
         sockets.cleanup()
 
@@ -301,6 +341,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         "--offline", type=float, default=0.0, metavar="SHARE", help="this share of the servers (0 to 0.9) is away at any time"
     )
     parser.add_argument("--hostile", type=int, default=0, metavar="N", help="so many of them send what no Spider sends")
+    parser.add_argument("--stamps", type=Path, metavar="FILE", help="write there at the end when each pulse was measured and sent")
     options = parser.parse_args(argv)
     if not 1 <= options.count <= MAX_NODES:
         parser.error(f"give a number from 1 to {MAX_NODES}")
@@ -314,7 +355,7 @@ def main() -> int:
     options = parsed(sys.argv[1:])
     logging.getLogger("spider").setLevel(logging.ERROR)
     try:
-        asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile)))
+        asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile), options.stamps))
     except FleetError as exc:
         print(f"scripts/fleet: {exc}", file=sys.stderr)
         return 1

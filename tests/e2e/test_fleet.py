@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from spider.sampler import phase_ms_of
+from spider.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
 from tests.support.hub import ROOT, HubProcess
 
@@ -28,7 +29,8 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         (hub.folder / "agent").mkdir(exist_ok=True)
         (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")
         (hub.folder / "policy.conf").write_text("[policy]\nversion = 1\nmode = managed\n")
-        words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1"]
+        words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1", "--stamps", str(tmp_path / "stamps")]
+        started = time.time()
         fleet = subprocess.Popen([sys.executable, "-m", "scripts.fleet_run", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
         def nodes() -> list[dict[str, Any]]:
@@ -53,6 +55,12 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         finally:
             fleet.terminate()
             assert fleet.wait(30) == 0
+        stamps = msgspec.msgpack.decode((tmp_path / "stamps").read_bytes())
+        assert {node for node, _taken_at_ms, _sent_at in stamps} >= set(chosen), "when each pulse went out is written down"
+        for node, taken_at_ms, sent_at in stamps:
+            assert taken_at_ms % 1000 == phase_ms_of(from_text(node))
+            assert started - 1 <= taken_at_ms / 1000 <= sent_at + EARLY_S
+            assert sent_at <= time.time()
 
 
 @pytest.mark.parametrize(("words", "said"), [(["0"], "from 1 to 2000"), (["5", "--hostile", "6"], "at most N"), (["many"], "invalid int")])
