@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import configparser
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -49,7 +50,8 @@ SPOOL_BYTES = 4 << 20
 OFFLINE_S = (20.0, 120.0)
 """How long a server stays away that goes."""
 HOSTILE_PAUSE_S = (0.5, 5.0)
-STATUS_EVERY_S = 10.0
+COLLECT_AFTER = (20_000, 20, 10)
+"""As the hub: new objects until the youngest are looked through, and how often that is until the older are."""
 
 
 class FleetError(Exception):
@@ -316,6 +318,8 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
                 break
         if servers and (wishes.churn_per_minute or wishes.offline_share):
             tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
+        gc.freeze()  # a search for cycles among a thousand servers would hold them all up
+        gc.set_threshold(*COLLECT_AFTER)
         print(f"{len(living)} simulated servers against {urlsplit(url).netloc}; Ctrl-C ends them", flush=True)
         waiting = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)

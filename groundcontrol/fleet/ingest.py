@@ -35,6 +35,9 @@ RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
 """A database that has not answered for this long ends the hub: a fresh process opens it anew."""
 
+AT_ONCE: Final = 8
+"""Agents that are answered without a pause; then what came meanwhile is heard."""
+
 CLOSE_INTERNAL: Final = 1011
 
 Health = Literal["ok", "full", "read_only", "down"]
@@ -157,6 +160,7 @@ class Ingest:
         self.dropped += len(batch) - len(live)
         self._account(batch)
         late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last one of each
+        answered = 0
         for agent in dict.fromkeys([agent for agent, _pack in live]):
             if agent.over:
                 continue
@@ -172,6 +176,9 @@ class Ingest:
                 agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
             if agent.owes_answer:
                 await agent.flush()
+                answered += 1
+                if answered % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
         """One transaction for all; where that is refused for what somebody sent, one for each agent, so that only its sender suffers."""

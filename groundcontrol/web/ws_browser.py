@@ -32,7 +32,7 @@ MAX_OF_AN_ADDRESS: Final = 128
 HEARTBEAT_S: Final = 20.0
 INTEREST_EVERY_S: Final = 5.0
 INTEREST_TTL_S: Final = 30.0
-"""How long nodes go on sending each second after the last look; telling a node again costs the hub four frames."""
+"""How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
 
 log = logging.getLogger(__name__)
 

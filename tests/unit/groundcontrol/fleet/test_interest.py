@@ -17,7 +17,7 @@ from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.summary import Shown
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import check_layout
-from groundcontrol.fleet.interest import FIRST_LOOK_S, Watching
+from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession, Collaborators
@@ -115,8 +115,8 @@ async def place() -> AsyncIterator[Place]:
 async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> None:
     await place.look(NODE)
 
-    told = place.wire.told()
-    assert {(watch.families[0], watch.rhythm_s, watch.lease_s) for watch in told} == {(name, s, 30) for name, s in RHYTHM_S.items()}
+    [watch] = place.wire.told()
+    assert watch == Watch(list(RHYTHM_S), 1, 30)
     assert place.watching.watched(NODE)
 
 
@@ -130,7 +130,37 @@ async def test_who_goes_on_looking_is_told_to_the_node_only_when_its_lease_runs_
         assert place.agent.watched_until > place.clock.monotonic()
         frames += len(place.wire.told())
 
-    assert frames == 4 * len(RHYTHM_S)
+    assert frames == 4
+
+
+async def test_between_the_nodes_of_a_large_fleet_that_are_told_others_have_their_turn(place: Place) -> None:
+    turns, told = 0, list[tuple[str, int]]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    class Asked(Stranger):
+        def post(self, message: Watch) -> None:
+            assert message.families == list(RHYTHM_S)
+
+        async def flush(self) -> None:
+            told.append((self.node.id, turns))
+
+    nodes = [f"n{number}" for number in range(100)]
+    for node in nodes:
+        place.registry.add(cast("AgentSession", Asked(NodeId(node))))
+    other = asyncio.create_task(others(), name="others")
+    place.bus.publish(Interest(tuple(map(NodeId, nodes)), 30.0))
+    async with asyncio.timeout(30):
+        while len(told) < len(nodes):  # noqa: ASYNC110 - it is turns that are counted
+            await asyncio.sleep(0)
+    other.cancel()
+    assert [node for node, _ in told] == nodes
+    turn = [at for _, at in told]
+    assert max(turn.count(at) for at in turn) == AT_ONCE
 
 
 async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(place: Place) -> None:

@@ -1,0 +1,77 @@
+"""Packs of many agents into one transaction, and their answers: nobody waits for a whole fleet to be answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import cast
+
+from groundcontrol.domain.history import StoredPack
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.fleet.ingest import AT_ONCE, Ingest
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.store.base import Marks, MetricStore
+from spider.wire.frames import CODING_PLAIN, STREAM_LIVE
+from tests.support.clock import ManualClock
+
+
+class Agent:
+    """As much of a session as its packs need; it notes in which turn of the loop it was answered."""
+
+    def __init__(self, name: str, turn: list[int]) -> None:
+        self.node = SimpleNamespace(id=NodeId(name))
+        self.over = False
+        self.inflight_packs = self.inflight_bytes = 0
+        self.room = asyncio.Event()
+        self.acknowledged: dict[int, int] = {}
+        self.answered_in: list[int] = []
+        self.owes_answer = True
+        self._turn = turn
+
+    def acknowledge(self, stream: int, seq: int) -> None:
+        self.acknowledged[stream] = seq
+
+    async def flush(self) -> None:
+        self.answered_in.append(self._turn[0])
+
+    def pack(self, seq: int) -> StoredPack:
+        return StoredPack(SimpleNamespace(node=self.node.id), STREAM_LIVE, seq, b"", 0, 0, CODING_PLAIN, b"")  # type: ignore[arg-type]
+
+
+class Metrics:
+    """Holds everything at once."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    async def append(self, packs: Sequence[StoredPack]) -> Mapping[NodeId, Marks | None]:
+        self.batches.append(len(packs))
+        return {pack.session.node: Marks(pack.seq, -1) for pack in packs}
+
+
+async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn() -> None:
+    turn, metrics = [0], Metrics()
+
+    async def others() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turn[0] += 1
+
+    ingest = Ingest(cast("MetricStore", metrics), ManualClock())
+    agents = [Agent(f"n{number}", turn) for number in range(100)]
+    tasks = [asyncio.create_task(ingest.run(), name="ingest"), asyncio.create_task(others(), name="others")]
+    for agent in agents:
+        await ingest.offer(cast("AgentSession", agent), agent.pack(7))
+    agents[3].over = True  # it leaves before its pack is held
+    assert await ingest.flush(30)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert metrics.batches == [99], "one transaction"
+    answered = [agent for agent in agents if agent.answered_in]
+    assert [agent for agent in agents if agent not in answered] == [agents[3]]
+    assert all(agent.acknowledged[STREAM_LIVE] == 7 and len(agent.answered_in) == 1 for agent in answered)
+    turns = [agent.answered_in[0] for agent in answered]
+    assert max(turns.count(at) for at in turns) == AT_ONCE
