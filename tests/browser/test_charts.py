@@ -318,9 +318,11 @@ def test_a_node_tells_its_worst_its_failures_and_why_it_is_gone(page: Page, hub:
         page.get_by_role("textbox", name="Tags").fill("edge")
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Save").click()
+        undo = page.get_by_role("button", name="Undo")
+        undo.hover()  # the note that offers it stays while the pointer is on it
         expect(page.get_by_role("heading", level=1, name="renamed")).to_be_visible()
         until(page, lambda: hub.node(node.node_id)["tags"], lambda tags: tags == ["edge"])
-        page.get_by_role("button", name="Undo").click()
+        undo.click()
         expect(page.get_by_role("heading", level=1, name="large")).to_be_visible()
         expect(page.get_by_label("Name in Stardust")).to_have_value("large")
         until(page, lambda: hub.node(node.node_id)["tags"], lambda tags: tags == [])

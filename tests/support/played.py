@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
-from spider.wire.frames import Message
+import aiohttp
+
+from spider.wire.frames import HEARTBEAT_S, Heartbeat, Message
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents
 from tests.support.hub import Enrolled, HubProcess
 
+BEAT_S: Final = HEARTBEAT_S / 4
+
 
 class PlayedNodes(threading.Thread):
-    """Joins as each of these nodes, and stays until `with` ends. What a node says is up to `greet` and `answer`."""
+    """Joins as each of these nodes, and stays until `with` ends. What a node says is up to `greet` and `answer`.
+
+    It beats as every node does, so that it is there still when a test takes longer than the hub bears silence.
+    """
 
     def __init__(self, hub: HubProcess, nodes: Sequence[Enrolled]) -> None:
         super().__init__(name="played nodes", daemon=True)
@@ -28,9 +36,14 @@ class PlayedNodes(threading.Thread):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._loop.call_soon_threadsafe(self._task.cancel)
-        self.join(10)
+        with contextlib.suppress(RuntimeError):  # where the hub ended all sessions, this thread has ended too
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self.join(30)
         assert not self.is_alive()
+
+    def now(self) -> float:
+        """The nodes' clock."""
+        return time.time()
 
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         """Say what the node is."""
@@ -52,8 +65,18 @@ class PlayedNodes(threading.Thread):
 
     async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
         await agent.join()
-        await self.greet(agent, node)
-        with contextlib.suppress(AgentClosed):
+        beating = asyncio.get_running_loop().create_task(self._beat(agent), name=f"heart of {node.name}")
+        try:
+            await self.greet(agent, node)
+            with contextlib.suppress(AgentClosed):
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        await self.answer(agent, node, await agent.hear(30))
+        finally:
+            beating.cancel()
+
+    async def _beat(self, agent: TestAgent) -> None:
+        with contextlib.suppress(OSError, aiohttp.ClientError):  # the session ends under it, which the reader sees too
             while True:
-                with contextlib.suppress(TimeoutError):
-                    await self.answer(agent, node, await agent.hear(30))
+                await asyncio.sleep(BEAT_S)
+                await agent.say(Heartbeat(int(self.now() * 1000)))
