@@ -128,6 +128,45 @@ def test_processes_begin_with_what_one_looks_for(browser: Browser, hub: HubProce
         expect(heads.first).to_have_text("PID")
 
 
+def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub, has_touch=True) as seen:
+        seen.sign_in()
+        page = on_phone(seen, 320)
+        order, groups = page.get_by_label("Order", exact=True), page.get_by_label("Groups", exact=True)
+        names = page.get_by_role("list", name="Nodes").get_by_role("listitem").locator("b.cut")
+        expect(names).to_have_count(len(LIVING))
+        expect(order).to_have_value("-state")
+        for part in (order, groups, page.get_by_role("main").get_by_role("button", name="Add node")):
+            assert inside(page, part), part
+        order.select_option(label="Name")
+        expect(names).to_have_text(sorted(LIVING))
+        order.select_option(label="The other way round")
+        expect(names).to_have_text(sorted(LIVING, reverse=True))
+        expect(page).to_have_url(re.compile(r"\?sort=-name$"))
+        order.select_option(label="Name")
+        groups.select_option(label="By tag")
+        expect(page.get_by_role("button", name=re.compile("^prod"))).to_be_visible()
+        page.reload()
+        expect(order).to_have_value("name")
+        expect(groups).to_have_value("tag")
+        groups.select_option(label="No groups")
+        order.select_option(label="CPU")
+        expect(names).to_have_count(len(LIVING))
+        until(page, lambda: beside(page), lambda points: points <= 0)
+
+        names.first.dispatch_event("touchstart")
+        before = names.all_inner_texts()
+        stage.hold_cpu(before[-1], 98)
+        try:
+            pill = page.get_by_role("button", name="New order")
+            expect(pill).to_be_visible()
+            assert names.all_inner_texts() == before, "nothing moves under a finger"
+            pill.click()
+            expect(names.first).to_have_text(before[-1])
+        finally:
+            stage.hold_cpu(before[-1], 5)
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage, scheme: str) -> None:
     with gate(browser, hub) as seen:

@@ -20,6 +20,7 @@ import { SearchField } from "../../ui/search";
 import { troubles } from "./attention";
 import { NodeCards } from "./cards";
 import { CardGroup, groupName } from "./group";
+import { GroupPick, SortPick } from "./pickers";
 import { groupable, ordered, parseFilter, parseSort, type SortKey } from "./order";
 import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
@@ -113,11 +114,12 @@ interface Held {
   late: boolean;
 }
 
-const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head)") != null;
+const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
 /** The order is worked out anew at most every five seconds, and never under the pointer or with a row focused. */
-function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean) => void; apply: () => void } {
+function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
+  const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const held = useRef<Held>({ groups: [], asked: "", members: [], at: 0, late: false });
   const [, again] = useState(0);
   const asked = `${text}|${key}|${down}|${by}`;
@@ -135,8 +137,11 @@ function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean
   return {
     groups: held.current.groups,
     pending: held.current.late,
-    touch: (on) => {
+    touch: (on, finger = false) => {
       touched.current = on;
+      clearTimeout(lifted.current);
+      // A finger does not stay to say that somebody reads on.
+      if (finger) lifted.current = setTimeout(() => (touched.current = false), 2 * REORDER_MS);
     },
     apply: () => {
       touched.current = false;
@@ -179,6 +184,11 @@ function Nodes(): VNode {
     <>
       <div class="tools">
         <SearchField label="Filter nodes" placeholder="Filter by name, tag, cpu>80…" text={text} error={filter.error} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+        {mayAct.value && (
+          <button type="button" class="button primary only-icon only-phone" aria-label="Add node" onClick={() => show({ kind: "add" })}>
+            <Icon name="plus" />
+          </button>
+        )}
         <MenuButton
           label="State"
           class="chip only-desk"
@@ -197,6 +207,8 @@ function Nodes(): VNode {
           Has updates
         </button>
         <span class="grow only-desk" />
+        {view === "cards" && <SortPick sort={key} down={down} />}
+        <GroupPick by={by} />
         {pending && (
           <Button slim icon="refresh-cw" onClick={apply}>
             New order
@@ -222,11 +234,6 @@ function Nodes(): VNode {
             ]}
           />
         </div>
-        {mayAct.value && (
-          <button type="button" class="button primary only-icon only-phone" aria-label="Add node" onClick={() => show({ kind: "add" })}>
-            <Icon name="plus" />
-          </button>
-        )}
       </div>
       {groups.every((group) => group.ids.length === 0) ? (
         <Empty icon="filter" title={`No node matches “${text}”`} text={`${all.length} ${all.length === 1 ? "node is" : "nodes are"} hidden by this filter.`}>
@@ -234,7 +241,7 @@ function Nodes(): VNode {
         </Empty>
       ) : view === "cards" ? (
         groups.map((group) => (
-          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : "Nodes"}>
+          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : "Nodes"} onMouseEnter={() => touch(true)} onMouseLeave={() => touch(false)} onTouchStart={() => touch(true, true)}>
             {by && <CardGroup group={group} closed={closed.has(group.key)} onFold={() => fold(group.key)} />}
             {!(by && closed.has(group.key)) && <NodeCards ids={group.ids} />}
           </section>

@@ -1,0 +1,43 @@
+/** Order and groups where there is no table head to press: cards, and so every phone. */
+
+import type { VNode } from "preact";
+import { GROUPINGS, type Grouping } from "../../core/lineup";
+import { setQuery } from "../../state/router";
+import type { SortKey } from "./order";
+
+/** Each the way round that is asked for first. */
+const SORTS: readonly (readonly [string, string])[] = [
+  ["-state", "Worst first"], ["name", "Name"], ["-cpu", "CPU"], ["-memory", "Memory"], ["-disk", "Disk"], ["-network", "Network"], ["-load", "Load"], ["-temperature", "Temperature"], ["-updates", "Updates"], ["-up", "Uptime"],
+]; // prettier-ignore
+
+const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
+
+export function SortPick({ sort, down }: { sort: SortKey; down: boolean }): VNode {
+  const value = (down ? "-" : "") + sort;
+  const known = SORTS.some(([key]) => key === value);
+  const words = SORTS.find(([key]) => key === turned(value))?.[1];
+  return (
+    <select class="input" aria-label="Order" value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
+      {SORTS.map(([key, label]) => (
+        <option key={key} value={key}>
+          {label}
+        </option>
+      ))}
+      {!known && <option value={value}>{words}, turned round</option>}
+      {known && <option value={turned(value)}>The other way round</option>}
+    </select>
+  );
+}
+
+export function GroupPick({ by }: { by: Grouping | null }): VNode {
+  return (
+    <select class="input only-phone" aria-label="Groups" value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
+      <option value="">No groups</option>
+      {GROUPINGS.map((one) => (
+        <option key={one} value={one}>
+          By {one}
+        </option>
+      ))}
+    </select>
+  );
+}
