@@ -9,6 +9,11 @@ import os
 import signal
 from typing import Final
 
+STEPS: Final = (
+    "connect", "host_key", "authenticate", "become_root", "probe", "upload", "install", "start", "verify",
+    "stop", "uninstall", "wipe",
+)  # fmt: skip
+"""Of installations and of removals by SSH."""
 NAMES: Final = (
     "job.insert.pre", "job.insert.post", "job.take.pre", "job.take.post", "job.send.post", "job.accept.pre", "job.accept.post",
     "job.begin.pre", "job.begin.post", "job.plan.pre", "job.plan.post", "job.output.pre", "job.output.post", "job.output.acked",
@@ -16,6 +21,7 @@ NAMES: Final = (
     "leave.row.pre", "leave.row.post", "leave.order.pre", "leave.order.post", "leave.noted", "leave.taken", "leave.begun",
     "leave.heard.pre", "leave.heard.begun", "leave.heard.post", "leave.forget.pre", "leave.forget.post",
     "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post", "leave.end.told",
+    *(f"step.{step}.{place}" for step in STEPS for place in ("begun", "done", "told")),
 )  # fmt: skip
 
 _armed: dict[str, int] = {}

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.turns import Turn
@@ -59,12 +60,15 @@ class Progress:
 
     async def started(self, step: StepName) -> None:
         await self.change(lambda row: rows.step_started(row, step, self._clock.now()))
+        failpoints.reach(f"step.{step}.begun")
 
     async def detail(self, step: StepName, text: str) -> None:
         await self.change(lambda row: rows.step_detail(row, step, text))
 
     async def done(self, step: StepName, detail: str = "") -> None:
+        failpoints.reach(f"step.{step}.done")
         await self.change(lambda row: rows.step_done(row, step, detail, self._clock.now()))
+        failpoints.reach(f"step.{step}.told")
 
     async def confirm_host_key(self, key: base.HostKey) -> bool:
         """Show the key and wait for a person; False after CONFIRM_LIMIT_S."""

@@ -1,4 +1,4 @@
-"""The hub is killed at every durable step of a removal through the live session: the server is left clean, and the hub finds out."""
+"""The hub is killed at every durable step of a removal: the server is left clean, and the hub finds out, or goes on with a retry."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from groundcontrol import failpoints
+from groundcontrol.domain.deployments import REMOVE_STEPS
 from tests.e2e.killable import arm_file
 from tests.support.hub import HubProcess
 from tests.system.deployed import until
@@ -19,6 +20,7 @@ from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
 pytestmark = pytest.mark.system
 
 PLACES = [name for name in failpoints.NAMES if name.startswith("leave.")]
+STEP_PLACES = [f"step.{step}.{place}" for step in REMOVE_STEPS for place in ("begun", "done", "told")]
 QUICK = ("leave.order.post", "leave.wipe.pre")
 NOT_TOLD = ("leave.row.post", "leave.order.pre")
 """Nothing was ordered: the removal fails, and the node is there as before."""
@@ -82,3 +84,24 @@ def test_a_removal_comes_to_its_end_wherever_the_hub_was_killed(desk: Desk, plac
     look.check_unchanged()
     ends = [entry for entry in desk.hub.local("GET", "/api/v1/audit?limit=100").json["audit"] if entry["target"] == node]
     assert [entry["action"] for entry in ends].count("node.delete") == 1
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=() if place == "step.uninstall.begun" else pytest.mark.slow) for place in STEP_PLACES]
+)
+def test_a_removal_by_ssh_goes_on_with_a_retry_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
+    look = Look(desk)
+    node = desk.install("root")["node_id"]
+    arm(desk.hub, place)
+    assert ask(desk, node) in (0, 202)
+    assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL
+    desk.hub.launch()
+
+    (row,) = removals(desk, node)
+    row = desk.end(row["id"])
+    if place != "step.wipe.told":
+        assert (row["state"], row["error"]["code"]) == ("failed", "hub_stopped"), row
+        row = desk.retry(row["id"])
+    assert (row["state"], row["steps"][-1]["state"]) == ("succeeded", "done"), row
+    assert desk.nodes() == []
+    look.check_unchanged()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
 from tests.support.hub import HubProcess
 from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of
+from tests.system.test_leaving_kills import arm
 
 pytestmark = pytest.mark.system
 
@@ -18,7 +21,8 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    with Desk(HubProcess(tmp_path_factory.mktemp("redeploy") / "hub"), host) as desk:
+    hub = HubProcess(tmp_path_factory.mktemp("redeploy") / "hub", program=("-m", "tests.e2e.killable"))
+    with Desk(hub, host) as desk:
         yield desk
 
 
@@ -82,6 +86,14 @@ def test_what_was_kept_goes_where_nothing_shall_be_kept_any_more(desk: Desk) -> 
     look.check_unchanged()
 
 
+PLACES = [f"step.{step}.{place}" for step in INSTALL_STEPS for place in ("begun", "done", "told")]
+QUICK = ("step.install.done", "step.verify.told")
+LEFT = (
+    "ls -d /opt/stardust.before /etc/stardust.before* /var/lib/stardust/before /etc/systemd/system/stardust-rollback.*"
+    " /tmp/stardust-upload.* 2>/dev/null || true"
+)
+"""What of an unfinished deployment is still there."""
+
 BROKEN = {
     "bundle": "truncate -s 1000 /opt/stardust/current/spider.pyz; systemctl restart stardust-spider.service || true",
     "files": "systemctl stop stardust-spider.service; rm -rf /opt/stardust /etc/stardust/session.key /etc/stardust/spider.conf",
@@ -140,24 +152,28 @@ def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk
     look.check_unchanged()
 
 
-@pytest.mark.parametrize(
-    "step", ["install", pytest.param("upload", marks=pytest.mark.slow), pytest.param("verify", marks=pytest.mark.slow)]
-)
-def test_one_that_is_cut_off_leaves_the_spider_that_was_there(desk: Desk, step: str) -> None:
+@pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])
+def test_wherever_the_hub_was_killed_the_node_has_a_spider_and_is_deployed_again(desk: Desk, place: str) -> None:
+    bare = Look(desk)
     node = installed(desk)
     look = Look(desk)
+    arm(desk.hub, place)
     reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy")
     assert reply.status == 202, reply.body
-    desk.until(reply.json["id"], lambda row: step_of(row, step)["state"] != "waiting")
-    desk.hub.slay()
+    assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL
     desk.hub.launch()
     row = desk.end(reply.json["id"])
-    assert (row["state"], row["node_id"]) == ("failed", node), row
+    stands = place == "step.verify.told"
+    assert (row["state"], row["node_id"]) == ("succeeded" if stands else "failed", node), row
     # The server does it by itself once its time is over; here that is now.
-    desk.host.sh("systemctl start stardust-rollback.service")
+    desk.host.sh("[ ! -e /etc/systemd/system/stardust-rollback.service ] || systemctl start stardust-rollback.service")
     wait_state(desk, node, "online")
-    if step != "verify":  # by then it may be the new one that came back
+    assert desk.host.sh(LEFT) == ""
+    if place.split(".")[1] not in ("start", "verify"):  # from then on it may be the new one that stays
         look.check_unchanged()
-    assert desk.retry(row["id"])["state"] == "succeeded"
+    row = again(desk, node) if stands else desk.retry(row["id"])
+    assert row["state"] == "succeeded", row
     assert [one["id"] for one in desk.nodes()] == [node]
-    desk.clean = False
+    assert desk.host.sh(LEFT) == ""
+    assert desk.remove(node)["state"] == "succeeded"
+    bare.check_unchanged()
