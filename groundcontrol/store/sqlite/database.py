@@ -31,7 +31,7 @@ from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.recovery import SqliteRecovery
-from groundcontrol.store.sqlite.restored import Settled, settle, strays
+from groundcontrol.store.sqlite.restored import Settled, open_fences, settle, strays
 from groundcontrol.store.sqlite.retention import SqliteRetention
 from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.store.sqlite.tx import Tx
@@ -122,6 +122,7 @@ class Database:
         """Close what holds no more of a backup of that time, before a hub runs on it."""
         for no in await strays(self._control.reader, self._samples.reader):
             await store.metrics.drop_node(no)
+        await open_fences(self._samples.writer)
         return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
 
     @property

@@ -25,6 +25,13 @@ def check_session(rows: Rows, session: Session) -> None:
         raise Fenced(f"session {session.epoch} of node {session.node} is over")
 
 
+def unused_epoch(now: float) -> int:
+    """An epoch that no session of a node has had, not even at a hub that is lost: what a node kept under the number of a session of then
+    must not be taken for something that it sent in one of now. Epochs rise by one a session, the time faster.
+    """
+    return max(1, int(now))
+
+
 class SqliteHubs:
     """`HubStore`."""
 
@@ -71,9 +78,9 @@ class SqliteSessions:
             if row is None:
                 raise NotFound(f"there is no node {node}")
             epoch = tx.all(
-                "INSERT INTO node_session VALUES (?, 1, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
+                "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
                 " SET epoch = epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
-                *(row["no"], hub, boot, tx.now),
+                *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
             )[0]["epoch"]
             session = Session(node, row["no"], epoch, hub, boot)
             if row["pending"]:

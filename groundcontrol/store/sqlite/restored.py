@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.jobs import JobError
 from groundcontrol.domain.scope import Scope
 from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.hubs import unused_epoch
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import record_to_json
 from groundcontrol.store.sqlite.tx import Tx
@@ -20,6 +22,10 @@ _ENDS: Final = (
         "the hub was restored from a backup in which this job was under way; what became of it was not kept",
     ),
 )
+
+
+LATER_EPOCHS: Final = 1 << 32
+"""How far ahead the next session of a node may be counted: by chance, since the same backup may be restored more than once."""
 
 
 class Settled(NamedTuple):
@@ -40,6 +46,8 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
 
     def command(tx: Tx) -> Settled:
         jobs = 0
+        ahead = 1 + secrets.randbelow(LATER_EPOCHS)
+        tx.do("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
         for state, open_states, why in _ENDS:
             error = record_to_json(JobError("job.restored", why))
             jobs += tx.do(
@@ -57,6 +65,11 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
         return settled
 
     return await writer.run(command)
+
+
+async def open_fences(samples: Writer) -> None:
+    """Let every node write again: its sessions of before are over, and one that began while the backup was made is in the samples alone."""
+    await samples.run(lambda tx: tx.do("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 
 async def strays(control: Reader, samples: Reader) -> list[int]:

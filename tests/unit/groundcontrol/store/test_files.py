@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
 from groundcontrol.store.sqlite.secrets import Keyring
 from spider.clock import SystemClock
-from tests.contract.making import SCOPE, new_node
+from spider.wire.ids import new_time_id
+from tests.contract.making import SCOPE, connect, new_node
+from tests.support.clock import ManualClock
 
 CLOCK = SystemClock()
 _OPEN = """
@@ -25,6 +29,7 @@ import asyncio, sys
 from pathlib import Path
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
+from spider.wire.ids import new_time_id
 asyncio.run(open_database(Path(sys.argv[1]), clock=SystemClock()))
 """
 
@@ -252,6 +257,35 @@ async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_
     await database.close()
     with closing(opened(tmp_path / "data" / "stardust-samples.db")) as db:
         assert db.execute("SELECT count(*) FROM hot").fetchone() == (0,)
+
+
+async def test_no_session_after_a_restore_has_the_number_of_one_that_the_backup_knows_nothing_of(tmp_path: Path) -> None:
+    """The control database is copied first: sessions that began while the samples were copied are known to these alone."""
+    folder = tmp_path / "data"
+    clock = ManualClock(1_790_000_000.0)
+
+    async def sessions(count: int, node: NodeId | None = None) -> list[Session]:
+        database = await open_database(folder, clock=clock)
+        try:
+            store = await database.store(audit_key=bytes(32), chain=new_time_id())
+            node = node or (await store.nodes.create_node(SCOPE, new_node())).id
+            return [await connect(store, node) for _ in range(count)]
+        finally:
+            await database.close()
+
+    before = await sessions(2)
+    control = (folder / "stardust.db").read_bytes()
+    used = await sessions(5, before[0].node)
+    for later_s in (60.0, -86_400.0):  # also by a clock that was set back
+        (folder / "stardust.db").write_bytes(control)
+        clock.jump(later_s)
+        database = await open_database(folder, clock=clock)
+        store = await database.store(audit_key=bytes(32), chain=new_time_id())
+        await database.settle_restored(store, audit_key=bytes(32), chain=new_time_id(), scope=SCOPE, made_at=1.0)
+        await database.close()
+        after = await sessions(3, before[0].node)
+        assert {session.epoch for session in after}.isdisjoint(session.epoch for session in used)
+        used += after
 
 
 async def test_a_full_disk_is_seen_by_the_probe_and_seen_to_be_over(tmp_path: Path) -> None:
