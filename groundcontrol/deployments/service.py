@@ -457,7 +457,7 @@ class DeploymentService:
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         """Stop a deployment; what it has begun is taken back, which may go on after this returns.
 
-        Raises: NotFound, Forbidden, Conflict: it has ended already; StoreError.
+        Raises: NotFound, Forbidden, Conflict: it has ended already; Unavailable, StoreError.
         """
         row = await self._controlled(scope, deployment)
         if row.state == "cancelled":
@@ -467,9 +467,14 @@ class DeploymentService:
         active = self._active.get(deployment)
         if row.ended_at is not None or active is None:
             raise Conflict(f"this deployment has {row.state} already", state=row.state)
-        active.task.cancel()
+        ended = active.work.ending
+        if not ended:
+            active.task.cancel()
         await asyncio.wait([active.task], timeout=CANCEL_WAIT_S)
-        return await self._tools.store.deployments.deployment(scope, deployment)
+        row = await self._tools.store.deployments.deployment(scope, deployment)
+        if ended and row.ended_at is None:
+            raise Unavailable("this deployment has ended already, which cannot be written down at the moment: try again later")
+        return row
 
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
         """Do a deployment that failed or was cancelled again, with these fields given anew.

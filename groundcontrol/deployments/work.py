@@ -22,7 +22,7 @@ from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, HubError, NotFound
+from groundcontrol.errors import Conflict, HubError, NotFound, StoreError
 from groundcontrol.store.base import Store
 from majortom import base
 from majortom.base import DeployError, Payload, Secret, Target
@@ -39,6 +39,8 @@ from spider.wire.proof import node_keys
 log = logging.getLogger(__name__)
 
 CLEAN_UP_TRIES = 5
+LONGEST_PAUSE_S: Final = 30.0
+"""Between two tries to save how a deployment ended."""
 HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
     False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
@@ -96,6 +98,8 @@ class Work:
         self._node = progress.row.node_id
         self._stands = False
         """Spider is there to stay: whoever stops this now comes too late."""
+        self.ending = False
+        """How it ended is known, and maybe not saved yet."""
         self._ordered_at = tools.clock.now()
 
     async def run(self) -> None:
@@ -166,10 +170,14 @@ class Work:
         )
         done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
         self._stands = True
-        await self.progress.show_host_key(done.host_key)
         node = self._node
-        if request.again and node is not None:
-            await tools.store.nodes.move_node(self._scope, node, request.host)
+
+        async def settle() -> None:
+            await self.progress.show_host_key(done.host_key)
+            if request.again and node is not None:
+                await tools.store.nodes.move_node(self._scope, node, request.host)
+
+        await self._until_saved(settle)
         if request.keep_credentials and node is not None:
             try:
                 await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
@@ -250,20 +258,36 @@ class Work:
             row = row._replace(node_id=None) if failed and makes_node(row) else row
             return rows.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
 
-        for attempt in range(CLEAN_UP_TRIES):
+        async def save() -> None:
+            nonlocal node
+            if node is not None:
+                await forget_node(self._tools, self._scope, node, "the installation failed")
+                node = None
+            if not failed:
+                await shred_unwanted(self._tools, self._scope, progress)
+            row = await progress.change(close)
+            await tell(self._tools, row)
+
+        self.ending = True
+        try:
+            await self._until_saved(save)
+        except HubError as exc:
+            # The next start of the hub closes what is still open here.
+            event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
+
+    async def _until_saved(self, save: Callable[[], Awaitable[None]]) -> None:
+        """Save what is true on the server by now: a database that cannot do it, as on a full disk, is asked again until it can.
+
+        Raises: HubError: it is not the database's fault.
+        """
+        pause_s = 0.2
+        while True:
             try:
-                if node is not None:
-                    await forget_node(self._tools, self._scope, node, "the installation failed")
-                    node = None
-                if not failed:
-                    await shred_unwanted(self._tools, self._scope, progress)
-                row = await progress.change(close)
-                await tell(self._tools, row)
-                return
-            except HubError as exc:
-                # The next start of the hub closes what is still open here.
-                event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
-                await self._tools.clock.sleep(0.2 * 2**attempt)
+                return await save()
+            except StoreError as exc:
+                event(log, "deployment_not_saved", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
+            await self._tools.clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 def makes_node(row: Deployment) -> bool:

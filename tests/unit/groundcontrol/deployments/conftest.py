@@ -20,6 +20,7 @@ from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import SYSTEM, Actor, Role, Scope
 from groundcontrol.domain.users import User
+from groundcontrol.errors import StoreFull
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.store.base import Store
@@ -112,6 +113,45 @@ class Desk:
         finally:
             await mine.close()
             await task
+
+
+class Hasty(SystemClock):
+    """A clock whose pauses are none."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Trouble:
+    """A store part some of whose commands fail for a while."""
+
+    def __init__(self, part: object, *commands: str) -> None:
+        self._part = part
+        self.commands = set(commands)
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self.commands:
+            return getattr(self._part, name)
+
+        async def fail(*_given: object, **_more: object) -> None:
+            self.failed += 1
+            raise StoreFull("no space is left")
+
+        return fail
+
+
+def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
+    """Make these commands of a part of the store fail, until `commands` is cleared."""
+    made = Trouble(getattr(desk.store, part), *commands)
+    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    return made
+
+
+async def failing(made: Trouble, times: int = 1) -> None:
+    async with asyncio.timeout(20):
+        while made.failed < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

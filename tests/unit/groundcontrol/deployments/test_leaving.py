@@ -19,7 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreF
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hasty, failing, trouble
 from tests.unit.groundcontrol.deployments.test_service import node_with
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
@@ -30,13 +30,6 @@ class Agent(NamedTuple):
 
     node: Node
     address: str
-
-
-class Hasty(SystemClock):
-    """A clock whose pauses are none."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 class Played:
@@ -308,38 +301,6 @@ async def test_a_node_whose_policy_does_not_allow_it_is_not_asked(desk: Desk) ->
                 await service.remove(SYSTEM, node.id, None, force=False)
         await desk.tell_policy(node.session, "managed", ("uninstall",))
         assert (await service.remove(SYSTEM, node.id, None, force=False)).state == "running"
-
-
-class Trouble:
-    """A store part some of whose commands fail for a while."""
-
-    def __init__(self, part: object, *commands: str) -> None:
-        self._part = part
-        self.commands = set(commands)
-        self.failed = 0
-
-    def __getattr__(self, name: str) -> object:
-        if name not in self.commands:
-            return getattr(self._part, name)
-
-        async def fail(*_given: object, **_more: object) -> None:
-            self.failed += 1
-            raise StoreFull("no space is left")
-
-        return fail
-
-
-def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
-    """Make these commands of a part of the store fail, until `commands` is cleared."""
-    made = Trouble(getattr(desk.store, part), *commands)
-    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
-    return made
-
-
-async def failing(made: Trouble, times: int = 1) -> None:
-    async with asyncio.timeout(20):
-        while made.failed < times:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("part", "command"), [("nodes", "find_node"), ("jobs", "job"), ("deployments", "save_deployment")])

@@ -16,14 +16,14 @@ from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.deployments import INSTALL_STEPS, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound
+from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound, Unavailable
 from majortom.base import Reporter, Target, VerifySession
 from majortom.connect import describe
 from majortom.deployer import MajorTom
 from majortom.install import Installed, PayloadMaker, Wish
 from majortom.probe import Probe
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Desk
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Desk, Hasty, failing, trouble
 from tests.unit.majortom.ssh_server import serving
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -231,3 +231,40 @@ async def test_who_stops_one_that_stands_comes_too_late(desk: Desk, request_to: 
         assert task.cancel()
         row = await desk.end_of(row.id)
     assert row.state == "succeeded", row
+
+
+async def test_what_stands_while_the_database_is_full_is_saved_once_there_is_room(desk: Desk) -> None:
+    """Else the hub would say of a node that is there that it failed, or show for ever that it is being deployed."""
+    node = await a_node(desk)
+    made = trouble(desk, "deployments")
+    async with desk.running(desk.make(desk.config)) as service:
+        major = Quick()
+        play(service, major)
+        service._tools = service._tools._replace(clock=Hasty())
+        row = await service.redeploy(ADMIN, node.id, DeploymentOverrides(host="127.0.0.2", password="once"))
+        await asyncio.wait_for(major.installed.wait(), 30)
+        made.commands.add("save_deployment")
+        major.go.set()
+        await failing(made, 50)
+        made.commands.clear()
+        row = await desk.end_of(row.id)
+        assert (row.state, row.error, row.node_id) == ("succeeded", None, node.id)
+        assert (await desk.store.nodes.node(ADMIN, node.id)).address == "127.0.0.2"
+
+
+async def test_a_failure_while_the_database_is_full_is_saved_once_there_is_room(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    made = trouble(desk, "deployments")
+    async with desk.running(desk.make(desk.config)) as service:
+        service._tools = service._tools._replace(clock=Hasty())
+        made.commands.add("save_deployment")
+        row = await service.install(ADMIN, request_to(closed_port), None)
+        await failing(made, 50)
+        with pytest.raises(Unavailable, match="cannot be written down"):
+            await service.cancel(ADMIN, row.id)
+        with pytest.raises(Conflict, match="running already"):
+            await service.install(ADMIN, request_to(closed_port), None)
+        made.commands.clear()
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert (row.state, row.error.code) == ("failed", "hub_failed")
+        assert (await service.retry(ADMIN, row.id, None)).state == "running"
