@@ -20,6 +20,8 @@ FIRST_REFUSAL = "401 (Unauthorized)"
 """The browser's own word for the question whether somebody is logged in."""
 STEP_UP = "403 (Forbidden)"
 """Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
+HUB_AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
+"""Its words for a hub that is not there, or that goes while it is being asked."""
 
 PATIENCE_MS = 30_000
 """How long something may take to appear: a page of a machine that does three other things."""
@@ -53,7 +55,7 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> It
     page.set_default_timeout(PATIENCE_MS)
     faults: list[str] = []
     marked = request.node.get_closest_marker("refusals")
-    refusals = (FIRST_REFUSAL, STEP_UP, "ERR_CONNECTION_REFUSED", *(marked.args if marked else ()))
+    refusals = (FIRST_REFUSAL, STEP_UP, *HUB_AWAY, *(marked.args if marked else ()))
 
     def heard(message: ConsoleMessage) -> None:
         expected = any(word in message.text for word in refusals)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, STEP_UP
+from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, PATIENCE_MS, STEP_UP
 from tests.support.hub import PASSWORD, ROOT, HubProcess
 
 PHONE = {"width": 390, "height": 844}
@@ -61,7 +61,7 @@ class Gate:
         self.hub = hub
         self.faults: list[str] = []
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.add_init_script(LISTEN)
         words = (FIRST_REFUSAL, STEP_UP, *expected)
         self.page.on("console", lambda said: self._heard(said.type, said.text, words))
@@ -140,6 +140,6 @@ def by_button(path: str, *names: str | re.Pattern[str]) -> Callable[[Gate], None
     def go(gate: Gate) -> None:
         gate.open(path)
         for name in names:
-            gate.page.get_by_role("button", name=name).first.click(timeout=5000)
+            gate.page.get_by_role("button", name=name).first.click()
 
     return go

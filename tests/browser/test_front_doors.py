@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from groundcontrol.web.body import MAX_BODY_BYTES
+from tests.browser.conftest import PATIENCE_MS
 from tests.support.agent import SpiderProcess
 from tests.support.front_door import DOORS, Door, behind
 from tests.support.hub import PASSWORD, HubProcess
@@ -40,7 +41,7 @@ def test_the_page_comes_by_http2_and_is_live(front: tuple[HubProcess, Door], bro
     try:
         spider.launch()
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(door.url)
         assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
         page.get_by_label("User name").fill("admin")

@@ -11,8 +11,9 @@ import msgpack
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
+from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import PHONE, Gate, gate
-from tests.browser.waits import until
+from tests.browser.waits import try_now, until
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
@@ -21,8 +22,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 NODES = ("web-01", "web-02", "web-03", "db-01", "edge-ams")
 QUIET_MS = 3_500
 """Samples come once a second: three that did not come, and some room."""
-BANNER_MS = 8_000
-"""The page says after three seconds that it has lost the hub; the rest is room for a busy machine."""
+BANNER_MS = 15_000
+"""The page says after three seconds that it has lost the hub; the rest is room for a busy machine, and less than the page takes to
+find that a socket is silent."""
 WATCH_SHIFTS = """
 window.__shifts = [];
 new PerformanceObserver((list) => {
@@ -67,7 +69,7 @@ def names_in_order(page: Page) -> list[str]:
     return found
 
 
-def next_value(page: Page, series: str, *, limit_ms: int = 15_000) -> float:
+def next_value(page: Page, series: str, *, limit_ms: int = 30_000) -> float:
     """Wait for a newer sample of a series; returns its moment."""
     cell = page.locator(f'[data-series="{series}"]').first
     expect(cell).to_be_visible()
@@ -89,7 +91,7 @@ def seconds_shown(page: Page, *, holes: bool = False) -> list[str]:
     rows = page.get_by_role("region", name="CPU as table").locator("tbody tr")
     expect(rows.nth(3)).to_be_visible()
     if not holes:
-        expect(rows.filter(has_text="no data")).to_have_count(0, timeout=30_000)  # the hub's history fills what was missed
+        expect(rows.filter(has_text="no data")).to_have_count(0)  # the hub's history fills what was missed
     times: list[str] = rows.locator("time").evaluate_all("(found) => found.map((one) => one.dateTime)")
     page.get_by_role("button", name=re.compile("^View CPU as chart")).click()
     return times
@@ -100,10 +102,9 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
         page = seen.page
         page.add_init_script(WATCH_SHIFTS)
         seen.sign_in()
-        seen.open("/?sort=-cpu")
+        seen.open("/?sort=name")  # by what they measure, rows change places now and then, as they should
         expect(page.get_by_text("5of 5 online")).to_be_visible()
-        expect(page.get_by_role("table", name="Nodes")).to_be_visible()
-        expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("web-03")
+        expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b")).to_have_text(sorted(NODES))
         expect(page.get_by_role("region", name="Needs attention")).to_be_visible()  # it pushes the table down when it comes
         next_value(page, "cpu.total")  # the first values, and the letters, take their room before the watch begins
         page.evaluate("() => document.fonts.ready.then(() => true)")
@@ -112,12 +113,14 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
             next_value(page, "cpu.total")
         assert page.evaluate("() => window.__shifts") == [], "values that change move nothing"
 
+        seen.open("/?sort=-cpu")
+        expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("web-03")
         page.get_by_role("table", name="Nodes").get_by_role("row").nth(2).hover()
         before = names_in_order(page)
         stage.hold_cpu("edge-ams", 99)
         stage.hold_cpu("web-03", 3)
         pill = page.get_by_role("button", name=re.compile("[Nn]ew order"))
-        expect(pill).to_be_visible(timeout=20_000)
+        expect(pill).to_be_visible()
         assert names_in_order(page) == before
         pill.click()
         expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("edge-ams")
@@ -130,14 +133,14 @@ def test_a_node_that_falls_silent_is_stale_then_offline_then_back(browser: Brows
         row = page.get_by_role("row").filter(has_text="web-02")
         expect(row).to_have_accessible_name(re.compile("^web-02, (ok|healthy|online|well|up)", re.IGNORECASE))
         stage.hush("web-02")
-        expect(row).to_contain_text(re.compile(r"\d\ss\sold"), timeout=20_000)
+        expect(row).to_contain_text(re.compile(r"\d\ss\sold"))
         expect(row).to_have_class(re.compile("dimmed"))
         stage.leave("web-02")
         expect(row).to_contain_text(re.compile(r"last seen \d+\ss\sago"), timeout=45_000)
         expect(page.get_by_role("region", name="Needs attention")).to_contain_text("web-02")
         stage.hush("web-02", on=False)
         stage.come_back("web-02")
-        expect(row).not_to_have_class(re.compile("dimmed"), timeout=20_000)
+        expect(row).not_to_have_class(re.compile("dimmed"))
         row.get_by_text("web-02").click()
         times = seconds_shown(page, holes=True)
         assert times == sorted(set(times), reverse=True)
@@ -185,21 +188,23 @@ def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser:
 def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_back(
     browser: Browser, hub: HubProcess, stage: Stage
 ) -> None:
-    with gate(browser, hub, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection to")) as seen:
+    with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
         seen.sign_in()
         seen.open(f"/n/{stage.ids['web-01']}")
         next_value(page, "cpu.user")
-        hub.slay()
         banner = page.get_by_text("No connection to Ground Control")
-        expect(banner).to_be_visible(timeout=BANNER_MS)
-        expect(page.get_by_role("tabpanel")).to_have_class(re.compile("dimmed"))
-        expect(page.get_by_text(re.compile(r"Values are from \d\d:\d\d"))).to_be_visible()
-        expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)"))).to_be_visible()
-        hub.launch()
-        page.get_by_role("button", name="Try now").click()
-        expect(banner).to_have_count(0, timeout=30_000)
-        expect(page.get_by_role("tabpanel")).not_to_have_class(re.compile("dimmed"), timeout=30_000)
+        hub.slay()
+        try:
+            expect(banner).to_be_visible(timeout=BANNER_MS)
+            expect(page.get_by_role("tabpanel")).to_have_class(re.compile("dimmed"))
+            expect(page.get_by_text(re.compile(r"Values are from \d\d:\d\d"))).to_be_visible()
+            expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)"))).to_be_visible()
+        finally:
+            hub.launch()
+        try_now(page)
+        expect(banner).to_have_count(0)
+        expect(page.get_by_role("tabpanel")).not_to_have_class(re.compile("dimmed"))
         next_value(page, "cpu.user")
         times = seconds_shown(page)
         assert times == sorted(set(times), reverse=True), "no moment stands twice"

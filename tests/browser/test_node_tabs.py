@@ -45,7 +45,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
 
             page.get_by_role("tab", name="Services").click()
             page.get_by_label("Search in Listening sockets").fill(str(listeners[0].getsockname()[1]))
-            expect(page.get_by_role("region", name="Listening sockets, table").get_by_role("row")).to_have_count(2, timeout=20_000)
+            expect(page.get_by_role("region", name="Listening sockets, table").get_by_role("row")).to_have_count(2)
 
             page.get_by_role("tab", name="Packages").click()
             version = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "bash"], capture_output=True, text=True, check=True).stdout

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
-from tests.browser.waits import until
+from tests.browser.waits import try_now, until
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
@@ -203,7 +204,7 @@ INKS = (
 
 
 def test_the_figures_of_cards_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    with gate(browser, hub, expected=("ERR_CONNECTION_REFUSED", "WebSocket connection to")) as seen:
+    with gate(browser, hub, expected=HUB_AWAY) as seen:
         seen.sign_in()
         page = on_phone(seen)
         expect(page.locator(".node-card").first).to_be_visible()
@@ -214,5 +215,5 @@ def test_the_figures_of_cards_are_dimmed_while_the_hub_is_lost(browser: Browser,
             until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: len(inks) == 1 and inks != bright)
         finally:
             hub.launch()
-        page.get_by_role("button", name="Try now").click()
+        try_now(page)
         until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: inks == bright)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from playwright.sync_api import Page
 
-LIMIT_S = 20.0
+LIMIT_S = 30.0
 BETWEEN_MS = 50
 
 T = TypeVar("T")
@@ -26,6 +26,11 @@ def until(page: Page, read: Callable[[], T], good: Callable[[T], object] = bool,
             return found
         assert time.monotonic() < ends_at, f"after {limit_s:g} s still: {found!r}"
         page.wait_for_timeout(BETWEEN_MS)
+
+
+def try_now(page: Page) -> None:
+    """Let the page ask for its link at once, where it does not have it again already by itself."""
+    page.get_by_role("button", name="Try now").evaluate_all("(found) => found[0]?.click()")
 
 
 KEPT = """() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage), document.cookie, location.href,

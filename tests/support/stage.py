@@ -57,7 +57,7 @@ PAST_S = 900
 PACK_ROWS = 300
 KEPT_PACKS = 600
 """Of how many packs is known what they held, for a hub that comes back without the last of them."""
-LIMIT_S = 20.0
+LIMIT_S = 30.0
 
 
 class Star(NamedTuple):
