@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import PHONE, Gate, gate
 from tests.browser.waits import try_now, until
-from tests.support.hub import HubProcess
+from tests.support.hub import PASSWORD, HubProcess
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -238,6 +238,18 @@ class Wire:
         """The hub is there again."""
         self.cut = False
         self.page.unroute("**/api/v1/**")
+
+
+def test_a_button_that_is_at_work_keeps_its_name(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.route("**/auth/login", lambda _: None)
+        page.goto(hub.url)
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("button[aria-busy=true]")).to_have_accessible_name("Sign in")
+        assert seen.axe() == []
 
 
 def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
