@@ -154,6 +154,8 @@ class Server:
         self._sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
         self._linking: asyncio.Task[None] | None = None
         self._away_s = 0.0
+        self.away = False
+        """Whether it is without a network."""
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -171,13 +173,14 @@ class Server:
 
     def go_away(self, seconds: float) -> None:
         """Be without a network for a while; what is measured waits in memory and in the spool."""
-        self._away_s = seconds
+        self._away_s, self.away = seconds, True
         self.cut()
 
     async def _keep_linked(self) -> None:
         while True:
             away_s, self._away_s = self._away_s, 0.0
             await asyncio.sleep(away_s)
+            self.away = False
             self._linking = asyncio.create_task(self._link.run(), name=self.host.name)
             try:
                 await asyncio.wait({self._linking})
@@ -282,14 +285,18 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
 async def stir(servers: list[Server], wishes: Wishes) -> None:
     """Cut sessions, and send servers away for a while, as wished; until cancelled."""
     dice = random.Random()
-    # So many go each second that the wished share is away on average.
-    leaving = len(servers) * wishes.offline_share / (sum(OFFLINE_S) / 2)
     while True:
         await asyncio.sleep(1.0)
-        for _ in range(_whole(dice, wishes.churn_per_minute / 60)):
-            dice.choice(servers).cut()
-        for _ in range(_whole(dice, leaving)):
-            dice.choice(servers).go_away(dice.uniform(*OFFLINE_S))
+        here = [server for server in servers if not server.away]
+        for _ in range(_whole(dice, wishes.churn_per_minute / 60) if here else 0):
+            dice.choice(here).cut()
+        for server in dice.sample(here, min(len(here), _whole(dice, len(here) * leaving(wishes.offline_share)))):
+            server.go_away(dice.uniform(*OFFLINE_S))
+
+
+def leaving(share: float) -> float:
+    """Of the servers that are here, how many go each second so that the wished share of all is away."""
+    return share / (1 - share) / (sum(OFFLINE_S) / 2)
 
 
 def _whole(dice: random.Random, rate: float) -> int:
