@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from groundcontrol.deployments.lists.base import (
     MAX_LINE_CHARS,
@@ -17,6 +17,9 @@ from groundcontrol.deployments.lists.ssh_config import read_ssh_config
 from groundcontrol.deployments.lists.table import COLUMNS, DELIMITERS, columns_of, commented_header, is_secret, read_table
 from groundcontrol.domain.server_lists import Format, Listed, Problem, Reading
 
+_KEY: Final = "PRIVATE KEY-----"
+"""Stands in the first line of every private key, whose next lines could pass for names of hosts."""
+
 
 def read_list(text: str, form: Format | Literal["auto"] = "auto") -> Reading:
     """Read a list; never raises, whatever the text is.
@@ -26,6 +29,10 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> Reading:
     if len(text) > MAX_TEXT_CHARS:
         return _unread(form, f"the list has {len(text)} characters, and at most {MAX_TEXT_CHARS} are read")
     lines = list(enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
+    key = next((number for number, line in lines if _KEY in line), None)
+    if key is not None:
+        message = "a private key stands in the list: take it out, and give what opens all servers in the form"
+        return Reading("lines" if form == "auto" else form, (), problems=((key, Problem("secret_column", "", message)),))
     short = [(number, line) for number, line in lines if len(line) <= MAX_LINE_CHARS]
     form = format_of(short) if form == "auto" else form
     match form:

@@ -87,6 +87,16 @@ def test_a_password_in_a_line_is_refused_and_not_said_again() -> None:
     assert "canary" not in repr(server)
 
 
+@pytest.mark.parametrize("before", ["", "host,user\n", "web-1\n", "Host a\n"])
+@pytest.mark.parametrize("kind", ["OPENSSH ", "RSA ", "ENCRYPTED ", ""])
+def test_a_private_key_in_a_list_is_refused_and_not_said_again(before: str, kind: str) -> None:
+    """Its lines could pass for names of hosts, which are resolved and written down."""
+    reading = read_list(f"{before}-----BEGIN {kind}PRIVATE KEY-----\nb3BlbnNzaC1canary\nQyNTUxOcanary==\n-----END {kind}PRIVATE KEY-----\n")
+    assert reading.servers == ()
+    assert [(line, problem.code) for line, problem in reading.problems] == [(before.count("\n") + 1, "secret_column")]
+    assert "canary" not in repr(reading)
+
+
 def test_a_server_and_a_name_stand_once() -> None:
     assert codes("a\nb a2\nA:22\nb:2022 A2\n[2001:db8::1]\n2001:db8::1") == [[], [], ["duplicate"], ["duplicate_name"], [], ["duplicate"]]
     assert [len(server.problems) for server in read_list("Host a b\n HostName web-1").servers] == [0, 1]
