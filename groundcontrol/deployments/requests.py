@@ -18,6 +18,7 @@ from groundcontrol.domain.deployments import (
 from groundcontrol.errors import BadRequest
 from groundcontrol.fleet.intake import clean
 from majortom import base
+from majortom.addresses import is_address
 from majortom.base import DeployError, Secret, Target
 from majortom.connect import same_fingerprint
 from majortom.keys import read_header
@@ -40,10 +41,10 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
 
     Raises: BadRequest: names the field.
     """
-    request = replace(request, host=request.host.strip(), username=request.username.strip())
+    request = replace(request, host=_bare(request.host), username=request.username.strip())
     _check_way(request, request.username, "")
     if request.jump is not None:
-        jump = replace(request.jump, host=request.jump.host.strip())
+        jump = replace(request.jump, host=_bare(request.jump.host))
         request = replace(request, jump=jump)
         _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
     name = request.host if request.name is None else request.name.strip()
@@ -52,7 +53,15 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
     return replace(request, name=name, tags=_check_tags(request.tags))
 
 
+def _bare(host: str) -> str:
+    """An IPv6 address may stand in brackets, as in an address with a port."""
+    host = host.strip()
+    return host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
+
+
 def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
+    if ":" in way.host and not is_address(way.host):
+        raise BadRequest(f"{prefix}host is a name or an address alone: a port has a field of its own", field=f"{prefix}host")
     if not _HOST.fullmatch(way.host):
         raise BadRequest(f"{prefix}host must be a host name or an IP address", field=f"{prefix}host")
     if not 0 < way.port < 65536:

@@ -25,6 +25,7 @@ from groundcontrol.domain.deployments import (
     DeploymentRequest,
     Earlier,
     HostKey,
+    JumpRequest,
     Wishes,
 )
 from groundcontrol.domain.ids import DeploymentId, NodeId
@@ -390,13 +391,25 @@ async def test_a_second_deployment_to_a_server_under_another_name_is_refused_the
         {"host": ""}, {"host": "a b"}, {"host": "-oProxyCommand=x"}, {"host": "a/b"}, {"port": 0}, {"port": 70000},
         {"username": "-x"}, {"username": "a b"}, {"username": ""}, {"host_key": "MD5:aa:bb"}, {"name": ""}, {"name": "x" * 101},
         {"name": "a\x1bb"}, {"tags": ("",)}, {"tags": ("t" * 65,)}, {"tags": tuple(map(str, range(40)))}, {"sudo_password": "a\nb"},
-        {"private_key": "x" * 20000},
+        {"private_key": "x" * 20000}, {"host": "10.0.0.1:2222"}, {"host": "[::1]:22"}, {"host": "[web-1]"}, {"host": "::1::2"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(request_to: Requests, bad: dict[str, object]) -> None:
     with pytest.raises(BadRequest) as caught:
         check_request(replace(request_to(22), **bad))  # type: ignore[arg-type]  # named as they are
     assert caught.value.detail["field"] == next(iter(bad))
+
+
+@pytest.mark.parametrize(("written", "host"), [("[::1]", "::1"), (" ::1 ", "::1"), ("fe80::1%eth0", "fe80::1%eth0"), ("web-1.", "web-1.")])
+def test_an_address_may_stand_in_brackets(request_to: Requests, written: str, host: str) -> None:
+    jump = JumpRequest(host=written)
+    checked = check_request(replace(request_to(22), host=written, jump=jump))
+    assert (checked.host, checked.jump) == (host, replace(jump, host=host))
+
+
+def test_a_port_that_stands_with_the_host_is_told_its_place(request_to: Requests) -> None:
+    with pytest.raises(BadRequest, match="a port has a field of its own"):
+        check_request(replace(request_to(22), host="10.0.0.1:2222"))
 
 
 async def test_a_bad_request_begins_nothing(desk: Desk, request_to: Requests) -> None:
