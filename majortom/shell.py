@@ -15,6 +15,8 @@ from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICES, SPIDER_UNIT
 from majortom.sudo import Act, Dialogue, Rise, Words, command, receiving
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
+MAX_NOTES: Final = 50
+"""So many of a call are told: each is written down, and how many there are the server says."""
 _CHUNK: Final = 16 * 1024
 _TEXT_ENDS: Final = "STARDUST_ROLLBACK_TEXT_ENDS"
 
@@ -170,7 +172,7 @@ class _Call:
             self._error = _reported(rest, self._step)
         elif word == "note":
             self._answer.notes.append(one_line(rest))
-            if self._told is not None:
+            if self._told is not None and len(self._answer.notes) <= MAX_NOTES:
                 await self._told(one_line(rest))
         else:
             self._answer.lines.append(line)

@@ -12,7 +12,7 @@ import pytest
 
 from majortom.base import DeployError, Secret, Target
 from majortom.connect import Connector, Limits, describe
-from majortom.shell import MAX_OUTPUT_BYTES, Login, run
+from majortom.shell import MAX_NOTES, MAX_OUTPUT_BYTES, Login, run
 from majortom.sudo import Words
 from tests.support.addresses import any_address
 
@@ -136,6 +136,23 @@ async def test_a_server_that_prints_without_end_after_it_was_ready_is_stopped() 
                 await run(login, "true\n", [], "probe", 15)
     assert caught.value.code == "probe_failed"
     assert MAX_OUTPUT_BYTES <= 1 << 20
+
+
+async def test_a_server_that_notes_without_end_is_told_of_some_times() -> None:
+    """Each is written into the hub's database."""
+    told: list[str] = []
+
+    async def chatter(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(ready_word(process) + b"\n" + b"note x\n" * 20_000 + b"ok\n")
+        process.exit(0)
+
+    async def tell(text: str) -> None:
+        told.append(text)
+
+    async with shells(chatter) as login:
+        answer = await run(login, "true\n", [], "install", 30, told=tell)
+    assert len(answer.notes) == 20_000
+    assert told == ["x"] * MAX_NOTES
 
 
 async def test_a_sudo_that_imitates_other_prompts_never_gets_the_password() -> None:
