@@ -253,12 +253,14 @@ place() {
     (umask 077 && cp -- "$staging/$3" "$4") && chown "$2" "$4" && chmod "$1" "$4"
 }
 
-# Overwrites keys before their folder goes, which is root's, in a folder of root's.
+# Overwrites keys before their folder goes, if it is root's: in one of somebody else a file may become a link to another at any moment.
 burn() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
-    for key in "$1/session.key" "$1/launch.key"; do
-        [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
-    done
+    if [ "$(stat -c %u "$1")" = 0 ]; then
+        for key in "$1/session.key" "$1/launch.key"; do
+            [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
+        done
+    fi
     rm -rf -- "$1"
 }
 
