@@ -312,6 +312,9 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
         loop.add_signal_handler(number, stop.set)
     pid = state / "fleet.pid"
     pid.write_text(f"{os.getpid()}\n")
+    folder = state / "fleet"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
     sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
     stamps = Stamps() if noted is not None else None
     servers = [Server(node, url, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]

@@ -55,6 +55,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         finally:
             fleet.terminate()
             assert fleet.wait(30) == 0
+        assert (hub.folder / "fleet").stat().st_mode & 0o777 == 0o700, "what is in the data folder is private"
         stamps = msgspec.msgpack.decode((tmp_path / "stamps").read_bytes())
         assert {node for node, _taken_at_ms, _sent_at in stamps} >= set(chosen), "when each pulse went out is written down"
         for node, taken_at_ms, sent_at in stamps:
