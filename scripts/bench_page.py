@@ -198,11 +198,16 @@ def fleet_page(context: BrowserContext, url: str) -> Page:
 
 
 def tick() -> Results:
-    """A second of 500 nodes, all work of that second; beside a bare table."""
-    with scripted(NODES) as url, browser() as chromium:
-        page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
-        seconds = each_second(tasks(chromium, page, lambda: wait_s(page, TICKS_S)))
-        return figures("page.tick_500", seconds, bare_table(chromium))
+    """A second of 500 nodes, all work of that second: told of as their moments come, and all at once; beside a bare table."""
+    found: Results = []
+    with browser() as chromium:
+        bare = bare_table(chromium)
+        for name, flags in (("page.tick_500", ("--spread",)), ("page.tick_500.at_once", ())):
+            with scripted(NODES, *flags) as url:
+                page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
+                found += figures(name, each_second(tasks(chromium, page, lambda page=page: wait_s(page, TICKS_S))), bare)  # type: ignore[misc]
+                page.close()
+    return found
 
 
 def keystroke() -> Results:

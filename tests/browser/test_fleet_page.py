@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -15,7 +19,7 @@ from spider.wire.frames import JobAnswer, JobPlan, JobStart, Message, Table, Upd
 from spider.wire.orders import Order
 from tests.browser.test_settings import sign_in
 from tests.e2e.ordering import ended
-from tests.support.agent import IDENTITY, TestAgent
+from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
@@ -79,6 +83,43 @@ def nodes(hub: HubProcess) -> Iterator[Fleet]:
             hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": [TAGS[node.name]]})
     with Fleet(hub, enrolled) as played:
         yield played
+
+
+class Chatty(PlayedNodes):
+    """Twenty of them tell of forty new values a second, each when its moment comes."""
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name), layout_of())
+        asyncio.get_running_loop().create_task(self._talk(agent, int(node.name[2:]) / 40), name=f"talk of {node.name}")
+
+    async def _talk(self, agent: TestAgent, phase_s: float) -> None:
+        await asyncio.sleep(phase_s)
+        with contextlib.suppress(OSError, aiohttp.ClientError):
+            for seq in itertools.count():
+                await agent.say(pack_of(seq))
+                await asyncio.sleep(0.5)
+
+
+COUNT_DRAWINGS = """() => {
+    window.__drawn = 0;
+    window.__seen = new Set();
+    new MutationObserver((changes) => {
+        window.__drawn += 1;
+        for (const { target } of changes) window.__seen.add((target.parentElement ?? target).closest('[data-node]')?.dataset.node);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    window.__since = performance.now();
+}"""
+
+
+def test_values_that_come_all_the_time_are_drawn_together(page: Page, hub: HubProcess) -> None:
+    enrolled = hub.enrol(*(f"n-{number}" for number in range(20)))
+    with Chatty(hub, enrolled):
+        sign_in(page, hub)
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        page.evaluate(COUNT_DRAWINGS)
+        page.wait_for_function("() => performance.now() - window.__since > 5000 && window.__seen.size > 20", timeout=60_000)
+        drawn, took_ms = page.evaluate("() => [window.__drawn, performance.now() - window.__since]")
+    assert drawn <= took_ms / 1000 * 10 + 5, "40 a second came; four times a second they are drawn, and what shows the time besides"
 
 
 def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: Page, hub: HubProcess, nodes: Fleet) -> None:

@@ -11,6 +11,8 @@ import type { Settled } from "../core/settle";
 import { forgetSparks, noteCpu, settledCpu } from "./sparks";
 import { withStepUp } from "./stepup";
 
+/** Nodes of a large fleet have new values all the time, each once a second: drawing them one by one is five times the work. */
+const TOGETHER_MS = 250;
 const map = new Map<string, Signal<NodeView>>();
 
 /** Grows with each change of who is there and of what they are; values alone come too often for that. */
@@ -114,7 +116,7 @@ function merged(before: NodeView["latest"], after: NodeView["latest"]): NodeView
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) });
+  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: TOGETHER_MS });
 });
 onSessionEnd(() => {
   end?.();

@@ -6,9 +6,14 @@ import { tickWithFrame } from "./clock";
 const HIDDEN_MS = 250;
 let waiting: (() => void)[] = [];
 let planned = false;
+let flushedAt = -Infinity;
+let timer: ReturnType<typeof setTimeout> | undefined;
 
 function flush(): void {
   planned = false;
+  clearTimeout(timer);
+  timer = undefined;
+  flushedAt = performance.now();
   const work = waiting;
   waiting = [];
   batch(() => {
@@ -17,8 +22,7 @@ function flush(): void {
   });
 }
 
-export function onFrame(apply: () => void): void {
-  waiting.push(apply);
+function plan(): void {
   if (planned) return;
   planned = true;
   // A hidden page gets no frames; it still has to empty the queue.
@@ -26,6 +30,14 @@ export function onFrame(apply: () => void): void {
   else requestAnimationFrame(flush);
 }
 
+/** With the next frame; what can wait so long after the last one that changed anything goes with whatever comes first, in the order in which it came. */
+export function onFrame(apply: () => void, patienceMs = 0): void {
+  waiting.push(apply);
+  const wait = flushedAt + patienceMs - performance.now();
+  if (wait > 0) timer ??= setTimeout(plan, wait);
+  else plan();
+}
+
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && planned) flush();
+  if (document.hidden && waiting.length) flush();
 });

@@ -43,11 +43,11 @@ const connection = new Connection(
 );
 
 /** Subscribes for as long as the page is seen: a tab hidden for long gets no samples, and a new snapshot when it is back. */
-export function watch(name: string, topic: Topic, { whileHidden = false }: { whileHidden?: boolean } = {}): () => void {
+export function watch(name: string, topic: Topic, { whileHidden = false, patienceMs = 0 }: { whileHidden?: boolean; patienceMs?: number } = {}): () => void {
   const framed: Topic = {
     ...topic,
     snapshot: (data) => onFrame(() => topic.snapshot(data)),
-    change: (data, seq) => onFrame(() => topic.change(data, seq)),
+    change: (data, seq) => onFrame(() => topic.change(data, seq), patienceMs),
   };
   let end: (() => void) | null = connection.subscribe(name, framed);
   let timer: ReturnType<typeof setTimeout> | undefined;
