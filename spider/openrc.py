@@ -11,6 +11,7 @@ import logging
 import os
 import pwd
 import re
+import resource
 import signal
 import socket
 import struct
@@ -73,6 +74,8 @@ def detach(argv: Sequence[str]) -> None:
     Raises: OSError: it cannot be started.
     """
     mask = os.umask(0o022)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # what bounds the launcher's log is not for jobs
     try:
         env = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_BOOT": os.environ.get("STARDUST_BOOT", "")}
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", env=env)

@@ -81,10 +81,28 @@ rc_end() {
     rm -rf -- "/run/$1.pid" /run/openrc/*/"$1"
 }
 
+# Ends what supervisors that were killed have left, which no service ends: Spider, and the listener of root's. Runners of jobs are none of them.
+rc_end_orphans() {
+    tries=0
+    while [ $tries -lt 100 ]; do
+        orphans=''
+        for path in $(grep -ls -F "$OPT/current/spider.pyz" /proc/[0-9]*/cmdline); do
+            case $(tr '\0' ' ' <"$path" 2>/dev/null) in
+            *"$OPT/current/spider.pyz " | *"$OPT/current/spider.pyz listen ") pid=${path#/proc/} orphans="$orphans ${pid%/*}" ;;
+            esac
+        done
+        [ -n "$orphans" ] || return 0
+        # shellcheck disable=SC2086  # a list of numbers
+        case $tries in 0) kill $orphans ;; 99) kill -9 $orphans ;; esac 2>/dev/null
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
 # Takes services of ours out of OpenRC: from the runlevels, from its own state and from what it remembers of all files.
 rc_forget() {
     for service in "$@"; do
-        rm -f -- "$UNITS/$service" /etc/runlevels/*/"$service" "/run/$service.pid"
+        rm -f -- "$UNITS/$service" /etc/runlevels/*/"$service" "/run/$service.pid" "/run/openrc/supervise-$service.ctl"
         rm -rf -- /run/openrc/*/"$service"
     done
     rc_quiet rc-update -u
@@ -338,6 +356,7 @@ stop_units() {
                 rc_end "$unit"
             fi
         done
+        rc_end_orphans
         return 0
     fi
     if systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .; then
@@ -442,7 +461,7 @@ search() {
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
     find /etc/init.d /etc/conf.d /etc/runlevels /run/openrc /var/log /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
-        \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name stardust.conf \) \
+        \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name 'supervise-stardust-*' -o -name stardust.conf \) \
         2>/dev/null | while IFS= read -r path; do
         case "${why-} $path" in "undo "*.d | "undo /etc/conf.d/"*) ;; *) printf 'left %s\n' "$path" ;; esac
     done

@@ -20,6 +20,7 @@ from tests.system.deploying import SUDO, Desk, Look, step_of
 from tests.system.test_deployer import listening
 from tests.system.test_rollback import Cutting
 from tests.system.test_updates import end as update_to_end
+from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
 
@@ -268,6 +269,97 @@ def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
     desk.host.sh(f"kill -KILL {pid.partition('@')[0]}")
     until(lambda: spider_pid(desk) not in ("", pid), "another Spider runs")
     until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
+
+
+def programs(desk: Desk) -> list[str]:
+    """Everything of ours that runs, by its words behind the interpreter's."""
+    lines = desk.host.sh("ps -e -o args=").splitlines()
+    return sorted(line.partition(" ")[2] for line in lines if "/opt/stardust/current/spider.pyz" in line and "supervise-daemon" not in line)
+
+
+RUNNING = ["-I -B /opt/stardust/current/spider.pyz", "-I -S -B /opt/stardust/current/spider.pyz listen"]
+
+
+def kill_supervisor(desk: Desk, service: str) -> str:
+    """Returns the process id that it had."""
+    pid = desk.host.sh(f"cat /run/{service}.pid").strip()
+    assert "supervise-daemo" in desk.host.sh(f"cat /proc/{pid}/comm")
+    desk.host.sh(f"kill -KILL {pid}")
+    assert programs(desk) == RUNNING, "what it watched over goes on alone"
+    return pid
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("service", ["stardust-spider", "stardust-launcher"])
+def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk: Desk, service: str) -> None:
+    look = Look(desk)
+    node = managed(desk)
+    before = kill_supervisor(desk, service)
+    until(lambda: desk.host.sh(f"cat /run/{service}.pid", check=False).strip() not in ("", before), "another supervisor", 180)
+    until(lambda: programs(desk) == RUNNING, "one of each, none twice")
+    assert "started" in desk.host.sh(f"rc-service {service} status")
+    until(lambda: desk.hub.node(node)["state"] == "online", "it is in a session")
+    row = ended(desk, order(desk, node, action="refresh"))
+    assert row["state"] == "succeeded", row
+    desk.host.sh("rc-service stardust-launcher stop")
+    desk.host.sh("rc-service stardust-spider healthcheck")
+    assert "stopped" in desk.host.sh("rc-service stardust-launcher status 2>&1", check=False), "what root has stopped stays so"
+    assert desk.remove(node)["state"] == "succeeded"
+    assert programs(desk) == []
+    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    desk.clean = False
+
+
+def test_what_supervisors_that_were_killed_have_left_goes_with_a_removal(desk: Desk) -> None:
+    look = Look(desk)
+    node = managed(desk)
+    for service in ("stardust-spider", "stardust-launcher"):
+        kill_supervisor(desk, service)
+    assert desk.remove(node)["state"] == "succeeded"
+    assert programs(desk) == []
+    look.check_unchanged()
+
+
+def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None:
+    log, most = "/var/log/stardust-launcher.log", 16 << 20
+    node = managed(desk)
+    desk.host.sh(f"head -c {most - 20} /dev/zero | tr '\\0' '\\n' >>{log}")
+    desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
+    job = order(desk, node, action="upgrade", packages=["lab-slow"])
+    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    limits = {
+        words: desk.host.sh(f"cat /proc/$(pgrep -o -f 'spider.pyz {words}')/limits | grep 'Max file size'").split()[3:5]
+        for words in ("[l]isten", f"[r]un {job}")
+    }
+    assert list(limits.values()) == [[str(most), "unlimited"], ["unlimited", "unlimited"]]
+    agent = AgentHost(desk.host)
+    agent.node = node
+    for _ in range(3):
+        assert agent.hand_in(agent.seal("refresh", key=bytes(32))[1])["why"] == "bad-mac"
+    assert ended(desk, job)["state"] == "succeeded"
+    runner_s_own = 1 << 16
+    assert int(desk.host.sh(f"stat -c %s {log}")) < most + runner_s_own
+    desk.host.sh("rc-service stardust-launcher healthcheck")
+    assert desk.host.sh(f"stat -c %s {log} {log}.1").split() == ["0", str(1 << 20)]
+    desk.clean = False
+
+
+@pytest.mark.slow
+def test_doas_gives_root_there_too(desk: Desk, tmp_path: Path) -> None:
+    unpack(desk.host, tmp_path, "opendoas")
+    desk.spoil(DOAS.format(rule="permit admin"))
+    look = Look(desk)
+    row = desk.install("admin", sudo_password=None)
+    assert (row["state"], row["error"]["code"]) == ("failed", "doas_password_required"), row
+    assert look.changes() == []
+    row = desk.install("admin", sudo_password=SUDO)
+    assert row["state"] == "succeeded", row
+    assert "by doas" in step_of(row, "become_root")["detail"]
+    assert ended(desk, order(desk, row["node_id"], action="check"))["state"] == "succeeded"
+    assert desk.end(desk.hub.local("POST", f"/api/v1/nodes/{row['node_id']}/redeploy").json["id"])["state"] == "succeeded"
+    assert desk.remove(row["node_id"])["state"] == "succeeded"
+    assert look.changes() == []
 
 
 @pytest.mark.slow

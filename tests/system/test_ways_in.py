@@ -157,31 +157,39 @@ async def test_a_way_in_ends_connected_or_as_before(waying: Waying, way: Way, tm
 PROGRAMS = ("opendoas", "tcsh", "zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0")
 
 
-@pytest.fixture(scope="module")
-def with_programs(module_host: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The host with doas and with other shells, unpacked from the packages of this machine's own mirror."""
-    folder = tmp_path_factory.mktemp("packages")
-    done = subprocess.run(["apt-get", "-q", "download", *PROGRAMS], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+def unpack(host: Any, folder: Path, *programs: str) -> None:
+    """Lay programs on a host, unpacked from the packages of this machine's own mirror."""
+    done = subprocess.run(["apt-get", "-q", "download", *programs], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        pytest.skip(f"slow: this machine's mirror does not give {', '.join(PROGRAMS)}")
+        pytest.skip(f"slow: this machine's mirror does not give {', '.join(programs)}")
     for deb in sorted(folder.glob("*.deb")):
-        module_host.run(
+        host.run(
             "/bin/sh",
             "-euc",
             "cat > /root/it.deb; dpkg-deb --fsys-tarfile /root/it.deb | tar -x --keep-directory-symlink -C /; rm /root/it.deb",
             stdin=deb.read_bytes(),
         )
-    module_host.sh("ldconfig")
+    host.sh("ldconfig")
+
+
+@pytest.fixture(scope="module")
+def with_programs(module_host: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The host with doas and with other shells."""
+    unpack(module_host, tmp_path_factory.mktemp("packages"), *PROGRAMS)
     return module_host
 
+
+DOAS = (
+    "mv /usr/bin/sudo /usr/bin/sudo.real; echo '{rule}' > /etc/doas.conf; chmod 600 /etc/doas.conf;"
+    " printf 'auth required pam_unix.so\naccount required pam_unix.so\n' > /etc/pam.d/doas"
+)
+"""doas in the place of sudo, with this rule."""
 
 OTHERS = (
     *(Way(f"{shell} as the log-in shell", user="admin", spoil=f"runuser -u admin -- {shell} -c true; " + shell_of("admin", f"/usr/bin/{shell}"), mend=shell_of("admin", "/bin/bash")) for shell in ("tcsh", "zsh", "fish")),
     *(
         Way(f"doas {name}", user="admin", code=code, says="by doas" if not code else "", given=given,
-            spoil=f"mv /usr/bin/sudo /usr/bin/sudo.real; echo '{rule}' > /etc/doas.conf; chmod 600 /etc/doas.conf;"
-            " printf 'auth required pam_unix.so\naccount required pam_unix.so\n' > /etc/pam.d/doas",
-            mend="mv /usr/bin/sudo.real /usr/bin/sudo; rm /etc/doas.conf /etc/pam.d/doas")
+            spoil=DOAS.format(rule=rule), mend="mv /usr/bin/sudo.real /usr/bin/sudo; rm /etc/doas.conf /etc/pam.d/doas")
         for name, rule, code, given in (
             ("without a password", "permit nopass admin", "", ()),
             ("with a password", "permit admin", "", ()),

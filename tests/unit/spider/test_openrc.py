@@ -120,7 +120,10 @@ def test_the_kernel_says_whose_process_is_at_the_other_end() -> None:
 
 
 def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None:
-    words = "from spider import openrc; openrc.detach(['sleep', '1000.25'])"
+    words = (
+        "import resource as r; from spider import openrc; hard = r.getrlimit(r.RLIMIT_FSIZE)[1]; r.setrlimit(r.RLIMIT_FSIZE, (4096, hard));"
+        "openrc.detach(['sleep', '1000.25'])"
+    )
     said = tmp_path / "said"
     with said.open("wb") as file:
         subprocess.run([sys.executable, "-W", "error", "-c", words], cwd=ROOT, stdout=file, stderr=file, check=True, umask=0o077)
@@ -134,8 +137,10 @@ def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None
     until(pids)
     (pid,) = pids()
     assert os.getsid(pid) == pid
-    status = Path(f"/proc/{pid}/status").read_text()
+    status, limits = Path(f"/proc/{pid}/status").read_text(), Path(f"/proc/{pid}/limits").read_text()
     os.kill(pid, 9)
+    soft, hard = next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max file size"))
+    assert soft == hard != "4096", "the bound of the launcher's log is none of a job"
     assert "Umask:\t0022\n" in status
 
 

@@ -107,7 +107,8 @@ def test_the_launcher_s_service_for_openrc_ends_no_job() -> None:
     done = subprocess.run(["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\nrc_cgroup_cleanup=no\n" in text
-    assert "ulimit -f" not in text  # package managers would inherit it
+    # Package managers would inherit a hard one.
+    assert re.findall(r"^ulimit .*-f .*$", text, re.MULTILINE) == ["ulimit -H -f unlimited", "ulimit -S -f 32768"]
     unit = (resources.files("majortom") / "units" / "stardust-launcher@.service").read_text()
     settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
     assert f"{settings['command']} {settings['command_args']}".replace(" listen", " launch") in unit
