@@ -5,14 +5,98 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.browser.gates import LOOKS, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
+from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.ssh_end import SshEnd
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+class Held:
+    """The first answer to a request: made by the hub at once, and kept from the page until it is let go."""
+
+    def __init__(self, page: Page, method: str, pattern: str) -> None:
+        self._page, self._method, self._pattern = page, method, pattern
+        self._kept: list[tuple[Route, APIResponse]] = []
+        page.route(pattern, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if self._kept or route.request.method != self._method:
+            route.fallback()
+        else:
+            self._kept.append((route, route.fetch()))
+
+    def wait(self) -> APIResponse:
+        """What the hub answered."""
+        until(self._page, lambda: len(self._kept))
+        return self._kept[0][1]
+
+    def let_go(self) -> None:
+        """Give it to the page, and wait until the page has drawn what it makes of it."""
+        [(route, answer)] = self._kept
+        with self._page.expect_response(self._pattern) as late:
+            route.fulfill(response=answer)
+        late.value.finished()
+        self._page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
+
+
+def test_late_answers_take_back_neither_names_nor_jobs_nor_preferences(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+        [node] = hub.enrol("first-name")
+        page = seen.page
+        seen.sign_in()
+
+        seen.open(f"/n/{node.node_id}/settings")
+        rename = Held(page, "PATCH", f"**/nodes/{node.node_id}")
+        page.get_by_label("Name in Stardust").fill("second-name")
+        page.get_by_role("button", name="Save").click()
+        assert rename.wait().json()["name"] == "second-name"
+        assert hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"name": "third-name"}).status == 200
+        crumb = page.locator(".crumb")
+        expect(crumb).to_contain_text("third-name")
+        rename.let_go()
+        expect(page.get_by_text("Saved")).to_be_visible()
+        assert "third-name" in crumb.inner_text()
+        expect(page.get_by_label("Name in Stardust")).to_have_value("third-name")
+        expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+
+        job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
+        assert job.status == 202, job.body
+        jobs = Held(page, "GET", "**/api/v1/jobs?limit=50")
+        preferences = Held(page, "GET", "**/auth/preferences")
+        page.goto(f"{hub.url}/settings/appearance")
+        assert jobs.wait().json()["jobs"][0]["state"] == "queued"
+        side = page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")
+        assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == 200
+        single = page.get_by_role("switch", name="Single keys")
+        preferences.wait()
+        single.click()
+        expect(single).not_to_be_checked()
+        preferences.let_go()
+        assert not single.is_checked()
+        page.evaluate(
+            "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/jobs/{job.json['id']}"
+        )
+        expect(page.get_by_role("main").get_by_text("Cancelled").first).to_be_visible()
+        jobs.let_go()
+        assert "running" not in side.inner_text()
+
+
+def test_who_signed_out_is_not_signed_in_by_a_late_answer(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        me = Held(page, "GET", "**/auth/me")
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        assert me.wait().json()["user"]["username"] == "admin"
+        page.get_by_role("button", name="Sign out").first.click()
+        expect(page.get_by_label("User name")).to_be_visible()
+        me.let_go()
+        assert page.get_by_label("User name").is_visible()
 
 
 def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_path: Path) -> None:

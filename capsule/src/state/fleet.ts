@@ -14,6 +14,8 @@ import { withStepUp } from "./stepup";
 /** Nodes of a large fleet have new values all the time, each once a second: drawing them one by one is five times the work. */
 const TOGETHER_MS = 250;
 const map = new Map<string, Signal<NodeView>>();
+/** The view of each node that was told live last, whatever was put in its place since. */
+const told = new Map<string, NodeView>();
 
 /** Grows with each change of who is there and of what they are; values alone come too often for that. */
 const version = signal(0);
@@ -64,6 +66,7 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
 
 function put(node: NodeView): boolean {
   const held = map.get(node.id);
+  told.set(node.id, node);
   noteCpu(node.id, node.latest["cpu.total"]);
   if (held) {
     held.value = node;
@@ -73,9 +76,14 @@ function put(node: NodeView): boolean {
   return true;
 }
 
+function drop(id: string): boolean {
+  told.delete(id);
+  return map.delete(id);
+}
+
 function snapshot(data: FleetData): void {
   const there = new Set(data.nodes.map((node) => node.id));
-  for (const id of map.keys()) if (!there.has(id)) map.delete(id);
+  for (const id of map.keys()) if (!there.has(id)) drop(id);
   for (const node of data.nodes) put(node);
   ids.value = [...map.keys()];
   loaded.value = true;
@@ -91,7 +99,7 @@ function change(data: FleetChange): void {
     noteCpu(id, latest["cpu.total"]);
     node.value = { ...node.peek(), latest: merged(node.peek().latest, latest) };
   }
-  for (const id of data.removed) members = map.delete(id) || members;
+  for (const id of data.removed) members = drop(id) || members;
   if (members) ids.value = [...map.keys()];
   if (data.nodes.length || data.removed.length) version.value += 1;
 }
@@ -122,6 +130,7 @@ onSessionEnd(() => {
   end?.();
   end = null;
   map.clear();
+  told.clear();
   forgetSparks();
   ids.value = [];
   loaded.value = false;
@@ -130,9 +139,11 @@ onSessionEnd(() => {
 
 /** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
+  const before = told.get(id);
   const node = await withStepUp(() => call<NodeView>("PATCH", `nodes/${id}`, { body: patch }));
   const held = map.get(id);
-  if (held) held.value = { ...node, latest: { ...held.peek().latest } };
+  // Where the node was told live in the meantime, that is as new as the answer, or newer; this change is told live as well.
+  if (held && told.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };
   version.value += 1;
   return node;
 }

@@ -16,10 +16,25 @@ export const running = computed(() => jobs.value.filter((job) => !jobEnded(job.s
 /** The job at work on a node, if any. */
 export const runningOn = computed(() => new Map(running.value.map((job) => [job.node_id, job])));
 
+let asked = 0;
+/** What was noted since the list was asked for: the answer may not have it yet. */
+const noted = new Set<string>();
+
+/** A view of a job, or the one of the list if that is newer. */
+export function newest(job: JobView): JobView {
+  const known = jobs.value.find((one) => one.id === job.id);
+  return known && known.version > job.version ? known : job;
+}
+
 /** The newest of them: what runs, and where. */
 export async function loadJobs(): Promise<void> {
+  const mine = ++asked;
+  noted.clear();
   try {
-    jobs.value = (await call<JobsView>("GET", "jobs", { query: { limit: PAGE } })).jobs;
+    const page = await call<JobsView>("GET", "jobs", { query: { limit: PAGE } });
+    if (mine !== asked) return; // a later question tells more
+    const listed = new Set(page.jobs.map((job) => job.id));
+    jobs.value = [...jobs.peek().filter((job) => noted.has(job.id) && !listed.has(job.id)), ...page.jobs.map(newest)];
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // What runs is missing then; the link's own banner says that the hub is away, and the list of jobs says what it was refused.
@@ -31,8 +46,9 @@ export const loadJobsOf = (nodeId: string, cursor?: string): Promise<JobsView> =
 
 /** Puts a view of a job into the list, unless a newer one is there: an answer may come after what was told live in the meantime. */
 export function noteJob(job: JobView): void {
-  const known = jobs.value.find((one) => one.id === job.id);
-  if (known && job.version < known.version) return;
+  if (newest(job) !== job) return;
+  noted.add(job.id);
+  const known = jobs.peek().some((one) => one.id === job.id);
   jobs.value = known ? jobs.value.map((one) => (one.id === job.id ? job : one)) : [job, ...jobs.value];
 }
 
@@ -148,5 +164,6 @@ onEvent((event) => {
   timer = setTimeout(() => void loadJobs(), SETTLE_MS);
 });
 onSessionEnd(() => {
+  asked += 1;
   jobs.value = [];
 });

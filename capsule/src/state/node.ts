@@ -49,7 +49,9 @@ export class NodeDetail {
   /** Bytes a second by which the mount that was asked for grows; null = not known. */
   readonly growth = signal<number | null>(null);
   #growing = "";
+  readonly #told = new Map<string, TableView>();
   #marksFrom = Infinity;
+  #marksAsked = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
   readonly #filled = new Set<string>();
@@ -104,6 +106,7 @@ export class NodeDetail {
 
   #change({ latest, node, table }: NodeChange): void {
     if (table) {
+      this.#told.set(table.subject, table);
       if (this.tables.peek()) this.tables.value = { ...this.tables.peek(), [table.subject]: table };
       return;
     }
@@ -167,7 +170,10 @@ export class NodeDetail {
       const { tables } = await call<TablesView>("GET", `nodes/${this.id}/tables`);
       if (this.#closed) return;
       this.tablesFailure.value = null;
-      this.tables.value = Object.fromEntries(tables.map((table) => [table.subject, table]));
+      const read = tables.map((table) => [table.subject, table] as const);
+      // What was told live while this was asked may be newer, or not be in it yet.
+      const newer = [...this.#told].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
+      this.tables.value = Object.fromEntries([...read, ...newer]);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!this.#closed) this.tablesFailure.value = error;
@@ -217,6 +223,7 @@ export class NodeDetail {
 
   async #readMarks(): Promise<void> {
     const from = this.#marksFrom;
+    const mine = ++this.#marksAsked;
     const jobs: JobView[] = [];
     const events: EventView[] = [];
     const query = { limit: MARK_PAGE, node: this.id };
@@ -239,7 +246,7 @@ export class NodeDetail {
       if (!(error instanceof ApiError)) throw error;
       this.#marksFrom = Infinity; // asked again with the next window; the tabs of jobs and events tell of the failure
     }
-    if (!this.#closed) this.happened.value = { jobs, events };
+    if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
   }
 
   #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView> {

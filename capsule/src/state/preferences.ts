@@ -12,15 +12,23 @@ export const preferences = signal<PreferencesView>(NONE);
 /** Whether a single letter is a command. */
 export const singleKeys = (): boolean => preferences.peek().single_keys;
 
+let saves = 0;
+let last: Promise<unknown> = Promise.resolve();
+
+/** One after another, so that the last answer has all of them. */
 export async function savePreferences(patch: PreferencesPatch): Promise<void> {
-  preferences.value = await call<PreferencesView>("PATCH", "auth/preferences", { body: patch });
+  saves += 1;
+  const answer = last.then(() => call<PreferencesView>("PATCH", "auth/preferences", { body: patch }));
+  last = answer.catch(() => undefined);
+  preferences.value = await answer;
 }
 
 phase.subscribe((at) => {
   if (at !== "ready") return;
+  const before = saves;
   call<PreferencesView>("GET", "auth/preferences").then(
     (found) => {
-      preferences.value = found;
+      if (saves === before) preferences.value = found;
     },
     (error: unknown) => {
       if (!(error instanceof ApiError)) throw error; // away, or not allowed: what nobody set up is what there is
@@ -28,5 +36,6 @@ phase.subscribe((at) => {
   );
 });
 onSessionEnd(() => {
+  saves += 1;
   preferences.value = NONE;
 });

@@ -28,6 +28,9 @@ let typedPassword = "";
 let enrolling = false;
 let renewing: Promise<boolean> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** Questions about who this is, and the one whose answer is shown. */
+let asked = 0;
+let taken = 0;
 const endings = new Set<() => void>();
 
 /** Called when a session ends, so that what was loaded with it goes too. */
@@ -35,7 +38,8 @@ export function onSessionEnd(listener: () => void): void {
   endings.add(listener);
 }
 
-function enter({ user: who, csrf_token, expires_at }: LoginView | MeView): void {
+function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
+  taken = asking;
   csrf = csrf_token;
   user.value = who;
   notice.value = "";
@@ -46,7 +50,16 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView): void 
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
 }
 
+/** Who this is, asked anew. The answer to a question that something newer has overtaken (a log-in, its end, a later answer) changes nothing. */
+async function askWho(): Promise<void> {
+  const mine = ++asked;
+  const answer = await call<MeView>("GET", "auth/me");
+  if (mine < taken) return;
+  enter(answer, mine);
+}
+
 function leave(why: string): void {
+  taken = ++asked;
   clearTimeout(timer);
   csrf = "";
   typedPassword = "";
@@ -83,7 +96,7 @@ export function renew(): Promise<boolean> {
 /** What this account is and may do, asked anew. */
 export async function reread(): Promise<void> {
   try {
-    enter(await call<MeView>("GET", "auth/me"));
+    await askWho();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error; // over, or away: both are told elsewhere
   }
@@ -123,7 +136,7 @@ export async function resume(): Promise<void> {
     phase.value = "unreachable";
   }, SILENT_MS);
   try {
-    enter(await call<MeView>("GET", "auth/me"));
+    await askWho();
   } catch (error) {
     if (error instanceof ApiError && error.status !== 0 && error.status < 500) {
       phase.value = "login";
@@ -142,7 +155,7 @@ export async function resume(): Promise<void> {
 /** Before a new live socket: false when the session is over, or something else comes first. A role changed meanwhile is known from here on. */
 export async function stillSignedIn(): Promise<boolean> {
   try {
-    enter(await call<MeView>("GET", "auth/me"));
+    await askWho();
     return phase.value === "ready";
   } catch (error) {
     return !(error instanceof ApiError && error.status === 401);

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ACTION_WORDS } from "../../core/words";
-import { jobs as newest } from "../../state/jobs";
+import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/lists";
 import { place, setQuery } from "../../state/router";
 import { user } from "../../state/session";
@@ -54,10 +54,9 @@ export function JobsPage(): VNode {
     }
   };
   // The newest jobs are read again by each event about one: then this list is, too.
-  const heard = newest.value.map((job) => `${job.id}${job.state}`).join();
+  const heard = known.value.map((job) => `${job.id}${job.state}`).join();
   useEffect(() => void load(), [asked, heard]);
   const filtered = state !== "" || action !== "" || mine;
-  const live = new Map(newest.value.map((job) => [job.id, job]));
   return (
     <div class="page">
       <div class="page-head">
@@ -94,7 +93,7 @@ export function JobsPage(): VNode {
         )
       ) : (
         <>
-          <JobsTable jobs={found.jobs.map((job) => live.get(job.id) ?? job)} />
+          <JobsTable jobs={found.jobs.map(newest)} />
           {found.next && (
             <div>
               <Button onClick={() => void load(found.next ?? undefined)}>Show more</Button>

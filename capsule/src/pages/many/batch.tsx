@@ -54,7 +54,12 @@ function useBatch(id: string): { batch: BatchView | null; failure: ApiError | nu
       clearTimeout(timer);
     };
   }, [id, turn]);
-  return { batch, failure, load: () => setTurn((before) => before + 1), see: setBatch };
+  /** What is asked meanwhile is older, and asked again. */
+  const see = (batch: BatchView): void => {
+    setBatch(batch);
+    setTurn((before) => before + 1);
+  };
+  return { batch, failure, load: () => setTurn((before) => before + 1), see };
 }
 
 export function BatchPage({ id }: { id: string }): VNode {

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { jobs, loadJobsOf } from "../../state/jobs";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { jobs, loadJobsOf, newest } from "../../state/jobs";
 import { ApiError, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Empty, Failure, Loading } from "../../ui/parts";
@@ -10,15 +10,18 @@ export function NodeJobs({ id }: { id: string }): VNode {
   const [found, setFound] = useState<readonly JobView[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
+  const turn = useRef(0);
   const load = async (cursor?: string): Promise<void> => {
+    const mine = ++turn.current;
     try {
       const page = await loadJobsOf(id, cursor);
+      if (mine !== turn.current) return;
       setFound((before) => (cursor ? [...(before ?? []), ...page.jobs] : page.jobs));
       setNext(page.next);
       setFailure(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
+      if (mine === turn.current) setFailure(error);
     }
   };
   // What happens to this node's jobs is told by the list that is kept live.
@@ -29,7 +32,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
   if (!found.length) return <Empty icon="list-checks" title="No jobs yet" text="Checks and upgrades of this node are listed here, each with its whole output." />;
   return (
     <div class="stack">
-      <JobsTable jobs={found} />
+      <JobsTable jobs={found.map(newest)} />
       {next && (
         <div>
           <Button onClick={() => void load(next)}>Show more</Button>

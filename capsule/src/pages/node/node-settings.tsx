@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { show } from "../../state/dialogs";
@@ -63,6 +63,14 @@ function Names({ view }: { view: NodeView }): VNode {
   const [tags, setTags] = useState<readonly string[]>(view.tags);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  const seen = useRef(view);
+  // What nobody has touched follows what others make of it, and is not written back over it.
+  useEffect(() => {
+    const before = seen.current;
+    seen.current = view;
+    setName((held) => (held === before.name ? view.name : held));
+    setTags((held) => (held.join() === before.tags.join() ? view.tags : held));
+  }, [view.name, view.tags.join()]);
   const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
   const save = async (): Promise<void> => {
     if (!changed || busy) return;
