@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,7 @@ from groundcontrol.deployments.updates import UpdateService
 from groundcontrol.deployments.work import Spider
 from groundcontrol.domain.ids import HubId
 from groundcontrol.errors import ConfigError, StoreError, StoreFull, VaultError
+from groundcontrol.figures import Counting, figures
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.fleet.ingest import Ingest
@@ -272,9 +273,8 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact)
-    vitals = health.Vitals(
-        store, lambda: _trouble(door, database), lambda: _figures(registry, ingest, jobs, door, bus, lag, database, auth, compactor)
-    )
+    counting = Counting(registry, ingest, jobs, door, auth, compactor, lag, lambda: bus.dropped, lambda: database.trouble is not None)
+    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     app.add_routes(
         [
@@ -372,40 +372,6 @@ def _trouble(door: AgentDoor, database: Database) -> str:
         return "draining"
     trouble: StoreError | None = database.trouble
     return "" if trouble is None else trouble.code
-
-
-def _figures(
-    registry: Registry,
-    ingest: Ingest,
-    jobs: JobRunner,
-    door: AgentDoor,
-    bus: LocalBus,
-    lag: LoopLag,
-    database: Database,
-    auth: AuthService,
-    compactor: Compactor,
-) -> Iterator[health.Figure]:
-    agents = registry.agents()
-    yield health.Figure("agents_online", "gauge", "Nodes with a live session.", {"": float(len(agents))})
-    yield health.Figure(
-        "agents_throttled_seconds", "gauge", "Time that live sessions were made to wait.", {"": sum(a.throttled_s for a in agents)}
-    )
-    refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
-    yield health.Figure("agents_refused_total", "counter", "Openings that ended without a session.", refused)
-    yield health.Figure("rows_total", "counter", "Live rows that arrived.", {"": float(registry.rows)})
-    yield health.Figure("packs_stored_total", "counter", "Packs that were committed.", {"": float(ingest.packs)})
-    yield health.Figure("pack_batches_total", "counter", "Transactions that they took.", {"": float(ingest.batches)})
-    yield health.Figure("packs_dropped_total", "counter", "Packs of sessions that ended before the commit.", {"": float(ingest.dropped)})
-    yield health.Figure("packs_compacted_total", "counter", "Packs that were moved into chunks.", {"": float(compactor.packs)})
-    yield health.Figure("chunk_merges_total", "counter", "Times that parts of a span became one.", {"": float(compactor.merges)})
-    yield health.Figure("compaction_backlog", "gauge", "Hours of nodes that are over and in no chunk yet.", {"": float(compactor.backlog)})
-    yield health.Figure("job_output_bytes_total", "counter", "Output of jobs that was committed.", {"": float(jobs.output_bytes)})
-    yield health.Figure("jobs_ended_total", "counter", "Jobs that reached a final state.", {"": float(jobs.ended)})
-    yield health.Figure("bus_dropped_total", "counter", "Messages that a slow subscriber missed.", {"": float(bus.dropped)})
-    yield health.Figure("password_hashes_total", "counter", "Passwords that were hashed or checked.", {"": float(auth.passwords.hashed)})
-    yield health.Figure("loop_tasks", "gauge", "Tasks of the event loop.", {"": float(len(asyncio.all_tasks()))})
-    yield health.Figure("loop_lag_seconds_max", "gauge", "The longest that the event loop was late within a minute.", {"": lag.worst_s})
-    yield health.Figure("database_in_trouble", "gauge", "1 while the database takes nothing.", {"": float(database.trouble is not None)})
 
 
 def _say(line: str) -> None:

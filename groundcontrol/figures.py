@@ -1,0 +1,62 @@
+"""The hub's own figures, for `/metrics`: what each part has counted, asked anew each time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from groundcontrol.auth.service import AuthService
+from groundcontrol.compactor import Compactor
+from groundcontrol.fleet.door import AgentDoor
+from groundcontrol.fleet.ingest import Ingest
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.jobs.runner import JobRunner
+from groundcontrol.lifecycle import LoopLag
+from groundcontrol.web.http.health import Figure
+
+
+class Counting(NamedTuple):
+    """The parts that count."""
+
+    registry: Registry
+    ingest: Ingest
+    jobs: JobRunner
+    door: AgentDoor
+    auth: AuthService
+    compactor: Compactor
+    lag: LoopLag
+    bus_dropped: Callable[[], int]
+    in_trouble: Callable[[], bool]
+    """Whether the database takes nothing."""
+
+
+def figures(parts: Counting) -> Iterator[Figure]:
+    """All of them, as they are now."""
+    agents, door, ingest, compactor = parts.registry.agents(), parts.door, parts.ingest, parts.compactor
+    yield _gauge("agents_online", "Nodes with a live session.", len(agents))
+    yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
+    refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
+    yield Figure("agents_refused_total", "counter", "Openings that ended without a session.", refused)
+    yield _counter("rows_total", "Live rows that arrived.", parts.registry.rows)
+    yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
+    yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
+    yield _counter("packs_dropped_total", "Packs of sessions that ended before the commit.", ingest.dropped)
+    yield _counter("packs_compacted_total", "Packs that were moved into chunks.", compactor.packs)
+    yield _counter("chunk_merges_total", "Times that parts of a span became one.", compactor.merges)
+    yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
+    yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
+    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.jobs.ended)
+    yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
+    yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
+    yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+    yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", parts.lag.worst_s)
+    yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
+
+
+def _gauge(name: str, text: str, value: float) -> Figure:
+    return Figure(name, "gauge", text, {"": float(value)})
+
+
+def _counter(name: str, text: str, value: float) -> Figure:
+    return Figure(name, "counter", text, {"": float(value)})
