@@ -238,11 +238,12 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     )  # fmt: skip
     updates = UpdateService(store, bus, clock, bundle, orders.keep_up, registry.wait_online)
     tables = Facts(store, bus, clock)
+    onward = Onward(clock, await database.latest())
     together = Collaborators(
         store,
         bus,
         clock,
-        Onward(clock, await database.latest()),
+        onward,
         ingest,
         jobs,
         tables,
@@ -271,6 +272,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     janitor = Janitor(
         store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
+        outvoted=registry.outvoted, onward=onward.now,
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact)
     counting = Counting(registry, ingest, jobs, door, auth, compactor, lag, lambda: bus.dropped, lambda: database.trouble is not None)

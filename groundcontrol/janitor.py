@@ -75,8 +75,12 @@ class Janitor:
         probe: Callable[[], Awaitable[StoreError | None]],
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
+        outvoted: Callable[[], bool] = lambda: False,
+        onward: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen` is when the database was last written to."""
+        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen` is when
+        the database was last written to. `outvoted`: most nodes have another time. `onward`: the latest that the clock ever showed, and what went by since.
+        """
         self._store = store
         self._clock = clock
         self._facts = facts
@@ -87,6 +91,8 @@ class Janitor:
         self._trouble = trouble
         self._probe = probe
         self._shrink = shrink
+        self._outvoted = outvoted
+        self._onward = onward or clock.now
 
     async def run(self) -> None:
         """Go round until cancelled.
@@ -111,7 +117,10 @@ class Janitor:
                 await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
-                    await self._expire(self._facts.id)
+                    if self._outvoted():
+                        event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
+                    else:
+                        await self._expire(self._facts.id)
                 if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
                     shrunk_at = now
                     await self._shrink()
@@ -135,7 +144,8 @@ class Janitor:
         if await self._store.hubs.lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
             return
         retention = await self._store.retention.retention() or self._retention
-        removed = await self._store.metrics.expire(bounds_of(retention, self._clock.now()))
+        bounds = bounds_of(retention, self._clock.now())
+        removed = await self._store.metrics.expire(bounds._replace(future=max(bounds.future, self._onward() + AHEAD_S)))
         if removed:
             event(log, "samples_expired", pieces=removed)
         while forgotten := await self._store.jobs.expire(self._clock.now() - KEEP_JOBS_S):

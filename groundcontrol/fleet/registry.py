@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 SUSPECT_S: Final = 900.0
 """A clone that is still there is refused every five minutes (`spider.backoff.CLONE_S`): so long after the last time it is gone."""
 TICK_S: Final = 1.0
+OTHER_TIME_S: Final = 3600.0
+"""From here on a node's time is another one than the hub's, and not merely late."""
 SEEN_EVERY_S: Final = 30.0
 """How often `last_seen_at` of the nodes that are online is written."""
 OFFLINE_GRACE_S: Final = 10.0
@@ -156,6 +158,12 @@ class Registry:
     def summary(self, node: NodeId) -> list[Brief]:
         """What a list shows of the newest row of each family: a few lookups, not every series."""
         return [newest.brief for newest in self._latest.get(node, {}).values()]
+
+    def outvoted(self) -> bool:
+        """Whether, of the nodes that are connected and measure, more have another time than this hub: by more than an hour."""
+        now = self._clock.now()
+        newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._latest.get(node))]
+        return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest)
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
         """Return as soon as the node has a live session.

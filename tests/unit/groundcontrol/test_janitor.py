@@ -12,10 +12,12 @@ from groundcontrol.domain.history import Retention
 from groundcontrol.domain.ids import HubId
 from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.errors import StoreBusy
-from groundcontrol.janitor import AHEAD_S, BEAT_S, HEADS_EVERY_S, SHRINK_EVERY_S, STEADY_S, Janitor, SteadyClock, bounds_of
+from groundcontrol.fleet.onward import Onward
+from groundcontrol.janitor import AHEAD_S, BEAT_S, EXPIRE_EVERY_S, HEADS_EVERY_S, SHRINK_EVERY_S, STEADY_S, Janitor, SteadyClock, bounds_of
 from groundcontrol.store.base import HubFacts
 from groundcontrol.store.sqlite import open_database
 from spider.wire.ids import new_time_id
+from tests.contract.making import SCOPE, connect, layout_row, new_node, pack
 from tests.support.agent import until
 from tests.support.clock import ManualClock
 
@@ -134,6 +136,40 @@ async def test_memory_is_given_back_every_ten_minutes_and_a_database_that_cannot
                 clock.advance(BEAT_S)
         assert [round((at - began) / SHRINK_EVERY_S) for at in given] == [1, 2, 3]
         assert len(beats) > 20  # the rest of the rounds went on
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()
+
+
+@pytest.mark.parametrize(("jump", "outvoted"), [(10 * 365 * DAY_S, True), (10 * 365 * DAY_S, False), (-1_700_000_000, False)])
+async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_hub_knew_better(
+    tmp_path: Path, jump: float, outvoted: bool
+) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    await store.metrics.append([pack(session, 0, layout_row(), int(clock.now() * 1000))])
+    asked = []
+
+    def vote() -> bool:
+        asked.append(clock.monotonic())
+        return outvoted
+
+    janitor = Janitor(
+        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
+        probe=database.probe, outvoted=vote, onward=Onward(clock).now,
+    )  # fmt: skip
+    going = asyncio.create_task(janitor.run())
+    try:
+        clock.jump(jump)
+        async with asyncio.timeout(30):
+            while len(asked) < 3:
+                await asyncio.sleep(0.01)
+                clock.advance(60.0)
+        assert asked[-1] - asked[0] >= EXPIRE_EVERY_S
+        assert bool(await store.metrics.latest(session.no)) is (outvoted or jump < 0)
     finally:
         going.cancel()
         await asyncio.gather(going, return_exceptions=True)

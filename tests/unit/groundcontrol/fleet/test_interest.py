@@ -12,11 +12,12 @@ import pytest
 
 from groundcontrol.bus.base import Interest, NodeLive, NodesFresh, Topic
 from groundcontrol.bus.local import LocalBus
+from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.summary import Shown
 from groundcontrol.fleet.codec import CODEC
-from groundcontrol.fleet.intake import check_layout
+from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.registry import Registry
@@ -246,3 +247,22 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
     assert later.shown["cpu.total"] == Shown(1.0, 6.0)
     assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
     assert place.registry.summary(NodeId("another")) == []
+
+
+def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:
+    clock = ManualClock()
+    registry = Registry(cast("Store", None), LocalBus(), clock, HubId("hub"))
+    layout = KnownLayout.of(LayoutRow(b"1" * 8, "pulse", 1, ("load.1",)), (100,))
+    strangers = [cast("AgentSession", Stranger(NodeId(f"n{at}"))) for at in range(4)]
+    for agent in strangers:
+        registry.add(agent)
+    assert not registry.outvoted(), "nobody has measured anything"
+    for agent in strangers[:3]:
+        registry.show(agent, layout, [Row(int(clock.now() * 1000), [1])])
+    clock.advance(600)
+    assert not registry.outvoted()
+    clock.jump(10 * 365 * 86_400)
+    registry.show(strangers[0], layout, [Row(int(clock.now() * 1000), [1])])  # the one on the hub's own machine
+    assert registry.outvoted()
+    registry.show(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
+    assert not registry.outvoted()
