@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from spider.packages.apart import Apart
+from spider.packages.apart import LIMIT_S, Apart
 from spider.packages.base import PackagesUnreadable
 from spider.packages.detect import telling_manager
 from spider.packages.telling import answer
 
 
+@pytest.mark.timeout(2 * LIMIT_S)  # the manager works out the whole of this machine twice
 def test_what_a_process_of_its_own_tells_is_what_the_manager_says_here() -> None:
     here, apart = telling_manager(), Apart()
     if here is None:
