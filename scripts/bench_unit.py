@@ -12,9 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.e2e.test_run_script import free_port
 from tests.support import lab as labs
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 from tests.system.deployed import DeployedHost
 
 SETTLE_S = 60.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_attacks_deploy import closed_port
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -42,7 +42,7 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     failure = dialog.locator(".failure")
     expect(failure).to_be_visible(timeout=30_000)
     expect(failure.get_by_role("button", name="Paste key")).to_have_count(0)
-    failure.get_by_label("Port").fill(str(closed_port()))
+    failure.get_by_label("Port").fill(str(free_port()))
     failure.get_by_role("button", name="Retry").click()
     expect(failure.get_by_role("button", name="Paste key")).to_be_visible()
     failure.get_by_role("button", name="Sign in with a password instead").click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.agent import until
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 
 API = "/api/v1"
 SECRETS = {"password": "canary-of-the-admin", "sudo_password": "canary-of-sudo"}
@@ -48,12 +48,6 @@ async def trap() -> AsyncIterator[tuple[int, str, list[str]]]:
         await server.wait_closed()
 
 
-def closed_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
-
-
 async def reaches(hub: HubProcess, deployment: str, *states: str) -> Any:
     """Wait for one of these states."""
     row: Any = {}
@@ -83,7 +77,7 @@ async def test_who_turns_a_deployment_to_another_server_gets_nothing_that_was_gi
     shared_hub: HubProcess, turn: tuple[str, ...]
 ) -> None:
     hub = shared_hub
-    body = {"host": "127.0.0.1", "port": closed_port(), "username": "root", "name": "-".join(turn), **SECRETS}
+    body = {"host": "127.0.0.1", "port": free_port(), "username": "root", "name": "-".join(turn), **SECRETS}
     first = await hub.call("POST", f"{API}/deployments", body)
     assert first.status == 202, first.body
     path = f"{API}/deployments/{first.json['id']}"
@@ -111,7 +105,7 @@ async def test_who_turns_a_deployment_to_another_server_gets_nothing_that_was_gi
 
 
 async def test_a_retry_of_the_same_server_needs_neither_password_nor_credentials_again(shared_hub: HubProcess) -> None:
-    body = {"host": "127.0.0.1", "port": closed_port(), "username": "root", "name": "same", **SECRETS}
+    body = {"host": "127.0.0.1", "port": free_port(), "username": "root", "name": "same", **SECRETS}
     first = (await shared_hub.call("POST", f"{API}/deployments", body)).json
     await ended(shared_hub, first["id"])
     plain = await a_token(shared_hub, sensitive=False)

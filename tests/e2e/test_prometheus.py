@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_run_script import free_port
 from tests.support.hub import ROOT, HubProcess
+from tests.support.ports import free_port
 
 PROGRAMS = ROOT / ".cache/debian/prometheus/usr/bin"
 TOKEN = "a token for figures 4417"

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,16 +18,11 @@ from spider.packages.base import PackagesUnreadable
 from spider.packages.detect import telling_manager
 from tests.support.agent import until
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60
 pytestmark = pytest.mark.timeout(180)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(state: Path, port: int) -> subprocess.Popen[str]:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support.hub import ROOT, HubProcess
+from tests.support.ports import free_port
 
 DOORS: Final = ("caddy", "nginx")
 _EXAMPLES: Final = ROOT / "docs/examples"
@@ -190,11 +191,8 @@ def need(name: str) -> None:
 def behind(name: str, folder: Path) -> Iterator[tuple[HubProcess, Door]]:
     """A hub that is reached through this front door alone."""
     need(name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     (folder / name).mkdir(mode=0o700)
-    door: Door = (Caddy if name == "caddy" else Nginx)(folder / name, port)
+    door: Door = (Caddy if name == "caddy" else Nginx)(folder / name, free_port())
     hub = HubProcess(folder / "hub", args=["--server-url", door.ws_url], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"})
     with hub:
         door.hub_port = hub.port

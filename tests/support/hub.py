@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 PASSWORD = "lift off to the far stars"
@@ -93,7 +95,7 @@ class HubProcess:
         default_admin: admin/admin, as on a real first start.
         """
         self.folder = folder
-        self.port = port
+        self.port = port or free_port()
         self._args = list(args)
         self._prefix = list(prefix)
         self._program = list(program)

@@ -8,6 +8,7 @@ from typing import Self
 
 import asyncssh
 
+from tests.support.ports import free_port
 from tests.unit.majortom.ssh_server import Watcher
 
 LIMIT_S = 10
@@ -29,7 +30,7 @@ class SshEnd:
     """`port` on 127.0.0.1, the same over all its host keys."""
 
     def __init__(self) -> None:
-        self.port = 0
+        self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh end")
         self._server: asyncssh.SSHAcceptor | None = None

@@ -20,6 +20,7 @@ from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, SUBPROTOCOL, Ack, Layout, Message, Pack, Row, Welcome
 from spider.wire.session import Hello, HubOpening, Link
+from tests.support.ports import free_port
 
 FLEET_KEY = b"f" * 32
 BOOT = "0123456789abcdef" * 2
@@ -59,12 +60,12 @@ class TestHub:
         self.sessions: list[tuple[ServerConnection, Link]] = []
         self.closes: list[tuple[int, str]] = []
         self.news = asyncio.Event()
-        self.port = 0
+        self.port = free_port()
 
     def config(self, **changes: object) -> Config:
         """Settings of a Spider that belongs to this hub."""
         fields: dict[str, object] = {
-            "url": parse_url(f"ws://127.0.0.1:{self.port or 1}/ws"),
+            "url": parse_url(f"ws://127.0.0.1:{self.port}/ws"),
             "fleet": self.fleet,
             "tls_pin": None,
             "node": self.node,
@@ -81,15 +82,14 @@ class TestHub:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[TestHub]:
-        """Listen on a free port, the same one each time."""
+        """Listen, on the same port each time."""
         async with serve(
             self._serve, "127.0.0.1", self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, process_request=self._request,
             close_timeout=1,
-        ) as server:  # fmt: skip
-            self.port = server.sockets[0].getsockname()[1]
+        ):  # fmt: skip
             yield self
 
-    async def until(self, condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], bool], limit_s: float = 30.0) -> None:
         """Wait until what was heard fulfils the condition."""
         async with asyncio.timeout(limit_s):
             while not condition():

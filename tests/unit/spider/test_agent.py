@@ -70,9 +70,8 @@ async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path
         assert hub.key.hex().encode() not in output
 
 
-async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path, unused_tcp_port: int) -> None:
+async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path) -> None:
     hub = TestHub()
-    hub.port = unused_tcp_port
     async with agent(hub, bundle) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):
@@ -85,9 +84,8 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path, unu
         assert b"spider_ends" in output
 
 
-async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path, unused_tcp_port: int) -> None:
+async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
     hub = TestHub()
-    hub.port = unused_tcp_port
     async with agent(hub, bundle) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):

@@ -302,10 +302,8 @@ async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub
         assert told[3:] == ["first", "added", "late"]
 
 
-async def test_an_attempt_that_failed_was_one(unused_tcp_port: int) -> None:
-    hub = TestHub()
-    hub.port = unused_tcp_port
-    node = Node(hub.config())
+async def test_an_attempt_that_failed_was_one() -> None:
+    node = Node(TestHub().config())
     assert not node.link.tried.is_set()
     async with node.running(), asyncio.timeout(30):
         await node.link.tried.wait()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from spider.datagrams import Datagrams
 from spider.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
 from spider.wire.metrics import parse_series
+from tests.support.ports import free_port
 from tests.unit.spider.clocks import ManualClock, QuickClock, eventually
 
 
@@ -114,9 +115,7 @@ async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path)
 
 
 async def test_it_listens_on_a_port_of_loopback_alone() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     statsd = Statsd(str(port), QuickClock(10))
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: statsd.address() is not None)

@@ -41,6 +41,7 @@ from spider.websocket import (
     connect,
 )
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
+from tests.support.ports import free_port
 
 AGENT = "stardust-spider/test"
 
@@ -368,9 +369,9 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
             await connect(at(port), SUBPROTOCOL, AGENT, timeout_s=0.2)
 
 
-async def test_a_closed_port_and_an_unknown_name_are_plain_failures(unused_tcp_port: int) -> None:
+async def test_a_closed_port_and_an_unknown_name_are_plain_failures() -> None:
     with pytest.raises(WebSocketError, match="cannot be reached"):
-        await connect(at(unused_tcp_port), SUBPROTOCOL, AGENT)
+        await connect(at(free_port()), SUBPROTOCOL, AGENT)
     for name in ("a" * 70, "x..y"):
         with pytest.raises(WebSocketError, match="cannot be reached"):
             await connect(parse_url(f"wss://{name}/ws"), SUBPROTOCOL, AGENT)
