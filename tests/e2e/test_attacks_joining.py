@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import pty
+import select
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -130,6 +134,47 @@ async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client
     assert nodes(hub) == []
     events = hub.local("GET", "/api/v1/events").json["events"]
     assert any(one["type"] == "node.join_failed" and "no room" in one["message"] for one in events)
+
+
+def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
+    """What an interactive bash on a terminal says, and what it keeps in its history."""
+    (folder / "rc").write_text(f"HISTFILE={folder}/history HISTCONTROL= PS1=\n")
+    (folder / "inputrc").write_text("set enable-bracketed-paste on\n")
+    terminal, inner = pty.openpty()
+    env = {**os.environ, "HOME": str(folder), "TERM": "xterm", "INPUTRC": str(folder / "inputrc")}
+    bash = ["setsid", "--ctty", "--wait", "bash", "--rcfile", str(folder / "rc"), "-i"]
+    process = subprocess.Popen(bash, stdin=inner, stdout=inner, stderr=inner, env=env)
+    os.close(inner)
+    said, ends_at = b"", time.monotonic() + 30
+    os.write(terminal, b"echo be''gun\r")
+    waiting = [b"begun", *(b"done %d\r" % number for number in range(len(lines)))]
+    for number, mark in enumerate(waiting):
+        while mark not in said:
+            assert time.monotonic() < ends_at, said
+            if select.select([terminal], [], [], 1)[0]:
+                said += os.read(terminal, 65536)
+        if number < len(lines):
+            os.write(terminal, lines[number] + b"\recho do''ne %d\r" % number)
+    os.write(terminal, b"exit\r")
+    with contextlib.suppress(OSError):  # a terminal that nobody has any more
+        while os.read(terminal, 65536):
+            pass
+    process.wait(30)
+    os.close(terminal)
+    return said.decode(errors="replace"), (folder / "history").read_text()
+
+
+def test_a_shell_keeps_nothing_of_the_command_that_is_pasted_into_it(hub: HubProcess, tmp_path: Path) -> None:
+    """S-46: as a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
+    command = made(hub)["command"].replace("/install.sh", "/nothing.sh")
+    assert command.startswith(" "), "zsh with HIST_IGNORE_SPACE would keep it"
+    secret = next(line for line in command.splitlines() if line.startswith("stardust1."))
+    said, history = typed_into_bash(tmp_path, b"\x1b[200~" + command.encode() + b"\x1b[201~")
+    assert "404" in said
+    assert "echo do''ne 0" in history
+    assert "set +o history" in history
+    assert secret not in history
+    assert "stardust1." not in history
 
 
 async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client: aiohttp.ClientSession) -> None:

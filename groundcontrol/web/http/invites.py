@@ -130,14 +130,15 @@ def installer(services: Services) -> schema.InstallerView:
 def command(services: Services, invite: str) -> str:
     """What is pasted into a shell of the server: the script is fetched, compared, and given the invite by standard input.
 
-    The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out.
+    The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out. The blank
+    at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry.
     Whether what was fetched is right the checksum says alone, so that a hub of its own certificate needs nothing more.
     """
     pin, script = services.config.tls_pin, installer(services)
     known = f" -k --pinnedpubkey sha256//{base64.b64encode(bytes.fromhex(pin)).decode()}" if pin else ""
     unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pin else ""
     return (
-        '[ -z "$BASH" ] || set +o history\n'
+        ' [ -z "$BASH" ] || set +o history\n'
         f'(d=$(mktemp -d) && cd "$d" && {{ curl -fsS{known} -o install.sh {script.url} 2>/dev/null ||\n'
         f' python3 -c \'import urllib.request; {unsigned}urllib.request.urlretrieve("{script.url}", "install.sh")\'; }} &&\n'
         f' echo "{script.sha256}  install.sh" | sha256sum -c - && $(command -v sudo || command -v doas) sh install.sh\n'
