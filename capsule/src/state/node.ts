@@ -124,7 +124,7 @@ export class NodeDetail {
 
   /** Puts the last minutes of these series into the live window; each is asked for once, and again after a lost link. */
   async fill(names: readonly string[]): Promise<void> {
-    const missing = names.filter((name) => !this.#filled.has(name)).slice(0, MOST_SERIES);
+    const missing = names.filter((name) => !this.#filled.has(name));
     if (!missing.length) return;
     for (const name of missing) this.#filled.add(name);
     try {
@@ -189,7 +189,7 @@ export class NodeDetail {
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
     try {
-      const past = await this.#history(names.slice(0, MOST_SERIES), from, to, points);
+      const past = await this.#history(names, from, to, points);
       if (this.#closed || mine !== this.#asked) return; // a later question was faster
       this.pastFailure.value = null;
       this.past.value = { key, from, to, step: past.step, times: past.times, series: past.series };
@@ -249,8 +249,11 @@ export class NodeDetail {
     if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
   }
 
-  #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView> {
-    return call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric: names, from, to, points } });
+  /** As many answers as it takes: the hub gives so many series at once, of one window all by the same steps. */
+  async #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView> {
+    const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
+    const [first, ...more] = await Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
+    return more.reduce((all, one) => ({ ...all, series: { ...all.series, ...one.series } }), first as HistoryView);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Every value that a node measures, with a chart of the one that is picked. */
+/** Every value that a node measures, with a chart of each that is picked. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -11,6 +11,7 @@ import type { View } from "../../core/view";
 import { metricUnits } from "../../state/metrics";
 import type { NodeDetail } from "../../state/node";
 import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { liveAttributes } from "../../ui/live";
 import { Empty } from "../../ui/parts";
@@ -18,28 +19,40 @@ import { HistoryFailure, usePanels } from "./overview";
 import { OnePanel } from "./panels";
 import { WindowBar } from "./timeline";
 
+/** The first goes when there is one more. */
+const MOST_CHARTS = 100;
+
 export function Measures({ detail, node: view, shown }: { detail: NodeDetail; node: NodeView; shown: View }): VNode {
   const [words, setWords] = useState("");
-  const [picked, setPicked] = useState("");
+  const [picked, setPicked] = useState<readonly string[]>([]);
   void detail.version.value;
   const units = metricUnits();
   const groups = measureGroups(view.latest, units, words);
-  const series = picked in view.latest ? picked : "";
-  const base = usePanels({ detail, node: view, shown }, series ? [series] : []);
-  const unit = units.get(parseSeries(series)?.metric ?? "") ?? "";
+  const drawn = picked.filter((series) => series in view.latest);
+  const base = usePanels({ detail, node: view, shown }, drawn);
+  const turn = (series: string): void => setPicked(drawn.includes(series) ? drawn.filter((one) => one !== series) : [...drawn, series].slice(-MOST_CHARTS));
   return (
     <div class="stack">
-      {series && <WindowBar view={shown} loading={false} />}
-      {series && <HistoryFailure detail={detail} shown={shown} names={[series]} />}
-      {series && (
-        <div class="panels">
-          <OnePanel {...base} series={series} words={wordingOf(unit)} />
-        </div>
+      {drawn.length > 0 && (
+        <>
+          <WindowBar view={shown} loading={false} />
+          <HistoryFailure detail={detail} shown={shown} names={drawn} />
+          <div class="panels">
+            {drawn.map((series) => (
+              <OnePanel key={series} {...base} series={series} words={wordingOf(units.get(parseSeries(series)?.metric ?? "") ?? "")} wide={drawn.length === 1} />
+            ))}
+          </div>
+        </>
       )}
       <section class="card" aria-label="All values">
         <header>
           <h3>All values</h3>
-          <span class="t3 meta">{plural(Object.keys(view.latest).length, "series", "series")}; pick one for its chart</span>
+          <span class="t3 meta">{plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away</span>
+          {drawn.length > 1 && (
+            <Button slim class="end" onClick={() => setPicked([])}>
+              Take away {plural(drawn.length, "chart")}
+            </Button>
+          )}
         </header>
         <TextField class="facts-search" label="Search in values" value={words} onText={setWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
         {!groups.length && <Empty icon="search" title={words ? "Nothing fits the search" : "No values yet"} text={words ? "Names are those of the catalogue, such as disk.read or memory.used." : "They come within seconds of the first contact."} />}
@@ -50,7 +63,7 @@ export function Measures({ detail, node: view, shown }: { detail: NodeDetail; no
               <ul>
                 {group.measures.map((measure) => (
                   <li key={measure.series}>
-                    <button type="button" aria-pressed={measure.series === series} onClick={() => setPicked(measure.series === series ? "" : measure.series)}>
+                    <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
                       <span class="cut" title={measure.series}>{measure.name}</span>
                       <b class="num" {...liveAttributes(measure.series, measure.sample)}>
                         {quantity(measure.sample.value, measure.unit)}

@@ -233,6 +233,6 @@ export function TemperaturePanel(props: PanelProps): VNode {
 }
 
 /** One series alone, whichever it is. */
-export function OnePanel({ series, words, ...props }: PanelProps & { series: string; words: Wording }): VNode {
-  return <Panel {...props} label={seriesWords(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide />;
+export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: Wording; wide: boolean }): VNode {
+  return <Panel {...props} label={seriesWords(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
 }
