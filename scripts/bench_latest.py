@@ -23,6 +23,8 @@ from spider.wire.metrics import parse_series
 
 NODES = 1000
 ROUNDS = 15
+BEGAN_MS = 1_790_000_000_000
+"""A time of today: one of 1970 is written faster."""
 
 Results = list[dict[str, object]]
 
@@ -48,7 +50,7 @@ class _Crowd:
         """A new row of every family from every node."""
         for at, agent in enumerate(self._agents):
             for layout, one in zip(self._layouts, self._trace, strict=True):
-                row = Row(second * 1000, one.rows[(second + at) % len(one.rows)])
+                row = Row(BEGAN_MS + second * 1000 + at % 1000, one.rows[(second + at) % len(one.rows)])
                 self.registry.show(agent, layout, [row, row])  # as in the packs of a node that nobody looks at
 
     def names(self) -> list[NodeId]:
