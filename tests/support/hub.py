@@ -109,6 +109,7 @@ class HubProcess:
             self._env["STARDUST_ADMIN_PASS"] = PASSWORD
         self._env |= dict(env or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self._has_served = False
         self.lines: list[str] = []
         """What this start has written so far."""
         self._news = threading.Condition()
@@ -117,10 +118,24 @@ class HubProcess:
     # -- the process -----------------------------------------------------------------------------
 
     def launch(self) -> Self:
-        """Start it and wait until it serves.
+        """Start it and wait until it serves. Its port may be some other program's for a moment, which has dialled from there meanwhile.
 
         Raises: HubFailed.
         """
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                self._launch()
+                break
+            except HubFailed as failed:
+                if not self._has_served or "is taken by another program" not in failed.output or time.monotonic() > deadline:
+                    raise
+                self._ended()
+                time.sleep(0.5)
+        self._has_served = True
+        return self
+
+    def _launch(self) -> None:
         assert self.process is None or self.process.poll() is not None
         self.lines = []
         self.process = subprocess.Popen(
@@ -138,7 +153,6 @@ class HubProcess:
         except TimeoutError:
             self.slay()
             raise HubFailed(None, self.output) from None
-        return self
 
     def slay(self) -> None:
         """kill -9."""
