@@ -121,6 +121,7 @@ class DeploymentService:
         self._leaving = Leaving(self._tools, ways)
         self._active: dict[DeploymentId, _Active] = {}
         self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
+        self._dropping: asyncio.TimerHandle | None = None
         self._ordering = asyncio.Lock()
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
@@ -142,6 +143,9 @@ class DeploymentService:
                 self._group = None
                 await self._leaving.close()
                 await self._cancel_all()
+                self._remembered.clear()
+                if self._dropping is not None:
+                    self._dropping.cancel()
 
     @property
     def ready(self) -> bool:
@@ -659,6 +663,20 @@ class DeploymentService:
         until = self._tools.clock.monotonic() + REMEMBER_S
         self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
         self._drop_old()
+        if self._dropping is None:
+            self._come_back()
+
+    def _drop_in_time(self) -> None:
+        self._drop_old()
+        self._come_back()
+
+    def _come_back(self) -> None:
+        """Be called when the oldest is to be dropped, though nobody asks for any."""
+        self._dropping = None
+        if self._remembered:
+            oldest = next(iter(self._remembered.values()))
+            wait_s = max(0.1, oldest.until - self._tools.clock.monotonic())
+            self._dropping = asyncio.get_running_loop().call_later(wait_s, self._drop_in_time)
 
     def _drop_old(self) -> None:
         now = self._tools.clock.monotonic()

@@ -206,6 +206,21 @@ WISHES: dict[str, Any] = {
 }  # fmt: skip
 
 
+async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
+    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.service.REMEMBER_S", 0.3)
+    async with desk.running() as service:
+        rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
+        for row in rows:
+            await desk.end_of(row.id)
+        async with asyncio.timeout(30):
+            while service._remembered or service._active:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, rows[0].id, None)
+
+
 @pytest.mark.parametrize("lost", ["restart", "time", "room"])
 async def test_a_retry_does_what_was_asked_at_first(
     desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch, lost: str
