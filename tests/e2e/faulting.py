@@ -135,7 +135,7 @@ async def begin_job(hub: HubProcess, node: WorkingNode) -> str:
     reply = await hub.call("POST", f"/api/v1/nodes/{node.config.node}/jobs", {"action": "upgrade"})
     assert reply.status == 202, reply.body
     job: str = reply.json["id"]
-    await until(lambda: hub.job(job)["output_bytes"] > 2000, 20, "the job prints nothing")
+    await until(lambda: hub.job(job)["output_bytes"] > 2000, 30, "the job prints nothing")
     return job
 
 

@@ -153,7 +153,7 @@ async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(sha
         posing = there._replace(fleet_id=node.fleet_id, session_key=node.session_key)
         async with tapped(other) as tap:
             with dialling(SpiderProcess(tmp_path / "spider", other, posing, url=f"ws://127.0.0.1:{tap.port}/ws")) as spider:
-                await until(lambda: "not mine" in spider.log, 20, "the node does not say what it found")
+                await until(lambda: "not mine" in spider.log, 30, "the node does not say what it found")
             assert tap.frames.count(2) == 1, "a hello is one binary frame"
         assert other.node(there.node_id)["state"] != "online"
 
@@ -165,11 +165,11 @@ async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(
         for number, pin in enumerate(("", "ab" * 32)):
             url = f"wss://127.0.0.1:{tap.port}/ws"
             with dialling(SpiderProcess(tmp_path / f"spider-{number}", shared_hub, node, url=url, tls_pin=pin)) as spider:
-                await until(lambda spider=spider: "certificate" in spider.log or "pin" in spider.log, 20, "no word of the certificate")  # type: ignore[misc]
+                await until(lambda spider=spider: "certificate" in spider.log or "pin" in spider.log, 30, "no word of the certificate")  # type: ignore[misc]
             assert not any(tap.said), spider.log
         url = f"wss://127.0.0.1:{tap.port}/ws"
         with dialling(SpiderProcess(tmp_path / "spider-pinned", shared_hub, node, url=url, tls_pin=certificate.pin.hex())):
-            await until(lambda: any(said.startswith(ASKED) for said in tap.said), 20, "the pinned certificate was refused")
+            await until(lambda: any(said.startswith(ASKED) for said in tap.said), 30, "the pinned certificate was refused")
 
 
 async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(shared_hub: HubProcess) -> None:

@@ -354,7 +354,7 @@ async def test_what_a_demoted_user_had_ordered_never_reaches_a_node(world: World
         good = await asyncio.to_thread(world.call, world.people["admin"], "POST", f"{tag}/jobs", {"action": "check"})
         assert (await agent.expect(JobStart)).job == good.json["id"]
         for job in jobs:
-            await until(lambda job=job: (hub.job(job)["error"] or {}).get("code") == "job.not_allowed", 20.0)  # type: ignore[misc]
+            await until(lambda job=job: (hub.job(job)["error"] or {}).get("code") == "job.not_allowed", 30.0)  # type: ignore[misc]
 
 
 # -- what may be listened to (S-22) --------------------------------------------------------------------------
@@ -367,7 +367,7 @@ async def talk(agent: TestAgent) -> None:
 
 
 async def told(live: aiohttp.ClientWebSocketResponse) -> tuple[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         kind, body = msgspec.msgpack.decode(await live.receive_bytes())
     return kind, body
 

@@ -88,7 +88,7 @@ async def deployed(hub: HubProcess, token: str, body: dict[str, Any], state: str
             hub.request("POST", f"{path}/host-key", {"fingerprint": shown["host_key"]["fingerprint"]}, token=token)
         return bool(shown["state"] == state)
 
-    await until(ended, 20, f"the deployment is not {state}")
+    await until(ended, 30, f"the deployment is not {state}")
     return (await hub.call("GET", path, token=token)).json
 
 

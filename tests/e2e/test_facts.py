@@ -125,7 +125,7 @@ async def test_who_looks_at_a_node_makes_it_read_its_tables_quicker(shared_hub: 
         await agent.join()
         async with http.ws_connect(f"{shared_hub.url}/api/v1/live") as live:
             await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while "processes" not in (watch := await agent.expect(Watch)).families:
                     pass  # families of samples are watched too
         assert watch.rhythm_s == 5

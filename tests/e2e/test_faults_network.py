@@ -57,7 +57,7 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
         await end_job(hub, node, job)
         await node.settle()
         await check_all(hub.folder, node, job)
-        await until(lambda: open_files(hub.pid) <= files, 10, "descriptors of dead connections stay")
+        await until(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")
 
 
 async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_
             line.forget()
             await node.seconds(20)
             node.clock.shift += SILENCE_LIMIT_S  # the node has heard nothing for so long
-            await until(partial(is_new, node, before), 10, "the node does not come back")
+            await until(partial(is_new, node, before), 30, "the node does not come back")
             await until(lambda: state(hub, node.config.node) == "online")
         await end_job(hub, node, job)
         await node.settle()
         await check_all(hub.folder, node, job)
-        await until(lambda: open_files(hub.pid) <= files, 10, "descriptors of dead connections stay")
+        await until(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")

@@ -53,7 +53,7 @@ async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
     async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, work) as launcher:
         try:
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["policy"], 20, spider.log)
+            await until(lambda: hub.node(node.node_id)["policy"], 30, spider.log)
             job = await order(hub, node)
             for number in range(reloads + 1):
                 seen = len(runners[0].printed) if runners else 0

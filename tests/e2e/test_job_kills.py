@@ -122,7 +122,7 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     where = f"{name} {count}"
     arm_file(hub.folder).write_text(where)
     os.kill(hub.pid, signal.SIGUSR1)
-    await until(lambda: not arm_file(hub.folder).exists(), 10, f"{where} was not armed")
+    await until(lambda: not arm_file(hub.folder).exists(), 30, f"{where} was not armed")
     made = await asyncio.to_thread(order, hub, node.config.node, where)
     await until(lambda: not hub.running or is_done(hub, made), 60, f"{where}: neither killed nor done")
     with contextlib.suppress(TimeoutError):  # the last places are behind the end
@@ -137,7 +137,7 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     assert again is not None
     assert made is None or again["id"] == made["id"], "the same request made a second job"
     await until(lambda: hub.job(again["id"])["ended_at"] is not None, 60, f"{where}: the job does not end")
-    await until(lambda: again["id"] not in node.jobs._follows, 20, f"{where}: the node is not told that all is held")
+    await until(lambda: again["id"] not in node.jobs._follows, 30, f"{where}: the node is not told that all is held")
     check_ended(hub.folder, node.side(again["id"]))
     check_database(hub.folder)
 

@@ -54,7 +54,7 @@ async def test_a_hub_that_is_killed_in_a_joining_keeps_all_of_it_or_nothing(hub:
         await knock(client, hub, shown["invite"])
     async with agents(hub, node) as [agent]:  # it was installed meanwhile, and nobody is left to tell
         await agent.join()
-        await until(lambda: hub.node(node.node_id)["state"] == "online", 20, "it does not come back")
+        await until(lambda: hub.node(node.node_id)["state"] == "online", 30, "it does not come back")
     await asyncio.to_thread(killed, hub)
     assert [one["id"] for one in nodes(hub)] == [node.node_id]  # it has come back once: it stays
 

@@ -78,8 +78,8 @@ class Node:
             session.socket._writer.transport.abort()
 
     async def settle(self) -> None:
-        """Wait until everything in full packs was acknowledged."""
-        await until(lambda: self.outbox.pending()[0] < 10, 40, "the hub has not taken everything")
+        """Wait until everything that was let go is acknowledged: what waits then is the last of all, in a pack that is not full."""
+        await until(lambda: self.outbox.settled() and self.outbox.pending()[0] < 10, 60, "the hub has not taken everything")
 
 
 @contextlib.asynccontextmanager

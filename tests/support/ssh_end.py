@@ -11,7 +11,7 @@ import asyncssh
 from tests.support.ports import free_port
 from tests.unit.majortom.ssh_server import Watcher
 
-LIMIT_S = 10
+LIMIT_S = 30
 PASSWORD = "right"  # what Watcher takes
 
 

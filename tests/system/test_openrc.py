@@ -98,7 +98,7 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     assert "Umask:\t0077\n" in status
     assert "CapEff:\t0000000000000000\n" in status
     assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
-    assert "session_open" in desk.host.sh("cat /var/log/stardust-spider.log")
+    until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), "its log tells of the session")
 
     def tables() -> set[str]:
         return {table["subject"] for table in desk.hub.local("GET", f"/api/v1/nodes/{row['node_id']}/tables").json["tables"]}

@@ -45,7 +45,7 @@ class QuickClock:
         await asyncio.sleep(seconds / self._factor)
 
 
-async def eventually(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+async def eventually(condition: Callable[[], bool], limit_s: float = 30.0) -> None:
     """Wait until plain state that other tasks change is as it should be."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - the state belongs to code that has no event for a test

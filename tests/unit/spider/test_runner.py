@@ -47,7 +47,7 @@ def start(jobs: Path, job: str, script: str) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(path: Path, word: bytes, limit_s: float = 20.0) -> None:
+def wait_for(path: Path, word: bytes, limit_s: float = 30.0) -> None:
     ends_at = time.monotonic() + limit_s
     while not path.exists() or word not in path.read_bytes():
         assert time.monotonic() < ends_at, f"{word!r} did not come"

@@ -90,7 +90,7 @@ class Desk:
     async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
         """Wait for a state of a row, by what the bus tells of it."""
         topic = Topic("changed", f"deployment:{deployment}")
-        async with asyncio.timeout(20), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
+        async with asyncio.timeout(30), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
             row = await self.store.deployments.deployment(ADMIN, deployment)
             while not reached(row):
                 await anext(events)
@@ -149,7 +149,7 @@ def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
 
 
 async def failing(made: Trouble, times: int = 1) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while made.failed < times:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -65,7 +65,7 @@ async def played(desk: Desk) -> Played:
 
 async def told(desk: Desk, *kinds: str) -> set[str]:
     """Wait until there are events of these kinds, which are written just after the row; returns all kinds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not set(kinds) <= (types := {event.type for event in (await desk.store.log.events(ADMIN, 10)).items}):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return types
@@ -340,7 +340,7 @@ async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Des
         leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
         await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while leaving.running(node.id):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert made.failed == 5

@@ -70,7 +70,7 @@ async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
         first, second = await service.install_many(
             operator, [request_to(port, name="a", tags=("web",)), request_to(other, name="b", tags=("web",))], None
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not (dialled.is_set() or dialled_too.is_set()):  # noqa: ASYNC110  # which comes first is not said
                 await asyncio.sleep(0.01)
         late = dialled_too
@@ -103,7 +103,7 @@ async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests, monk
     operator = await an_operator(desk)
     async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(Config())) as service:
         first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await dialled.wait()
             await desk.store.people.edit_user(ADMIN, UserId(operator.actor.id), role=None, disabled=None, grants=WEB)
             await service.cancel(ADMIN, first.id)
@@ -116,7 +116,7 @@ async def test_a_removal_comes_to_its_end_when_its_node_leaves_the_limit_of_who_
     async with silent() as (port, dialled), desk.running() as service:
         login = DeploymentOverrides(host="127.0.0.1", port=port, username="root", password="x")
         row = await service.remove(operator, node.id, login, force=False)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await dialled.wait()
         await desk.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("else",))
         assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
@@ -137,7 +137,7 @@ async def test_who_may_not_see_what_is_in_the_way_learns_nothing_of_it(desk: Des
     operator = await an_operator(desk, WEB)
     async with silent() as (port, dialled), desk.running() as service:
         running = await service.install(ADMIN, request_to(port, name="hidden-1"), None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await dialled.wait()
         same = request_to(port, name="b", tags=("web",))
         with pytest.raises(Conflict) as known:

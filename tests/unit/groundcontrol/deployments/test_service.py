@@ -138,7 +138,7 @@ async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk
     assert (progress.row.state, progress.row.host_key_confirmed, waiting.done()) == ("awaiting_host_key", False, False)
     assert "deployment.host_key" not in [entry.action for entry in (await desk.store.log.audit(ADMIN, 50)).items]
     assert await progress.confirm(HostKey(*shown), audit) is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert await waiting
     assert progress.row.host_key_confirmed
 

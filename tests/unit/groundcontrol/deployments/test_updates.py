@@ -87,7 +87,7 @@ async def test_who_calls_an_update_off_in_the_moment_of_its_turn_ends_nothing_el
 
     async with updating(desk, called_off) as service:
         rows = await service.begin(ADMIN, [session.node], 1, 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await other.wait()
             while service._running:  # noqa: ASYNC110  # a few turns of the loop
                 await asyncio.sleep(0.01)

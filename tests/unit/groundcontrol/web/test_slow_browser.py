@@ -108,7 +108,7 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
         for transport, option in ((reading, socket.SO_RCVBUF), *((one._transport, socket.SO_SNDBUF) for one in hub.app[LIVE]._connections)):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 16_384)  # type: ignore[union-attr]
         seq = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while hub.app[LIVE].connections == 2:
                 hub.bus.publish(NodeLive(node.id, "pulse", 1.0, BIG))
                 change = await live.expect("change")
@@ -119,7 +119,7 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
 
         reading.resume_reading()  # type: ignore[union-attr]
         last: object = None
-        while (message := await stuck.socket.receive(timeout=5)).type is aiohttp.WSMsgType.BINARY:
+        while (message := await stuck.socket.receive(timeout=30)).type is aiohttp.WSMsgType.BINARY:
             last = msgspec.msgpack.decode(message.data)
         assert last == ["gap", {"topic": f"node:{node.id}"}]
         assert stuck.socket.close_code == 4408

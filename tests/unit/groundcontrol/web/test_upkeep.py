@@ -80,7 +80,7 @@ async def test_after_a_canary_that_failed_nothing_more_is_begun(hub: TestHub) ->
     async with serving(hub):
         wave = await operator.post("agent-updates", {"nodes": [node.id for node in nodes], "canaries": 1, "at_once": 2})
         assert wave.status == 202
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 rows = {row["name"]: row for row in (await operator.get("deployments")).json["deployments"]}
                 if all(row["ended_at"] for row in rows.values()):
