@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = wants_json(words)
     verb = find(words[0])
     if verb is None:
-        complain("command.usage", f"there is no verb {words[0]!r}; `stardust help` lists them", as_json=as_json)
+        option = words[0].startswith("-")
+        why = f"the verb comes first, and {words[0].partition('=')[0]!r} behind it" if option else f"there is no verb {words[0]!r}"
+        complain("command.usage", f"{why}; `stardust help` lists the verbs", as_json=as_json)
         return EXIT_USAGE
     return _serve(words[1:], as_json=as_json) if verb.name == "serve" else _run(verb, words[1:], as_json=as_json)
 

@@ -168,3 +168,9 @@ def test_help_in_json_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
     for verb in VERBS:
         assert main(["help", verb.name, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["verbs"] == [{**verb._asdict(), "aliases": list(verb.aliases)}]
+
+
+@pytest.mark.parametrize("word", ["--data-dir", "--data-dir=/srv/hub", "--url"])
+def test_an_option_before_the_verb_is_told_its_place(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word, "nodes"]) == 2
+    assert f"the verb comes first, and '{word.partition('=')[0]}' behind it" in capsys.readouterr().err
