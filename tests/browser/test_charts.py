@@ -236,6 +236,27 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
         page.wait_for_function(f"(before) => ({shade})() !== before", arg=shown)
 
 
+def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node]):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}/measures")
+        values, figures = page.locator(".measure-groups button"), page.get_by_role("figure")
+        expect(values.nth(40)).to_be_visible()
+        for at in range(1, 31):
+            values.nth(at).evaluate("(one) => one.click()")
+        expect(figures).to_have_count(30)
+        page.evaluate("() => scrollTo(0, 0)")
+        first, last = (one.locator("[data-at]").first for one in (figures.first, figures.last))
+
+        def behind() -> float:
+            return float(first.get_attribute("data-at") or 0) - float(last.get_attribute("data-at") or 0)
+
+        until(page, behind, lambda seconds: seconds > 2)
+        figures.last.scroll_into_view_if_needed()
+        until(page, behind, lambda seconds: seconds <= 0)
+
+
 def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
     first, second, third = hub.enrol("web-1", "web-2", "web-3")
     with Large(hub, [first, second]):

@@ -13,6 +13,7 @@ import type { NodeDetail } from "../../state/node";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
+import { InSight } from "../../ui/in-sight";
 import { liveAttributes } from "../../ui/live";
 import { Empty } from "../../ui/parts";
 import { HistoryFailure, usePanels } from "./overview";
@@ -39,7 +40,7 @@ export function Measures({ detail, node: view, shown }: { detail: NodeDetail; no
           <HistoryFailure detail={detail} shown={shown} names={drawn} />
           <div class="panels">
             {drawn.map((series) => (
-              <OnePanel key={series} {...base} series={series} words={wordingOf(units.get(parseSeries(series)?.metric ?? "") ?? "")} wide={drawn.length === 1} />
+              <InSight key={series} draw={() => <OnePanel {...base} series={series} words={wordingOf(units.get(parseSeries(series)?.metric ?? "") ?? "")} wide={drawn.length === 1} />} />
             ))}
           </div>
         </>
