@@ -99,7 +99,7 @@ def test_a_removal_by_ssh_goes_on_with_a_retry_wherever_the_hub_was_killed(desk:
 
     (row,) = removals(desk, node)
     row = desk.end(row["id"])
-    if place != "step.wipe.told":
+    if place not in ("step.wipe.done", "step.wipe.told"):  # by then the node is forgotten
         assert (row["state"], row["error"]["code"]) == ("failed", "hub_stopped"), row
         row = desk.retry(row["id"])
     assert (row["state"], row["steps"][-1]["state"]) == ("succeeded", "done"), row
