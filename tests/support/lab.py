@@ -18,10 +18,14 @@ def environment() -> dict[str, str]:
     """Where the tests' own lab lives, unless the caller names one. Processes that test side by side have a lab each, over the same trees."""
     env = dict(os.environ)
     number = int(env.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    if "LAB_DIR" not in env:
-        env["LAB_DIR"] = str(ROOT / ".cache/lab") + (f"-{number}" if number else "")
-        env.setdefault("LAB_CACHE", str(ROOT / ".cache/lab"))
-    env.setdefault("LAB_NET", f"127.0.{3 + number}")
+    folder = env.get("LAB_DIR", str(ROOT / ".cache/lab"))
+    env["LAB_DIR"] = folder + (f"-{number}" if number else "")
+    env.setdefault("LAB_CACHE", folder)
+    if "LAB_NET" in env:
+        first, second, third = env["LAB_NET"].split(".")
+        env["LAB_NET"] = f"{first}.{int(second) + number}.{third}"
+    else:
+        env["LAB_NET"] = f"127.0.{3 + number}"
     return env
 
 
