@@ -30,6 +30,10 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
         from spider import uninstall  # noqa: PLC0415
 
         sys.exit(uninstall.main(words[1:]))
+    if words[:1] == ["status"]:
+        from spider import uninstall  # noqa: PLC0415
+
+        sys.exit(uninstall.status(words[1:]))
     if words in (["--version"], ["-V"]):
         sys.stdout.write(f"spider {VERSION}\n")
         sys.exit(0)
@@ -37,7 +41,9 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
 
 
 def _agent(words: List[str]) -> NoReturn:
-    import msgpack.fallback  # noqa: F401, I001, PLC0415 - the largest file first: what compiling it took is used again (0.5 MB of RSS)
+    from spider import compiling  # noqa: PLC0415
+
+    compiler = compiling.start_compiler(getattr(__spec__, "loader", None))
     import asyncio  # noqa: PLC0415
 
     from spider import logs  # noqa: PLC0415
@@ -56,7 +62,7 @@ def _agent(words: List[str]) -> NoReturn:
     logs.set_up()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    status = loop.run_until_complete(run_agent(config))
+    status = loop.run_until_complete(run_agent(config, compiler.close if compiler else lambda: None))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # a name look-up that hangs in its thread must not keep the process

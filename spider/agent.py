@@ -69,10 +69,11 @@ class _Agent:
     What measures is most of the program: reading and compiling it, and the first look at everything, take longer than the way to the hub.
     """
 
-    def __init__(self, config: Config, clock: Clock, tasks: _Tasks) -> None:
+    def __init__(self, config: Config, clock: Clock, tasks: _Tasks, loaded: Callable[[], None]) -> None:
         self._config = config
         self._clock = clock
         self._tasks = tasks
+        self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
         self._owner = _policy_owner(config.policy_path)
         self.spool = spool_of(config, clock)
@@ -113,10 +114,11 @@ class _Agent:
 
         found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
         self._job_ended = found.job_ended
+        self._loaded()
         self._tasks.start(found.tasks)
 
 
-async def run_agent(config: Config) -> int:
+async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Returns: the exit status: 0 after a signal, 1 when a part failed, 75 when it needed too much memory (the service manager starts all
@@ -129,7 +131,7 @@ async def run_agent(config: Config) -> int:
         loop.add_signal_handler(number, stop.set)
     event(log, "spider_starts", version=config.version, node=config.node, label=config.name, hub=config.url.authority)
     clock, tasks = SystemClock(), _Tasks()
-    agent, ceiling = _Agent(config, clock, tasks), Ceiling(clock, stop.set)
+    agent, ceiling = _Agent(config, clock, tasks, loaded), Ceiling(clock, stop.set)
     tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
     await _stopped(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)

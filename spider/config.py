@@ -1,12 +1,12 @@
 """Spider's settings: flags, the environment and spider.conf, read once, checked as a whole. Nothing else reads the environment."""
 
-import configparser
 import os
 import re
 import stat
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from spider.ini import read_ini
 from spider.keyfiles import key_file
 from spider.version import VERSION
 from spider.wire.ids import is_id
@@ -222,17 +222,14 @@ def parse_conf(text: str) -> Dict[str, str]:
 
     Raises: ConfigError: an unknown, missing, doubled or wrong entry.
     """
-    parser = configparser.ConfigParser(
-        interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",), default_section="", empty_lines_in_values=False
-    )
     try:
-        parser.read_string(text)
-    except (configparser.Error, ValueError) as error:
-        raise ConfigError(["not an INI file: " + str(error).replace("\n", " ")]) from error
-    faults = [f"unknown section [{section}]" for section in parser.sections() if section not in _SECTIONS]
+        sections = read_ini(text)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
+    faults = [f"unknown section [{section}]" for section in sections if section not in _SECTIONS]
     values: Dict[str, str] = {}
     for section, keys in _SECTIONS.items():
-        found = dict(parser[section]) if parser.has_section(section) else {}
+        found = sections.get(section, {})
         faults += [f"unknown key {key!r} in [{section}]" for key in sorted(set(found) - keys)]
         faults += [f"{key!r} is missing in [{section}]" for key in sorted(keys - set(found) - _OPTIONAL)]
         values.update(found)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import zlib
 from typing import Awaitable, Callable, List, Optional, Tuple
 
 from spider.aside import aside
@@ -21,6 +22,20 @@ _CHANGE_OVERHEAD = 6
 log = logging.getLogger(__name__)
 Changes = List[Tuple[str, str]]
 """Name and version now; empty = not installed any more."""
+
+
+def pack(packages: Packages) -> bytes:
+    """All packages in a tenth of the memory, sorted by name: they are kept for months, and looked at when something changes."""
+    return zlib.compress("".join(f"{name}\t{packages[name]}\n" for name in sorted(packages)).encode("utf-8", "replace"))
+
+
+def unpack(packed: bytes) -> Packages:
+    """The opposite. A name or a version holds no white space (`installed.py`)."""
+    found: Packages = {}
+    for line in zlib.decompress(packed).decode("utf-8").split("\n")[:-1]:
+        name, _, version = line.partition("\t")
+        found[name] = version
+    return found
 
 
 def digest_of(packages: Packages) -> str:
@@ -63,8 +78,9 @@ class Inventory:
         self._root = root
         self._database: Optional[Database] = None
         self._seen: Stamp = ()
-        self._now: Optional[Packages] = None
-        self._told: Optional[Packages] = None
+        self._now: Optional[bytes] = None
+        """What is installed, packed."""
+        self._told: Optional[bytes] = None
         """What the hub has when it has `_told_digest`."""
         self._told_digest = ""
         self._digest = ""
@@ -113,13 +129,13 @@ class Inventory:
                 return
             packages = self._database.read(self._root)
             self._seen = now  # of before reading: a change meanwhile is seen at the next look
-        self._now, self._digest = packages, digest_of(packages)
+        self._now, self._digest = pack(packages), digest_of(packages)
 
     async def _tell(self) -> None:
         if self._now is None or self._held is None or self._held == self._digest:
             return
         builds_on = self._told if self._told is not None and self._held == self._told_digest else None
-        changes = changes_between(builds_on or {}, self._now)
+        changes = changes_between({} if builds_on is None else unpack(builds_on), unpack(self._now))
         since = self._held if builds_on is not None else ""
         self._told, self._told_digest = self._now, self._digest
         self._held = None  # one at a time: the hub says what it made of it

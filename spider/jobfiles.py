@@ -58,8 +58,6 @@ class Result(NamedTuple):
     """Of the log."""
     started_at: float
     ended_at: float
-    tty_held: bool
-    """Something that the job left running still has the terminal."""
     changes: List[Change]
     error_code: str
     error_text: str

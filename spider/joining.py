@@ -168,6 +168,10 @@ async def join(invite: Invite, scripts: Scripts) -> None:
         if not visit.begun:
             raise why from error
         await visit.alone(why)
+    except OSError as error:
+        why = Failed(f"this server does not let it be installed: {error.strerror or error}", "install_failed")
+        await visit.take_back(why)
+        raise why from error
     finally:
         await socket.close(1000, "")
 
@@ -308,14 +312,13 @@ class _Visit:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
 
-    async def _log(self) -> List[str]:
-        _, lines = await _run(self._scripts.node, ["diagnose"])
-        return [line[4:] for line in lines if line.startswith("log ")]
+    async def _diagnosis(self) -> List[str]:
+        return (await _run(self._scripts.node, ["diagnose"]))[1]
 
     async def _last_words(self) -> str:
-        for line in reversed(await self._log()):
+        for line in reversed(await self._diagnosis()):
             try:
-                entry = json.loads(line)
+                entry = json.loads(line[4:])
             except ValueError:
                 continue
             if isinstance(entry, dict) and entry.get("why"):
@@ -360,7 +363,7 @@ class _Visit:
         """
         until = time.monotonic() + ANSWER_LIMIT_S
         while time.monotonic() < until:
-            if any('"session_open"' in line for line in await self._log()):
+            if "in session" in await self._diagnosis():
                 await self._node("finish")
                 self._drop_folder()
                 say("connected")

@@ -63,7 +63,7 @@ def parse_record(record: bytes) -> Line:
     try:
         fields = json.loads(record)
         cursor, at_us = fields["__CURSOR"], int(fields["__REALTIME_TIMESTAMP"])
-    except (KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError("no record of the journal") from error
     if not isinstance(cursor, str) or not 0 < len(cursor) <= MAX_CURSOR or not 0 <= at_us < 1 << 62:
         raise ValueError("a record without a place")

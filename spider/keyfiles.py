@@ -4,12 +4,12 @@
 a change was cut off between its steps, and that file is the right one.
 """
 
-import configparser
 import logging
 import os
 from typing import Callable, Optional, Tuple
 
 from spider.clock import Clock
+from spider.ini import read_ini
 from spider.logs import event
 from spider.trusted import Untrusted, place
 
@@ -32,11 +32,10 @@ def node_of(text: str) -> Tuple[str, int]:
 
     Raises: Untrusted: they are not in it.
     """
-    parser = configparser.ConfigParser(interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",))
     try:
-        parser.read_string(text)
-        return parser["node"]["id"], int(parser["node"]["generation"])
-    except (configparser.Error, KeyError, ValueError) as exc:
+        node = read_ini(text)["node"]
+        return node["id"], int(node["generation"])
+    except (KeyError, ValueError) as exc:
         raise Untrusted("spider.conf names no node") from exc
 
 

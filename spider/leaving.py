@@ -13,6 +13,8 @@ from spider.packages.base import Console, Outcome
 
 UNIT = "stardust-uninstall.service"
 START_LIMIT_S = 30.0
+COMMAND = "/opt/stardust/stardust-spider"
+"""By which root takes Spider off by hand."""
 
 _log = logging.getLogger("spider.leaving")
 

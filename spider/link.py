@@ -104,7 +104,7 @@ class HubLink:
         self.hub_time: Optional[Tuple[int, float]] = None
         """What the hub's clock said last (Unix milliseconds), and the monotonic second at which it came."""
         self.tried = asyncio.Event()
-        """The first attempt is over, whatever came of it."""
+        """The first attempt has led to a session, or is over."""
         self._joined: List[Callable[[], None]] = []
         self._others: Dict[object, Callable[[Any], None]] = {}
         outbox.on_ready(self._wake.set)
@@ -195,6 +195,7 @@ class HubLink:
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
         for call in tuple(self._joined):  # one of them may add others, which are called then
             call()
+        self.tried.set()
         await _first_end([self._hear(session), self._post(session), self._tick(session)])
 
     async def _open(self, socket: WebSocket) -> "tuple[Link, Welcome]":

@@ -11,9 +11,9 @@ verbs = refresh, check, upgrade
 Whatever is not understood completely is refused as a whole: a misspelt restriction must never be read as none.
 """
 
-import configparser
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
+from spider.ini import read_ini
 from spider.trusted import Untrusted, read_trusted
 
 POLICY_PATH = "/etc/stardust/policy.conf"
@@ -52,16 +52,13 @@ def parse_policy(text: str) -> Policy:
 
     Raises: PolicyRefused: unknown section, key, mode, verb or version; a key twice; no mode.
     """
-    parser = configparser.ConfigParser(
-        interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",), default_section="", empty_lines_in_values=False
-    )
     try:
-        parser.read_string(text)
-    except (configparser.Error, ValueError) as exc:
-        raise PolicyRefused("not an INI file: " + str(exc).replace("\n", " ")) from exc
-    if parser.sections() != ["policy"] or parser.defaults():
+        sections = read_ini(text)
+    except ValueError as exc:
+        raise PolicyRefused(str(exc)) from exc
+    if list(sections) != ["policy"]:
         raise PolicyRefused("one section [policy] is expected, and no other")
-    section = parser["policy"]
+    section = sections["policy"]
     unknown = sorted(set(section) - _KEYS)
     if unknown:
         raise PolicyRefused(f"unknown key {unknown[0]!r}")

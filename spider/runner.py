@@ -178,7 +178,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
     terminal = Terminal(log, reporter, wish)
     console = JobConsole(folder, terminal, reporter, wish)
     outcome = _keep_up(plan, console, boot) if plan.verb in (UPDATE, REKEY, UNINSTALL) else _carry_out(plan, manager, console)
-    held = terminal.close()
+    terminal.close()
     log.close()
     reporter.close()
     if outcome.state == REBOOTING and before is not None:
@@ -201,7 +201,6 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
         sha256=log.sha256(),
         started_at=started_at,
         ended_at=time.time(),
-        tty_held=held,
         changes=list(outcome.changes),
         error_code=outcome.error_code,
         error_text=outcome.error_text[:MAX_ERROR_TEXT],
@@ -209,6 +208,17 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
     write_result(folder, result)
     os.close(lock)
     return result
+
+
+def _give_command() -> None:
+    """Where an older version was installed, and an update put this one in its place, root has no command yet to take Spider off with."""
+    if os.path.lexists(leaving.COMMAND):
+        return
+    from spider import uninstall  # noqa: PLC0415 - once in the life of an installation
+
+    why = uninstall.give_command()
+    if why:
+        logs.event(_log, "command_not_given", level=logging.WARNING, why=why)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -220,6 +230,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 64
     outlive_signals()
     logs.bind(job=words[0])
+    _give_command()
     try:
         result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
     except Cannot as exc:

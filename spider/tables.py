@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Set
 
 from spider.aside import aside
@@ -17,6 +18,10 @@ FIRST_S = 1.0
 READ_LIMIT_S = 10.0
 """How long a reader may keep the others waiting; it goes on beside them."""
 MAX_LEASE_S = 3600
+COST_SHARE = 0.01
+"""The most of a core that reading one subject again and again may take: one that costs more is read less often."""
+SOON_S = 1.0
+"""So much before its time a table is told with the reading that there is, rather than with the next one."""
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +69,8 @@ class _Source:
         self.subject = BY_NAME[reader.subject]
         self.due = 0.0
         self.read_at: Optional[float] = None
+        self.cost_s = 0.0
+        """CPU time of the last reading."""
         self.lease_until = 0.0
         self.rhythm_s = self.subject.rhythm_s
         self.table: Optional[Table] = None
@@ -74,19 +81,30 @@ class _Source:
     def plan(self, now: float) -> None:
         """When it is read next, from now on."""
         rhythm_s = self.rhythm_s if self.lease_until > now else self.subject.rhythm_s
-        self.due = now if self.read_at is None else max(now, self.read_at + rhythm_s)
+        self.due = now if self.read_at is None else max(now, self.read_at + max(rhythm_s, self.cost_s / COST_SHARE))
+
+    def rests(self, now: float) -> bool:
+        """Whether the newest reading may wait, since nobody looks."""
+        return self.lease_until <= now < self.sent_at + self.subject.rests_s - SOON_S
 
 
 class Tables:
     """Owns the readers; `run` it as one task and cancel that to stop. A hub that is away or slow costs one table for each subject."""
 
     def __init__(
-        self, readers: Sequence[TableReader], clock: Clock, send: Callable[[Message], Awaitable[None]], first_s: float = FIRST_S
+        self,
+        readers: Sequence[TableReader],
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        first_s: float = FIRST_S,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Args: send: raises ConnectionError where there is no session, writes the message before it first waits."""
+        """Args: send: raises ConnectionError where there is no session, writes the message before it first waits. spent: CPU seconds of the
+        thread that asks."""
         self._clock = clock
         self._send = send
         self._first_s = first_s
+        self._spent = spent
         self._sources = {reader.subject: _Source(reader) for reader in readers}
         self._session = 0
         self._pending: Set[str] = set()
@@ -114,6 +132,9 @@ class Tables:
                 source.lease_until = now + max(0, min(watch.lease_s, MAX_LEASE_S))
                 source.rhythm_s = min(max(watch.rhythm_s, QUICKEST_S), source.subject.rhythm_s)
                 source.plan(now)
+                if source.subject.rests_s and source.lease_until > now and self._told.get(name) is not source.table:
+                    self._pending.add(name)
+                    self._news.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -165,7 +186,7 @@ class Tables:
         source.plan(now)
         name = source.subject.name
         if source.out is None:
-            source.out = asyncio.ensure_future(aside(lambda: source.reader.read(now), name))
+            source.out = asyncio.ensure_future(aside(lambda: self._read_one(source, now), name))
         elif not source.out.done():
             return
         out = source.out
@@ -174,6 +195,7 @@ class Tables:
             self._fail(source, f"no answer within {READ_LIMIT_S:.0f} s", expected=True)
             return
         source.out = None
+        source.plan(now)  # anew: now it is known what it costs
         try:
             reading = out.result()
         except Exception as error:  # one reader's fault must not cost the others
@@ -186,6 +208,13 @@ class Tables:
             self._learn(source, table_of(source.subject, reading, self._now_ms()))
         elif source.table is not None:  # there was some, and now there is none
             self._learn(source, table_of(source.subject, Reading([], 0), self._now_ms()))
+
+    def _read_one(self, source: _Source, now: float) -> Optional[Reading]:
+        began = self._spent()
+        try:
+            return source.reader.read(now)
+        finally:
+            source.cost_s = self._spent() - began
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
@@ -200,7 +229,8 @@ class Tables:
         name, now = source.subject.name, self._clock.monotonic()
         told = self._told.get(name)
         source.table = table
-        if told is None or not same(source.subject, told, table) or now - source.sent_at >= RESEND_S:
+        news = told is None or not same(source.subject, told, table) or now - source.sent_at >= RESEND_S
+        if news and (told is None or not source.rests(now)):
             self._pending.add(name)
             self._news.set()
 

@@ -388,12 +388,11 @@ class Terminal:
         code = child.returncode
         return Ended(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
 
-    def close(self) -> bool:
-        """Take in what is left. True: something that goes on running still has the terminal."""
+    def close(self) -> None:
+        """Take in what is left. Something that goes on running may still have the terminal: nobody waits for it."""
         os.close(self._slave)
-        held = self._drain({self._master: Lines(lambda _line: None)}, LINGER_S)
+        self._drain({self._master: Lines(lambda _line: None)}, LINGER_S)
         os.close(self._master)
-        return held
 
     def _pump(self, sources: Dict[int, Lines], wait_s: float) -> bool:
         """Take what there is. False: nothing came."""
@@ -415,10 +414,8 @@ class Terminal:
             sources[fd].feed(data)
         return came
 
-    def _drain(self, sources: Dict[int, Lines], quiet_s: float) -> bool:
-        """Read until nothing comes for `quiet_s` or nobody can write any more. True: somebody still can."""
+    def _drain(self, sources: Dict[int, Lines], quiet_s: float) -> None:
+        """Read until nothing comes for `quiet_s` or nobody can write any more."""
         ends_at = time.monotonic() + DRAIN_LIMIT_S
-        while self._master in sources and time.monotonic() < ends_at:
-            if not self._pump(sources, quiet_s):
-                return self._master in sources
-        return self._master in sources
+        while self._master in sources and time.monotonic() < ends_at and self._pump(sources, quiet_s):
+            pass

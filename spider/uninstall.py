@@ -1,4 +1,6 @@
-"""`spider.pyz uninstall`, run by root on the node itself: takes everything off this server and then tells the hub.
+"""What root can ask for on the node itself, by the command `stardust-spider`.
+
+`uninstall` takes everything off this server and then tells the hub.
 
 The script that removes is the one that the hub runs over SSH; it is carried in the bundle. The hub is told last, when nothing is left,
 in a session that the node's own key proves: what it needs for that is in memory by then.
@@ -22,9 +24,11 @@ from spider.clock import SystemClock
 from spider.config import Config, ConfigError
 from spider.jobfiles import JOBS_DIR
 from spider.keyfiles import key_file, node_of
+from spider.leaving import COMMAND
 from spider.limit import within
 from spider.runner import Cannot, take_lock
 from spider.trusted import Untrusted, read_trusted
+from spider.version import VERSION
 from spider.websocket import Closed, WebSocketError, connect
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_UNKNOWN, OPENING_TIMEOUT_S, SUBPROTOCOL, Farewell, Welcome
@@ -46,6 +50,7 @@ EXIT_LEFT = 1
 EXIT_BUSY = 75
 EXIT_NOT_ROOT = 77
 BY_ORDER = "uninstalled by an order of its hub"
+NO_SCRIPT = "this copy of Spider carries no script to remove itself: it was not built as a bundle\n"
 _SENTENCES = {"job_running": "A job is running on this server: wait for its end, or cancel it, and try again."}
 
 
@@ -78,6 +83,36 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False) -> Said:
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     told = {word: [line[len(word) + 1 :] for line in lines if line.startswith(word + " ")] for word in ("error", "note", "left")}
     return Said("ok" in lines and not told["error"], (told["error"] or [""])[0], told["note"], told["left"])
+
+
+def carried() -> Optional[bytes]:
+    """The script that is in the bundle. None: this is none."""
+    try:
+        return pkgutil.get_data("spider", "node.sh")
+    except OSError:
+        return None
+
+
+def give_command() -> str:
+    """Give root the command `stardust-spider` where the version that was installed here knew of none. Returns why not; empty: it is there."""
+    script = None if os.path.lexists(COMMAND) else carried()
+    try:
+        return "" if script is None else run_script(script, "command").error
+    except OSError as exc:
+        return str(exc)
+
+
+def status(argv: Optional[List[str]] = None) -> int:
+    """`spider.pyz status`: what an owner asks. Returns the exit status."""
+    script = carried()
+    if argv or script is None:
+        sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
+        return 64 if argv else EXIT_LEFT
+    _say(f"version    {VERSION}")
+    said = run_script(script, "status")
+    for note in said.notes:
+        _say(note)
+    return 0 if said.ok else EXIT_LEFT
 
 
 async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:
@@ -187,9 +222,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     if os.geteuid() != 0:
         sys.stderr.write("uninstall is root's: run it with sudo\n")
         return EXIT_NOT_ROOT
-    script = pkgutil.get_data("spider", "node.sh")
+    script = carried()
     if script is None:
-        sys.stderr.write("this copy of Spider carries no script to remove itself: it was not built as a bundle\n")
+        sys.stderr.write(NO_SCRIPT)
         return EXIT_LEFT
     config = _config()
     if ordered:

@@ -250,6 +250,9 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
         os.chmod(path, 0o644)
     systemd("daemon-reload")
     systemd("enable", "--now", f"{ROLLBACK}.timer")
+    if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
+        _disarm(places, systemd)
+        raise Cannot("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
 
 
 def _disarm(places: Places, systemd: Systemctl) -> None:

@@ -11,12 +11,10 @@ from spider.config import Config
 from spider.custom import Programs
 from spider.facts import Facts
 from spider.inventory import Inventory
-from spider.journal import Journal
 from spider.link import HubLink
 from spider.outbox import Outbox
 from spider.packages.apart import Apart
 from spider.sampler import Sampler, phase_ms_of
-from spider.statsd import Statsd
 from spider.tables import Tables
 from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
@@ -38,17 +36,27 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     inventory = Inventory(clock, link.send)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.held)
-    statsd = Statsd(config.statsd, clock)
-    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir), statsd]
+    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
+    asked_for: Dict[str, Coroutine[None, None, None]] = {}
+    if config.statsd:
+        from spider.statsd import Statsd  # noqa: PLC0415 - what only some owners ask for is loaded there alone
+
+        statsd = Statsd(config.statsd, clock)
+        collectors.append(statsd)
+        asked_for["statsd"] = statsd.run()
     sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
     tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
     link.on_joined(tables.joined)
     link.on_message(Watch, tables.watch)
     link.on_joined(partial(tell_joined, config.state_dir))
     link.on_message(Bundle, Bundles(config.state_dir).heard)
-    journal = Journal(config.journal, clock, link.send)
-    link.on_joined(journal.joined)
-    link.on_message(LogAck, journal.held)
+    if config.journal:
+        from spider.journal import Journal  # noqa: PLC0415
+
+        journal = Journal(config.journal, clock, link.send)
+        link.on_joined(journal.joined)
+        link.on_message(LogAck, journal.held)
+        asked_for["journal"] = journal.run()
 
     def job_ended() -> None:
         facts.job_ended()
@@ -60,8 +68,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
             "facts": facts.run(),
             "inventory": inventory.run(),
             "tables": tables.run(),
-            "journal": journal.run(),
-            "statsd": statsd.run(),
+            **asked_for,
         },
         job_ended,
     )

@@ -2,7 +2,8 @@
 
 import os
 import time
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from heapq import heappush, heapreplace
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.collectors.argv import command_line
 from spider.collectors.base import LARGEST, read_text
@@ -17,6 +18,10 @@ MARK_S = 0.5
 LOOK_AGAIN_S = 60.0
 """How long the user and the command line of a process are believed."""
 
+_STAT_BYTES = 1024
+"""More than the fields up to the 24th can have, with the longest name (63 bytes of a kernel thread) before them."""
+_TICK_BITS = 44
+_TICKS = (1 << _TICK_BITS) - 1
 SAME_BOOT_S = 5.0
 """Two answers closer than this to each other name one boot: the clock was only trimmed, and that makes no new processes."""
 
@@ -69,6 +74,7 @@ class _Known(NamedTuple):
     """What was looked up about a process at the top."""
 
     name: bytes
+    shown: str
     user: str
     command: Optional[str]
     looked_at: float
@@ -107,7 +113,8 @@ class Processes:
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._wall = wall
         self._booted_at = self._boot()
-        self._ticks: Dict[Key, int] = {}
+        self._marks: Dict[int, int] = {}
+        """Of each process its start and, in the lower bits, its CPU time, both in USER_HZ: the id alone is used again."""
         self._scanned_at: Optional[float] = None
         self._known: Dict[Key, _Known] = {}
         self._moved: Dict[Key, _Moved] = {}
@@ -116,13 +123,17 @@ class Processes:
         """When this host was booted, by its clock of now; lxcfs shows another uptime, but no other clock."""
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
-    def scan(self) -> Dict[int, Stat]:
-        """Every process; those that end meanwhile are left out.
+    def _scan(self) -> List[Tuple[int, int, Stat]]:
+        """Look at every process once; those that end meanwhile are left out. What is kept of all of them is one number for each.
 
-        Raises: OSError, ValueError: there is no /proc to speak of, or it hides what others run (hidepid): the few that are left would pass
-                for all of them.
+        Returns: CPU time since the scan before, id and stat of those that have used the most of it and of those that use the most memory, in
+                 the order of the table.
+        Raises:  OSError, ValueError: there is no /proc to speak of, or it hides what others run (hidepid): the few that are left would pass
+                 for all of them.
         """
-        found: Dict[int, Stat] = {}
+        before, marks = self._marks, {}
+        by_cpu: List[Tuple[int, int, int, bytes]] = []
+        by_memory: List[Tuple[int, int, int, bytes]] = []
         for entry in os.listdir(self._proc):
             if not entry.isdecimal():
                 continue
@@ -131,52 +142,65 @@ class Processes:
             except OSError:
                 continue
             try:
-                found[int(entry)] = parse_stat(os.read(fd, 2048))
-            except (OSError, ValueError):  # it ended while it was read
+                data = os.read(fd, _STAT_BYTES)
+                fields = data[data.rindex(b")") + 2 :].split(b" ", 22)
+                ticks, started, pages = int(fields[11]) + int(fields[12]), int(fields[19]), int(fields[21])
+            except (OSError, ValueError, IndexError):  # it ended while it was read
                 continue
             finally:
                 os.close(fd)
-        if not found:
+            pid = int(entry)
+            mark = before.get(pid, 0)
+            used = ticks - (mark & _TICKS) if mark >> _TICK_BITS == started else ticks
+            marks[pid] = started << _TICK_BITS | ticks
+            self._keep(by_cpu, (used, pages, -pid, data))
+            self._keep(by_memory, (pages, -pid, used, data))
+        if not marks:
             raise ValueError("no process is to be seen")
-        if 1 not in found:
+        if 1 not in marks:
             raise PermissionError("processes of other users are hidden (hidepid)")
-        return found
+        self._marks = marks
+        chosen = {*by_cpu, *((used, pages, pid, data) for pages, pid, used, data in by_memory)}
+        return [(used, -pid, parse_stat(data)) for used, _, pid, data in sorted(chosen, reverse=True)]
+
+    def _keep(self, heap: List[Tuple[int, int, int, bytes]], one: Tuple[int, int, int, bytes]) -> None:
+        """Put it among the largest, if it is one of them."""
+        if len(heap) < self._top:
+            heappush(heap, one)
+        elif one > heap[0]:
+            heapreplace(heap, one)
 
     def read(self, now: float) -> Optional[Reading]:
         """Scan, and look closer at the top."""
         if self._scanned_at is None:
-            self._ticks = {(pid, stat.started): stat.ticks for pid, stat in self.scan().items()}
+            self._scan()
             self._scanned_at = now
             time.sleep(self._mark_s)
             now += self._mark_s
         booted_at = self._boot()
         if abs(booted_at - self._booted_at) > SAME_BOOT_S:  # the clock was wrong, as on boards without one that runs on while they are off
             self._booted_at = booted_at
-        stats = self.scan()
+        top = self._scan()
         elapsed_s = now - self._scanned_at
-        before, self._ticks = self._ticks, {(pid, stat.started): stat.ticks for pid, stat in stats.items()}
         self._scanned_at = now
-        used = {pid: stat.ticks - before.get((pid, stat.started), 0) for pid, stat in stats.items()}
-        by_cpu = sorted(stats, key=lambda pid: (-used[pid], -stats[pid].pages, pid))
-        by_memory = sorted(stats, key=lambda pid: (-stats[pid].pages, pid))
-        chosen = {*by_cpu[: self._top], *by_memory[: self._top]}
-        rows = [self._row(pid, stats[pid], used[pid], elapsed_s, now) for pid in by_cpu if pid in chosen]
-        top = {(pid, stats[pid].started) for pid in chosen}
-        self._known = {key: known for key, known in self._known.items() if key in top}
-        self._moved = {key: moved for key, moved in self._moved.items() if key in top}
-        return Reading(rows, len(stats))
+        rows = [self._row(pid, stat, used, elapsed_s, now) for used, pid, stat in top]
+        shown = {(pid, stat.started) for _, pid, stat in top}
+        self._known = {key: known for key, known in self._known.items() if key in shown}
+        self._moved = {key: moved for key, moved in self._moved.items() if key in shown}
+        return Reading(rows, len(self._marks))
 
     def _row(self, pid: int, stat: Stat, used: int, elapsed_s: float, now: float) -> Tuple[Cell, ...]:
         key = (pid, stat.started)
         known = self._known.get(key)
         in_exec = known is not None and known.command == "" and stat.pages > 0  # a thread of the kernel and a zombie have no memory
         if known is None or in_exec or known.name != stat.name or now - known.looked_at >= LOOK_AGAIN_S:
-            known = self._known[key] = _Known(stat.name, self._user(pid), command_line(f"{self._proc}/{pid}/cmdline"), now)
+            command = command_line(f"{self._proc}/{pid}/cmdline")
+            known = self._known[key] = _Known(stat.name, plain(stat.name, 64), self._user(pid), command, now)
         read, written = self._rates(key, now)
         return (
             pid,
             round((self._booted_at + stat.started / self._hertz) * 1000),
-            plain(stat.name, 64),
+            known.shown,
             known.user or None,
             STATES.get(stat.state, "unknown"),
             stat.threads,

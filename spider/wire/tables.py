@@ -52,6 +52,8 @@ class Subject(NamedTuple):
     max_rows: int
     about: str
     """What it holds, in which order, and where it is read."""
+    rests_s: int = 0
+    """The newest reading is told no more often than this while nobody looks; 0: whatever changed is told at once."""
 
 
 def _text(name: str, most: int = 200, *, kept: bool = False) -> Column:
@@ -87,7 +89,7 @@ SUBJECTS: List[Subject] = [
             _text("command", 512, kept=True),
         ),
         ("pid", "started_at"),
-        60,
+        5,
         5,
         60,
         """The 30 processes that use the most CPU and the 30 that use the most memory, by CPU, then memory; `total`: all processes seen.
@@ -96,6 +98,7 @@ SUBJECTS: List[Subject] = [
         before. memory: resident set (RSS). read, written: what reached a disk; the kernel tells an unprivileged Spider only of its own
         user's processes. command: the arguments, empty for a thread of the kernel; words after a key that names a secret are masked.
         Source: proc_pid_stat(5), proc_pid_io(5), proc_pid_cmdline(5).""",
+        60,
     ),
     Subject(
         "services",

@@ -1,0 +1,143 @@
+"""Spider's modules, compiled by a process of their own.
+
+An agent lives for months and compiles its modules once, out of the sources in its one file. What compiling and unpacking took would stay in
+pieces in its heap all that time. So a child that was forked before most is loaded compiles them, each when it is asked for, and ends when
+all are there; what comes back is what a .pyc file holds. Nothing is written anywhere. Where there can be no child, or it fails, the modules
+are compiled here, as Python does it by itself.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from typing import Any, Mapping, Optional, Tuple
+from zipimport import zipimporter
+
+_PACKAGES = ("spider", "msgpack")
+ANSWER_LIMIT_S = 30.0
+"""One module takes some milliseconds."""
+_HEAD = 5
+"""Of an answer: whether it is a package, and how many bytes of code follow (none: not to be had)."""
+
+
+class _Module(SourceFileLoader):
+    """A module with its source in the bundle and its code, as a .pyc file would hold it, in memory."""
+
+    def __init__(self, fullname: str, path: str, archive: zipimporter, code: bytes = b"") -> None:
+        super().__init__(fullname, path)
+        self._archive = archive
+        self.code = code
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:  # noqa: ARG002 - there is one source, of one time
+        return {"mtime": 0, "size": None}
+
+    def get_data(self, path: str) -> bytes:
+        """What Python looks for: first the code, at the place of a .pyc file, and where that is none, the source."""
+        if not path.endswith(".pyc"):
+            return self._archive.get_data(path)
+        code, self.code = self.code, b""
+        if not code:
+            raise FileNotFoundError(path)
+        return code
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:  # noqa: ARG002 - it goes nowhere else
+        self.code = bytes(data)
+
+
+class Compiler:
+    """The child, in `sys.meta_path` from its start until `close`."""
+
+    def __init__(self, archive: zipimporter, pid: int, asking: int, answers: int) -> None:
+        self._archive = archive
+        self._pid = pid
+        self._asking = asking
+        self._answers = answers
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:  # noqa: ARG002 - importlib's names
+        """Ask for one module. Returns: None: it is none of ours, or it must be compiled here."""
+        if fullname.partition(".")[0] not in _PACKAGES:
+            return None
+        try:
+            os.write(self._asking, fullname.encode() + b"\n")
+            head = self._read(_HEAD)
+            code = self._read(int.from_bytes(head[1:], "big"))
+        except (OSError, EOFError):
+            self.close()
+            return None
+        if not code:
+            return None
+        place = _places(self._archive, fullname)[0 if head[0] else 1]
+        return spec_from_file_location(fullname, place, loader=_Module(fullname, place, self._archive, code))
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            ready, _, _ = select.select([self._answers], [], [], ANSWER_LIMIT_S)
+            more = os.read(self._answers, size - len(data)) if ready else b""
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def close(self) -> None:
+        """Everything is loaded, or the child failed: it ends. What is asked for later is compiled here."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            os.close(self._asking)
+            os.close(self._answers)
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+
+
+def start_compiler(archive: object) -> Optional[Compiler]:
+    """Fork it. Args: archive: the importer of a module of this program. Returns: None: it runs from no bundle, or there can be no child."""
+    if not isinstance(archive, zipimporter):
+        return None
+    asked, asking = os.pipe()
+    answers, answering = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        for end in (asked, asking, answers, answering):
+            os.close(end)
+        return None
+    if pid == 0:
+        try:
+            os.close(asking)
+            os.close(answers)
+            _serve(archive, asked, answering)
+        finally:
+            os._exit(0)
+    os.close(asked)
+    os.close(answering)
+    compiler = Compiler(archive, pid, asking, answers)
+    sys.meta_path.insert(0, compiler)
+    return compiler
+
+
+def _serve(archive: zipimporter, asked: int, answering: int) -> None:
+    sys.dont_write_bytecode = False  # only then is there what a .pyc file holds; where it goes, `set_data` says
+    with os.fdopen(asked, "rb") as questions, os.fdopen(answering, "wb") as answers:
+        for line in iter(questions.readline, b""):
+            package, code = _compiled(archive, line.decode().strip())
+            answers.write(bytes([package]) + len(code).to_bytes(_HEAD - 1, "big") + code)
+            answers.flush()
+
+
+def _places(archive: zipimporter, fullname: str) -> Tuple[str, str]:
+    """Where a module's source lies: as a package, and as a file."""
+    stem = os.path.join(archive.archive, *fullname.split("."))
+    return os.path.join(stem, "__init__.py"), stem + ".py"
+
+
+def _compiled(archive: zipimporter, fullname: str) -> Tuple[bool, bytes]:
+    for path in _places(archive, fullname):
+        loader = _Module(fullname, path, archive)
+        with contextlib.suppress(OSError, SyntaxError):
+            loader.get_code(fullname)
+            return path.endswith("__init__.py"), loader.code
+    return False, b""
