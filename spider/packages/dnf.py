@@ -73,6 +73,7 @@ class DnfFamily(RpmBackend):
 
     def __init__(self, machine: str = "") -> None:
         super().__init__(machine)
+        self._origins: Dict[Tuple[str, str], str] = {}
         self.cache_dir = rpm_repos.option(self.settings, self.cache_option) or self.cache_dir
         folders = tuple(re.split(r"[\s,]+", rpm_repos.option(self.settings, "reposdir")))
         self.repo_folders = folders if folders[0] else self.repo_folders
@@ -185,6 +186,7 @@ class DnfFamily(RpmBackend):
 
     def _packages(self, text: str) -> List[Package]:
         try:
+            self._origins = dnf_text.parse_origins(text)
             return list(dnf_text.parse_repoquery(text).values())
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
@@ -346,7 +348,8 @@ class DnfFamily(RpmBackend):
         for package in packages:
             name = rpm_text.label(package.name, package.arch, self._machine)
             safe = UNKNOWN if secure is None else YES if (package.name, package.arch) in secure else NO
-            told.append(Planned(name, installed[name].version if name in installed else "", package.version, safe))
+            before = installed[name].version if name in installed else ""
+            told.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
         return told
 
     def _need_lists_readable(self) -> List[Repository]:

@@ -206,6 +206,12 @@ def parse_repoquery(text: str) -> Dict[Tuple[str, str], Package]:
     return from_lines
 
 
+def parse_origins(text: str) -> Dict[Tuple[str, str], str]:
+    """Read from the same lines where the newest version of each comes from: name and architecture to the repository."""
+    lines = [line.split("|") for line in text.split("\n")]
+    return {(fields[0], fields[1]): fields[3] for fields in lines if len(fields) > 3}
+
+
 def parse_sizes(text: str) -> Dict[Package, int]:
     """Read lines of `name|arch|epoch:version-release|…|bytes` of repoquery or rpm: what each takes when it is installed."""
     sizes: Dict[Package, int] = {}

@@ -27,12 +27,12 @@ class Ran(NamedTuple):
     """By the backend; None = it is content."""
 
 
-def said(runs: Sequence[Ran]) -> str:
-    """The lines of trouble that explain the most."""
+def said(runs: Sequence[Ran], *, warnings: bool = True) -> str:
+    """The lines of trouble that explain the most; without errors, `warnings`."""
     lines: List[str] = []
     for ran in runs:
         lines += [line for line in ran.reader.troubles if line not in lines]
-    errors = [line for line in lines if not line.lower().startswith(("w:", "warning"))] or lines
+    errors = [line for line in lines if not line.lower().startswith(("w:", "warning"))] or (lines if warnings else [])
     return " · ".join(line[:MAX_SAID] for line in errors[:MOST_SAID])
 
 
@@ -81,7 +81,7 @@ def judge(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory, 
         code, text = "job.incomplete", done if changes else f"{done}, not changed: {named([step.package for step in left])}"
     if not code:
         return Outcome("succeeded", rc, 0, changes)
-    why = said(runs)
+    why = said(runs, warnings=code != "job.stopped")  # a stop is explained; what else there is to warn of did not end the job
     return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
 
 

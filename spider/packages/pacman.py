@@ -14,9 +14,12 @@ import re
 import shutil
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from spider.collectors.base import read_text
+from spider.collectors.identity import parse_uptime
 from spider.collectors.virtualization import detect_container
 from spider.packages import pacman_lists, pacman_text
 from spider.packages.backend import PHASES_BEFORE_COMMIT, Call, Command, Failure, Lock, Reader, Reboot, Trouble, Work
@@ -92,9 +95,15 @@ _CANNOT = {
     "security-upgrade": "Arch's repositories do not tell which updates are for security. Use upgrade.",
     "hold": "What pacman leaves alone stands in IgnorePkg of /etc/pacman.conf, the administrator's own file. Write it there.",
     "unhold": "What pacman leaves alone stands in IgnorePkg of /etc/pacman.conf, the administrator's own file. Take it out there.",
-    "repair": "pacman leaves nothing half done that a command could repair. 'pacman -Dk' lists dependencies that are missing; "
-    "a lock file that nobody holds is to be removed by hand.",
 }
+
+
+def _is_of_an_earlier_boot(path: str) -> bool:
+    """Whoever made the file is gone for certain then, whatever can be seen of processes."""
+    try:
+        return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
+    except (OSError, ValueError):
+        return False
 
 
 class PacmanReader(Reader):
@@ -223,9 +232,11 @@ class Pacman:
 
     def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # the records tell more than their list
         """A lock that nobody holds, records without their content, two records of one package."""
-        lock = self._system + "/db.lck"
-        if os.path.exists(lock) and open_file_holder(lock) is None and os.path.exists(lock):
-            return f"the lock {lock} was left behind: no process holds it; look why, then remove it ('rm {lock}')"
+        lock = self._left_lock()
+        if lock and _is_of_an_earlier_boot(lock):
+            return f"the lock {lock} was left behind when this server went down, and no process holds it"
+        if lock:
+            return f"the lock {lock} was left behind since the last boot, and no process holds it (once you know why: 'rm {lock}')"
         try:
             records = sorted(name for name in os.listdir(self._system + "/local") if name != "ALPM_DB_VERSION")
         except OSError as exc:
@@ -236,6 +247,11 @@ class Pacman:
         names = [name.rsplit("-", 2)[0] for name in records]
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         return f"pacman's database has two records of {', '.join(twice[:20])}" if twice else ""
+
+    def _left_lock(self) -> str:
+        """The lock file that no process has open; empty = there is none."""
+        lock = self._system + "/db.lck"
+        return lock if os.path.exists(lock) and open_file_holder(lock) is None and os.path.exists(lock) else ""
 
     def lock(self) -> Optional[Lock]:
         """pacman keeps its lock file open as long as it works; a file without a process is no lock, see `broken`."""
@@ -401,6 +417,10 @@ class Pacman:
         if verb == "clean":
             paccache = "/usr/bin/paccache"
             return [Command((paccache, "-rk2") if os.path.exists(paccache) else ("pacman", "-Sc", "--noconfirm"), stoppable=False)]
+        if verb == "repair":  # pacman itself has nothing for it: what else is broken is told again
+            lock = self._left_lock()
+            let_go = Call(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
+            return [let_go] if lock and _is_of_an_earlier_boot(lock) else []
         gate = Call("", lambda: self._place(plan))
         if verb in ("remove", "autoremove"):
             return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]

@@ -12,7 +12,7 @@ _REASONS = {
     "pinned": "pinned to its version",
     "needs_new": "needs new packages",
     "needs_removal": "needs the removal of packages",
-    "unresolvable": "its dependencies cannot be met",
+    "unresolvable": "its dependencies cannot be met, at least not without a removal",
 }
 
 
