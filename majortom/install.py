@@ -124,10 +124,10 @@ class Installation:
             if plan.clean == "aside":
                 await self._lay_aside(login, plan)
             words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
-            await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
+            answer = await shell.run(login, self._node_script, words, "install", limits.step_s, told=steps.detail)
             if payload.own_policy and plan.clean == "aside":
                 await shell.run(login, self._node_script, ["keep_policy"], "install", limits.step_s)
-            closing.append("with the launcher" if launcher == "yes" else "for watching only: no launcher")
+            closing += ["with the launcher" if launcher == "yes" else "for watching only: no launcher", *answer.notes]
         async with steps.step("start"):
             await shell.run(login, self._node_script, ["start", launcher], "start", limits.step_s)
         async with steps.step("verify") as closing:

@@ -94,6 +94,7 @@ bring_back() {
     for path in "$OLD_ETC.units"/*; do [ ! -e "$path" ] && [ ! -L "$path" ] || mv -- "$path" "$UNITS/"; done
     rm -rf -- "$OLD_ETC.units"
     if [ -e "$OLD_OPT" ]; then mv -T -- "$OLD_OPT" "$OPT"; fi
+    drop_links
     if [ -e "$OLD_ETC" ]; then mv -T -- "$OLD_ETC" "$ETC"; fi
     if [ -e "$BEFORE/no-user" ]; then
         userdel stardust >/dev/null 2>&1

@@ -3,6 +3,8 @@
 #   python MANAGER                         install python3 with the server's package manager
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
+#   command                                give root the command `stardust-spider`, where an older version has installed none
+#   status                                 which hub, what it may do, and whether Spider is connected, for the one who owns the server
 #   finish                                 the installation stands: close the journal, and disarm
 #   rollback [SECONDS]                     what the armed timer runs: take back what is not finished; OpenRC has no timers, so it waits itself
 #   diagnose                               why no session came: state and last log lines
@@ -19,6 +21,7 @@ JOURNAL=$VAR/installed
 ROLLBACK=$VAR/rollback TIMER=stardust-rollback.timer
 UNIT_FILES="stardust-spider.service stardust-launcher.socket stardust-launcher@.service stardust-job@.service" UNIT_MODE=0644
 LOG=/var/log/stardust-spider.log
+COMMAND=$OPT/stardust-spider LINKS="/usr/local/sbin/stardust-spider /usr/local/bin/stardust-spider"
 openrc() { false; }
 if [ ! -d /run/systemd/system ] && [ -d /run/openrc ]; then
     openrc() { true; }
@@ -152,8 +155,13 @@ forget_before() {
 # Whether Spider is in a session with its hub now, by the last thing that it logged about it.
 in_session() {
     active || return 1
-    said -b |
-        grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1 | grep -q session_open
+    last_event | grep -q session_open
+}
+
+# Since it was started: what one that was here before has told stays in the journal.
+last_event() {
+    openrc || started=$(systemctl show -p InvocationID --value stardust-spider.service)
+    said "_SYSTEMD_INVOCATION_ID=${started-}" | grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1
 }
 
 active() { if openrc; then rc_quiet rc-service stardust-spider status; else systemctl is-active --quiet stardust-spider.service; fi; }
@@ -261,10 +269,39 @@ install_spider() {
     for unit in $units; do
         place "$UNIT_MODE" root:root "$unit" "$UNITS/$unit" || die install_failed "$UNITS cannot be written"
     done
+    give_command
     burn "$staging"
     sweep_uploads
     if command -v restorecon >/dev/null 2>&1; then restorecon -R "$OPT" "$ETC" "$VAR" "$UNITS" 2>/dev/null; fi
     openrc || systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
+}
+
+# The program lies below /opt, since /usr may be read-only; there the link is left out. What else stands in the link's place is somebody's.
+give_command() {
+    python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
+    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
+        '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
+        'usage: stardust-spider [--help | --version | status | uninstall]' \
+        '  status     which hub this server reports to, what that may do here, and whether it is connected' \
+        '  uninstall  take Stardust off this server, and tell its hub' END 'exit $status' >"$COMMAND.new" &&
+        chmod 0755 "$COMMAND.new" && mv -- "$COMMAND.new" "$COMMAND" || die install_failed "$OPT cannot be written"
+    for link in $LINKS; do
+        [ -d "${link%/*}" ] || continue
+        if [ "$(readlink "$link")" = "$COMMAND" ]; then return 0; fi
+        if [ -e "$link" ] || [ -L "$link" ]; then
+            note "$link is somebody else's and stays: the command here is $COMMAND"
+        else
+            ln -s "$COMMAND" "$link" 2>/dev/null || note "$link cannot be made: the command here is $COMMAND"
+        fi
+        return 0
+    done
+}
+
+# The links that are ours, once what they lead to is gone.
+drop_links() {
+    for link in $LINKS; do
+        if [ "$(readlink "$link")" = "$COMMAND" ] && [ ! -e "$COMMAND" ]; then rm -f -- "$link" 2>/dev/null; fi
+    done
 }
 
 place() {
@@ -322,9 +359,20 @@ state() {
     systemctl show stardust-spider.service -p ActiveState -p SubState -p Result -p ExecMainStatus -p NRestarts 2>/dev/null | tr '\n' ' '
 }
 
+status() {
+    note "hub        $(sed -n 's/^ *url *= *//p' "$ETC/spider.conf")"
+    note "policy     $(sed -n 's/^ *mode *= *//p' "$ETC/policy.conf")"
+    if ! active; then found='Spider does not run'
+    else
+        case $(last_event) in *session_open*) found=connected ;; '') found='Spider runs' ;; *) found='Spider runs, and is not connected' ;; esac
+    fi
+    note "state      $found"
+}
+
 diagnose() {
+    if in_session; then printf 'in session\n'; fi
     printf 'log state %s\n' "$(state)"
-    said -n 40 | tail -n 40 | while IFS= read -r line; do printf 'log %s\n' "$line"; done
+    said -n 40 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 40 | while IFS= read -r line; do printf 'log %s\n' "$line"; done
 }
 
 finish() {
@@ -408,6 +456,7 @@ remove() {
     burn "$ETC"
     burn "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
+    drop_links
     forget_before
     find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
     # An account that somebody else made is left alone; ours is known by the journal or by its home.
@@ -460,6 +509,7 @@ search() {
     for path in "$OPT" "$ETC" "$VAR" /run/stardust "$OPT.before" "$ETC.before" "$ETC.before.units"; do
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
+    for path in $LINKS; do [ "$(readlink "$path")" != "$COMMAND" ] || printf 'left %s\n' "$path"; done
     find /etc/init.d /etc/conf.d /etc/runlevels /run/openrc /var/log /etc/systemd /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /etc/sysusers.d /etc/tmpfiles.d \
         \( -name 'stardust-spider*' -o -name 'stardust-launcher*' -o -name 'stardust-job*' -o -name 'stardust-rollback*' -o -name 'supervise-stardust-*' -o -name stardust.conf \) \
         2>/dev/null | while IFS= read -r path; do
@@ -481,7 +531,7 @@ main() {
     action=$1
     shift
     patience=60
-    [ "$action" != rollback ] || patience=1200
+    case $action in rollback) patience=1200 ;; command) patience=0 ;; esac
     if [ "$action" = rollback ] && [ -n "${1-}" ]; then
         trap 'kill $!; exit 0' TERM
         sleep "$1" 9>&- &
@@ -490,7 +540,7 @@ main() {
     fi
     # A connection that breaks stops nothing half way. (A package manager's own scripts rely on the signals.)
     [ "$action" = python ] || trap '' HUP PIPE
-    flock -w "$patience" 9 || die busy
+    [ "$action" = status ] || flock -w "$patience" 9 || die busy
     case $action in
     arm) arm "$1" ;;
     python) install_python "$1" ;;
@@ -498,6 +548,8 @@ main() {
     start) start_units "$1" ;;
     finish) finish ;;
     diagnose) diagnose ;;
+    status) status ;;
+    command) if recorded complete && [ ! -e "$COMMAND" ]; then give_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     rollback) rollback ;;
