@@ -108,6 +108,14 @@ class Due(NamedTuple):
     """When the newest part came."""
 
 
+class Damage(NamedTuple):
+    """A time of which something was stored that cannot be read any more."""
+
+    tier: TierName
+    start: float
+    end: float
+
+
 class Window(NamedTuple):
     """Down-sampled series: bucket i covers [times[i], times[i] + step). `None` = no sample."""
 
@@ -115,6 +123,8 @@ class Window(NamedTuple):
     tier: TierName
     times: list[float]
     series: dict[str, Buckets]
+    damaged: list[Damage]
+    """What is missing because of damage, the oldest first."""
 
 
 class Buckets(NamedTuple):

@@ -20,6 +20,7 @@ StopState = Literal["asked", "now", "after_package", "too_late"]
 
 UPKEEP: Final = frozenset[JobAction]({"update", "rekey", "uninstall"})
 """They keep Spider itself up, or take it off: ordered by ways of their own, not as a job."""
+ALL_ACTIONS: Final[tuple[JobAction, ...]] = get_args(JobAction)
 ACTIONS: Final[tuple[JobAction, ...]] = tuple(action for action in get_args(JobAction) if action not in UPKEEP)
 PLANNED: Final[tuple[PlannedAction, ...]] = get_args(PlannedAction)
 """Those that a plan can be made for, and that can be bound to a plan that somebody saw."""

@@ -53,7 +53,12 @@ class Brief:
         self.packed = _pack(shown)[1:]
         """Its entries as MessagePack, without the head of the map that they stand in: one byte, since they are fewer than 16."""
         self.text = b""
-        """Its entries as JSON, without the braces round them; made when it is asked for."""
+        """What `write` has made."""
+
+    def write(self) -> bytes:
+        """Its entries as JSON, without the braces round them; made once."""
+        self.text = self.text or _write(self.shown)[1:-1]
+        return self.text
 
 
 def pack_summary(briefs: Sequence[Brief]) -> bytes:
@@ -68,12 +73,7 @@ def pack_summary(briefs: Sequence[Brief]) -> bytes:
 
 def write_summary(briefs: Sequence[Brief]) -> bytes:
     """The same as an object of JSON."""
-    parts = []
-    for brief in briefs:
-        if brief.entries:
-            brief.text = brief.text or _write(brief.shown)[1:-1]
-            parts.append(brief.text)
-    return b"{%b}" % b",".join(parts)
+    return b"{%b}" % b",".join([brief.text or brief.write() for brief in briefs if brief.entries])
 
 
 class _Place(NamedTuple):

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.domain.history import Buckets, LayoutRow, Retention, StoredRow, Window
+from groundcontrol.domain.history import Buckets, Damage, LayoutRow, Retention, StoredRow, Window
 from groundcontrol.errors import BadRequest
 from groundcontrol.history.rates import Point, rates, scale_of
 from groundcontrol.history.rows import RowChunk, Values, runs
@@ -79,6 +79,7 @@ class WindowBuilder:
                 self._counters[name] = (RHYTHM_S[metric.family], [])
         self.families: tuple[str, ...] = tuple(sorted(families))
         """Which families of rows hold these series."""
+        self._damaged: set[Damage] = set()
         self._range = start, end, points
         self._rhythm_s = min(RHYTHM_S[family] for family in families)
         self.coarsen(SECONDS if retention is None else finest_tier(start, now, retention))
@@ -125,6 +126,10 @@ class WindowBuilder:
         for name, at in wanted:
             self._columns[name].add_line(chunk.line(at), found)
 
+    def miss(self, tier: Tier, span: int) -> None:
+        """Say that something of this span cannot be read: it stays a gap."""
+        self._damaged.add(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
+
     def _take(self, times: Sequence[int], columns: dict[str, Values], *, fresh: bool) -> None:
         low, high = bisect_left(times, self.start_ms), bisect_left(times, self.end_ms)
         found = self._inside(runs(times[low:high], self.step_s * 1000), low)
@@ -148,7 +153,8 @@ class WindowBuilder:
             found = self._inside(runs(times[low:high], self.step_s * 1000), low)
             self._columns[name].add([rate for _, rate in grown], found)
         times_s = [float((self._first + at) * self.step_s) for at in range(self._length)]
-        return Window(self.step_s, self.tier.name, times_s, {name: column.finish() for name, column in self._columns.items()})
+        columns = {name: column.finish() for name, column in self._columns.items()}
+        return Window(self.step_s, self.tier.name, times_s, columns, sorted(self._damaged, key=lambda one: one.start))
 
 
 def _taken_at(row: StoredRow) -> int:

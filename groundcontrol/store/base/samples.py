@@ -51,7 +51,7 @@ class MetricStore(Protocol):
         ...
 
     async def window(self, no: int, builder: WindowBuilder) -> None:
-        """Give the builder all that its window may show of node number `no`, as it is at one moment."""
+        """Give the builder all that its window may show of node number `no`, as it is at one moment; what is damaged it is told of."""
         ...
 
     async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
@@ -77,8 +77,8 @@ class MetricStore(Protocol):
         """Make one part of them, or fewer of many small ones. Returns: whether anything was changed."""
         ...
 
-    async def sizes(self) -> Sequence[TierSize]:
-        """What the tiers take."""
+    async def sizes(self, since: float) -> Sequence[TierSize]:
+        """What the tiers take, and what those nodes give that have given something since then."""
         ...
 
     async def expire(self, bounds: Bounds) -> int:

@@ -7,6 +7,7 @@ was faster, the node was removed) nothing of it is kept: so it may be repeated, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -97,10 +98,16 @@ def _read(rows: Rows, no: int, hour: int, slow: bool) -> _Batch:
 
 def _encode(batch: _Batch) -> list[Made]:
     groups = hot.groups(batch.packs, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
-    try:
-        return compaction.make_chunks(groups, {family: [RowChunk(body) for body in bodies] for family, bodies in batch.known.items()})
-    except ValueError as exc:
-        raise StoreError("a stored chunk cannot be read") from exc
+    return compaction.make_chunks(groups, {family: _sound(bodies) for family, bodies in batch.known.items()})
+
+
+def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
+    """Neighbours that can be read: without the others a rate is missing, and nothing has to wait for ever."""
+    found = []
+    for body in bodies:
+        with contextlib.suppress(ValueError):
+            found.append(RowChunk(body))
+    return found
 
 
 def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequence[Made]) -> None:

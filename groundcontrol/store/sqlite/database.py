@@ -31,6 +31,7 @@ from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.recovery import SqliteRecovery
+from groundcontrol.store.sqlite.replacing import finish
 from groundcontrol.store.sqlite.restored import Settled, open_fences, settle, strays
 from groundcontrol.store.sqlite.retention import SqliteRetention
 from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
@@ -226,6 +227,7 @@ async def open_database(
     locks = await asyncio.to_thread(lock_folders, data_dir, path.parent)
     opened: list[_File] = []
     try:
+        await asyncio.to_thread(finish, path)
         opened.append(await _File.open(path, CONTROL, clock))
         samples = _File.open(path.with_name(f"{path.stem}-samples{path.suffix}"), SAMPLES, clock)
         beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)

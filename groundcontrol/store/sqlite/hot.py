@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
@@ -80,14 +80,26 @@ def read_pack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
     return found
 
 
-def groups(found: Iterable[sqlite3.Row], known: Mapping[bytes, LayoutRow], start_ms: int, end_ms: int) -> list[Group]:
-    """The rows of these packs by layout, as far as they were taken in [start, end)."""
+def groups(
+    found: Iterable[sqlite3.Row], known: Mapping[bytes, LayoutRow], start_ms: int, end_ms: int, miss: Callable[[], None] | None = None
+) -> list[Group]:
+    """The rows of these packs by layout, as far as they were taken in [start, end).
+
+    Args:   miss: is told of a pack that is damaged, which is left out then.
+    Raises: StoreError: one is damaged, and nobody is to be told.
+    """
     gathered: dict[bytes, list[StoredRow]] = {}
     for pack in found:
         layout = known.get(pack["layout"])
         if layout is None or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
             continue
-        taken = read_pack(pack, layout)
+        try:
+            taken = read_pack(pack, layout)
+        except StoreError:
+            if miss is None:
+                raise
+            miss()
+            continue
         if pack["first_ms"] < start_ms or pack["last_ms"] >= end_ms:
             taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
         if taken:

@@ -16,19 +16,18 @@ from groundcontrol.domain.nodes import NodeIdentity, units_state
 from groundcontrol.errors import ConfigError, StoreError
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.stats import StatChunk
-from groundcontrol.history.tiers import SECONDS, TIERS
+from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
-from groundcontrol.store.sqlite.places import TABLES
+from groundcontrol.store.sqlite.places import TABLES, Body
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import record_from_json
 from groundcontrol.store.sqlite.secrets import KeyringReader
 from groundcontrol.store.sqlite.tx import Rows
 
 _PAGE = 500
-_CHUNKS = 200
 
 
 class Schema(NamedTuple):
@@ -128,6 +127,12 @@ class Inspection:
         states = [(row["name"], units_state(record_from_json(NodeIdentity, row["identity"]).units, current)) for row in found]
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
+    async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The names of these nodes, of those that are known."""
+        wanted = set(numbers)
+        found = await self._reader.run(lambda rows: rows.all("SELECT no, name FROM node"))
+        return {row["no"]: row["name"] for row in found if row["no"] in wanted}
+
     async def kept_credentials(self) -> list[KeptCredential]:
         """What is kept of each server's log-in, by the name of its node."""
         found = await self._reader.run(
@@ -167,28 +172,40 @@ async def quick_check(path: Path) -> str:
         return translate(exc, path.name).message
 
 
-async def damaged_chunk(path: Path) -> str | None:
-    """Read through some chunks of each tier of a samples database, which no check of SQLite looks into.
+class DamagedChunk(NamedTuple):
+    """One that cannot be read."""
 
-    Returns: which one cannot be read, or None; also None where this is no samples database of this schema.
+    no: int
+    """The node's."""
+    tier: Tier
+    span: int
+
+
+async def damaged_chunks(path: Path) -> list[DamagedChunk]:
+    """Read through every chunk of a samples database, which no check of SQLite looks into; each has a checksum.
+
+    Returns: those that cannot be read; none where this is no samples database of this schema.
+    Raises:  ConfigError: the file cannot be read.
     """
 
-    def look() -> str | None:
+    def look() -> list[DamagedChunk]:
+        found = []
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             for tier, table in zip(TIERS, TABLES, strict=True):
                 if db.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone() is None:
-                    return None
-                for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place DESC LIMIT ?", (_CHUNKS,)):  # noqa: S608
+                    return []
+                for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
                     try:
-                        RowChunk(body).table() if tier is SECONDS else StatChunk(body).table()
-                    except ValueError as exc:
-                        return f"chunk {place} of {table} cannot be read: {exc}"
-        return None
+                        RowChunk(body) if tier is SECONDS else StatChunk(body)
+                    except ValueError:
+                        chunk = Body(place, body)
+                        found.append(DamagedChunk(chunk.no, tier, chunk.span))
+        return found
 
     try:
         return await asyncio.to_thread(look)
     except sqlite3.Error as exc:
-        return translate(exc, path.name).message
+        raise ConfigError(translate(exc, path.name).message) from exc
 
 
 async def copy_database(path: Path, target: Path) -> None:

@@ -141,8 +141,8 @@ class SqliteMetrics:
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
         return await compacting.merge(self._reader, self._writer, due, everything=everything)
 
-    async def sizes(self) -> Sequence[TierSize]:
-        return await self._reader.run(removal.sizes)
+    async def sizes(self, since: float) -> Sequence[TierSize]:
+        return await self._reader.run(lambda rows: removal.sizes(rows, since))
 
     async def expire(self, bounds: Bounds) -> int:
         return await removal.expire(self._writer, bounds)

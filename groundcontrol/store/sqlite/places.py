@@ -18,6 +18,7 @@ _FAMILY_SHIFT: Final = 12
 _MOST_SPANS: Final = 1 << (_NODE_SHIFT - _SPAN_SHIFT)
 _MOST_FAMILIES: Final = 1 << (_SPAN_SHIFT - _FAMILY_SHIFT)
 _MOST_PARTS: Final = 1 << _FAMILY_SHIFT
+LAST_SPAN: Final = _MOST_SPANS - 1
 _PAGE: Final = 8
 """Chunks that a walk holds at once."""
 
@@ -27,6 +28,11 @@ class Body(NamedTuple):
 
     place: int
     body: bytes
+
+    @property
+    def no(self) -> int:
+        """The node's number."""
+        return self.place >> _NODE_SHIFT
 
     @property
     def span(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.domain.history import Bounds, TierSize
-from groundcontrol.history.tiers import HOUR_S, TIERS, Tier
+from groundcontrol.history.tiers import HOUR_S, MINUTES, TIERS, Tier
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.late import drop_late
 from groundcontrol.store.sqlite.records import texts_from_json
@@ -92,6 +92,13 @@ def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
         tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
 
 
+def _gives(rows: Rows, no: int, since: float) -> bool:
+    """Whether the node has samples of after that time, to the day: the tier of minutes is kept for long enough to tell."""
+    if hot.next_hour(rows, no, int(since // HOUR_S), hot.HIGHEST) is not None:
+        return True
+    return places.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), places.LAST_SPAN) is not None
+
+
 async def drop_node(writer: Writer, no: int) -> None:
     """Let the node write nothing any more, then remove everything of it."""
     await writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot.HIGHEST))
@@ -122,11 +129,14 @@ def _drop_rest(tx: Tx, no: int) -> None:
     drop_late(tx, no)
 
 
-def sizes(rows: Rows) -> list[TierSize]:
-    """What the tiers take, measured on the newest chunks of some nodes."""
+def sizes(rows: Rows, since: float) -> list[TierSize]:
+    """What the tiers take, measured on the newest chunks of some nodes. Those of which nothing is younger than `since` give nothing any more."""
     per_day = [0.0, 0.0, 0.0]
-    newest = rows.all("SELECT rhythm_s, series, max(told) FROM layout GROUP BY node, family")
+    newest = rows.all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
+    giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
     for row in newest:
+        if row["node"] not in giving:
+            continue
         for tier in TIERS:
             per_day[tier.no] += len(texts_from_json(row["series"])) * 86_400 / max(tier.step_s, row["rhythm_s"])
     nodes = [row["node"] for row in rows.all("SELECT node FROM fence WHERE node > 0 ORDER BY node DESC LIMIT ?", SAMPLED_NODES)]

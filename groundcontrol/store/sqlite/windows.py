@@ -4,7 +4,9 @@ because it moves from the hot table into a chunk meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
@@ -17,6 +19,7 @@ from groundcontrol.history.tiers import HOUR_MS, MINUTES, SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.hot import Group
+from groundcontrol.store.sqlite.places import Body
 from groundcontrol.store.sqlite.tx import Rows
 
 _BEYOND: Final = 1
@@ -24,10 +27,7 @@ _BEYOND: Final = 1
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
-    """Give a window everything that there is of a node.
-
-    Raises: StoreError: something of it is damaged.
-    """
+    """Give a window everything that there is of a node, and tell it of what is damaged."""
     families = places.families(rows, builder.families)
     while not _reaches(rows, no, builder, list(families)):
         builder.coarsen(TIERS[builder.tier.no + 1])
@@ -40,22 +40,31 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
         if found:
             fresh_hours |= {hour - 1, hour, hour + 1}
         low, high = (-hot.HIGHEST, hot.HIGHEST) if more else (builder.start_ms, builder.end_ms)
-        for layout, taken in hot.groups(found, layouts, low, high):
+        for layout, taken in hot.groups(found, layouts, low, high, partial(builder.miss, SECONDS, hour)):
             builder.add(layout, taken)
     tier = builder.tier
     span_ms = tier.span_s * 1000
-    try:
-        if tier is SECONDS:
-            for chunk in places.walk(rows, tier, no, max(0, first), last, list(families)):
+    if tier is SECONDS:
+        for chunk in places.walk(rows, tier, no, max(0, first), last, list(families)):
+            with _told(builder, tier, chunk):
                 builder.add_rows(RowChunk(chunk.body))
-            return
-        for chunk in places.walk(rows, tier, no, builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms, list(families)):
+        return
+    for chunk in places.walk(rows, tier, no, builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms, list(families)):
+        with _told(builder, tier, chunk):
             builder.add_stats(StatChunk(chunk.body))
-        for hour in sorted(fresh_hours) if more else ():
-            for chunk in places.walk(rows, SECONDS, no, max(0, hour), hour, list(families)):
+    for hour in sorted(fresh_hours) if more else ():
+        for chunk in places.walk(rows, SECONDS, no, max(0, hour), hour, list(families)):
+            with _told(builder, SECONDS, chunk):
                 builder.add_rows(RowChunk(chunk.body), fresh=False)
-    except ValueError as exc:
-        raise StoreError("a stored chunk cannot be read") from exc
+
+
+@contextlib.contextmanager
+def _told(builder: WindowBuilder, tier: Tier, chunk: Body) -> Iterator[None]:
+    """Go on without a chunk that is damaged."""
+    try:
+        yield
+    except ValueError:
+        builder.miss(tier, chunk.span)
 
 
 def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
@@ -71,12 +80,10 @@ def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int
     until_ms = builder.end_ms if found is None else found * span_ms
     beyond = TIERS[tier.no + 1]
     span_ms, step_ms = beyond.span_s * 1000, beyond.step_ms
-    try:
-        for chunk in places.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
+    for chunk in places.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
+        with contextlib.suppress(ValueError):  # of a damaged one nobody knows how far back it goes
             if any(builder.start_ms <= place * step_ms < until_ms for place in StatChunk(chunk.body).places):
                 return False
-    except ValueError as exc:
-        raise StoreError("a stored chunk cannot be read") from exc
     return True
 
 
@@ -163,8 +170,8 @@ def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
                 if row["name"] in newest and newest[row["name"]][1].taken_at_ms >= read.times[-1]:
                     continue
                 found = _groups(read, row["name"], read.times[-1], read.times[-1] + 1)
-            except ValueError as exc:
-                raise StoreError("a stored chunk cannot be read") from exc
+            except ValueError:  # the node will report anew; a damaged chunk must not hide what others said
+                continue
             layout, taken = found[-1]
             newest[row["name"]] = layout, taken[-1]
     return newest
