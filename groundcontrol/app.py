@@ -33,6 +33,7 @@ from groundcontrol.deployments.work import Spider
 from groundcontrol.domain.ids import HubId
 from groundcontrol.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.figures import Counting, figures
+from groundcontrol.fleet.damage import Damages
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.fleet.ingest import Ingest
@@ -265,8 +266,8 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
     services = Services(
-        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, jobs=orders, deployments=deployments, updates=updates,
-        invites=invites, auth=auth, hub_id=hub, build=VERSION,
+        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(store, bus, clock), jobs=orders,
+        deployments=deployments, updates=updates, invites=invites, auth=auth, hub_id=hub, build=VERSION,
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Janitor(

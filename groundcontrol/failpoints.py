@@ -21,6 +21,8 @@ NAMES: Final = (
     "leave.row.pre", "leave.row.post", "leave.order.pre", "leave.order.post", "leave.noted", "leave.taken", "leave.begun",
     "leave.heard.pre", "leave.heard.begun", "leave.heard.post", "leave.forget.pre", "leave.forget.post",
     "leave.wipe.pre", "leave.wipe.post", "leave.end.pre", "leave.end.post", "leave.end.told",
+    "restore.samples.ready", "restore.control.ready", "restore.samples.kept", "restore.samples.placed", "restore.control.kept",
+    "restore.control.placed",
     *(f"step.{step}.{place}" for step in STEPS for place in ("begun", "done", "told")),
 )  # fmt: skip
 

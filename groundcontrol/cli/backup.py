@@ -15,6 +15,7 @@ from groundcontrol.cli.folder import become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings, count, file_path
 from groundcontrol.cli.table import moment
 from groundcontrol.store.sqlite import backup
+from groundcontrol.store.sqlite.replacing import is_unfinished
 from spider.version import VERSION
 
 ENDING: Final = ".stardust-backup"
@@ -50,6 +51,8 @@ async def run(args: argparse.Namespace) -> int:
     if not settings.control_db.is_file():
         raise CliError(f"there is no database {settings.control_db}: nothing to back up")
     become_owner(settings.data_dir)
+    if await asyncio.to_thread(is_unfinished, settings.control_db):
+        raise CliError("a restore was cut short, so the databases may not belong together: start the hub, which finishes it first")
 
     def tell(text: str) -> None:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)

@@ -40,7 +40,10 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _batch(hub: Hub, args: argparse.Namespace) -> int:
-    batch = await hub.post(f"/batches/{args.id}/cancel", None)
+    try:
+        batch = await hub.post(f"/batches/{args.id}/cancel", None)
+    except CliError as exc:
+        raise (CliError("there is neither a job nor a batch of this id", exc.code) if exc.code == "not_found" else exc) from exc
     if args.json:
         print(json.dumps(batch))
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -17,7 +19,8 @@ from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
-from groundcontrol.store.sqlite.inspection import Inspection, damaged_chunk, quick_check
+from groundcontrol.store.sqlite.inspection import DamagedChunk, Inspection, damaged_chunks, quick_check
+from groundcontrol.store.sqlite.replacing import is_unfinished
 from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.control import SOCKET_NAME
 from majortom.bundle import BundleError, read_bundle
@@ -27,6 +30,7 @@ State = Literal["ok", "warning", "problem"]
 LEAST_FREE_BYTES: Final = 256 << 20
 LOW_FREE_BYTES: Final = 2 << 30
 LOW_FREE_SHARE: Final = 0.05
+MOST_NAMED: Final = 5
 CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
@@ -174,18 +178,44 @@ async def database_findings(settings: Settings) -> list[Finding]:
     """Whether both database files can be read from end to end."""
     control = settings.control_db
     found = []
+    if is_unfinished(control):
+        text = "a restore was cut short, so the databases may not belong together"
+        found.append(Finding("database", "problem", text, "start the hub: it finishes the restore before anything else"))
     for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
         if not path.exists():
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
             continue
         said = await quick_check(path)
-        if said == "ok" and (damage := await damaged_chunk(path)) is not None:
-            found.append(Finding("database", "problem", f"{path}: {damage}", "keep a copy of the folder, restore a backup"))
-        elif said == "ok":
-            found.append(Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)"))
-        else:
+        if said == "ok":
+            try:
+                damaged = await damaged_chunks(path)
+                sound = Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)")
+                found.append(await _chunks_finding(control, path, damaged) if damaged else sound)
+            except ConfigError as exc:
+                said = str(exc)
+        if said != "ok":
             found.append(Finding("database", "problem", f"{path}: {said}", "stop the hub, keep a copy of the folder, restore a backup"))
     return found
+
+
+async def _chunks_finding(control: Path, path: Path, damaged: Sequence[DamagedChunk]) -> Finding:
+    names: dict[int, str] = {}
+    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+        async with await Inspection.open(control) as inspection:
+            names = await inspection.node_names({chunk.no for chunk in damaged})
+    named = [
+        f"{names.get(chunk.no, f'node number {chunk.no}')} from {_utc(chunk.span * chunk.tier.span_s)}"
+        f" to {_utc((chunk.span + 1) * chunk.tier.span_s)} UTC, tier {chunk.tier.name}"
+        for chunk in damaged[:MOST_NAMED]
+    ]
+    more = " …" if len(damaged) > MOST_NAMED else ""
+    text = f"{path}: {len(damaged)} chunks of samples cannot be read: {'; '.join(named)}{more}"
+    remedy = "charts show gaps there, and the hub goes on; to have them again, restore a backup of before; look at the disk"
+    return Finding("database", "problem", text, remedy)
+
+
+def _utc(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))
 
 
 async def schema_finding(inspection: Inspection) -> Finding:

@@ -51,7 +51,13 @@ async def run(args: argparse.Namespace) -> int:
     print(f"# On the server, until {moment(made['expires_at'])}; shown once. install.sh has the SHA-256 {made['installer']['sha256']}.")
     if made["this_machine_only"]:
         print("# This hub does not know how other machines reach it (--server-url): only this one can join.")
-    print(made["invite"] if args.organisation else made["command"], end="\n" if args.organisation else "")
+    if args.organisation:
+        print(made["invite"])
+        return 0
+    print(made["command"], end="")
+    print(
+        f"# zsh and fish keep in their history what is pasted. For them, a line that asks for the invite (it stands before EOF):\n# {made['line']}"
+    )
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.options import UsageError
@@ -34,17 +36,22 @@ async def run(args: argparse.Namespace) -> int:
         return 0
     rows = []
     for node in nodes:
-        latest, updates = node["latest"], node["updates"]
-        waiting = MISSING if updates["total"] is None else f"{updates['total']} ({updates['security'] or 0})"
+        latest = node["latest"]
         rows.append(
             [
                 node["name"], "waiting" if node["waiting"] else node["state"], node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
-                ratio(latest.get("memory.used"), latest.get("memory.total")), waiting, node["identity"]["os_name"] or MISSING,
+                ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
                 age(node["last_seen_at"]), node["id"],
             ]
         )  # fmt: skip
     print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SEEN", "ID"), rows))
     return 0
+
+
+def updates_text(updates: Mapping[str, Any]) -> str:
+    """How many there are, and how many of them for security; not every manager tells."""
+    secure = MISSING if updates["security"] is None else updates["security"]
+    return MISSING if updates["total"] is None else f"{updates['total']} ({secure})"
 
 
 async def _decide(args: argparse.Namespace) -> int:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import sqlite3
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +22,9 @@ from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
 from groundcontrol.store.sqlite import backup, open_database
 from groundcontrol.store.sqlite.backup import Manifest, samples_beside
-from groundcontrol.store.sqlite.files import lock_folders, make_private_folder, sync
+from groundcontrol.store.sqlite.files import lock_folders, make_private_folder
 from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.store.sqlite.replacing import WORK, finish, is_unfinished, replace
 from groundcontrol.store.sqlite.restored import Settled
 from groundcontrol.vault import Vault
 from spider.clock import SystemClock
@@ -62,8 +60,6 @@ async def run(args: argparse.Namespace) -> int:
         holder = lock_holder(folder)
         if holder is not None:
             raise ConfigError(f"a hub is running on the folder {folder} (process {holder}): stop it first")
-    if config.control_db.exists() and not args.replace:
-        raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
 
     def tell(text: str) -> None:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)
@@ -71,7 +67,12 @@ async def run(args: argparse.Namespace) -> int:
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=config.control_db.parent) as work:
+        if await asyncio.to_thread(is_unfinished, config.control_db):
+            tell("finishing an earlier restore that was cut short")
+        await asyncio.to_thread(finish, config.control_db)
+        if config.control_db.exists() and not args.replace:
+            raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
+        with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
             done = await _restore(config, args.file, Path(work), Scope(actor, DEFAULT_ORG), tell)
     finally:
         for lock in locks:
@@ -88,7 +89,7 @@ async def _restore(config: Config, source: Path, folder: Path, scope: Scope, tel
     vault = await _prove(config, control, manifest)
     tell("closing what holds no more")
     settled = await _settle(folder, control, vault, scope, manifest)
-    return Done(manifest, settled, await asyncio.to_thread(_put_in_place, control, config.control_db))
+    return Done(manifest, settled, await asyncio.to_thread(replace, control, config.control_db))
 
 
 async def _prove(config: Config, control: Path, manifest: Manifest) -> Vault:
@@ -115,33 +116,6 @@ async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manif
         return await database.settle_restored(store, audit_key=vault.audit_key, chain=chain, scope=scope, made_at=manifest.made_at)
     finally:
         await database.close()
-
-
-def _put_in_place(control: Path, target: Path) -> list[Path]:
-    """Let the new files take the old ones' names; at no moment is the control database missing, so that no hub takes it for a first start."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    aside: list[Path] = []
-    pairs = [(samples_beside(control), samples_beside(target)), (control, target)]
-    for _, old in pairs:
-        kept = old.with_name(f"{old.name}.before-restore-{stamp}")
-        if old.exists():
-            _fold(old)
-            os.link(old, kept)
-            aside.append(kept)
-        for ending in ("-wal", "-shm"):  # of a database that does not open, or is gone without them: never to be read with the new one
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{old}{ending}", f"{kept}{ending}")
-    for new, old in pairs:
-        _fold(new)
-        os.replace(new, old)
-        sync(old)
-    return aside
-
-
-def _fold(path: Path) -> None:
-    """Put the write-ahead log into its database; where that fails, it stays beside it."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _facts(done: Done) -> dict[str, object]:

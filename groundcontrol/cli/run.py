@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from groundcontrol.domain.jobs import ACTIONS, PLANNED, TERMINAL
 
 POLL_S: Final = 0.25
 BATCH_POLL_S: Final = 1.0
+COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,19 +70,24 @@ async def _one(hub: Hub, args: argparse.Namespace, node: Any, wish: dict[str, ob
 
 
 async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:
-    offset, cleaner, said = 0, Cleaner(), None
+    offset, cleaner, said, ends_open = 0, Cleaner(), None, False
     while True:
         job = await hub.get(f"/jobs/{job['id']}")
-        if show and (job["state"], job["phase"], job["stop"]) != said:
+        if show and job["state"] not in TERMINAL and (job["state"], job["phase"], job["stop"]) != said:
             said = (job["state"], job["phase"], job["stop"])
             if job["phase"] == "waiting_lock" or job["stop"]:
                 print(f"[{_standing(job)}]", file=sys.stderr)
         if show and job["output_bytes"] > offset:
             part = await hub.raw(f"/jobs/{job['id']}/output", {"offset": str(offset)})
             offset += len(part)
-            sys.stdout.write(cleaner.feed(part))
+            text = cleaner.feed(part)
+            sys.stdout.write(text)
             sys.stdout.flush()
+            seen = COLOUR.sub("", text)
+            ends_open = not seen.endswith("\n") if seen else ends_open
         elif job["state"] in TERMINAL:
+            if ends_open:  # what is said of the job begins on a line of its own
+                print(flush=True)
             return job
         else:
             await asyncio.sleep(POLL_S)
@@ -122,7 +129,10 @@ def plan_text(plan: Any) -> str:
     size = "" if plan["download_bytes"] is None else f", {plan['download_bytes']} bytes to download"
     reboot = {"yes": ", a reboot is expected", "no": ""}.get(plan["reboot"], ", whether a reboot is due is not known")
     what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
-    parts.append(f"{what}, {counts['security']} for security, {counts['kept']} kept back{size}{reboot}\nplan {plan['digest']}")
+    secure = f"{counts['security']} for security"
+    if any(step["security"] == "unknown" for step in plan["steps"] if step["from"] and step["to"]):
+        secure = f"at least {secure}" if counts["security"] else "what is for security is not known"
+    parts.append(f"{what}, {secure}, {counts['kept']} kept back{size}{reboot}\nplan {plan['digest']}")
     return "\n".join(parts)
 
 

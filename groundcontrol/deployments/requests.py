@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
+from groundcontrol.deployments.rows import new_deployment
 from groundcontrol.domain.deployments import (
+    INSTALL_STEPS,
+    REMOVE_STEPS,
     Deployment,
     DeploymentOverrides,
     DeploymentRequest,
@@ -15,6 +18,8 @@ from groundcontrol.domain.deployments import (
     JumpRequest,
     Wishes,
 )
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest
 from groundcontrol.fleet.intake import clean
 from majortom import base
@@ -200,6 +205,20 @@ def wishes_of(request: DeploymentRequest) -> Wishes:
     jump = request.jump
     told = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
     return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields if field != "earlier"}, "jump": told})
+
+
+def asked_for(
+    scope: Scope, request: DeploymentRequest, at: float, *, kind: Literal["install", "remove"] = "install", node: Node | None = None,
+    batch: str | None = None,
+) -> Deployment:  # fmt: skip
+    """The row of what is asked for: nothing of it has begun.
+
+    Args: node: on whose server; None: one that is to be made.
+    """
+    return new_deployment(
+        scope, kind, INSTALL_STEPS if kind == "install" else REMOVE_STEPS, host=request.host, port=request.port, username=request.username,
+        name=node.name if node else request.name or request.host, wishes=wishes_of(request), node=node and node.id, at=at, batch=batch,
+    )  # fmt: skip
 
 
 def asked_before(row: Deployment) -> DeploymentRequest:

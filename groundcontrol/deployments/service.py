@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed
-from groundcontrol.deployments import credentials, rows
+from groundcontrol.deployments import rows
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
+from groundcontrol.deployments.known import Known
 from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
 from groundcontrol.deployments.lists.reading import read_list
-from groundcontrol.deployments.many import Fault, Place, check_many, place_of, refused_many, with_what_is_known
+from groundcontrol.deployments.many import check_many, refused_many, with_what_is_known
+from groundcontrol.deployments.occupied import Occupied
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import (
     CREDENTIALS,
-    asked_before,
+    asked_for,
     check_request,
     has_credentials,
     merge,
@@ -42,8 +43,6 @@ from groundcontrol.deployments.work import (
     wipe,
 )
 from groundcontrol.domain.deployments import (
-    INSTALL_STEPS,
-    REMOVE_STEPS,
     Confirmation,
     Deployment,
     DeploymentOverrides,
@@ -73,27 +72,17 @@ MAX_ACTIVE: Final = 256
 """Deployments that are open: of them `turns.AT_ONCE` are at work, the others wait for their turn or for a person."""
 MAX_MANY: Final = 200
 """Servers in one request."""
-REMEMBER_S: Final = 900.0
-"""How long the fields of a deployment that failed stay in memory for a retry."""
-MAX_REMEMBERED: Final = MAX_ACTIVE
 CANCEL_WAIT_S: Final = 2.0
 CLOSE_LIMIT_S: Final = 6.0
-TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
-"""Somebody does something there whom the caller may know nothing of."""
 LEFT_BEHIND: Final = (
-    "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust and the"
-    " user stardust are still there; adding it again and removing it clears them away"
+    "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust, the link"
+    " /usr/local/sbin/stardust-spider and the user stardust are still there; stardust-spider uninstall there, or adding it again and removing it,"
+    " clears them away"
 )
 
 
 _ANY_OF: Final = ("private_key", "password")
 """One of these opens a session."""
-
-
-class _Remembered(NamedTuple):
-    request: DeploymentRequest
-    pinned: HostKey | None
-    until: float
 
 
 class _Active(NamedTuple):
@@ -119,9 +108,9 @@ class DeploymentService:
         places = asyncio.Semaphore(AT_ONCE)
         self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, Spider(bundle_version(bundle), bundle), places)
         self._leaving = Leaving(self._tools, ways)
+        self._known = Known(self._tools)
         self._active: dict[DeploymentId, _Active] = {}
-        self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
-        self._dropping: asyncio.TimerHandle | None = None
+        self._occupied = Occupied(store, self._at_work)
         self._ordering = asyncio.Lock()
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
@@ -143,9 +132,7 @@ class DeploymentService:
                 self._group = None
                 await self._leaving.close()
                 await self._cancel_all()
-                self._remembered.clear()
-                if self._dropping is not None:
-                    self._dropping.cancel()
+                self._known.forget_all()
 
     @property
     def ready(self) -> bool:
@@ -179,14 +166,11 @@ class DeploymentService:
         authorize(scope, "deployment.create")
         request = check_request(request)
         await check_target(self._tools.hub, request.host, request.jump.host if request.jump else None)
-        wanted = rows.new_deployment(
-            scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
-            name=request.name or request.host, wishes=wishes_of(request), node=None, at=self._tools.clock.now(),
-        )  # fmt: skip
+        wanted = asked_for(scope, request, self._tools.clock.now())
         async with self._ordering:
             in_the_way: Conflict | None = None
             try:
-                await self._check_free(scope, request, None)
+                await self._occupied.check_free(scope, request, None)
             except Conflict as exc:
                 in_the_way = exc
             # What stands in the way, or takes the last place, may be the very deployment that was made with this key.
@@ -214,19 +198,15 @@ class DeploymentService:
             known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
             if known is None:
                 # A repeat is not in its own way.
-                faults |= {at: fault for at, fault in (await self._in_use(scope, checked)).items() if at not in faults}
+                faults |= {at: fault for at, fault in (await self._occupied.faults_of(scope, checked)).items() if at not in faults}
             if faults:
                 raise refused_many(faults, len(requests))
             self._check_room(len(checked) if known is None else 0)
             now, batch = self._tools.clock.now(), new_time_id(self._tools.clock.now())
             wanted = [
-                rows.new_deployment(
-                    scope, "install", INSTALL_STEPS, host=request.host, port=request.port, username=request.username,
-                    name=request.name or request.host, wishes=wishes_of(request), node=None, batch=batch,
-                    at=now + at / 1000,  # ids sort by the millisecond: the deployments stand in the order of the list
-                )
+                asked_for(scope, request, now + at / 1000, batch=batch)  # ids sort by the millisecond: they stand in the order of the list
                 for at, request in enumerate(checked)
-            ]  # fmt: skip
+            ]
             made = await store.create_deployments(scope, wanted, idempotency_key)
             if made[0].id == wanted[0].id:
                 for row, request in zip(made, checked, strict=True):
@@ -240,7 +220,7 @@ class DeploymentService:
         """
         authorize(scope, "deployment.create")
         reading = await asyncio.to_thread(read_list, text, form)  # beside the loop: a list is as odd as whoever wrote it
-        names = await self._names(scope)
+        names = await self._occupied.names(scope)
         return reading._replace(servers=tuple(with_what_is_known(self._tools.hub, names, one) for one in reading.servers))
 
     async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
@@ -261,7 +241,7 @@ class DeploymentService:
             raise Conflict(f"{node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to")
         if overrides is not None and (overrides.name is not None or overrides.tags is not None):
             raise BadRequest("name and tags of a node that is deployed again stay as they are", field="name" if overrides.name else "tags")
-        way, pinned = await self._way_to(scope, node_id, node.address)
+        way, pinned = await self._known.way_to(scope, node_id, node.address)
         kept = has_credentials(way)
         request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
         merged, pinned, _ = await self._checked(request, pinned, overrides, f"no credentials are kept for {node.name}")
@@ -270,20 +250,25 @@ class DeploymentService:
             if running is not None and running.kind == "install":
                 return running
             self._check_not_leaving(await tools.store.nodes.node(scope, node_id))
-            await self._check_free(scope, merged, node_id)
-            self._check_room()
-            wanted = rows.new_deployment(
-                scope, "install", INSTALL_STEPS, host=merged.host, port=merged.port, username=merged.username,
-                name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
-            )  # fmt: skip
-            row = await tools.store.deployments.create_deployment(scope, wanted)
-            self._begin(scope, row, merged, pinned)
+            return await self._order(scope, "install", node, merged, pinned)
+
+    async def _order(
+        self, scope: Scope, kind: Literal["install", "remove"], node: Node, request: DeploymentRequest, pinned: HostKey | None
+    ) -> Deployment:
+        """Begin something on the server of a node; who calls this holds `_ordering`."""
+        await self._occupied.check_free(scope, request, node.id)
+        self._check_room()
+        wanted = asked_for(scope, request, self._tools.clock.now(), kind=kind, node=node)
+        row = await self._tools.store.deployments.create_deployment(scope, wanted)
+        self._begin(scope, row, request, pinned)
         return row
 
     def _running_of(self, node: NodeId) -> Deployment | None:
         """What is being done by SSH to the server of this node."""
-        found = (active.work.progress.row for active in self._active.values())
-        return next((row for row in found if row.node_id == node and row.ended_at is None), None)
+        return next((row for row in self._at_work() if row.node_id == node and row.ended_at is None), None)
+
+    def _at_work(self) -> Iterator[Deployment]:
+        return (active.work.progress.row for active in self._active.values())
 
     def _check_not_leaving(self, node: Node) -> None:
         running = self._running_of(node.id) or self._leaving.running(node.id)
@@ -328,7 +313,7 @@ class DeploymentService:
         running = self._removing(node, force=force)
         if running is not None:
             return running
-        request, pinned = await self._way_to(scope, node_id, node.address)
+        request, pinned = await self._known.way_to(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         same = same_server(request, overrides, pinned)
         pinned = pinned if same else None
@@ -345,16 +330,10 @@ class DeploymentService:
             if running is not None:
                 return running
             if not force:
-                await self._check_free(scope, merged, node_id)
-                self._check_room()
-            wanted = rows.new_deployment(
-                scope, "remove", REMOVE_STEPS, host=merged.host, port=merged.port, username=merged.username,
-                name=node.name, wishes=wishes_of(merged), node=node_id, at=tools.clock.now(),
-            )  # fmt: skip
+                return await self._order(scope, "remove", node, merged, pinned)
+            wanted = asked_for(scope, merged, tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
-            if not force:
-                self._begin(scope, row, merged, pinned)
-        return await self._forget(scope, row) if force else row
+        return await self._forget(scope, row)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
@@ -505,16 +484,16 @@ class DeploymentService:
             node = await tools.store.nodes.node(scope, row.node_id)
             if overrides is None or (overrides.private_key is None and overrides.password is None):
                 return await self._again_through_session(scope, node, row)
-            before, pinned = await self._way_to(scope, node.id, row.host)
+            before, pinned = await self._known.way_to(scope, node.id, row.host)
         else:
-            before, pinned = await self._fields_of(scope, row)
+            before, pinned = await self._known.fields_of(scope, row)
         merged, pinned, same = await self._checked(before, pinned, overrides, "the credentials of this deployment are not kept")
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering:
             now = await self._controlled(scope, deployment)
             if now.version != row.version:
                 raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
-            await self._check_free(scope, merged, row.node_id)
+            await self._occupied.check_free(scope, merged, row.node_id)
             self._check_room()
             progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
@@ -549,86 +528,6 @@ class DeploymentService:
         authorize(scope, "deployment.control", row)
         return row
 
-    async def _fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
-        """The fields of an earlier try; its secrets only while they are remembered, or kept with the node."""
-        self._drop_old()
-        remembered = self._remembered.get(row.id)
-        if remembered is not None:
-            return remembered.request, remembered.pinned
-        asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
-        if not makes_node(row) and row.node_id is not None:
-            way, known = await self._way_to(scope, row.node_id, row.host)
-            trusted = asked.host_key is None or (known is not None and same_fingerprint(asked.host_key, known.fingerprint))
-            if (way.host, way.port) == (asked.host, asked.port) and trusted:
-                pinned = pinned or known
-                if way.username == asked.username and pinned == known and wishes_of(way).jump == row.wishes.jump:
-                    asked = replace(asked, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
-        return asked, pinned
-
-    async def _way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
-        """What is known of how to log in to a node: kept credentials, else where it was installed from."""
-        tools = self._tools
-        kept = await credentials.recall(tools.store.secrets, tools.vault, node)
-        if kept is not None:
-            return kept.request, kept.host_key
-        cursor: str | None = None
-        while True:
-            page = await tools.store.deployments.deployments(scope, 200, cursor)
-            for row in page.items:
-                if row.node_id == node and row.kind == "install" and row.state == "succeeded":
-                    way = asked_before(row)
-                    return DeploymentRequest(host=way.host, port=way.port, username=way.username, jump=way.jump), row.host_key
-            cursor = page.next
-            if cursor is None:
-                return DeploymentRequest(host=address, username="root"), None
-
-    async def _check_free(self, scope: Scope, request: DeploymentRequest, own: NodeId | None) -> None:
-        """Refuse a second deployment to the same server, and a name that another node has."""
-        row = self._at_work(scope).get(place_of(request))
-        if row is not None:
-            raise await self._in_the_way(scope, row)
-        if own is None and request.name is not None and request.name.casefold() in await self._names(scope):
-            raise Conflict(f"a node named {request.name} exists already: give another name", field="name")
-
-    async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
-        """What is told of it depends on whether the caller may see it."""
-        try:
-            await self._tools.store.deployments.deployment(scope, row.id)
-        except NotFound:
-            return Conflict(TRY_LATER)
-        return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
-
-    def _at_work(self, scope: Scope) -> dict[Place, Deployment]:
-        """Where deployments run."""
-        found = (active.work.progress.row for active in self._active.values())
-        return {
-            (row.host, row.port, None if row.wishes.jump is None else row.wishes.jump.host): row
-            for row in found
-            if row.ended_at is None and row.org == scope.org
-        }
-
-    async def _names(self, scope: Scope) -> set[str]:
-        names: set[str] = set()
-        cursor: str | None = None
-        while True:
-            page = await self._tools.store.nodes.nodes(scope, 200, cursor)
-            names.update(node.name.casefold() for node in page.items)
-            cursor = page.next
-            if cursor is None:
-                return names
-
-    async def _in_use(self, scope: Scope, requests: Sequence[DeploymentRequest]) -> dict[int, Fault]:
-        """Which of many are in the way of something, or something of them."""
-        names, at_work = await self._names(scope), self._at_work(scope)
-        faults: dict[int, Fault] = {}
-        for at, request in enumerate(requests):
-            row = at_work.get(place_of(request))
-            if row is not None:
-                faults[at] = Fault("conflict", "host", (await self._in_the_way(scope, row)).message)
-            elif (request.name or request.host).casefold() in names:
-                faults[at] = Fault("conflict", "name", f"a node named {request.name} exists already: give another name")
-        return faults
-
     def _check_room(self, wanted: int = 1) -> None:
         """Args: wanted: places; 0: a repeat, which takes none."""
         if not self.ready:
@@ -640,7 +539,7 @@ class DeploymentService:
         assert self._group is not None
         progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         work = Work(self._tools, scope, progress, request, pinned)
-        self._remembered.pop(row.id, None)
+        self._known.forget(row.id)
         task = self._group.create_task(self._carry_out(work), name=f"deployment {row.id}")
         self._active[row.id] = _Active(work, task)
 
@@ -653,38 +552,9 @@ class DeploymentService:
             row = work.progress.row
             self._active.pop(row.id, None)
             if row.state in ("failed", "cancelled"):
-                self._remember(work)
+                self._known.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
-
-    def _remember(self, work: Work) -> None:
-        progress = work.progress
-        pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
-        until = self._tools.clock.monotonic() + REMEMBER_S
-        self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
-        self._drop_old()
-        if self._dropping is None:
-            self._come_back()
-
-    def _drop_in_time(self) -> None:
-        self._drop_old()
-        self._come_back()
-
-    def _come_back(self) -> None:
-        """Be called when the oldest is to be dropped, though nobody asks for any."""
-        self._dropping = None
-        if self._remembered:
-            oldest = next(iter(self._remembered.values()))
-            wait_s = max(0.1, oldest.until - self._tools.clock.monotonic())
-            self._dropping = asyncio.get_running_loop().call_later(wait_s, self._drop_in_time)
-
-    def _drop_old(self) -> None:
-        now = self._tools.clock.monotonic()
-        while self._remembered:
-            oldest = next(iter(self._remembered))
-            if len(self._remembered) <= MAX_REMEMBERED and self._remembered[oldest].until > now:
-                return
-            del self._remembered[oldest]
 
 
 def _not_sent_there(merged: DeploymentRequest) -> CredentialsRequired:

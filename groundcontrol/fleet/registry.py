@@ -47,6 +47,8 @@ CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
 GATHER_S: Final = 0.03
 """New values are told of at once when none were for so long; else those of this time together: a thousand nodes are not a thousand messages."""
+WRITTEN_S: Final = 60.0
+"""For so long after somebody asked for lists as JSON what they show is written when it comes: who asks does so again, and should not wait."""
 _FRESH: Final = Topic("nodes_fresh")
 
 
@@ -99,6 +101,7 @@ class Registry:
         self._fresh: dict[NodeId, None] = {}
         """Nodes with values that lists were not told of yet, and when they were last."""
         self._told_fresh_at = float("-inf")
+        self._written_until = float("-inf")
         self.rows = 0
         """Rows of the live streams so far."""
 
@@ -155,8 +158,10 @@ class Registry:
             found.update((name, (value, taken_at)) for name, value in scaled(newest.layout, newest.row).items())
         return found
 
-    def summary(self, node: NodeId) -> list[Brief]:
-        """What a list shows of the newest row of each family: a few lookups, not every series."""
+    def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:
+        """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON."""
+        if written:
+            self._written_until = self._clock.monotonic() + WRITTEN_S
         return [newest.brief for newest in self._latest.get(node, {}).values()]
 
     def outvoted(self) -> bool:
@@ -330,7 +335,9 @@ class Registry:
         if listed:
             self._tell_fresh(node)
         if listed or len(rows) > 1:
-            _ = newest.brief
+            brief = newest.brief
+            if self._clock.monotonic() < self._written_until:
+                brief.write()
         if not self._bus.heard(Topic("node_live", node)):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:

@@ -11,6 +11,7 @@ from groundcontrol.bus.base import Bus
 from groundcontrol.config import Config
 from groundcontrol.domain.deployments import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, Unconfirmed
 from groundcontrol.domain.facts import FactTable
+from groundcontrol.domain.history import Damage
 from groundcontrol.domain.ids import BatchId, DeploymentId, HubId, JobId, NodeId
 from groundcontrol.domain.invites import Invite
 from groundcontrol.domain.jobs import Batch, Job, Wish
@@ -34,8 +35,8 @@ class Presence(Protocol):
         """Series -> (value, taken at), of every family."""
         ...
 
-    def summary(self, node: NodeId) -> Sequence[Brief]:
-        """What lists show of the newest row of every family."""
+    def summary(self, node: NodeId, *, written: bool = False) -> Sequence[Brief]:
+        """What lists show of the newest row of every family. `written`: as JSON, which is made ready for a while from now on."""
         ...
 
 
@@ -43,6 +44,12 @@ class Facts(Protocol):
     """Tables of nodes that are connected (`fleet.facts`)."""
 
     def tables(self, node: NodeId) -> Mapping[str, FactTable]: ...
+
+
+class Damages(Protocol):
+    """`fleet.damage`."""
+
+    async def tell(self, node: Node, found: Sequence[Damage]) -> None: ...
 
 
 class Jobs(Protocol):
@@ -107,6 +114,7 @@ class Services:
     bus: Bus
     registry: Presence
     facts: Facts
+    damage: Damages
     jobs: Jobs
     deployments: Deployments
     invites: Invitations

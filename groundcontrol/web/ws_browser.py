@@ -18,7 +18,7 @@ from groundcontrol.errors import BadRequest, HubError, NotFound, Unavailable
 from groundcontrol.web import schema
 from groundcontrol.web.gate import Gate, bearer_token
 from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, CLOSE_LIMIT_S, Connection
-from groundcontrol.web.live.feeds import DeploymentFeed, EventsFeed, Feed, FleetFeed, NodeFeed
+from groundcontrol.web.live.feeds import DeploymentFeed, EventsFeed, Feed, FleetFeed, JobsFeed, NodeFeed
 from groundcontrol.web.live.outgoing import PATIENCE_S
 from groundcontrol.web.origin import check_socket_origin
 from groundcontrol.web.services import Services
@@ -164,6 +164,8 @@ class Live:
                 feed = FleetFeed(self.services, org, scope.grants)
             case "events":
                 feed = EventsFeed(self.services, org, scope.grants)
+            case "jobs":
+                feed = JobsFeed(self.services, org, scope.grants)
             case "node":
                 feed = NodeFeed(self.services, org, NodeId(key))
             case "deployment":

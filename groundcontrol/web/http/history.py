@@ -6,14 +6,15 @@ import asyncio
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.domain.history import Retention, Window
+from groundcontrol.domain.history import Damage, Retention, Window
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import BadRequest, NotAcceptable, NotFound
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
@@ -45,7 +46,7 @@ async def get_history(call: Call) -> web.Response:
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     asked = _asked(call, _KNOWN)
     node = await call.services.store.nodes.node(call.scope, call.node_id)
-    window = await _window(call.services, node.no, asked)
+    window = await _window(call.services, node, asked)
     body = await asyncio.to_thread(_write, window, asked.series, form)
     return _answer(body, form, f"history-{node.id}")
 
@@ -62,12 +63,12 @@ async def get_histories(call: Call) -> web.Response:
     if not all(map(is_id, ids)):
         raise NotFound("there is no node of this id")
     nodes = [await call.services.store.nodes.node(call.scope, NodeId(node)) for node in ids]
-    windows = {node.id: await _window(call.services, node.no, asked) for node in nodes}
+    windows = {node.id: await _window(call.services, node, asked) for node in nodes}
     while (
         len({window.tier for window in windows.values()}) > 1
     ):  # of one of them nothing finer is kept of that time, and all have the same steps
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
-        windows = {node.id: await _window(call.services, node.no, asked, least) for node in nodes}
+        windows = {node.id: await _window(call.services, node, asked, least) for node in nodes}
     body = await asyncio.to_thread(_write_all, windows, asked.series, form)
     return _answer(body, form, "history")
 
@@ -81,12 +82,15 @@ class Asked(NamedTuple):
     points: int
 
 
-async def _window(services: Services, no: int, asked: Asked, least: Tier = SECONDS) -> Window:
+async def _window(services: Services, node: Node, asked: Asked, least: Tier = SECONDS) -> Window:
     builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
     if least.no > builder.tier.no:
         builder.coarsen(least)
-    await services.store.metrics.window(no, builder)
-    return await asyncio.to_thread(builder.finish)
+    await services.store.metrics.window(node.no, builder)
+    window = await asyncio.to_thread(builder.finish)
+    if window.damaged:
+        await services.damage.tell(node, window.damaged)
+    return window
 
 
 def _answer(body: bytes, form: str, name: str) -> web.Response:
@@ -160,7 +164,9 @@ def moment(text: str | None, name: str, default: float) -> float:
 def _write(window: Window, series: list[str], form: str) -> bytes:
     if form == CSV:
         return _write_csv(window.times, [f"{name} {what}" for name in series for what in _WHAT], [window], series)
-    view = schema.HistoryView(step=window.step_s, tier=window.tier, times=window.times, series=_lines(window))
+    view = schema.HistoryView(
+        step=window.step_s, tier=window.tier, times=window.times, series=_lines(window), damaged=_damage(window.damaged)
+    )
     return msgspec.msgpack.encode(view) if form == MSGPACK else msgspec.json.encode(view)
 
 
@@ -170,8 +176,13 @@ def _write_all(windows: Mapping[NodeId, Window], series: list[str], form: str) -
         heads = [f"{node} {name} {what}" for node in windows for name in series for what in _WHAT]
         return _write_csv(one.times, heads, list(windows.values()), series)
     nodes = {str(node): _lines(window) for node, window in windows.items()}
-    view = schema.HistoriesView(step=one.step_s, tier=one.tier, times=one.times, nodes=nodes)
+    damaged = {str(node): _damage(window.damaged) for node, window in windows.items() if window.damaged}
+    view = schema.HistoriesView(step=one.step_s, tier=one.tier, times=one.times, nodes=nodes, damaged=damaged)
     return msgspec.msgpack.encode(view) if form == MSGPACK else msgspec.json.encode(view)
+
+
+def _damage(damaged: Sequence[Damage]) -> list[schema.DamageView]:
+    return [schema.DamageView(one.start, one.end) for one in damaged]
 
 
 def _lines(window: Window) -> dict[str, schema.SeriesView]:

@@ -55,6 +55,7 @@ async def create_invite(call: Call, body: schema.InviteBody) -> schema.NewInvite
     return schema.NewInviteView(
         invite=text,
         command=command(services, text),
+        line=line(services),
         expires_at=expires_at,
         installer=installer(services),
         this_machine_only=services.config.server_url is None,
@@ -131,19 +132,30 @@ def command(services: Services, invite: str) -> str:
     """What is pasted into a shell of the server: the script is fetched, compared, and given the invite by standard input.
 
     The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out. The blank
-    at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry.
-    Whether what was fetched is right the checksum says alone, so that a hub of its own certificate needs nothing more.
+    at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry. For others there is `line`.
     """
+    return f' [ -z "$BASH" ] || set +o history\n({_fetched(services)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
+
+
+def line(services: Services) -> str:
+    """The same for a shell that keeps what it is given, whatever one does: it asks for the invite without showing it.
+
+    What is pasted at once is one entry to most of them, which goes to the history before any of it has run. In single quotes, and without
+    such in it, it is the same to every shell. Where no terminal is, the invite is read from standard input.
+    """
+    return f"sh -c '{_fetched(services)}'"
+
+
+def _fetched(services: Services) -> str:
+    """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more."""
     pin, script = services.config.tls_pin, installer(services)
     known = f" -k --pinnedpubkey sha256//{base64.b64encode(bytes.fromhex(pin)).decode()}" if pin else ""
     unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pin else ""
+    fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
     return (
-        ' [ -z "$BASH" ] || set +o history\n'
-        f'(d=$(mktemp -d) && cd "$d" && {{ curl -fsS{known} -o install.sh {script.url} 2>/dev/null ||\n'
-        f' python3 -c \'import urllib.request; {unsigned}urllib.request.urlretrieve("{script.url}", "install.sh")\'; }} &&\n'
-        f' echo "{script.sha256}  install.sh" | sha256sum -c - && $(command -v sudo || command -v doas) sh install.sh\n'
-        ' r=$?; cd /; rm -rf "$d"; exit $r) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n'
-        f"{invite}\nEOF\n"
+        f'd=$(mktemp -d) && cd "$d" && {{ curl -fsS{known} -o install.sh {script.url} 2>/dev/null || python3 -c "{fetch}"; }}'
+        f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
+        ' r=$?; cd /; rm -rf "$d"; exit $r'
     )
 
 

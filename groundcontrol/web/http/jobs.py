@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.jobs import ACTIONS, DANGEROUS, READONLY, TRANSITIONS, JobFilter, JobState, Wish
+from groundcontrol.domain.jobs import ALL_ACTIONS, DANGEROUS, READONLY, TRANSITIONS, JobFilter, JobState, Wish
 from groundcontrol.errors import BadRequest, HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call, StillAllowed, whole_number
@@ -54,8 +54,8 @@ def _filter_of(call: Call) -> JobFilter | None:
     if not all(state in TRANSITIONS for state in states):
         raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}")
     action, by = query.get("action", ""), query.get("by", "")
-    if action and action not in ACTIONS:
-        raise BadRequest(f"the parameter action is one of {', '.join(ACTIONS)}")
+    if action and action not in ALL_ACTIONS:
+        raise BadRequest(f"the parameter action is one of {', '.join(ALL_ACTIONS)}")
     if len(by) > MAX_BY_CHARS:
         raise BadRequest(f"the parameter by has at most {MAX_BY_CHARS} characters")
     only = JobFilter(cast("tuple[JobState, ...]", states), action, by)

@@ -84,7 +84,7 @@ async def full_view(services: Services, scope: Scope, node_id: NodeId) -> schema
 
 def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> schema.NodeView:
     """A node with its summary, to be sent as JSON or `packed`; `kept` are those for which credentials are kept."""
-    shown = services.registry.summary(node.id)
+    shown = services.registry.summary(node.id, written=not packed)
     return as_it_is(services, node, views.packed_summary(shown) if packed else views.summary(shown), credentials_kept=node.id in kept)
 
 

@@ -17,6 +17,8 @@ from groundcontrol.web.call import Call
 from groundcontrol.web.http.history import kept
 from spider.version import VERSION
 
+GONE_S: Final = 86_400.0
+"""A node that has given nothing for so long takes no more room: what is expected leaves it out until it is back."""
 TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 """Of a value, where this hub has measured none."""
 
@@ -73,7 +75,8 @@ async def _keep(call: Call, asked: schema.RetentionPatch) -> None:
 async def _retention(call: Call) -> list[schema.TierView]:
     holds = await kept(call.services)
     found = []
-    for tier, size in zip(TIERS, await call.services.store.metrics.sizes(), strict=True):
+    since = call.services.clock.now() - GONE_S
+    for tier, size in zip(TIERS, await call.services.store.metrics.sizes(since), strict=True):
         per_value = size.bytes / size.samples if size.samples else TYPICAL_BYTES[tier.name]
         found.append(
             schema.TierView(

@@ -43,9 +43,10 @@ ACTIONS: Final[dict[str, Action]] = {
     "job": "job.read",
     "deployment": "deployment.read",
     "events": "event.read",
+    "jobs": "job.read",
 }
 """Kind of topic -> what is asked of `authorize`."""
-_TOPIC: Final = re.compile(r"(?:(fleet|events)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
+_TOPIC: Final = re.compile(r"(?:(fleet|events|jobs)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
 
 Act = Callable[[Any], Awaitable[None]]
 
@@ -269,7 +270,7 @@ class Connection:
     async def _start(self, body: schema.SubscribeBody) -> None:
         match = _TOPIC.match(body.topic)
         if match is None:
-            raise BadRequest("a topic is fleet, events, node:<id>, job:<id> or deployment:<id>")
+            raise BadRequest("a topic is fleet, events, jobs, node:<id>, job:<id> or deployment:<id>")
         if body.after is not None and body.after < 0:
             raise BadRequest("after must not be negative")
         kind, key = match[1] or match[2], match[3] or ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Final
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, cast
 
 from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, NodesFresh, NodeTable, Policy, SessionMoved, Topic
-from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
+from groundcontrol.domain.ids import DeploymentId, EventId, JobId, NodeId
 from groundcontrol.domain.scope import Actor, Grants, Scope
+from groundcontrol.domain.summary import Brief, Shown
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
@@ -22,8 +24,11 @@ from spider.logs import event
 FACTS_EVERY_S: Final = 1.0
 """Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
+RECENT_JOBS: Final = 50
 PAGE: Final = 500
 RETRY_S: Final = 1.0
+NEWEST: Final = ("cpu.total", "load.1")
+"""Told of each second whatever their values: by the first that there is, a page knows that a node is there."""
 
 log = logging.getLogger(__name__)
 
@@ -205,22 +210,25 @@ class EventsFeed(Feed):
 
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
         super().__init__(services, org, "events", grants)
-        self._shown: set[EventId] = set()
+        self._shown: set[EventId] | None = None
+        """What everybody has; who comes later may have more. None: nobody has anything."""
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("changed"),)
 
     async def snapshot(self) -> schema.EventsData:
         page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
-        self._shown.update(one.id for one in page.items)
+        if self._shown is None:
+            self._shown = {one.id for one in page.items}
         return schema.EventsData(events=[views.event_view(one) for one in page.items])
 
     async def take(self, told: BusEvent, /) -> None:
-        if not isinstance(told, Changed) or told.kind != "event" or told.id in self._shown:
+        shown = self._shown or set()
+        if not isinstance(told, Changed) or told.kind != "event" or told.id in shown:
             return
         page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
-        fresh = [one for one in reversed(page.items) if one.id not in self._shown]
-        shown, self._shown = self._shown, {one.id for one in page.items}
+        fresh = [one for one in reversed(page.items) if one.id not in shown]
+        self._shown = {one.id for one in page.items}
         if page.next is not None and shown.isdisjoint(self._shown):
             await self.renew()  # more came at once than a page holds
             return
@@ -228,8 +236,61 @@ class EventsFeed(Feed):
             self.emit(views.event_view(one))
 
 
+class JobsFeed(Feed):
+    """`jobs`: the newest jobs, whoever began them; what changed of them at most once a second, however many are at work."""
+
+    policy = "latest"
+    limit = 20_000
+
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
+        super().__init__(services, org, "jobs", grants)
+        self._told: dict[JobId, int] | None = None
+        """The version that everybody has; None: nobody has any."""
+        self._moved = asyncio.Event()
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> schema.JobsData:
+        page = await self.services.store.jobs.jobs(self.scope, RECENT_JOBS)
+        if self._told is None:
+            self._told = {job.id: job.version for job in page.items}
+        return schema.JobsData(jobs=[views.job_view(job) for job in page.items])
+
+    async def take(self, told: BusEvent, /) -> None:
+        if isinstance(told, Changed) and told.kind == "job":
+            self._moved.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().run(), name="live jobs events")
+            group.create_task(self._tell(), name="live jobs changes")
+
+    async def _tell(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                change = await self._change()
+            except HubError as exc:
+                event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                self._moved.set()
+            else:
+                if change.jobs or change.gone:
+                    self.emit(change)
+            await self.services.clock.sleep(FACTS_EVERY_S)
+
+    async def _change(self) -> schema.JobsChange:
+        page = await self.services.store.jobs.jobs(self.scope, RECENT_JOBS)
+        before, self._told = self._told or {}, {job.id: job.version for job in page.items}
+        fresh = [views.job_view(job) for job in page.items if before.get(job.id) != job.version]
+        return schema.JobsChange(jobs=fresh, gone=[job for job in before if job not in self._told])
+
+
 class FleetFeed(Feed):
-    """`fleet`: new values of all nodes as the registry tells of them; what else changed of them at most once a second."""
+    """`fleet`: new values of all nodes as the registry tells of them, those that are the same left out; what else changed of them at most once a
+    second.
+    """
 
     policy = "latest"
     limit = 20_000
@@ -237,6 +298,8 @@ class FleetFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
         super().__init__(services, org, "fleet", grants)
         self._known: set[NodeId] = set()
+        self._told: dict[NodeId, Sequence[Brief]] = {}
+        """What was told last of each; forgotten with a snapshot or a whole row, which hold other values."""
         self._values: set[NodeId] = set()
         self._facts: set[NodeId] = set()
         self._new_values = asyncio.Event()
@@ -260,6 +323,7 @@ class FleetFeed(Feed):
             if cursor is None:
                 break
         self._known.update(NodeId(node.id) for node in nodes)
+        self._told.clear()
         return schema.FleetData(nodes=nodes)
 
     async def take(self, told: BusEvent, /) -> None:
@@ -287,11 +351,23 @@ class FleetFeed(Feed):
             await self._new_values.wait()
             self._new_values.clear()
             fresh, self._values = self._values & self._known, set()
-            summary = self.services.registry.summary
             if fresh:
-                self.emit(
-                    schema.FleetChange(nodes=[], latest={node: views.packed_summary(summary(node)) for node in sorted(fresh)}, removed=[])
-                )
+                self.emit(schema.FleetChange(nodes=[], latest={node: self._news_of(node) for node in sorted(fresh)}, removed=[]))
+
+    def _news_of(self, node: NodeId) -> dict[str, schema.Sample]:
+        """What a list shows of a node, without what is as it was: sizes, and most of an idle server. Its newest second is always in it."""
+        briefs = self.services.registry.summary(node)
+        before, self._told[node] = self._told.get(node, ()), briefs
+        news: dict[str, Shown] = {}
+        for brief, old in itertools.zip_longest(briefs, before[: len(briefs)]):
+            if old is None:
+                news |= brief.shown
+            elif brief is not old:
+                was = old.shown
+                news |= {
+                    name: one for name, one in brief.shown.items() if name in NEWEST or name not in was or was[name].value != one.value
+                }
+        return cast("dict[str, schema.Sample]", news)
 
     async def _tell_facts(self) -> None:
         while True:
@@ -314,6 +390,7 @@ class FleetFeed(Feed):
         change = schema.FleetChange(nodes=[], latest={}, removed=[])
         kept = await kept_credentials(services)
         for node_id in sorted(facts):
+            self._told.pop(node_id, None)
             try:
                 node = await services.store.nodes.node(self.scope, node_id)
             except NotFound:

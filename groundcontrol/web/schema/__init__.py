@@ -88,6 +88,8 @@ from groundcontrol.web.schema.live import (
     GapMessage,
     JobChange,
     JobChunk,
+    JobsChange,
+    JobsData,
     LiveHello,
     NodeChange,
     Nothing,
@@ -109,6 +111,7 @@ from groundcontrol.web.schema.local import (
 from groundcontrol.web.schema.log import AuditPageView, AuditView, EventsView, EventView, HealthView
 from groundcontrol.web.schema.logs import LogLineView, LogsView
 from groundcontrol.web.schema.nodes import (
+    DamageView,
     HistoriesView,
     HistoryView,
     IdentityView,
@@ -172,6 +175,7 @@ __all__ = [
     "ConfigFileView",
     "ConfirmationBody",
     "ConfirmedView",
+    "DamageView",
     "DeploymentBody",
     "DeploymentErrorView",
     "DeploymentView",
@@ -206,6 +210,8 @@ __all__ = [
     "JobChunk",
     "JobErrorView",
     "JobView",
+    "JobsChange",
+    "JobsData",
     "JobsView",
     "JumpBody",
     "JumpView",

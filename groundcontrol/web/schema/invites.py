@@ -63,7 +63,9 @@ class NewInviteView(Answer):
 
     invite: str
     command: str
-    """For a root shell on the server, or one with sudo."""
+    """For a root shell on the server, or one with sudo; the invite is in it."""
+    line: str
+    """The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish)."""
     expires_at: float
     installer: InstallerView
     this_machine_only: bool

@@ -18,6 +18,7 @@ from groundcontrol.web.schema.nodes import NodeView, Sample
 #                    a change whose data has no `output` is a JobChange (state, phase, progress)
 #   deployment:<id>  snapshot and change DeploymentView
 #   events           snapshot {events: last 50}; change EventView
+#   jobs             snapshot {jobs: newest 50}; change JobsChange (at most one a second)
 
 
 class SubscribeBody(Body):
@@ -78,7 +79,7 @@ class FleetChange(Answer):
 
     nodes: list[NodeView]
     latest: dict[str, dict[str, Sample]]
-    """node id -> series -> sample."""
+    """node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`."""
     removed: list[str]
 
 
@@ -97,3 +98,15 @@ class JobChunk(Answer):
 
 class JobChange(Answer):
     job: JobView
+
+
+class JobsData(Answer):
+    jobs: list[JobView]
+    """Newest first."""
+
+
+class JobsChange(Answer):
+    """Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more."""
+
+    jobs: list[JobView]
+    gone: list[str]

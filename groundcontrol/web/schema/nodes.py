@@ -94,11 +94,19 @@ class SeriesView(Answer):
     max: list[float | None]
 
 
+class DamageView(Answer):
+    """A time of which something was stored that cannot be read any more: values are missing there."""
+
+    start: float
+    end: float
+
+
 class HistoryView(Answer):
     step: int
     tier: Literal["1s", "1m", "1h"]
     times: list[float]
     series: dict[str, SeriesView]
+    damaged: list[DamageView]
 
 
 class HistoriesView(Answer):
@@ -107,3 +115,5 @@ class HistoriesView(Answer):
     times: list[float]
     nodes: dict[str, dict[str, SeriesView]]
     """By node, then by series."""
+    damaged: dict[str, list[DamageView]]
+    """Of the nodes of which something is damaged."""

@@ -107,7 +107,7 @@ class TierView(Answer):
     measured: bool
     """False: nothing was stored yet, so this is what other hubs measured."""
     values_per_day: float
-    """What the nodes of this hub give each day."""
+    """What those nodes of this hub give each day that have given something within the last day."""
     bytes: int
     """What it takes once it is full."""
 

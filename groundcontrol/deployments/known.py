@@ -1,0 +1,121 @@
+"""What is known of how to log in to a server: what a failed try was given, for a while; what is kept with a node; where it was installed from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from groundcontrol.deployments import credentials
+from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
+from groundcontrol.deployments.work import Tools, Work, makes_node
+from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
+from groundcontrol.domain.ids import DeploymentId, NodeId
+from groundcontrol.domain.scope import Scope
+from majortom.connect import same_fingerprint
+
+REMEMBER_S: Final = 900.0
+"""How long the fields of a deployment that failed stay in memory for a retry."""
+MAX_REMEMBERED: Final = 256
+"""As many as can be open."""
+
+
+class _Remembered(NamedTuple):
+    request: DeploymentRequest
+    pinned: HostKey | None
+    until: float
+
+
+class Known:
+    """Owns what is remembered; the rest is the store's."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
+        self._dropping: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Of how many deployments the fields are remembered."""
+        return len(self._remembered)
+
+    async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
+        """The fields of an earlier try; its secrets only while they are remembered, or kept with the node.
+
+        Raises: StoreError.
+        """
+        self._drop_old()
+        remembered = self._remembered.get(row.id)
+        if remembered is not None:
+            return remembered.request, remembered.pinned
+        asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
+        if not makes_node(row) and row.node_id is not None:
+            way, known = await self.way_to(scope, row.node_id, row.host)
+            trusted = asked.host_key is None or (known is not None and same_fingerprint(asked.host_key, known.fingerprint))
+            if (way.host, way.port) == (asked.host, asked.port) and trusted:
+                pinned = pinned or known
+                if way.username == asked.username and pinned == known and wishes_of(way).jump == row.wishes.jump:
+                    asked = replace(asked, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
+        return asked, pinned
+
+    async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
+        """What is known of how to log in to a node: kept credentials, else where it was installed from.
+
+        Raises: StoreError.
+        """
+        tools = self._tools
+        kept = await credentials.recall(tools.store.secrets, tools.vault, node)
+        if kept is not None:
+            return kept.request, kept.host_key
+        cursor: str | None = None
+        while True:
+            page = await tools.store.deployments.deployments(scope, 200, cursor)
+            for row in page.items:
+                if row.node_id == node and row.kind == "install" and row.state == "succeeded":
+                    way = asked_before(row)
+                    return DeploymentRequest(host=way.host, port=way.port, username=way.username, jump=way.jump), row.host_key
+            cursor = page.next
+            if cursor is None:
+                return DeploymentRequest(host=address, username="root"), None
+
+    # -- what is remembered ------------------------------------------------------------------
+
+    def remember(self, work: Work) -> None:
+        """Keep what a try was given that failed."""
+        progress = work.progress
+        pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
+        until = self._tools.clock.monotonic() + REMEMBER_S
+        self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
+        self._drop_old()
+        if self._dropping is None:
+            self._come_back()
+
+    def forget(self, deployment: DeploymentId) -> None:
+        """It is begun again, with what it is given then."""
+        self._remembered.pop(deployment, None)
+
+    def forget_all(self) -> None:
+        """Nobody will come back for any of it."""
+        self._remembered.clear()
+        if self._dropping is not None:
+            self._dropping.cancel()
+
+    def _drop_in_time(self) -> None:
+        self._drop_old()
+        self._come_back()
+
+    def _come_back(self) -> None:
+        """Be called when the oldest is to be dropped, though nobody asks for any."""
+        self._dropping = None
+        if self._remembered:
+            oldest = next(iter(self._remembered.values()))
+            wait_s = max(0.1, oldest.until - self._tools.clock.monotonic())
+            self._dropping = asyncio.get_running_loop().call_later(wait_s, self._drop_in_time)
+
+    def _drop_old(self) -> None:
+        now = self._tools.clock.monotonic()
+        while self._remembered:
+            oldest = next(iter(self._remembered))
+            if len(self._remembered) <= MAX_REMEMBERED and self._remembered[oldest].until > now:
+                return
+            del self._remembered[oldest]
