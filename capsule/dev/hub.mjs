@@ -54,12 +54,20 @@ function tell(topic, data, seq) {
 
 export const world = { nodes, tell, event, newId };
 
+/** Without what is as it was, as the real hub tells of a fleet. */
+const told = new Map();
+function newsOf(node) {
+  const [before, shown] = [told.get(node.id) ?? {}, node.summary()];
+  told.set(node.id, shown);
+  return Object.fromEntries(Object.entries(shown).filter(([name, { value }]) => name === "cpu.total" || name === "load.1" || before[name]?.value !== value));
+}
+
 function tick(some) {
   const latest = {};
   for (const node of some) {
     if (!node.online || node.quiet) continue;
     node.seenAt = now();
-    latest[node.id] = node.summary();
+    latest[node.id] = newsOf(node);
     const at = node.stamp();
     const all = {};
     for (const name of node.names()) all[name] = node.at(name, at);
@@ -102,6 +110,7 @@ if (past) jobs.push(past);
 function snapshot(topic) {
   if (topic === "fleet") return { nodes: nodes.map((node) => node.view()) };
   if (topic === "events") return { events: events.slice(0, 50) };
+  if (topic === "jobs") return { jobs: jobs.map((job) => job.view()) };
   const [kind, id] = topic.split(":");
   if (kind === "node") {
     const node = nodes.find((one) => one.id === id);

@@ -48,6 +48,7 @@ export class Job {
   move(part) {
     Object.assign(this, part);
     this.world.tell(`job:${this.id}`, { job: this.view() }, this.output.length);
+    this.world.tell("jobs", { jobs: [this.view()], gone: [] });
   }
 
   print(text) {

@@ -3,7 +3,7 @@ import { clock } from "../core/time";
 import { actionWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active } from "../state/deployments";
-import { ids, loaded, nodeName, tags, vitals } from "../state/fleet";
+import { ids, loaded, nodeName, tags, updatesThere } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { connections, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
 import { preferences } from "../state/preferences";
@@ -65,7 +65,7 @@ function Side({ route }: { route: Route }): VNode {
         </span>
       </a>
       <Entry href="/" icon="server" label="Fleet" count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
-      <Entry href="/updates" icon="package" label="Updates" count={vitals.value.updates ? String(vitals.value.updates) : ""} current={route.section === "updates"} />
+      <Entry href="/updates" icon="package" label="Updates" count={updatesThere.value ? String(updatesThere.value) : ""} current={route.section === "updates"} />
       <Entry href="/jobs" icon="list-checks" label="Jobs" count={runningWords()} current={route.section === "jobs"} />
       <Entry href="/events" icon="scroll-text" label="Events" current={route.section === "events"} />
       {views.length > 0 && (

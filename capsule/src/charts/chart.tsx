@@ -2,11 +2,11 @@
 
 import { effect } from "@preact/signals";
 import type { ComponentType, VNode } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { nearestRow } from "../core/window";
 import { FONT } from "./draw";
-import { columnsOf, make, type Held } from "./make";
+import { columnsOf, make, widthOf, type Held } from "./make";
 import type { Library } from "./plot";
 import { momentAt, sentence, Tip } from "./tip";
 import { drawnByTouch } from "./touch";
@@ -14,13 +14,16 @@ import type { ChartProps } from "./types";
 
 const AXIS = 46;
 const MARK_REACH = 7;
-const NEAR = "200px";
+const NEAR = "60px";
 
 /** Where the keys stand: at a moment, and from which one a stretch is being chosen. */
 interface Keys {
   at: number;
   anchor: number | null;
 }
+
+/** What a plot is made for: other lines, bands or colours need another one. */
+const shapeOf = ({ shade, data, series }: ChartProps): string => `${shade}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
 
 /** The chart, once the library is there. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
@@ -35,7 +38,9 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const [keys, setKeys] = useState<Keys | null>(null);
     held.current.props = props;
     const { group, data } = props;
-    const shape = `${props.shade}|${data.band ? "band" : ""}|${props.series.map((one) => `${one.name}${one.colour}`).join()}`;
+    const shape = shapeOf(props);
+    /** Of the plot that is there: with other lines than it was made for, it is given nothing more until there is another one. */
+    const made = useRef("");
     /** Puts the line of this chart where another one's is. */
     const follow = useMemo(
       () => (): void => {
@@ -63,6 +68,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       };
       const build = (): void => {
         if (gone) return;
+        made.current = shapeOf(held.current.props);
         plot.current = make(library, element, held.current, { onCursor });
         // Positions are known only after the first frame of the plot.
         queueMicrotask(follow);
@@ -76,7 +82,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
           sight.current.near = entry?.isIntersecting ?? true;
           if (!sight.current.near || !sight.current.late) return;
           sight.current.late = false;
-          plot.current?.setData(columnsOf(held.current.props.data));
+          if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
         },
         { rootMargin: NEAR },
       );
@@ -103,9 +109,10 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         plot.current = null;
       };
     }, [shape]);
-    useEffect(() => {
+    // In the frame of the values beside it: afterwards it would be a frame of its own.
+    useLayoutEffect(() => {
       sight.current.late = !sight.current.near;
-      if (sight.current.near) plot.current?.setData(columnsOf(data));
+      if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(data));
       follow();
     }, [data, shape]);
     useEffect(() => plot.current?.redraw(false), [group.marks]);
@@ -117,7 +124,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         }),
       [group.cursor],
     );
-    useEffect(() => {
+    useLayoutEffect(() => {
       if (keys) showStretch(plot.current, keys);
     }, [keys, data]);
     const leave = (): void => {
@@ -157,8 +164,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     };
     const at = keys?.at ?? own;
     const chart = plot.current;
-    const reach = chart ? ((data.to - data.from) / Math.max(1, chart.over.clientWidth)) * MARK_REACH : 0;
-    const moment = at === null || !chart ? null : momentAt(props, at, reach);
+    // By what the plot knows of its size: asking the browser here would lay the page out anew, once for each chart.
+    const moment = at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH);
     return (
       <div
         class="plot"

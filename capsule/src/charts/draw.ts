@@ -7,7 +7,17 @@ import type { ChartProps } from "./types";
 export const FONT = '11px "Inter V", system-ui, sans-serif';
 const MARK = 5;
 
-export const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const tokens = new Map<string, string>();
+
+/** A colour of the theme; asking the browser for it in the midst of drawing makes it work out the page's style at once. */
+export function token(name: string): string {
+  let held = tokens.get(name);
+  if (held === undefined) tokens.set(name, (held = getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
+  return held;
+}
+
+/** The theme may be another one. */
+export const forgetTokens = (): void => tokens.clear();
 
 export function drawHoles({ ctx, bbox, valToPos }: uPlot, { data }: ChartProps): void {
   const ratio = devicePixelRatio;

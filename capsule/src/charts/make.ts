@@ -3,7 +3,7 @@
 import type uPlot from "uplot";
 import { clock, day } from "../core/time";
 import { isolated } from "../core/window";
-import { drawHoles, drawMarks, drawThreshold, FONT, token } from "./draw";
+import { drawHoles, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
 import type { Library } from "./plot";
 import type { ChartData, ChartProps } from "./types";
 
@@ -27,6 +27,9 @@ export interface Hooks {
 function faded(colour: string, share: number): string {
   return colour + Math.round(share * 255).toString(16).padStart(2, "0");
 }
+
+/** Of the part where the lines are, in CSS pixels. */
+export const widthOf = ({ bbox }: uPlot): number => bbox.width / devicePixelRatio;
 
 export function columnsOf({ columns, band }: ChartData): uPlot.AlignedData {
   const rows: unknown[] = [...columns.values];
@@ -57,6 +60,7 @@ function topOf(held: Held): number {
 
 export function make(library: Library, box: HTMLElement, held: Held, { onCursor }: Hooks): uPlot {
   const { series, binary } = held.props;
+  forgetTokens();
   const text = token("--text-3");
   const fill = Number(token("--c-fill")) || 0.1;
   const drawn: uPlot.Series[] = series.map(({ name, colour, filled, dashed }, index) => {
@@ -101,7 +105,7 @@ export function make(library: Library, box: HTMLElement, held: Held, { onCursor 
           size: 24,
           space: 54,
           // A label that would be cut off at the right edge is left out.
-          values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > plot.over.clientWidth - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60))),
+          values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > widthOf(plot) - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60))),
         },
         { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(held.props.words.axis) },
       ],

@@ -63,6 +63,9 @@ test("a row's facts come from a summary and from all series alike", () => {
   );
   assert.deepEqual([whole.memory, whole.disk, whole.mount, whole.received, whole.temperature], [25, 90, "/srv", 7, 60]);
   assert.equal(factsOf(node({ "network.received": sample(7) })).received, 7);
+  const later = { ...node({ "cpu.total": sample(13, 101), "memory.used": sample(2), "memory.total": sample(4), "network.received": sample(null) }) };
+  const carried = factsOf(later, whole);
+  assert.deepEqual([carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature], [13, 101, 50, 90, "/srv", null, 60]);
 });
 
 test("standing: worst first, stale after five seconds, offline as the hub says", () => {

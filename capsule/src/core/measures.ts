@@ -18,6 +18,8 @@ export interface MeasureGroup {
 }
 
 const NBSP = "\u00a0";
+/** Made once: the browser makes another one for each comparison that names its rules. */
+const names = new Intl.Collator("en", { numeric: true });
 
 /** A value in its unit; the hub's units are words, people's are not. */
 export function quantity(value: number | null | undefined, unit: string): string {
@@ -60,7 +62,7 @@ export function measureGroups(latest: Readonly<Record<string, SampleLike>>, unit
     const [family = "", ...rest] = parts.metric.split(".");
     found.push({ series, sample, unit, family, name: [rest.join(".").replaceAll("_", " "), parts.value].filter(Boolean).join(" ") || family, place: places.get(parts.metric) ?? 0 });
   }
-  found.sort((a, b) => a.place - b.place || a.name.localeCompare(b.name, "en", { numeric: true }));
+  found.sort((a, b) => a.place - b.place || names.compare(a.name, b.name));
   const groups = new Map<string, MeasureGroup>();
   for (const { family, place: _, ...measure } of found) {
     const group = groups.get(family) ?? { family, measures: [] };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { phaseWord } from "./words";
 import { isPlanned, mayForce, namesOf, planSum, stopWord, wantsPackages } from "./orders";
 
 test("names may stand with blanks, commas and lines between, each once", () => {
@@ -34,4 +35,13 @@ test("force comes only after the server has said that it cannot stop at once, an
   assert.equal(mayForce({ stop: { ...stop, state: "too_late" } }), true);
   assert.equal(mayForce({ stop: { ...stop, state: "after_package" } }), true);
   assert.equal(mayForce({ stop: { ...stop, state: "too_late", force: true } }), false);
+});
+
+test("what changes something is called by what it does", () => {
+  const words = (actions: string[]): string[] => actions.map((action) => phaseWord("commit", action));
+  assert.deepEqual(words(["upgrade", "full-upgrade", "security-upgrade", "install", "update"]), Array(5).fill("installing"));
+  assert.deepEqual(words(["remove", "autoremove"]), ["removing", "removing"]);
+  assert.deepEqual(words(["hold", "unhold", "clean", "repair", "rekey"]), Array(5).fill("working"));
+  assert.equal(phaseWord("commit", "reboot"), "restarting");
+  assert.equal(phaseWord("download", "remove"), "downloading");
 });

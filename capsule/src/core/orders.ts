@@ -48,7 +48,7 @@ const KEPT: Record<KeptReason, string> = {
   pinned: "pinned to another version",
   needs_new: "needs new packages: a full upgrade brings it",
   needs_removal: "needs a removal: a full upgrade brings it",
-  unresolvable: "what it needs cannot be had",
+  unresolvable: "what it needs cannot be had, at least not without a removal",
   other: "kept back by the server",
 };
 

@@ -66,9 +66,7 @@ export class LiveWindow {
   columns(names: readonly string[], until: number, interval: number): Columns {
     const from = until - this.seconds;
     const tracks = names.map((name) => this.#tracks.get(name));
-    const all = new Set<number>();
-    for (const track of tracks) for (const at of track?.times ?? []) if (at >= from && at <= until + 1) all.add(at);
-    const times = [...all].sort((a, b) => a - b);
+    const times = union(tracks.map((track) => (track?.times ?? []).filter((at) => at >= from && at <= until + 1)));
     const values = tracks.map((track) => {
       if (!track) return times.map(() => null);
       let next = 0;
@@ -79,6 +77,12 @@ export class LiveWindow {
     });
     return settle(breakGaps({ times, values }, interval * GAP_INTERVALS), interval * GAP_INTERVALS);
   }
+}
+
+/** All moments of several ascending lists, each once; mostly they are the same list. */
+function union([first = [], ...rest]: readonly number[][]): number[] {
+  const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
+  return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
 }
 
 /**

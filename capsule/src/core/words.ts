@@ -17,6 +17,7 @@ export const ACTION_WORDS: Record<string, string> = {
   reboot: "Reboot",
   update: "Update agent",
   rekey: "New keys",
+  uninstall: "Remove agent",
 };
 
 export const PHASE_WORDS: Record<string, string> = {
@@ -46,7 +47,13 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expir
 
 export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionWord = (action: string): string => ACTION_WORDS[action] ?? action;
-export const phaseWord = (phase: string): string => PHASE_WORDS[phase] ?? phase;
+/** What changes something is called by what it does: not all of it installs. */
+export function phaseWord(phase: string, action: string): string {
+  if (phase === "commit" && /remove$/.test(action)) return "removing";
+  if (phase === "commit" && action === "reboot") return "restarting";
+  if (phase === "commit" && !/upgrade|install|update/.test(action)) return "working";
+  return PHASE_WORDS[phase] ?? phase;
+}
 export const stateWord = (state: string): string => STATE_WORDS[state] ?? state;
 
 /** The glyph of a job's state. */
@@ -57,3 +64,6 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
   if (state === "interrupted" || state === "unknown") return "warn";
   return state === "queued" ? "wait" : "run";
 }
+
+/** What the owner of a server lets Stardust do there, for a choice. */
+export const POLICIES: readonly [string, string][] = [["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]; // prettier-ignore

@@ -3,6 +3,7 @@
 import "./first";
 import "./later";
 
+export { ChangePage } from "./login/change";
 export { EnrolPage } from "./login/enrol";
 export { SecondStep } from "./login/second";
 export { SettingsPage } from "./settings/settings";

@@ -19,4 +19,3 @@ import "../ui/menu";
 import "../ui/windowed";
 import "./fleet/cells";
 import "./login/frame";
-import "./login/new-password";

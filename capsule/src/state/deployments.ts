@@ -1,11 +1,10 @@
-/** Deployments and removals: start, follow, confirm the host key, cancel, retry. Secrets pass through and are not kept here. */
+/** Deployments and removals that are under way, on every page; what is done with one is in `deployment.ts`. */
 
 import { computed, signal, type Signal } from "@preact/signals";
-import { ApiError, call, idempotencyKey } from "../wire/http";
-import type { DeploymentBody, DeploymentView, DeploymentsView, RetryBody } from "../wire/schema.gen";
+import { ApiError, call } from "../wire/http";
+import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
 import { watch } from "./link";
 import { onSessionEnd, phase } from "./session";
-import { withStepUp } from "./stepup";
 import { toast } from "./toasts";
 
 const known = new Map<string, Signal<DeploymentView>>();
@@ -21,7 +20,7 @@ export const active = computed<readonly DeploymentView[]>(() => {
 });
 
 /** Takes a view, unless a newer one is held: an answer may come after what was told live in the meantime. */
-function note(one: DeploymentView): Signal<DeploymentView> {
+export function note(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
   if (held) {
     const before = held.peek();
@@ -61,35 +60,6 @@ export function follow(one: DeploymentView): Signal<DeploymentView> {
 export function look(id: string): () => void {
   shown.add(id);
   return () => shown.delete(id);
-}
-
-export async function startDeployment(body: DeploymentBody): Promise<Signal<DeploymentView>> {
-  return follow(await withStepUp(() => call<DeploymentView>("POST", "deployments", { body, idempotencyKey: idempotencyKey() })));
-}
-
-export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
-  const query = force ? { force: "true" } : {};
-  return follow(await withStepUp(() => call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query, idempotencyKey: idempotencyKey() })));
-}
-
-/** In the place of whatever Spider the node's server has. */
-export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
-  return follow(await withStepUp(() => call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body })));
-}
-
-export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {
-  follow(await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } })));
-}
-
-export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => follow(await call<DeploymentView>("GET", `deployments/${id}`));
-
-export async function cancelDeployment(id: string): Promise<void> {
-  note(await call<DeploymentView>("POST", `deployments/${id}/cancel`));
-}
-
-export async function retryDeployment(id: string, body: RetryBody): Promise<Signal<DeploymentView>> {
-  const one = await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body, idempotencyKey: idempotencyKey() }));
-  return follow(one);
 }
 
 async function load(): Promise<void> {

@@ -11,8 +11,14 @@ import type { Settled } from "../core/settle";
 import { forgetSparks, noteCpu, settledCpu } from "./sparks";
 import { withStepUp } from "./stepup";
 
-/** Nodes of a large fleet have new values all the time, each once a second: drawing them one by one is five times the work. */
+/**
+ * Nodes have new values all the time, each once a second: they are drawn together. Of more nodes than a screen shows at once, once a second, so that
+ * all rows change in one beat instead of some of them at each blink. What becomes of a node (it comes, goes, is lost) does not wait.
+ */
 const TOGETHER_MS = 250;
+const MANY = 60;
+const MANY_TOGETHER_MS = 1000;
+const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
 const map = new Map<string, Signal<NodeView>>();
 /** The view of each node that was told live last, whatever was put in its place since. */
 const told = new Map<string, NodeView>();
@@ -97,11 +103,20 @@ function change(data: FleetChange): void {
     const node = map.get(id);
     if (!node) continue;
     noteCpu(id, latest["cpu.total"]);
-    node.value = { ...node.peek(), latest: merged(node.peek().latest, latest) };
+    const before = node.peek();
+    const next = { ...before, latest: merged(before.latest, latest) };
+    const facts = known.get(before);
+    if (facts && !hasLabels(latest)) known.set(next, factsOf(next, facts));
+    node.value = next;
   }
   for (const id of data.removed) members = drop(id) || members;
   if (members) ids.value = [...map.keys()];
   if (data.nodes.length || data.removed.length) version.value += 1;
+}
+
+function hasLabels(latest: NodeView["latest"]): boolean {
+  for (const name in latest) if (name.endsWith("}")) return true;
+  return false;
 }
 
 /** The fullest mount may be another one than before: parts of the old one must not stay beside it. */
@@ -124,7 +139,7 @@ function merged(before: NodeView["latest"], after: NodeView["latest"]): NodeView
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: TOGETHER_MS });
+  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: (data) => patienceMs(data as FleetChange) });
 });
 onSessionEnd(() => {
   end?.();
@@ -200,6 +215,11 @@ export const vitals = computed<Vitals>(() => {
   if (weight > 0) v.cpu = weighted / weight;
   return v;
 });
+
+/** Whether one waits to be let in. */
+export const someWait = computed(() => rows.value.some(({ node }) => node.waiting));
+/** Of the whole fleet; what shows this alone is not drawn anew with each value. */
+export const updatesThere = computed(() => vitals.value.updates);
 
 /** The fleet's CPU and network of the last minutes, one point a second, for the sparks of the strip. */
 export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });

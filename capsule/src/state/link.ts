@@ -42,12 +42,18 @@ const connection = new Connection(
   suspect,
 );
 
+interface How {
+  whileHidden?: boolean;
+  /** How long a change may wait for others to be drawn with; 0 = not at all. */
+  patienceMs?: (data: unknown) => number;
+}
+
 /** Subscribes for as long as the page is seen: a tab hidden for long gets no samples, and a new snapshot when it is back. */
-export function watch(name: string, topic: Topic, { whileHidden = false, patienceMs = 0 }: { whileHidden?: boolean; patienceMs?: number } = {}): () => void {
+export function watch(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: How = {}): () => void {
   const framed: Topic = {
     ...topic,
     snapshot: (data) => onFrame(() => topic.snapshot(data)),
-    change: (data, seq) => onFrame(() => topic.change(data, seq), patienceMs),
+    change: (data, seq) => onFrame(() => topic.change(data, seq), patienceMs(data)),
   };
   let end: (() => void) | null = connection.subscribe(name, framed);
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -63,12 +63,12 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
   }
 }
 
-/** Sets or removes parts of the query without a step in the history. */
-export function setQuery(changes: Readonly<Record<string, string | null>>): void {
+/** Sets or removes parts of the query without a step in the history; a list stands there one by one. */
+export function setQuery(changes: Readonly<Record<string, string | readonly string[] | null>>): void {
   const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
-    if (value === null || value === "") query.delete(name);
-    else query.set(name, value);
+    query.delete(name);
+    for (const one of typeof value === "string" ? [value] : (value ?? [])) if (one) query.append(name, one);
   }
   const text = query.toString();
   go(location.pathname + (text ? `?${text}` : ""), { replace: true });

@@ -31,6 +31,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** Questions about who this is, and the one whose answer is shown. */
 let asked = 0;
 let taken = 0;
+/** Grows as somebody comes or goes: a renewal that was asked for before then is of a session that is over. */
+let turn = 0;
 const endings = new Set<() => void>();
 
 /** Called when a session ends, so that what was loaded with it goes too. */
@@ -60,6 +62,7 @@ async function askWho(): Promise<void> {
 
 function leave(why: string): void {
   taken = ++asked;
+  turn += 1;
   clearTimeout(timer);
   csrf = "";
   typedPassword = "";
@@ -73,12 +76,14 @@ function leave(why: string): void {
 
 /** One renewal at a time; false = the session is over. A hub that is away ends nothing. */
 export function renew(): Promise<boolean> {
+  const mine = turn;
   renewing ??= call<LoginView>("POST", "auth/refresh", { renews: false })
     .then((answer) => {
-      enter(answer);
-      return true;
+      if (mine === turn) enter(answer);
+      return user.peek() !== null;
     })
     .catch((error: unknown) => {
+      if (mine !== turn) return user.peek() !== null;
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
         leave("Your session ended. Sign in again to go on.");
         return false;
@@ -168,6 +173,7 @@ export async function logIn(username: string, password: string, { setupCode = ""
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";
+  turn += 1;
   enter(answer);
 }
 
@@ -176,6 +182,7 @@ export const knowsCurrentPassword = (): boolean => typedPassword !== "";
 export async function changePassword(current: string, next: string): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/password", { body: { current: current || typedPassword, new: next } });
   typedPassword = "";
+  turn += 1;
   enter(answer);
 }
 

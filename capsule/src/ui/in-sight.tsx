@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-const NEAR = "200px";
+const NEAR = "60px";
 
 export function InSight({ draw }: { draw: () => VNode }): VNode {
   const box = useRef<HTMLDivElement>(null);

@@ -9,12 +9,9 @@ import { Glyph } from "./glyph";
 import { Icon, type IconName } from "./icon";
 import { isLost, Lost, useOnceBack } from "./lost";
 
+/** One element and no transform: a fleet has dozens of them, and each layer or clip more costs the browser at every value. */
 export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
-  return (
-    <span class={`meter ${level}`} aria-hidden="true">
-      {value !== null && <i style={{ transform: `translateX(${Math.round(Math.max(0, Math.min(100, value)) * 2) / 2 - 100}%)` }} />}
-    </span>
-  );
+  return <span class={`meter ${level}`} aria-hidden="true" style={{ backgroundSize: `${Math.round(Math.max(0, Math.min(100, value ?? 0)) * 2) / 2}% 100%` }} />;
 }
 
 /** A threshold crossing beside a number: a shape too, never colour alone. */

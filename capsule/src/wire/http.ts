@@ -116,14 +116,6 @@ export async function call<T>(method: Method, path: string, { query = {}, body, 
   }
 }
 
-/** Raw bytes (a job's output). */
-export async function bytes(path: string, query: Query = {}): Promise<Uint8Array> {
-  let response = await once("GET", path, query, undefined, { accept: "*/*" });
-  if (response.status === 401 && (await hooks.renew())) response = await once("GET", path, query, undefined, { accept: "*/*" });
-  if (!response.ok) throw await problem(response);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
 /** A key that makes a repeated request harmless. */
 export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -490,8 +490,10 @@ export interface InviteView {
 /** The invite itself, shown once. */
 export interface NewInviteView {
   invite: string;
-  /** For a root shell on the server, or one with sudo. */
+  /** For a root shell on the server, or one with sudo; the invite is in it. */
   command: string;
+  /** The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish). */
+  line: string;
   expires_at: number;
   installer: InstallerView;
   /** The hub does not know how other machines reach it (`--server-url`). */
@@ -729,7 +731,7 @@ export interface EventsData {
 /** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
 export interface FleetChange {
   nodes: NodeView[];
-  /** node id -> series -> sample. */
+  /** node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`. */
   latest: Record<string, Record<string, Sample>>;
   removed: string[];
 }
@@ -751,6 +753,17 @@ export interface JobChange {
 export interface JobChunk {
   output: Uint8Array;
   offset: number;
+}
+
+/** Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more. */
+export interface JobsChange {
+  jobs: JobView[];
+  gone: string[];
+}
+
+export interface JobsData {
+  /** Newest first. */
+  jobs: JobView[];
 }
 
 export interface LiveHello {
@@ -900,12 +913,20 @@ export interface LogsView {
   next: string | null;
 }
 
+/** A time of which something was stored that cannot be read any more: values are missing there. */
+export interface DamageView {
+  start: number;
+  end: number;
+}
+
 export interface HistoriesView {
   step: number;
   tier: "1s" | "1m" | "1h";
   times: number[];
   /** By node, then by series. */
   nodes: Record<string, Record<string, SeriesView>>;
+  /** Of the nodes of which something is damaged. */
+  damaged: Record<string, DamageView[]>;
 }
 
 export interface HistoryView {
@@ -913,6 +934,7 @@ export interface HistoryView {
   tier: "1s" | "1m" | "1h";
   times: number[];
   series: Record<string, SeriesView>;
+  damaged: DamageView[];
 }
 
 export interface IdentityView {
@@ -1152,7 +1174,7 @@ export interface TierView {
   bytes_per_value: number;
   /** False: nothing was stored yet, so this is what other hubs measured. */
   measured: boolean;
-  /** What the nodes of this hub give each day. */
+  /** What those nodes of this hub give each day that have given something within the last day. */
   values_per_day: number;
   /** What it takes once it is full. */
   bytes: number;

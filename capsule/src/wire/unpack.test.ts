@@ -57,6 +57,11 @@ test("what is cut, doubled, hostile or not of the hub is refused", () => {
   for (const bytes of bad) assert.throws(() => unpack(bufferOf(Uint8Array.from(bytes))), Error, String(bytes.slice(0, 4)));
 });
 
+test("names are read whichever come where they came before", () => {
+  const [a, b, c] = [{ at: 1, value: 2 }, { value: 2, at: 1 }, { value: { at: { value: 3 } }, att: 1, valu: 4 }];
+  for (const message of [a, b, a, c, b, { one: a, two: b }, { two: a, one: c, three: b }, { one: a }, { on: a, ones: b }, [a, b, c, {}], {}]) assert.deepEqual(unpack(bufferOf(encode(message))), message);
+});
+
 test("two names with the same hash are two names", () => {
   for (const key of ["Aa", "BB", "Aa"]) assert.deepEqual(unpack(bufferOf(encode({ [key]: 1 }))), { [key]: 1 });
 });

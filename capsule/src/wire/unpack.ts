@@ -5,8 +5,18 @@ const SHORT = 24;
 const CACHED = 4096;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** Names of fields and series come again in every message: read once, found by their bytes. */
-const names = new Map<number, { bytes: Uint8Array; text: string }>();
+/** The name of a field, a series or a node. They come again in every message, mostly in the same order: read once, found by their bytes. */
+interface Name {
+  /** As in the message, with its head. */
+  bytes: Uint8Array;
+  text: string;
+  /** What came behind it in the last map that had it, and what came first in the last map under it: looked at before it is searched for. */
+  next: Name | null;
+  first: Name | null;
+}
+
+const names = new Map<number, Name>();
+const TOP: Name = { bytes: new Uint8Array(), text: "", next: null, first: null };
 
 /** Raises Error: not MessagePack, cut short, longer than one value, or deeper than a message of the hub. */
 export function unpack(data: ArrayBuffer): unknown {
@@ -37,46 +47,56 @@ export function unpack(data: ArrayBuffer): unknown {
     }
     return utf8.decode(bytes.subarray(from, at));
   };
-  const same = (key: Uint8Array, from: number, length: number): boolean => {
-    if (key.length !== length) return false;
-    for (let index = 0; index < length; index += 1) if (key[index] !== bytes[from + index]) return false;
+  /** Whether this name is what comes next, which then is passed by. */
+  const comes = ({ bytes: key }: Name): boolean => {
+    for (let index = 0; index < key.length; index += 1) if (key[index] !== bytes[at + index]) return false;
+    at += key.length;
     return true;
   };
-  const name = (): string => {
+  const name = (): Name => {
+    const from = at;
     const head = size(1);
     const length = head >> 5 === 5 ? head & 31 : head === 0xd9 ? size(1) : head === 0xda ? size(2) : -1;
     if (length < 0) throw new Error("a key that is no text");
-    const from = at;
+    const begin = at;
     let hash = length;
     for (let place = span(length); place < at; place += 1) hash = (hash * 31 + (bytes[place] as number)) | 0;
     const held = names.get(hash);
-    if (held && same(held.bytes, from, length)) return held.text;
     at = from;
-    const read = text(length);
-    if (names.size < CACHED) names.set(hash, { bytes: bytes.slice(from, at), text: read });
+    if (held && comes(held)) return held;
+    at = begin;
+    const read: Name = { text: text(length), bytes: bytes.slice(from, at), next: null, first: null };
+    if (read.text === "__proto__") throw new Error("a key that no message has");
+    if (names.size < CACHED) names.set(hash, read);
     return read;
   };
-  const list = (length: number, depth: number): unknown[] => {
+  const list = (length: number, depth: number, under: Name): unknown[] => {
     if (length > bytes.length - at) throw new Error("cut short");
     const found: unknown[] = [];
-    for (let left = length; left > 0; left -= 1) found.push(value(depth));
+    for (let left = length; left > 0; left -= 1) found.push(value(depth, under));
     return found;
   };
-  const map = (length: number, depth: number): Record<string, unknown> => {
+  const map = (length: number, depth: number, under: Name): Record<string, unknown> => {
     const found: Record<string, unknown> = {};
+    let before: Name | null = null;
     for (let left = length; left > 0; left -= 1) {
-      const key = name();
-      if (key === "__proto__") throw new Error("a key that no message has");
-      found[key] = value(depth);
+      const guess: Name | null = before ? before.next : under.first;
+      const key: Name = guess && comes(guess) ? guess : name();
+      if (key !== guess && names.size < CACHED) {
+        if (before) before.next = key;
+        else under.first = key;
+      }
+      before = key;
+      found[key.text] = value(depth, key);
     }
     return found;
   };
-  const value = (depth: number): unknown => {
+  const value = (depth: number, under: Name): unknown => {
     if (depth > DEPTH) throw new Error("too deep");
     const head = size(1);
     if (head < 0x80) return head;
-    if (head < 0x90) return map(head & 15, depth + 1);
-    if (head < 0xa0) return list(head & 15, depth + 1);
+    if (head < 0x90) return map(head & 15, depth + 1, under);
+    if (head < 0xa0) return list(head & 15, depth + 1, under);
     if (head < 0xc0) return text(head & 31);
     if (head >= 0xe0) return head - 256;
     switch (head) {
@@ -116,16 +136,16 @@ export function unpack(data: ArrayBuffer): unknown {
         return text(size((1 << (head - 0xd9)) as 1 | 2 | 4));
       case 0xdc:
       case 0xdd:
-        return list(size(head === 0xdc ? 2 : 4), depth + 1);
+        return list(size(head === 0xdc ? 2 : 4), depth + 1, under);
       case 0xde:
       case 0xdf:
-        return map(size(head === 0xde ? 2 : 4), depth + 1);
+        return map(size(head === 0xde ? 2 : 4), depth + 1, under);
       default:
         throw new Error("not of the hub");
     }
   };
 
-  const found = value(0);
+  const found = value(0, TOP);
   if (at !== bytes.length) throw new Error("more than one value");
   return found;
 }

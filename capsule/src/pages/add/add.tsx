@@ -1,7 +1,8 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { active, cancelDeployment, confirmHostKey, deploymentEnded, loadDeployment, look, retryDeployment, startDeployment } from "../../state/deployments";
+import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
+import { active, deploymentEnded, follow, look } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -12,7 +13,6 @@ import { Dialog } from "../../ui/dialog";
 import { Check, SelectField, Switch, TagsField, TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
-import { follow } from "../../state/deployments";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
 import { bodyOf, faults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
 import { FailureBox } from "./failure";
@@ -22,6 +22,7 @@ import { OneLine } from "./one-line";
 import { Bar, Steps } from "./steps";
 import { ofJump, placeText } from "../../core/servers";
 import { duration } from "../../core/time";
+import { POLICIES } from "../../core/words";
 
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
 export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
@@ -138,11 +139,7 @@ function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNod
               value={entries.policy}
               onPick={(policy) => change({ policy: policy as Entries["policy"] })}
               hint={{ managed: "Stardust may watch, check and upgrade.", readonly: "Stardust may watch and check, never change.", monitor: "Stardust may only watch." }[entries.policy]}
-              options={[
-                ["managed", "Managed"],
-                ["readonly", "Read only"],
-                ["monitor", "Monitor"],
-              ]}
+              options={POLICIES}
             />
             <TagsField label="Tags" tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { placeText, takeable } from "../../core/servers";
 import { plural } from "../../core/units";
+import { POLICIES } from "../../core/words";
 import { go } from "../../state/router";
 import { addServers, previewList } from "../../state/servers";
 import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
@@ -125,7 +126,7 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
           <JumpFields jump={entries.jump} wrong={wrong} hint="For those whose line names none of its own." onJump={(jump) => change({ jump })} />
           <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
-            <SelectField label="Policy on the servers" value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={[["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]} />
+            <SelectField label="Policy on the servers" value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={POLICIES} />
             <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
               Install Python where there is none
             </Check>

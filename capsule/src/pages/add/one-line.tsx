@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { age } from "../../core/time";
+import { POLICIES } from "../../core/words";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
 import { rows } from "../../state/fleet";
@@ -50,11 +51,7 @@ export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => v
               label="Policy on the server"
               value={wish.policy}
               onPick={(policy) => change({ policy: policy as Wish["policy"] })}
-              options={[
-                ["managed", "Managed"],
-                ["readonly", "Read only"],
-                ["monitor", "Monitor"],
-              ]}
+              options={POLICIES}
             />
             <TagsField label="Tags" tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
@@ -139,6 +136,17 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
                 {copied ? "Copied" : ""}
               </span>
             </div>
+            <details>
+              <summary>zsh or fish there? They keep what is pasted: use a line that asks for the invite</summary>
+              <div class="code one-line">
+                <code aria-label="Line that asks">{made.line}</code>
+                <CopyButton text={() => made.line} name="Copy the line" />
+              </div>
+              <div class="code one-line">
+                <code aria-label="Invite">{made.invite}</code>
+                <CopyButton text={() => made.invite} name="Copy the invite" />
+              </div>
+            </details>
             <div class="fingerprint">
               <span class="label">SHA-256 of install.sh</span>
               <code aria-label="Checksum">{made.installer.sha256}</code>

@@ -1,23 +1,23 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
 import { stepTitle } from "../../core/steps";
 import { age, moment } from "../../core/time";
 import { plural } from "../../core/units";
 import { hubNow, now } from "../../state/clock";
-import { cancelDeployment } from "../../state/deployments";
+import { cancelDeployment } from "../../state/deployment";
 import { show } from "../../state/dialogs";
 import { each } from "../../state/each";
 import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type DeploymentView } from "../../state/types";
+import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
 import { Check } from "../../ui/field";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { useFollowed } from "../many/followed";
+import { StopMany, Sum } from "../many/sum";
 import { Refusal, useAct } from "../settings/refusal";
 
 const EVERY_MS = 1500;
@@ -25,50 +25,9 @@ const AT_ONCE = 4;
 const MARKS: Record<Standing, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
 const OPEN: readonly Standing[] = ["asks", "open"];
 
-interface Followed {
-  rows: readonly DeploymentView[] | null;
-  failure: ApiError | null;
-  load: () => void;
-}
-
-/** Read again until all have ended; not while nobody sees it. */
-function useServers(id: string): Followed {
-  const [rows, setRows] = useState<readonly DeploymentView[] | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let left = false;
-    const read = async (): Promise<void> => {
-      let more = true;
-      if (!document.hidden) {
-        try {
-          const found = await loadServers(id);
-          if (left) return;
-          setRows(found);
-          setFailure(null);
-          more = found.some((one) => OPEN.includes(standing(one.state)));
-        } catch (error) {
-          if (!(error instanceof ApiError)) throw error;
-          if (left) return;
-          setFailure(error);
-          more = error.status !== 403;
-        }
-      }
-      if (more && !left) timer = setTimeout(() => void read(), EVERY_MS);
-    };
-    void read();
-    return () => {
-      left = true;
-      clearTimeout(timer);
-    };
-  }, [id, turn]);
-  return { rows, failure, load: () => setTurn((before) => before + 1) };
-}
-
 /** Servers that one request asked for: their fingerprints, how far each is, and what failed tried again. */
 export function ServersPage({ id }: { id: string }): VNode {
-  const { rows, failure, load } = useServers(id);
+  const { found: rows, failure, load } = useFollowed(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(standing(one.state))));
   if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
   return (
     <div class="page">
@@ -135,29 +94,16 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
           <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
-      <section class="card job-sum" aria-label="State">
-        <div class="row wrap">
-          <Glyph kind={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"} size="large" label="" />
-          <b class="strong" role="status">
-            {counts.open ? "On the way" : counts.asks ? "Waiting for you" : counts.failed ? "Ended, not all well" : "Ended"}
-          </b>
-          <span class="grow" />
-          <span class="t3 num">
-            {ended} of {total} ended
-          </span>
-        </div>
-        <div class={`progress ${open ? "" : counts.failed ? "fail" : "done"}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
-          <i style={{ width: `${(ended / total) * 100}%` }} />
-        </div>
-        <div class="row wrap" role="group" aria-label="Show only">
-          {STANDINGS.filter((one) => counts[one] > 0 || one === only).map((one) => (
-            <button key={one} type="button" class="chip" aria-pressed={only === one} onClick={() => setOnly(only === one ? null : one)}>
-              <Glyph kind={MARKS[one]} label="" />
-              <span class="num">{counts[one]}</span> {STANDING_WORDS[one]}
-            </button>
-          ))}
-        </div>
-      </section>
+      <Sum
+        mark={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"}
+        words={counts.open ? "On the way" : counts.asks ? "Waiting for you" : counts.failed ? "Ended, not all well" : "Ended"}
+        ended={ended}
+        total={total}
+        outcome={open ? "" : counts.failed ? "fail" : "done"}
+        groups={STANDINGS.map((key) => ({ key, words: STANDING_WORDS[key], mark: MARKS[key], count: counts[key] }))}
+        only={only}
+        onOnly={setOnly}
+      />
       {keys.length > 0 && mayAct.value && <HostKeys keys={keys} coming={counts.open} load={load} />}
       <div class="card grid-table servers-table" role="table" aria-label="Servers">
         <div role="row" class="head">
@@ -282,8 +228,6 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
 function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
   // As it was when the question was put: a number that changes while it is typed cannot be typed.
   const [open] = useState(() => rows.filter((one) => OPEN.includes(standing(one.state))));
-  const [typed, setTyped] = useState("");
-  const act = useAct();
   const stop = async (): Promise<void> => {
     const { failed } = await each(open, AT_ONCE, (one) => cancelDeployment(one.id));
     // What has ended meanwhile needs no stopping.
@@ -292,21 +236,5 @@ function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; loa
     load();
     onClose();
   };
-  return (
-    <Dialog title="Stop adding these servers" size="narrow" onClose={onClose}>
-      <div class="body">
-        <Refusal text={act.refusal} />
-        <p class="t2">{plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.</p>
-        <ConfirmName name={String(open.length)} value={typed} onText={setTyped} />
-      </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Go on
-        </Button>
-        <Button kind="destroy" busy={act.busy} disabled={typed !== String(open.length)} onClick={() => void act.run(stop)}>
-          Stop {plural(open.length, "server")}
-        </Button>
-      </footer>
-    </Dialog>
-  );
+  return <StopMany title="Stop adding these servers" text={`${plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.`} what="server" count={open.length} act={stop} onClose={onClose} />;
 }

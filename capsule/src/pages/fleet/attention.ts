@@ -14,13 +14,21 @@ export interface Trouble {
 }
 
 const MOST = 4;
+const names = new Intl.Collator(undefined, { numeric: true });
+/** Of those that are well, who has security updates comes with the warnings. */
+const weight = ({ standing }: Row): number => worry[standing === "ok" ? "warn" : standing];
 
+/** Of a large fleet many are in trouble, and four are described. */
 export function troubles(rows: readonly Row[], at: number): Trouble[] {
-  return rows
-    .map((row) => describe(row, at))
-    .filter((one) => one !== null)
-    .sort((a, b) => worry[b.kind] - worry[a.kind] || a.name.localeCompare(b.name))
-    .slice(0, MOST);
+  const found: Trouble[] = [];
+  const asked = rows.filter(({ standing, node }) => standing !== "ok" || node.updates.security);
+  asked.sort((a, b) => weight(b) - weight(a) || names.compare(a.node.name, b.node.name));
+  for (const row of asked) {
+    const one = describe(row, at);
+    if (one) found.push(one);
+    if (found.length === MOST) break;
+  }
+  return found;
 }
 
 function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | null {

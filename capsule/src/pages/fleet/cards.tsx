@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { useRef } from "preact/hooks";
 import { cpuLevel, fillLevel, type Level } from "../../core/facts";
 import { degrees, load, percent, rate } from "../../core/units";
 import { now } from "../../state/clock";
@@ -6,26 +7,49 @@ import { nodeSignal, rowOf } from "../../state/fleet";
 import { mayAct } from "../../state/session";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { useNear } from "../../ui/near";
 import { liveAttributes, type LiveAttributes } from "../../ui/live";
 import { Mark, Meter } from "../../ui/parts";
 import { Also, glyphOf, jobOn, Pick, Security } from "./cells";
 
+/** With more than these, cards out of sight stand still and hold their name only. */
+const ALL_ALIVE = 60;
+
 export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
+  const many = ids.length > ALL_ALIVE;
   return (
-    <ul class="cards" aria-label="Nodes">
+    <ul class={many ? "cards many" : "cards"} aria-label="Nodes">
       {ids.map((id) => (
-        <li key={id}>
-          <NodeCard id={id} />
-          {mayAct.value && <Pick ids={[id]} label={`Select ${nodeSignal(id)?.value.name ?? ""}`} />}
-        </li>
+        <Place key={id} id={id} many={many} />
       ))}
     </ul>
   );
 }
 
-function NodeCard({ id }: { id: string }): VNode | null {
-  const node = nodeSignal(id)?.value;
+function Place({ id, many }: { id: string; many: boolean }): VNode {
+  const box = useRef<HTMLLIElement>(null);
+  const near = useNear(box, many);
+  return (
+    <li ref={box}>
+      <NodeCard id={id} still={!near} />
+      {mayAct.value && <Pick ids={[id]} label={`Select ${nodeSignal(id)?.peek().name ?? ""}`} />}
+    </li>
+  );
+}
+
+function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
+  const held = nodeSignal(id);
+  const node = still ? held?.peek() : held?.value;
   if (!node) return null;
+  if (still) {
+    return (
+      <a class="node-card" href={`/n/${id}`} data-node={id}>
+        <div class="first">
+          <b class="cut">{node.name}</b>
+        </div>
+      </a>
+    );
+  }
   const row = rowOf(node, now.value);
   const { facts, standing } = row;
   const { latest } = node;

@@ -33,7 +33,7 @@ export function Also({ row }: { row: Row }): VNode {
   if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? "never connected" : `last seen ${age(now.value - node.last_seen_at)} ago`}</span>;
   if (standing === "wait") return <span class="also cut">waiting for the first contact</span>;
   if (job) {
-    const what = job.phase ? phaseWord(job.phase) : job.action;
+    const what = job.phase ? phaseWord(job.phase, job.action) : job.action;
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
   if (standing === "stale" && facts.at !== null) return <span class="also cut">{age(now.value - facts.at)} old</span>;

@@ -1,10 +1,11 @@
+import { effect } from "@preact/signals";
 import type { VNode } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
 import { active } from "../../state/deployments";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
-import { ids, loaded, rows, type Row } from "../../state/fleet";
+import { ids, loaded, rows, someWait } from "../../state/fleet";
 import { lostSince, tryNow } from "../../state/link";
 import { place, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
@@ -30,7 +31,6 @@ const Waiting = lazy("who waits", async () => (await import("../orders")).Waitin
 const SelectionBar = lazy("the selection", async () => (await import("../orders")).SelectionBar);
 
 export function FleetPage(): VNode {
-  const total = rows.value.length;
   if (!loaded.value) {
     return (
       <div class="page">
@@ -46,13 +46,13 @@ export function FleetPage(): VNode {
       <h1 class="hidden-text" tabIndex={-1}>
         Fleet
       </h1>
-      {total === 0 ? (
+      {ids.value.length === 0 ? (
         <FirstRun />
       ) : (
         <>
           <Vitals />
           <Attention />
-          {mayAct.value && rows.value.some((row) => row.node.waiting) && <Waiting />}
+          {mayAct.value && someWait.value && <Waiting />}
           <Nodes />
         </>
       )}
@@ -117,7 +117,7 @@ interface Held {
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
 /** The order is worked out anew at most every five seconds, and never under the pointer or with a row focused. */
-function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
+function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const held = useRef<Held>({ groups: [], asked: "", members: [], at: 0, late: false });
@@ -125,9 +125,19 @@ function useOrder(all: readonly Row[], text: string, key: SortKey, down: boolean
   const asked = `${text}|${key}|${down}|${by}`;
   const members = ids.value;
   const { current } = held;
+  const due = (): boolean => Date.now() - held.current.at >= REORDER_MS;
+  // Values that change draw their own rows; all of this is looked at again when the order may be another one.
+  useEffect(
+    () =>
+      effect(() => {
+        void now.value;
+        if (due()) again((n) => n + 1);
+      }),
+    [],
+  );
   const fresh = current.asked !== asked;
-  if (fresh || current.members !== members || Date.now() - current.at >= REORDER_MS) {
-    const found = ordered(all, parseFilter(text), key, down);
+  if (fresh || current.members !== members || due()) {
+    const found = ordered(rows.peek(), parseFilter(text), key, down);
     const wanted = by ? grouped(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
     const moved = JSON.stringify(wanted) !== JSON.stringify(current.groups);
     const frozen = !fresh && moved && (touched.current || rowFocused());
@@ -161,8 +171,7 @@ function Nodes(): VNode {
   const chosen = query.get("sort");
   const by = groupingOf(query.get("group"));
   const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
-  const all = rows.value;
-  const { groups, pending, touch, apply } = useOrder(all, text, key, down, by);
+  const { groups, pending, touch, apply } = useOrder(text, key, down, by);
   const filter = parseFilter(text);
   const closed = closedOf(query.get("closed"));
   const fold = (group: string): void => {
@@ -236,7 +245,7 @@ function Nodes(): VNode {
         </div>
       </div>
       {groups.every((group) => group.ids.length === 0) ? (
-        <Empty icon="filter" title={`No node matches “${text}”`} text={`${all.length} ${all.length === 1 ? "node is" : "nodes are"} hidden by this filter.`}>
+        <Empty icon="filter" title={`No node matches “${text}”`} text={`${ids.value.length} ${ids.value.length === 1 ? "node is" : "nodes are"} hidden by this filter.`}>
           <Button onClick={() => setQuery({ q: null })}>Clear filter</Button>
         </Empty>
       ) : view === "cards" ? (

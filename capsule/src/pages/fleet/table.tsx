@@ -1,3 +1,4 @@
+import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Line } from "../../core/lineup";
@@ -11,6 +12,7 @@ import { go } from "../../state/router";
 import { pick, picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
 import { sparkFor } from "../../state/sparks";
+import type { NodeView } from "../../state/types";
 import { Glyph, GLYPH_WORDS } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
@@ -169,10 +171,17 @@ function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { lin
   );
 }
 
+const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? short(at - identity.booted_at) : UNKNOWN);
+
 function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNode | null {
+  // What time alone changes of it: otherwise it is drawn with its own values only.
+  const aged = useComputed(() => {
+    const known = nodeSignal(id)?.value;
+    return known && `${rowOf(known, now.value).standing} ${upTime(known, now.value)}`;
+  });
   const node = nodeSignal(id)?.value;
-  if (!node) return null;
-  const row = rowOf(node, now.value);
+  if (!node || !aged.value) return null;
+  const row = rowOf(node, now.peek());
   const { facts, standing } = row;
   const { latest } = node;
   const gone = standing === "off" || standing === "wait";
@@ -255,7 +264,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
         {updates === null ? <span class="unknown">{UNKNOWN}</span> : <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>}
       </span>
       <span role="cell" class="right t3 nowrap">
-        {gone || !node.identity.booted_at ? UNKNOWN : short(now.value - node.identity.booted_at)}
+        {gone ? UNKNOWN : upTime(node, now.peek())}
       </span>
     </div>
   );

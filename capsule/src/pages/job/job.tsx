@@ -5,7 +5,7 @@ import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { hubNow, now } from "../../state/clock";
 import { nodeName, nodeSignal } from "../../state/fleet";
-import { cancelJob, JobDetail, newKey, submitJob } from "../../state/jobs";
+import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
@@ -97,7 +97,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           </b>
           {!ended && job.phase && (
             <span class="t2 cut">
-              {phaseWord(job.phase)}
+              {phaseWord(job.phase, job.action)}
               {job.note ? `: ${job.note}` : job.package ? ` ${job.package}` : ""}
             </span>
           )}

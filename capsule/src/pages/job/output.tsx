@@ -6,7 +6,7 @@ import { Feed } from "../../core/feed";
 import { clock } from "../../core/time";
 import { count, decimalSize } from "../../core/units";
 import { actionWord, jobEnded, jobGlyph, stateWord } from "../../core/words";
-import { outputUrl, type JobDetail } from "../../state/jobs";
+import { outputUrl, type JobDetail } from "../../state/job";
 import { live } from "../../state/link";
 import { shade } from "../../state/theme";
 import type { JobView } from "../../state/types";

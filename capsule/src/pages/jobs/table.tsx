@@ -15,7 +15,7 @@ export function took(job: JobView, at: number): string {
 
 /** Where it stands, in words. */
 export function standing(job: JobView): string {
-  if (job.state === "running" && job.phase) return job.progress_percent === null ? phaseWord(job.phase) : `${phaseWord(job.phase)}, ${job.progress_percent}%`;
+  if (job.state === "running" && job.phase) return `${phaseWord(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
   if (job.state === "succeeded" && job.changes.length) return `Succeeded, ${job.changes.length} ${job.changes.length === 1 ? "change" : "changes"}`;
   return job.error && job.state !== "cancelled" ? `${stateWord(job.state)}: ${job.error.message}` : stateWord(job.state);
 }

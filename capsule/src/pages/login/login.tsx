@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { age } from "../../core/time";
-import { changePassword, knowsCurrentPassword, logIn, logOut, notice, phase, resume, resumesAt, user } from "../../state/session";
+import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { SecretField, TextField } from "../../ui/field";
@@ -10,15 +10,15 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
-import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
+const ChangePage = lazy("the next step", async () => (await import("../access")).ChangePage);
 const SecondStep = lazy("the next step", async () => (await import("../access")).SecondStep);
 const EnrolPage = lazy("the next step", async () => (await import("../access")).EnrolPage);
 
 export function LoginPage(): VNode {
   switch (phase.value) {
     case "change":
-      return <ChangePassword />;
+      return <ChangePage />;
     case "enrol":
       return <EnrolPage />;
     case "unreachable":
@@ -133,61 +133,6 @@ function words(error: ApiError): string {
     default:
       return error.detail;
   }
-}
-
-function ChangePassword(): VNode {
-  const username = user.value?.username ?? "";
-  const asks = !knowsCurrentPassword();
-  const [current, setCurrent] = useState("");
-  const [entries, setEntries] = useState(NO_PASSWORD);
-  const [wrong, setWrong] = useState("");
-  const [busy, setBusy] = useState(false);
-  const submit = async (): Promise<void> => {
-    if (busy) return;
-    const missing = unmet(entries, username, current);
-    setWrong(missing);
-    if (missing) return;
-    setBusy(true);
-    try {
-      await changePassword(current, entries.password);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? "The current password is wrong." : error.detail);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <Frame
-      title="Choose a new password"
-      text="The password that you signed in with is good for this step only. Set your own to continue."
-      alert={
-        wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )
-      }
-    >
-      <form
-        class="panel"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-        {asks && <SecretField label="Current password" value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
-        <NewPassword entries={entries} onChange={setEntries} username={username} current={current} autofocus={!asks} />
-        <Button kind="primary" type="submit" busy={busy}>
-          Set password and continue
-        </Button>
-        <Button kind="quiet" onClick={() => void logOut()}>
-          Sign out
-        </Button>
-      </form>
-    </Frame>
-  );
 }
 
 function Unreachable(): VNode {

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { GROUP_WORDS, groupOf, GROUPS, tally, type Group } from "../../core/batch";
 import { stopWord } from "../../core/orders";
 import { age, moment } from "../../core/time";
@@ -11,59 +11,19 @@ import { ids, loaded, nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type BatchJobView, type BatchView } from "../../state/types";
+import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { useFollowed } from "./followed";
+import { StopMany, Sum } from "./sum";
 
 const EVERY_MS = 2000;
 const SHOWN = 200;
 const MARKS: Record<Group, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
 
-/** Read again every two seconds until all of it has ended; not while nobody sees it. */
-function useBatch(id: string): { batch: BatchView | null; failure: ApiError | null; load: () => void; see: (batch: BatchView) => void } {
-  const [batch, setBatch] = useState<BatchView | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let left = false;
-    const read = async (): Promise<void> => {
-      let more = true;
-      if (!document.hidden) {
-        try {
-          const found = await loadBatch(id);
-          if (left) return;
-          setBatch(found);
-          setFailure(null);
-          more = found.state !== "done";
-        } catch (error) {
-          if (!(error instanceof ApiError)) throw error;
-          if (left) return;
-          setFailure(error);
-          more = error.status !== 404 && error.status !== 403;
-        }
-      }
-      if (more && !left) timer = setTimeout(() => void read(), EVERY_MS);
-    };
-    void read();
-    return () => {
-      left = true;
-      clearTimeout(timer);
-    };
-  }, [id, turn]);
-  /** What is asked meanwhile is older, and asked again. */
-  const see = (batch: BatchView): void => {
-    setBatch(batch);
-    setTurn((before) => before + 1);
-  };
-  return { batch, failure, load: () => setTurn((before) => before + 1), see };
-}
-
 export function BatchPage({ id }: { id: string }): VNode {
-  const { batch, failure, load, see } = useBatch(id);
+  const { found: batch, failure, load, see } = useFollowed(id, EVERY_MS, () => loadBatch(id), (found) => found.state !== "done");
   if (batch) return <Loaded batch={batch} failure={failure} onSee={see} />;
   return (
     <div class="page">
@@ -122,29 +82,16 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
-      <section class="card job-sum" aria-label="State">
-        <div class="row wrap">
-          <Glyph kind={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"} size="large" label="" />
-          <b class="strong" role="status">
-            {counts.open ? "Running" : counts.failed ? "Ended, not all well" : total ? "Ended" : "Nothing was started"}
-          </b>
-          <span class="grow" />
-          <span class="t3 num">
-            {ended} of {total} ended
-          </span>
-        </div>
-        <div class={`progress ${counts.open ? "" : counts.failed ? "fail" : "done"}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
-          <i style={{ width: `${total ? (ended / total) * 100 : 0}%` }} />
-        </div>
-        <div class="row wrap" role="group" aria-label="Show only">
-          {GROUPS.filter((group) => counts[group] > 0 || group === only).map((group) => (
-            <button key={group} type="button" class="chip" aria-pressed={only === group} onClick={() => setOnly(only === group ? null : group)}>
-              <Glyph kind={MARKS[group]} label="" />
-              <span class="num">{counts[group]}</span> {GROUP_WORDS[group]}
-            </button>
-          ))}
-        </div>
-      </section>
+      <Sum
+        mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
+        words={counts.open ? "Running" : counts.failed ? "Ended, not all well" : total ? "Ended" : "Nothing was started"}
+        ended={ended}
+        total={total}
+        outcome={counts.open ? "" : counts.failed ? "fail" : "done"}
+        groups={GROUPS.map((key) => ({ key, words: GROUP_WORDS[key], mark: MARKS[key], count: counts[key] }))}
+        only={only}
+        onOnly={setOnly}
+      />
       {batch.refused.length > 0 && (
         <section class="sessions" aria-label="Refused">
           <h2 class="strong">{plural(batch.refused.length, "node")} refused</h2>
@@ -173,7 +120,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
             ))}
           </div>
           {fitting.slice(0, most).map(({ job, name }) => (
-            <Row key={job.id} job={job} name={name} />
+            <Row key={job.id} job={job} name={name} action={batch.action} />
           ))}
           {!fitting.length && <p class="pad t3">None now.</p>}
         </div>
@@ -189,17 +136,17 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
 }
 
 /** Where it stands, in words. */
-function outcome(job: BatchJobView): string {
+function outcome(job: BatchJobView, action: string): string {
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopWord(job);
-  if (job.state === "running" && job.phase) return `${phaseWord(job.phase)}${job.package ? ` ${job.package}` : ""}`;
+  if (job.state === "running" && job.phase) return `${phaseWord(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
   return stateWord(job.state);
 }
 
-function Row({ job, name }: { job: BatchJobView; name: string }): VNode {
+function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
   const ended = jobEnded(job.state);
   const open = (): void => go(`/jobs/${job.id}`);
-  const said = outcome(job);
+  const said = outcome(job, action);
   return (
     <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
       <span role="cell">
@@ -232,45 +179,15 @@ function Row({ job, name }: { job: BatchJobView; name: string }): VNode {
 function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
   // As it was when the question was put: a number that changes while it is typed cannot be typed.
   const [{ open, waiting }] = useState(() => ({ open: tally(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
-  const [typed, setTyped] = useState("");
-  const [wrong, setWrong] = useState("");
-  const [busy, setBusy] = useState(false);
   const stop = async (): Promise<void> => {
-    setBusy(true);
-    setWrong("");
-    try {
-      onSee(await cancelBatch(batch.id));
-      toast("done", "The servers were asked to stop");
-      onClose();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
-      setBusy(false);
-    }
+    onSee(await cancelBatch(batch.id));
+    toast("done", "The servers were asked to stop");
+    onClose();
   };
-  return (
-    <Dialog title="Stop all of it" size="narrow" onClose={onClose}>
-      <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )}
-        <p class="t2">
-          {waiting > 0 && `${plural(waiting, "job")} waiting: taken back. `}
-          {open > waiting && `${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at. `}
-          What has ended stays as it is.
-        </p>
-        <ConfirmName name={String(open)} value={typed} onText={setTyped} />
-      </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Go on
-        </Button>
-        <Button kind="destroy" busy={busy} disabled={typed !== String(open)} onClick={() => void stop()}>
-          Stop {plural(open, "job")}
-        </Button>
-      </footer>
-    </Dialog>
-  );
+  const text = [
+    waiting > 0 && `${plural(waiting, "job")} waiting: taken back.`,
+    open > waiting && `${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at.`,
+    "What has ended stays as it is.",
+  ];
+  return <StopMany title="Stop all of it" text={text.filter(Boolean).join(" ")} what="job" count={open} act={stop} onClose={onClose} />;
 }

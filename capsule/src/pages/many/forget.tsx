@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { someOf } from "../../core/batch";
 import { removalWay } from "../../core/removal";
 import { plural } from "../../core/units";
-import { removeNode } from "../../state/deployments";
+import { removeNode } from "../../state/deployment";
 import { hide } from "../../state/dialogs";
 import { each, type Outcome } from "../../state/each";
 import { nodeSignal } from "../../state/fleet";

@@ -5,7 +5,7 @@ import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../co
 import { plural } from "../../core/units";
 import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
-import { newKey } from "../../state/jobs";
+import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";

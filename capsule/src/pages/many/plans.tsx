@@ -71,7 +71,7 @@ function said(job: BatchJobView, plan: PlanView | undefined): string {
   if (plan) return planSum(plan);
   if (job.error) return job.error.message;
   if (job.state === "succeeded") return "Told no plan.";
-  return job.state === "running" && job.phase ? phaseWord(job.phase) : stateWord(job.state);
+  return job.state === "running" && job.phase ? phaseWord(job.phase, "plan") : stateWord(job.state);
 }
 
 export function PlansTable({ plans }: { plans: Plans }): VNode {

@@ -10,6 +10,7 @@ import { plural } from "../../core/units";
 import type { View } from "../../core/view";
 import { metricUnits } from "../../state/metrics";
 import type { NodeDetail } from "../../state/node";
+import { place, setQuery } from "../../state/router";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -20,18 +21,26 @@ import { HistoryFailure, usePanels } from "./overview";
 import { OnePanel } from "./panels";
 import { WindowBar } from "./timeline";
 
-/** The first goes when there is one more. */
+/** The first goes when there is one more, or the address grows longer than every proxy takes. */
 const MOST_CHARTS = 100;
+const MOST_CHARS = 5000;
+
+/** The address holds which are drawn, so that a reload, a link and the way back show them again. */
+const picked = (): string[] => [...new Set(place.value.query.getAll("chart"))];
+
+function turn(series: string): void {
+  const before = place.peek().query.getAll("chart");
+  const next = before.includes(series) ? before.filter((one) => one !== series) : [...before, series].slice(-MOST_CHARTS);
+  while (encodeURIComponent(next.join("&chart=")).length > MOST_CHARS) next.shift();
+  setQuery({ chart: next });
+}
 
 export function Measures({ detail, node: view, shown }: { detail: NodeDetail; node: NodeView; shown: View }): VNode {
   const [words, setWords] = useState("");
-  const [picked, setPicked] = useState<readonly string[]>([]);
   void detail.version.value;
   const units = metricUnits();
-  const groups = measureGroups(view.latest, units, words);
-  const drawn = picked.filter((series) => series in view.latest);
+  const drawn = picked().filter((series) => series in view.latest);
   const base = usePanels({ detail, node: view, shown }, drawn);
-  const turn = (series: string): void => setPicked(drawn.includes(series) ? drawn.filter((one) => one !== series) : [...drawn, series].slice(-MOST_CHARTS));
   return (
     <div class="stack">
       {drawn.length > 0 && (
@@ -45,38 +54,52 @@ export function Measures({ detail, node: view, shown }: { detail: NodeDetail; no
           </div>
         </>
       )}
-      <section class="card" aria-label="All values">
-        <header>
-          <h3>All values</h3>
-          <span class="t3 meta">{plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away</span>
-          {drawn.length > 1 && (
-            <Button slim class="end" onClick={() => setPicked([])}>
-              Take away {plural(drawn.length, "chart")}
-            </Button>
-          )}
-        </header>
-        <TextField class="facts-search" label="Search in values" value={words} onText={setWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
-        {!groups.length && <Empty icon="search" title={words ? "Nothing fits the search" : "No values yet"} text={words ? "Names are those of the catalogue, such as disk.read or memory.used." : "They come within seconds of the first contact."} />}
-        <div class="measure-groups">
-          {groups.map((group) => (
-            <div key={group.family} class="measure-group">
-              <h4>{columnWords(group.family)}</h4>
-              <ul>
-                {group.measures.map((measure) => (
-                  <li key={measure.series}>
-                    <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
-                      <span class="cut" title={measure.series}>{measure.name}</span>
-                      <b class="num" {...liveAttributes(measure.series, measure.sample)}>
-                        {quantity(measure.sample.value, measure.unit)}
-                      </b>
-                    </button>
-                  </li>
-                ))}
-              </ul>
-            </div>
-          ))}
-        </div>
-      </section>
+      <InSight draw={() => <List view={view} drawn={drawn} words={words} onWords={setWords} />} />
     </div>
+  );
+}
+
+interface ListProps {
+  view: NodeView;
+  drawn: readonly string[];
+  words: string;
+  onWords: (words: string) => void;
+}
+
+function List({ view, drawn, words, onWords }: ListProps): VNode {
+  const groups = measureGroups(view.latest, metricUnits(), words);
+  return (
+    <section class="card" aria-label="All values">
+      <header>
+        <h3 class="nowrap">All values</h3>
+        <span class="t3 meta">{plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away</span>
+        {drawn.length > 1 && (
+          <Button slim class="end" onClick={() => setQuery({ chart: null })}>
+            Take away {plural(drawn.length, "chart")}
+          </Button>
+        )}
+      </header>
+      <TextField class="facts-search" label="Search in values" value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
+      {!groups.length && <Empty icon="search" title={words ? "Nothing fits the search" : "No values yet"} text={words ? "Names are those of the catalogue, such as disk.read or memory.used." : "They come within seconds of the first contact."} />}
+      <div class="measure-groups">
+        {groups.map((group) => (
+          <div key={group.family} class="measure-group">
+            <h4>{columnWords(group.family)}</h4>
+            <ul>
+              {group.measures.map((measure) => (
+                <li key={measure.series}>
+                  <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
+                    <span class="cut" title={measure.series}>{measure.name}</span>
+                    <b class="num" {...liveAttributes(measure.series, measure.sample)}>
+                      {quantity(measure.sample.value, measure.unit)}
+                    </b>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
+      </div>
+    </section>
   );
 }

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { jobs, loadJobsOf, newest } from "../../state/jobs";
+import { loadJobsOf } from "../../state/job";
+import { jobs, newest } from "../../state/jobs";
 import { ApiError, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Empty, Failure, Loading } from "../../ui/parts";

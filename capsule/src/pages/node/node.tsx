@@ -228,7 +228,7 @@ function Notice({ detail, view, standing }: { detail: NodeDetail; view: NodeView
   );
   if (worst?.level === "crit") return warning;
   if (job) {
-    const state = job.state === "running" && job.phase ? phaseWord(job.phase) : stateWord(job.state).toLowerCase();
+    const state = job.state === "running" && job.phase ? phaseWord(job.phase, job.action) : stateWord(job.state).toLowerCase();
     return (
       <Banner
         kind="info"

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
-import { JobDetail, newKey, submitJob } from "../../state/jobs";
+import { JobDetail, newKey, submitJob } from "../../state/job";
 import { planOf } from "../../state/plans";
 import { go } from "../../state/router";
 import { withStepUp } from "../../state/stepup";
@@ -106,7 +106,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
         {plans && asked && !plan && !wrong && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked.phase ? `The server is ${phaseWord(asked.phase)}${asked.note ? `: ${asked.note}` : ""}…` : "The server says what it would do…"}
+            {asked.phase ? `The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : "The server says what it would do…"}
           </p>
         )}
         {plan && <PlanTable plan={plan} />}

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/batch";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
-import { newKey, submitJob } from "../../state/jobs";
+import { newKey, submitJob } from "../../state/job";
 import { go } from "../../state/router";
 import { ApiError, type JobBody, type NodeView } from "../../state/types";
 import { toast } from "../../state/toasts";

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { redeployNode } from "../../state/deployments";
+import { redeployNode } from "../../state/deployment";
 import { hide, show } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { ApiError, type NodeView } from "../../state/types";

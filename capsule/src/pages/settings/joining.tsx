@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { age, day, short } from "../../core/time";
 import { plural } from "../../core/units";
+import { POLICIES } from "../../core/words";
 import { now } from "../../state/clock";
 import { loaded, rows } from "../../state/fleet";
 import { endInvite, loadInvites, makeInvite } from "../../state/invites";
@@ -19,7 +20,6 @@ import { ShownOnce } from "./shown-once";
 import { Typed } from "./user-dialogs";
 
 const LIVES: readonly [string, string][] = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]]; // prettier-ignore
-const POLICIES: readonly [string, string][] = [["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]; // prettier-ignore
 const STATES: Record<InviteView["state"], string> = { open: "open", used: "used up", expired: "expired", revoked: "revoked" };
 
 type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };

@@ -1,0 +1,83 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { plural } from "../../core/units";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog } from "../../ui/dialog";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Refusal, useAct } from "../settings/refusal";
+
+interface SumProps<G extends string> {
+  mark: GlyphKind;
+  words: string;
+  ended: number;
+  total: number;
+  /** Of what has ended; empty: it goes on. */
+  outcome: "" | "done" | "fail";
+  groups: readonly { key: G; words: string; mark: GlyphKind; count: number }[];
+  only: G | null;
+  onOnly: (key: G | null) => void;
+}
+
+/** How far an order to many is: in a word, as a bar, and by groups, one of which can be shown alone. */
+export function Sum<G extends string>({ mark, words, ended, total, outcome, groups, only, onOnly }: SumProps<G>): VNode {
+  return (
+    <section class="card job-sum" aria-label="State">
+      <div class="row wrap">
+        <Glyph kind={mark} size="large" label="" />
+        <b class="strong" role="status">
+          {words}
+        </b>
+        <span class="grow" />
+        <span class="t3 num">
+          {ended} of {total} ended
+        </span>
+      </div>
+      <div class={`progress ${outcome}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+        <i style={{ width: `${total ? (ended / total) * 100 : 0}%` }} />
+      </div>
+      <div class="row wrap" role="group" aria-label="Show only">
+        {groups
+          .filter(({ key, count }) => count > 0 || key === only)
+          .map((group) => (
+            <button key={group.key} type="button" class="chip" aria-pressed={only === group.key} onClick={() => onOnly(only === group.key ? null : group.key)}>
+              <Glyph kind={group.mark} label="" />
+              <span class="num">{group.count}</span> {group.words}
+            </button>
+          ))}
+      </div>
+    </section>
+  );
+}
+
+interface StopProps {
+  title: string;
+  text: string;
+  what: string;
+  count: number;
+  act: () => Promise<void>;
+  onClose: () => void;
+}
+
+/** Stopping many wants their number. */
+export function StopMany({ title, text, what, count, act: stop, onClose }: StopProps): VNode {
+  const [typed, setTyped] = useState("");
+  const act = useAct();
+  return (
+    <Dialog title={title} size="narrow" onClose={onClose}>
+      <div class="body">
+        <Refusal text={act.refusal} />
+        <p class="t2">{text}</p>
+        <ConfirmName name={String(count)} value={typed} onText={setTyped} />
+      </div>
+      <footer>
+        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
+          Go on
+        </Button>
+        <Button kind="destroy" busy={act.busy} disabled={typed !== String(count)} onClick={() => void act.run(stop)}>
+          Stop {plural(count, what)}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}
