@@ -12,6 +12,7 @@ import uvloop
 
 from scripts import bench_access, bench_fleet, bench_jobs, bench_page, bench_plan
 from scripts.bench_age import fleet_age
+from scripts.bench_connection import connection
 from scripts.bench_deploy import first_second
 from scripts.bench_frames import frame_cpu
 from scripts.bench_handshake import handshake
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.fleet": bench_fleet.crowd,
     "hub.reconnect": bench_fleet.reconnect,
     "hub.handshake": handshake,
+    "hub.connection": lambda: asyncio.run(connection()),
     "hub.start": start,
     "hub.updates": lambda: asyncio.run(updates()),
     "live.fleet_age": fleet_age,

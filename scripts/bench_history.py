@@ -262,7 +262,7 @@ async def measure(folder: Path) -> list[Result]:
         all_of_day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600, list(trace[0].layout.series)[:50]))
         thirty = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 600))
         thirty_fine = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 4000))
-        tiers = await store.metrics.sizes()
+        tiers = await store.metrics.sizes(0.0)
         hot = await with_hot(store, sessions[0], trace, end_s, lambda: ask(first, end_s + 900 - DAY_S, end_s + 900, 600))
     finally:
         await database.close()

@@ -99,7 +99,7 @@ def print_lines(folder: str) -> None:
 def _end(folder: str, log: Log, began: float) -> None:
     result = Result(
         state="succeeded", rc=0, signal=0, bytes=log.bytes, lost=log.lost, sha256=log.sha256(), started_at=began, ended_at=time.time(),
-        tty_held=False, changes=[], error_code="", error_text="",
+        changes=[], error_code="", error_text="",
     )  # fmt: skip
     write_result(folder, result)
 

@@ -1,4 +1,5 @@
-"""spider.unit_rss: memory of Spider as it is deployed, in its unit on a lab host, beside prometheus-node-exporter scraped each second."""
+"""spider.unit_rss: memory of Spider as it is deployed, in its unit on a lab host with 300 sleeping processes, beside
+prometheus-node-exporter scraped each second."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ from tests.system.deployed import DeployedHost
 
 SETTLE_S = 60.0
 MEASURE_S = 60.0
+PROCESSES = 300
+CROWD = f"systemd-run -q --unit=crowd /bin/sh -c 'for each in $(seq {PROCESSES}); do sleep infinity & done; wait'"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -55,6 +58,7 @@ def unit_rss() -> list[dict[str, object]]:
     port = free_port()
     [host] = labs.up(debian=1)
     host.reset()
+    host.sh(CROWD)
     try:
         with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub, exporter(port) as beside:
             deployed = DeployedHost(host, hub)

@@ -112,7 +112,7 @@ class SimulatedLauncher:
         changes = [] if fails or order.verb in {"refresh", "check", "plan"} else [(name, "1.0", "1.1") for name in PACKAGES]
         result = Result(
             state="failed" if fails else "succeeded", rc=100 if fails else 0, signal=0, bytes=size, lost=0, sha256=digest.hexdigest(),
-            started_at=started_at, ended_at=time.time(), tty_held=False, changes=changes,
+            started_at=started_at, ended_at=time.time(), changes=changes,
             error_code="job.package_manager" if fails else "", error_text="a simulated failure" if fails else "",
         )  # fmt: skip
         write_result(str(folder), result)

@@ -57,11 +57,16 @@ def columns(subject: tables.Subject) -> str:
     return ", ".join(name + unit for name, unit in zip(named, units, strict=True))
 
 
+def every(subject: tables.Subject) -> str:
+    """How often a table is read, and told where that is another matter."""
+    return f"{subject.rhythm_s} s" + (f", told each {subject.rests_s} s" if subject.rests_s else "")
+
+
 def lists() -> str:
     """What is told as rows instead of numbers."""
     lines = ["### Tables", "", "| table | every | watched | what it holds | columns |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{subject.name}` | {subject.rhythm_s} s | {subject.watched_s} s | {cell(subject.about)} | {cell(columns(subject))} |"
+        f"| `{subject.name}` | {every(subject)} | {subject.watched_s} s | {cell(subject.about)} | {cell(columns(subject))} |"
         for subject in tables.SUBJECTS
     ]
     return "\n".join(lines) + "\n"

@@ -233,9 +233,11 @@ def main() -> int:
                 camera.page.set_viewport_size({"width": 1440, "height": 900})
                 shots_asked.of_a_server(camera.page, hub.url, camera.looks)
                 shots_asked.of_a_viewer(browser, hub, stage, lambda page: Camera(page.context, hub.url, only, page).looks)
-            if not only:
+            if not only or "hub-lost" in only:
+                camera.page.set_viewport_size({"width": 1440, "height": 900})  # rows have lines, cards have none
                 camera.page.goto(hub.url)
                 camera.page.locator("[data-node]").first.wait_for()
+                camera.page.wait_for_timeout(2 * SETTLE_MS)  # the lines of the rows come by a second request, too
                 hub_lost(camera, hub)
         browser.close()
     return 0
