@@ -9,9 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.support import lab as labs
-
-LEFT_OUT = ("slow: ", "root may ")
-"""How the reasons begin for which CI, which is root, may leave a test out."""
+from tests.support.left_out import SLOW, may_be_left_out
 
 LONG_BYTES = 8
 
@@ -20,12 +18,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the long tests (full fault counts, soak)")
 
 
+def _is_unasked(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None and not item.config.getoption("--slow")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot run here, with the reason; in CI nothing is left out quietly."""
     no_lab = labs.unavailable()
     for item in items:
-        if item.get_closest_marker("slow") and not config.getoption("--slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+        if _is_unasked(item):
+            item.add_marker(pytest.mark.skip(reason=SLOW))
         if item.get_closest_marker("system") and no_lab and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=no_lab))
     # Quick tests first: a mistake shows early.
@@ -45,9 +47,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
         reason = str(report.longrepr[2]).removeprefix("Skipped: ")
-        if not reason.startswith(LEFT_OUT):
+        if not may_be_left_out(reason, unasked=_is_unasked(item)):
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} was left out in CI: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file that leaves itself out while it is imported."""
+    report = yield
+    if os.environ.get("CI") and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was left out in CI: {report.longrepr}"
     return report
 
 

@@ -122,6 +122,19 @@ def test_values_that_come_all_the_time_are_drawn_together(page: Page, hub: HubPr
     assert drawn <= took_ms / 1000 * 10 + 5, "40 a second came; four times a second they are drawn, and what shows the time besides"
 
 
+def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubProcess) -> None:
+    enrolled = hub.enrol(*(f"n-{number}" for number in range(20)))
+    hub.enrol(*(f"still-{number}" for number in range(60)))
+    with Chatty(hub, enrolled):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/?q=n-")
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        page.evaluate(COUNT_DRAWINGS)
+        page.wait_for_function("() => performance.now() - window.__since > 5000 && window.__seen.size > 20", timeout=60_000)
+        drawn, took_ms = page.evaluate("() => [window.__drawn, performance.now() - window.__since]")
+    assert drawn <= took_ms / 1000 * 4 + 5, "40 a second came; once a second they are drawn, and what shows the time besides"
+
+
 def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()

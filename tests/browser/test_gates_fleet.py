@@ -98,6 +98,30 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
         expect(table).to_have_attribute("aria-rowcount", str(ALL + 1))
 
 
+def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open("/?view=cards&sort=name")
+        cards = page.locator(".cards [data-node]")
+        expect(cards).to_have_count(ALL)
+        alive = page.locator(".cards .node-card .three")
+        until(page, alive.count, lambda count: 0 < count < MOST_ROWS)
+        first, last = cards.first, cards.last
+        expect(first).to_contain_text("CPU")
+        expect(last).to_contain_text("web-03")  # of the others the name is there, for who searches in the page
+        expect(last).not_to_contain_text("CPU")
+        last.scroll_into_view_if_needed()
+        expect(last).to_contain_text("CPU")
+        expect(last.locator("[data-series='cpu.total']")).to_have_attribute("data-at", re.compile(r"\d"))
+        expect(first).not_to_contain_text("CPU")
+        last.focus()
+        page.mouse.wheel(0, -200_000)
+        page.wait_for_function("() => scrollY === 0")
+        expect(first).to_contain_text("CPU")
+        expect(last).to_be_focused()
+
+
 def test_a_log_in_that_is_locked_says_for_how_long(browser: Browser, hub: HubProcess) -> None:
     answers = [
         hub.request("POST", "/api/v1/auth/login", {"username": "nobody", "password": f"wrong guess {number}"}).status

@@ -93,6 +93,10 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
     expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
     first = command.inner_text()
     assert "sha256sum -c" in first
+    dialog.get_by_text("zsh or fish there?").click()
+    line = dialog.get_by_label("Line that asks").inner_text()
+    assert ("sha256sum -c" in line, "stardust1." in line) == (True, False)
+    assert dialog.get_by_label("Invite", exact=True).inner_text() == first.splitlines()[-2]
     page.keyboard.press("c")
     expect(dialog.get_by_role("status").get_by_text("Copied").first).to_be_attached()
 

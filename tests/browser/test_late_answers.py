@@ -44,7 +44,7 @@ class Held:
         self._page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
 
 
-def test_late_answers_take_back_neither_names_nor_jobs_nor_preferences(browser: Browser, tmp_path: Path) -> None:
+def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("first-name")
         page = seen.page
@@ -64,26 +64,32 @@ def test_late_answers_take_back_neither_names_nor_jobs_nor_preferences(browser: 
         expect(page.get_by_label("Name in Stardust")).to_have_value("third-name")
         expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
 
-        job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
-        assert job.status == 202, job.body
-        jobs = Held(page, "GET", "**/api/v1/jobs?limit=50")
         preferences = Held(page, "GET", "**/auth/preferences")
         page.goto(f"{hub.url}/settings/appearance")
-        assert jobs.wait().json()["jobs"][0]["state"] == "queued"
-        side = page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")
-        assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == 200
         single = page.get_by_role("switch", name="Single keys")
         preferences.wait()
         single.click()
         expect(single).not_to_be_checked()
         preferences.let_go()
         assert not single.is_checked()
-        page.evaluate(
-            "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/jobs/{job.json['id']}"
-        )
-        expect(page.get_by_role("main").get_by_text("Cancelled").first).to_be_visible()
-        jobs.let_go()
-        assert "running" not in side.inner_text()
+
+
+def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+        [node] = hub.enrol("web-1")
+        page = seen.page
+        seen.sign_in()
+        seen.open("/jobs")
+        expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
+        job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
+        assert job.status == 202, job.body
+        row = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+        expect(row).to_contain_text("Waiting for the server")
+        side = page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")
+        expect(side).to_contain_text("1 running")
+        assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == 200
+        expect(row).to_contain_text("Cancelled")
+        expect(side).not_to_contain_text("running")
 
 
 def test_who_signed_out_is_not_signed_in_by_a_late_answer(browser: Browser, tmp_path: Path) -> None:
@@ -96,6 +102,20 @@ def test_who_signed_out_is_not_signed_in_by_a_late_answer(browser: Browser, tmp_
         page.get_by_role("button", name="Sign out").first.click()
         expect(page.get_by_label("User name")).to_be_visible()
         me.let_go()
+        assert page.get_by_label("User name").is_visible()
+
+
+def test_a_renewal_that_is_answered_after_the_sign_out_opens_nothing(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("401 (Unauthorized)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        renewal = Held(page, "POST", "**/auth/refresh")
+        page.route("**/auth/preferences", lambda route: route.fulfill(status=401, json={"code": "auth.required"}))
+        page.goto(f"{hub.url}/settings/appearance")
+        assert renewal.wait().json()["user"]["username"] == "admin"
+        page.get_by_role("button", name="Sign out").first.click()
+        expect(page.get_by_label("User name")).to_be_visible()
+        renewal.let_go()
         assert page.get_by_label("User name").is_visible()
 
 

@@ -387,13 +387,32 @@ async def test_a_damaged_pack_is_told_and_costs_nobody_else_anything(store: Stor
 async def test_what_the_tiers_take_is_measured(store: Store) -> None:
     session = await filled(store)
     await compact_all(store)
-    seconds, minutes, hours = await store.metrics.sizes()
+    seconds, minutes, hours = await store.metrics.sizes(AT_MS / 1000)
     assert (seconds.tier, minutes.tier, hours.tier) == ("1s", "1m", "1h")
     assert (seconds.samples, hours.samples) == (3 * 720, 3 * 2)
     assert 0 < hours.bytes < seconds.bytes
     series = sum(len(layout.series) for layout in (LAYOUTS[2],))
     assert seconds.per_day == (series * DAY_S) + len(COUNTERS.series) * 1440
     assert session.no > 0
+
+
+async def test_a_node_that_is_gone_gives_nothing_any_more_and_counts_again_when_it_is_back(store: Store) -> None:
+    session = await filled(store)
+    later = AT_MS + 3 * DAY_S * 1000
+
+    async def given(since_ms: int) -> list[float]:
+        return [size.per_day for size in await store.metrics.sizes(since_ms / 1000)]
+
+    there = await given(AT_MS)
+    assert min(there) > 0
+    assert await given(later) == [0, 0, 0]
+    await compact_all(store)
+    assert (await given(AT_MS), await given(later)) == (there, [0, 0, 0])
+    assert (await store.metrics.sizes(later / 1000))[0].samples > 0, "what it has left still says what a value takes"
+    await store.metrics.append([pack(session, 12, LAYOUT, later)])
+    assert await given(later) == there
+    await compact_all(store)
+    assert await given(later) == there
 
 
 # -- killed ---------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class FakeRunner:
                 {
                     "state": state, "rc": rc, "signal": 0, "bytes": len(self.printed), "lost": 0,
                     "sha256": hashlib.sha256(self.printed).hexdigest(), "started_at": self.started_at, "ended_at": time.time(),
-                    "tty_held": False, "changes": changes, "error_code": "" if state == "succeeded" else "job.failed",
+                    "changes": changes, "error_code": "" if state == "succeeded" else "job.failed",
                     "error_text": "" if state == "succeeded" else "it failed",
                 }
             ),

@@ -164,17 +164,24 @@ def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
     return said.decode(errors="replace"), (folder / "history").read_text()
 
 
-def test_a_shell_keeps_nothing_of_the_command_that_is_pasted_into_it(hub: HubProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["command", "line"])
+def test_a_shell_keeps_nothing_of_the_invite_that_is_pasted_into_it(hub: HubProcess, tmp_path: Path, form: str) -> None:
     """S-46: as a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
-    command = made(hub)["command"].replace("/install.sh", "/nothing.sh")
-    assert command.startswith(" "), "zsh with HIST_IGNORE_SPACE would keep it"
-    secret = next(line for line in command.splitlines() if line.startswith("stardust1."))
-    said, history = typed_into_bash(tmp_path, b"\x1b[200~" + command.encode() + b"\x1b[201~")
+    shown = made(hub)
+    pasted, secret = shown[form].replace("/install.sh", "/nothing.sh"), shown["invite"]
+    said, history = typed_into_bash(tmp_path, b"\x1b[200~" + pasted.encode() + b"\x1b[201~")
     assert "404" in said
     assert "echo do''ne 0" in history
-    assert "set +o history" in history
     assert secret not in history
     assert "stardust1." not in history
+    if form == "command":
+        assert secret in pasted.splitlines()
+        assert pasted.startswith(" "), "zsh with HIST_IGNORE_SPACE would keep it"
+        assert "set +o history" in history
+    else:
+        assert "\n" not in pasted
+        assert pasted.count("'") == 2, "each shell takes it whole, as one word"
+        assert pasted in history
 
 
 async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client: aiohttp.ClientSession) -> None:

@@ -1,4 +1,4 @@
-"""A backup beside a running hub, and the hub that comes out of it (S-37, F-28, F-34)."""
+"""A backup beside a running hub, and the hub that comes out of it, also when that is killed half-way (S-37, F-28, F-34)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import zipfile
 import zlib
@@ -17,10 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol import failpoints
 from spider.wire.frames import STREAM_BACKFILL
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
-from tests.support.hub import PASSWORD, SECRET, HubProcess
+from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 
 WITH_SECRET = {"STARDUST_SECRET": SECRET}
 
@@ -241,3 +245,59 @@ def test_a_disk_that_is_too_small_leaves_nothing_behind(hub: HubProcess, tmp_pat
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+RESTORE_PLACES = [name for name in failpoints.NAMES if name.startswith("restore.")]
+KILLED_AT = "import sys; from groundcontrol import failpoints; failpoints.arm(sys.argv.pop(1), 1); from groundcontrol.cli.main import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a hub with another node and its samples, which was killed."""
+    with HubProcess(tmp_path_factory.mktemp("lived") / "hub") as hub:
+        [node] = hub.enrol("another")
+        asyncio.run(fill(hub, node))
+        hub.slay()
+    return hub.folder
+
+
+@pytest.mark.parametrize("place", RESTORE_PLACES)
+def test_a_restore_that_is_killed_was_not_begun_or_is_finished_by_the_next_start(
+    kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path, place: str
+) -> None:
+    file, _ = kept
+    folder = tmp_path / "data"
+    shutil.copytree(lived_in, folder, ignore=shutil.ignore_patterns("*.sock", "hub.pid"))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT, place, "restore", str(file), "--replace", "--data-dir", str(folder)],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **WITH_SECRET}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    begun = place not in ("restore.samples.ready", "restore.control.placed")
+    told = stardust(folder, "doctor", env=WITH_SECRET, status=1 if begun else 0).stdout
+    assert ("cut short" in told) is begun
+    if begun:
+        assert "cut short" in stardust(folder, "backup", str(tmp_path / "mixed"), env=WITH_SECRET, status=1).stderr
+    with HubProcess(folder) as hub:
+        nodes = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        assert sorted(node["name"] for node in nodes) == (["another"] if place == "restore.samples.ready" else ["web-1", "web-2"])
+        [node] = [node for node in nodes if node["name"] in ("another", "web-1")]
+        values = hub.local("GET", f"/api/v1/nodes/{node['id']}/history?metric=load.1").json["series"]["load.1"]["max"]
+        assert max(value for value in values if value is not None) == 19
+    assert not [path for path in folder.iterdir() if ".restore-" in path.name[:9] or ".restored-" in path.name]
+    if place != "restore.samples.ready":
+        [control] = folder.glob("stardust.db.before-restore-????????-??????")
+        with contextlib.closing(sqlite3.connect(control)) as db:
+            assert db.execute("SELECT name FROM node").fetchall() == [("another",)]
+
+
+def test_a_restore_that_was_killed_can_be_done_again(kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path) -> None:
+    file, _ = kept
+    folder = tmp_path / "data"
+    shutil.copytree(lived_in, folder, ignore=shutil.ignore_patterns("*.sock", "hub.pid"))
+    command = [sys.executable, "-c", KILLED_AT, "restore.samples.placed", "restore", str(file), "--replace", "--data-dir", str(folder)]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **WITH_SECRET}
+    assert subprocess.run(command, env=env, capture_output=True, timeout=60, check=False).returncode == -signal.SIGKILL
+    again = stardust(folder, "restore", str(file), "--replace", env=WITH_SECRET)
+    assert "finishing an earlier restore" in again.stderr
+    stardust(folder, "audit", "verify", env=WITH_SECRET)

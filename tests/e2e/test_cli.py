@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from spider.wire.frames import JobDone, JobOutput, JobStart
+from spider.wire.joining import read_invite
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent, agents
 from tests.support.hub import ROOT, HubProcess
@@ -18,12 +20,17 @@ from tests.support.hub import ROOT, HubProcess
 LIMIT_S = 60
 
 
-def stardust(hub: HubProcess, *words: str) -> tuple[int, Any, Any]:
-    """Exit status, and what stands on both outputs as JSON."""
+def said(hub: HubProcess, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a person reads."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STARDUST_")}
     environ |= {"STARDUST_DATA_DIR": str(hub.folder), "PYTHONPATH": str(ROOT)}
-    line = [sys.executable, "-m", "groundcontrol", *words, "--json"]
-    done = subprocess.run(line, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    line = [sys.executable, "-m", "groundcontrol", *words]
+    return subprocess.run(line, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def stardust(hub: HubProcess, *words: str) -> tuple[int, Any, Any]:
+    """Exit status, and what stands on both outputs as JSON."""
+    done = said(hub, *words, "--json")
     return done.returncode, json.loads(done.stdout or "null"), json.loads(done.stderr or "null")
 
 
@@ -53,6 +60,21 @@ def test_a_hub_that_cannot_start_says_so_in_json(shared_hub: HubProcess) -> None
     assert "STARDUST_SECRET" in told["error"]["message"]
 
 
+def test_a_command_has_its_invite_and_a_line_that_asks_for_it_has_not(shared_hub: HubProcess) -> None:
+    done = said(shared_hub, "invite", "--name", "web-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    command = [line for line in lines if not line.startswith("#")]
+    assert command[-1] == "EOF", "the output as a whole can be pasted, or given to a shell"
+    assert read_invite(command[-2]).urls
+    assert subprocess.run(["sh", "-n"], input=done.stdout, text=True, timeout=30, check=False).returncode == 0
+    words = shlex.split(lines[-1].removeprefix("# "))
+    assert (words[:2], len(words), "stardust1." in lines[-1]) == (["sh", "-c"], 3, False)
+    secret = said(shared_hub, "invite", "--organisation", "--name", "cloud").stdout.splitlines()
+    assert read_invite(secret[-1]).urls
+    assert not any("install.sh" in line for line in secret if not line.startswith("#"))
+
+
 async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared_hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(shared_hub.enrol, "cli-a", "cli-b")
     for node in nodes:
@@ -80,6 +102,8 @@ async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared
     assert (status, waiting["counts"]) == (0, {"queued": 2})
     status, stopped, _ = await asyncio.to_thread(stardust, shared_hub, "cancel", waiting["id"])
     assert (status, stopped["counts"]) == (0, {"cancelled": 2})
+    status, _, told = await asyncio.to_thread(stardust, shared_hub, "cancel", "nothing")
+    assert (status, told["error"]) == (1, {"code": "not_found", "message": "there is neither a job nor a batch of this id"})
     for words in (("--tag", "nobody-has-this"), ("--node", "nobody")):
         status, _, told = await asyncio.to_thread(stardust, shared_hub, "run", "check", *words)
         assert (status, told["error"]["code"]) == (1, "not_found")

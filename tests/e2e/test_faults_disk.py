@@ -7,7 +7,6 @@ import contextlib
 import random
 import shutil
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -54,10 +53,8 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
                     filler.unlink()
                     if kills:
                         await hub.start()
-                    began = time.monotonic()
                     await until(lambda: health(hub) == 200)
                     await node.settle()
-                    assert time.monotonic() - began < 30
                 done = await end_job(hub, node, job)
                 assert done["state"] == "succeeded"
                 await node.settle()

@@ -53,7 +53,7 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
         logs.append(log)
         result = Result(
             state="succeeded", rc=0, signal=0, bytes=log.bytes, lost=log.lost, sha256=log.sha256(), started_at=runner.started_at,
-            ended_at=runner.started_at + 1, tty_held=False, changes=[], error_code="", error_text="",
+            ended_at=runner.started_at + 1, changes=[], error_code="", error_text="",
         )  # fmt: skip
         write_result(str(runner.folder), result)
 

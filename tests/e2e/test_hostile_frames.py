@@ -273,6 +273,7 @@ def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProcess) -> None:
+    """F-20."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "hostile")
     async with bystanders(shared_hub) as others:
         got: dict[str, int | str | None] = {}
@@ -339,6 +340,7 @@ async def test_the_code_is_the_same_when_more_is_said_after_the_fault(shared_hub
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("frames", [3000, pytest.param(20_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
+    """F-20."""
     nodes = await asyncio.to_thread(hub.enrol, *(f"fuzz-{number}" for number in range(4)))
     kinds = {kind: cls for kind, cls in KINDS_TO_HUB.items() if cls is not Farewell}  # a good one ends the node, as it should
     right = examples(kinds)

@@ -14,7 +14,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from groundcontrol.app import DRAIN_LIMIT_S
 from groundcontrol.fleet.interest import FIRST_LOOK_S
 from groundcontrol.web.http import local
 from groundcontrol.web.routes import ROUTES
@@ -175,6 +175,13 @@ def test_systemd_is_told_when_the_hub_is_ready_and_when_it_stops(tmp_path: Path)
             told = keeper.recv(100)
 
 
+def assert_drained(hub: HubProcess) -> None:
+    """The stop came to its own end: what cuts it short, so that it takes ten seconds at most on any machine, had nothing to do."""
+    assert DRAIN_LIMIT_S < 10
+    told = [line["event"] for line in hub.events if line["event"] in ("hub_stopping", "drain_cut_short", "drain_unflushed", "hub_stopped")]
+    assert told == ["hub_stopping", "hub_stopped"]
+
+
 async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(20)))
     async with agents(hub, *nodes) as joined:
@@ -182,7 +189,6 @@ async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -
             await agent.join()
             await agent.say(layout_of(), *(pack_of(seq) for seq in range(5)))
             await agent.wait_acked(1)
-        began = time.monotonic()
         stopping = asyncio.create_task(hub.stop())
         for agent in joined:
             seen = agent.acked[0]
@@ -191,7 +197,7 @@ async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -
             assert 2_000 <= int(closed.reason) <= 10_000
             assert agent.acked[0] >= seen
         assert await stopping == 0
-        assert time.monotonic() - began < 10
+    assert_drained(hub)
     await hub.start()
     async with agents(hub, *nodes) as back:
         for agent, before in zip(back, joined, strict=True):
@@ -202,13 +208,12 @@ def test_a_second_signal_ends_it_on_the_spot(hub: HubProcess) -> None:
     assert hub.process is not None
     with socket.create_connection(("127.0.0.1", hub.port)) as held:
         held.sendall(b"GET /healthz HTTP/1.1\r\n")  # a request that never ends keeps the drain waiting
+        os.kill(hub.pid, signal.SIGSTOP)  # so that both are there before the first is seen to the end
         os.kill(hub.pid, signal.SIGTERM)
-        hub.wait_event("hub_stopping")
-        began = time.monotonic()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(hub.pid, signal.SIGTERM)
-        assert hub.process.wait(10) in (0, 128 + signal.SIGTERM)
-        assert time.monotonic() - began < 8  # the drain alone would take its ten seconds
+        os.kill(hub.pid, signal.SIGINT)
+        os.kill(hub.pid, signal.SIGCONT)
+        assert hub.outlive() in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert [line["event"] for line in hub.events if line["event"].startswith("hub_stop")] == ["hub_stopping", "hub_stopped_at_once"]
     assert not (hub.folder / "control.sock").exists()
 
 
@@ -258,9 +263,7 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         held = agent.acked[0]
         assert held < sent
         filler.unlink()
-        began = time.monotonic()
-        await agent.wait_acked(sent, limit_s=15)
-        assert time.monotonic() - began < 10
+        await agent.wait_acked(sent)
         await until(lambda: hub.request("GET", "/healthz").status == 200)
 
 

@@ -183,6 +183,7 @@ async def hold(folder: Path, hub: HubProcess, node: Node) -> None:
 
 
 async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path) -> None:
+    """F-09."""
     dice = random.Random(11)
     async with outage(tmp_path, 30, 72, 72, dice) as (hub, node):
         await hold(tmp_path, hub, node)
@@ -195,6 +196,7 @@ async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_ki
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_hundred_hours_leave_a_gap_of_exactly_what_did_not_fit(tmp_path: Path, seed: int) -> None:
+    """F-10."""
     dice = random.Random(seed)
     async with outage(tmp_path, 1, 100, 72, dice) as (hub, node):
         await hold(tmp_path, hub, node)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from groundcontrol.deployments.joining import LOST_S
 from spider.wire.joining import read_invite
 from tests.support.hub import ROOT, HubProcess
+from tests.support.lab import Host
 from tests.support.tls_end import TlsEnd
+from tests.system.deployed import until
 from tests.system.deploying import Desk, Look, any_host
+from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
 
@@ -85,36 +92,102 @@ def watched(secrets: list[str]) -> Iterator[list[str]]:
         watcher.join()
 
 
-def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk) -> None:
-    """S-46: and the invite is found in no argument, environment, history or log."""
+TYPIST = r"""
+import json, os, pty, select, sys, time
+
+command, invite = json.load(sys.stdin)
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+said, seen = b"", 0
+
+
+def until(*marks):
+    global said, seen
+    ends_at = time.monotonic() + 60
+    while True:
+        found = [said.index(mark, seen) + len(mark) for mark in marks if mark in said[seen:]]
+        if found:
+            seen = max(found)
+            return
+        assert time.monotonic() < ends_at, said
+        if select.select([terminal], [], [], 1)[0]:
+            said += os.read(terminal, 65536)
+
+
+os.write(terminal, b"echo be''fore\r")
+until(b"before")
+os.write(terminal, b"\x1b[200~" + command.encode() + b"\x1b[201~\r")
+until(b"Paste the invite: ")
+os.write(terminal, invite.encode() + b"\r")
+until(b"stardust: connected", b"make a new one")
+until(b"\x1b[?2004h")  # the shell reads again
+os.write(terminal, b"echo af''ter $?\r")
+until(b"after 0", b"after 1")
+os.write(terminal, b"exit\r")
+print(said.decode(errors="replace"))
+"""
+
+
+def pasted(host: Host, made: Any, *shell: str) -> str:
+    """What a person sees who pastes the line into a shell on a terminal, and then the invite when it is asked for."""
+    shown = host.run(
+        "env", "TERM=xterm", "HISTFILE=/root/history", "python3", "-c", TYPIST, *shell, stdin=json.dumps([made["line"], made["invite"]])
+    )
+    return shown.stdout
+
+
+def joined(host: Host, made: Any, shell: str = "sh") -> subprocess.CompletedProcess[str]:
+    """What is there without a terminal: the whole command is given to sh; to others the line, with the invite by standard input."""
+    if shell == "sh":
+        return host.run("sh", stdin=made["command"], check=False)
+    keeping = [f"XDG_{kind}_HOME=/root/.cache" for kind in ("CONFIG", "DATA")]  # of fish, which keeps files of its own
+    return host.run("env", *keeping, shell, "-c", made["line"], stdin=made["invite"] + "\n", check=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "shell"),
+    [("command", "bash"), pytest.param("line", "bash", marks=pytest.mark.slow), pytest.param("line", "zsh", marks=pytest.mark.slow)],
+)
+def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk, tmp_path: Path, form: str, shell: str) -> None:
+    """S-46: and the invite is found in no argument, environment, history or log; a zsh that leaves nothing out of its history is no other."""
+    words = ["bash", "--norc", "-i"]
+    if shell == "zsh":
+        unpack(desk.host, tmp_path, "zsh", "zsh-common", "tcsh", "fish", "fish-common", "libpcre2-32-0")
+        desk.spoil("mkdir /root/zsh; printf 'HISTSIZE=99 SAVEHIST=99\\nsetopt INC_APPEND_HISTORY\\n' >/root/zsh/.zshrc")
+        words = ["env", "ZDOTDIR=/root/zsh", "zsh", "-i"]
     look = Look(desk)
     token = desk.hub.login().token
     made = desk.hub.request("POST", "/api/v1/invites", {"tags": ["joined"]}, token=token).json
     text = made["invite"]
     with watched([text, text[40:80]]) as seen:
-        done = desk.host.run(
-            "env", "HISTFILE=/root/history", "bash", "--norc", "-i", stdin=f"echo before\n{made['command']}echo after $?\n", check=False
-        )
-    assert "after 0" in done.stdout, done.stdout + done.stderr
-    assert "connected" in done.stdout
+        if form == "line":
+            said = pasted(desk.host, made, *words)
+            assert text not in said
+        else:
+            typed = f"echo be''fore\n{made['command']}echo after $?\n"
+            said = desk.host.run("env", "HISTFILE=/root/history", *words, stdin=typed, check=False).stdout
+    assert "after 0" in said, said
+    assert "connected" in said
     assert seen == []
     (node,) = desk.nodes()
     assert (node["state"], node["tags"], node["name"]) == ("online", ["joined"], desk.host.sh("uname -n").strip())
     assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "used"
     history = desk.host.sh("cat /root/history; rm /root/history")
-    assert "echo before" in history
-    assert "echo after" in history
+    assert "echo be''fore" in history
+    assert ("sh install.sh" in history) == (form == "line")
     for secret in (text, read_invite(text).secret.hex()):
         assert secret not in history
-        assert desk.host.sh(f"journalctl -o cat --no-pager | grep -c -F '{secret}' || true").strip() == "0"
+        assert desk.host.sh(f"journalctl -o verbose --no-pager | grep -c -F '{secret}' || true").strip() == "0"
         assert desk.host.sh(f"grep -r -l -F '{secret}' /var/log /etc /opt /var/lib/stardust /tmp /root 2>/dev/null || true") == ""
         assert secret not in desk.hub.output
     assert desk.host.sh("find /tmp /var/tmp -name 'stardust*' -o -name 'tmp.*'") == ""
     assert desk.host.sh("stat -c '%a %U' /etc/stardust/session.key /etc/stardust/launch.key").split() == ["600", "stardust", "600", "root"]
 
-    again = desk.host.run("sh", stdin=made["command"], check=False)
-    assert again.returncode != 0
-    assert "make a new one" in again.stderr
+    for other in ("sh",) if shell == "bash" else ("fish", "tcsh"):
+        again = joined(desk.host, made, other)
+        assert again.returncode != 0
+        assert "make a new one" in again.stderr, (other, again.stderr)
     off_again(desk, node["id"])
     assert desk.nodes() == []
     look.check_unchanged()
@@ -124,7 +197,7 @@ def test_what_cannot_be_installed_leaves_the_server_as_it_was(desk: Desk) -> Non
     """A refusal spends no invite; a failure half way takes everything back, here and at the hub."""
     desk.spoil("mkdir -p /etc/systemd/system/stardust-spider.service.d /etc/stardust")
     made = invited(desk.hub, name="late")
-    refused = desk.host.run("sh", stdin=made["command"], check=False)
+    refused = joined(desk.host, made)
     assert refused.returncode != 0
     assert "already on this server" in refused.stderr
     assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "open"
@@ -132,7 +205,7 @@ def test_what_cannot_be_installed_leaves_the_server_as_it_was(desk: Desk) -> Non
         "rmdir /etc/stardust; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/stardust-spider.service.d/x.conf"
     )
     look = Look(desk)
-    failed = desk.host.run("sh", stdin=made["command"], check=False)
+    failed = joined(desk.host, made)
     assert failed.returncode != 0
     assert "everything was taken back" in failed.stdout, failed.stdout + failed.stderr
     look.check_unchanged()
@@ -155,15 +228,15 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     made = invited(desk.hub, kind="organisation", name="cloud", uses=2, tags=["cloud"])
     text = filled("cloud-init.yaml", made)
     secret = re.search(r"content: \|\n\s+(\S+)\n", text)
-    script = re.search(r"runcmd:\n  - \|\n((?:    .*\n)+)  - (.*)\n", text)
+    script = re.search(r"runcmd:\n  - \|\n((?:    .*\n)+)", text)
     assert secret is not None
     assert script is not None
     desk.host.run("sh", "-c", "umask 077; cat >/run/stardust-invite", stdin=secret[1] + "\n")
     commands = "".join(line[4:] for line in script[1].splitlines(keepends=True))
-    done = desk.host.run("sh", "-c", commands + script[2] + "\n", check=False)
+    done = desk.host.run("sh", "-c", commands, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "waits for approval" in done.stdout
-    desk.host.sh("test ! -e /run/stardust-invite; rm -rf /tmp/tmp.*")
+    assert desk.host.sh("ls -d /run/stardust-invite /tmp/tmp.* 2>/dev/null || true") == ""
 
     (node,) = desk.nodes()
     assert (node["state"], node["waiting"], node["tags"]) == ("pending", True, ["cloud"])
@@ -193,7 +266,7 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             front.hub_port = hub.port
             made = invited(hub, name="pinned")
             assert read_invite(made["invite"]).tls_pin == bytes.fromhex(front.pin)
-            done = desk.host.run("sh", stdin=made["command"], check=False)
+            done = joined(desk.host, made)
             assert "connected" in done.stdout, done.stdout + done.stderr
             assert f"tls_pin = {front.pin}" in desk.host.sh("cat /etc/stardust/spider.conf")
             (node,) = hub.local("GET", "/api/v1/nodes").json["nodes"]
@@ -202,7 +275,7 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             with TlsEnd(tmp_path / "stranger", front.port) as stranger:
                 stranger.hub_port = hub.port
                 second = invited(hub)
-                refused = desk.host.run("sh", stdin=second["command"], check=False)
+                refused = joined(desk.host, second)
                 assert "is not the one that is pinned" in refused.stderr, refused.stdout + refused.stderr
             desk.host.sh("systemctl stop stardust-spider.service")
             sides = {"username": "root", "private_key": desk.host.private_key(), "host": desk.host.address, "host_key": desk.fingerprint()}
@@ -213,3 +286,55 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             look.check_unchanged()
+
+
+@pytest.mark.parametrize(
+    ("files", "ends"),
+    [pytest.param("", "connected", id="no execution"), pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files")],
+)
+def test_a_tmp_folder_with_its_limits_ends_connected_or_as_before(desk: Desk, files: str, ends: str) -> None:
+    desk.host.sh(f"mount -t tmpfs -o noexec,nosuid,nodev,mode=1777{files} tmpfs /tmp")
+    try:
+        look = Look(desk)
+        done = joined(desk.host, invited(desk.hub))
+        assert ends in done.stdout, done.stdout + done.stderr
+        assert (done.returncode == 0, "Traceback" in done.stderr) == (ends == "connected", False), done.stderr
+        for node in desk.nodes():
+            off_again(desk, node["id"])
+        look.check_unchanged()
+    finally:
+        desk.host.sh("umount /tmp")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_hub_that_dies_while_a_server_joins_leaves_it_as_it_was(desk: Desk) -> None:
+    """Also where the journal still has the words of a Spider that was there before and had a session."""
+    off_again(desk, desk.install("root")["node_id"])
+    assert "session_open" in desk.host.sh("journalctl -u stardust-spider.service -o cat")
+    folder = "/etc/systemd/system/stardust-spider.service.d"
+    desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 10\\n' >{folder}/late.conf")
+    look = Look(desk)
+    made = invited(desk.hub)
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(joined, desk.host, made)
+        until(lambda: desk.host.sh("pgrep -f '[s]leep 10' || true"), "Spider is about to start")
+        desk.hub.slay()
+        done = joining.result(200)
+    assert done.returncode != 0, done.stdout
+    assert "everything was taken back" in done.stdout, done.stdout + done.stderr
+    look.check_unchanged()
+    desk.hub.launch()
+    until(lambda: desk.nodes() == [], "the hub has forgotten it", LOST_S + 60)
+
+
+@pytest.mark.slow
+def test_root_needs_neither_sudo_nor_doas(desk: Desk, tmp_path: Path) -> None:
+    """doas, which asks its rules about root too, would not let it."""
+    unpack(desk.host, tmp_path, "opendoas")
+    desk.spoil(DOAS.format(rule="permit ops"))
+    look = Look(desk)
+    done = joined(desk.host, invited(desk.hub))
+    assert "connected" in done.stdout, done.stdout + done.stderr
+    off_again(desk, desk.nodes()[0]["id"])
+    assert look.changes() == []

@@ -24,7 +24,7 @@ from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
 
-UNINSTALL = "/usr/bin/python3 -I -B /opt/stardust/current/spider.pyz uninstall"
+UNINSTALL = "stardust-spider uninstall"
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,12 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     assert (node["id"], node["state"], node["policy"]["mode"]) == (row["node_id"], "online", "monitor")
 
     listing = desk.host.sh(
-        "cd /; stat -c '%a %U:%G %F %n' opt/stardust/current/spider.pyz etc/stardust etc/stardust/* var/lib/stardust/* run/stardust-spider"
+        "cd /; stat -c '%a %U:%G %F %n' opt/stardust/current/spider.pyz opt/stardust/stardust-spider etc/stardust etc/stardust/* var/lib/stardust/* run/stardust-spider"
         " etc/init.d/stardust-* etc/runlevels/*/stardust-* var/log/stardust-spider.log"
     )
     assert {path: facts for facts, _, path in (line.rpartition(" ") for line in listing.splitlines())} == {
         "opt/stardust/current/spider.pyz": "644 root:root regular file",
+        "opt/stardust/stardust-spider": "755 root:root regular file",
         "etc/stardust": "755 root:root directory",
         "etc/stardust/spider.conf": "644 root:root regular file",
         "etc/stardust/policy.conf": "644 root:root regular file",
@@ -138,6 +139,11 @@ def ended(desk: Desk, job: str, limit_s: float = 90.0) -> Any:
     return until(look, f"job {job} has ended", limit_s)
 
 
+def beside_the_lists(look: Look) -> list[str]:
+    """What has changed, but for what apt itself writes down when its lists are fetched anew."""
+    return [line for line in look.changes() if "/var/lib/apt/lists" not in line and "/var/cache/apt/" not in line]
+
+
 def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_by_order(desk: Desk) -> None:
     look = Look(desk, packages=True)
     node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
@@ -147,6 +153,7 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
     ]  # fmt: skip
     assert desk.host.sh("ls /etc/runlevels/default | grep stardust").split() == ["stardust-launcher", "stardust-spider"]
 
+    desk.host.sh("rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider")  # as an older version has left it, which was updated
     desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
     job = order(desk, node, action="upgrade", packages=["lab-slow"])
     until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
@@ -156,6 +163,7 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
     assert row["output_sha256"] == desk.host.sh(f"sha256sum /var/lib/stardust/jobs/{job}/log").split()[0]
     assert desk.host.sh("stat -c '%a %U:%G' /usr/share/lab/lab-slow.txt").split() == ["644", "root:root"]
     assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
+    until(lambda: "policy     managed\nstate      connected\n" in desk.host.sh("stardust-spider status"), "the job has brought the command")
 
     row = desk.remove(node)
     assert row["state"] == "succeeded", (row["error"], row)
@@ -307,7 +315,7 @@ def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk
     assert "stopped" in desk.host.sh("rc-service stardust-launcher status 2>&1", check=False), "what root has stopped stays so"
     assert desk.remove(node)["state"] == "succeeded"
     assert programs(desk) == []
-    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    assert beside_the_lists(look) == []
     desk.clean = False
 
 
@@ -388,6 +396,18 @@ def test_root_on_the_server_takes_everything_off_and_the_hub_is_told(desk: Desk)
     look.check_unchanged()
 
 
+def test_the_keys_of_an_upload_that_nobody_finished_are_overwritten(desk: Desk) -> None:
+    row = watched(desk)
+    desk.spoil("true")
+    desk.host.sh(
+        "d=/tmp/stardust-upload.ofakilled1; mkdir -m 0700 $d; for key in session launch; do printf %064d 7 >$d/$key.key; ln $d/$key.key /tmp/$key; done;"
+        " chown -R ops:ops $d"
+    )
+    assert desk.remove(row["node_id"])["state"] == "succeeded"
+    assert desk.host.sh("find /tmp -name 'stardust-upload.*'") == ""
+    assert "0007" not in desk.host.sh("cat /tmp/session /tmp/launch")
+
+
 @pytest.mark.slow
 def test_a_server_joins_by_an_invite(desk: Desk) -> None:
     look = Look(desk)
@@ -400,7 +420,7 @@ def test_a_server_joins_by_an_invite(desk: Desk) -> None:
     row = ended(desk, order(desk, node["id"], action="refresh"))
     assert row["state"] == "succeeded", row
     assert desk.host.sh(UNINSTALL).splitlines()[-1].startswith("Nothing of Stardust is left")
-    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    assert beside_the_lists(look) == []
     desk.clean = False
 
 
@@ -423,14 +443,15 @@ def test_a_node_that_is_deployed_again_keeps_its_launcher_and_what_was_run(desk:
     desk.host.sh("rm /etc/init.d/stardust-*")
     assert desk.remove(node)["state"] == "succeeded"
     assert desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False) == ""
-    assert [line for line in fsdiff.difference(look.before, look.now()) if "/var/lib/apt/lists" not in line] == []
+    assert beside_the_lists(look) == []
     desk.clean = False
 
 
 SETTLED = """
 set +e
 tries=0
-while [ $tries -lt 600 ] && { [ -e /var/lib/stardust ] || ls /etc/init.d/stardust-* /run/openrc/*/stardust-* >/dev/null 2>&1; }; do
+ours() { [ -e /var/lib/stardust ] || ls /etc/init.d/stardust-* /run/openrc/*/stardust-* >/dev/null 2>&1 || pgrep -f '[s]tardust/roll' >/dev/null; }
+while [ $tries -lt 600 ] && ours; do
     tries=$((tries + 1))
     sleep 0.1
 done

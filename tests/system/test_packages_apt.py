@@ -30,6 +30,18 @@ UPGRADES = {
 }
 HELD = dict.fromkeys(("lab-fail", "lab-hang"), ("2.0", "held"))
 ONLY_THE_LAB = "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/debian*; apt-get -q update >/dev/null"
+RIVAL = """set -e
+d=/srv/rival; mkdir -p $d/DEBIAN; r=/srv/lab-repo/apt/main
+build() { printf 'Package: lab-rival\\nVersion: %s\\nArchitecture: all\\nMaintainer: lab <l@localhost>\\n%bDescription: x\\n' $1 "$3" >$d/DEBIAN/control; dpkg-deb --root-owner-group -b $d $2 >/dev/null; }
+build 1.0 /srv/rival.deb ''; dpkg -i /srv/rival.deb >/dev/null
+build 2.0 $r/lab-rival_2.0_all.deb 'Conflicts: lab-hello\\n'; cd $r
+{ printf '\\n'; cat $d/DEBIAN/control; printf 'Filename: ./lab-rival_2.0_all.deb\\nSize: %s\\nSHA256: %s\\n' \\
+  $(stat -c %s lab-rival_2.0_all.deb) $(sha256sum lab-rival_2.0_all.deb | cut -d' ' -f1); } >>Packages
+sed -i '/^SHA256:/,$d' Release
+printf 'SHA256:\\n %s %s Packages\\n' $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) >>Release
+apt-get -q update >/dev/null
+"""
+"""A package whose newer version does not bear lab-hello beside it."""
 AS_SPIDER = (
     "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
     "from spider.packages.detect import package_manager\n"
@@ -189,6 +201,31 @@ def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(age
     assert "lab-hello\r\n    shown: 1.0 -> 2.0\r\n    now:   unchanged" in done.output.decode()
     assert agent.version("lab-slow") == "1.0"
     assert agent.perform("upgrade", plan="0" * 64).error_code == "job.plan_changed"
+
+
+def test_what_needs_a_removal_is_kept_back_and_done_by_who_was_shown_it(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
+    agent.host.sh(RIVAL)
+    kept = agent.plan("upgrade")
+    if deb_host[1] == "debian-new":  # apt 3 removes nothing in an upgrade that somebody installed by name
+        assert kept.kept["lab-rival"] == agent.plan("full-upgrade").kept["lab-rival"] == ("2.0", "unresolvable")
+        refused = agent.perform("install", "lab-rival")
+        assert (refused.state, refused.error_code, refused.changes) == ("failed", "job.would_remove", {}), refused
+        done = agent.perform_as_planned("install", "lab-rival")
+        assert (done.state, done.changes) == ("succeeded", {"lab-hello": ("1.0", ""), "lab-rival": ("1.0", "2.0")}), done
+        return
+    assert kept.kept["lab-rival"] == ("2.0", "needs_removal")
+    assert "lab-rival" not in kept.steps
+    chosen = agent.perform("upgrade", "lab-rival")
+    assert (chosen.state, chosen.error_code, chosen.changes) == ("failed", "job.would_remove", {}), chosen
+    assert "lab-hello" in chosen.error_text
+    full = agent.plan("full-upgrade")
+    assert (full.steps["lab-hello"].before, full.steps["lab-hello"].after) == ("1.0", "")
+    assert "lab-rival" not in full.kept
+    assert b"REMOVED (was 1.0)" in agent.perform("check").output
+    done = agent.perform("full-upgrade", plan=kept.digest)
+    assert (done.error_code, done.changes) == ("job.plan_changed", {}), done
+    done = agent.perform_as_planned("full-upgrade")
+    assert (done.state, done.changes["lab-hello"], done.changes["lab-rival"]) == ("succeeded", ("1.0", ""), ("1.0", "2.0")), done
 
 
 def test_a_script_that_fails_is_named_and_the_way_out_is_shown(agent: PackageHost) -> None:

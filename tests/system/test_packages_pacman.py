@@ -114,7 +114,6 @@ def test_what_would_be_a_partial_upgrade_or_is_the_administrator_s_is_refused_wi
         ("security-upgrade", [], "do not tell which updates are for security"),
         ("hold", ["lab-hello"], "IgnorePkg"),
         ("unhold", ["lab-fail"], "IgnorePkg"),
-        ("repair", [], "nothing half done"),
     ):
         if verb == "full-upgrade":  # the launcher lets no names through here
             assert arch.hand_in(arch.seal(verb, {"packages": packages})[1])["why"] == "bad-args"
@@ -123,6 +122,31 @@ def test_what_would_be_a_partial_upgrade_or_is_the_administrator_s_is_refused_wi
         assert (done.state, done.exit_code, done.error_code, done.changes) == ("failed", None, "job.not_supported", {}), done
         assert word in done.error_text
     assert {arch.version(name) for name in LAB_PACKAGES} == {"1.0"}
+
+
+def test_a_lock_of_an_earlier_boot_is_removed_by_a_repair_and_no_other_one_is(arch: PackageHost) -> None:
+    whole = arch.perform("repair")
+    assert (whole.state, whole.changes) == ("succeeded", {}), whole
+    assert b"Nothing is broken." in whole.output
+    lock = "/var/lib/pacman/db.lck"
+    arch.host.sh(f"touch {lock}")
+    for verb in ("upgrade", "repair"):
+        done = arch.perform(verb)
+        assert (done.state, done.exit_code is None, done.error_code, done.changes) == (
+            "failed",
+            verb == "upgrade",
+            "job.packages_broken",
+            {},
+        ), done
+        assert "left behind since the last boot, and no process holds it" in done.error_text
+    assert arch.host.run("test", "-e", lock, check=False).returncode == 0
+    arch.host.sh(f"touch -d '1 year ago' {lock}")
+    assert "when this server went down" in arch.perform("upgrade").error_text
+    repaired = arch.perform("repair")
+    assert (repaired.state, repaired.error_code, repaired.changes) == ("succeeded", "", {}), repaired
+    assert f"It is removed: {lock} is older than this boot." in repaired.output.decode()
+    assert arch.host.run("test", "-e", lock, check=False).returncode == 1
+    assert arch.perform_as_planned("remove", "lab-hello").state == "succeeded"
 
 
 def test_stopped_it_ends_after_the_package_that_it_is_at(arch: PackageHost) -> None:
@@ -327,7 +351,7 @@ def test_after_a_power_cut_the_lock_that_was_left_is_told_and_nothing_else_is_to
     assert (done.state, done.exit_code, done.error_code) == ("failed", None, "job.packages_broken"), done
     assert "db.lck was left behind" in done.error_text
     assert b"db.lck was left behind" in arch.perform("check").output
-    arch.host.sh("rm /var/lib/pacman/db.lck")
+    assert arch.perform("repair").state == "succeeded"
     done = arch.perform_as_planned("upgrade")
     assert done.changes == {"lab-svc": ("1.0-1", "2.0-1")}, done
 

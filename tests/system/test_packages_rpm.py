@@ -53,7 +53,7 @@ AS_SPIDER = (
     "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
     "from spider.packages.detect import telling_manager\n"
     "manager = telling_manager()\n"
-    "print(json.dumps([manager.name, *manager.available_updates()]))\n"
+    "print(json.dumps([manager.name, *manager.available_updates(), *{step.repository for step in manager.newer}]))\n"
 )
 
 
@@ -65,8 +65,9 @@ def quick_on(*quick: str) -> pytest.MarkDecorator:
 
 def updates(agent: PackageHost) -> tuple[str, int, int]:
     """What Spider counts in its own sandbox: manager, packages, security."""
-    name, total, security, checked_at_ms = json.loads(in_the_sandbox(agent))
+    name, total, security, checked_at_ms, *repositories = json.loads(in_the_sandbox(agent))
     assert checked_at_ms > 0
+    assert repositories == ["lab"] * bool(total)
     return name, total, security
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.packages import PackageHost
+from tests.support.ports import free_port
 from tests.system.agent_host import JOBS, OUT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
@@ -58,6 +59,13 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: 
     agent.host.sh(
         "touch /run/this-boot; systemctl daemon-reload; systemctl -q enable --now lab-gone.service; systemctl start lab-by-hand.service"
     )
+    port = free_port()
+    agent.put(
+        "/root/listen.py",
+        f"import socket, time\nheld = socket.create_server(('{agent.host.address}', {port}))\ntime.sleep(3600)\n".encode(),
+    )
+    agent.host.sh("systemd-run -q --unit=lab-listener python3 /root/listen.py")
+    agent.wait(f"grep -qi ':{port:04X} .* 0A ' /proc/net/tcp")
     boot = agent.host.read("/proc/sys/kernel/random/boot_id")
     job = agent.order("reboot")
     agent.wait_for_boot_after(boot)
@@ -69,6 +77,8 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: 
     assert done.report["reboot"] == "no"
     assert done.report["failed_units"] == ["lab-gone.service"]
     assert "Services that ran before the reboot and do not now: lab-by-hand.service, lab-gone.service." in done.report["notes"]
+    [ports] = [note for note in done.report["notes"] if note.startswith("Ports that were open")]  # of other hosts, too: they share them
+    assert re.search(rf" tcp {port}[,.]", ports), ports
     assert agent.host.read("/proc/sys/kernel/random/boot_id") != boot
     assert agent.perform("check").state == "succeeded"
 

@@ -12,6 +12,7 @@ import pytest
 from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
 from tests.support.hub import HubProcess
+from tests.system.deployed import until
 from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of
 from tests.system.test_leaving_kills import arm
 
@@ -110,6 +111,7 @@ def test_a_node_whose_spider_is_broken_comes_back_as_the_same_node(desk: Desk, b
     owner = "printf '[policy]\\nversion = 1\\nmode = managed\\nverbs = refresh, uninstall\\n' > /etc/stardust/policy.conf"
     desk.host.sh(f"{owner}; echo kept > /var/lib/stardust/started/kept")
     before = wait_samples(desk, node, began)
+    until(lambda: sorted(desk.hub.node(node)["policy"]["verbs"]) == ["refresh", "uninstall"], "the hub knows what the owner allows")
     desk.host.sh(BROKEN[broken])
     wait_state(desk, node, "offline")
     broke = time.time()

@@ -155,6 +155,22 @@ async def test_a_server_that_notes_without_end_is_told_of_some_times() -> None:
     assert told == ["x"] * MAX_NOTES
 
 
+async def test_a_server_that_is_ready_and_then_silent_is_left_when_the_step_s_time_is_over() -> None:
+    async def hang(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(ready_word(process) + b"\n")
+        with contextlib.suppress(asyncssh.Error):
+            while await process.stdin.read(100):
+                pass
+            await asyncio.sleep(60)
+
+    async with shells(hang) as login:
+        with pytest.raises(DeployError) as caught:
+            async with asyncio.timeout(30):
+                await run(login, "true\n", [], "probe", 0.5)
+    assert (caught.value.code, caught.value.step) == ("step_timeout", "probe")
+    assert "0.5 seconds" in caught.value.message
+
+
 async def test_a_sudo_that_imitates_other_prompts_never_gets_the_password() -> None:
     heard: list[bytes] = []
 

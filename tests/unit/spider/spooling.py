@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from spider.outbox import Outbox
 from spider.sampler import layout_of
 from spider.spool import KEEP_BYTES, KEEP_S, Spool
@@ -159,3 +161,37 @@ class Node:
             if ack is not None:
                 self.outbox.acked(ack)
         return said
+
+
+def segments(node: Node) -> list[Path]:
+    """The files of its spool, the oldest first."""
+    return sorted((node.path / "spool").glob("*.[so][eu][gt]"))
+
+
+async def come_back(node: Node, hub: ModelHub) -> None:
+    """A new process finds what the disk has left, and tells all of it."""
+    node.start()
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)
+
+
+def flip(path: Path, place: float) -> None:
+    """Turn one bit round, so far into a file."""
+    data = bytearray(path.read_bytes())
+    data[int((len(data) - 1) * place)] ^= 1
+    path.write_bytes(data)
+
+
+def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]:
+    """The facts of each event of this name in the log."""
+    return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
+
+
+async def come_back_from_memory(node: Node, hub: ModelHub) -> None:
+    """The hub is there again, and the process is the same."""
+    node.outbox.resume(hub.welcome(node.boot))
+    await node.drain(hub)
+    node.outbox.flush()
+    await node.drain(hub)

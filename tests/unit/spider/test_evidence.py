@@ -11,7 +11,7 @@ from spider.wire.ids import new_time_id
 
 BOOT, OTHER = "a" * 32, "b" * 32
 RUN = Run(7, BOOT, 100.0)
-RESULT = Result("succeeded", 0, 0, 5, 0, "ab", 100.0, 101.0, False, [("a", "1", "2"), ("n", "", "1"), ("r", "1", "")], "", "")
+RESULT = Result("succeeded", 0, 0, 5, 0, "ab", 100.0, 101.0, [("a", "1", "2"), ("n", "", "1"), ("r", "1", "")], "", "")
 NOTHING = Glimpse(None, None, None, None, 0, b"", alive=False)
 
 

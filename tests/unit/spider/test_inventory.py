@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.clock import SystemClock
-from spider.inventory import PART_ITEMS, Inventory, changes_between, digest_of, messages
+from spider.inventory import PART_ITEMS, Inventory, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
 
@@ -62,6 +63,16 @@ async def next_news(hub: Hub) -> None:
 def test_changes_lead_from_one_state_to_the_other(before: dict[str, str], after: dict[str, str]) -> None:
     applied = {**before, **dict(changes_between(before, after))}
     assert {name: version for name, version in applied.items() if version} == after
+
+
+@given(states)
+def test_what_is_packed_comes_out_again(packages: dict[str, str]) -> None:
+    assert unpack(pack(packages)) == packages
+
+
+def test_packages_are_kept_in_a_tenth_of_the_memory() -> None:
+    packages = {f"package-{number}": f"1.{number}.0-1" for number in range(2000)}
+    assert len(pack(packages)) < sum(sys.getsizeof(text) for pair in packages.items() for text in pair) / 10
 
 
 def test_many_changes_fit_into_frames_in_order() -> None:

@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spider.journal import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
@@ -32,6 +32,7 @@ def test_a_record_is_read_as_the_journal_writes_it() -> None:
     parse_record(record(MESSAGE="half \ud800 a pair")).text.encode()
 
 
+@example(b'{"__CURSOR": "c", "__REALTIME_TIMESTAMP": Infinity}')
 @settings(max_examples=40)
 @given(
     st.binary(max_size=200)

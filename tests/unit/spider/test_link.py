@@ -309,6 +309,16 @@ async def test_an_attempt_that_failed_was_one() -> None:
         await node.link.tried.wait()
 
 
+async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: TestHub) -> None:
+    """Else Spider would say after its first seconds that it waits for a hub that it is in a session with."""
+    node = Node(hub.config())
+    told: list[bool] = []
+    node.link.on_joined(lambda: told.append(node.link.tried.is_set()))
+    async with node.running(), asyncio.timeout(30):
+        await node.link.tried.wait()
+        assert told == [False], "what measures begins with the session, not because an attempt is over"
+
+
 async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
     node = Node(hub.config())
     with pytest.raises(NotConnected):

@@ -182,12 +182,12 @@ def test_a_result_that_has_no_room_for_its_changes_says_so(tmp_path: Path) -> No
         "reserve(sys.argv[1] + '/result.tmp', 2000)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "changes = [(f'package-{n}', '1', '2') for n in range(500)]\n"
-        "write_result(sys.argv[1], Result('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, False, changes, '', ''))\n"
+        "write_result(sys.argv[1], Result('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, changes, '', ''))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, check=True)
     result = read_result(str(tmp_path))
     assert result is not None
     assert (result.state, result.changes, result.error_code) == ("succeeded", [], "job.no_space")
-    full = Result("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, False, [], "x", "y")
+    full = Result("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, [], "x", "y")
     write_result(str(tmp_path), full)
     assert read_result(str(tmp_path)) == full

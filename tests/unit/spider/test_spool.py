@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import random
 import resource
 import shutil
 import subprocess
 import tempfile
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spider.outbox import SPOOL_AFTER_S
-from spider.parcels import Closed
 from spider.spool import RATE_BYTES_S, WINDOW
-from spider.spoolfiles import SEGMENT_BYTES, SEGMENT_S, Folder, Segment
-from spider.spoolrecords import Pending
+from spider.spoolfiles import SEGMENT_S
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples
-from tests.unit.spider.spooling import NODE, PULSE, START_MS, ModelHub, Node
+from tests.unit.spider.spooling import ModelHub, Node, come_back, come_back_from_memory, said, segments
 from tests.unit.spider.threads import no_more_threads
-
-
-def segments(node: Node) -> list[Path]:
-    return sorted((node.path / "spool").glob("*.[so][eu][gt]"))
 
 
 async def test_while_the_hub_takes_everything_nothing_is_written(tmp_path: Path) -> None:
@@ -58,6 +50,7 @@ async def test_what_waited_for_a_minute_goes_to_disk_in_one_write(tmp_path: Path
 
 
 async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) -> None:
+    """F-09."""
     node, hub = Node(tmp_path), ModelHub()
     await node.away(3600)
     node.outbox.resume(hub.welcome(node.boot))
@@ -100,6 +93,7 @@ async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -
 
 
 async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+    """F-10."""
     bound = 60_000
     node, hub = Node(tmp_path, keep_bytes=bound), ModelHub()
     await node.away(20_000)
@@ -113,6 +107,7 @@ async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_p
 
 
 async def test_beyond_its_hours_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
+    """F-10."""
     node, hub = Node(tmp_path, keep_s=7200), ModelHub()
     await node.away(16_000)
     await node.spool.finish()
@@ -166,270 +161,6 @@ async def test_the_way_back_is_polite(tmp_path: Path) -> None:
         node.clock.advance(1)
 
 
-async def come_back(node: Node, hub: ModelHub) -> None:
-    """A new process finds what the disk has left, and tells all of it."""
-    node.start()
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
-
-
-def flip(path: Path, place: float) -> None:
-    """Turn one bit round, so far into a file."""
-    data = bytearray(path.read_bytes())
-    data[int((len(data) - 1) * place)] ^= 1
-    path.write_bytes(data)
-
-
-def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]:
-    return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])
-async def test_a_damaged_bit_costs_one_record_at_most_and_what_that_held_is_told_exactly(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: float
-) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    await node.away(1200)
-    await node.spool.finish()
-    [path] = segments(node)
-    flip(path, place)
-    await come_back(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    lost = sum(hole.rows for hole in hub.holes)
-    assert lost <= 60
-    assert node.spool.dropped_rows == lost
-    assert [facts["rows"] for facts in said(caplog, "spool_damaged")] == ([lost] if lost else [])
-    assert segments(node) == []
-
-
-async def test_every_bit_of_a_segment_may_be_wrong_and_nothing_goes_without_a_word(tmp_path: Path) -> None:
-    made = Node(tmp_path / "made")
-    await made.away(400)
-    await made.spool.finish()
-    [whole] = segments(made)
-    for place in range(0, whole.stat().st_size - 1, 131):
-        folder = tmp_path / str(place)
-        shutil.copytree(tmp_path / "made", folder)
-        node, hub = Node(folder), ModelHub()
-        node.journal, node.made = made.journal, made.made
-        flip(segments(node)[0], place / (whole.stat().st_size - 1))
-        await come_back(node, hub)
-        if not node.folder or not node.folder.cut:  # its last record has none after it
-            check_samples(made.journal, hub.samples, hub.holes)
-        node.kill()
-        shutil.rmtree(folder)
-
-
-async def test_what_nobody_can_count_is_told_as_such(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    await node.away(3000)
-    await node.spool.finish()
-    [path] = segments(node)
-    data = path.read_bytes()
-    half = len(data) // 2
-    path.write_bytes(data[: half - 3000] + bytes(6000) + data[half + 3000 :])
-    await come_back(node, hub)
-    held = set(hub.samples)
-    missing = [sample for sample in node.journal.samples if sample not in held]
-    assert len(hub.samples) == len(held)
-    known, unknown = [hole for hole in hub.holes if hole.rows], [hole for hole in hub.holes if not hole.rows]
-    assert 0 < sum(hole.rows for hole in known) < len(missing)
-    assert len(unknown) == 1
-    assert all(
-        min(hole.first_ms for hole in hub.holes) <= sample.taken_at_ms <= max(hole.last_ms for hole in hub.holes) for sample in missing
-    )
-    assert "unknown" in str(said(caplog, "spool_damaged")[0]["rows"])
-
-
-async def test_a_segment_of_which_nothing_is_left_is_told_and_goes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    await node.away(200)
-    await node.spool.finish()
-    [path] = segments(node)
-    path.write_bytes(os.urandom(path.stat().st_size))
-    await come_back(node, hub)
-    assert hub.samples == []
-    assert [hole.rows for hole in hub.holes] == [0]
-    assert [facts["records"] for facts in said(caplog, "spool_damaged")] == ["unknown"]
-    assert segments(node) == []
-
-
-async def test_a_torn_end_is_known_to_the_segment_after_it(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    while len(segments(node)) < 3:
-        await node.away(300)
-    await node.spool.finish()
-    flip(segments(node)[1], 1.0)
-    await come_back(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert 0 < sum(hole.rows for hole in hub.holes) <= 60
-
-
-async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    while len(segments(node)) < 2:
-        await node.away(300)
-    flip(segments(node)[0], 0.5)
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert len(said(caplog, "spool_damaged")) == 1
-
-
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 9000), st.sampled_from(["zero", "cut", "noise", "twice"])), min_size=1, max_size=4)
-)
-def test_whatever_the_disk_does_nothing_comes_twice_and_nothing_goes_without_a_word(wounds: list[tuple[float, int, str]]) -> None:
-    async def scenario(folder: Path) -> None:
-        node, hub = Node(folder), ModelHub()
-        await node.away(3800)
-        await node.spool.finish()
-        for place, length, how in wounds:
-            path = segments(node)[int(place * (len(segments(node)) - 1))]
-            data = path.read_bytes()
-            at = int(place * len(data))
-            fresh = {"zero": bytes(length), "cut": b"", "noise": os.urandom(length), "twice": data[at : at + length] * 2}[how]
-            path.write_bytes(data[:at] + fresh + data[at + length :])
-        await come_back(node, hub)
-        held = set(hub.samples)
-        assert len(held) == len(hub.samples), "doubled"
-        assert held <= set(node.journal.samples), "invented"
-        missing = len(node.journal.samples) - len(held)
-        told = sum(hole.rows for hole in hub.holes)
-        assert told <= missing
-        torn = node.folder is not None and node.folder.cut
-        assert told == missing or torn or any(hole.rows == 0 for hole in hub.holes)
-        assert segments(node) == []
-        node.kill()
-
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(scenario(Path(folder) / "state"))
-
-
-@pytest.mark.parametrize("entry", ["folder", "link", "locked"])
-async def test_one_entry_that_cannot_be_read_costs_nobody_else_anything(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: str
-) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    await node.away(200)
-    await node.spool.finish()
-    wrong = tmp_path / "spool" / "0000000000.seg"
-    if entry == "folder":
-        wrong.mkdir()
-    elif entry == "link":
-        wrong.symlink_to(segments(node)[0])
-    else:
-        wrong = tmp_path / "spool" / "0000000009.out"
-        wrong.mkdir()
-        (wrong / "inside").touch()
-    await come_back(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert hub.holes == []
-    assert [facts["segment"] for facts in said(caplog, "spool_unreadable")] == [wrong.name]
-    assert said(caplog, "spool_unusable") == []
-    assert segments(node) == [wrong]
-
-
-@pytest.mark.parametrize("taken_away", [0, 1, 2])
-async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, taken_away: int
-) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    while len(segments(node)) < 3:
-        await node.away(300)
-    await node.spool.finish()
-    path = segments(node)[taken_away]
-    path.rename(tmp_path / "kept")
-    path.mkdir()
-    node.start()
-    await node.away(200)  # it is tried again, and again in vain
-    path.rmdir()
-    (tmp_path / "kept").rename(path)
-    await node.away(300)
-    assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
-    await come_back_from_memory(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert hub.holes == []
-    assert segments(node) == []
-
-
-@pytest.mark.parametrize("started_anew", [False, True])
-async def test_an_entry_of_which_the_rest_has_gone_already_is_delivered_when_it_can_be_read(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, started_anew: bool
-) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    while len(segments(node)) < 3:
-        await node.away(300)
-    await node.spool.finish()
-    path = segments(node)[0]
-    path.rename(tmp_path / "kept")
-    path.mkdir()
-    await come_back(node, hub)
-    missing = len(node.journal.samples) - len(hub.samples)
-    assert missing > 300, "the others did not go first"
-    path.rmdir()
-    (tmp_path / "kept").rename(path)
-    if started_anew:
-        await node.spool.finish()
-        await come_back(node, hub)
-    else:
-        node.spool.suspend()
-        await node.away(120)
-        assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
-        await come_back_from_memory(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert hub.holes == []
-    assert segments(node) == []
-
-
-async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_next_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node, hub = Node(tmp_path), ModelHub()
-    while len(segments(node)) < 3:
-        await node.away(300)
-    take_out = Folder.take_out
-    failed: list[str] = []
-
-    def once(folder: Folder, segment: Segment) -> list[Pending]:
-        if not failed:
-            failed.append(segment.name)
-            raise OSError(errno.EIO, "the disk does not answer")
-        return take_out(folder, segment)
-
-    monkeypatch.setattr(Folder, "take_out", once)
-    await come_back_from_memory(node, hub)
-    assert [path.name for path in segments(node)] == failed
-    await come_back_from_memory(node, hub)
-    check_samples(node.journal, hub.samples, hub.holes)
-    assert hub.holes == []
-    assert segments(node) == []
-
-
-def test_looking_through_what_lies_there_takes_the_memory_of_a_file_or_two(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path), NODE)
-    tmp_path.chmod(0o700)
-    folder.open()
-    packs = [Closed(PULSE, None, START_MS + number, START_MS + number, 1, 0, os.urandom(32 * 1024)) for number in range(600)]
-    folder.append(0, [], packs)
-    folder.close()
-    tracemalloc.start()
-    try:
-        other = Folder(str(tmp_path), NODE)
-        found = other.open()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-        other.close()
-    assert sum(segment.count for segment in found) == len(packs)
-    assert peak < 5 * SEGMENT_BYTES < sum(segment.size for segment in found) / 5
-
-
 @contextlib.contextmanager
 def unusable(state: Path, how: str) -> Iterator[None]:
     """A state folder of which no use can be made for a while."""
@@ -476,6 +207,7 @@ async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be
 
 @pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
 async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
+    """F-12, what is measured."""
     node, hub = Node(tmp_path), ModelHub()
     await node.away(120)
     size = segments(node)[0].stat().st_size
@@ -540,14 +272,6 @@ async def test_where_no_thread_can_be_started_samples_wait_in_memory(
     await come_back_from_memory(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
-
-
-async def come_back_from_memory(node: Node, hub: ModelHub) -> None:
-    """The hub is there again, and the process is the same."""
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
 
 
 async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path: Path) -> None:

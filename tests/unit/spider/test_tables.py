@@ -169,33 +169,93 @@ async def test_a_reader_that_hangs_keeps_the_others_waiting_once(monkeypatch: py
         stuck.hold.set()
 
 
+class Moving(Reader):
+    """Processes of which something is new in each reading, as it is in truth."""
+
+    def __init__(self) -> None:
+        super().__init__("processes")
+
+    def read(self, now: float) -> Reading | None:
+        self.rows = [row(self.asked + 1, "busy")]
+        return super().read(now)
+
+
+def newest(wire: Wire) -> int:
+    """Which reading was told last."""
+    return int(wire.said[-1].cells[0] or 0) if wire.said else 0
+
+
+def gaps(tables: list[Table]) -> list[float]:
+    return [(later.taken_at_ms - earlier.taken_at_ms) / 1000 for earlier, later in itertools.pairwise(tables)]
+
+
+async def test_processes_are_read_all_the_time_and_told_each_minute_while_nobody_looks() -> None:
+    reader = Moving()
+    late: list[int] = []
+
+    class Noting(Wire):
+        async def send(self, message: Message) -> None:
+            await super().send(message)
+            late.append(reader.asked - newest(self))
+
+    wire = Noting()
+    async with running(wire, reader, clock=QuickClock(factor=100)):
+        await eventually(lambda: len(wire.said) == 4)
+        told = [int(table.cells[0] or 0) for table in wire.said]
+    assert max(late) <= 1  # the newest reading, and not one that has waited; the next one may be under way
+    assert min(gaps(wire.said)) >= 58
+    assert told[-1] > 2 * len(told)  # each minute would be one reading for each table
+
+
 async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
-    clock = QuickClock(factor=500)
-    wire, reader = Wire(), Reader("processes")
-    async with running(wire, reader, clock=clock) as tables:
-        await eventually(lambda: reader.asked == 1)
-        tables.watch(Watch(["pulse", "processes", "unheard of"], 1, 60))
-        began = clock.monotonic()
-        await asked_again(reader, 10)
-        assert clock.monotonic() - began < 10 * 60
+    wire, reader = Wire(), Moving()
+    async with running(wire, reader, clock=QuickClock(factor=100)) as tables:
+        await eventually(lambda: len(wire.said) == 1 and reader.asked >= 4)
+        before = reader.asked
+        tables.watch(Watch(["pulse", "processes", "unheard of"], 1, 3600))
+        await eventually(lambda: len(wire.said) >= 2)
+        assert newest(wire) >= before  # at once, what was read last
+        await eventually(lambda: len(wire.said) >= 12)
+        assert min(gaps(wire.said[1:])) < 58
         tables.watch(Watch(["processes"], 5, 0))
-        before, began = reader.asked, clock.monotonic()
-        await asked_again(reader, 2)
-        assert clock.monotonic() - began >= 59
-        assert reader.asked >= before + 2
+        already = len(wire.said)
+        await eventually(lambda: len(wire.said) >= already + 3)
+        assert min(gaps(wire.said[already:])) >= 58
 
 
 async def test_nobody_looks_any_more_after_a_session_ended() -> None:
-    clock = QuickClock(factor=500)
-    wire, reader = Wire(), Reader("processes")
-    async with running(wire, reader, clock=clock) as tables:
+    wire, reader = Wire(), Moving()
+    async with running(wire, reader, clock=QuickClock(factor=100)) as tables:
         tables.watch(Watch(["processes"], 5, 3600))
-        await asked_again(reader, 5)
+        await eventually(lambda: len(wire.said) >= 5)
         tables.joined()
-        await asked_again(reader, 1)
-        began = clock.monotonic()
-        await asked_again(reader, 1)
-        assert clock.monotonic() - began >= 50
+        already = len(wire.said)
+        await eventually(lambda: len(wire.said) >= already + 3)
+        assert min(gaps(wire.said[already:])) >= 58
+
+
+@pytest.mark.parametrize("lease_s", [0, 3600], ids=["nobody looks", "somebody looks"])
+async def test_what_is_dear_to_read_is_read_less_often(lease_s: int) -> None:
+    """No subject takes more than a hundredth of a core."""
+    clock = QuickClock(factor=100)
+    ticks = itertools.count()
+    moments: list[float] = []
+
+    class Dear(Moving):
+        def read(self, now: float) -> Reading | None:
+            moments.append(now)
+            return super().read(now)
+
+    wire, reader = Wire(), Dear()
+    tables = Tables([reader], clock, wire.send, spent=lambda: next(ticks) * 0.2)  # 0.2 s of CPU from one question to the next
+    task = asyncio.create_task(tables.run(), name="tables")
+    tables.joined()
+    tables.watch(Watch(["processes"], 5, lease_s))
+    await eventually(lambda: len(moments) >= 4)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert all(later - earlier >= 20 for earlier, later in itertools.pairwise(moments))
 
 
 async def test_a_hub_that_is_away_costs_one_table_of_each_subject() -> None:

@@ -51,13 +51,14 @@ class Host:
         os.symlink("0.1.0", folder / "opt/current")
         self.joins = True
         self.crashes = 0
+        self.timer = "active"
         self.asked: list[str] = []
 
     def systemd(self, *words: str) -> str:
         self.asked.append(" ".join(words))
         if words[0] == "restart" and (self.joins or self.current == "0.1.0"):
             (self.folder / "state/joined").write_text(f"{self.folder}/opt/{self.current}/spider.pyz\n")
-        return f"{self.crashes}\n" if words[0] == "show" else ""
+        return {"show": f"{self.crashes}\n", "is-active": f"{self.timer}\n"}.get(words[0], "")
 
     @property
     def current(self) -> str:
@@ -157,6 +158,13 @@ def test_a_version_that_comes_to_no_session_is_taken_back(host: Host, crashes: i
     host.joins, host.crashes = False, crashes
     assert host.order(bundle_of("0.1.1")) == "job.update_taken_back"
     assert (host.current, host.versions, host.is_quiet()) == ("0.1.0", ["0.1.0"], True)
+
+
+def test_without_a_timer_that_brings_the_old_version_back_nothing_is_switched(host: Host) -> None:
+    host.timer = "inactive"
+    assert host.order(bundle_of("0.1.1")) == "job.update_failed"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.0", ["0.1.0"], True)
+    assert "restart stardust-spider.service" not in host.asked
 
 
 class Cut(BaseException):

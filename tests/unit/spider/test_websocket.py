@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import ipaddress
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -375,6 +376,46 @@ async def test_a_closed_port_and_an_unknown_name_are_plain_failures() -> None:
     for name in ("a" * 70, "x..y"):
         with pytest.raises(WebSocketError, match="cannot be reached"):
             await connect(parse_url(f"wss://{name}/ws"), SUBPROTOCOL, AGENT)
+
+
+Names = Callable[[list[str]], None]
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Says to which addresses any name leads from now on."""
+    found: list[str] = []
+
+    async def look_up(_host: str, port: int, **_hints: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    return lambda addresses: found.__setitem__(slice(None), addresses)
+
+
+async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
+    """F-37."""
+    async with websockets_server() as port:
+        url = at(port)._replace(host="hub.example")
+        names(["127.88.0.1"])
+        with pytest.raises(WebSocketError, match="cannot be reached"):
+            await connect(url, SUBPROTOCOL, AGENT)
+        names(["127.0.0.1"])
+        socket_ = await connect(url, SUBPROTOCOL, AGENT)
+        await socket_.close(1000)
+
+
+async def test_an_address_that_swallows_everything_keeps_nobody_from_the_next_one(names: Names) -> None:
+    """F-37: as where a host has an IPv6 address that leads nowhere any more."""
+    async with websockets_server() as port:
+        with socket.create_server(("127.88.0.2", port), backlog=0) as deaf, contextlib.ExitStack() as full:
+            for _ in range(3):  # what waits to be accepted fills the queue: the next one hears nothing at all
+                waiting = full.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(deaf.getsockname())
+            names(["127.88.0.2", "127.0.0.1"])
+            socket_ = await connect(at(port)._replace(host="hub.example"), SUBPROTOCOL, AGENT)
+            await socket_.close(1000)
 
 
 async def test_the_request_is_what_the_rfc_asks_for() -> None:

@@ -16,8 +16,10 @@ from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.folder import Settings, lock_holder
 from groundcontrol.config import Config
 from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.history.rows import RowTable, encode_rows
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.store.sqlite.places import place_of
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.contract.making import new_node, new_user
@@ -120,6 +122,22 @@ async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Pa
     file.write_bytes(file.read_bytes()[:4096] + os.urandom(file.stat().st_size - 4096))
     (folder / "stardust-samples.db").unlink()
     assert states(await checkup.database_findings(settings)) == ["problem", "problem"]
+
+
+async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder: Path) -> None:
+    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    at = 1_795_255_200  # 2026-11-21 10:00 UTC
+    sound = encode_rows(RowTable(1, [at * 1000], {"load.1": [5]}, {}))
+    broken = sound[:-1] + bytes([sound[-1] ^ 1])
+    with closing(sqlite3.connect(folder / "stardust.db")) as db:
+        [no] = db.execute("SELECT no FROM node").fetchone()
+    chunks = [(place_of(no, at // 3600, 1), sound), (place_of(no, at // 3600 + 1, 1), broken), (place_of(no + 1, at // 3600, 1), broken)]
+    with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
+        db.executemany("INSERT INTO chunk_1s VALUES (?, 1, ?)", chunks)
+    control, samples = await checkup.database_findings(settings)
+    assert (control.state, samples.state) == ("ok", "problem")
+    assert "2 chunks" in samples.text
+    assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; node number 2 from 2026-11-21 10:00" in samples.text
 
 
 async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:

@@ -57,7 +57,7 @@ async def test_it_logs_in_with_what_is_kept_and_the_node_stays_when_it_fails(des
         assert (row.state, row.error.code, row.node_id) == ("failed", "port_closed", node.id)
         assert await desk.store.nodes.find_node(node.id) == node
         # The retry finds the same credentials, also after the memory of the first try is gone.
-        service._remembered.clear()
+        service._known.forget_all()
         row = await service.retry(ADMIN, row.id, DeploymentOverrides(policy="readonly"))
         assert (row.wishes.own_policy, row.wishes.policy, row.name) == (False, "readonly", "web-1")
         row = await desk.end_of(row.id)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncssh
 import pytest
 
-from groundcontrol.deployments.service import TRY_LATER
+from groundcontrol.deployments.occupied import TRY_LATER
 from groundcontrol.deployments.work import forget_node
 from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
 from groundcontrol.domain.ids import NodeId, UserId

@@ -209,13 +209,13 @@ WISHES: dict[str, Any] = {
 async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
     desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.REMEMBER_S", 0.3)
+    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.3)
     async with desk.running() as service:
         rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
         for row in rows:
             await desk.end_of(row.id)
         async with asyncio.timeout(30):
-            while service._remembered or service._active:  # noqa: ASYNC110
+            while len(service._known) or service._active:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         with pytest.raises(CredentialsRequired):
             await service.retry(ADMIN, rows[0].id, None)
@@ -226,8 +226,8 @@ async def test_a_retry_does_what_was_asked_at_first(
     desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
-    monkeypatch.setattr("groundcontrol.deployments.service.REMEMBER_S", 0.0 if lost == "time" else 900.0)
-    monkeypatch.setattr("groundcontrol.deployments.service.MAX_REMEMBERED", 0 if lost == "room" else 64)
+    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.0 if lost == "time" else 900.0)
+    monkeypatch.setattr("groundcontrol.deployments.known.MAX_REMEMBERED", 0 if lost == "room" else 64)
     asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
     async with desk.running() as service:
         row = await desk.end_of((await service.install(ADMIN, asked, None)).id)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
+import msgspec
 import pytest
 
 from groundcontrol.bus.base import Interest, NodeLive, NodesFresh, Topic
@@ -15,12 +16,12 @@ from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.domain.summary import Shown
+from groundcontrol.domain.summary import Brief, Shown
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.registry import Registry
+from groundcontrol.fleet.registry import WRITTEN_S, Registry
 from groundcontrol.fleet.session import AgentSession, Collaborators
 from groundcontrol.store.base import Marks, Store
 from spider.wire.codec import NODE_CODEC
@@ -247,6 +248,24 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
     assert later.shown["cpu.total"] == Shown(1.0, 6.0)
     assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
     assert place.registry.summary(NodeId("another")) == []
+
+
+async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
+    known = check_layout(layout_of())
+
+    def show(second: int) -> Brief:
+        rows = [Row(second * 1000 + part, [0] * len(known.scales)) for part in range(2)]
+        place.registry.show(place.agent, known, rows)
+        [brief] = place.registry.summary(NODE)
+        return brief
+
+    assert show(1).text == b"", "nobody has asked"
+    place.registry.summary(NODE, written=True)
+    await place.passes(WRITTEN_S - 1)
+    brief = show(2)
+    assert msgspec.json.decode(b"{%b}" % brief.text) == msgspec.to_builtins(brief.shown)
+    await place.passes(2)
+    assert show(3).text == b"", "nobody asks any more"
 
 
 def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:

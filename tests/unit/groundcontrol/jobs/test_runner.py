@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -25,7 +26,7 @@ from groundcontrol.jobs.upkeep import MAX_GENERATION
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
-from spider.wire.frames import JobAck, JobOutput, JobProgress, JobStart, JobStop
+from spider.wire.frames import JobAck, JobAnswer, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 
@@ -196,6 +197,48 @@ async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_na
     later = await bench.order()
     await dispatch._take(None, [session])
     assert await bench.state(later) == ("dispatched", "")
+
+
+class Talker:
+    """A node's session that says what the test wants."""
+
+    def __init__(self, node: Node, session: Session) -> None:
+        self.node, self.session, self.hello, self.address, self.over = node, session, Hello((), 1), "", False
+        self.told: list[object] = []
+
+    def post(self, frame: object) -> None:
+        self.told.append(frame)
+
+    async def tell(self, frame: object) -> None:
+        self.told.append(frame)
+
+    async def flush(self) -> None:
+        """All is out at once."""
+
+    @property
+    def started(self) -> list[str]:
+        return [frame.job for frame in self.told if isinstance(frame, JobStart)]
+
+
+def over(job: str) -> JobEnded:
+    return JobEnded(job, "succeeded", 0, 0, 0, hashlib.sha256().hexdigest(), 0, 0, 0, [], [], [], "", "")
+
+
+async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_no_sweep(bench: Bench) -> None:
+    """Nothing sweeps here and no time passes: what begins was begun by what the node has said."""
+    jobs = [(await bench.order()).id for _ in range(4)]
+    session = await bench.session()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.runner._dispatch._take(None, [session])
+    assert agent.started == jobs[:1]
+    words: list[JobAnswer | JobEnded] = [over(jobs[0]), JobAnswer(jobs[1], "refused", "no-space", 0), over(jobs[2])]
+    for at, said in enumerate(words, 2):
+        inbox = Inbox()
+        await inbox.put(said)
+        inbox.close()
+        await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+        assert agent.started == jobs[:at], said
 
 
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:

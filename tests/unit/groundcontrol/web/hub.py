@@ -40,6 +40,7 @@ from groundcontrol.domain.server_lists import Reading
 from groundcontrol.domain.summary import Brief, Summary
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import NotFound
+from groundcontrol.fleet.damage import Damages
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
@@ -79,7 +80,7 @@ class PlayedNodes:
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         return self.values.get(node, {})
 
-    def summary(self, node: NodeId) -> list[Brief]:
+    def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:
         """As if each moment of `values` were a row of its own, in millionths."""
         moments: dict[float, dict[str, int | None]] = {}
         for name, (value, at) in self.values.get(node, {}).items():
@@ -297,6 +298,7 @@ class TestHub:
             bus=self.bus,
             registry=self.nodes,
             facts=self.facts,
+            damage=Damages(store, self.bus, clock),
             jobs=JobService(store, self.bus, clock, 20),
             deployments=self.deployer,
             invites=Invitations(

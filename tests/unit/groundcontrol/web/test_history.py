@@ -199,3 +199,40 @@ async def test_where_seconds_were_not_kept_before_minutes_are_shown(hub: TestHub
     assert one["series"]["cpu.total"]["max"] == [59.0, *[None] * 9]
     assert (both["tier"], both["step"], len(both["times"])) == ("1m", 60, 10)
     assert [both["nodes"][node.id]["cpu.total"]["max"] for node in (old, young)] == [[59.0, *[None] * 9]] * 2
+
+
+async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_an_event(hub: TestHub) -> None:
+    admin, node, other = await hub.logged_in(), await measured(hub), await measured(hub, "web-2")
+    hours = range(START // 3600, (START + 59) // 3600 + 1)
+    for one in (node, other):
+        for hour in hours:
+            await hub.store.metrics.compact(one.no, hour)
+    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE chunk_1s SET body = substr(body, 2) WHERE place >> 40 = ?", node.no))
+    question = {"from": START, "to": START + 60, "points": 60}
+    told = [{"start": hour * 3600.0, "end": (hour + 1) * 3600.0} for hour in hours]
+
+    for _ in range(2):
+        answer = await admin.get(**asked(node, "cpu.total", **question))
+        assert (answer.status, answer.json["damaged"]) == (200, told)
+        assert set(answer.json["series"]["cpu.total"]["avg"]) == {None}
+    both = (await admin.get("history", params=[("node", node.id), ("node", other.id), ("metric", "cpu.total"), *question.items()])).json
+    assert both["damaged"] == {node.id: told}
+    assert both["nodes"][other.id]["cpu.total"]["avg"][0] == 0.0
+    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "node.history_damaged"]
+    assert [(one["node_id"], one["severity"]) for one in events] == [(node.id, "error")] * len(hours)
+    assert {one["details"]["start"] for one in events} == {one["start"] for one in told}
+    minutes = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 1}))).json
+    assert (minutes["tier"], minutes["damaged"]) == ("1m", []), "another tier holds its own"
+    assert await hub.store.metrics.latest(node.no) == {}
+    assert await hub.store.metrics.latest(other.no)
+
+
+async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE hot SET body = x'00' WHERE seq = 5"))
+
+    window = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 60}))).json
+
+    hour = (START + 5) // 3600 * 3600.0
+    assert window["damaged"] == [{"start": hour, "end": hour + 3600}]
+    assert window["series"]["cpu.total"]["avg"][4:7] == [4.0, None, 6.0]

@@ -255,6 +255,18 @@ async def test_each_event_is_shown_once(hub: TestHub) -> None:
         await live.expect("pong")
 
 
+async def test_who_comes_later_takes_no_event_from_who_is_there(hub: TestHub) -> None:
+    fresh = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", 1.0, None, "fresh", {})
+    async with (await hub.logged_in("viewer")).live() as first, (await hub.logged_in("viewer")).live() as later:
+        await first.subscribe("events")
+        await first.expect("snapshot")
+        await hub.store.log.add_event(fresh)
+        await later.subscribe("events")
+        assert [one["message"] for one in (await later.expect("snapshot"))["data"]["events"]] == ["fresh"]
+        hub.bus.publish(Changed("event", fresh.id, 1))
+        assert (await first.expect("change"))["data"]["message"] == "fresh"
+
+
 async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub) -> None:
     def event(at: int) -> Event:
         return Event(EventId(new_time_id(1_790_000_000.0 + at)), 1, "node.offline", "info", "hub", 1.0, None, f"{at}", {})
@@ -279,6 +291,42 @@ async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub)
 
 
 # -- jobs ------------------------------------------------------------------------------------------
+
+
+async def ordered(hub: TestHub, node: Node) -> Job:
+    """A job that somebody began."""
+    now = hub.clock.now()
+    job = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), node.id, Wish("check"), now, now + 600), None)
+    hub.bus.publish(Changed("job", job.id, job.version))
+    return job
+
+
+async def told_of(live: LiveSocket) -> tuple[list[tuple[str, str]], list[str]]:
+    """The next change of `jobs`: which are new or changed, and which are gone."""
+    data = (await live.expect("change"))["data"]
+    return [(job["id"], job["state"]) for job in data["jobs"]], data["gone"]
+
+
+async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> None:
+    node = await hub.node("web-1")
+    old = await ordered(hub, node)
+    async with (await hub.logged_in("viewer")).live() as live, (await hub.logged_in("viewer")).live() as late:
+        await live.subscribe("jobs")
+        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [old.id]
+        new = await ordered(hub, node)
+        assert await told_of(live) == ([(new.id, "queued")], [])
+        stopped = await hub.store.jobs.stop_job(ADMIN, old.id)
+        hub.bus.publish(Changed("job", old.id, stopped.version))
+        assert await told_of(live) == ([(old.id, "cancelled")], []), "only what changed"
+        await late.subscribe("jobs")
+        assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, old.id]
+        many = [await ordered(hub, node) for _ in range(50)]
+        fresh, gone = await told_of(live)
+        while len(fresh) < len(many):
+            more, further = await told_of(live)
+            fresh, gone = fresh + more, gone + further
+        assert sorted(job for job, _ in fresh) == sorted(job.id for job in many)
+        assert sorted(gone) == sorted([old.id, new.id]), "these are not among the newest any more"
 
 
 PLAN = PlanPart(

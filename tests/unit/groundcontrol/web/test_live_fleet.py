@@ -8,7 +8,7 @@ import contextlib
 from groundcontrol.bus.base import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
 
 
 async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:
@@ -37,6 +37,39 @@ async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -
         await hub.store.nodes.delete_node(ADMIN, node.id)
         hub.bus.publish(Changed("node", node.id, 9))
         assert (await live.expect("change"))["data"]["removed"] == [node.id]
+
+
+async def test_values_that_are_the_same_are_left_out_and_another_mount_is_told_whole(hub: TestHub) -> None:
+    node = await hub.node()
+
+    def of(mount: str, used: float) -> dict[str, tuple[float | None, float]]:
+        return {f"filesystem.used{{mount={mount}}}": (used, 1.0), f"filesystem.size{{mount={mount}}}": (10.0, 1.0)}
+
+    async def next_of(live: LiveSocket) -> set[str]:
+        hub.bus.publish(NodesFresh((node.id,)))
+        return set((await live.expect("change"))["data"]["latest"][node.id])
+
+    async with (await hub.logged_in()).live() as live, (await hub.logged_in("viewer")).live() as late:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        whole = {"cpu.total": (1.0, 11.0), "memory.used": (3.0, 11.0), **of("/", 5.0)}
+        hub.nodes.values[node.id] = whole
+        assert await next_of(live) == set(whole), "after a snapshot all of it is told"
+        hub.nodes.values[node.id] = {**whole, "cpu.total": (1.0, 12.0), "memory.used": (3.0, 12.0)}
+        assert await next_of(live) == {"cpu.total"}, "by its newest second a page knows that the node is there"
+        hub.nodes.values[node.id] = {**whole, "cpu.total": (1.0, 13.0), "memory.used": (None, 13.0)}
+        assert await next_of(live) == {"cpu.total", "memory.used"}
+        elsewhere = {"cpu.total": (1.0, 14.0), **of("/var", 5.0)}
+        hub.nodes.values[node.id] = elsewhere
+        assert await next_of(live) == set(elsewhere)
+        hub.nodes.values[node.id] = {"cpu.total": (1.0, 15.0), **of("/", 5.0)}
+        assert await next_of(live) == {"cpu.total", *of("/", 5.0)}
+        await late.subscribe("fleet")
+        await late.expect("snapshot")
+        assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "who came later may have seen other values"
+        hub.bus.publish(Changed("node", node.id, 2))
+        assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [node.id]
+        assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "and so may who was told the whole row"
 
 
 async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub: TestHub) -> None:

@@ -102,7 +102,7 @@ WITHOUT_A_THING = {
 }
 NAMED_IN_THE_BODY = {"POST /deployments/host-keys"}
 """Things that the body names, each judged by itself."""
-TOPICS = {"fleet": "", "events": "", "node": "node", "job": "job", "deployment": "deployment"}
+TOPICS = {"fleet": "", "events": "", "jobs": "", "node": "node", "job": "job", "deployment": "deployment"}
 
 
 @dataclass
@@ -295,9 +295,12 @@ async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
         nodes = {node["id"] for node in (await live.expect("snapshot"))["data"]["nodes"]}
         await live.subscribe("events")
         events = {event["id"] for event in (await live.expect("snapshot"))["data"]["events"]}
+        await live.subscribe("jobs")
+        jobs = {job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]}
     sides: tuple[Whose, ...] = ("own", "other") if role == "admin" else ("own",)
     assert nodes == {world.ids["node", side] for side in sides}
     assert events == {world.ids["event", side] for side in sides}
+    assert jobs == {world.ids["job", side] for side in sides}
 
 
 async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: TestHub) -> None:

@@ -118,7 +118,7 @@ async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, r
 
 
 def test_every_topic_asks_for_an_action_of_the_table() -> None:
-    assert set(ACTIONS) == {"fleet", "node", "job", "deployment", "events"}
+    assert set(ACTIONS) == {"fleet", "node", "job", "deployment", "events", "jobs"}
     assert set(ACTIONS.values()) <= set(PERMISSIONS)
 
 
@@ -141,7 +141,7 @@ async def test_the_live_socket_shows_only_what_is_one_s_own(hub: TestHub, things
             nothing = await live.expect("error")
             assert (foreign["code"], foreign["topic"]) == ("not_found", topic)
             assert nameless(foreign) == nameless(nothing)
-        for topic, empty in (("fleet", "nodes"), ("events", "events")):
+        for topic, empty in (("fleet", "nodes"), ("events", "events"), ("jobs", "jobs")):
             await live.subscribe(topic)
             assert (await live.expect("snapshot"))["data"][empty] == []
         hub.nodes.connected.add(managed_id := (await managed(hub)).id)

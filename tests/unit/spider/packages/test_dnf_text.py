@@ -135,6 +135,7 @@ def test_newer_versions_are_listed_once_each() -> None:
     for path in ("dnf-4.14/upgrades-repoquery.txt", "dnf5-5.4/upgrades-repoquery.txt"):
         newer = dnf_text.parse_repoquery((DATA / path).read_text())
         assert [package.name for package in newer.values()] == LAB
+        assert set(dnf_text.parse_origins((DATA / path).read_text()).items()) == {((name, "noarch"), "lab") for name in LAB}
     assert [package.name for package in dnf_text.parse_check_update((DATA / "dnf-4.14/upgrades.txt").read_text())] == LAB
     listed = dnf_text.parse_check_update((DATA / "dnf-4.24-chroot/upgrades-obsoletes.txt").read_text())
     assert "sd-obs" not in [package.name for package in listed]

@@ -85,6 +85,8 @@ def test_stopped_after_a_package_is_failed_and_says_what_was_done() -> None:
     assert (outcome.state, outcome.error_code) == ("failed", "job.stopped")
     assert "1 of 3 packages were changed, not changed: b, new" in outcome.error_text
     assert outcome.changes == (("a", "1", "2"),)
+    told = ran(Ended(0, 0, "", "after_package"), "warning: /etc/a.conf installed as /etc/a.conf.new")
+    assert judged(told, {**BEFORE, "a": Installed("2")}).error_text == outcome.error_text, "that is not why it ended"
 
 
 def test_a_stop_that_came_too_late_changes_nothing_about_success() -> None:

@@ -1,0 +1,83 @@
+"""Every kind of host that the lab has: put there by sudo, at work, updated, and taken off without a trace; or as before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import lab as labs
+from tests.support.bundles import bundle_of
+from tests.support.hub import HubProcess
+from tests.system.deployed import until
+from tests.system.deploying import SUDO, Desk, Look, step_of
+from tests.system.test_deploy import failed, succeeded
+from tests.system.test_updates import end as update_to_end
+from tests.system.test_updates import ship
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+FLAVOURS = ("debian-old", "debian-new", "rocky-like", "fedora-like", "dnf5-like", "suse-like", "arch-like")
+QUICK = ("rocky-like",)
+FOLDER = "/etc/systemd/system/stardust-spider.service.d"
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FLAVOURS])
+def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    reason = labs.unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    labs.up(**{request.param.replace("-", "_"): 1})
+    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == request.param)
+    with Desk(HubProcess(tmp_path_factory.mktemp(request.param) / "hub"), labs.Host(facts)) as desk:
+        yield desk
+    labs.lab("down", facts["name"])
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.freshen()
+    return shared_desk
+
+
+def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> None:
+    look = Look(desk)
+    row = succeeded(desk.install("admin", sudo_password=SUDO))
+    told = step_of(row, "probe")["detail"]
+    assert desk.host.sh(". /etc/os-release; echo $PRETTY_NAME").strip() in told, told
+    succeeded(desk.remove(row["node_id"]))
+    look.check_unchanged()
+
+
+def test_a_spider_that_does_not_start_leaves_a_server_of_each_kind_as_before(desk: Desk) -> None:
+    desk.spoil(f"mkdir -p {FOLDER} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{FOLDER}/x.conf")
+    look = Look(desk)
+    failed(desk.install("ops"), "start_failed", "start")
+    look.check_unchanged()
+
+
+def test_jobs_and_updates_run_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
+    before = desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd")
+    node = succeeded(desk.install("ops", keep_credentials=False))["node_id"]
+    until(lambda: desk.hub.node(node)["policy"] is not None, "the node has told its policy")
+    reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/jobs", {"action": "check"})
+    assert reply.status == 202, reply.body
+    until(lambda: desk.hub.job(reply.json["id"])["ended_at"], "the job has ended", 120)
+    assert desk.hub.job(reply.json["id"])["state"] == "succeeded", desk.hub.job(reply.json["id"])
+
+    ship(desk, bundle_of(tmp_path, "0.1.1"))
+    row = update_to_end(desk)
+    assert (row["state"], desk.hub.node(node)["agent_version"]) == ("succeeded", "0.1.1"), row
+    ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
+    row = update_to_end(desk)
+    assert (row["state"], row["error"]["code"]) == ("failed", "job.update_taken_back"), row
+    assert (desk.hub.node(node)["agent_version"], desk.hub.node(node)["state"]) == ("0.1.1", "online")
+
+    row = desk.remove(node)  # by its own connection
+    assert row["state"] == "succeeded", row
+    assert desk.nodes() == []
+    desk.until_over()
+    assert desk.host.sh("find / -xdev -iname '*stardust*' -not -path '/var/log/*' -not -path '/proc/*' 2>/dev/null || true") == ""
+    assert desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd") == before

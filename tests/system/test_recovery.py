@@ -1,0 +1,75 @@
+"""The hub's machine is lost. With the printed key alone a new hub has its servers again, and they do what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.lab import Host
+from tests.system.deployed import until
+from tests.system.deploying import Desk, Look
+from tests.system.test_deploy import succeeded
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+ELEVEN_MINUTES_S = 660.0
+
+
+def stardust(folder: Path, *words: str, typed: str = "") -> str:
+    env = {**os.environ, "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes", "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(folder)]
+    done = subprocess.run(argv, env=env, input=typed, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def job(hub: HubProcess, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Order a job and wait for its end."""
+    reply = hub.local("POST", f"/api/v1/nodes/{path}", body)
+    assert reply.status == 202, reply.body
+    until(lambda: hub.job(reply.json["id"])["ended_at"], "the job has ended", 120)
+    return hub.job(reply.json["id"])
+
+
+def test_a_hub_that_was_built_anew_has_its_servers_again_with_nobody_s_help(lab_hosts: list[Host], tmp_path: Path) -> None:
+    hosts = lab_hosts[:2]
+    for host in hosts:
+        host.reset()
+    with HubProcess(tmp_path / "hub") as hub:
+        desks = [Desk(hub, host) for host in hosts]
+        looks = [Look(desk) for desk in desks]
+        nodes = [succeeded(desk.install("root"))["node_id"] for desk in desks]
+        for node in nodes:
+            until(lambda node=node: hub.node(node)["policy"], "the node has told its policy")  # type: ignore[misc]
+        assert job(hub, f"{nodes[0]}/rekey")["state"] == "succeeded"  # one of them has keys of a later generation
+        until(lambda: hub.node(nodes[0])["state"] == "online", "it is back with its new keys", 90)
+        key = stardust(hub.folder, "recovery", "print")
+
+        hub.slay()
+        shutil.rmtree(hub.folder)
+        stardust(hub.folder, "recovery", "restore", typed=key + "\n")
+        hub.launch()
+        until(
+            lambda: (
+                sorted(row["id"] for row in desks[0].nodes() if row["state"] == "online" and hub.node(row["id"])["policy"]) == sorted(nodes)
+            ),
+            "all servers are back",
+            ELEVEN_MINUTES_S,
+        )
+        for node in nodes:
+            assert job(hub, f"{node}/jobs", {"action": "check"})["state"] == "succeeded"
+        assert job(hub, f"{nodes[1]}/rekey")["state"] == "succeeded"
+        until(lambda: hub.node(nodes[1])["state"] == "online", "it is back with its new keys", 90)
+        for desk, look, node in zip(desks, looks, nodes, strict=True):
+            removed = desk.remove(node)  # nothing is known of any log-in: by its own connection
+            assert removed["state"] == "succeeded", removed
+            desk.until_over()
+            assert [line for line in look.changes() if "/var/lib/apt" not in line and "/var/cache/apt" not in line] == []
+        assert desks[0].nodes() == []

@@ -1,0 +1,77 @@
+"""`stardust run`: a job is followed to its end, and what is said of it stands on lines of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from groundcontrol.cli import run
+from groundcontrol.cli.client import Hub
+from groundcontrol.cli.nodes import updates_text
+
+STOP = {"state": "too_late", "by": "me", "why": "it is at its last step"}
+PLAN: dict[str, Any] = {
+    "steps": [{"package": "a", "from": "1", "to": "2", "security": "no", "repository": "lab"}],
+    "kept": [], "counts": {"upgrades": 1, "new": 0, "removals": 0, "security": 0, "kept": 0},
+    "download_bytes": 5, "reboot": "no", "digest": "d" * 64,
+}  # fmt: skip
+
+
+class Told:
+    """A hub that tells of one job what the test wants, one answer after the other."""
+
+    def __init__(self, *answers: dict[str, Any], output: bytes = b"") -> None:
+        self._answers = list(answers)
+        self._output = output
+
+    async def get(self, _path: str) -> dict[str, Any]:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    async def raw(self, _path: str, params: dict[str, str]) -> bytes:
+        return self._output[int(params["offset"]) :]
+
+
+def job(state: str, phase: str, size: int, stop: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"id": "1", "state": state, "phase": phase, "stop": stop, "note": "", "output_bytes": size}
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (b"", ""),
+        (b"done\r\n", "done\r\n"),
+        (b"100%", "100%\n"),
+        (b"done\n\x1b[0m", "done\n\x1b[0m"),
+        (b"\x1b[31mno", "\x1b[31mno\n"),
+        (b"done\n\x1b]0;title\x07", "done\n"),
+    ],
+)
+async def test_what_is_said_of_a_job_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str], output: bytes, shown: str) -> None:
+    hub = Told(job("running", "commit", 0), job("running", "commit", len(output)), job("succeeded", "check", len(output)), output=output)
+    ended = await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
+    assert ended["state"] == "succeeded"
+    assert capsys.readouterr().out == shown
+
+
+async def test_what_became_of_a_stop_is_said_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    hub = Told(*([job("running", "commit", 0, STOP)] * 2), job("running", "check", 0, STOP), job("succeeded", "check", 0, STOP))
+    await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["[commit, stop: too_late]", "[check, stop: too_late]"]
+
+
+def text_of(securities: Sequence[str], count: int) -> str:
+    steps = [{**PLAN["steps"][0], "security": security} for security in securities]
+    return run.plan_text({**PLAN, "steps": steps, "counts": {**PLAN["counts"], "security": count}})
+
+
+def test_what_is_not_known_to_be_for_security_is_not_told_as_none() -> None:
+    assert ", 0 for security, " in text_of(["no"], 0)
+    assert ", 1 for security, " in text_of(["no", "yes"], 1)
+    assert ", at least 1 for security, " in text_of(["unknown", "yes"], 1)
+    assert ", what is for security is not known, " in text_of(["unknown", "unknown"], 0)
+    assert updates_text({"total": 7, "security": None}) == "7 (-)"
+    assert updates_text({"total": 7, "security": 0}) == "7 (0)"
+    assert updates_text({"total": None, "security": None}) == "-"

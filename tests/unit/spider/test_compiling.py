@@ -1,0 +1,122 @@
+"""What the agent runs is compiled by a child that ends, from the bundle alone, and by itself where there is none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from majortom.bundle import build_bundle
+from spider.compiling import start_compiler
+from tests.unit.spider.hubs import TestHub
+from tests.unit.spider.test_agent import agent, bundle
+
+__all__ = ["bundle"]
+
+PYTHONS = [
+    "/usr/bin/python3",
+    *sorted(str(path) for minor in (8, 9, 12, 13, 14) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")),
+]
+PROGRAM = """
+import json, os, sys, traceback
+sys.path.insert(0, sys.argv[1])
+import spider.__main__
+from spider import compiling
+%s
+compiler = compiling.start_compiler(spider.__main__.__loader__)
+%s
+import spider.agent, spider.watching, spider.wire, msgpack.fallback
+import spider.packages.gating as gating
+modules = [spider.agent, spider.wire, msgpack.fallback, gating]
+try:
+    spider.agent._policy_owner(None)
+except TypeError:
+    lines = traceback.format_exc()
+if compiler:
+    compiler.close()
+    compiler.close()
+import spider.journal
+try:
+    os.waitpid(-1, 0)
+    alone = False
+except ChildProcessError:
+    alone = True
+print(json.dumps({
+    "loaders": sorted({type(module.__loader__).__name__ for module in modules}), "later": type(spider.journal.__loader__).__name__,
+    "files": [module.__file__ for module in modules], "path": list(spider.wire.__path__), "first": spider.agent.run_agent.__code__.co_firstlineno,
+    "gate": len(gating._SOURCE), "lines": lines, "alone": alone, "finders": [type(finder).__name__ for finder in sys.meta_path],
+}))
+"""
+
+
+def run(python: str, path: Path, before: str = "", after: str = "") -> dict[str, Any]:
+    done = subprocess.run(
+        [python, "-I", "-S", "-B", "-c", PROGRAM % (before, after), str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert [each.name for each in path.parent.iterdir()] == [path.name]  # nothing was written
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    path = folder / "spider.pyz"
+    path.write_bytes(build_bundle())
+    return path
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_child_compiles_and_all_is_as_python_would_have_it(python: str, alone: Path) -> None:
+    by_child, by_itself = run(python, alone), run(python, alone, "os.fork = lambda: (_ for _ in ()).throw(BlockingIOError(11, 'no more'))")
+    assert by_child["loaders"] == ["_Module"]
+    assert by_itself["loaders"] == [by_child["later"]] == ["zipimporter"]
+    for name in ("files", "path", "first", "gate", "lines", "alone"):
+        assert by_child[name] == by_itself[name], name
+    assert by_child["alone"]
+    assert "_policy_owner" in by_child["lines"]
+    assert "os.stat(place(path))" in by_child["lines"]
+    assert by_child["gate"] > 500
+    assert "Compiler" not in by_child["finders"]
+
+
+def test_a_child_that_dies_costs_nothing(alone: Path) -> None:
+    found = run("/usr/bin/python3", alone, after="import signal; os.kill(compiler._pid, signal.SIGKILL)")
+    assert found["loaders"] == ["zipimporter"]
+    assert found["alone"]
+
+
+def test_a_child_that_stands_still_is_waited_for_once(alone: Path) -> None:
+    found = run("/usr/bin/python3", alone, "compiling.ANSWER_LIMIT_S = 0.2", "import signal; os.kill(compiler._pid, signal.SIGSTOP)")
+    assert found["loaders"] == ["zipimporter"]
+    assert found["alone"]
+    assert "Compiler" not in found["finders"]
+
+
+def test_a_module_that_cannot_be_compiled_says_where(alone: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import spider.__main__; from spider import compiling\n"
+        "compiling.start_compiler(spider.__main__.__loader__)\nimport spider.nothing"
+    )
+    done = subprocess.run([sys.executable, "-I", "-B", "-c", program, str(alone)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "No module named 'spider.nothing'" in done.stderr
+
+
+def test_sources_that_lie_in_a_folder_need_no_child() -> None:
+    assert start_compiler(getattr(__spec__, "loader", None)) is None
+
+
+async def test_an_agent_in_its_session_has_no_child(bundle: Path) -> None:
+    async with TestHub().running() as hub, agent(hub, bundle) as process:
+        await hub.until(lambda: bool(hub.rows), limit_s=60.0)  # it measures: all is loaded
+        own = psutil.Process(process.pid).cmdline()
+        assert not [child for child in psutil.Process(process.pid).children() if child.cmdline() == own]
