@@ -522,6 +522,13 @@ search() {
     if getent group stardust >/dev/null && ! getent passwd stardust >/dev/null; then printf 'left the group stardust\n'; fi
 }
 
+# A start that takes its time holds the lock and is what shall be taken back: it ends as soon as its unit is stopped. What is there already
+# stays as it is.
+end_start() {
+    if openrc || recorded complete || ! recorded armed || ! new_in_place; then return 0; fi
+    systemctl stop stardust-spider.service >/dev/null 2>&1
+}
+
 main() {
     LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
@@ -540,6 +547,7 @@ main() {
     fi
     # A connection that breaks stops nothing half way. (A package manager's own scripts rely on the signals.)
     [ "$action" = python ] || trap '' HUP PIPE
+    if [ "$action" = undo ]; then flock -w 1 9 || end_start; fi
     [ "$action" = status ] || flock -w "$patience" 9 || die busy
     case $action in
     arm) arm "$1" ;;

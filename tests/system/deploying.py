@@ -17,6 +17,11 @@ END_LIMIT_S = 90.0
 SUDO = "lab-admin-pw"
 
 
+def told(row: Any) -> str:
+    """Whole, as what an assertion shows: of anything but a text it shows the first words."""
+    return json.dumps(row, indent=1)
+
+
 class Look:
     """The host of a desk as it was."""
 
@@ -34,7 +39,7 @@ class Look:
     def check_unchanged(self) -> None:
         """Hold the host against what it was; one that was not spoiled by the test itself serves the next test as it is."""
         found = self.changes()
-        assert found == [], found
+        assert found == [], told(found)
         self._desk.clean = not self._desk.spoiled
 
 
@@ -120,7 +125,7 @@ class Desk:
             row = self.get(deployment)
             if reached(row):
                 return row
-            assert time.monotonic() < deadline, row
+            assert time.monotonic() < deadline, told(row)
             time.sleep(0.02)
 
     def nodes(self) -> list[Any]:

@@ -15,7 +15,7 @@ from spider.agent import FIRST_S
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
 from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of
+from tests.system.deploying import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of, told
 
 pytestmark = pytest.mark.system
 
@@ -34,14 +34,14 @@ def desk(shared_desk: Desk) -> Desk:
 
 
 def succeeded(row: Any) -> Any:
-    assert row["state"] == "succeeded", row
-    assert all(step["state"] == "done" for step in row["steps"]), row
+    assert row["state"] == "succeeded", told(row)
+    assert all(step["state"] == "done" for step in row["steps"]), told(row)
     return row
 
 
 def failed(row: Any, code: str, step: str) -> str:
     """Returns the sentence."""
-    assert row["state"] == "failed", row
+    assert row["state"] == "failed", told(row)
     assert (row["error"]["code"], row["error"]["step"]) == (code, step)
     assert step_of(row, step)["state"] == "failed"
     assert row["node_id"] is None or row["kind"] == "remove"
@@ -365,16 +365,17 @@ def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: 
 
 
 def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
-    folder = "/etc/systemd/system/stardust-spider.service.d"  # the start takes its time, so that the stop comes in the middle of it
+    folder = "/etc/systemd/system/stardust-spider.service.d"  # the start takes its time, and the stop comes in the middle of it
     desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 60\\n' >{folder}/slow.conf")
     look = Look(desk)
     deployment = desk.begin("root")["id"]
-    desk.until(deployment, lambda row: step_of(row, "start")["state"] != "waiting")
+    until(lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False), "the start has begun")
     assert desk.hub.end() == 0
     desk.hub.launch()
     row = desk.end(deployment)
     failed(row, "hub_stopped", "start")
     assert desk.nodes() == []
+    until(lambda: look.changes() == [], "what was begun is taken back, by a script that needs the hub no more")
     look.check_unchanged()
 
 

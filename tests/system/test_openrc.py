@@ -16,7 +16,7 @@ from tests.support.bundles import bundle_of
 from tests.support.hub import HubProcess
 from tests.system.agent_host import AgentHost
 from tests.system.deployed import until
-from tests.system.deploying import SUDO, Desk, Look, step_of
+from tests.system.deploying import SUDO, Desk, Look, step_of, told
 from tests.system.test_deployer import listening
 from tests.system.test_rollback import Cutting
 from tests.system.test_updates import end as update_to_end
@@ -108,7 +108,7 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     assert not {"services", "timers"} & tables(), "what only systemd could tell is not told"
 
     removed = desk.remove(row["node_id"])
-    assert removed["state"] == "succeeded", removed
+    assert removed["state"] == "succeeded", told(removed)
     assert desk.nodes() == []
     look.check_unchanged()
     assert desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False) == ""
@@ -159,7 +159,7 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
     until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
     desk.host.sh("rc-service stardust-launcher restart; rc-service stardust-spider restart")
     row = ended(desk, job)
-    assert (row["state"], [change["to"] for change in row["changes"]]) == ("succeeded", ["2.0"]), row
+    assert (row["state"], [change["to"] for change in row["changes"]]) == ("succeeded", ["2.0"]), told(row)
     assert row["output_sha256"] == desk.host.sh(f"sha256sum /var/lib/stardust/jobs/{job}/log").split()[0]
     assert desk.host.sh("stat -c '%a %U:%G' /usr/share/lab/lab-slow.txt").split() == ["644", "root:root"]
     assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
@@ -219,13 +219,13 @@ def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk:
     node = managed(desk)
     ship(desk, bundle_of(tmp_path, "0.1.1"))
     row = update_to_end(desk)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert (desk.hub.node(node)["agent_version"], desk.host.sh("readlink /opt/stardust/current").strip()) == ("0.1.1", "0.1.1")
     assert under_way(desk) == ""
 
     ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
     row = update_to_end(desk)
-    assert (row["state"], row["error"]["code"]) == ("failed", "job.update_taken_back"), row
+    assert (row["state"], row["error"]["code"]) == ("failed", "job.update_taken_back"), told(row)
     assert "does not stay up" in row["error"]["message"]
     assert (desk.hub.node(node)["agent_version"], desk.host.sh("readlink /opt/stardust/current").strip()) == ("0.1.1", "0.1.1")
     assert desk.hub.node(node)["state"] == "online"
@@ -261,12 +261,12 @@ def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_prov
     labs.lab("stop", desk.host.name)
     labs.lab("start", desk.host.name)
     row = ended(desk, job)
-    assert (row["state"], row["exit_code"]) == ("succeeded", 0), row
+    assert (row["state"], row["exit_code"]) == ("succeeded", 0), told(row)
     assert b"step 100/100" in desk.host.read(f"/var/lib/stardust/jobs/{job}/log")
 
     job = order(desk, node, action="reboot")
     row = ended(desk, job, 150)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert desk.host.sh("cat /proc/sys/kernel/random/boot_id") != boot
 
 
@@ -309,7 +309,7 @@ def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk
     assert "started" in desk.host.sh(f"rc-service {service} status")
     until(lambda: desk.hub.node(node)["state"] == "online", "it is in a session")
     row = ended(desk, order(desk, node, action="refresh"))
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     desk.host.sh("rc-service stardust-launcher stop")
     desk.host.sh("rc-service stardust-spider healthcheck")
     assert "stopped" in desk.host.sh("rc-service stardust-launcher status 2>&1", check=False), "what root has stopped stays so"
@@ -359,10 +359,10 @@ def test_doas_gives_root_there_too(desk: Desk, tmp_path: Path) -> None:
     desk.spoil(DOAS.format(rule="permit admin"))
     look = Look(desk)
     row = desk.install("admin", sudo_password=None)
-    assert (row["state"], row["error"]["code"]) == ("failed", "doas_password_required"), row
+    assert (row["state"], row["error"]["code"]) == ("failed", "doas_password_required"), told(row)
     assert look.changes() == []
     row = desk.install("admin", sudo_password=SUDO)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert "by doas" in step_of(row, "become_root")["detail"]
     assert ended(desk, order(desk, row["node_id"], action="check"))["state"] == "succeeded"
     assert desk.end(desk.hub.local("POST", f"/api/v1/nodes/{row['node_id']}/redeploy").json["id"])["state"] == "succeeded"
@@ -418,7 +418,7 @@ def test_a_server_joins_by_an_invite(desk: Desk) -> None:
     (node,) = desk.nodes()
     assert (node["state"], node["policy"]["mode"]) == ("online", "managed")
     row = ended(desk, order(desk, node["id"], action="refresh"))
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert desk.host.sh(UNINSTALL).splitlines()[-1].startswith("Nothing of Stardust is left")
     assert beside_the_lists(look) == []
     desk.clean = False
@@ -520,7 +520,7 @@ def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk
     until(lambda: state() == "offline", "the node is offline")
     row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
     row = desk.end(row["id"])
-    assert (row["state"], row["node_id"], state()) == ("succeeded", node, "online"), row
+    assert (row["state"], row["node_id"], state()) == ("succeeded", node, "online"), told(row)
     assert desk.hub.node(node)["policy"]["mode"] == "monitor"
 
     look = Look(desk)

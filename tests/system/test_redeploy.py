@@ -13,7 +13,7 @@ from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
 from tests.support.hub import HubProcess
 from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of
+from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of, told
 from tests.system.test_leaving_kills import arm
 
 pytestmark = pytest.mark.system
@@ -35,7 +35,7 @@ def desk(shared_desk: Desk) -> Desk:
 
 def installed(desk: Desk, **given: Any) -> str:
     row = desk.install("root", **given)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     node: str = row["node_id"]
     return node
 
@@ -78,7 +78,7 @@ def test_what_was_kept_goes_where_nothing_shall_be_kept_any_more(desk: Desk) -> 
     assert again(desk, node)["state"] == "succeeded"
     assert desk.hub.node(node)["credentials_kept"]
     row = again(desk, node, {"keep_credentials": False})
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert "shredded" in step_of(row, "verify")["detail"]
     assert not desk.hub.node(node)["credentials_kept"]
     entries = desk.hub.local("GET", "/api/v1/audit?limit=100").json["audit"]
@@ -117,7 +117,7 @@ def test_a_node_whose_spider_is_broken_comes_back_as_the_same_node(desk: Desk, b
     broke = time.time()
 
     row = again(desk, node)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert [step["state"] for step in row["steps"]] == ["done"] * 9
     (found,) = desk.nodes()
     assert (found["id"], found["name"], found["tags"], found["state"]) == (node, f"lab {desk.host.name}", ["web"], "online")
@@ -140,7 +140,7 @@ def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk
     desk.host.sh(f"sed -i 's/^fleet = .*/fleet = {new_random_id()}/; s/^id = .*/id = {new_random_id()}/' /etc/stardust/spider.conf")
     desk.host.sh("systemctl restart stardust-spider.service; echo foreign > /var/lib/stardust/started/foreign")
     row = again(desk, node)
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert step_of(row, "probe")["detail"].endswith("in the place of a Spider of another hub")
     assert desk.host.sh("ls /var/lib/stardust/started") == ""
     assert desk.hub.node(node)["state"] == "online"
@@ -174,7 +174,7 @@ def test_wherever_the_hub_was_killed_the_node_has_a_spider_and_is_deployed_again
     if place.split(".")[1] not in ("start", "verify"):  # from then on it may be the new one that stays
         look.check_unchanged()
     row = again(desk, node) if stands else desk.retry(row["id"])
-    assert row["state"] == "succeeded", row
+    assert row["state"] == "succeeded", told(row)
     assert [one["id"] for one in desk.nodes()] == [node]
     assert desk.host.sh(LEFT) == ""
     assert desk.remove(node)["state"] == "succeeded"
