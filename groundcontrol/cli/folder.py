@@ -98,13 +98,13 @@ def become_owner(folder: Path) -> None:
 def lock_holder(folder: Path) -> int | None:
     """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
     try:
-        wanted = (folder / LOCK_NAME).stat().st_ino
+        wanted = {str(path.stat().st_ino) for path in (folder, folder / LOCK_NAME) if path.exists()}
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
         words = line.split()
-        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(wanted):
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] in wanted:
             return int(words[4])
     return None
 

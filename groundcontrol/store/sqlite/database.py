@@ -13,6 +13,7 @@ from groundcontrol.errors import ConfigError, StoreBusy, StoreDown, StoreError, 
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.backup import samples_beside
 from groundcontrol.store.sqlite.batches import SqliteBatches
 from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
@@ -25,7 +26,7 @@ from groundcontrol.store.sqlite.jobs import SqliteJobs
 from groundcontrol.store.sqlite.journal import SqliteJournal
 from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, migrations
 from groundcontrol.store.sqlite.nodes import SqliteNodes
 from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
@@ -228,8 +229,9 @@ async def open_database(
     opened: list[_File] = []
     try:
         await asyncio.to_thread(finish, path)
+        await asyncio.to_thread(check_not_lost, path, samples_beside(path))
         opened.append(await _File.open(path, CONTROL, clock))
-        samples = _File.open(path.with_name(f"{path.stem}-samples{path.suffix}"), SAMPLES, clock)
+        samples = _File.open(samples_beside(path), SAMPLES, clock)
         beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
         done = await asyncio.gather(samples, *beside, return_exceptions=True)
         opened += [one for one in done if isinstance(one, _File)]

@@ -52,29 +52,34 @@ def make_private_file(path: Path) -> bool:
 
 
 class FolderLock:
-    """Held by one hub; the kernel lets it go when the process ends, however it ends."""
+    """Held by one hub; the kernel lets it go when the process ends, however it ends.
+
+    The folder is locked beside the file in it: whoever takes that file for a left-over and removes it lets no second hub in by that.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
 
         Raises: ConfigError: another hub has it.
         """
-        path = folder / LOCK_NAME
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder} for the database")
+        self._held: list[int] = []
         try:
-            self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise ConfigError(f"the lock {path} cannot be opened: {exc.strerror}") from exc
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(self._fd)
+            for path, flags in ((folder, os.O_RDONLY | os.O_DIRECTORY), (folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW)):
+                self._held.append(os.open(path, flags | os.O_CLOEXEC, 0o600))
+                fcntl.flock(self._held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            self.release()
             raise ConfigError(f"another hub is running on the folder {folder}") from exc
+        except OSError as exc:
+            self.release()
+            raise ConfigError(f"the lock {path} cannot be opened: {exc.strerror}") from exc
 
     def release(self) -> None:
-        """Let another hub in. Once only."""
-        os.close(self._fd)
+        """Let another hub in."""
+        while self._held:
+            os.close(self._held.pop())
 
 
 def lock_folders(*folders: Path) -> list[FolderLock]:

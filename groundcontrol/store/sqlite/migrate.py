@@ -96,10 +96,33 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _damaged(path: Path) -> ConfigError:
+    return ConfigError(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
+
+
+def _newest_copy(path: Path) -> str:
     found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if not copy.name.endswith(("-wal", "-shm")))
     copies = sorted(found, key=lambda copy: copy.stat().st_mtime)
-    hint = f"; the newest copy is {copies[-1]}" if copies else ""
-    return ConfigError(f"the database {path} is damaged: restore a backup{hint}")
+    return f"; the newest copy is {copies[-1]}" if copies else ""
+
+
+def check_not_lost(control: Path, samples: Path) -> None:
+    """Refuse what would be a first start beside the samples of a hub: its users, keys and nodes are lost, and nobody has said so yet.
+
+    The other way round is a hub that was killed at its first start: the samples are made last.
+    Raises: ConfigError.
+    """
+    if _size(samples) and not _size(control):
+        raise ConfigError(
+            f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
+            f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def copy(db: sqlite3.Connection, target: Path) -> None:

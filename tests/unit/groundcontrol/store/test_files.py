@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.cli.folder import lock_holder
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.secrets import SealedRecord
@@ -96,6 +98,45 @@ async def test_a_second_hub_on_the_folder_is_refused_and_a_later_one_is_not(tmp_
             await open_database(tmp_path / "other", clock=CLOCK, control=tmp_path / "data" / "mine.db")
     finally:
         await database.close()
+    await open_and_close(tmp_path / "data")
+
+
+async def test_a_lock_file_that_somebody_removed_lets_no_second_hub_in(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        (tmp_path / "data" / "hub.lock").unlink()
+        with pytest.raises(ConfigError, match="another hub"):
+            await open_database(tmp_path / "data", clock=CLOCK)
+        assert lock_holder(tmp_path / "data") == os.getpid()
+    finally:
+        await database.close()
+    await open_and_close(tmp_path / "data")
+
+
+@pytest.mark.parametrize("lost", ["empty", "gone"])
+async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path, lost: str) -> None:
+    await open_and_close(tmp_path / "data")
+    control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
+    whole, kept = control.read_bytes(), samples.read_bytes()
+    (tmp_path / "data" / "stardust.db.before-0007").touch(mode=0o600)
+    if lost == "empty":
+        control.write_bytes(b"")
+    else:
+        control.unlink()
+    with pytest.raises(
+        ConfigError, match=rf"is {lost}, but there are samples .* restore a backup; the newest copy is .*before-0007; for a new"
+    ):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    assert samples.read_bytes() == kept
+    assert not control.exists() or control.stat().st_size == 0
+    control.write_bytes(whole)
+    control.chmod(0o600)
+    await open_and_close(tmp_path / "data")
+
+
+async def test_a_hub_that_was_killed_before_it_made_its_samples_goes_on(tmp_path: Path) -> None:
+    await open_and_close(tmp_path / "data")
+    (tmp_path / "data" / "stardust-samples.db").write_bytes(b"")
     await open_and_close(tmp_path / "data")
 
 
