@@ -14,6 +14,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -25,7 +26,7 @@ from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite.audit import heads
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check, copy, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check_whole, copy, migrations
 from groundcontrol.store.sqlite.tx import Rows
 
 FORMAT: Final = 1
@@ -120,7 +121,7 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield _read_manifest(path, archive), archive
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as exc:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
         raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
@@ -174,7 +175,7 @@ def _check_copy(path: Path, kind: Kind, content: Content) -> None:
             told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
             if told != (kind.application_id, content.schema):
                 raise ConfigError(f"{path.name} in the backup is not a database of Stardust")
-            check(db, path)
+            check_whole(db, path)
     except sqlite3.Error as exc:
         raise ConfigError(f"{path.name} in the backup is damaged") from exc
 

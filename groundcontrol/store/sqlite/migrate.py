@@ -85,8 +85,15 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
     Raises: ConfigError: it is damaged.
     """
-    if path.stat().st_size > CHECK_LIMIT_BYTES:
-        return
+    if path.stat().st_size <= CHECK_LIMIT_BYTES:
+        check_whole(db, path)
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Read the file through, however long it takes.
+
+    Raises: ConfigError: it is damaged.
+    """
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as exc:
@@ -135,4 +142,4 @@ def copy(db: sqlite3.Connection, target: Path) -> None:
     db.execute("VACUUM INTO ?", (str(target),))
     target.chmod(0o600)
     with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as opened:
-        check(opened, target)
+        check_whole(opened, target)

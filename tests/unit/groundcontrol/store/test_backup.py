@@ -1,0 +1,74 @@
+"""The file of a backup: what is damaged in it is said in one line, whatever it is and however large the databases are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.errors import ConfigError
+from groundcontrol.store.sqlite import backup, migrate, open_database
+from groundcontrol.store.sqlite.backup import COPIES, MANIFEST
+from spider.clock import SystemClock
+
+FLIPS = 150
+
+
+def quietly(_text: str) -> None:
+    """What is being done is of no interest here."""
+
+
+async def made_in(folder: Path) -> Path:
+    database = await open_database(folder / "data", clock=SystemClock())
+    backup.make(folder / "data" / "stardust.db", folder / "good", "1.0", quietly)
+    await database.close()
+    return folder / "good"
+
+
+def unpacked(file: Path, folder: Path) -> dict[str, bytes]:
+    """What a backup holds.
+
+    Raises: ConfigError.
+    """
+    folder.mkdir()
+    backup.unpack(file, folder, quietly)
+    return {name: (folder / name).read_bytes() for name, _ in COPIES}
+
+
+async def test_another_byte_anywhere_is_refused_in_a_line_or_changes_nothing(tmp_path: Path) -> None:
+    good = await made_in(tmp_path)
+    whole, data = unpacked(good, tmp_path / "whole"), good.read_bytes()
+    altered = tmp_path / "altered"
+    refused = 0
+    for number, at in enumerate(random.Random(5).sample(range(len(data)), FLIPS)):
+        altered.write_bytes(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
+        try:
+            assert unpacked(altered, tmp_path / str(number)) == whole, f"another byte at {at}"
+        except ConfigError:
+            refused += 1
+    assert refused > FLIPS / 2
+
+
+async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = await made_in(tmp_path)
+    monkeypatch.setattr(migrate, "CHECK_LIMIT_BYTES", 0)
+    unpacked(good, tmp_path / "whole")
+    with zipfile.ZipFile(good) as source:
+        held = {name: bytearray(source.read(name)) for name in source.namelist()}
+    with closing(sqlite3.connect(tmp_path / "whole" / "control.db")) as db:
+        [root] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'node'").fetchone()
+    held["control.db"][(root - 1) * 4096 : root * 4096] = b"\x5a" * 4096
+    manifest = json.loads(bytes(held[MANIFEST]))
+    manifest["files"]["control.db"]["sha256"] = hashlib.sha256(held["control.db"]).hexdigest()
+    held[MANIFEST] = bytearray(json.dumps(manifest).encode())
+    with zipfile.ZipFile(tmp_path / "damaged", "w") as target:
+        for name, content in held.items():
+            target.writestr(name, bytes(content))
+    with pytest.raises(ConfigError, match="damaged"):
+        unpacked(tmp_path / "damaged", tmp_path / "broken")
