@@ -176,7 +176,7 @@ def serve(folder: Path, *argv: str, prefix: Sequence[str] = ()) -> subprocess.Co
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

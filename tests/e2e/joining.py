@@ -66,7 +66,7 @@ class Visitor(NamedTuple):
 
 async def take(ws: aiohttp.ClientWebSocketResponse, crossed: list[bytes]) -> bytes:
     """The next message. Raises: Sent."""
-    message = await ws.receive(15)
+    message = await ws.receive(30)
     if message.type is not aiohttp.WSMsgType.BINARY:
         raise Sent(ws.close_code or 1006, str(message.extra or ""))
     data: bytes = message.data

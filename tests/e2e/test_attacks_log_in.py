@@ -405,7 +405,7 @@ def test_a_running_hub_takes_no_password_of_the_lists_and_cuts_nothing_off(hub: 
     assert hub.login(password=current).token
 
 
-async def test_a_thousand_bad_tokens_a_second_do_not_slow_the_hub(shared_hub: HubProcess) -> None:
+async def test_a_flood_of_bad_tokens_costs_no_hash_and_takes_nobody_s_turn(shared_hub: HubProcess) -> None:
     dice = random.Random(5)
     good = (await asyncio.to_thread(shared_hub.login)).token
     head, claims, signature = good.split(".")
@@ -415,28 +415,27 @@ async def test_a_thousand_bad_tokens_a_second_do_not_slow_the_hub(shared_hub: Hu
         f"{base64.urlsafe_b64encode(json.dumps({'alg': 'none', 'typ': 'at+jwt'}).encode()).rstrip(b'=').decode()}.{claims}.",
         f"{head}.{claims[:-4]}AAAA.{signature}",
     ]
+    before = await asyncio.to_thread(hashes, shared_hub)
+    callers, refused, waits = 32, 0, list[float]()
     async with attackers(shared_hub, ["127.0.0.3", "127.0.0.4"]) as [attacker, healthy]:
-        ending = time.monotonic() + 4
-        refused = 0
 
         async def flood() -> None:
             nonlocal refused
-            while time.monotonic() < ending:
+            while refused < 2000:
                 answer = await ask(attacker, "GET", "/api/v1/nodes", Authorization=f"Bearer {dice.choice(forged)}")
                 assert answer.status == 401
                 refused += 1
 
-        async with meanwhile([flood() for _ in range(32)]):
-            waits = []
-            while time.monotonic() < ending:
+        began = time.monotonic()
+        async with meanwhile([flood() for _ in range(callers)]) as attack:
+            while not attack.done():
                 answer = await ask(healthy, "GET", "/healthz")
                 assert answer.status == 200
                 waits.append(answer.seconds)
-        waits.sort()
-        late = waits[int(len(waits) * 0.99) - 1]
-        print(f"{refused / 4:.0f} bad tokens/s, healthy calls: median {statistics.median(waits) * 1e3:.1f} ms, p99 {late * 1e3:.1f} ms")
-        assert refused > 400
-        assert late < 0.5
+    seconds = time.monotonic() - began
+    print(f"{refused / seconds:.0f} bad tokens/s, {len(waits)} calls beside them, median {statistics.median(waits) * 1e3:.1f} ms")
+    assert await asyncio.to_thread(hashes, shared_hub) == before
+    assert len(waits) > refused / callers / 10, "who asks properly is served about as often as each of those who do not"
 
 
 async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> None:

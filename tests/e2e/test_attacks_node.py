@@ -241,6 +241,7 @@ async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None
         await agent.join()
         await agent.say(IDENTITY, layout_of(), pack_of(0))
         await agent.wait_acked(0)
+    await until(lambda: shared_hub.node(node.node_id)["state"] == "offline")
     before = (await asyncio.to_thread(shared_hub.node, node.node_id))["last_seen_at"]
     async with aiohttp.ClientSession() as http, http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,)) as thief:
         await thief.send_bytes(recorded[0])
@@ -249,7 +250,7 @@ async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None
         for frame in recorded[2:]:
             with contextlib.suppress(ConnectionError):
                 await thief.send_bytes(frame)
-        message = await thief.receive(timeout=10)
+        message = await thief.receive(timeout=30)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert thief.close_code == CLOSE_UNKNOWN
     assert len(challenge) > 64

@@ -655,7 +655,7 @@ def shift_clock(hub: HubProcess) -> Iterator[Any]:
         file = clock_file(hub.folder)
         file.write_text(str(seconds))
         os.kill(hub.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from groundcontrol.settings import SETTINGS
 from tests.support.hub import PASSWORD, ROOT, SECRET, START_LIMIT_S, STOP_LIMIT_S
+from tests.support.ports import free_port
 
 WORDS = {"FROM", "RUN", "COPY", "ENV", "VOLUME", "EXPOSE", "USER", "WORKDIR", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
 PLACE = "/var/lib/stardust-hub"
@@ -94,8 +94,7 @@ def _as_in_the_image(words: list[str]) -> list[str]:
 
 
 def test_a_hub_that_is_started_as_the_image_does_is_healthy_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o600)

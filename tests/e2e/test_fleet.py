@@ -17,7 +17,7 @@ from spider.wire.ids import from_text
 from tests.support.hub import ROOT, HubProcess
 
 
-def until(check: Callable[[], object], what: str, limit_s: float = 40) -> None:
+def until(check: Callable[[], object], what: str, limit_s: float = 90) -> None:
     ends_at = time.monotonic() + limit_s
     while not check():
         assert time.monotonic() < ends_at, what
@@ -47,7 +47,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
             assert batch.status == 202, batch.body
             ended = ("succeeded", "failed", "expired")
-            until(lambda: all(job["state"] in ended for job in hub.local("GET", "/api/v1/jobs").json["jobs"]), "the jobs did not end", 60)
+            until(lambda: all(job["state"] in ended for job in hub.local("GET", "/api/v1/jobs").json["jobs"]), "the jobs did not end", 120)
             jobs = hub.local("GET", "/api/v1/jobs").json["jobs"]
             assert any(job["state"] == "succeeded" and job["output_bytes"] > 1000 and job["changes"] for job in jobs), jobs
             until(lambda: hub.local("GET", f"/api/v1/nodes/{chosen[0]}/packages").json["total"] > 100, "no packages were told")
@@ -72,7 +72,7 @@ def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: st
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 2
     assert said in done.stderr
@@ -80,7 +80,7 @@ def test_a_wrong_wish_is_one_sentence(tmp_path: Path, words: list[str], said: st
 
 def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), "1"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-m", "scripts.fleet_run", str(tmp_path), "1"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "scripts/run" in done.stderr

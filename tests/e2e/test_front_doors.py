@@ -83,7 +83,7 @@ def test_a_person_is_known_by_the_own_address_and_not_by_what_the_request_claims
     _, door = front
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("localhost", door.port, timeout=10, context=context, source_address=(CLIENT, 0))
+    connection = http.client.HTTPSConnection("localhost", door.port, timeout=60, context=context, source_address=(CLIENT, 0))
     try:
         sent = {"Content-Type": "application/json", "X-Forwarded-For": "203.0.113.9", "Origin": door.url}
         connection.request("POST", "/api/v1/auth/login", json.dumps({"username": "admin", "password": PASSWORD}), sent)

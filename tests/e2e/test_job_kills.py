@@ -126,7 +126,7 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     made = await asyncio.to_thread(order, hub, node.config.node, where)
     await until(lambda: not hub.running or is_done(hub, made), 60, f"{where}: neither killed nor done")
     with contextlib.suppress(TimeoutError):  # the last places are behind the end
-        await until(lambda: not hub.running, 2)
+        await until(lambda: not hub.running, 30 if count <= 3 else 2)
     assert not hub.running or count > 3, f"{where} was never reached"
     acked = None if made is None else node.side(made["id"])
     await hub.kill()

@@ -28,25 +28,34 @@ from tests.support.wire import open_order
 # -- with the real Spider ------------------------------------------------------------------------------
 
 
-async def long_job(runner: FakeRunner, _order: Order) -> None:
-    for step in range(20):
-        runner.say(b"%d " % step + LINE * 50)
-        runner.progress("commit", step * 5)
-        await asyncio.sleep(0.1)
-    runner.end(changes=(("lab-slow", "1.0", "1.1"),))
+class LongJob:
+    """Prints the half of its output, and the rest once the test has seen what it wanted to see of a job in its middle."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+
+    async def work(self, runner: FakeRunner, _order: Order) -> None:
+        for step in range(20):
+            if step == 10:
+                await self.go_on.wait()
+            runner.say(b"%d " % step + LINE * 50)
+            runner.progress("commit", step * 5)
+            await asyncio.sleep(0.1)
+        runner.end(changes=(("lab-slow", "1.0", "1.1"),))
 
 
 async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("worker")
-    spider = SpiderProcess(tmp_path / "spider", hub, node)
-    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long_job) as launcher:
+    spider, long = SpiderProcess(tmp_path / "spider", hub, node), LongJob()
+    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long.work) as launcher:
         try:
             spider.launch()
             await until(lambda: hub.node(node.node_id)["policy"])
             job = await order(hub, node, packages=["lab-slow"])
             await job_is(hub, job["id"], "running")
             await until(lambda: hub.job(job["id"])["progress_percent"])
-            done = await job_is(hub, job["id"], "succeeded", 20)
+            long.go_on.set()
+            done = await job_is(hub, job["id"], "succeeded")
         finally:
             spider.close()
     printed = b"".join(b"%d " % step + LINE * 50 for step in range(20))
@@ -62,8 +71,8 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
 @pytest.mark.parametrize("victim", ["hub", "spider"])
 async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
     [node] = hub.enrol("worker")
-    spider = SpiderProcess(tmp_path / "spider", hub, node)
-    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long_job) as launcher:
+    spider, long = SpiderProcess(tmp_path / "spider", hub, node), LongJob()
+    async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long.work) as launcher:
         try:
             spider.launch()
             await until(lambda: hub.node(node.node_id)["policy"])
@@ -75,7 +84,8 @@ async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: 
             else:
                 await asyncio.to_thread(spider.slay)
                 spider.launch()
-            done = await job_is(hub, job["id"], "succeeded", 30)
+            long.go_on.set()
+            done = await job_is(hub, job["id"], "succeeded", 60)
         finally:
             spider.close()
     printed = b"".join(b"%d " % step + LINE * 50 for step in range(20))
@@ -97,7 +107,7 @@ async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path:
             spider.launch()
             await until(lambda: hub.node(node.node_id)["policy"])
             job = await order(hub, node)
-            await job_is(hub, job["id"], "succeeded", 40)
+            await job_is(hub, job["id"], "succeeded", 90)
         finally:
             spider.close()
     assert len(launcher.orders) == 1

@@ -142,7 +142,7 @@ async def outage(folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: ran
         await until(lambda: node.link._session is not None)
         for _ in range(120 // rhythm_s):
             node.sample(passes=False)
-        await node.settle(20)
+        await node.settle(60)
         await hub.kill()
         await until(lambda: node.link._session is None)
         left = hours * HOUR_S

@@ -25,7 +25,7 @@ scrape_configs:
     authorization: {{credentials_file: {token}}}
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-START_LIMIT_S = 30
+START_LIMIT_S = 60
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import sqlite3
@@ -27,6 +28,7 @@ from tests.support.hub import Enrolled, HubProcess
 
 LAYOUT = layout_of("pulse", 1, SERIES)
 LOAD = SERIES.index("load.1")
+PACK_ROWS = 10
 SCALE = 100
 """Of load.1, which holds the number of its second."""
 
@@ -218,6 +220,6 @@ async def test_a_real_spider_leaves_no_gap_when_the_hub_is_killed(hub: HubProces
         await asyncio.to_thread(spider.close)
     times = [taken_at for taken_at, _ in stored(hub)]
     assert len(set(times)) == len(times), "a second is stored twice"
-    missing = sorted(set(range(int(times[0]), int(times[-1]) + 1)) - {int(at) for at in times})
-    print(f"{len(times)} seconds stored; not measured on this busy machine: {len(missing)}")
-    assert len(missing) <= 2, missing
+    hole = max(int(after) - int(before) - 1 for before, after in itertools.pairwise(times))
+    print(f"{len(times)} seconds stored; most in a row that this busy machine did not measure: {hole}")
+    assert hole < PACK_ROWS, "a pack was lost"
