@@ -50,7 +50,8 @@ arm() {
         recorded armed || record armed
         (umask 077 && rollback_text >"$ROLLBACK") &&
             printf '%s\n' '#!/sbin/openrc-run' 'description="Takes back an installation of Stardust that was not finished"' command=/bin/sh \
-                "command_args=\"$ROLLBACK rollback $1\"" command_background=yes "pidfile=/run/$TIMER.pid" >"$UNITS/$TIMER" &&
+                "command_args=\"$ROLLBACK rollback $1\"" command_background=yes "pidfile=/run/$TIMER.pid" \
+                'retry="TERM/5/KILL/5"' >"$UNITS/$TIMER" &&
             chmod 0755 "$UNITS/$TIMER" && rc_quiet rc-update add "$TIMER" default || die install_failed "$UNITS cannot be written"
         sync "$JOURNAL" "$ROLLBACK" "$UNITS/$TIMER" 2>/dev/null
         wind_up || die install_failed "$TIMER cannot be started"
@@ -70,7 +71,28 @@ arm() {
     systemctl daemon-reload && wind_up || die install_failed "$TIMER cannot be started"
 }
 
-wind_up() { if openrc; then rc_quiet rc-service "$TIMER" restart; else systemctl restart "$TIMER" 2>/dev/null; fi; }
+# Without its `retry` a start-stop-daemon (Debian's) waits for no end, and then starts nothing while the old one is still there. What it has
+# started may not have noted its number yet, nor be the program that it will be: stopped in that moment, it is not found, which fails. One
+# that was killed is not found either, for ever.
+wind_up() {
+    openrc || { systemctl restart "$TIMER" 2>/dev/null; return; }
+    tries=0
+    until rc_quiet rc-service "$TIMER" restart && rc_waits; do
+        tries=$((tries + 1))
+        [ $tries -lt 10 ] || return 1
+        sleep 0.3
+        [ $tries -lt 5 ] || rc_quiet rc-service "$TIMER" zap
+    done
+}
+
+# Whether what takes everything back is there and waits.
+rc_waits() {
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        case $(tr '\0' ' ' 2>/dev/null <"/proc/$(cat "/run/$TIMER.pid" 2>/dev/null)/cmdline") in "/bin/sh $ROLLBACK "*) return 0 ;; esac
+        sleep 0.1
+    done
+    return 1
+}
 
 # What is started by OpenRC must not go on holding our lock.
 rc_quiet() { "$@" </dev/null >/dev/null 2>&1 9>&-; }

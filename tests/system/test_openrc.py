@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from majortom.shell import script
 from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.bundles import bundle_of
@@ -17,7 +18,7 @@ from tests.support.hub import HubProcess
 from tests.system.agent_host import AgentHost
 from tests.system.deployed import until
 from tests.system.deploying import SUDO, Desk, Look, step_of, told
-from tests.system.test_deployer import listening
+from tests.system.test_deployer import Notes, listening
 from tests.system.test_rollback import Cutting
 from tests.system.test_updates import end as update_to_end
 from tests.system.test_ways_in import DOAS, unpack
@@ -507,6 +508,51 @@ async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_i
     await asyncio.to_thread(reboot)
     await cutting.settle()
     assert [line for line in fsdiff.difference(before, await cutting.look()) if "/run/sshd.pid" not in line] == []
+
+
+@pytest.mark.slow
+async def test_a_step_winds_up_anew_what_was_killed_while_it_waited(cutting: OpenRcCutting) -> None:
+    """A service whose process is gone is one that OpenRC does not stop, and so does not start again."""
+    before = await cutting.look()
+    waiting: list[str] = []
+
+    class Killing(Notes):
+        async def done(self, step: str, detail: str = "") -> None:
+            await super().done(step, detail)
+            if step == "upload":
+                await asyncio.to_thread(cutting.host.sh, "kill -KILL $(cat /run/stardust-rollback.pid)")
+
+    async def look(_seconds: float) -> None:
+        waiting.append(await cutting.sh("pgrep -f '^/bin/sh /var/lib/stardust/rollback rollback'; cat /run/stardust-rollback.pid"))
+
+    cutting.notes = Killing()
+    await cutting.install(look)
+    first, *rest = waiting[0].split()
+    assert rest == [first]
+    await cutting.major.remove(cutting.target(), Notes())
+    assert fsdiff.difference(before, await cutting.look()) == []
+
+
+WOUND_UP = """
+rollback_text() { printf '%s\\n' "trap 'sleep 1; kill \\$!; exit 0' TERM; sleep 600 & wait \\$!"; }
+action=arm at=0
+arm 600
+while [ $at -lt 3 ]; do at=$((at + 1)); wind_up || echo "failed at $at"; done
+disarm
+rm -rf "$VAR"
+pgrep -af '^/bin/sh .*[s]tardust/rollback' || echo over
+"""
+
+
+@pytest.mark.slow
+def test_what_waits_can_be_wound_up_while_it_takes_its_time_to_end(desk: Desk) -> None:
+    """On a server with much to do: nothing is started in the place of what has not ended."""
+    functions, main, _ = script("node.sh").partition("main() {")
+    assert main
+    look = Look(desk)
+    told = desk.host.run("/bin/sh", "-s", stdin=f"{functions}\nexec 9</var/lib\n{WOUND_UP}")
+    assert told.stdout.split() == ["over"], told.stdout + told.stderr
+    look.check_unchanged()
 
 
 def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk) -> None:
