@@ -1,4 +1,4 @@
-"""Pictures of what the page asks and refuses: a server's key, its steps, a second factor, a part without leave, a newer build."""
+"""Pictures of what the page asks and refuses: many servers, a command, a server's key, its steps, a second factor, a part without leave, a newer build."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Page
 
 from tests.browser.test_gates_live import OLDER
+from tests.browser.test_joining import Server
+from tests.browser.test_many_servers import OPENS, Servers
 from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import HubProcess
 from tests.support.ssh_end import SshEnd
@@ -17,6 +19,51 @@ LOOK = Callable[[str], None]
 NAMES = (
     "host-key", "deploy-refused", "host-key-changed", "deploy-steps", "no-permission", "fleet-viewer", "newer-build", "second-factor", "log-in-code", "log-in-recovery",
 )  # fmt: skip
+FIRST = ("add-node-many", "add-node-many-keys", "add-node-many-ended", "add-node-command-made", "add-node-joining", "add-node-joined")
+"""What a newcomer does on an empty hub."""
+
+
+def of_many(page: Page, url: str, look: LOOK) -> None:
+    """A list that is read while it is typed, its keys in one question, and how each of them ended."""
+    with Servers() as servers:
+        page.goto(url)
+        page.get_by_role("button", name="Add node").locator("visible=true").first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name="Many servers").click()
+        one, two, three = servers.ports
+        listed = dialog.get_by_label("Servers", exact=True)
+        listed.fill(f"# ours\n127.0.0.1:{one} web-1\nops@127.0.0.1:{two} web-2\n127.0.0.1:x web-3\n127.0.0.1:{one}")
+        dialog.get_by_text("2 of 4 servers can be added").wait_for()
+        look("add-node-many")
+        listed.fill(f"127.0.0.1:{one} web-1\n127.0.0.1:{two} web-2\n127.0.0.1:{three} web-3")
+        dialog.get_by_label("SSH user").fill("root")
+        dialog.get_by_role("button", name="Paste key").click()
+        dialog.get_by_label("Private key text").fill(OPENS)
+        dialog.get_by_role("button", name="Add ", exact=False).last.click()
+        keys = page.get_by_role("region", name="Host keys")
+        keys.get_by_text("All 3 fingerprints match").wait_for()
+        look("add-node-many-keys")
+        keys.get_by_text("All 3 fingerprints match").click()
+        keys.get_by_role("button", name="Trust these 3 and go on").click()
+        page.locator("[data-state='failed']").nth(2).wait_for()
+        look("add-node-many-ended")
+
+
+def of_a_command(page: Page, hub: HubProcess, look: LOOK) -> None:
+    """The one line that is pasted into a shell, and the server that comes by it."""
+    page.goto(hub.url)
+    page.get_by_role("button", name="One-line command").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name in Stardust").fill("web-7")
+    dialog.get_by_role("button", name="Make the command").click()
+    dialog.get_by_label("Checksum").wait_for()
+    look("add-node-command-made")
+    with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2]) as server:
+        dialog.get_by_text("It has proven itself").wait_for()
+        look("add-node-joining")
+        server.go_on.set()
+        dialog.get_by_role("button", name="Open node").wait_for()
+        look("add-node-joined")
 
 
 def of_a_server(page: Page, url: str, look: LOOK) -> None:

@@ -92,11 +92,12 @@ def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
     """All of them that a signed-in admin sees."""
     busy, hot = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['web-03']}"
     tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings")
-    settings = ("account", "users", "tokens", "history", "hub", "audit", "appearance")
+    settings = ("account", "users", "tokens", "joining", "history", "hub", "audit", "appearance")
     return [
         Screen("fleet", "/"),
         Screen("fleet-cards", "/?view=cards"),
         Screen("fleet-filtered", "/?q=tag%3Aprod&sort=-cpu"),
+        Screen("fleet-groups", "/?group=tag"),
         Screen("fleet-no-match", "/?q=nothing-fits"),
         Screen("fleet-selection", "/", select),
         Screen("fleet-order", "/", order),
@@ -112,12 +113,14 @@ def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         Screen("node-new", f"/n/{stage.ids['lab-07']}"),
         *(Screen(f"node-{tab}", f"{busy}/{tab}") for tab in tabs),
         Screen("node-hour", f"{busy}?range=1h"),
+        Screen("removal", f"{busy}/settings", press("Remove node…")),
         Screen("upgrade-plan", busy, plan),
         Screen("job-running", f"/jobs/{jobs['running']}"),
         Screen("job-failed", f"/jobs/{jobs['failed']}"),
         Screen("job-succeeded", f"/jobs/{jobs['succeeded']}"),
         Screen("order-for-many", f"/batches/{jobs['batch']}"),
         Screen("updates", "/updates"),
+        Screen("updates-by-node", "/updates?by=node"),
         Screen("jobs", "/jobs"),
         Screen("events", "/events"),
         *(Screen(f"settings-{tab}", f"/settings/{tab}") for tab in settings),
@@ -182,6 +185,9 @@ def sign_in(page: Page, url: str) -> None:
     page.locator("[data-node]").first.wait_for()
 
 
+FIRST_START = ("log-in-first-password", "fleet-empty")
+
+
 def first_start(camera: Camera, url: str) -> None:
     """The forced change of the first password, and the empty fleet after it."""
     page = camera.page
@@ -190,7 +196,7 @@ def first_start(camera: Camera, url: str) -> None:
     page.get_by_label("Password", exact=True).fill("admin")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Repeat it", exact=True).wait_for()
-    for name in ("log-in-first-password", "fleet-empty"):
+    for name in FIRST_START:
         camera.looks(name)
         if name == "log-in-first-password":
             page.get_by_label("New password", exact=True).fill(PASSWORD)
@@ -218,9 +224,18 @@ def main() -> int:
     SCREENS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        if not only:
+        if not only or only & {*FIRST_START, *shots_asked.FIRST}:
             with HubProcess(Path(folder) / "first", default_admin=True) as hub:
-                first_start(Camera(browser.new_context(), hub.url, only), hub.url)
+                camera = Camera(browser.new_context(), hub.url, only)
+                first_start(camera, hub.url)
+                if not only or only & set(shots_asked.FIRST):
+                    camera.page.set_viewport_size({"width": 1440, "height": 900})
+                    shots_asked.of_a_command(camera.page, hub, camera.looks)
+                    camera.page.set_viewport_size({"width": 1440, "height": 900})
+                    shots_asked.of_many(camera.page, hub.url, camera.looks)
+        if only and only <= {*FIRST_START, *shots_asked.FIRST}:
+            browser.close()
+            return 0
         with HubProcess(Path(folder) / "hub") as hub, Stage(hub) as stage:
             jobs = play_jobs(hub, stage)
             camera = Camera(browser.new_context(), hub.url, only)

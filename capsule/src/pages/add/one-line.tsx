@@ -160,7 +160,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
         )}
         {state === "here" && (
           <Banner kind="calm" mark={<Glyph kind="done" label="" />}>
-            {name} joined and sends samples.
+            {name} joined: its agent is connected.
           </Banner>
         )}
         {failed && state === "failed" && (
