@@ -44,7 +44,8 @@ function Signed(): VNode {
         return;
       }
       document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
-      if (!arrives && !document.querySelector("dialog[open]")) head?.focus({ preventScroll: true });
+      // Who went straight to a field of the new page types into it already.
+      if (!arrives && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
     };
     timer = setTimeout(announce, TITLE_MS);
     return () => clearTimeout(timer);

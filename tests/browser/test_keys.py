@@ -1,0 +1,121 @@
+"""Every key that the page lists does what the list says, and none of them while something is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.gates import gate
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+NODES = ("db-01", "web-01", "web-02")
+PAGES = {"f": "Fleet", "u": "Updates", "j": "Jobs", "e": "Events", "s": "Settings"}
+RANGES = ("Live", "1h", "24h", "7d", "30d")
+LISTED = [
+    "CtrlK", "/", "n", "gf", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "[]", "1…5", "Space", "v", "←→", "Esc",
+]  # fmt: skip
+"""Those of charts and groups are pressed by the tests of charts and of groups."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=NODES), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        press = page.keyboard.press
+        title, dialog = page.get_by_role("heading", level=1), page.get_by_role("dialog")
+        expect(page.get_by_text("3of 3 online")).to_be_visible()
+
+        press("?")
+        keys = page.get_by_role("dialog", name="Keys")
+        expect(keys.locator("dt")).to_have_count(len(LISTED))
+        assert keys.locator("dt").evaluate_all("(all) => all.map((one) => one.textContent)") == LISTED
+        press("n")  # a dialog is open: letters are nobody's
+        expect(dialog).to_have_count(1)
+        press("Escape")
+        expect(dialog).to_have_count(0)
+
+        for key in "ujesf":
+            press("g")
+            press(key)
+            expect(title).to_have_text(PAGES[key])
+            expect(title).to_be_focused()
+        press("n")
+        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
+        press("Escape")
+        expect(dialog).to_have_count(0)
+        press("Control+k")
+        expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+        press("Escape")
+        expect(dialog).to_have_count(0)
+        root = page.locator("html")
+        themes = []
+        for _ in range(3):
+            before = root.get_attribute("data-theme") or ""
+            press("t")
+            themes.append(until(page, lambda: root.get_attribute("data-theme") or "", lambda now, old=before: now != old))
+        assert sorted(themes) == ["auto", "dark", "light"]
+
+        # from another page to the filter; there letters are letters
+        press("g")
+        press("s")
+        expect(title).to_have_text("Settings")
+        press("/")
+        field = page.get_by_role("searchbox", name="Filter nodes")
+        expect(field).to_be_focused()
+        for key in ("w", "n", "Backspace", "e", "b", "?", "Backspace"):
+            press(key)
+        expect(field).to_have_value("web")
+        expect(dialog).to_have_count(0)
+        rows = page.get_by_role("table", name="Nodes").locator("[data-node]")
+        expect(rows).to_have_count(2)
+        press("Escape")
+        expect(rows).to_have_count(3)
+
+        # rows: down, up, ticked one by one and as a stretch, ordered, let go, opened
+        title.focus()
+        bar = page.get_by_role("region", name="Selection")
+        for key in ("j", "j", "k", "x"):
+            press(key)
+        expect(rows.nth(0)).to_be_focused()
+        expect(bar).to_contain_text("1 node selected")
+        for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowDown", "Shift+X"):
+            press(key)
+        expect(bar).to_contain_text("3 nodes selected")
+        press("u")
+        expect(page.get_by_role("dialog", name="Run on 3 nodes").get_by_label("What to do")).to_have_value("upgrade")
+        press("Escape")
+        expect(dialog).to_have_count(0)
+        press("Escape")
+        expect(bar).to_have_count(0)
+        rows.nth(0).focus()
+        press("o")
+        expect(title).to_have_text("db-01")
+        page.go_back()
+        rows.nth(2).focus()
+        press("Enter")
+        expect(title).to_have_text("web-02")
+
+        # a node: its neighbours, its ranges
+        for key, name in (("[", "web-01"), ("[", "db-01"), ("[", "db-01"), ("]", "web-01")):
+            press(key)
+            expect(title).to_have_text(name)
+        for number, name in list(enumerate(RANGES, 1))[::-1]:
+            press(str(number))
+            expect(page.get_by_role("radio", name=name)).to_be_checked()
+        press("Space")
+        expect(page.get_by_role("button", name="Back to live")).to_be_visible()
+        press("Escape")
+        expect(page.get_by_role("button", name="Back to live")).to_have_count(0)
