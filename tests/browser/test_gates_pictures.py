@@ -91,6 +91,11 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
         expect(seen.page.locator("canvas").nth(3)).to_be_attached()
         expect(seen.page.locator("[data-series='cpu.user']").first).to_be_visible()
 
+    def form(seen: Gate) -> None:
+        fleet(seen)
+        seen.page.keyboard.press("n")
+        expect(seen.page.get_by_role("dialog").get_by_label("Host name or IP")).to_be_focused()
+
     def output(seen: Gate) -> None:
         expect(seen.page.locator(".xterm-rows")).to_contain_text("exim4")
 
@@ -101,6 +106,8 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
         "fleet": ("/", fleet),
         "cards": ("/?view=cards", fleet),
         "node": (f"/n/{stage.ids['db-01']}", charts),
+        "node-hour": (f"/n/{stage.ids['db-01']}?range=1h", charts),
+        "add-node": ("/", form),
         "job": (f"/jobs/{jobs['failed']}", output),
         "settings": ("/settings/account", heading),
     }

@@ -17,6 +17,9 @@ const CRIT = 92;
 /** So far below its threshold it ends. */
 const SLACK = 5;
 
+/** From where on it is in trouble, and stays so. */
+export const holds = (level: Level): number => (level === "crit" ? CRIT : WARN) - SLACK;
+
 export function settle(before: Settled | null, value: number, at: number): Settled {
   if (!before || at - before.at > FORGET_S) return { value, at, level: above(value, WARN, CRIT) };
   const next = before.value + (value - before.value) * (1 - Math.exp(-Math.max(0, at - before.at) / TAU_S));

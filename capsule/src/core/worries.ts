@@ -1,10 +1,9 @@
-/** The one thing about a node that is to be known first, in words; and when a disk that grows will be full. */
+/** The one thing about a node that is to be known first, in words. */
 
 import { above, cpuLevel, fillLevel, heatLevel, type Level } from "./facts";
 import { labelled, type SampleLike } from "./series";
 import type { Settled } from "./settle";
-import { duration } from "./time";
-import { degrees, percent, share, size } from "./units";
+import { degrees, percent, share } from "./units";
 
 export interface Worry {
   level: "warn" | "crit";
@@ -31,31 +30,4 @@ export function worstOf(latest: Readonly<Record<string, SampleLike>>, settled: S
   for (const [sensor, sample] of labelled(latest, "temperature")) found.push({ level: heatLevel(sample.value), title: `${sensor} is at ${degrees(sample.value)}.`, mount: "" });
   const worst = found.reduce<(typeof found)[number] | null>((best, one) => (order(one.level) > order(best?.level ?? "") ? one : best), null);
   return worst && worst.level ? { level: worst.level, title: worst.title, mount: worst.mount } : null;
-}
-
-const HOUR_S = 3600;
-const LEAST_S = HOUR_S;
-const FAR_S = 30 * 86_400;
-
-/** Least squares over what is known; bytes a second, null where it is too short to say. */
-export function slope(times: readonly number[], values: readonly (number | null)[]): number | null {
-  const known = times.flatMap((at, row) => (values[row] == null ? [] : [[at, values[row] as number] as const]));
-  const [first, last] = [known[0], known.at(-1)];
-  if (!first || !last || known.length < 3 || last[0] - first[0] < LEAST_S) return null;
-  const middle = known.reduce((sum, [at]) => sum + at, 0) / known.length;
-  const mean = known.reduce((sum, [, value]) => sum + value, 0) / known.length;
-  let [above, below] = [0, 0];
-  for (const [at, value] of known) {
-    above += (at - middle) * (value - mean);
-    below += (at - middle) ** 2;
-  }
-  return above / below;
-}
-
-/** "Grows 12.4 GiB/h, fills in about 9 h."; empty where it does not grow, or would not be full within a month. */
-export function forecast(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
-  if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
-  const left = Math.max(0, whole - used) / bytesPerSecond;
-  if (left > FAR_S) return "";
-  return `Grows ${size(bytesPerSecond * HOUR_S)}/h, fills in about ${duration(Math.max(60, left)).split(" ")[0]}.`;
 }

@@ -4,6 +4,8 @@
  */
 
 import "../core/lineup";
+import "../core/series";
+import "../core/settle";
 import "../core/time";
 import "../core/words";
 import "../state/deployments";
@@ -12,10 +14,12 @@ import "../state/events";
 import "../state/jobs";
 import "../state/preferences";
 import "../state/selection";
+import "../state/sparks";
 import "../state/stepup";
 import "../ui/lazy";
 import "../ui/live";
 import "../ui/menu";
 import "../ui/windowed";
+import "./fleet/attention";
 import "./fleet/cells";
 import "./login/frame";

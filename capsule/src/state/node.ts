@@ -4,7 +4,6 @@ import { effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
 import { LIVE_S, type Span } from "../core/view";
-import { slope } from "../core/worries";
 import { GAP_INTERVALS, holes, LiveWindow } from "../core/window";
 import { hubNow } from "./clock";
 import { active } from "./deployments";
@@ -18,8 +17,6 @@ const MARK_PAGE = 200;
 const MARK_PAGES = 3;
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
-const GROWTH_S = 6 * 3600;
-const GROWTH_POINTS = 72;
 
 /** Two points a pixel show everything that a chart can show. */
 export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
@@ -46,9 +43,6 @@ export class NodeDetail {
   readonly tablesFailure = signal<ApiError | null>(null);
   /** What happened since `#marksFrom`, as far as it was read. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
-  /** Bytes a second by which the mount that was asked for grows; null = not known. */
-  readonly growth = signal<number | null>(null);
-  #growing = "";
   readonly #told = new Map<string, TableView>();
   #marksFrom = Infinity;
   #marksAsked = 0;
@@ -196,21 +190,6 @@ export class NodeDetail {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
-    }
-  }
-
-  /** How fast a series of sizes grows, by its last hours; asked once for each. */
-  async loadGrowth(series: string): Promise<void> {
-    if (series === this.#growing) return;
-    this.#growing = series;
-    this.growth.value = null;
-    try {
-      const to = hubNow();
-      const { times, series: found } = await this.#history([series], to - GROWTH_S, to, GROWTH_POINTS);
-      if (!this.#closed && series === this.#growing) this.growth.value = slope(times, found[series]?.avg ?? []);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#growing = ""; // without a forecast the banner says what is
     }
   }
 

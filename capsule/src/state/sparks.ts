@@ -7,7 +7,7 @@ import type { HistoryView, Sample } from "../wire/schema.gen";
 import { hubNow } from "./clock";
 
 const POINTS = 40;
-const BUCKET_S = 15;
+export const BUCKET_S = 15;
 const AT_ONCE = 3;
 const REDRAW_S = 5;
 

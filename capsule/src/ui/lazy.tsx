@@ -2,8 +2,8 @@ import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Failure, Loading } from "./parts";
 
-/** A part of the page that is fetched when it is first shown. */
-export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>): (props: P) => VNode | null {
+/** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
+export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: (props: P) => VNode | null): (props: P) => VNode | null {
   let held: ComponentType<P> | null = null;
   return function Lazy(props: P): VNode | null {
     const [part, setPart] = useState<ComponentType<P> | null>(() => held);
@@ -22,6 +22,7 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
       if (!held) fetchIt();
     }, []);
     if (part) return h(part as ComponentType<object>, props);
+    if (meanwhile) return meanwhile(props);
     if (failed) return <Failure title="This part of the page could not be loaded" error={{ detail: `Ground Control did not send ${what}.`, instance: "", status: 0 }} onRetry={fetchIt} />;
     return <Loading what={what} />;
   };

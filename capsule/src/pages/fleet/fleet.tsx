@@ -18,7 +18,7 @@ import { MenuButton } from "../../ui/menu";
 import { Empty, Loading, Segmented } from "../../ui/parts";
 import { usePhone } from "../../ui/phone";
 import { SearchField } from "../../ui/search";
-import { troubles } from "./attention";
+import { troubles, troubleWords, type Trouble } from "./attention";
 import { NodeCards } from "./cards";
 import { CardGroup, groupName } from "./group";
 import { GroupPick, SortPick } from "./pickers";
@@ -27,6 +27,7 @@ import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
+const Cause = lazy<Trouble>("the cause", async () => (await import("../orders")).Cause, troubleWords);
 const Waiting = lazy("who waits", async () => (await import("../orders")).Waiting);
 const SelectionBar = lazy("the selection", async () => (await import("../orders")).SelectionBar);
 
@@ -94,10 +95,7 @@ function Attention(): VNode | null {
       {found.map((one) => (
         <a key={one.id} href={`/n/${one.id}`}>
           <Glyph kind={one.kind} />
-          <span class="cut">
-            <b class="strong">{one.name}</b> <span class="t2">{one.what}</span>
-          </span>
-          <p class="cut">{one.more}</p>
+          {one.mount || one.busy ? <Cause {...one} /> : troubleWords(one)}
         </a>
       ))}
     </section>

@@ -1,14 +1,16 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { listsAreOld } from "../../core/facts";
-import { labelled, seriesName } from "../../core/series";
+import { forecast } from "../../core/growth";
+import { labelled } from "../../core/series";
 import { age, clock, moment } from "../../core/time";
 import { size } from "../../core/units";
 import { actionWord, phaseWord, stateWord } from "../../core/words";
-import { forecast, worstOf } from "../../core/worries";
+import { worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
 import { nodeName, rowOf } from "../../state/fleet";
+import { growthOf } from "../../state/growth";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/link";
 import { viewQuery } from "../../core/view";
@@ -92,7 +94,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
   return (
     <div class="page">
       <Head view={view} standing={standing} />
-      <Notice detail={detail} view={view} standing={standing} />
+      <Notice view={view} standing={standing} />
       <div class="node-bar">
         <Tabs label="Parts of the node" tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
         {charts && (
@@ -188,14 +190,11 @@ function whyOffline(id: string): string {
 }
 
 /** The one thing about this node that is to be known first. */
-function Notice({ detail, view, standing }: { detail: NodeDetail; view: NodeView; standing: GlyphKind }): VNode | null {
+function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
   const at = view.latest["cpu.total"]?.at;
   const worst = view.state === "online" && standing !== "stale" ? worstOf(view.latest, settledCpu(view.id)) : null;
   const mount = worst?.mount ?? "";
-  useEffect(() => {
-    if (mount) void detail.loadGrowth(seriesName("filesystem.used", "mount", mount));
-  }, [detail, mount]);
   if (standing === "off") {
     const seen = view.last_seen_at;
     const restarting = job?.action === "reboot" ? "It is being restarted by a job." : "";
@@ -223,7 +222,7 @@ function Notice({ detail, view, standing }: { detail: NodeDetail; view: NodeView
   }
   const warning = worst && (
     <Banner kind={worst.level === "crit" ? "crit" : ""} mark={<Glyph kind={worst.level} label="" />}>
-      <b>{worst.title}</b> <span class="plain">{mount ? forecast(detail.growth.value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
+      <b>{worst.title}</b> <span class="plain">{mount ? forecast(growthOf(view.id, mount).value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
     </Banner>
   );
   if (worst?.level === "crit") return warning;

@@ -1,8 +1,9 @@
 /** Who needs a person, worst first, each in two short lines. */
 
-import { cpuLevel, fillLevel, heatLevel, worry, type Standing } from "../../core/facts";
+import type { VNode } from "preact";
+import { cpuLevel, fillLevel, heatLevel, worry, type Level, type Standing } from "../../core/facts";
 import { age } from "../../core/time";
-import { degrees, load, percent } from "../../core/units";
+import { degrees, load, percent, size } from "../../core/units";
 import type { Row } from "../../state/fleet";
 
 export interface Trouble {
@@ -11,6 +12,10 @@ export interface Trouble {
   name: string;
   what: string;
   more: string;
+  /** The disk that is nearly full. */
+  mount?: string;
+  /** Its CPU is the trouble: how much of one. */
+  busy?: Level;
 }
 
 const MOST = 4;
@@ -39,14 +44,14 @@ function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | nu
   }
   if (standing === "warn" || standing === "crit") {
     const cores = node.identity.cpu_cores;
-    const found: [boolean, string, string][] = [
-      [fillLevel(facts.disk) === standing, `${facts.mount} ${percent(facts.disk)} full`, node.address],
-      [(cpu?.level ?? cpuLevel(facts.cpu)) === standing, `CPU ${percent(cpu?.value ?? facts.cpu)}`, `load ${load(facts.load)} on ${cores} cores`],
-      [fillLevel(facts.memory) === standing, `Memory ${percent(facts.memory)}`, `load ${load(facts.load)} on ${cores} cores`],
-      [heatLevel(facts.temperature) === standing, `${degrees(facts.temperature)}C`, `CPU ${percent(facts.cpu)}`],
+    const found: [Level, Omit<Trouble, keyof typeof base | "kind">][] = [
+      [fillLevel(facts.disk), { what: `${facts.mount} ${percent(facts.disk)} full`, more: node.address, mount: facts.mount }],
+      [cpu?.level ?? cpuLevel(facts.cpu), { what: `CPU ${percent(cpu?.value ?? facts.cpu)}`, more: `load ${load(facts.load)} on ${cores} cores`, busy: standing }],
+      [fillLevel(facts.memory), { what: `Memory ${percent(facts.memory)}`, more: `${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}` }],
+      [heatLevel(facts.temperature), { what: `${degrees(facts.temperature)}C`, more: `CPU ${percent(facts.cpu)}` }],
     ];
-    const first = found.find(([is]) => is);
-    return first ? { ...base, kind: standing, what: first[1], more: first[2] } : null;
+    const first = found.find(([level]) => level === standing);
+    return first ? { ...base, kind: standing, ...first[1] } : null;
   }
   if (standing === "ok" && node.updates.security) {
     const many = node.updates.security;
@@ -54,3 +59,13 @@ function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | nu
   }
   return null;
 }
+
+/** Its two lines; `since` and `more` where more is known. */
+export const troubleWords = ({ name, what, more }: Trouble, since = ""): VNode => (
+  <>
+    <span class="cut">
+      <b class="strong">{name}</b> <span class="t2">{since ? `${what} ${since}` : what}</span>
+    </span>
+    <p class="cut">{more}</p>
+  </>
+);

@@ -1,0 +1,21 @@
+/** What needs a person, with since when and until when: the history of a few nodes says it. */
+
+import type { VNode } from "preact";
+import { fillsIn, lasting } from "../../core/growth";
+import { seriesName } from "../../core/series";
+import { holds } from "../../core/settle";
+import { size } from "../../core/units";
+import { nodeSignal } from "../../state/fleet";
+import { growthOf } from "../../state/growth";
+import { BUCKET_S, sparkFor } from "../../state/sparks";
+import { troubleWords, type Trouble } from "./attention";
+
+export function Cause(one: Trouble): VNode {
+  const { id, mount, busy } = one;
+  if (busy) return troubleWords(one, lasting(sparkFor(id).value, BUCKET_S, holds(busy)));
+  const latest = nodeSignal(id)?.value.latest;
+  if (!mount || !latest) return troubleWords(one);
+  const [used = null, whole = null] = ["used", "size"].map((what) => latest[seriesName(`filesystem.${what}`, "mount", mount)]?.value);
+  const when = fillsIn(growthOf(id, mount).value, used, whole);
+  return troubleWords({ ...one, more: when ? `${when} at this rate` : `${size(used)} of ${size(whole)}` });
+}

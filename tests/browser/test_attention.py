@@ -1,0 +1,59 @@
+"""What needs a person stands first, with its cause, since when, and until when."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser.gates import gate
+from tests.support.hub import HubProcess
+from tests.support.stage import BY_STAR, Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+HOURS = 6
+LEFT_H = 9.5
+"""So long until the disk is full, by the growth that is played."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def growing(route: Route) -> None:
+    """As if the disk of db-01 had grown for hours."""
+    [metric] = parse_qs(urlsplit(route.request.url).query)["metric"]
+    star, now = BY_STAR["db-01"], int(time.time())
+    whole = star.cores * 20e9
+    an_hour = whole * (1 - star.disk) / LEFT_H
+    times = [now - 3600 * hour for hour in range(HOURS, -1, -1)]
+    used = [whole * star.disk - an_hour * (now - at) / 3600 for at in times]
+    answer = {"node_id": "", "from": times[0], "to": now, "step": 3600, "times": times, "series": {metric: {"avg": used, "min": used, "max": used}}}
+    route.fulfill(json=answer)
+
+
+def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-03", "db-01")) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        strip = page.get_by_role("region", name="Needs attention")
+        disk = strip.get_by_role("link").filter(has_text="db-01")
+        expect(disk).to_contain_text("/ 93% full")
+        expect(disk).to_contain_text(re.compile(r"277\sGiB of 298\sGiB"))  # a quarter of an hour is too short for a forecast
+        assert "127.0.0.1" not in disk.inner_text()
+        stage.hold_cpu("web-03", 99)
+        expect(strip.get_by_role("link").filter(has_text="web-03")).to_contain_text(re.compile(r"CPU \d+% for (over )?\d+\s(s|min)"), timeout=60_000)
+
+        page.route(re.compile(r"/history\?metric=filesystem\.used"), growing)
+        page.reload()
+        expect(disk).to_contain_text(re.compile(r"fills in about 9\sh at this rate"))
+        disk.click()
+        expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(re.compile(r"Grows .*/h, fills in about 9\sh\."))
