@@ -36,7 +36,14 @@ def growing(route: Route) -> None:
     an_hour = whole * (1 - star.disk) / LEFT_H
     times = [now - 3600 * hour for hour in range(HOURS, -1, -1)]
     used = [whole * star.disk - an_hour * (now - at) / 3600 for at in times]
-    answer = {"node_id": "", "from": times[0], "to": now, "step": 3600, "times": times, "series": {metric: {"avg": used, "min": used, "max": used}}}
+    answer = {
+        "node_id": "",
+        "from": times[0],
+        "to": now,
+        "step": 3600,
+        "times": times,
+        "series": {metric: {"avg": used, "min": used, "max": used}},
+    }
     route.fulfill(json=answer)
 
 
@@ -50,10 +57,14 @@ def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProces
         expect(disk).to_contain_text(re.compile(r"277\sGiB of 298\sGiB"))  # a quarter of an hour is too short for a forecast
         assert "127.0.0.1" not in disk.inner_text()
         stage.hold_cpu("web-03", 99)
-        expect(strip.get_by_role("link").filter(has_text="web-03")).to_contain_text(re.compile(r"CPU \d+% for (over )?\d+\s(s|min)"), timeout=60_000)
+        expect(strip.get_by_role("link").filter(has_text="web-03")).to_contain_text(
+            re.compile(r"CPU \d+% for (over )?\d+\s(s|min)"), timeout=60_000
+        )
 
         page.route(re.compile(r"/history\?metric=filesystem\.used"), growing)
         page.reload()
         expect(disk).to_contain_text(re.compile(r"fills in about 9\sh at this rate"))
         disk.click()
-        expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(re.compile(r"Grows .*/h, fills in about 9\sh\."))
+        expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(
+            re.compile(r"Grows .*/h, fills in about 9\sh\.")
+        )

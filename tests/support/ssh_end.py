@@ -18,8 +18,8 @@ PASSWORD = "right"  # what Watcher takes
 class Doorkeeper(Watcher):
     """Knows who is inside, so that they can be shown out."""
 
-    def __init__(self, inside: set[asyncssh.SSHServerConnection]) -> None:
-        super().__init__([])
+    def __init__(self, inside: set[asyncssh.SSHServerConnection], seen: list[str]) -> None:
+        super().__init__(seen)
         self._inside = inside
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -35,6 +35,12 @@ class SshEnd:
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh end")
         self._server: asyncssh.SSHAcceptor | None = None
         self._inside: set[asyncssh.SSHServerConnection] = set()
+        self._seen: list[str] = []
+
+    @property
+    def knocks(self) -> int:
+        """How often somebody tried to prove who they are."""
+        return sum(not one.startswith("begin ") for one in self._seen)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -55,7 +61,7 @@ class SshEnd:
         await self._close()
         key = await asyncio.to_thread(asyncssh.generate_private_key, "ssh-ed25519")
         self._server = await asyncssh.listen(
-            "127.0.0.1", self.port, reuse_address=True, server_factory=lambda: Doorkeeper(self._inside), server_host_keys=[key], allow_scp=False,
+            "127.0.0.1", self.port, reuse_address=True, server_factory=lambda: Doorkeeper(self._inside, self._seen), server_host_keys=[key], allow_scp=False,
             sftp_factory=None, process_factory=self._hang,
         )  # fmt: skip
         self.port = self._server.get_port()

@@ -1,0 +1,146 @@
+"""Adding one server, as a person does it: what is wrong is said beside its field, a key is understood, a changed server is not trusted, and it goes on in the background."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.gates import gate
+from tests.browser.test_gates_axe import asked_for_its_key, trusted
+from tests.browser.test_gates_safety import said
+from tests.browser.waits import forgotten
+from tests.support.hub import HubProcess
+from tests.support.ssh_end import SshEnd
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+PASSPHRASE = "open sesame 4711"
+SUDO = "canary-sudo-8812"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def opened(page: Page) -> Locator:
+    page.get_by_role("button", name="Add node").first.click()
+    return page.get_by_role("dialog")
+
+
+def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
+    plain = asyncssh.generate_private_key("ssh-ed25519")
+    locked = plain.export_private_key(passphrase=PASSPHRASE).decode()
+    with SshEnd() as end, gate(browser, hub) as seen:
+        page = seen.page
+        sent = said(page)
+        seen.sign_in()
+        dialog = opened(page)
+        connect = dialog.get_by_role("button", name="Connect")
+        dialog.get_by_label("Port").fill("70000")
+        connect.click()
+        for words in ("s name or address.", "1 to 65535", "Give the user to sign in as.", "Give a private key, or a password below."):
+            expect(dialog.get_by_text(words)).to_be_visible()
+        expect(dialog.get_by_label("Host name or IP")).to_have_attribute("aria-invalid", "true")
+        dialog.get_by_label("Host name or IP").fill("ada@127.0.0.1")
+        connect.click()
+        expect(dialog.get_by_text("user and port have their own fields")).to_be_visible()
+        assert hub.local("GET", "/api/v1/deployments").json["deployments"] == [], "nothing of it was sent"
+
+        # the public half, a file that is none, and the real one: dropped into the same field by a file
+        dialog.get_by_role("button", name="Paste key").click()
+        dialog.get_by_label("Private key text").fill(plain.export_public_key().decode())
+        expect(dialog.get_by_text("This is a public key: the private one is needed")).to_be_visible()
+        key_file = dialog.get_by_label("Private key file")
+        key_file.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"x" * (17 * 1024)})
+        expect(dialog.get_by_text("This file is larger than 16 KiB")).to_be_visible()
+        expect(dialog.get_by_label("Key passphrase")).to_have_count(0)
+        key_file.set_input_files({"name": "id_ed25519", "mimeType": "text/plain", "buffer": locked.encode()})
+        expect(dialog.get_by_text("Ed25519, encrypted")).to_be_visible()
+        expect(dialog.get_by_text("id_ed25519")).to_be_visible()
+
+        # a passphrase that does not fit is asked for again alone; the right one goes on to the server, which knows the key not
+        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+        dialog.get_by_label("Port").fill(str(end.port))
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_label("Key passphrase", exact=True).fill("not this one")
+        dialog.get_by_label("sudo password", exact=True).fill(SUDO)
+        connect.click()
+        failure = dialog.locator(".failure")
+        again = failure.get_by_role("textbox", name="Key passphrase")
+        expect(again.or_(dialog.get_by_text("Is this the right server?")).first).to_be_visible()
+        if not again.is_visible():
+            trusted(seen)
+        again.fill(PASSPHRASE)
+        failure.get_by_role("button", name="Retry").click()
+        question = dialog.get_by_text("Is this the right server?")
+        refused = failure.get_by_text("does not let ada in with this key")
+        expect(question.or_(refused).first).to_be_visible()
+        if question.is_visible():
+            trusted(seen)
+        expect(refused).to_be_visible()
+        expect(dialog.locator("[data-step=authenticate][data-state=failed]")).to_be_visible()
+        expect(dialog.get_by_text("This try changed nothing on the server.")).to_be_visible()
+        expect(failure.get_by_role("button", name="Choose file")).to_be_visible()
+        sent.clear()
+        dialog.get_by_role("button", name="Close").last.click()
+        expect(dialog).to_have_count(0)
+        forgotten(page, PASSPHRASE, SUDO, "PRIVATE KEY")
+        page.reload()
+        forgotten(page, PASSPHRASE, SUDO, "PRIVATE KEY")
+        assert not [line for line in sent if PASSPHRASE in line or SUDO in line or "PRIVATE KEY" in line]
+
+
+def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
+    with SshEnd() as end, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        asked_for_its_key(end, "wrong")(seen)
+        dialog = page.get_by_role("dialog")
+        trust = dialog.get_by_role("button", name="Trust and deploy")
+        expect(trust).to_be_disabled()
+        shown = dialog.get_by_label("Fingerprint", exact=True).inner_text()
+        trusted(seen)
+        failure = dialog.locator(".failure")
+        password = failure.get_by_role("textbox", name="SSH password")
+        expect(password).to_be_visible()
+        end.another_key()
+        knocks = end.knocks
+        password.fill("right")
+        failure.get_by_role("button", name="Retry").click()
+        for _ in range(2):
+            expect(failure).to_contain_text("somebody is in between")
+            expect(failure).to_contain_text(shown)  # and the other one, to compare
+            expect(dialog.get_by_text("The fingerprints match")).to_have_count(0)
+            expect(dialog.locator("[data-step=host_key][data-state=failed]")).to_be_visible()
+            with page.expect_response(re.compile("/retry$")):
+                failure.get_by_role("button", name="Retry").click()
+        expect(failure).to_contain_text("somebody is in between")
+        assert end.knocks == knocks, "whoever it is was not told the password"
+
+
+def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: HubProcess) -> None:
+    with SshEnd() as end, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        asked_for_its_key(end, "right")(seen)
+        trusted(seen)
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Run in background").click()
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_text("It goes on in the background.")).to_be_visible()
+        expect(page.get_by_role("heading", name="Adding 127.0.0.1")).to_be_visible()  # an empty fleet says so too
+        page.reload()
+        page.get_by_role("button", name="Adding 127.0.0.1").click()
+        expect(page.get_by_role("dialog", name="Deploying to 127.0.0.1")).to_be_visible()
+        expect(dialog.locator("[data-step=host_key][data-state=done]")).to_be_visible()
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("dialog", name="Deployment to 127.0.0.1 cancelled")).to_be_visible()
+        dialog.get_by_role("button", name="Close").last.click()
+        expect(page.get_by_text("No nodes yet")).to_be_visible()

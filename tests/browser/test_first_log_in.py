@@ -1,0 +1,58 @@
+"""The first log-in: a wrong word opens nothing and says nothing, and the password of the first start opens the choice of another one alone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from tests.browser.test_settings import FORBIDDEN, FROM_THE_PAGE, password_step
+from tests.support.hub import PASSWORD, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+CHOOSE = "Choose a new password"
+WITHIN = ("/", "/settings/users", "/jobs", "/n/00000000000000000000000000")
+
+
+def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fresh_hub: HubProcess) -> None:
+    hub = fresh_hub
+    asked: list[str] = []
+    opened: list[WebSocket] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/api/v1/")[2]))
+    page.on("websocket", lambda socket: opened.append(socket))  # noqa: PLW0108  # the driver wants a function of Python
+    for name, word in (("admin", "not this one"), ("nobody", "not this one")):
+        password_step(page, hub, name, word)
+        expect(page.get_by_role("alert")).to_have_text("User name or password is wrong.")
+    password_step(page, hub, "admin", "admin")
+    expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()
+    for path in WITHIN:
+        page.goto(hub.url + path)
+        expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()
+        expect(page.get_by_role("navigation")).to_have_count(0)
+    assert {one for one in asked if one} <= {"auth/me", "auth/login", "auth/refresh"}, "no data was asked for"
+    assert opened == [], "and nothing listens"
+    for method, path, body in (
+        ("POST", "users", {"username": "mallory", "role": "admin"}),
+        ("PATCH", "settings", {"require_totp": "none"}),
+    ):
+        assert page.evaluate(FROM_THE_PAGE, [method, path, body])[0] == FORBIDDEN, path
+    assert page.evaluate("async () => (await fetch('/api/v1/nodes')).status") == FORBIDDEN
+
+    # what is wrong with the new one is said before it is sent
+    page.get_by_label("Current password", exact=True).fill("admin")
+    new, again = page.get_by_label("New password", exact=True), page.get_by_label("Repeat it", exact=True)
+    go_on = page.get_by_role("button", name="Set password and continue")
+    for first, second in (("short", "short"), ("stardust stardust", "stardust stardust"), (PASSWORD, PASSWORD + "x")):
+        new.fill(first)
+        again.fill(second)
+        go_on.click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()
+    again.fill(PASSWORD)
+    go_on.click()
+    expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Sign out").first.click()
+    password_step(page, hub, "admin", "admin")
+    expect(page.get_by_role("alert")).to_have_text("User name or password is wrong.")
+    password_step(page, hub, "admin", PASSWORD)
+    expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
