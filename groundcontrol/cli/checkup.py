@@ -19,7 +19,7 @@ from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
-from groundcontrol.store.sqlite.inspection import DamagedChunk, Inspection, damaged_chunks, quick_check
+from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, damaged_pieces, quick_check
 from groundcontrol.store.sqlite.replacing import is_unfinished
 from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.control import SOCKET_NAME
@@ -188,9 +188,9 @@ async def database_findings(settings: Settings) -> list[Finding]:
         said = await quick_check(path)
         if said == "ok":
             try:
-                damaged = await damaged_chunks(path)
+                damaged = await damaged_pieces(path)
                 sound = Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)")
-                found.append(await _chunks_finding(control, path, damaged) if damaged else sound)
+                found.append(await _pieces_finding(control, path, damaged) if damaged else sound)
             except ConfigError as exc:
                 said = str(exc)
         if said != "ok":
@@ -198,7 +198,7 @@ async def database_findings(settings: Settings) -> list[Finding]:
     return found
 
 
-async def _chunks_finding(control: Path, path: Path, damaged: Sequence[DamagedChunk]) -> Finding:
+async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPiece]) -> Finding:
     names: dict[int, str] = {}
     with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
         async with await Inspection.open(control) as inspection:
@@ -209,7 +209,7 @@ async def _chunks_finding(control: Path, path: Path, damaged: Sequence[DamagedCh
         for chunk in damaged[:MOST_NAMED]
     ]
     more = " …" if len(damaged) > MOST_NAMED else ""
-    text = f"{path}: {len(damaged)} chunks of samples cannot be read: {'; '.join(named)}{more}"
+    text = f"{path}: {len(damaged)} pieces of samples cannot be read: {'; '.join(named)}{more}"
     remedy = "charts show gaps there, and the hub goes on; to have them again, restore a backup of before; look at the disk"
     return Finding("database", "problem", text, remedy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import weakref
@@ -375,7 +376,8 @@ class Registry:
                 for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
                     known = self._latest.setdefault(node.id, {})
                     if family not in known and len(row.values) == len(layout.series):
-                        known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
+                        with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
+                            known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
             cursor = page.next
             if cursor is None:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -108,7 +109,7 @@ def groups(
 
 
 def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tuple[LayoutRow, StoredRow]]:
-    """The newest row of each family."""
+    """The newest row of each family, as far as it can be read: what is damaged hides neither other families nor other nodes."""
     wanted = {layout.family for layout in known.values()}
     newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
     for hour in reversed(hours(rows, -HIGHEST, HIGHEST)):
@@ -118,7 +119,10 @@ def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tu
             "SELECT layout, max(last_ms) AS last_ms, coding, body FROM hot WHERE hour = ? AND node = ? GROUP BY layout", hour, no
         )
         for head in sorted(found, key=lambda head: -head["last_ms"]):
-            layout = known[head["layout"]]
-            if layout.family not in newest and (taken := read_pack(head, layout)):
-                newest[layout.family] = (layout, max(taken, key=lambda row: row.taken_at_ms))
+            layout = known.get(head["layout"])
+            if layout is None or layout.family in newest:
+                continue
+            with contextlib.suppress(StoreError):
+                if taken := read_pack(head, layout):
+                    newest[layout.family] = (layout, max(taken, key=lambda row: row.taken_at_ms))
     return newest

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
 
+from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import NodeIdentity, units_state
 from groundcontrol.errors import ConfigError, StoreError
@@ -20,6 +21,7 @@ from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
+from groundcontrol.store.sqlite.hot import layouts, read_pack
 from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
 from groundcontrol.store.sqlite.places import TABLES, Body
 from groundcontrol.store.sqlite.reader import Reader
@@ -172,8 +174,8 @@ async def quick_check(path: Path) -> str:
         return translate(exc, path.name).message
 
 
-class DamagedChunk(NamedTuple):
-    """One that cannot be read."""
+class DamagedPiece(NamedTuple):
+    """Samples that cannot be read."""
 
     no: int
     """The node's."""
@@ -181,31 +183,46 @@ class DamagedChunk(NamedTuple):
     span: int
 
 
-async def damaged_chunks(path: Path) -> list[DamagedChunk]:
-    """Read through every chunk of a samples database, which no check of SQLite looks into; each has a checksum.
+async def damaged_pieces(path: Path) -> list[DamagedPiece]:
+    """Read through every chunk of a samples database, and the packs that are in none yet: no check of SQLite looks into them.
 
-    Returns: those that cannot be read; none where this is no samples database of this schema.
+    Returns: those that cannot be read, each span once; none where this is no samples database of this schema.
     Raises:  ConfigError: the file cannot be read.
     """
 
-    def look() -> list[DamagedChunk]:
-        found = []
+    def look() -> list[DamagedPiece]:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            for tier, table in zip(TIERS, TABLES, strict=True):
-                if db.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone() is None:
-                    return []
-                for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
-                    try:
-                        RowChunk(body) if tier is SECONDS else StatChunk(body)
-                    except ValueError:
-                        chunk = Body(place, body)
-                        found.append(DamagedChunk(chunk.no, tier, chunk.span))
-        return found
+            db.row_factory = sqlite3.Row
+            tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if not tables.issuperset((*TABLES, "hot", "layout")):
+                return []
+            return sorted({*_damaged_chunks(db), *_damaged_packs(db)})
 
     try:
         return await asyncio.to_thread(look)
     except sqlite3.Error as exc:
         raise ConfigError(translate(exc, path.name).message) from exc
+
+
+def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+    for tier, table in zip(TIERS, TABLES, strict=True):
+        for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
+            try:
+                RowChunk(body) if tier is SECONDS else StatChunk(body)
+            except ValueError:
+                chunk = Body(place, body)
+                yield DamagedPiece(chunk.no, tier, chunk.span)
+
+
+def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+    known: dict[int, dict[bytes, LayoutRow]] = {}
+    for row in db.execute("SELECT hour, node, layout, coding, body FROM hot ORDER BY node, hour"):
+        if row["node"] not in known:
+            known = {row["node"]: layouts(Rows(db), row["node"])}
+        try:
+            read_pack(row, known[row["node"]][row["layout"]])
+        except (StoreError, KeyError):
+            yield DamagedPiece(row["node"], SECONDS, row["hour"])
 
 
 async def copy_database(path: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from groundcontrol.cli import checkup
@@ -22,7 +23,7 @@ from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.places import place_of
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
-from tests.contract.making import new_node, new_user
+from tests.contract.making import layout_row, new_node, new_user, pack_body
 from tests.support.keys import first_vault, vault_of
 
 SECRET = "a lamp beside the window"
@@ -136,8 +137,32 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
         db.executemany("INSERT INTO chunk_1s VALUES (?, 1, ?)", chunks)
     control, samples = await checkup.database_findings(settings)
     assert (control.state, samples.state) == ("ok", "problem")
-    assert "2 chunks" in samples.text
+    assert "2 pieces" in samples.text
     assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; node number 2 from 2026-11-21 10:00" in samples.text
+
+
+async def test_packs_that_lie_in_no_chunk_yet_and_cannot_be_read_are_named_too(folder: Path) -> None:
+    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    at = 1_795_255_200  # 2026-11-21 10:00 UTC
+    layout = layout_row("pulse", ("load.1",))
+    packs = [  # sound; not a pack; too wide; of no layout
+        (0, layout.layout, pack_body([(at * 1000, [5])])),
+        (1, layout.layout, b"x"),
+        (2, layout.layout, pack_body([(at * 1000, [5, 6])])),
+        (1, b"nothing", pack_body([(at * 1000, [5])])),
+    ]
+    with closing(sqlite3.connect(folder / "stardust.db")) as db:
+        [no] = db.execute("SELECT no FROM node").fetchone()
+    with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
+        series = msgspec.json.encode(layout.series).decode()
+        db.execute("INSERT INTO layout (node, layout, family, rhythm_s, series) VALUES (?, ?, 'pulse', 1, ?)", (no, layout.layout, series))
+        db.executemany(
+            "INSERT INTO hot VALUES (?, ?, 1, 0, ?, ?, 1, 1, 1, ?)",
+            [(at // 3600 + hour, no, seq, name, body) for seq, (hour, name, body) in enumerate(packs)],
+        )
+    [_, samples] = await checkup.database_findings(settings)
+    assert (samples.state, "2 pieces" in samples.text) == ("problem", True)
+    assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; web-1 from 2026-11-21 12:00" in samples.text
 
 
 async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:

@@ -12,10 +12,13 @@ import msgpack
 import msgspec
 import pytest
 
+from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack
 from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import NotAcceptable
+from groundcontrol.fleet.registry import Registry
+from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.web.http.history import _FORMS, _WILD, choose_form
 from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
@@ -236,3 +239,18 @@ async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub) ->
     hour = (START + 5) // 3600 * 3600.0
     assert window["damaged"] == [{"start": hour, "end": hour + 3600}]
     assert window["series"]["cpu.total"]["avg"][4:7] == [4.0, None, 6.0]
+
+
+async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_start(hub: TestHub) -> None:
+    harmed, newer, sound = await measured(hub, "a"), await measured(hub, "b"), await measured(hub, "c")
+
+    def harm(tx: Tx) -> None:
+        tx.do("UPDATE hot SET body = x'00' WHERE node = ?", harmed.no)
+        tx.do("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later') WHERE node = ?", newer.no)
+
+    await hub.database._samples.writer.run(harm)
+    registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))
+
+    await registry.recall()
+
+    assert [bool(registry.latest(node.id)) for node in (harmed, newer, sound)] == [False, False, True]
