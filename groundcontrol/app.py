@@ -64,7 +64,7 @@ from groundcontrol.web import ws_agent
 from groundcontrol.web.control import SOCKET_NAME, listen
 from groundcontrol.web.http import health, local
 from groundcontrol.web.http import invites as invites_http
-from groundcontrol.web.server import GATE, build_app, make_runner
+from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
 from majortom.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
@@ -276,9 +276,12 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         outvoted=registry.outvoted, onward=onward.now,
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact)
-    counting = Counting(registry, ingest, jobs, door, auth, compactor, lag, lambda: bus.dropped, lambda: database.trouble is not None)
-    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
+    counting = Counting(
+        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], lambda: database.stats, lambda: bus.dropped,
+        lambda: database.trouble is not None,
+    )  # fmt: skip
+    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
     app.add_routes(
         [
             web.get("/ws", ws_agent.handler(door, config.trusted_proxies)),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from groundcontrol.auth.service import AuthService
 from groundcontrol.compactor import Compactor
@@ -14,6 +14,18 @@ from groundcontrol.fleet.registry import Registry
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.web.http.health import Figure
+from groundcontrol.web.ws_browser import Live
+
+
+class Written(Protocol):
+    """What a database has counted (`store.sqlite.writer.WriterStats`)."""
+
+    @property
+    def commits(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def worst_commit_s(self) -> float: ...
 
 
 class Counting(NamedTuple):
@@ -26,6 +38,9 @@ class Counting(NamedTuple):
     auth: AuthService
     compactor: Compactor
     lag: LoopLag
+    live: Live
+    databases: Callable[[], Mapping[str, Written]]
+    """By file name, that of the control database first."""
     bus_dropped: Callable[[], int]
     in_trouble: Callable[[], bool]
     """Whether the database takes nothing."""
@@ -48,10 +63,23 @@ def figures(parts: Counting) -> Iterator[Figure]:
     yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
     yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.jobs.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
+    yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
+    yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)
+    yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
     yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", parts.lag.worst_s)
     yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
+
+
+def _writers(databases: Mapping[str, Written]) -> Iterator[Figure]:
+    stats = {f'database="{name}"': found for name, found in zip(("control", "samples"), databases.values(), strict=True)}
+    refused = {label: float(found.refused) for label, found in stats.items()}
+    yield Figure("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
+    commits = {label: float(found.commits) for label, found in stats.items()}
+    yield Figure("commits_total", "counter", "Transactions of each database.", commits)
+    worst = {label: found.worst_commit_s for label, found in stats.items()}
+    yield Figure("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
 
 
 def _gauge(name: str, text: str, value: float) -> Figure:

@@ -58,6 +58,8 @@ class Live:
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
+        self.cut = 0
+        """Pages that did not take what was sent to them."""
 
     # -- life ----------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Live:
             await socket.prepare(request)
             await connection.run(self._hello(call.caller))
         finally:
+            self.cut += connection.too_slow
             self._connections.discard(connection)
             if not self._connections:
                 self._empty.set()

@@ -103,6 +103,8 @@ class Connection:
         self._check = asyncio.Event()
         self._asked_to_end = asyncio.Event()
         self._end: _End | None = None
+        self.too_slow = False
+        """It was cut since the page did not take what was sent to it."""
 
     @property
     def scope(self) -> Scope:
@@ -182,6 +184,7 @@ class Connection:
         try:
             await self._outgoing.pump(self._socket.send_bytes)
         except TooSlow as exc:
+            self.too_slow = True
             raise _End(CLOSE_TOO_SLOW, "the page did not take what was sent to it") from exc
 
     async def _wait_for_end(self) -> None:

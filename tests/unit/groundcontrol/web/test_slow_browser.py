@@ -123,6 +123,7 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
             last = msgspec.msgpack.decode(message.data)
         assert last == ["gap", {"topic": f"node:{node.id}"}]
         assert stuck.socket.close_code == 4408
+    assert hub.app[LIVE].cut == 1, "the other one went by itself"
 
 
 async def test_a_browser_that_was_away_finds_the_gap_and_the_reason(hub: TestHub) -> None:
