@@ -107,3 +107,8 @@ def translate(exc: sqlite3.Error, name: str) -> StoreError:
         kind, text = _MEANINGS[code & 0xFF]
         return kind(text.format(name=name), sqlite=getattr(exc, "sqlite_errorname", ""))
     return StoreError(f"the database {name} refused a statement", sqlite=getattr(exc, "sqlite_errorname", type(exc).__name__))
+
+
+def is_damage(error: StoreError) -> bool:
+    """Whether a page of the file was not what it should be: not the disk that failed, and nothing that passes."""
+    return str(error.detail.get("sqlite", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

@@ -26,7 +26,7 @@ from groundcontrol.store.sqlite.jobs import SqliteJobs
 from groundcontrol.store.sqlite.journal import SqliteJournal
 from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, migrations, suspect
 from groundcontrol.store.sqlite.nodes import SqliteNodes
 from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
@@ -75,6 +75,8 @@ class _File:
     async def close(self) -> None:
         await self.reader.close()
         await self.writer.close()
+        if self.reader.damaged or self.writer.damaged:
+            await asyncio.to_thread(suspect, self.path)
 
 
 class Database:

@@ -81,12 +81,24 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
-    """Read the file through, unless it is so large that the start would wait for it.
+    """Read the file through, unless it is so large that the start would wait for it and nobody has found it damaged.
 
     Raises: ConfigError: it is damaged.
     """
-    if path.stat().st_size <= CHECK_LIMIT_BYTES:
+    found = _suspicion(path)
+    if path.stat().st_size <= CHECK_LIMIT_BYTES or found.exists():
         check_whole(db, path)
+        found.unlink(missing_ok=True)
+
+
+def suspect(path: Path) -> None:
+    """Have the file read through at the next start, however large it is: a hub that ran on it came upon a damaged page."""
+    with contextlib.suppress(OSError):  # where no room is left the next hub comes upon it as well
+        _suspicion(path).touch(mode=0o600)
+
+
+def _suspicion(path: Path) -> Path:
+    return path.with_name(f"{path.name}.suspect")
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:

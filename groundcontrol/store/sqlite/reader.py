@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from groundcontrol.errors import StoreBusy, StoreDown
-from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
+from groundcontrol.store.sqlite.connection import Thread, is_damage, open_thread, translate
 from groundcontrol.store.sqlite.tx import Rows, Value
 
 T = TypeVar("T")
@@ -31,6 +31,8 @@ class Reader:
             self._free.put_nowait(thread)
         self.broken = False
         """A connection saw an input/output error: the process should end and start anew."""
+        self.damaged = False
+        """It was a page of the file that was not what it should be."""
 
     @classmethod
     async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
@@ -73,6 +75,7 @@ class Reader:
             error = translate(exc, self._name)
             if isinstance(error, StoreDown):
                 self.broken = True
+                self.damaged = self.damaged or is_damage(error)
             raise error from exc
 
     async def _thread(self) -> Thread:

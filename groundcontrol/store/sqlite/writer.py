@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
-from groundcontrol.store.sqlite.connection import Thread, translate
+from groundcontrol.store.sqlite.connection import Thread, is_damage, translate
 from groundcontrol.store.sqlite.tx import Tx
 from spider.clock import Clock
 from spider.logs import event
@@ -66,6 +66,8 @@ class Writer:
         """Why the last transaction could not be kept; None = it was."""
         self.broken = False
         """The connection saw an input/output error: nothing more goes through it, the process should end and start anew."""
+        self.damaged = False
+        """It was a page of the file that was not what it should be."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
 
     @property
@@ -190,6 +192,7 @@ class Writer:
                 event(log, "database_in_trouble", logging.ERROR, database=self._name, code=error.code, reason=error.message)
         self.trouble = error
         self.broken = self.broken or isinstance(error, StoreDown)
+        self.damaged = self.damaged or (error is not None and is_damage(error))
 
 
 def _fold_log(db: sqlite3.Connection) -> bool:

@@ -16,8 +16,8 @@ from groundcontrol.cli.folder import lock_holder
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import ConfigError
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.errors import ConfigError, StoreDown
+from groundcontrol.store.sqlite import migrate, open_database
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
 from groundcontrol.store.sqlite.secrets import Keyring
 from spider.clock import SystemClock
@@ -29,7 +29,7 @@ CLOCK = SystemClock()
 _OPEN = """
 import asyncio, sys
 from pathlib import Path
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite import migrate, open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 asyncio.run(open_database(Path(sys.argv[1]), clock=SystemClock()))
@@ -199,6 +199,32 @@ async def test_a_damaged_page_is_found_at_the_start(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="damaged"):
         await open_database(tmp_path / "data", clock=CLOCK)
+
+
+async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await open_and_close(tmp_path / "data")
+    path = tmp_path / "data" / "stardust-samples.db"
+    whole = path.read_bytes()
+    with closing(sqlite3.connect(path)) as db:
+        [page] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'chunk_1m'").fetchone()
+    path.write_bytes(whole[: (page - 1) * 16384] + b"\x5a" * 16384 + whole[page * 16384 :])
+    monkeypatch.setattr(migrate, "CHECK_LIMIT_BYTES", 0)
+    await open_and_close(tmp_path / "data")  # too large to be read through at each start
+
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    with pytest.raises(StoreDown, match="damaged"):
+        await database._samples.reader.run(lambda rows: rows.all("SELECT * FROM chunk_1m"))
+    await database.close()
+
+    with pytest.raises(ConfigError, match="damaged: restore a backup"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    with pytest.raises(ConfigError, match="damaged: restore a backup"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    path.write_bytes(whole)
+    await open_and_close(tmp_path / "data")
+    assert not list((tmp_path / "data").glob("*.suspect")), "once it is whole nobody suspects it"
 
 
 def opened(path: Path) -> sqlite3.Connection:
