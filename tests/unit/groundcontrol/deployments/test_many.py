@@ -168,7 +168,7 @@ async def test_a_turn_is_given_back_whatever_happens() -> None:
     assert not places.locked()
     async with Turn(places) as turn:
         async with turn.rest():
-            await asyncio.wait_for(places.acquire(), 1)
+            await asyncio.wait_for(places.acquire(), 30)
             waiting = asyncio.create_task(places.acquire())
             await asyncio.sleep(0)
             waiting.cancel()

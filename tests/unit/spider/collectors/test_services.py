@@ -91,13 +91,13 @@ def test_what_a_group_uses_agrees_with_what_its_process_did(tmp_path: Path, kind
                 assert process.stdout is not None
                 process.stdout.readline()
                 collector = ServicesAndContainers(names=NOBODY)
-                assert read(collector, time.monotonic()).keys() == set()
                 began = time.monotonic()
+                assert read(collector, began).keys() == set()
                 process.stdin.write(b"\n")
                 process.stdin.flush()
                 worked_s = float(process.stdout.readline())
-                found = {series: value for series, value in read(collector, time.monotonic()).items() if f"={name}}}" in series}
-                elapsed_s = time.monotonic() - began
+                ended = time.monotonic()
+                found = {series: value for series, value in read(collector, ended).items() if f"={name}}}" in series}
             finally:
                 process.kill()
                 process.wait()
@@ -105,7 +105,7 @@ def test_what_a_group_uses_agrees_with_what_its_process_did(tmp_path: Path, kind
     cpu = parts.get("cpu")
     if cpu is None:
         pytest.skip("this machine counts nothing for such a group")
-    assert cpu / 10_000 * elapsed_s == pytest.approx(worked_s, rel=0.3)
+    assert cpu / 10_000 * (ended - began) == pytest.approx(worked_s, rel=0.3)
     if "memory" in parts:
         assert 64 << 20 < (parts["memory"] or 0) < 200 << 20
     assert all(series.startswith(f"{kind}.") for series in found)
