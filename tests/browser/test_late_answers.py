@@ -127,7 +127,7 @@ def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_pat
         seen.page.route("**/host-key", lambda route: held.append((route, route.fetch())))
         trusted(seen)
         expect(seen.page.locator("[data-step=authenticate][data-state=running]")).to_be_visible()
-        [(route, answer)] = held
+        [(route, answer)] = until(seen.page, lambda: held)
         assert [step["state"] for step in answer.json()["steps"]][:2] == ["done", "running"], "older than what is shown"
         with seen.page.expect_response("**/host-key") as late:
             route.fulfill(response=answer)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.hub import PASSWORD, HubProcess
+from tests.browser.test_settings import sign_in
+from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -25,13 +26,11 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 @pytest.mark.refusals("409 (Conflict)")
 def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(page: Page, hub: HubProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
+        sign_in(page, hub)
         body = {"host": "127.0.0.1", "port": mute.getsockname()[1], "username": "root", "name": "one", "password": "first server's"}
-        made = hub.local("POST", "/api/v1/deployments", body)
+        made = hub.local("POST", "/api/v1/deployments", body)  # and from now on the hub waits for some seconds for the mute one
         assert made.status == 202, made.body
-        page.goto(hub.url)
-        page.get_by_label("User name").fill("admin")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        page.reload()
         page.get_by_role("button", name="Adding one").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_be_visible()
