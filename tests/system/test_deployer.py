@@ -219,7 +219,7 @@ async def test_a_connection_that_is_cut_is_taken_back_over_a_new_one(trial: Tria
 
 
 async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> None:
-    limits = Limits(connect_s=2, login_s=2, step_s=5, verify_s=1, undo_s=5, keepalive_s=0.5)
+    limits = Limits(connect_s=10, verify_s=1, undo_s=10, keepalive_s=2)
     trial.major = MajorTom(SystemClock(), any_address, limits)
 
     async def pull_the_plug(_seconds: float) -> None:
@@ -256,7 +256,21 @@ async def test_no_key_stands_in_arguments_environment_or_logs_of_the_server(tria
 
 
 async def test_a_second_installation_at_the_same_time_is_refused(trial: Trial) -> None:
-    outcomes = await asyncio.gather(*(trial.install(at_once) for _ in range(3)), return_exceptions=True)
+    refused = asyncio.Semaphore(0)
+
+    async def until_the_others_are_over(_seconds: float) -> None:
+        async with asyncio.timeout(120):
+            await refused.acquire()
+            await refused.acquire()
+
+    async def one() -> None:
+        try:
+            await trial.install(until_the_others_are_over)
+        except DeployError:
+            refused.release()
+            raise
+
+    outcomes = await asyncio.gather(one(), one(), one(), return_exceptions=True)
     assert sorted(outcome.code if isinstance(outcome, DeployError) else repr(outcome) for outcome in outcomes) == ["None", "busy", "busy"]
 
 

@@ -21,7 +21,7 @@ from tests.support.hub import ROOT, HubProcess
 from tests.support.lab import Host
 from tests.support.tls_end import TlsEnd
 from tests.system.deployed import until
-from tests.system.deploying import Desk, Look, any_host
+from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
 from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
@@ -62,7 +62,7 @@ def off_again(desk: Desk, node: str) -> None:
     assert row["state"] == "succeeded", row
 
 
-def until_online(hub: HubProcess, node: str, limit_s: float = 40.0) -> None:
+def until_online(hub: HubProcess, node: str, limit_s: float = END_LIMIT_S) -> None:
     deadline = time.monotonic() + limit_s
     while hub.node(node)["state"] != "online":
         assert time.monotonic() < deadline, hub.output[-3000:]
@@ -281,7 +281,7 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             sides = {"username": "root", "private_key": desk.host.private_key(), "host": desk.host.address, "host_key": desk.fingerprint()}
             row = hub.local("DELETE", f"/api/v1/nodes/{node['id']}", sides)
             assert row.status == 202, row.body
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + END_LIMIT_S
             while hub.local("GET", f"/api/v1/deployments/{row.json['id']}").json["ended_at"] is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

@@ -55,10 +55,10 @@ def test_a_jump_host_that_does_not_forward_or_let_in_is_said_to(pair: tuple[Desk
     assert message.startswith(f"At the jump host {bastion.address}: ")
     message = failed(desk.install("root", jump=through(bastion, host_key="SHA256:" + "A" * 43)), "host_key_unexpected", "host_key")
     assert bastion.address in message
-    bastion.sh("echo 'AllowTcpForwarding no' > /etc/ssh/sshd_config.d/no.conf; systemctl reload ssh")
+    bastion.sh("echo 'AllowTcpForwarding no' > /etc/ssh/sshd_config.d/no.conf; systemctl restart ssh")
     try:
         message = failed(desk.install("root", jump=through(bastion, host_key=known)), "jump_failed", "connect")
     finally:
-        bastion.sh("rm /etc/ssh/sshd_config.d/no.conf; systemctl reload ssh")
+        bastion.sh("rm /etc/ssh/sshd_config.d/no.conf; systemctl restart ssh")
     assert "TCP forwarding" in message
     look.check_unchanged()

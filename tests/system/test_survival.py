@@ -21,6 +21,8 @@ from tests.system.deployed import DeployedHost, Processes, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
+ON_ITS_WAY = 2048
+"""Bytes of output that the hub may still be given when the network is gone."""
 PACKAGES = ["lab-slow", "lab-hello", "lab-conf", "lab-svc", "lab-gate"]
 
 
@@ -127,11 +129,9 @@ def test_an_upgrade_survives_a_cut_network(node: DeployedHost) -> None:
     node.host.net("drop")
     try:
         cut_off = len(node.held(job))
-        node.wait(f"grep -q 'lab-gate: tick 120' {JOBS}/{job}/log")
+        node.wait(f"test $(stat -c %s {JOBS}/{job}/log) -gt {cut_off + 2 * ON_ITS_WAY}")
         assert node.processes(job) == workers
-        held, written = len(node.held(job)), node.log_bytes(job)
-        assert held < cut_off + 8192  # what was on its way when the network went
-        assert written > held + 4096
+        assert len(node.held(job)) < cut_off + ON_ITS_WAY
     finally:
         node.host.net("restore")
     wait_followed(node, job, workers)
@@ -141,9 +141,7 @@ def test_an_upgrade_survives_a_cut_network(node: DeployedHost) -> None:
 def test_an_upgrade_survives_a_restart_of_the_hub(node: DeployedHost) -> None:
     hub = node.hub
     job, workers = begin(node)
-    began = time.monotonic()
-    assert hub.end(10) == 0
-    print(f"the hub drained in {time.monotonic() - began:.1f} s")
+    assert hub.end() == 0
     assert node.processes(job) == workers
     hub.launch()
     wait_followed(node, job, workers)
