@@ -19,6 +19,7 @@ from scripts.bench_handshake import handshake
 from scripts.bench_history import history
 from scripts.bench_latest import latest_1000
 from scripts.bench_many import many
+from scripts.bench_return import spread
 from scripts.bench_spider import hours, spider_figures
 from scripts.bench_start import start
 from scripts.bench_threads import beside_a_thread
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.beside_a_thread": beside_a_thread,
     "hub.fleet": bench_fleet.crowd,
     "hub.reconnect": bench_fleet.reconnect,
+    "hub.return": spread,
     "hub.handshake": handshake,
     "hub.connection": lambda: asyncio.run(connection()),
     "hub.start": start,
