@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ import pytest
 
 from groundcontrol.bus.base import Topic
 from groundcontrol.bus.local import LocalBus
+from groundcontrol.deployments import credentials
 from groundcontrol.deployments.leaving import Ways
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.domain.deployments import Deployment, DeploymentRequest
+from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
 from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
-from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
+from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import SYSTEM, Actor, Role, Scope
 from groundcontrol.domain.users import User
 from groundcontrol.errors import StoreFull
@@ -27,8 +29,12 @@ from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
 from majortom.bundle import build_bundle
-from majortom.connect import Limits
+from majortom.connect import Limits, describe
 from spider.clock import SystemClock
+from spider.wire.ids import new_random_id
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+Requests = Callable[..., DeploymentRequest]
 
 ADMIN = Scope(Actor("user", "u1", "admin", "admin"), 1)
 VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
@@ -191,3 +197,17 @@ def request_to(key_text: str) -> Callable[..., DeploymentRequest]:
         return DeploymentRequest(**fields)  # type: ignore[arg-type]  # named as they are
 
     return make
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+async def node_with(desk: Desk, request: DeploymentRequest | None) -> NodeId:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1"))
+    if request is not None:
+        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
+    return node.id

@@ -19,8 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreF
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hasty, failing, trouble
-from tests.unit.groundcontrol.deployments.test_service import node_with
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hasty, failing, node_with, trouble
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 

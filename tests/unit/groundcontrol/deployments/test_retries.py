@@ -1,0 +1,235 @@
+"""A deployment that is tried again: what counts still, what is asked for anew, and that nothing goes to another server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+import asyncssh
+import pytest
+
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.deployments import (
+    Deployment,
+    DeploymentOverrides,
+    DeploymentRequest,
+    Earlier,
+    Wishes,
+)
+from groundcontrol.domain.ids import DeploymentId
+from groundcontrol.errors import (
+    Conflict,
+    CredentialsRequired,
+)
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Config, Desk, Requests, node_with
+from tests.unit.majortom.ssh_server import serving
+
+
+async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int, key_text: str) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(closed_port, host_key=KEY.get_fingerprint(), name="a"), None)
+        await desk.end_of(row.id)
+        anew = DeploymentOverrides(port=port, username="ops", host_key=KEY.get_fingerprint(), private_key=key_text)
+        again = await service.retry(ADMIN, row.id, anew)
+        assert (again.id, again.state, again.port, again.username, again.error) == (row.id, "running", port, "ops", None)
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "key_rejected"
+    assert seen[0] == "begin ops"
+
+
+async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+        seen.clear()
+        await service.retry(ADMIN, row.id, None)
+        row = await desk.end_of(row.id)
+        assert row.wishes.earlier == Earlier(1, "authenticate", "nothing", ("host_key",))
+        row = await service.retry(ADMIN, row.id, None)
+        assert row.wishes.earlier == Earlier(2, "authenticate", "nothing", ("host_key",))
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "key_rejected"
+    assert seen
+
+
+async def test_a_retry_after_a_restart_needs_the_secrets_again(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        row = await service.install(ADMIN, request_to(closed_port), None)
+        await desk.end_of(row.id)
+    async with desk.running(desk.make(Config())) as service:
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, row.id, None)
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, row.id, DeploymentOverrides(sudo_password="x"))
+        await service.retry(ADMIN, row.id, DeploymentOverrides(password="x"))
+        row = await desk.end_of(row.id)
+    assert row.error is not None
+    assert row.error.code == "port_closed"
+
+
+WISHES: dict[str, Any] = {
+    "name": "web-1", "tags": ("edge", "eu"), "host_key": "SHA256:" + "A" * 43, "keep_credentials": False, "install_python": True,
+    "policy": "monitor",
+}  # fmt: skip
+
+
+async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
+    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.3)
+    async with desk.running() as service:
+        rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
+        for row in rows:
+            await desk.end_of(row.id)
+        async with asyncio.timeout(30):
+            while len(service._known) or service._active:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        with pytest.raises(CredentialsRequired):
+            await service.retry(ADMIN, rows[0].id, None)
+
+
+@pytest.mark.parametrize("lost", ["restart", "time", "room"])
+async def test_a_retry_does_what_was_asked_at_first(
+    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
+    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.0 if lost == "time" else 900.0)
+    monkeypatch.setattr("groundcontrol.deployments.known.MAX_REMEMBERED", 0 if lost == "room" else 64)
+    asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
+    async with desk.running() as service:
+        row = await desk.end_of((await service.install(ADMIN, asked, None)).id)
+        if lost != "restart":
+            await given_again(desk, service, row, asked)
+    if lost == "restart":
+        async with desk.running(desk.make(Config())) as service:
+            await given_again(desk, service, row, asked)
+
+
+async def given_again(desk: Desk, service: DeploymentService, row: Deployment, asked: DeploymentRequest) -> None:
+    with pytest.raises(CredentialsRequired):
+        await service.retry(ADMIN, row.id, None)
+    await service.retry(ADMIN, row.id, DeploymentOverrides(private_key=asked.private_key))
+    assert service._active[row.id].work.request == replace(asked, sudo_password=None)
+    await desk.end_of(row.id)
+
+
+async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, **WISHES), None)).id)
+        given = DeploymentOverrides(policy="readonly", tags=(), keep_credentials=True, install_python=False)
+        await service.retry(ADMIN, row.id, given)
+        row = await desk.end_of(row.id)
+    assert row.wishes._replace(earlier=None) == Wishes(
+        (), WISHES["host_key"], keep_credentials=True, install_python=False, policy="readonly"
+    )
+
+
+async def test_a_confirmed_host_key_counts_after_a_restart(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    given = DeploymentOverrides(password="x")
+    async with serving(KEY) as (same, seen), serving(other) as (changed, untried):
+        for port, code in ((same, "password_rejected"), (changed, "host_key_changed")):
+            row = await moved(desk, row.id, port)
+            async with desk.running(desk.make(Config())) as service:
+                await service.retry(ADMIN, row.id, given)
+                row = await desk.end_of(row.id)
+            assert row.error is not None
+            assert row.error.code == code
+    assert seen[0] == "begin root"
+    assert untried == []
+
+
+async def test_a_host_key_that_was_only_shown_is_asked_about_again_after_a_restart(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen):
+        async with desk.running() as service:
+            row = await service.install(ADMIN, request_to(port), None)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        async with desk.running(desk.make(Config())) as service:
+            assert (await service.retry(ADMIN, row.id, DeploymentOverrides(password="x"))).host_key is None
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+    assert seen == []
+
+
+async def test_a_confirmed_host_key_does_not_count_for_another_server(desk: Desk, request_to: Requests) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(KEY) as (port, _), serving(other) as (elsewhere, seen), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+        await desk.end_of(row.id)
+        again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere, password="x"))
+        assert (again.host_key, again.host_key_confirmed) == (None, False)
+        row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        assert row.host_key is not None
+        assert (row.host_key.fingerprint, row.host_key_confirmed) == (other.get_fingerprint(), False)
+    assert seen == []
+
+
+ELSEWHERE = ({"host": "localhost"}, {"port": True}, {"host_key": True}, {"host": "localhost", "port": True, "host_key": True})
+
+
+def overrides_to(port: int, key: asyncssh.SSHKey, fields: dict[str, Any]) -> DeploymentOverrides:
+    real: dict[str, Any] = {"port": port, "host_key": key.get_fingerprint()}
+    return DeploymentOverrides(**{name: real[name] if value is True else value for name, value in fields.items()})
+
+
+@pytest.mark.parametrize("fields", ELSEWHERE)
+@pytest.mark.parametrize("lost", [False, True])
+async def test_another_server_gets_no_kept_credentials(desk: Desk, request_to: Requests, fields: dict[str, Any], *, lost: bool) -> None:
+    """Of a removal, in the call itself and in a retry of one that was turned there, also after a restart."""
+    evil = asyncssh.generate_private_key("ssh-ed25519")
+    async with serving(evil) as (port, seen):
+        node = await node_with(desk, request_to(port if "port" not in fields else 9, private_key=None, password="kept"))
+        given = overrides_to(port, evil, fields)
+        async with contextlib.AsyncExitStack() as hubs:
+            service = await hubs.enter_async_context(desk.running(desk.make(Config())))
+            with pytest.raises(CredentialsRequired) as caught:
+                await service.remove(ADMIN, node, given, force=False)
+            assert caught.value.detail["give"] == ["private_key", "password"]
+            row = await service.remove(ADMIN, node, replace(given, password="mine", host_key=evil.get_fingerprint()), force=False)
+            row = await desk.end_of(row.id)
+            if lost:
+                await hubs.aclose()
+                service = await hubs.enter_async_context(desk.running(desk.make(Config())))
+            for again in (None, given, DeploymentOverrides(host_key=evil.get_fingerprint()), DeploymentOverrides(sudo_password="x")):
+                with contextlib.suppress(CredentialsRequired):
+                    await service.retry(ADMIN, row.id, again)
+                    assert service._active[row.id].work.request.password == "mine"
+                    await desk.end_of(row.id)
+    assert "kept" not in repr(seen)
+
+
+async def test_a_host_key_that_is_the_pinned_one_changes_nothing(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen), desk.running() as service:
+        node = await node_with(desk, request_to(port))
+        row = await service.remove(ADMIN, node, DeploymentOverrides(host_key=KEY.get_fingerprint()), force=False)
+        await desk.end_of(row.id)
+        assert seen
+        seen.clear()
+        await service.retry(ADMIN, row.id, DeploymentOverrides(host_key=KEY.get_fingerprint().removeprefix("SHA256:")))
+        await desk.end_of(row.id)
+    assert seen
+
+
+async def moved(desk: Desk, deployment: DeploymentId, port: int) -> Deployment:
+    """The row with the port that its server listens on now: each listener of the tests has its own."""
+    row = await desk.store.deployments.deployment(ADMIN, deployment)
+    return await desk.store.deployments.save_deployment(ADMIN, row._replace(port=port))
+
+
+async def test_only_what_failed_is_retried(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _), desk.running() as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        with pytest.raises(Conflict):
+            await service.retry(ADMIN, row.id, None)
