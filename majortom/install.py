@@ -58,7 +58,9 @@ class _Traces:
         self.folder: str | None = None
         self.begun = False
         self.aside = False
-        """What was there before waits beside it."""
+        """What was there before waits beside it, or is to."""
+        self.laid = False
+        """The server was asked to lay it there: before that, an installation that it says is finished is the one from before."""
         self.verified = False
 
 
@@ -141,6 +143,7 @@ class Installation:
         return probe
 
     async def _lay_aside(self, login: Login, plan: Plan) -> None:
+        self._traces.laid = True
         await shell.run(login, self._node_script, ["aside", *plan.stays], "install", self._limits.step_s)
         if self._wish.stopped is not None:
             await self._wish.stopped()
@@ -259,8 +262,8 @@ class Installation:
     async def _undo_by(self, login: Login) -> str:
         left: list[str] = []
         if self._traces.begun:
-            words = ["undo", "whole"] if self._traces.verified else ["undo"]
-            answer = await shell.run(login, self._node_script, words, "install", self._limits.undo_s)
+            words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.aside and not self._traces.laid else []
+            answer = await shell.run(login, self._node_script, ["undo", *words], "install", self._limits.undo_s)
             left = answer.of("left")
         if self._traces.folder is not None:
             await upload.drop(login, self._traces.folder, self._limits.step_s)

@@ -10,7 +10,8 @@
 #   diagnose                               why no session came: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 take everything of ours off again
-#   undo [whole]                           take back an installation that is not finished (or even then), with the packages that `python` installed
+#   undo [whole | unlaid]                  take back an installation that is not finished (or even then), with the packages that `python` installed;
+#                                          unlaid: one that was to replace another, and never came so far as to touch that
 #   search                                 print what is left of ours
 # Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; the last one of a success is `ok`.
 #
@@ -407,6 +408,11 @@ finish() {
 
 undo() {
     sweep_uploads
+    if [ "$1" = unlaid ] && ! recorded 'again begun'; then
+        rm -rf -- "$VAR/before" "$JOURNAL.new"
+        rmdir -- "$VAR" 2>/dev/null
+        return 0
+    fi
     if [ ! -f "$JOURNAL" ]; then
         rmdir -- "$VAR" 2>/dev/null
         return 0

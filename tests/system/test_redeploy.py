@@ -154,6 +154,32 @@ def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk
     look.check_unchanged()
 
 
+FULL = """
+cp -a /var/lib/stardust /root/kept
+mount -t tmpfs -o nr_inodes=300,mode=0755 tmpfs /var/lib/stardust
+cp -a /root/kept/. /var/lib/stardust/
+at=0; mkdir /var/lib/stardust/started/fill
+while touch /var/lib/stardust/started/fill/$at 2>/dev/null; do at=$((at + 1)); done
+"""
+"""No file more goes into a folder that a look at the server does not ask about: it is as if it had filled just after that look."""
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_what_cannot_be_begun_on_a_disk_that_has_filled_leaves_all_as_it_was_and_says_so(desk: Desk, free: int) -> None:
+    node = installed(desk)
+    desk.spoil(FULL + f"[ {free} = 0 ] || rm /var/lib/stardust/started/fill/0")
+    look = Look(desk)
+    row = again(desk, node)
+    assert (row["state"], row["error"]["code"], row["error"]["step"]) == ("failed", "install_failed", "upload"), told(row)
+    assert "taken back" not in row["error"]["message"]
+    assert "everything was taken back" in step_of(row, "upload")["detail"]
+    look.check_unchanged()
+    assert desk.hub.node(node)["state"] == "online"
+    desk.host.sh("umount -l /var/lib/stardust; rm -rf /root/kept")
+    assert desk.retry(row["id"])["state"] == "succeeded"
+    assert desk.remove(node)["state"] == "succeeded"
+
+
 @pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])
 def test_wherever_the_hub_was_killed_the_node_has_a_spider_and_is_deployed_again(desk: Desk, place: str) -> None:
     bare = Look(desk)
