@@ -194,9 +194,11 @@ said() {
     if openrc; then tail -n 200 "$LOG" 2>/dev/null; else journalctl "$@" -u stardust-spider.service -o cat --no-pager 2>/dev/null; fi
 }
 
+# By name: what is only brought up to date on the way was there before, and is not ours to take away. (rpm's keys have a name together, and no
+# architecture.)
 packages() {
     if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
-    elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n'
+    elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}%|ARCH?{.%{ARCH}}:{-%{VERSION}-%{RELEASE}}|\n'
     elif command -v pacman >/dev/null 2>&1; then pacman -Qq
     fi | sort
 }
