@@ -106,7 +106,10 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
         private = False
         yield Finding("folder", "problem", str(exc), "run this as the owner, or move the folder to a local disk")
     for path in sorted(folder.iterdir()):
-        kept = path.lstat()
+        try:
+            kept = path.lstat()
+        except FileNotFoundError:
+            continue  # a hub that runs has removed it meanwhile
         if not stat.S_ISLNK(kept.st_mode) and kept.st_mode & 0o077:
             private = False
             yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(kept.st_mode):04o})", f"chmod go= {path}")
@@ -121,7 +124,7 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
 
 def copy_findings(control: Path) -> Iterator[Finding]:
     """Copies that the hub's commands and updates have left beside the databases: each is as large as what it is of."""
-    for copy in sorted(control.parent.glob(f"{control.stem}*.before-*")):
+    for copy in sorted(path for path in control.parent.glob(f"{control.stem}*.before-*") if path.is_file()):
         size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
         what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is a copy of before an update")
         yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")
@@ -184,6 +187,9 @@ async def database_findings(settings: Settings) -> list[Finding]:
     for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
         if not path.exists():
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
+            continue
+        if not path.stat().st_size:
+            found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
             continue
         said = await quick_check(path)
         if said == "ok":

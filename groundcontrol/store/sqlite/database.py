@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from groundcontrol.store.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.backup import samples_beside
 from groundcontrol.store.sqlite.batches import SqliteBatches
-from groundcontrol.store.sqlite.connection import Thread, open_thread, translate
+from groundcontrol.store.sqlite.connection import Thread, is_damage, open_thread, translate
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
 from groundcontrol.store.sqlite.factors import SqliteFactors
 from groundcontrol.store.sqlite.facts import SqliteFacts
@@ -26,7 +27,7 @@ from groundcontrol.store.sqlite.jobs import SqliteJobs
 from groundcontrol.store.sqlite.journal import SqliteJournal
 from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, migrations, suspect
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, damaged, migrations, size, suspect
 from groundcontrol.store.sqlite.nodes import SqliteNodes
 from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
@@ -40,6 +41,9 @@ from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.store.sqlite.users import SqliteUsers
 from groundcontrol.store.sqlite.writer import Writer, WriterStats
 from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
 
 CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
@@ -232,7 +236,10 @@ async def open_database(
     try:
         await asyncio.to_thread(finish, path)
         await asyncio.to_thread(check_not_lost, path, samples_beside(path))
+        is_new = not size(path)
         opened.append(await _File.open(path, CONTROL, clock))
+        if not is_new and not size(samples_beside(path)):
+            event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples, or an empty one")
         samples = _File.open(samples_beside(path), SAMPLES, clock)
         beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
         done = await asyncio.gather(samples, *beside, return_exceptions=True)
@@ -254,6 +261,8 @@ async def open_database(
 
 def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
     """What passes by itself (no room, a lock, a disk that failed once) is worth another start; the rest is for a human."""
+    if is_damage(error):
+        return damaged(path)
     if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
         return error
     return ConfigError(f"the database {path} cannot be opened: {error.message}")

@@ -109,17 +109,18 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as exc:
-        raise _damaged(path) from exc
+        raise damaged(path) from exc
     if found != "ok":
-        raise _damaged(path)
+        raise damaged(path)
 
 
-def _damaged(path: Path) -> ConfigError:
+def damaged(path: Path) -> ConfigError:
+    """Why no hub starts on it."""
     return ConfigError(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
 
 
 def _newest_copy(path: Path) -> str:
-    found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if not copy.name.endswith(("-wal", "-shm")))
+    found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if copy.is_file() and not copy.name.endswith(("-wal", "-shm")))
     copies = sorted(found, key=lambda copy: copy.stat().st_mtime)
     return f"; the newest copy is {copies[-1]}" if copies else ""
 
@@ -130,14 +131,15 @@ def check_not_lost(control: Path, samples: Path) -> None:
     The other way round is a hub that was killed at its first start: the samples are made last.
     Raises: ConfigError.
     """
-    if _size(samples) and not _size(control):
+    if size(samples) and not size(control):
         raise ConfigError(
             f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
             f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
         )
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
+    """Of a file that need not be there."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

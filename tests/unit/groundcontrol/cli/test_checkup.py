@@ -125,6 +125,14 @@ async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Pa
     assert states(await checkup.database_findings(settings)) == ["problem", "problem"]
 
 
+async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowhere_is_none(folder: Path) -> None:
+    (folder / "stardust-samples.db").write_bytes(b"")
+    (folder / "stardust.db.before-0003").symlink_to("/nowhere")
+    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    assert states(await checkup.database_findings(settings)) == ["ok", "problem"]
+    assert list(checkup.copy_findings(settings.control_db)) == []
+
+
 async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder: Path) -> None:
     settings = Settings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC

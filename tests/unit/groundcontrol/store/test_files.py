@@ -134,10 +134,27 @@ async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path
     await open_and_close(tmp_path / "data")
 
 
-async def test_a_hub_that_was_killed_before_it_made_its_samples_goes_on(tmp_path: Path) -> None:
+async def test_samples_that_are_lost_or_were_not_made_yet_are_begun_anew_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     await open_and_close(tmp_path / "data")
+    assert "samples_begun_anew" not in caplog.text
     (tmp_path / "data" / "stardust-samples.db").write_bytes(b"")
     await open_and_close(tmp_path / "data")
+    assert "samples_begun_anew" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
+async def test_a_file_that_was_cut_off_or_written_over_is_damaged_and_the_newest_copy_is_named(tmp_path: Path, name: str) -> None:
+    await open_and_close(tmp_path / "data")
+    path = tmp_path / "data" / name
+    whole = path.read_bytes()
+    (tmp_path / "data" / f"{name}.before-0003").symlink_to("/nowhere")
+    (tmp_path / "data" / f"{name}.before-0007").touch(mode=0o600)
+    for content in (whole[: len(whole) // 2], b"\x5a" * 100 + whole[100:]):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=rf"{name} is damaged: restore a backup; the newest copy is .*before-0007"):
+            await open_database(tmp_path / "data", clock=CLOCK)
 
 
 async def test_the_control_database_may_stand_elsewhere_and_the_samples_go_with_it(tmp_path: Path) -> None:
