@@ -1,4 +1,5 @@
-"""hub.frame_cpu: what one frame of one second costs the hub, beside a server that only echoes it."""
+"""hub.frame_cpu: what one frame of one second costs the hub, beside servers that only echo it, on aiohttp and written by
+hand, and beside one written by hand that decodes and stores it: no tag, no proof, no sequence, no newest values, no rights."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from scripts.bench_measure import cpu_seconds
 from spider.sampler import layout_of
 from spider.wire.codec import pack_rows
 from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
@@ -23,7 +25,6 @@ from tests.support.hub import Enrolled, HubProcess
 NODES = 100
 SECONDS = 15
 ROUNDS = 3
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SERIES = [
     "cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", *(f"cpu.core{{core={n}}}" for n in range(8)),
     "load.1", "load.5", "load.15", "memory.total", "memory.used", "memory.available", "memory.cached", "memory.buffers", "swap.total", "swap.used",
@@ -40,12 +41,6 @@ class Cost(NamedTuple):
     @property
     def us_per_frame(self) -> float:
         return self.cpu_s / self.frames * 1e6
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def row(at_ms: int, salt: int) -> Row:
@@ -101,7 +96,7 @@ async def hub_cost() -> Cost:
             nodes = hub.enrol(*(f"bench-{n}" for n in range(NODES)), simulated=True)
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
                 dialled = [await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", enrolled) for enrolled in nodes]
-                before = cpu_s(hub.pid)
+                before = cpu_seconds(hub.pid)
                 sent = 0
                 async with asyncio.TaskGroup() as group:
                     tasks = []
@@ -109,7 +104,7 @@ async def hub_cost() -> Cost:
                         tasks.append(group.create_task(node(socket, link, number, SECONDS)))
                         await asyncio.sleep(1 / NODES)
                 sent = sum(task.result() for task in tasks)
-                return Cost(sent, cpu_s(hub.pid) - before)
+                return Cost(sent, cpu_seconds(hub.pid) - before)
         finally:
             await hub.stop()
 
@@ -130,9 +125,70 @@ uvloop.run(main())
 """
 
 
-async def echo_cost() -> Cost:
+BY_HAND = """
+import asyncio, base64, hashlib, uvloop
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport): self.transport, self.data, self.open = transport, b"", False
+    def data_received(self, data):
+        self.data += data
+        if not self.open: self.shake()
+        while self.open and len(self.data) >= 6:
+            at, length = 2, self.data[1] & 127
+            if length == 126: at, length = 4, int.from_bytes(self.data[2:4], "big")
+            if len(self.data) < at + 4 + length: return
+            mask, body = self.data[at : at + 4] * (length // 4 + 1), self.data[at + 4 : at + 4 + length]
+            self.data = self.data[at + 4 + length :]
+            plain = (int.from_bytes(body, "big") ^ int.from_bytes(mask[:length], "big")).to_bytes(length, "big")
+            self.keep(plain)
+            head = bytes((130, length)) if length < 126 else bytes((130, 126)) + length.to_bytes(2, "big")
+            self.transport.write(head + plain)
+    def keep(self, plain): pass
+    def shake(self):
+        head, end, rest = self.data.partition(b"\\r\\n\\r\\n")
+        if not end: return
+        key = next(line.split(b":", 1)[1].strip() for line in head.split(b"\\r\\n") if line.lower().startswith(b"sec-websocket-key:"))
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        told = (b"HTTP/1.1 101 x", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept, b"", b"")
+        self.transport.write(b"\\r\\n".join(told))
+        self.open, self.data = True, rest
+async def main(protocol):
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True); await asyncio.Event().wait()
+"""
+ECHO_BY_HAND = BY_HAND + "uvloop.run(main(Echo))"
+STORE_BY_HAND = (
+    BY_HAND
+    + """
+import msgspec, sqlite3, sys
+decode = msgspec.msgpack.Decoder(list[bytes]).decode
+decode_row = msgspec.msgpack.Decoder(tuple[int, list[int | None]]).decode
+waiting = []
+class Store(Echo):
+    def keep(self, plain):
+        body = plain[2:-33]
+        rows = [decode_row(row) for row in decode(body)]
+        waiting.append((rows[0][0], len(waiting), body))
+def commit(db, rows):
+    db.execute("BEGIN"); db.executemany("INSERT INTO hot VALUES (?, ?, ?)", rows); db.execute("COMMIT")
+async def store():
+    db = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
+    for each in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE hot (at INTEGER, n INTEGER, body BLOB)"): db.execute(each)
+    serving = asyncio.ensure_future(main(Store))
+    while True:
+        await asyncio.sleep(1)
+        rows, waiting[:] = list(waiting), []
+        if rows: await asyncio.to_thread(commit, db, rows)
+uvloop.run(store())
+"""
+)
+
+
+async def echo_cost(program: str) -> Cost:
     """The floor: the same frames, sent back and forgotten."""
-    server = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, stdout=asyncio.subprocess.PIPE)
+    folder = tempfile.TemporaryDirectory()
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, str(Path(folder.name) / "hot.db")), stdout=asyncio.subprocess.PIPE
+    )
     assert server.stdout is not None
     try:
         port = int(await asyncio.wait_for(server.stdout.readline(), 20))
@@ -149,24 +205,36 @@ async def echo_cost() -> Cost:
             return SECONDS
 
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-            before = cpu_s(server.pid)
+            before = cpu_seconds(server.pid)
             async with asyncio.TaskGroup() as group:
                 tasks = []
                 for _ in range(NODES):
                     tasks.append(group.create_task(client(http)))
                     await asyncio.sleep(1 / NODES)
-            return Cost(sum(task.result() for task in tasks), cpu_s(server.pid) - before)
+            return Cost(sum(task.result() for task in tasks), cpu_seconds(server.pid) - before)
     finally:
         server.terminate()
         await server.wait()
+        folder.cleanup()
 
 
 async def frame_cpu() -> list[dict[str, object]]:
-    """Rounds of both in turn; medians, so that a busy machine shifts both."""
-    hub, echo = [], []
+    """Rounds of all in turn; medians, so that a busy machine shifts all."""
+    hub: list[float] = []
+    programs = {"": ECHO, ".by_hand": STORE_BY_HAND, ".by_hand_echo": ECHO_BY_HAND}
+    floors: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(ROUNDS):
-        echo.append((await echo_cost()).us_per_frame)
+        for name, program in programs.items():
+            floors[name].append((await echo_cost(program)).us_per_frame)
         hub.append((await hub_cost()).us_per_frame)
-    value, versus = statistics.median(hub), statistics.median(echo)
-    ratio = statistics.median(a / b for a, b in zip(hub, echo, strict=True))
-    return [{"name": "hub.frame_cpu", "value": round(value, 1), "unit": "us/frame", "versus": round(versus, 1), "ratio": round(ratio, 2)}]
+    value = statistics.median(hub)
+    return [
+        {
+            "name": f"hub.frame_cpu{name}",
+            "value": round(value, 1),
+            "unit": "us/frame",
+            "versus": round(statistics.median(floor), 1),
+            "ratio": round(statistics.median(a / b for a, b in zip(hub, floor, strict=True)), 2),
+        }
+        for name, floor in floors.items()
+    ]
