@@ -129,7 +129,7 @@ def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: Age
     agent.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
     runner = json.loads(agent.host.read(f"{JOBS}/{job}/run"))["pid"]
     agent.host.sh(f"kill -KILL {runner}")
-    agent.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress", 20)
+    agent.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress")
     assert agent.hand_in(agent.seal("check")[1])["why"] == "busy"
     agent.release_scripts()
     ended = agent.wait_ended(job)

@@ -161,11 +161,13 @@ def test_a_second_job_waits_its_turn_and_a_full_disk_refuses_it(agent: AgentHost
     finally:
         agent.host.sh("umount /var/lib/stardust/jobs")
     assert (said["answer"], said["why"]) == ("refused", "no-space")
+    agent.hold_scripts()
     job, frame = agent.seal("upgrade", {"packages": ["lab-slow"]})
     assert agent.hand_in(frame)["answer"] == "accepted"
     agent.wait(f"test -s {JOBS}/{job}/log")
     other, second = agent.seal("check")
     assert agent.hand_in(second)["why"] == "busy"
+    agent.release_scripts()
     agent.wait(f"test -s {JOBS}/{job}/result && ! systemctl -q is-active stardust-job@{job}")
     assert agent.hand_in(second)["answer"] == "accepted"  # `busy` does not use up the id
     agent.wait(f"test -s {JOBS}/{other}/result")

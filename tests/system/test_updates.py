@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import pytest
 
 from tests.support.bundles import bundle_of
 from tests.support.hub import HubProcess
+from tests.system.agent_host import AgentHost
+from tests.system.deployed import until
 from tests.system.deploying import Desk, any_host, step_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
@@ -34,9 +35,16 @@ def ship(desk: Desk, bundle: Path) -> None:
     desk.hub.end()
     desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
     desk.hub.launch()
-    desk.host.sh("systemctl restart stardust-spider.service")  # it would come back by itself, within a minute
+    restart(desk)  # it would come back by itself, within a minute
+
+
+def restart(desk: Desk) -> None:
+    """Start Spider anew; returns once the new one has a session."""
     (node,) = desk.nodes()
-    desk.hub.wait_event("agent_online", 60, node=node["id"])
+    desk.host.sh("systemctl stop stardust-spider.service")
+    until(lambda: desk.hub.node(node["id"])["state"] != "online", "the hub knows that it is gone", END_LIMIT_S)
+    desk.host.sh("systemctl start stardust-spider.service")
+    until(lambda: desk.hub.node(node["id"])["state"] == "online", "the node is online", END_LIMIT_S)
 
 
 def update(desk: Desk) -> Any:
@@ -50,13 +58,11 @@ def update(desk: Desk) -> Any:
 
 def end(desk: Desk) -> Any:
     """Order an update and wait for its end."""
-    row = update(desk)
-    deadline = time.monotonic() + END_LIMIT_S
-    while row["ended_at"] is None:
-        assert time.monotonic() < deadline, row
-        time.sleep(0.1)
-        row = desk.get(row["id"])
-    return row
+    return ended(desk, update(desk))
+
+
+def ended(desk: Desk, row: Any) -> Any:
+    return until(lambda: (now := desk.get(row["id"]))["ended_at"] and now, "the update has ended", END_LIMIT_S)
 
 
 def installed(desk: Desk) -> list[str]:
@@ -74,13 +80,9 @@ def refused_by_the_policy(desk: Desk) -> None:
     row = end(desk)
     assert row["state"] == "failed"
     assert row["error"]["code"] in ("job.policy_verb", "node.policy_refuses")
-    desk.host.sh("cp -p /root/policy /etc/stardust/policy.conf; systemctl restart stardust-spider.service")
-    (node,) = desk.nodes()
-    desk.hub.wait_event("agent_online", 60, node=node["id"])
-    deadline = time.monotonic() + 30
-    while "update" not in desk.nodes()[0]["policy"]["verbs"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    desk.host.sh("cp -p /root/policy /etc/stardust/policy.conf")
+    restart(desk)
+    until(lambda: "update" in desk.nodes()[0]["policy"]["verbs"], "the hub knows what the owner allows", END_LIMIT_S)
     assert installed(desk) == before
 
 
@@ -88,15 +90,15 @@ def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Pat
     ship(desk, bundle_of(tmp_path, "0.1.1"))
     refused_by_the_policy(desk)
     (node,) = desk.nodes()
+    agent = AgentHost(desk.host)
+    agent.hold_scripts()
     job = desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/jobs", {"action": "upgrade", "packages": ["lab-slow"]})
     assert job.status == 202, job.body
-    deadline = time.monotonic() + 60
-    while (
-        desk.hub.job(job.json["id"])["state"] != "running"
-    ):  # one that is only queued is not waited for: the update gets in line behind it
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    row = end(desk)
+    until(lambda: b"step 1/" in desk.hub.job_output(job.json["id"]), "the job is in its middle", END_LIMIT_S)
+    row = update(desk)
+    until(lambda: step_of(desk.get(row["id"]), "wait")["state"] == "running", "the update waits", END_LIMIT_S)
+    agent.release_scripts()
+    row = ended(desk, row)
     done = desk.hub.job(job.json["id"])
     assert (done["state"], [change["to"] for change in done["changes"]]) == ("succeeded", ["2.0"]), done
     assert row["state"] == "succeeded", row
