@@ -124,6 +124,7 @@ class _Connection(web.RequestHandler):
         self._end_unread()
         self._crowd.remove(self)
         super().connection_lost(exc)
+        self._data_received_cb = None  # aiohttp leaves it there, and it leads back here through the socket that was told of every byte
 
     def data_received(self, data: bytes) -> None:
         idle, before = self.idle, self._request_count

@@ -13,6 +13,7 @@ from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.session import SocketClosed
+from groundcontrol.web.letting_go import let_go
 from groundcontrol.web.peer import address_of
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
@@ -138,7 +139,7 @@ class _Socket:
                 async with asyncio.timeout(CLOSE_WAIT_S + 1):
                     await self._leave()
                     await self._ws.close(code=code, message=reason.encode()[:120])
-            _let_go(self._ws)
+            let_go(self._ws)
 
     @property
     def backlog(self) -> int:
@@ -146,14 +147,3 @@ class _Socket:
         if transport is None or transport.is_closing():
             return 0
         return transport.get_write_buffer_size()
-
-
-def _let_go(socket: web.WebSocketResponse) -> None:
-    """Take from a closed socket what the error that ended it remembers.
-
-    aiohttp keeps that error, and its traceback leads back to the socket. Who never answers a close would leave some 30 kB each time, its
-    buffers and all that was known of its connection, until the search for cycles, which is rare here (`lifecycle.collect_seldom`).
-    """
-    error = socket.exception()
-    while error is not None:
-        error.__traceback__, error.__cause__, error.__context__, error = None, None, None, error.__context__

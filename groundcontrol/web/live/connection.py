@@ -21,6 +21,7 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, TotpEnrolmentRequired, Unauthenticated
 from groundcontrol.web import schema
 from groundcontrol.web.errors import live_error
+from groundcontrol.web.letting_go import forget, let_go
 from groundcontrol.web.live.job_stream import JobStream
 from groundcontrol.web.live.messages import encode
 from groundcontrol.web.live.outgoing import Outgoing, TooSlow
@@ -74,9 +75,12 @@ class _End(Exception):
         self.reason = reason
 
 
-def _why(ended: BaseExceptionGroup[_End]) -> tuple[int, str]:
-    first = ended.exceptions[0]
-    return _why(first) if isinstance(first, BaseExceptionGroup) else (first.code, first.reason)
+def _why(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
+    """Close code and reason; a lost connection has none."""
+    for each in ended.exceptions:
+        if isinstance(each, _End):
+            return each.code, each.reason
+    return CLOSE_GOING_AWAY, ""
 
 
 class Connection:
@@ -147,10 +151,11 @@ class Connection:
                 group.create_task(self._watch_rights(), name="live rights")
                 group.create_task(self._wait_for_end(), name="live end")
                 await self._read()
-        except* _End as ended:
+        except BaseExceptionGroup as ended:  # `except*` would show us a copy, and leave the group that holds itself
             code, reason = _why(ended)
-        except* ConnectionError:
-            code = CLOSE_GOING_AWAY
+            if ended.split((_End, ConnectionError))[1] is not None:
+                raise
+            forget(ended)
         finally:
             topics = list(self._topics)
             for stop in list(self._topics.values()):
@@ -158,6 +163,7 @@ class Connection:
             self._topics.clear()
             self._outgoing.clear()
             await self._close(code, reason, topics)
+            let_go(self._socket)
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
         """Say why and go; what the browser does not fetch within seconds is given up."""

@@ -1,0 +1,65 @@
+"""What is left of a page's connection, however it ends: nothing, without a search for cycles."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from groundcontrol.web.live import connection
+from groundcontrol.web.server import LIVE
+from tests.support.agent import until
+from tests.unit.groundcontrol.web.hub import LiveSocket, TestHub
+
+
+@pytest.fixture(autouse=True)
+def no_search_for_cycles() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def _closed(live: LiveSocket, _hub: TestHub) -> None:
+    await live.socket.close()
+
+
+async def _torn(live: LiveSocket, _hub: TestHub) -> None:
+    transport = live.socket.get_extra_info("socket") and live.socket._writer.transport  # as when a machine loses its network
+    assert isinstance(transport, asyncio.Transport)
+    transport.abort()
+
+
+async def _nonsense(live: LiveSocket, _hub: TestHub) -> None:
+    await live.socket.send_bytes(b"junk")
+    await live.closed()
+
+
+async def _sent_away(live: LiveSocket, hub: TestHub) -> None:
+    for each in list(hub.app[LIVE]._connections):
+        each.end(1001, "go")
+    await live.closed()
+
+
+async def _silent(_live: LiveSocket, hub: TestHub) -> None:
+    for each in list(hub.app[LIVE]._connections):
+        each.end(1001, "go")  # the page would answer where it reads
+
+
+@pytest.mark.parametrize("end", [_closed, _torn, _nonsense, _sent_away, _silent])
+@pytest.mark.parametrize("topic", ["fleet", "nothing"])
+async def test_a_page_leaves_nothing(
+    hub: TestHub, end: Callable[[LiveSocket, TestHub], Awaitable[None]], topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CLOSE_LIMIT_S", 0.2)
+    monkeypatch.setattr("groundcontrol.web.ws_browser.CLOSE_LIMIT_S", 0.2)
+    page = await hub.logged_in()
+    async with page.live() as live:
+        await live.subscribe(topic)
+        await live.next()
+        [seen] = [weakref.ref(each) for each in hub.app[LIVE]._connections]
+        request = weakref.ref(seen()._socket._req)  # type: ignore[union-attr]  # nothing has ended it yet
+        await end(live, hub)
+        await until(lambda: seen() is None and request() is None, 10, "the connection or its request is still there")
