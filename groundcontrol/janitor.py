@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -25,7 +26,11 @@ EXPIRE_FIRST_S: Final = 60.0
 """The first time comes sooner, for hubs that are restarted often."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
-SHRINK_EVERY_S: Final = 600.0
+SHRINK_EVERY_S: Final = 60.0
+"""So often caches and what is free among the heaps go back. At ten minutes they were full most of the time."""
+COLLECT_EVERY_S: Final = 600.0
+"""So often all that lives is looked through for cycles, which stops everything for some milliseconds; the interpreter's stores of used tuples,
+which grow for an hour, are emptied with it."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
 """For so long it is known what was ever done to a node, with all that it printed."""
 AHEAD_S: Final = 2 * 86_400.0
@@ -75,11 +80,13 @@ class Janitor:
         probe: Callable[[], Awaitable[StoreError | None]],
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
+        collect: Callable[[], object] = gc.collect,
         outvoted: Callable[[], bool] = lambda: False,
         onward: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen` is when
-        the database was last written to. `outvoted`: most nodes have another time. `onward`: the latest that the clock ever showed, and what went by since.
+        """`shrink` gives memory back that is held for nothing in particular, `collect` looks for cycles. `retention` holds until somebody sets
+        another one; `last_seen` is when the database was last written to. `outvoted`: most nodes have another time. `onward`: the latest that
+        the clock ever showed, and what went by since.
         """
         self._store = store
         self._clock = clock
@@ -91,6 +98,7 @@ class Janitor:
         self._trouble = trouble
         self._probe = probe
         self._shrink = shrink
+        self._collect = collect
         self._outvoted = outvoted
         self._onward = onward or clock.now
 
@@ -102,7 +110,7 @@ class Janitor:
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
         told_at = probed_at - HEADS_EVERY_S
-        shrunk_at = probed_at
+        shrunk_at = collected_at = probed_at
         while True:
             now = self._clock.monotonic()
             believed = self._steady.believed()
@@ -121,6 +129,9 @@ class Janitor:
                         event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
                     else:
                         await self._expire(self._facts.id)
+                if now - collected_at >= COLLECT_EVERY_S:
+                    collected_at = now
+                    self._collect()
                 if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
                     shrunk_at = now
                     await self._shrink()

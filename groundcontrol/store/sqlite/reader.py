@@ -20,13 +20,14 @@ WAIT_LIMIT_S: Final = 10.0
 
 
 class Reader:
-    """A few connections that take turns; each query sees one moment of the database, the newest commit included."""
+    """A few connections, as many at work as there are queries at a time; each query sees one moment of the database, the newest commit included."""
 
     def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
         self._threads = threads
         self._name = name
         self._wait_limit_s = wait_limit_s
-        self._free: asyncio.Queue[Thread] = asyncio.Queue(len(threads))
+        self._free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
+        """The one that was used last is taken first: each fills a cache of its own, and what one has read is there for the next query."""
         for thread in threads:
             self._free.put_nowait(thread)
         self.broken = False

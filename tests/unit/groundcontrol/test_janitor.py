@@ -13,7 +13,18 @@ from groundcontrol.domain.ids import HubId
 from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.errors import StoreBusy
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.janitor import AHEAD_S, BEAT_S, EXPIRE_EVERY_S, HEADS_EVERY_S, SHRINK_EVERY_S, STEADY_S, Janitor, SteadyClock, bounds_of
+from groundcontrol.janitor import (
+    AHEAD_S,
+    BEAT_S,
+    COLLECT_EVERY_S,
+    EXPIRE_EVERY_S,
+    HEADS_EVERY_S,
+    SHRINK_EVERY_S,
+    STEADY_S,
+    Janitor,
+    SteadyClock,
+    bounds_of,
+)
 from groundcontrol.store.base import HubFacts
 from groundcontrol.store.sqlite import open_database
 from spider.wire.ids import new_time_id
@@ -111,8 +122,8 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
         await database.close()
 
 
-async def test_memory_is_given_back_every_ten_minutes_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:
-    clock, given, beats = ManualClock(), list[float](), list[float]()
+async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:
+    clock, given, beats, searched = ManualClock(), list[float](), list[float](), list[float]()
     database = await open_database(tmp_path / "data", clock=clock)
     store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
 
@@ -126,16 +137,19 @@ async def test_memory_is_given_back_every_ten_minutes_and_a_database_that_cannot
     janitor = Janitor(
         store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"),
         retention=Retention(), broken=lambda: False, trouble=lambda: None, probe=probe, shrink=shrink,
+        collect=lambda: searched.append(clock.monotonic()),
     )  # fmt: skip
     going = asyncio.create_task(janitor.run())
     began = clock.monotonic()
     try:
         async with asyncio.timeout(30):
-            while len(given) < 3:
+            while len(given) < 11:
                 await asyncio.sleep(0.01)
-                clock.advance(BEAT_S)
-        assert [round((at - began) / SHRINK_EVERY_S) for at in given] == [1, 2, 3]
-        assert len(beats) > 20  # the rest of the rounds went on
+                if clock._sleepers:  # it has gone round
+                    clock.advance(SHRINK_EVERY_S / 2)
+        assert [(at - began) / SHRINK_EVERY_S for at in given] == list(range(1, 12))
+        assert [(at - began) / COLLECT_EVERY_S for at in searched] == [1]
+        assert len(beats) == 11  # the rest of the rounds went on
     finally:
         going.cancel()
         await asyncio.gather(going, return_exceptions=True)

@@ -82,5 +82,5 @@ def test_pages_that_nobody_needs_are_given_back(tmp_path: Path) -> None:
     words = [sys.executable, "-c", HELD_PAGES, str(tmp_path / "data"), library]
     ran = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     held, left = map(int, ran.stdout.split())
-    assert held > 4 << 20  # the shares of the writer and of the readers were full
+    assert held > 2 << 20  # the shares of the writer and of the reader that was asked were full
     assert left < held / 4

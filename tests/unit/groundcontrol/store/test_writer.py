@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -219,6 +220,15 @@ async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Pa
 def _slow_count(rows: Rows) -> int:
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT sum(i) AS s FROM n"
     return int(rows.all(sql)[0]["s"])
+
+
+async def test_one_query_after_the_other_fills_one_cache(writer: Writer, path: Path) -> None:
+    await writer.run(put("something"))
+    reader = await Reader.open(path, 3)
+    try:
+        assert len({await reader.run(lambda _rows: threading.get_ident()) for _ in range(6)}) == 1
+    finally:
+        await reader.close()
 
 
 async def test_a_reader_whose_caller_gave_up_serves_the_next(path: Path, writer: Writer) -> None:
