@@ -116,7 +116,7 @@ export function Palette(): VNode {
           {...({ autofocus: true } as object)}
           role="combobox"
           aria-label="Search or run a command"
-          aria-expanded="true"
+          aria-expanded={found.length > 0}
           aria-controls="palette-found"
           aria-activedescendant={found[chosen] ? `palette-${chosen}` : undefined}
           placeholder="Search or run a command"
@@ -136,7 +136,7 @@ export function Palette(): VNode {
           }}
         />
       </div>
-      <div class="found" id="palette-found" role="listbox" aria-label="Found">
+      <div class="found" id="palette-found" role="listbox" aria-label="Found" hidden={!found.length}>
         {GROUPS.map((group) => {
           const part = found.filter((entry) => entry.group === group);
           if (!part.length) return null;
@@ -153,8 +153,10 @@ export function Palette(): VNode {
             </div>
           );
         })}
-        {!found.length && <p class="empty t3">Nothing found</p>}
       </div>
+      <p class={found.length ? "hidden-text" : "empty t3"} role="status">
+        {found.length ? "" : "Nothing found"}
+      </p>
     </dialog>
   );
 }

@@ -125,7 +125,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
           <>
             <p class="t2">As root, or as a user with sudo. Needs python3, 3.8 or newer. The invite in it is shown this once.</p>
             <div class="code one-line">
-              <code aria-label="Command">{made.command}</code>
+              <code aria-label="Command" tabIndex={0}>{made.command}</code>
             </div>
             <div class="row">
               <CopyButton text={() => made.command} />
@@ -139,11 +139,11 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
             <details>
               <summary>zsh or fish there? They keep what is pasted: use a line that asks for the invite</summary>
               <div class="code one-line">
-                <code aria-label="Line that asks">{made.line}</code>
+                <code aria-label="Line that asks" tabIndex={0}>{made.line}</code>
                 <CopyButton text={() => made.line} name="Copy the line" />
               </div>
               <div class="code one-line">
-                <code aria-label="Invite">{made.invite}</code>
+                <code aria-label="Invite" tabIndex={0}>{made.invite}</code>
                 <CopyButton text={() => made.invite} name="Copy the invite" />
               </div>
             </details>
