@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { deviceName, ROLE_HINTS, ROLE_WORDS } from "../../core/access";
 import { age, moment } from "../../core/time";
 import { endOtherSessions, endSession, loadSessions } from "../../state/account";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import { changePassword, user } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
@@ -165,8 +165,8 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
           {session.second_factor && <span class="pill small">second factor</span>}
         </div>
         <p class="meta t3">
-          {session.address || "this machine"} · signed in <Time at={session.created_at}>{moment(session.created_at, hubNow())}</Time> · {session.current ? "active now" : `last seen ${age(now.value - session.last_seen_at)} ago`} · ends{" "}
-          <Time at={session.expires_at}>{moment(session.expires_at, hubNow())}</Time>
+          {session.address || "this machine"} · signed in <Time at={session.created_at}>{moment(session.created_at, now.value)}</Time> · {session.current ? "active now" : `last seen ${age(now.value - session.last_seen_at)} ago`} · ends{" "}
+          <Time at={session.expires_at}>{moment(session.expires_at, now.value)}</Time>
         </p>
         {act.refusal && (
           <p class="wrong" role="alert">
