@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import threading
 import time
 from concurrent.futures import Future
@@ -10,17 +12,42 @@ from concurrent.futures import Future
 import pytest
 from playwright.sync_api import Page, expect
 
-from spider.wire.frames import JobAnswer, JobEnded, JobOutput, JobProgress, JobStart, LogLines, Message, PackagesHeld, Table
+from spider.wire.codec import pack_rows
+from spider.wire.frames import (
+    STREAM_LIVE,
+    JobAnswer,
+    JobEnded,
+    JobOutput,
+    JobProgress,
+    JobStart,
+    Layout,
+    LogLines,
+    Message,
+    Pack,
+    PackagesHeld,
+    Row,
+    Table,
+)  # fmt: skip
+from spider.wire.metrics import NOT_IN_LABELS, parse_series
 from spider.wire.tables import SUBJECTS, TEXT
+from tests.browser.test_joining import Server
+from tests.browser.test_orders import plan
 from tests.browser.test_settings import sign_in
+from tests.e2e.ordering import ended
 from tests.e2e.test_attacks_node import CORPUS, MARK, filled
-from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.agent import IDENTITY, SERIES, TestAgent, agents, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.stage import report
 
 pytestmark = pytest.mark.browser
 
 TEXTS = [text for text in CORPUS if len(text) < 500]
+LABELS = [text for text in TEXTS if re.fullmatch(rf"[^{NOT_IN_LABELS}]{{1,200}}", text)]
+"""Those that can be a part's name in a series; the hub takes no other."""
+LABELLED = {
+    "pulse": ("network.received{interface", "network.sent{interface", "disk.read{device", "disk.written{device"),
+    "breathe": ("filesystem.size{mount", "filesystem.used{mount", "temperature{sensor"),
+}
 OUTPUT = "\r\n".join(TEXTS).encode() + b"\x1b]0;evil title\x07\x1b]8;;http://evil.example\x07link\x1b]8;;\x07\x1b]52;c;ZXZpbA==\x07done\r\n"
 WATCHED = """
 window.__alarms = [];
@@ -46,15 +73,55 @@ def log_lines() -> list[Message]:
     return [LogLines("", "c", 0, [now_ms] * len(TEXTS), [3] * len(TEXTS), TEXTS, TEXTS)]
 
 
+def layouts() -> dict[str, Layout]:
+    """Series of parts whose names are hostile, by family."""
+    return {
+        family: layout_of(family, rhythm_s, [*own, *(f"{metric}={label}}}" for label in LABELS for metric in LABELLED[family])])
+        for family, rhythm_s, own in (("pulse", 1, SERIES), ("breathe", 60, ()))
+    }
+
+
+def measured(seq: int, layout: Layout) -> Pack:
+    """One row: every disk is full, every sensor hot."""
+    amounts = {"filesystem.size": 100 << 30, "filesystem.used": 97 << 30, "temperature": 99}
+    values: list[int | None] = []
+    for name in layout.series:
+        metric, _ = parse_series(name)
+        values.append(round(amounts.get(metric.name, 50) * metric.scale))
+    coding, body = pack_rows([Row(int(time.time() * 1000), values)])
+    return Pack(STREAM_LIVE, seq, layout.layout, coding, body)
+
+
+async def go_on(agent: TestAgent, stop: threading.Event) -> None:
+    """Measure until told to stop, and answer an order for a plan with a hostile one."""
+    pulse = layouts()["pulse"]
+
+    async def measure() -> None:
+        while not stop.is_set():
+            await agent.say(measured(agent.acked[STREAM_LIVE] + 1, pulse))
+            await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(measure(), name="measures")
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                job = (await agent.expect(JobStart, 1)).job
+                planned = filled(plan(job), TEXTS[0])._replace(job=job, digest="5e" * 32, reboot="yes", security=["yes", "no"])
+                await agent.say(
+                    JobAnswer(job, "accepted", "", 0), planned, ended(job, b"", change_packages=[], change_from=[], change_to=[])
+                )
+
+
 async def speak(hub: HubProcess, node: Enrolled, told: Future[str], stop: threading.Event) -> None:
     """Be a hostile node until told to stop: facts, tables, and a job whose every word is hostile."""
     async with agents(hub, node) as [agent]:
         await agent.join()
         await agent.expect(PackagesHeld)
         await agent.say(
-            filled(IDENTITY, TEXTS[0])._replace(policy_mode="managed", policy_verbs=["check"], reboot_required="yes"),
-            layout_of(),
-            pack_of(0),
+            filled(IDENTITY, TEXTS[0])._replace(policy_mode="managed", policy_verbs=["check", "plan", "upgrade"], reboot_required="yes"),
+            *layouts().values(),
+            measured(0, layouts()["breathe"]),
+            measured(1, layouts()["pulse"]),
             *tables(),
             *log_lines(),
         )
@@ -70,9 +137,15 @@ async def speak(hub: HubProcess, node: Enrolled, told: Future[str], stop: thread
             ),
         )  # fmt: skip
         told.set_result(job)
-        while not stop.is_set():
-            await agent.say(pack_of(agent.acked[0] + 1))
-            await asyncio.sleep(0.5)
+        await go_on(agent, stop)
+
+
+def inert(page: Page) -> None:
+    """Nothing ran, nothing was fetched, nothing stands there but text."""
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.__alarms") == []
+    assert page.evaluate("[...document.querySelectorAll('script:not([src]), img, iframe, object, embed, [onerror], [onload]')].length") == 0
+    assert page.evaluate("[...document.querySelectorAll('a')].filter((a) => !a.href.startsWith(location.origin)).length") == 0
 
 
 def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubProcess) -> None:
@@ -110,7 +183,16 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             expect(page.get_by_role("tabpanel")).not_to_be_empty()
             seen += page.locator("body").inner_text()
-        for path in (f"/jobs/{job}", "/jobs", "/events", "/updates", "/settings/audit", "/?view=cards", "/"):
+        for path in (
+            f"/jobs/{job}",
+            "/jobs",
+            "/events",
+            "/updates",
+            "/settings/audit",
+            f"/compare?nodes={node.node_id}",
+            "/?view=cards",
+            "/",
+        ):
             page.goto(f"{hub.url}{path}")
             expect(page.get_by_role("heading", level=1)).to_be_attached()
             page.wait_for_load_state("networkidle")
@@ -122,15 +204,36 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
         expect(page.get_by_role("dialog")).to_be_visible()
         seen += page.get_by_role("dialog").inner_text()
         page.keyboard.press("Escape")
+        expect(page.get_by_role("region", name="Needs attention")).to_contain_text(MARK)  # by the name of a disk
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        for name in ("Network shown", "Disk shown"):
+            expect(page.get_by_label(name).get_by_role("option")).to_have_count(len(LABELS))
+        page.get_by_role("button", name="Upgrade").click()
+        page.get_by_role("menuitem", name="Upgrade packages…").click()
+        planned = page.get_by_role("dialog").get_by_role("table", name="Planned changes")
+        expect(planned).to_contain_text(MARK)
         assert MARK in seen, "what the node said was shown"
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate("window.__alarms") == []
-        assert (
-            page.evaluate("[...document.querySelectorAll('script:not([src]), img, iframe, object, embed, [onerror], [onload]')].length")
-            == 0
-        )
-        assert page.evaluate("[...document.querySelectorAll('a')].filter((a) => !a.href.startsWith(location.origin)).length") == 0
+        inert(page)
         assert outside == []
     finally:
         stop.set()
         speaker.join(20)
+
+
+def test_hostile_text_of_a_server_that_joins_is_inert(page: Page, fresh_hub: HubProcess) -> None:
+    hub = fresh_hub
+    hub.first_login()
+    page.add_init_script(WATCHED)
+    sign_in(page, hub)
+    page.get_by_role("button", name="One-line command").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Make the command").click()
+    expect(dialog.get_by_label("Checksum")).to_be_visible()
+    with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2], TEXTS[1]) as server:
+        expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
+        server.go_on.set()
+        expect(dialog.get_by_role("alert")).to_contain_text(MARK)
+        inert(page)
+        page.goto(f"{hub.url}/events")
+        expect(page.get_by_role("table", name="Events")).to_contain_text(MARK)
+        inert(page)

@@ -1,0 +1,86 @@
+"""Taking a server out on the page: its name is typed, what stays is said, and a server that is gone is forgotten alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.gates import gate
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+NOT_FOUND = 404
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        gone = stage.ids["backup-hel"]
+        seen.open(f"/n/{gone}/settings")
+        opener = page.get_by_role("button", name="Remove node…")
+        opener.click()
+        dialog = page.get_by_role("dialog", name="Remove backup-hel")
+        remove, name = dialog.get_by_role("button", name="Remove node"), dialog.get_by_label("Type backup-hel to confirm")
+        expect(dialog.get_by_label("Host name or IP")).to_be_focused()
+        expect(dialog).to_contain_text("and it is not connected")
+        expect(dialog).to_contain_text("This cannot be undone.")
+        for wrong in ("backup", "Backup-hel", "web-01"):
+            name.fill(wrong)
+            name.press("Enter")
+            expect(remove).to_be_disabled()
+        name.fill("backup-hel")
+        remove.click()  # by SSH it would be, and nothing was given to sign in with
+        expect(dialog.get_by_text("Give the user to sign in as.")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(opener).to_be_focused()
+        assert {node["name"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]} == {"backup-hel", "web-01"}
+
+        opener.click()
+        dialog.get_by_text("The server is gone, only forget the node").click()
+        expect(dialog).to_contain_text("whatever is on the server stays there")
+        expect(dialog.get_by_label("SSH user")).to_have_count(0)
+        name.fill("backup-hel")
+        remove.click()
+        ended = page.get_by_role("dialog", name="backup-hel is forgotten")
+        expect(ended).to_contain_text("The server was not contacted")
+        ended.get_by_role("button", name="Done").click()
+        rows = page.get_by_role("table", name="Nodes").locator("[data-node]")
+        expect(rows).to_have_count(1)
+        expect(rows).to_contain_text("web-01")
+        for path in (f"/api/v1/nodes/{gone}", f"/api/v1/nodes/{gone}/history?metric=cpu.total&from=0&to=1&points=2"):
+            assert hub.local("GET", path).status == NOT_FOUND, path
+        page.goto(f"{hub.url}/n/{gone}")
+        expect(page.get_by_role("heading", name="There is no such node")).to_be_visible()
+
+
+def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}/settings")
+        page.get_by_role("button", name="Remove node…").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        expect(dialog).to_contain_text("Spider is told through its connection")
+        expect(dialog.get_by_label("SSH user")).to_have_count(0)
+        dialog.get_by_label("Type web-01 to confirm").fill("web-01")
+        with page.expect_response(re.compile(f"/nodes/{stage.ids['web-01']}")) as answer:
+            dialog.get_by_role("button", name="Remove node").click()
+        assert answer.value.status < 300
+        expect(dialog.get_by_role("list", name="Steps")).to_be_visible()
+        [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        assert (row["kind"], row["node_id"]) == ("remove", stage.ids["web-01"])
