@@ -327,12 +327,17 @@ SCREENS = (
     "/n/{node}",
     "/n/{node}/packages",
     "/n/{node}/settings",
+    "/n/{node}/processes",
+    "/compare?nodes={node}",
+    "/updates",
     "/jobs",
     "/events",
     "/settings/account",
     "/settings/audit",
     "/settings/users",
 )
+BETWEEN = (761, 768, 960, 1024, 1100, 1240, 1370, 1920)
+"""Where columns go and the side bar changes its form."""
 WIDER = "() => document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 
 
@@ -352,6 +357,22 @@ def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser
             too_wide += [
                 f"{path} at {size['width']}: {over} px" for path in each_screen(seen, stage) if (over := seen.page.evaluate(WIDER))
             ]
+        for path in ("/", f"/n/{stage.ids['db-01']}"):
+            seen.open(path)
+            for width in BETWEEN:
+                seen.page.set_viewport_size({"width": width, "height": 800})
+                seen.page.wait_for_function("(wanted) => innerWidth === wanted", arg=width)
+                too_wide += [f"{path} at {width}: {over} px" for over in [seen.page.evaluate(WIDER)] if over]
+        for size in (NARROW, ZOOMED):
+            seen.page.set_viewport_size(size)  # type: ignore[arg-type]  # as above
+            seen.page.goto(seen.hub.url)
+            seen.page.get_by_role("button", name="Add node").locator("visible=true").first.click()
+            dialog = seen.page.get_by_role("dialog")
+            for way in ("Over SSH", "Many servers", "One-line command"):
+                dialog.get_by_role("radio", name=way).click()
+                expect(dialog.get_by_role("radio", name=way)).to_be_checked()
+                inner = dialog.evaluate("(one) => one.scrollWidth - one.clientWidth")
+                too_wide += [f"{way} at {size['width']}: {over} px" for over in (inner, seen.page.evaluate(WIDER)) if over > 0]
     assert not too_wide
 
 
