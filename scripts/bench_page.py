@@ -13,6 +13,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -413,25 +414,36 @@ def lighthouse() -> Results:
 
 
 def soak() -> Results:
-    """Minutes of 500 nodes, a tick a second; the heap after a collection, at a fifth of the time and at the end."""
+    """Minutes of 500 nodes, a tick a second; what is left after a collection, at each tenth of the time."""
     with scripted(NODES) as url, browser() as chromium:
         context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         page = fleet_page(context, url)
         cdp = context.new_cdp_session(page)
 
-        def heap_mb() -> float:
+        def kept() -> tuple[float, int, int]:
+            """Megabytes of the heap, nodes of the document and listeners."""
             cdp.send("HeapProfiler.collectGarbage")
             cdp.send("HeapProfiler.collectGarbage")
-            return float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+            counted = cdp.send("Memory.getDOMCounters")
+            return float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6, counted["nodes"], counted["jsEventListeners"]
 
         points: list[tuple[float, float]] = []
+        counts: list[tuple[int, int]] = []
         began = time.monotonic()
         for _ in range(10):
             wait_s(page, SOAK_MINUTES * 6)
-            points.append(((time.monotonic() - began) / 3600, heap_mb()))
+            heap, *counted = kept()
+            points.append(((time.monotonic() - began) / 3600, heap))
+            counts.append((counted[0], counted[1]))
+            print(f"{points[-1][0] * 60:.1f} min: {heap:.2f} MB, {counted[0]} nodes, {counted[1]} listeners", file=sys.stderr, flush=True)
     late = points[2:]
     slope = statistics.linear_regression([hour for hour, _ in late], [heap for _, heap in late]).slope
-    return [line("page.heap.end", points[-1][1], "MB", points[1][1]), line("page.heap.growth", slope, "MB/h")]
+    return [
+        line("page.heap.end", points[-1][1], "MB", points[1][1]),
+        line("page.heap.growth", slope, "MB/h"),
+        line("page.heap.nodes", counts[-1][0], "nodes", counts[1][0]),
+        line("page.heap.listeners", counts[-1][1], "listeners", counts[1][1]),
+    ]
 
 
 BENCHES: dict[str, Callable[[], Results]] = {

@@ -1,6 +1,7 @@
 /** The last ten minutes of each node's CPU in forty points: filled from history when a row is first seen, then by what comes live. */
 
 import { signal, type Signal } from "@preact/signals";
+import { Means } from "../core/means";
 import { settle, type Settled } from "../core/settle";
 import { call } from "../wire/http";
 import type { HistoryView, Sample } from "../wire/schema.gen";
@@ -12,7 +13,7 @@ const AT_ONCE = 3;
 const REDRAW_S = 5;
 
 interface Spark {
-  buckets: Map<number, { sum: number; count: number }>;
+  means: Means;
   shown: Signal<readonly (number | null)[]>;
   /** A row on screen shows it. */
   wanted: boolean;
@@ -30,22 +31,13 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { buckets: new Map(), shown: signal([]), wanted: false, filled: false, lastAt: 0, shownAt: 0, settled: null }));
+  if (!spark) sparks.set(id, (spark = { means: new Means(POINTS, BUCKET_S), shown: signal([]), wanted: false, filled: false, lastAt: 0, shownAt: 0, settled: null }));
   return spark;
 }
 
-function forgetBefore(spark: Spark, newest: number): void {
-  for (const bucket of spark.buckets.keys()) if (bucket <= newest - POINTS) spark.buckets.delete(bucket);
-}
-
 function show(spark: Spark): void {
-  const newest = Math.floor(hubNow() / BUCKET_S);
-  forgetBefore(spark, newest);
   spark.shownAt = hubNow();
-  spark.shown.value = Array.from({ length: POINTS }, (_, index) => {
-    const held = spark.buckets.get(newest - POINTS + 1 + index);
-    return held ? held.sum / held.count : null;
-  });
+  spark.shown.value = spark.means.until(spark.shownAt);
 }
 
 export function noteCpu(id: string, sample: Sample | undefined): void {
@@ -56,16 +48,7 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) ask(id, spark);
   spark.lastAt = sample.at;
   spark.settled = settle(spark.settled, sample.value, sample.at);
-  const bucket = Math.floor(sample.at / BUCKET_S);
-  const held = spark.buckets.get(bucket);
-  if (held) {
-    held.sum += sample.value;
-    held.count += 1;
-  } else {
-    spark.buckets.set(bucket, { sum: sample.value, count: 1 });
-    // Of a row that nobody looks at too, or hours of a large fleet would pile up.
-    if (spark.buckets.size > POINTS) forgetBefore(spark, bucket);
-  }
+  spark.means.add(sample.at, sample.value);
   // A second moves the mean of the newest point by less than the line is wide.
   if (spark.wanted && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
 }
@@ -110,8 +93,7 @@ async function fill(id: string, asked: number): Promise<void> {
     const average = past.series["cpu.total"]?.avg ?? [];
     past.times.forEach((at, index) => {
       const value = average[index];
-      const bucket = Math.floor(at / BUCKET_S);
-      if (value != null && !spark.buckets.has(bucket)) spark.buckets.set(bucket, { sum: value, count: 1 });
+      if (value != null && !spark.means.has(at)) spark.means.add(at, value);
     });
   } catch {
     // Without its past a row still shows what comes live; the node's page reports what is wrong with history.
