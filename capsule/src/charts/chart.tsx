@@ -5,6 +5,7 @@ import type { ComponentType, VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { nearestRow } from "../core/window";
+import { watchAhead, watchSeen } from "../ui/near";
 import { FONT } from "./draw";
 import { columnsOf, make, widthOf, type Held } from "./make";
 import type { Library } from "./plot";
@@ -14,7 +15,6 @@ import type { ChartProps } from "./types";
 
 const AXIS = 46;
 const MARK_REACH = 7;
-const NEAR = "60px";
 
 /** Where the keys stand: at a moment, and from which one a stretch is being chosen. */
 interface Keys {
@@ -77,16 +77,14 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       document.fonts.load(FONT).then(build, build);
       const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
       sized.observe(element);
-      const watched = new IntersectionObserver(
-        ([entry]) => {
-          sight.current.near = entry?.isIntersecting ?? true;
-          if (!sight.current.near || !sight.current.late) return;
-          sight.current.late = false;
-          if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
-        },
-        { rootMargin: NEAR },
-      );
-      watched.observe(element);
+      const unseen = watchSeen(element, (near) => {
+        sight.current.near = near;
+        if (!near || !sight.current.late) return;
+        sight.current.late = false;
+        if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
+      });
+      // A canvas costs something with each frame of the page even where nobody sees it and nothing is drawn.
+      const unwatched = watchAhead(element, (ahead) => element.classList.toggle("far", !ahead));
       const untouched = drawnByTouch(element, {
         plot: () => plot.current,
         onAt: (at) => {
@@ -104,7 +102,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         gone = true;
         untouched();
         sized.disconnect();
-        watched.disconnect();
+        unseen();
+        unwatched();
         plot.current?.destroy();
         plot.current = null;
       };

@@ -66,10 +66,13 @@ export class LiveWindow {
   columns(names: readonly string[], until: number, interval: number): Columns {
     const from = until - this.seconds;
     const tracks = names.map((name) => this.#tracks.get(name));
-    const times = union(tracks.map((track) => (track?.times ?? []).filter((at) => at >= from && at <= until + 1)));
-    const values = tracks.map((track) => {
+    const parts = tracks.map((track) => (track ? track.times.slice(firstFrom(track.times, from), track.times.findLastIndex((at) => at <= until + 1) + 1) : []));
+    const times = union(parts);
+    const values = tracks.map((track): Cell[] => {
       if (!track) return times.map(() => null);
-      let next = 0;
+      let next = firstFrom(track.times, from);
+      // Mostly the series of a chart share their moments.
+      if (times === parts[0]) return track.values.slice(next, next + times.length);
       return times.map((at) => {
         while (next < track.times.length && (track.times[next] as number) < at) next += 1;
         return track.times[next] === at ? (track.values[next] ?? null) : null;
@@ -79,7 +82,19 @@ export class LiveWindow {
   }
 }
 
-/** All moments of several ascending lists, each once; mostly they are the same list. */
+/** Where in an ascending list the moments from `at` on begin. */
+function firstFrom(times: readonly number[], at: number): number {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** All moments of several ascending lists, each once; mostly they are the same list, and then it is the first. */
 function union([first = [], ...rest]: readonly number[][]): number[] {
   const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
   return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
@@ -93,6 +108,7 @@ export function settle({ times, values }: Columns, limit: number): Columns {
   return {
     times,
     values: values.map((column) => {
+      if (!column.includes(null)) return column;
       let last = -1;
       const out = [...column];
       column.forEach((value, row) => {
@@ -133,6 +149,7 @@ export function sampleRow(times: readonly number[], column: readonly Cell[], at:
 
 /** Puts a row of nulls into each hole that is longer than `limit` seconds. */
 export function breakGaps({ times, values }: Columns, limit: number): Columns {
+  if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined))) return { times, values };
   const outTimes: number[] = [];
   const outValues: Cell[][] = values.map(() => []);
   times.forEach((at, row) => {
@@ -181,6 +198,17 @@ export function holes({ times, values }: Columns, from: number, until: number, l
 
 /** Rows of a column whose value has a hole on either side: as a line they would not be seen. */
 export function isolated(column: readonly Cell[]): number[] {
-  const own = column.flatMap((value, row) => (value === undefined ? [] : [row]));
-  return own.filter((row, place) => column[row] != null && column[own[place - 1] ?? -1] == null && column[own[place + 1] ?? -1] == null);
+  const found: number[] = [];
+  let before: Cell = null;
+  let row = -1;
+  // One row behind: whether a value stands alone is known with the next that the column has of its own.
+  for (let next = 0; next <= column.length; next += 1) {
+    const value: Cell = next < column.length ? column[next] : null;
+    if (value === undefined) continue;
+    const held: Cell = row < 0 ? null : column[row];
+    if (held != null && before == null && value == null) found.push(row);
+    before = held;
+    row = next;
+  }
+  return found;
 }

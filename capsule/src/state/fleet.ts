@@ -6,6 +6,7 @@ import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema
 import { factsOf, standingOf, type Facts, type Standing } from "../core/facts";
 import { now } from "./clock";
 import { watch } from "./link";
+import { place } from "./router";
 import { onSessionEnd, phase } from "./session";
 import type { Settled } from "../core/settle";
 import { forgetSparks, noteCpu, settledCpu } from "./sparks";
@@ -13,12 +14,14 @@ import { withStepUp } from "./stepup";
 
 /**
  * Nodes have new values all the time, each once a second: they are drawn together. Of more nodes than a screen shows at once, once a second, so that
- * all rows change in one beat instead of some of them at each blink. What becomes of a node (it comes, goes, is lost) does not wait.
+ * all rows change in one beat instead of some of them at each blink. Where no rows are shown, values go with whatever that page draws itself.
+ * What becomes of a node (it comes, goes, is lost) does not wait.
  */
 const TOGETHER_MS = 250;
 const MANY = 60;
 const MANY_TOGETHER_MS = 1000;
-const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
+const UNSEEN_TOGETHER_MS = 1500;
+const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : place.peek().path !== "/" ? UNSEEN_TOGETHER_MS : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
 const map = new Map<string, Signal<NodeView>>();
 /** The view of each node that was told live last, whatever was put in its place since. */
 const told = new Map<string, NodeView>();

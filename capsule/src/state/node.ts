@@ -1,14 +1,14 @@
 /** One node in full: its facts, the live window of every series, and history for the longer ranges. */
 
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
 import { LIVE_S, type Span } from "../core/view";
 import { GAP_INTERVALS, holes, LiveWindow } from "../core/window";
-import { hubNow } from "./clock";
+import { hubNow, now } from "./clock";
 import { active } from "./deployments";
 import { onEvent } from "./events";
-import { loaded, nodeSignal } from "./fleet";
+import { loaded, nodeSignal, rowOf } from "./fleet";
 import { connections, watch } from "./link";
 
 const MOST_POINTS = 600;
@@ -17,6 +17,8 @@ const MARK_PAGE = 200;
 const MARK_PAGES = 3;
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
+/** So long after its newest sample a node counts as one that goes on sending. */
+const SENDING_S = 3;
 
 /** Two points a pixel show everything that a chart can show. */
 export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
@@ -33,6 +35,16 @@ export interface Past extends Span {
 export class NodeDetail {
   readonly view = signal<NodeView | null>(null);
   readonly failure = signal<ApiError | null>(null);
+  /** How it stands; most seconds it stands as it did. */
+  readonly standing = computed(() => {
+    const node = this.view.value;
+    return node ? rowOf(node, now.value).standing : "wait";
+  });
+  /** With which moment the live window ends: that of the newest sample, so that a chart does not creep between two of them; without samples it goes on with time. */
+  readonly until = computed(() => {
+    const newest = this.view.value?.latest["cpu.total"]?.at ?? 0;
+    return now.value - newest < SENDING_S ? newest : now.value;
+  });
   /** Grows with each new sample: charts redraw on it. */
   readonly version = signal(0);
   readonly window = new LiveWindow(LIVE_S);

@@ -2,8 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-
-const NEAR = "60px";
+import { watchSeen } from "./near";
 
 export function InSight({ draw }: { draw: () => VNode }): VNode {
   const box = useRef<HTMLDivElement>(null);
@@ -11,10 +10,7 @@ export function InSight({ draw }: { draw: () => VNode }): VNode {
   const [near, setNear] = useState(true);
   useEffect(() => {
     const first = box.current?.firstElementChild;
-    if (!first) return undefined;
-    const watched = new IntersectionObserver((seen) => setNear(seen.at(-1)?.isIntersecting ?? true), { rootMargin: NEAR });
-    watched.observe(first);
-    return () => watched.disconnect();
+    return first ? watchSeen(first, setNear) : undefined;
   }, []);
   // What is drawn already and the same is passed by.
   if (near || !held.current) held.current = draw();

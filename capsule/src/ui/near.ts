@@ -3,12 +3,28 @@
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-const NEAR = "400px";
-const told = new WeakMap<Element, (near: boolean) => void>();
-/** One for all: a browser looks at five hundred places sooner than at five hundred observers. */
-const eye = new IntersectionObserver((seen) => {
-  for (const { target, isIntersecting } of seen) told.get(target)?.(isIntersecting);
-}, { rootMargin: NEAR });
+type Told = (near: boolean) => void;
+
+/** One for all that is watched from as far: a browser looks at five hundred places sooner than at five hundred observers. Returns its own end. */
+function eyeAt(margin: string): (place: Element, told: Told) => () => void {
+  const heard = new WeakMap<Element, Told>();
+  const eye = new IntersectionObserver(
+    (seen) => {
+      for (const { target, isIntersecting } of seen) heard.get(target)?.(isIntersecting);
+    },
+    { rootMargin: margin },
+  );
+  return (place, told) => {
+    heard.set(place, told);
+    eye.observe(place);
+    return () => eye.unobserve(place);
+  };
+}
+
+/** A few hundred pixels before it comes: what is to stand there when it does. */
+export const watchAhead = eyeAt("400px");
+/** At the edge: what is drawn anew each second. */
+export const watchSeen = eyeAt("60px");
 
 /** `watched` false: it always is. */
 export function useNear(box: RefObject<Element | null>, watched = true): boolean {
@@ -16,9 +32,7 @@ export function useNear(box: RefObject<Element | null>, watched = true): boolean
   useEffect(() => {
     const place = box.current;
     if (!watched || !place) return undefined;
-    told.set(place, setNear);
-    eye.observe(place);
-    return () => eye.unobserve(place);
+    return watchAhead(place, setNear);
   }, [watched]);
   return near || !watched;
 }

@@ -9,7 +9,7 @@ import { actionWord, phaseWord, stateWord } from "../../core/words";
 import { worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
-import { nodeName, rowOf } from "../../state/fleet";
+import { nodeName } from "../../state/fleet";
 import { growthOf } from "../../state/growth";
 import { runningOn } from "../../state/jobs";
 import { lostSince, tryNow } from "../../state/link";
@@ -89,7 +89,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
     { key: "events", label: "Events", href: `${base}/events` },
     { key: "settings", label: "Settings", href: `${base}/settings` },
   ];
-  const standing = rowOf(view, now.value).standing;
+  const standing = detail.standing.value;
   const dim = standing === "off" || standing === "stale" || lostSince.value !== null;
   return (
     <div class="page">

@@ -6,7 +6,7 @@ import { labelled, seriesName } from "../../core/series";
 import { moment } from "../../core/time";
 import { count, percent, share, size } from "../../core/units";
 import { LIVE_S, spanOf, viewKey, type View } from "../../core/view";
-import { hubNow, now } from "../../state/clock";
+import { hubNow } from "../../state/clock";
 import { events } from "../../state/events";
 import type { NodeDetail } from "../../state/node";
 import type { NodeView } from "../../state/types";
@@ -49,11 +49,8 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
   });
   useViewKeys();
   void detail.version.value;
-  // The window ends with the newest sample, so that a chart does not creep between two of them; without samples it goes on with time.
-  const newest = node.latest["cpu.total"]?.at ?? 0;
-  const until = now.value - newest < 3 ? newest : hubNow();
   const group = useGroup(shown, useMarks({ detail, node, shown }), node.identity.timezone);
-  return { detail, node, shown, until, group };
+  return { detail, node, shown, until: detail.until.value, group };
 }
 
 export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode | null {
