@@ -347,6 +347,35 @@ class Printer(PlayedNodes):
         self.done.set()
 
 
+def poured() -> Results:
+    """The same into the page alone: the scripted hub sends what it has ready, and nothing else is at work."""
+    with scripted(1, "--pour", str(OUTPUT_BYTES_S)) as url, browser() as chromium:
+        context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page = context.new_page()
+        page.goto(url)
+        node = page.locator("[data-node]").first.get_attribute("data-node")
+        job = context.request.post(f"{url}/api/v1/nodes/{node}/jobs", data={"action": "upgrade"}).json()["id"]
+        page.goto(f"{url}/jobs/{job}")
+        page.locator(".xterm-rows").wait_for()
+        wait_s(page, 2)
+
+        def received() -> int:
+            return int(page.locator("[data-output-bytes]").get_attribute("data-output-bytes") or 0)
+
+        began, before = time.monotonic(), received()
+        found = tasks(chromium, page, lambda: wait_s(page, OUTPUT_S - 4))
+        taken, work_ms = (received() - before) / 1e6, sum(task.work_ms for task in found)
+        speed = taken / (time.monotonic() - began)
+        cut = page.get_by_text("because they came too fast").count()
+    return [
+        line("page.terminal.alone.speed", speed, "MB/s"),
+        line("page.terminal.alone.left_out", cut, "cuts"),
+        line("page.terminal.alone.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
+        line("page.terminal.alone.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
+        line("page.terminal.alone.work", work_ms / max(taken, 0.1), "ms/MB"),
+    ]
+
+
 def terminal() -> Results:
     """A job that prints 5 MB/s for some seconds through the real hub: the longest task, what of it is a processor's work, and what came through."""
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
@@ -368,6 +397,7 @@ def terminal() -> Results:
         line("page.terminal.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
         line("page.terminal.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
         line("page.terminal.busy", sum(task.work_ms for task in found) / (OUTPUT_S - 4) / 10, "% of a core"),
+        *poured(),
     ]
 
 

@@ -138,6 +138,7 @@ function live(request, socket) {
           one.topics.set(said.topic, after);
           one.send(encode(["snapshot", { topic: said.topic, seq: after, data: job.view() }]));
           if (after < job.output.length) one.send(encode(["change", { topic: said.topic, seq: job.output.length, data: { output: job.output.subarray(after), offset: after } }]));
+          job.followed?.();
           return undefined;
         }
         const data = snapshot(said.topic);
@@ -175,6 +176,7 @@ async function rest(method, url, body) {
       access.me.mustChange = false;
       return [200, session()];
     }
+    if (id === "preferences") return [200, { views: [], single_keys: true }];
     if (id === "step-up") return body.password === "wrong" ? problem(401, "auth.bad_credentials", "wrong") : (access.login(body) ?? ((stepUps = 1), [204]));
     if (id === "logout") return (signedIn = false), (stepUps = 0), [204];
     if (!["totp", "recovery-codes", "sessions"].includes(id)) return [200, session()];
@@ -199,7 +201,7 @@ async function rest(method, url, body) {
     return [200, { ...each[0], series: undefined, nodes: Object.fromEntries(asked.map((one, index) => [one.id, each[index].series])) }];
   }
   if (kind === "nodes" && act === "jobs") {
-    const job = new Job(world, node, body);
+    const job = new Job(world, node, body, false, Number(flag("pour", "0")));
     jobs.unshift(job);
     return [202, job.view()];
   }

@@ -16,8 +16,13 @@ const LINES = [
   ["triggers", "Processing triggers for libc-bin (2.36-9+deb12u13) ...\r\n"],
 ];
 
+/** So much of what `pour` prints, line by line in changing colours. */
+const poured = (bytes) => Buffer.alloc(bytes, Array.from({ length: 2000 }, (_, n) => `${ESC}[3${n % 8}mline ${String(n).padStart(6, "0")} of a busy build: compiling object file number ${n}${ESC}[0m\r\n`).join(""));
+const POUR_S = 14;
+const POUR_MS = 12;
+
 export class Job {
-  constructor(world, node, { action, packages = null, reboot = false }, finished = false) {
+  constructor(world, node, { action, packages = null, reboot = false }, finished = false, bytesPerS = 0) {
     Object.assign(this, { world, node, action, packages: packages ?? [], reboot });
     this.id = world.newId();
     this.output = Buffer.from("");
@@ -35,13 +40,15 @@ export class Job {
       for (const [, text] of LINES) this.output = Buffer.concat([this.output, Buffer.from(text)]);
       this.end();
       this.endedAt = this.startedAt + 38;
-    } else this.step(0);
+    } else if (bytesPerS) this.pour(bytesPerS);
+    else this.step(0);
   }
 
   view() {
     return {
       id: this.id, node_id: this.node.id, action: this.action, packages: this.packages, reboot: this.reboot, state: this.state, phase: this.phase, progress_percent: this.percent, exit_code: this.exitCode,
       output_bytes: this.output.length, output_sha256: this.endedAt ? "9f2c".repeat(16) : null, created_by: "admin", created_at: this.createdAt, started_at: this.startedAt, ended_at: this.endedAt, changes: this.changes, error: this.error,
+      version: (this.version = (this.version ?? 0) + 1), for: null, plan: null, package: "", note: "", output_total_bytes: this.output.length, last_output_at: null, plan_digest: null, has_report: false, stop: null, batch_id: null, follows: null,
     };
   }
 
@@ -56,6 +63,28 @@ export class Job {
     const bytes = Buffer.from(text);
     this.output = Buffer.concat([this.output, bytes]);
     this.world.tell(`job:${this.id}`, { output: bytes, offset }, this.output.length);
+  }
+
+  /** Prints as much a second as asked for, without a word in between, once somebody follows it. */
+  pour(bytesPerS) {
+    this.followed = () => {
+      this.followed = null;
+      this.#pour(bytesPerS);
+    };
+  }
+
+  #pour(bytesPerS) {
+    const all = poured(bytesPerS * POUR_S);
+    this.move({ state: "running", startedAt: now(), phase: "commit", percent: 1 });
+    const timer = setInterval(() => {
+      const offset = this.output.length;
+      const due = Math.min(all.length, Math.floor((now() - this.startedAt) * bytesPerS));
+      this.output = all.subarray(0, due);
+      this.world.tell(`job:${this.id}`, { output: all.subarray(offset, due), offset }, due);
+      if (due < all.length) return;
+      clearInterval(timer);
+      this.end();
+    }, POUR_MS);
   }
 
   step(index) {
