@@ -47,17 +47,19 @@ class SteadyClock:
         self._clock = clock
         self._offset = clock.now() - clock.monotonic()
         self._steady_since: float | None = None
+        self.jumped = False
+        """It jumped, and nobody has said since that it is right."""
 
     def start(self, last_seen: float | None) -> None:
         """`last_seen` is a time of the wall clock at which this hub, or the one before it, certainly ran."""
         if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
-            self._steady_since = self._clock.monotonic()
+            self._steady_since, self.jumped = self._clock.monotonic(), True
 
     def believed(self) -> bool:
         """Look at both clocks; call it often."""
         offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
         if abs(offset - self._offset) > JUMP_S:
-            self._steady_since = now
+            self._steady_since, self.jumped = now, True
             event(log, "clock_jumped", logging.WARNING, by_s=round(offset - self._offset))
         self._offset = offset
         if self._steady_since is not None and now - self._steady_since >= STEADY_S:
@@ -81,12 +83,12 @@ class Janitor:
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
         collect: Callable[[], object] = gc.collect,
-        outvoted: Callable[[], bool] = lambda: False,
+        outvoted: Callable[[], bool | None] = lambda: False,
         onward: Callable[[], float] | None = None,
     ) -> None:
         """`shrink` gives memory back that is held for nothing in particular, `collect` looks for cycles. `retention` holds until somebody sets
-        another one; `last_seen` is when the database was last written to. `outvoted`: most nodes have another time. `onward`: the latest that
-        the clock ever showed, and what went by since.
+        another one; `last_seen` is when the database was last written to. `outvoted`: most nodes have another time; None: there is none to
+        ask. `onward`: the latest that the clock ever showed, and what went by since.
         """
         self._store = store
         self._clock = clock
@@ -125,9 +127,7 @@ class Janitor:
                 await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
-                    if self._outvoted():
-                        event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
-                    else:
+                    if self._is_right():
                         await self._expire(self._facts.id)
                 if now - collected_at >= COLLECT_EVERY_S:
                     collected_at = now
@@ -141,6 +141,18 @@ class Janitor:
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
             await self._clock.sleep(BEAT_S)
+
+    def _is_right(self) -> bool:
+        """Whether anything may be removed by this clock."""
+        outvoted = self._outvoted()
+        if outvoted:
+            event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
+            return False
+        if outvoted is None and self._steady.jumped:
+            event(log, "clock_unconfirmed", logging.WARNING, means="nothing is removed by age until a node has the same time")
+            return False
+        self._steady.jumped = self._steady.jumped and outvoted is None
+        return True
 
     async def tell_heads(self) -> None:
         """Write the ends of the audit chains to the log: `stardust audit verify --head` holds the database against them.

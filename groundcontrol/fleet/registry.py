@@ -165,11 +165,11 @@ class Registry:
             self._written_until = self._clock.monotonic() + WRITTEN_S
         return [newest.brief for newest in self._latest.get(node, {}).values()]
 
-    def outvoted(self) -> bool:
-        """Whether, of the nodes that are connected and measure, more have another time than this hub: by more than an hour."""
+    def outvoted(self) -> bool | None:
+        """Whether, of the nodes that are connected and measure, more have another time than this hub: by more than an hour. None: there is none."""
         now = self._clock.now()
         newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._latest.get(node))]
-        return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest)
+        return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest) if newest else None
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
         """Return as soon as the node has a live session.
