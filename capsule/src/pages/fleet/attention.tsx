@@ -20,8 +20,8 @@ export interface Trouble {
 
 const MOST = 4;
 const names = new Intl.Collator(undefined, { numeric: true });
-/** Of those that are well, who has security updates comes with the warnings. */
-const weight = ({ standing }: Row): number => worry[standing === "ok" ? "warn" : standing];
+/** Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. */
+const weight = ({ standing }: Row): number => (standing === "ok" ? worry.warn - 0.5 : worry[standing]);
 
 /** Of a large fleet many are in trouble, and four are described. */
 export function troubles(rows: readonly Row[], at: number): Trouble[] {
