@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,25 @@ def ended(desk: Desk, job: str, limit_s: float = 90.0) -> Any:
     return until(look, f"job {job} has ended", limit_s)
 
 
+HELD_SLEEP = """#!/bin/sh
+case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *lab-slow*) while test -e /run/lab-hold; do sleep.real 0.05; done ;; esac
+exec sleep.real "$@"
+"""
+
+
+def begin_slow(desk: Desk, node: str) -> str:
+    """Order the upgrade of lab-slow; returns the job once its script is in the middle, where it stays until `let_go`."""
+    desk.host.sh("touch /run/lab-hold; mv /usr/bin/sleep /usr/bin/sleep.real")
+    desk.host.run("/bin/sh", "-c", "cat >/usr/bin/sleep; chmod 755 /usr/bin/sleep", stdin=HELD_SLEEP)
+    job = order(desk, node, action="upgrade", packages=["lab-slow"])
+    until(lambda: "step 1/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    return job
+
+
+def let_go(desk: Desk) -> None:
+    desk.host.sh("rm /run/lab-hold; ln -f /usr/bin/sleep.real /usr/bin/sleep")
+
+
 def beside_the_lists(look: Look) -> list[str]:
     """What has changed, but for what apt itself writes down when its lists are fetched anew."""
     return [line for line in look.changes() if "/var/lib/apt/lists" not in line and "/var/cache/apt/" not in line]
@@ -156,10 +176,11 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
 
     desk.host.sh("rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider")  # as an older version has left it, which was updated
     desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
-    job = order(desk, node, action="upgrade", packages=["lab-slow"])
-    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    job = begin_slow(desk, node)
     desk.host.sh("rc-service stardust-launcher restart; rc-service stardust-spider restart")
+    let_go(desk)
     row = ended(desk, job)
+    desk.host.sh("rm /usr/bin/sleep.real")
     assert (row["state"], [change["to"] for change in row["changes"]]) == ("succeeded", ["2.0"]), told(row)
     assert row["output_sha256"] == desk.host.sh(f"sha256sum /var/lib/stardust/jobs/{job}/log").split()[0]
     assert desk.host.sh("stat -c '%a %U:%G' /usr/share/lab/lab-slow.txt").split() == ["644", "root:root"]
@@ -257,9 +278,12 @@ def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk:
 def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_proved(desk: Desk) -> None:
     node = managed(desk)
     boot = desk.host.sh("cat /proc/sys/kernel/random/boot_id")
-    job = order(desk, node, action="upgrade", packages=["lab-slow"])
-    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
-    labs.lab("stop", desk.host.name)
+    job = begin_slow(desk, node)
+    stopping = threading.Thread(target=labs.lab, args=("stop", desk.host.name), name="the server goes down")
+    stopping.start()
+    until(lambda: desk.host.run("test", "-e", "/run/openrc/rc.stopping", check=False).returncode == 0, "it goes down")
+    let_go(desk)
+    stopping.join()
     labs.lab("start", desk.host.name)
     row = ended(desk, job)
     assert (row["state"], row["exit_code"]) == ("succeeded", 0), told(row)
@@ -335,8 +359,7 @@ def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None
     node = managed(desk)
     desk.host.sh(f"head -c {most - 20} /dev/zero | tr '\\0' '\\n' >>{log}")
     desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
-    job = order(desk, node, action="upgrade", packages=["lab-slow"])
-    until(lambda: "step 3/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+    job = begin_slow(desk, node)
     limits = {
         words: desk.host.sh(f"cat /proc/$(pgrep -o -f 'spider.pyz {words}')/limits | grep 'Max file size'").split()[3:5]
         for words in ("[l]isten", f"[r]un {job}")
@@ -346,6 +369,7 @@ def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None
     agent.node = node
     for _ in range(3):
         assert agent.hand_in(agent.seal("refresh", key=bytes(32))[1])["why"] == "bad-mac"
+    let_go(desk)
     assert ended(desk, job)["state"] == "succeeded"
     runner_s_own = 1 << 16
     assert int(desk.host.sh(f"stat -c %s {log}")) < most + runner_s_own
