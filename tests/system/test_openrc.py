@@ -24,7 +24,7 @@ from tests.system.test_rollback import Cutting
 from tests.system.test_updates import end as update_to_end
 from tests.system.test_ways_in import DOAS, unpack
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 UNINSTALL = "stardust-spider uninstall"
 
@@ -152,7 +152,13 @@ def begin_slow(desk: Desk, node: str) -> str:
     desk.host.sh("touch /run/lab-hold; mv /usr/bin/sleep /usr/bin/sleep.real")
     desk.host.run("/bin/sh", "-c", "cat >/usr/bin/sleep; chmod 755 /usr/bin/sleep", stdin=HELD_SLEEP)
     job = order(desk, node, action="upgrade", packages=["lab-slow"])
-    until(lambda: "step 1/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true"), "the script prints")
+
+    def prints() -> bool:
+        row = desk.hub.job(job)
+        assert not row["ended_at"], told(row)
+        return "step 1/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true")
+
+    until(prints, "the script prints", 120)
     return job
 
 
@@ -235,7 +241,6 @@ def under_way(desk: Desk) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk: Desk, tmp_path: Path) -> None:
     look = Look(desk)
     node = managed(desk)
@@ -274,7 +279,6 @@ def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_proved(desk: Desk) -> None:
     node = managed(desk)
     boot = desk.host.sh("cat /proc/sys/kernel/random/boot_id")
@@ -323,7 +327,6 @@ def kill_supervisor(desk: Desk, service: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("service", ["stardust-spider", "stardust-launcher"])
 def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk: Desk, service: str) -> None:
     look = Look(desk)
@@ -519,7 +522,6 @@ async def test_a_connection_that_is_cut_once_is_taken_back_at_once(cutting: Open
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_it(cutting: OpenRcCutting) -> None:
     def reboot() -> None:
         labs.lab("stop", cutting.host.name)
