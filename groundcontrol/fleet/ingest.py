@@ -90,7 +90,7 @@ class Ingest:
             self._full_batch.set()
         elif not self._hurry and not (isinstance(pack, StoredPack) and pack.stream == STREAM_LIVE):
             self._hurry = True
-            if self._gathering is not None:
+            if self._gathering is not None and not self._gathering.expired():  # else the batch goes out in this turn of the loop
                 soon = asyncio.get_running_loop().time() + HURRY_S
                 self._gathering.reschedule(min(soon, self._gathering.when() or soon))
 

@@ -12,7 +12,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.fleet.ingest import AT_ONCE, Ingest
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
-from spider.wire.frames import CODING_PLAIN, STREAM_LIVE
+from spider.wire.frames import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
 from tests.support.clock import ManualClock
 
 
@@ -35,8 +35,8 @@ class Agent:
     async def flush(self) -> None:
         self.answered_in.append(self._turn[0])
 
-    def pack(self, seq: int) -> StoredPack:
-        return StoredPack(SimpleNamespace(node=self.node.id), STREAM_LIVE, seq, b"", 0, 0, CODING_PLAIN, b"")  # type: ignore[arg-type]
+    def pack(self, seq: int, stream: int = STREAM_LIVE) -> StoredPack:
+        return StoredPack(SimpleNamespace(node=self.node.id), stream, seq, b"", 0, 0, CODING_PLAIN, b"")  # type: ignore[arg-type]
 
 
 class Metrics:
@@ -75,3 +75,20 @@ async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn()
     assert all(agent.acknowledged[STREAM_LIVE] == 7 and len(agent.answered_in) == 1 for agent in answered)
     turns = [agent.answered_in[0] for agent in answered]
     assert max(turns.count(at) for at in turns) == AT_ONCE
+
+
+async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_session() -> None:
+    metrics = Metrics()
+    ingest = Ingest(cast("MetricStore", metrics), ManualClock())
+    running = asyncio.create_task(ingest.run(), name="ingest")
+    first, second = Agent("first", [0]), Agent("second", [0])
+    await ingest.offer(cast("AgentSession", first), first.pack(7))
+    while ingest._gathering is None or not ingest._gathering.expired():  # noqa: ASYNC110  # over, and `run` has not had its turn yet
+        await asyncio.sleep(0)
+
+    await ingest.offer(cast("AgentSession", second), second.pack(7, STREAM_BACKFILL))
+
+    assert await ingest.flush(30)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert sum(metrics.batches) == 2
