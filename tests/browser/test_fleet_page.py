@@ -132,7 +132,7 @@ def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubPro
         page.evaluate(COUNT_DRAWINGS)
         page.wait_for_function("() => performance.now() - window.__since > 5000 && window.__seen.size > 20", timeout=60_000)
         drawn, took_ms = page.evaluate("() => [window.__drawn, performance.now() - window.__since]")
-    assert drawn <= took_ms / 1000 * 4 + 5, "40 a second came; once a second they are drawn, and what shows the time besides"
+    assert drawn <= took_ms / 1000 * 8 + 5, "40 a second came; once a second they are drawn, and what shows the time or answers besides"
 
 
 def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: Page, hub: HubProcess, nodes: Fleet) -> None:
