@@ -313,13 +313,18 @@ def test_a_hub_that_dies_while_a_server_joins_leaves_it_as_it_was(desk: Desk) ->
     off_again(desk, desk.install("root")["node_id"])
     assert "session_open" in desk.host.sh("journalctl -u stardust-spider.service -o cat")
     folder = "/etc/systemd/system/stardust-spider.service.d"
-    desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 10\\n' >{folder}/late.conf")
+    held = "/var/log/lab-hold"
+    wait = f'ExecStartPre=+/bin/sh -c "while [ -e {held} ]; do sleep 0.1; done"'
+    desk.spoil(f"mkdir -p {folder} && printf '%s\\n' '[Service]' '{wait}' >{folder}/late.conf; touch {held}")
     look = Look(desk)
     made = invited(desk.hub)
     with ThreadPoolExecutor() as pool:
         joining = pool.submit(joined, desk.host, made)
-        until(lambda: desk.host.sh("pgrep -f '[s]leep 10' || true"), "Spider is about to start")
+        until(
+            lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False), "Spider is about to start", 90
+        )
         desk.hub.slay()
+        desk.host.sh(f"rm {held}")
         done = joining.result(200)
     assert done.returncode != 0, done.stdout
     assert "everything was taken back" in done.stdout, done.stdout + done.stderr
