@@ -220,7 +220,10 @@ install_python() {
         pacman -S --noconfirm --needed python >"$scratch/log" 2>&1 9>&- ||
             pacman -Sy --noconfirm --needed python >"$scratch/log" 2>&1 9>&-
         ;;
-    zypper) zypper --non-interactive install python3 >"$scratch/log" 2>&1 9>&- ;;
+    zypper)
+        zypper --non-interactive install python3 >"$scratch/log" 2>&1 9>&-
+        case $? in 0 | 102 | 103 | 106) ;; *) false ;; esac # it is there: reboot, restart of zypper itself, repositories passed by
+        ;;
     *) false ;;
     esac
     status=$?
