@@ -7,7 +7,6 @@ from spider.clock import Clock, SystemClock
 from spider.collectors.arrays import Arrays
 from spider.collectors.base import Collector
 from spider.collectors.blocks import DiskFacts
-from spider.collectors.cgroup import ROOT
 from spider.collectors.cpu import CoresAndScheduler, Cpu
 from spider.collectors.disk import Disks, Volumes
 from spider.collectors.filesystems import Filesystems
@@ -56,6 +55,6 @@ def linux_collectors(
         ),
         *(Protocols(proc), Sockets(proc, page_bytes), System(proc), ProcessStates(proc), Clocks(clock or SystemClock(), hub_time)),
         *(Temperatures(sys), Chips(sys), Energy(sys), Batteries(sys), Gpus(proc, sys), Arrays(proc, sys)),
-        *(ServicesAndContainers(ROOT, proc, sys), LoggedInCount()),
+        *(ServicesAndContainers(sys + "/fs/cgroup", proc, sys), LoggedInCount()),
         *(DiskFacts(sys), LinkSpeeds(sys), Smart(sys), FailedCount()),
     ]

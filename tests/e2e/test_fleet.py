@@ -24,6 +24,7 @@ def until(check: Callable[[], object], what: str, limit_s: float = 90) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(400)
 def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_misbehave(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         (hub.folder / "agent").mkdir(exist_ok=True)

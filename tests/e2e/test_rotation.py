@@ -10,8 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -142,22 +143,27 @@ def everybodys_python() -> str | None:
     return None
 
 
+@pytest.fixture
+def own_path() -> Iterator[Path]:
+    """One below no folder of the tests', which each run of tests that begins closes to everybody but its user."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
-def test_root_leaves_everything_with_the_owner_of_the_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> None:
+    folder = own_path / "data"
     asyncio.run(fill(folder, records=1))
     for path in (folder, *folder.iterdir()):
         os.chown(path, 65534, 65534)
     python = everybodys_python()
     env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])}
-    tmp_path.chmod(0o700)
     refused = stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python, status=1)
     assert "cannot be read by the user 65534" in refused.stderr
     if any(not folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
         return  # the program itself cannot be read either, which is refused in the same way
-    for part in (tmp_path, *tmp_path.parents[:3]):
-        part.chmod(part.stat().st_mode | 0o055)
+    own_path.chmod(0o755)
     stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python)
     stardust(folder, "audit", "verify", env=env | {"STARDUST_SECRET": NEW_SECRET}, python=python)
     assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {65534}

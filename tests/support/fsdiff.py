@@ -5,7 +5,8 @@ Not compared, because they change on a host that nobody touches, or belong to th
 
 * /proc, /sys, /dev: not files.
 * /run/systemd, /run/user, /run/log, /run/udev, /run/sudo, /run/utmp, /run/lock, /run/mount, /run/dbus, /run/host: state of the system and of log-ins.
-* /var/log, /var/lib/systemd, /var/tmp/systemd-private-*, /tmp/systemd-private-*: journal, time stamps, sandboxes of other services.
+* /var/log, /var/lib/systemd, /var/tmp/systemd-private-*, /tmp/systemd-private-*, /tmp/namespace-dev-*: journal, time stamps, sandboxes of other services;
+  the last is what systemd itself leaves of a service that is stopped while its own /dev is being made.
 * /var/lib/sudo, /home/*/.sudo_as_admin_successful: that sudo has lectured a user, or let one be root. /run/motd.dynamic: written at a log-in.
 * /home/*/.cache, /root/.cache: shells and package managers.
 * /etc/passwd-, /etc/group-, /etc/shadow-, /etc/gshadow-, /etc/subuid-, /etc/subgid-, /etc/.pwd.lock: copies and lock of the shadow
@@ -27,7 +28,7 @@ PRUNED = (
     "/proc", "/sys", "/dev",
     "/run/systemd", "/run/user", "/run/log", "/run/udev", "/run/sudo", "/run/utmp", "/run/lock", "/run/mount", "/run/dbus", "/run/host",
     "/var/log", "/var/lib/systemd", "/var/lib/sudo", "/home/*/.sudo_as_admin_successful", "/run/motd.dynamic", "/root/.cache", "/home/*/.cache",
-    "/usr/lib/rc/cache", "/var/tmp/systemd-private-*", "/tmp/systemd-private-*",
+    "/usr/lib/rc/cache", "/var/tmp/systemd-private-*", "/tmp/systemd-private-*", "/tmp/namespace-dev-*",
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
 )  # fmt: skip
 PRUNED_WITH_PACKAGES = (
