@@ -14,8 +14,8 @@ from majortom.errors import MESSAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
-RULES = [*range(1, 41), *range(70, 73)]
-"""The numbers of the rules that the hub keeps; those between are about nodes and servers."""
+RULES = [*range(1, 99)]
+"""The numbers of the rules, in the order in which the page has them."""
 ATTACKS = [f"S-{number:02}" for number in (*range(1, 41), 43, 44, 45, 47, 48, 51, 57, 59, 60)]
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
