@@ -23,6 +23,9 @@ STEP_UP = "403 (Forbidden)"
 HUB_AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
 """Its words for a hub that is not there, or that goes while it is being asked."""
 
+HUBS = {"hub", "fresh_hub"}
+"""What fixtures that start a hub are called."""
+
 PATIENCE_MS = 30_000
 """How long something may take to appear: a page of a machine that does three other things."""
 expect.set_options(timeout=PATIENCE_MS)
@@ -49,7 +52,12 @@ def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """A page that must stay free of errors, refused content included; a screenshot of its end is kept in the test's folder."""
+    """A page that must stay free of errors, refused content included; a screenshot of its end is kept in the test's folder.
+
+    A hub of the test is there before it, so that the page is gone when the hub stops: one that is stopping answers 503 to who asks how it is.
+    """
+    for name in HUBS & set(request.fixturenames):
+        request.getfixturevalue(name)
     context = browser.new_context(viewport=DESKTOP, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict in disguise
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)

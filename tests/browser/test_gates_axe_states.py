@@ -76,11 +76,17 @@ def waits(pattern: str, path: str) -> Go:
     return go
 
 
+def into_palette(page: Page, text: str) -> None:
+    """Typed once the palette takes it: it is fetched when it is first asked for."""
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+    page.keyboard.type(text)
+
+
 def palette(text: str) -> Go:
     def go(seen: Gate) -> None:
         seen.open("/")
-        seen.page.keyboard.press("Control+k")
-        seen.page.keyboard.type(text)
+        into_palette(seen.page, text)
         expect(seen.page.get_by_role("option").or_(seen.page.get_by_text("Nothing found")).first).to_be_visible()
 
     return go
@@ -93,8 +99,7 @@ def told(seen: Gate) -> None:
     seen.page.get_by_role("dialog").get_by_label("Name").fill("By tag")
     seen.page.keyboard.press("Enter")
     expect(seen.page.get_by_role("link", name="By tag")).to_be_attached()
-    seen.page.keyboard.press("Control+k")
-    seen.page.keyboard.type("Saved views")
+    into_palette(seen.page, "Saved views")
     seen.page.keyboard.press("Enter")
     seen.page.get_by_role("button", name="Remove By tag").click()
     expect(seen.page.get_by_role("button", name="Undo")).to_be_visible()

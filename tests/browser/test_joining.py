@@ -159,12 +159,13 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
     assert [(node["name"], node["waiting"]) for node in left] == [("far-away", False)]
 
 
-def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_once(page: Page, tmp_path: Path) -> None:
+def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_once(browser: Browser, tmp_path: Path) -> None:
     async def come(hub: HubProcess, invite: str) -> None:
         async with aiohttp.ClientSession() as client:
             await (await knock(client, hub, invite)).accepted()
 
-    with HubProcess(tmp_path / "late", program=("-m", "tests.e2e.jumping")) as hub:
+    with HubProcess(tmp_path / "late", program=("-m", "tests.e2e.jumping")) as hub, gate(browser, hub) as seen:
+        page = seen.page
         nodes = hub.enrol("web-1", "web-2", "web-3")
         for node in nodes:
             assert hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": ["web"]}).status == 200

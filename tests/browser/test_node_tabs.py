@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,14 @@ from tests.support.hub import HubProcess
 pytestmark = pytest.mark.browser
 
 
-def test_processes_parts_services_packages_and_values_of_this_machine(page: Page, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, contextlib.ExitStack() as held:
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def test_processes_parts_services_packages_and_values_of_this_machine(page: Page, hub: HubProcess, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
         listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(9)]  # a table of a few rows has no search
         [node] = hub.enrol("this-machine")
         spider = SpiderProcess(tmp_path / "spider", hub, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,30 +16,35 @@ from tests.support.hub import HubProcess
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub:
-        [node] = hub.enrol("kept-up")
-        spider = SpiderProcess(tmp_path / "spider", hub, node)  # without root's side: what is ordered does not come to its end here
-        spider.launch()
-        try:
-            sign_in(page, hub)
-            page.get_by_text("kept-up").first.click()
-            page.get_by_role("tab", name="Settings").click()
-            page.get_by_role("button", name="Update agent").click()
-            expect(page.get_by_text("The update was ordered")).to_be_visible()
-            expect(page.get_by_role("button", name="Updating kept-up")).to_be_visible()
-            [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
-            assert (row["kind"], row["state"], row["node_id"]) == ("update", "running", node.node_id)
-            with page.expect_response(lambda answer: answer.url.endswith("/rekey")) as ordered:
-                page.get_by_role("button", name="Give new keys…").click()
-            assert ordered.value.status == 202
-            assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
-        finally:
-            spider.close()
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
 
 
-def test_a_node_is_deployed_again_from_its_page(page: Page, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, socket.create_server(("127.0.0.1", 0)) as mute:
+def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("kept-up")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)  # without root's side: what is ordered does not come to its end here
+    spider.launch()
+    try:
+        sign_in(page, hub)
+        page.get_by_text("kept-up").first.click()
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_role("button", name="Update agent").click()
+        expect(page.get_by_text("The update was ordered")).to_be_visible()
+        expect(page.get_by_role("button", name="Updating kept-up")).to_be_visible()
+        [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        assert (row["kind"], row["state"], row["node_id"]) == ("update", "running", node.node_id)
+        with page.expect_response(lambda answer: answer.url.endswith("/rekey")) as ordered:
+            page.get_by_role("button", name="Give new keys…").click()
+        assert ordered.value.status == 202
+        assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
+    finally:
+        spider.close()
+
+
+def test_a_node_is_deployed_again_from_its_page(page: Page, hub: HubProcess) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
         hub.enrol("broken")
         sign_in(page, hub)
         page.get_by_text("broken").first.click()

@@ -27,6 +27,14 @@ from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Config, De
 from tests.unit.majortom.ssh_server import serving
 
 
+async def confirmed(desk: Desk, service: DeploymentService, request: DeploymentRequest) -> Deployment:
+    """A deployment whose host key was asked about and confirmed, at its end: nobody was let in."""
+    row = await service.install(ADMIN, request, None)
+    await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+    await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
+    return await desk.end_of(row.id)
+
+
 async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_to: Requests, closed_port: int, key_text: str) -> None:
     async with serving(KEY) as (port, seen), desk.running() as service:
         row = await service.install(ADMIN, request_to(closed_port, host_key=KEY.get_fingerprint(), name="a"), None)
@@ -42,10 +50,7 @@ async def test_a_retry_takes_the_fields_that_are_given_anew(desk: Desk, request_
 
 async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, seen), desk.running() as service:
-        row = await service.install(ADMIN, request_to(port), None)
-        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
-        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
-        await desk.end_of(row.id)
+        row = await confirmed(desk, service, request_to(port))
         seen.clear()
         await service.retry(ADMIN, row.id, None)
         row = await desk.end_of(row.id)
@@ -132,10 +137,7 @@ async def test_wishes_given_with_a_retry_are_kept_for_the_next(desk: Desk, reque
 
 async def test_a_confirmed_host_key_counts_after_a_restart(desk: Desk, request_to: Requests) -> None:
     async with serving(KEY) as (port, _), desk.running() as service:
-        row = await service.install(ADMIN, request_to(port), None)
-        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
-        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
-        await desk.end_of(row.id)
+        row = await confirmed(desk, service, request_to(port))
     other = asyncssh.generate_private_key("ssh-ed25519")
     given = DeploymentOverrides(password="x")
     async with serving(KEY) as (same, seen), serving(other) as (changed, untried):
@@ -164,10 +166,7 @@ async def test_a_host_key_that_was_only_shown_is_asked_about_again_after_a_resta
 async def test_a_confirmed_host_key_does_not_count_for_another_server(desk: Desk, request_to: Requests) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519")
     async with serving(KEY) as (port, _), serving(other) as (elsewhere, seen), desk.running() as service:
-        row = await service.install(ADMIN, request_to(port), None)
-        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
-        await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())
-        await desk.end_of(row.id)
+        row = await confirmed(desk, service, request_to(port))
         again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere, password="x"))
         assert (again.host_key, again.host_key_confirmed) == (None, False)
         row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
