@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.domain.history import Due, HotHour
+from groundcontrol.domain.history import Due, HotHour, Moved
 from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.history.tiers import HOUR_S, TIERS
 from spider.clock import Clock
@@ -38,7 +38,7 @@ class Chunks(Protocol):
     """What it works on: `store.base.MetricStore`."""
 
     async def hot_hours(self) -> Sequence[HotHour]: ...
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int: ...
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved: ...
     async def dues(self) -> Sequence[Due]: ...
     async def merge(self, due: Due, *, everything: bool = True) -> bool: ...
 
@@ -49,6 +49,16 @@ class _Seen(NamedTuple):
     last: tuple[int, int, int] | None
     changed: float
     first: float
+
+
+class _Aside(NamedTuple):
+    """Packs of an hour that cannot be read."""
+
+    packs: int
+    last: tuple[int, int, int]
+    """Which pack of the hour was the last."""
+    alone_since: float | None
+    """When nothing but these was found (monotonic)."""
 
 
 class _Ripe(NamedTuple):
@@ -71,12 +81,19 @@ class Compactor:
         """Hours other than the current one."""
         self._moved: dict[tuple[int, int], float] = {}
         """When something of the current hour was last moved."""
+        self._aside: dict[tuple[int, int], _Aside] = {}
         self._damaged: set[tuple[int, ...]] = set()
+        """Spans whose parts cannot be merged."""
         self.packs = 0
         """Packs that were moved into chunks."""
         self.merges = 0
         self.backlog = 0
         """Hours of nodes, other than the current one, that were in no chunk when it last looked."""
+
+    @property
+    def aside(self) -> int:
+        """Packs that cannot be read: they stay where they are, and what lies around them was moved."""
+        return sum(aside.packs for aside in self._aside.values())
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -101,7 +118,9 @@ class Compactor:
     def _ripe(self, hours: Sequence[HotHour]) -> list[_Ripe]:
         now, here = self._clock.monotonic(), self._clock.now()
         current = int(here // HOUR_S)
-        self.backlog = sum(hour.hour != current for hour in hours)
+        found = {(hour.no, hour.hour) for hour in hours}
+        self._aside = {key: aside for key, aside in self._aside.items() if key in found}
+        self.backlog = sum(hour.hour != current and not self._rests(hour, now) for hour in hours)
         self._moved = {key: at for key, at in self._moved.items() if key[1] == current}
         seen: dict[tuple[int, int], _Seen] = {}
         ripe = []
@@ -116,10 +135,15 @@ class Compactor:
                 continue
             before = self._seen.get(key, _Seen(None, now, now))
             seen[key] = before if before.last == hour.last else _Seen(hour.last, now, before.first)
-            if now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S:
+            if not self._rests(hour, now) and (now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S):
                 ripe.append(_Ripe(hour, slow=True))
         self._seen = seen
         return ripe
+
+    def _rests(self, hour: HotHour, now: float) -> bool:
+        """Whether there is nothing in it but what cannot be read. Not every pack that comes late becomes its last, so it is looked at again."""
+        aside = self._aside.get((hour.no, hour.hour))
+        return aside is not None and aside.alone_since is not None and aside.last == hour.last and now - aside.alone_since < PIECE_S
 
     def _is_over(self, due: Due) -> bool:
         here = self._clock.now()
@@ -146,7 +170,22 @@ class Compactor:
         hour = ripe.hour
         if not ripe.slow:
             self._moved[hour.no, hour.hour] = self._clock.monotonic()
-        self.packs += await self._chunks.compact(hour.no, hour.hour, slow=ripe.slow)
+        moved = await self._chunks.compact(hour.no, hour.hour, slow=ripe.slow)
+        self.packs += moved.packs
+        before = self._aside.pop((hour.no, hour.hour), None)
+        if moved.aside:
+            self._aside[hour.no, hour.hour] = _Aside(
+                moved.aside, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
+            )
+            if before is None or before.packs != moved.aside:
+                event(
+                    log,
+                    "samples_damaged",
+                    logging.ERROR,
+                    place=(hour.no, hour.hour),
+                    packs=moved.aside,
+                    means="set aside, `stardust doctor` tells more",
+                )
 
     async def _merge(self, due: Due) -> None:
         self.merges += await self._chunks.merge(due, everything=self._is_over(due))

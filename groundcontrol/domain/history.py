@@ -96,6 +96,15 @@ class HotHour(NamedTuple):
     """Names the pack that came last: equal as long as nothing was added."""
 
 
+class Moved(NamedTuple):
+    """What became of the rows of one node and hour that were in no chunk yet."""
+
+    packs: int
+    """Those that were moved; 0: there was nothing, or another did it."""
+    aside: int
+    """Those that cannot be read: they stay where they are."""
+
+
 class Due(NamedTuple):
     """A span that lies in several parts."""
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack, Window
 from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import Conflict, StoreError
+from groundcontrol.errors import Conflict
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -67,7 +67,7 @@ def packed(session: Session, seq: int, sent: Sent) -> StoredPack:
 async def compact_all(store: Store) -> None:
     while hours := await store.metrics.hot_hours():
         for hour in hours:
-            assert await store.metrics.compact(hour.no, hour.hour) > 0
+            assert await store.metrics.compact(hour.no, hour.hour) > (0, 0)
 
 
 async def merge_all(store: Store) -> None:
@@ -228,10 +228,10 @@ async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> N
     session = await filled(store)
     before = await rows_of(store, session)
     moved = await asyncio.gather(*(store.metrics.compact(session.no, AT_MS // HOUR_MS) for _ in range(20)))
-    assert sum(moved) == 6
+    assert sum(one.packs for one in moved) == 6
     assert await rows_of(store, session) == before
     assert [hour.hour for hour in await store.metrics.hot_hours()] == [AT_MS // HOUR_MS + 1]
-    assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == 0
+    assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == (0, 0)
 
 
 async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
@@ -375,13 +375,19 @@ async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(
     assert len(await rows_of(store, session)) == 20
 
 
-async def test_a_damaged_pack_is_told_and_costs_nobody_else_anything(store: Store) -> None:
+async def test_a_damaged_pack_is_set_aside_and_the_rest_of_its_hour_goes_into_chunks(store: Store) -> None:
     session = await session_of(store)
+    hour = AT_MS // HOUR_MS
     broken = StoredPack(session, 0, 0, LAYOUT.layout, AT_MS, AT_MS, 1, b"no zlib")
-    await store.metrics.append([broken, pack(session, 1, LAYOUT, AT_MS + HOUR_MS)])
-    with pytest.raises(StoreError, match="pack"):
-        await store.metrics.compact(session.no, AT_MS // HOUR_MS)
-    assert await store.metrics.compact(session.no, AT_MS // HOUR_MS + 1) == 1
+    narrow = pack(session, 2, LAYOUTS[2], AT_MS)._replace(layout=LAYOUT.layout)
+    sound = [pack(session, seq, LAYOUT, AT_MS + seq * 10_000) for seq in (1, 3)]
+    await store.metrics.append([broken, sound[0], narrow, sound[1]])
+    assert await store.metrics.compact(session.no, hour) == (2, 2)
+    assert await store.metrics.compact(session.no, hour) == (0, 2)
+    [left] = await store.metrics.hot_hours()
+    assert (left.no, left.hour) == (session.no, hour), "they stay, to be told of"
+    await store.metrics.append([pack(session, 4, LAYOUT, AT_MS + 40_000)])
+    assert await store.metrics.compact(session.no, hour) == (1, 2)
 
 
 async def test_what_the_tiers_take_is_measured(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Retention, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, Retention, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.loglines import LogBatch, LogLine
@@ -62,10 +62,10 @@ class MetricStore(Protocol):
         """Which hours of which nodes have rows that are in no chunk yet."""
         ...
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int:
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
         """Move rows of that node and hour into chunks of every tier; with `slow` false not those of which an hour has few.
 
-        Returns: how many packs; 0: there was nothing, or another did it.
+        A pack that is damaged stays where it is and holds nothing else up: windows tell of it, and it goes with its hour.
         """
         ...
 

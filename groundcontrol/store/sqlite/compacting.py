@@ -10,15 +10,17 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-from groundcontrol.domain.history import Due, HotHour, LayoutRow
+from groundcontrol.domain.history import Due, HotHour, LayoutRow, Moved
 from groundcontrol.errors import StoreError
 from groundcontrol.history import compaction
 from groundcontrol.history.compaction import Made
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.tiers import SECONDS, TIERS
 from groundcontrol.store.sqlite import hot, places
+from groundcontrol.store.sqlite.hot import Place
 from groundcontrol.store.sqlite.places import Body
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
@@ -40,6 +42,8 @@ class _Batch(NamedTuple):
     layouts: dict[bytes, LayoutRow]
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
+    next: Place | None
+    """Where there may be more."""
 
 
 class _Faster(Exception):
@@ -62,43 +66,61 @@ async def hot_hours(reader: Reader) -> list[HotHour]:
     return await reader.run(query)
 
 
-async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool) -> int:
+async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool) -> Moved:
     """Move what the hot table has of this node and hour into chunks.
 
-    Args:    slow: also families of which there are few rows in an hour.
-    Returns: how many packs were moved.
-    Raises:  StoreError: one of them is damaged; nothing was moved.
+    Args: slow: also families of which there are few rows in an hour.
     """
-    batch = await reader.run(lambda rows: _read(rows, no, hour, slow))
-    if not batch.packs:
-        return 0
-    made = await asyncio.to_thread(_encode, batch)
+    place: Place | None = hot.START
+    sound: list[sqlite3.Row] = []
+    made: list[Made] = []
+    aside = 0
+    while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
+        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place))
+        sound, made = await asyncio.to_thread(_encode, batch)
+        aside += len(batch.packs) - len(sound)
+        place = batch.next
+    if not sound:
+        return Moved(0, aside)
     try:
-        await writer.run(lambda tx: _move(tx, no, hour, batch.packs, made))
+        await writer.run(lambda tx: _move(tx, no, hour, sound, made))
     except _Faster:
-        return 0
-    return len(batch.packs)
+        return Moved(0, 0)
+    return Moved(len(sound), aside)
 
 
-def _read(rows: Rows, no: int, hour: int, slow: bool) -> _Batch:
-    found = hot.packs(rows, no, hour, limit=BATCH_PACKS)
+def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch:
+    found = hot.packs(rows, no, hour, after, BATCH_PACKS)
+    more = Place(*(found[-1][name] for name in Place._fields)) if len(found) == BATCH_PACKS else None
     known_layouts = hot.layouts(rows, no)
-    if not {pack["layout"] for pack in found} <= known_layouts.keys():
-        raise StoreError("a stored pack has no layout")
     if not slow:
-        found = [pack for pack in found if known_layouts[pack["layout"]].rhythm_s < SLOW_S]
+        found = [pack for pack in found if (layout := known_layouts.get(pack["layout"])) is None or layout.rhythm_s < SLOW_S]
     used = {pack["layout"] for pack in found}
     layouts = {key: layout for key, layout in known_layouts.items() if key in used}
     wanted = places.families(rows, compaction.needs_neighbours(layouts.values()))
     known: dict[str, list[bytes]] = {}
     for chunk in places.walk(rows, SECONDS, no, max(0, hour - 1), hour + 1, list(wanted)):
         known.setdefault(wanted[chunk.family], []).append(chunk.body)
-    return _Batch(layouts, found, known)
+    return _Batch(layouts, found, known, more)
 
 
-def _encode(batch: _Batch) -> list[Made]:
-    groups = hot.groups(batch.packs, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
-    return compaction.make_chunks(groups, {family: _sound(bodies) for family, bodies in batch.known.items()})
+def _encode(batch: _Batch) -> tuple[list[sqlite3.Row], list[Made]]:
+    """Returns: the packs that can be read, and the chunks of their rows."""
+    sound = [pack for pack in batch.packs if pack["layout"] in batch.layouts]
+    try:
+        groups = hot.groups(sound, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
+    except StoreError:
+        sound = [pack for pack in sound if _is_sound(pack, batch.layouts[pack["layout"]])]
+        groups = hot.groups(sound, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
+    return sound, compaction.make_chunks(groups, {family: _sound(bodies) for family, bodies in batch.known.items()})
+
+
+def _is_sound(pack: sqlite3.Row, layout: LayoutRow) -> bool:
+    try:
+        hot.read_pack(pack, layout)
+    except StoreError:
+        return False
+    return True
 
 
 def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:

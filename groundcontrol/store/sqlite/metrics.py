@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.nodes import Session
@@ -132,7 +132,7 @@ class SqliteMetrics:
     async def hot_hours(self) -> Sequence[HotHour]:
         return await compacting.hot_hours(self._reader)
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int:
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
         return await compacting.compact(self._reader, self._writer, no, hour, slow=slow)
 
     async def dues(self) -> Sequence[Due]:

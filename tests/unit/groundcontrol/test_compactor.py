@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, SETTLE_S, Compactor
-from groundcontrol.domain.history import Due, HotHour
+from groundcontrol.domain.history import Due, HotHour, Moved
 from groundcontrol.errors import StoreError, StoreFull
 from tests.support.clock import ManualClock
 
@@ -19,20 +21,23 @@ class Shelf:
         self.parts: list[Due] = []
         self.done: list[tuple[object, ...]] = []
         self.fails: StoreError | None = None
+        self.moves = Moved(1, 0)
 
     async def hot_hours(self) -> Sequence[HotHour]:
         return self.hours
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> int:
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
         if self.fails is not None:
             raise self.fails
         self.done.append(("compact", no, hour, slow))
-        return 1
+        return self.moves
 
     async def dues(self) -> Sequence[Due]:
         return self.parts
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
+        if self.fails is not None:
+            raise self.fails
         self.done.append(("merge", due.no, due.span, everything))
         return True
 
@@ -111,15 +116,45 @@ async def test_parts_are_merged_when_they_are_many_or_their_span_is_over() -> No
     assert shelf.taken() == [("merge", 1, hour, False), ("merge", 3, hour - 1, True), ("merge", 5, hour - 1, True)]
 
 
-async def test_what_is_damaged_is_told_once_and_left_alone() -> None:
-    clock, shelf, compactor = made()
-    shelf.hot(1, 0, PIECE_S)
-    shelf.fails = StoreError("a stored pack cannot be read")
+async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    _clock, shelf, compactor = made()
+    shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
+    shelf.fails = StoreError("a stored chunk cannot be read")
     await compactor.round()
     shelf.fails = None
-    clock.advance(2 * PIECE_S)
     await compactor.round()
     assert shelf.taken() == []
+    assert [record.message for record in caplog.records] == ["samples_damaged"]
+
+
+async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    clock, shelf, compactor = made()
+    over = shelf.hot(1, 1, 4000)
+    await compactor.round()
+    clock.advance(SETTLE_S)
+    shelf.moves = Moved(7, 2)
+    await compactor.round()
+    assert (compactor.packs, compactor.aside, compactor.backlog) == (7, 2, 1)
+    shelf.moves = Moved(0, 2)
+    await compactor.round()
+    assert len(shelf.taken()) == 2, "the rest of its hour goes on at once"
+    for _ in range(20):
+        clock.advance(PIECE_S / 25)
+        await compactor.round()
+    assert (shelf.taken(), compactor.backlog) == ([], 0)
+    clock.advance(PIECE_S)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, over.hour, True)], "something may have come that is not the last"
+    clock.advance(SETTLE_S)
+    shelf.hours = [over._replace(last=(9, 9, 9))]
+    await compactor.round()
+    clock.advance(SETTLE_S)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, over.hour, True)], "what came since goes at its own time"
+    shelf.hours = []
+    await compactor.round()
+    assert compactor.aside == 0, "it is gone with its time"
+    assert [record.message for record in caplog.records] == ["samples_damaged"]
 
 
 async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
