@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgpack
@@ -208,6 +210,35 @@ def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_
         next_value(page, "cpu.user")
         times = seconds_shown(page)
         assert times == sorted(set(times), reverse=True), "no moment stands twice"
+        moments = [datetime.fromisoformat(one) for one in times]
+        assert {later - earlier for later, earlier in itertools.pairwise(moments)} == {timedelta(seconds=1)}, "and none is left out"
+
+
+def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    """By the page's own clock, which stands while the machine is late."""
+    with gate(browser, hub, expected=HUB_AWAY) as seen:
+        page = seen.page
+        page.clock.install()
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['web-01']}")
+        next_value(page, "cpu.user")
+        banner = page.get_by_text("No connection to Ground Control")
+        page.clock.pause_at(page.evaluate("() => Date.now() + 200") / 1000)
+        hub.slay()
+        try:
+            expect(page.get_by_text("Live · 1 s")).to_have_count(0)
+            page.clock.run_for(2_800)
+            page.evaluate("() => new Promise((done) => queueMicrotask(done))")
+            expect(banner).to_have_count(0)
+            expect(page.get_by_role("tabpanel")).not_to_have_class(re.compile("dimmed"))
+            page.clock.run_for(200)
+            expect(banner).to_be_visible()
+            expect(page.get_by_role("tabpanel")).to_have_class(re.compile("dimmed"))
+        finally:
+            page.clock.resume()
+            hub.launch()
+        try_now(page)
+        expect(banner).to_have_count(0)
 
 
 class Wire:

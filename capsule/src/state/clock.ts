@@ -15,6 +15,11 @@ const PATIENCE_S = 0.25;
 const LOOK_MS = 250;
 let driven = false;
 
+/** For a moment that cannot wait for the next second. */
+export const tick = (): void => {
+  now.value = hubNow();
+};
+
 /** With what has just come, in the same batch: a second is drawn once, not once for its samples and once for its ages. */
 export function tickWithFrame(): void {
   if (hubNow() - now.peek() < TICK_S / 2) return;

@@ -3,11 +3,12 @@
 import { computed, signal } from "@preact/signals";
 import { Connection, type LinkState, type Topic } from "../wire/connection";
 import { ROOT } from "../wire/http";
-import { hubNow, now, setHubTime } from "./clock";
+import { hubNow, now, setHubTime, tick } from "./clock";
 import { onFrame } from "./frames";
 import { phase, stillSignedIn, suspect } from "./session";
 
-const BANNER_S = 3;
+/** So long after the loss it is told: three seconds, less what drawing takes. */
+const BANNER_S = 2.9;
 const HIDDEN_MS = 30_000;
 
 const state = signal<LinkState>({ at: "closed" });
@@ -29,7 +30,9 @@ const connection = new Connection(
   `${scheme}//${location.host}${ROOT}live`,
   (next) => {
     // Also before the first one stands: a hub that takes the call and says nothing is away as well.
-    lostAt.value = next.at === "open" || next.at === "closed" ? null : (lostAt.peek() ?? hubNow());
+    const lost = next.at !== "open" && next.at !== "closed";
+    if (lost && lostAt.peek() === null) setTimeout(tick, BANNER_S * 1000 + 1);
+    lostAt.value = lost ? (lostAt.peek() ?? hubNow()) : null;
     state.value = next;
   },
   (hello) => {
