@@ -80,9 +80,11 @@ EXIT_AGAIN: Final = 75
 """The database failed: a fresh process may well succeed."""
 EXIT_CONFIG: Final = 78
 BACKLOG: Final = 1024
-DRAIN_LIMIT_S: Final = 9.0
+DRAIN_LIMIT_S: Final = 8.0
+"""An end takes ten seconds at most: what follows these are the heads of the audit log and the databases, a second or less each."""
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
+HEADS_LIMIT_S: Final = 0.5
 
 
 class _Stop(Exception):
@@ -343,8 +345,9 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             await _drain(parts, sites)
             raise _Stop
     except* _Stop:
-        with contextlib.suppress(StoreError):  # the next start tells them as well
-            await parts.janitor.tell_heads()
+        with contextlib.suppress(StoreError, TimeoutError):  # the next start tells them as well
+            async with asyncio.timeout(HEADS_LIMIT_S):
+                await parts.janitor.tell_heads()
         event(log, "hub_stopped")
     except* StoreError as failed:
         event(log, "hub_gave_up", logging.CRITICAL, why=str(failed.exceptions[0]))

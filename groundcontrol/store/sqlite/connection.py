@@ -31,6 +31,7 @@ _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
     sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "the database {name} is locked by another program"),
+    sqlite3.SQLITE_INTERRUPT: (StoreBusy, "the database {name} is being closed"),
     sqlite3.SQLITE_READONLY: (StoreReadOnly, "the database {name} cannot be written"),
     sqlite3.SQLITE_PERM: (StoreReadOnly, "the database {name} cannot be written"),
     sqlite3.SQLITE_IOERR: (StoreDown, "reading or writing the database {name} failed"),
@@ -54,6 +55,15 @@ class Thread(aiosqlite.Connection):
         self._tx.put_nowait((future, partial(work, self._conn)))
         return future
 
+    def may_be_left(self) -> None:
+        """Let the process end though this thread is at work; to be said before it is started."""
+        self._thread.daemon = True
+
+    def break_off(self) -> None:
+        """End the statement that runs at this moment, if there is one; from any thread (sqlite3_interrupt)."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
     async def shrink(self) -> None:
         """Let go of the pages that are held for later; the next statement that wants one reads it anew."""
         await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
@@ -67,6 +77,8 @@ async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, b
     Raises: StoreError: as `translate` says.
     """
     thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", busy_timeout_s), 64)
+    if page_size is None:
+        thread.may_be_left()
     try:
         await thread
         await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size, wipe))

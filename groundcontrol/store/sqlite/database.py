@@ -77,8 +77,7 @@ class _File:
         return cls(path, Writer(thread, path.name, clock), reader)
 
     async def close(self) -> None:
-        await self.reader.close()
-        await self.writer.close()
+        await self.writer.close(fold=await self.reader.close())
         if self.reader.damaged or self.writer.damaged:
             await asyncio.to_thread(suspect, self.path)
 
@@ -187,8 +186,7 @@ class Database:
     async def close(self) -> None:
         """Finish what waits and let the folder go."""
         try:
-            await self._control.close()
-            await self._samples.close()
+            await asyncio.gather(self._control.close(), self._samples.close())
         finally:
             for lock in self._locks:
                 lock.release()

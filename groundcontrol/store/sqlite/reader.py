@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 POOL_SIZE: Final = 3
 WAIT_LIMIT_S: Final = 10.0
+CLOSE_LIMIT_S: Final = 1.0
+"""How long a query that nobody waits for any more may hold up an end."""
+BREAK_OFF_EVERY_S: Final = 0.02
+"""A query has several statements, and breaking off ends the one that runs."""
 
 
 class Reader:
@@ -32,6 +36,7 @@ class Reader:
             self._free.put_nowait(thread)
         self.broken = False
         """A connection saw an input/output error: the process should end and start anew."""
+        self._closing = False
         self.damaged = False
         """It was a page of the file that was not what it should be."""
 
@@ -64,6 +69,8 @@ class Reader:
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.broken:
             raise StoreDown(f"the database {self._name} failed; the hub must start again")
+        if self._closing:
+            raise StoreBusy(f"the database {self._name} is being closed")
         thread = await self._thread()
         running = thread.start(work)
         running.add_done_callback(lambda _: self._free.put_nowait(thread))  # a caller that gives up does not free the thread
@@ -94,13 +101,27 @@ class Reader:
             for thread in self._threads:
                 await thread.shrink()
 
-    async def close(self) -> None:
-        for _ in self._threads:
+    async def close(self) -> bool:
+        """Disconnect. What still runs was asked by somebody who is gone: it is broken off, and left to itself where it does not hear that.
+
+        Returns: whether every query has ended.
+        """
+        self._closing = True
+        busy = set(self._threads)
+        until = asyncio.get_running_loop().time() + CLOSE_LIMIT_S
+        while busy and asyncio.get_running_loop().time() < until:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait_limit_s):
-                    await self._free.get()
+                async with asyncio.timeout(BREAK_OFF_EVERY_S):
+                    while busy:
+                        busy.remove(await self._free.get())
+            for thread in busy:
+                thread.break_off()
         for thread in self._threads:
-            await thread.close()
+            if thread in busy:
+                thread.stop()
+            else:
+                await thread.close()
+        return not busy
 
 
 def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:

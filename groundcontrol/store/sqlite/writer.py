@@ -97,12 +97,15 @@ class Writer:
         if not (self._closing or self.broken):
             await self._thread.shrink()
 
-    async def close(self) -> None:
-        """Finish what waits, fold the log into the file, disconnect."""
+    async def close(self, *, fold: bool = True) -> None:
+        """Finish what waits, fold the log into the file, disconnect.
+
+        Args: fold: false where somebody reads on, which folding would wait for.
+        """
         self._closing = True
         self._wake.set()
         await self._task
-        if not self.broken:
+        if fold and not self.broken:
             with contextlib.suppress(sqlite3.Error):  # the log is folded in at the next opening as well
                 await self._thread.run(_fold_log)
         await self._thread.close()

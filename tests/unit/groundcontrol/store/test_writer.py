@@ -244,6 +244,45 @@ async def test_a_reader_whose_caller_gave_up_serves_the_next(path: Path, writer:
         await reader.close()
 
 
+def _without_end(rows: Rows) -> int:
+    return len(rows.all("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"))
+
+
+async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(writer: Writer, path: Path) -> None:
+    """F-32: whoever asked is gone, and the hub has ten seconds."""
+    reader = await Reader.open(path, 3)
+    asking = [asyncio.create_task(reader.run(_without_end)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(reader.close(), 10)
+    assert [type(told) for told in await asyncio.gather(*asking, return_exceptions=True)] == [StoreBusy] * 3
+    with pytest.raises(StoreBusy):
+        await reader.run(_without_end)
+    await writer.run(put("it is closed, and the writer goes on"))
+
+
+async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> None:
+    """F-32: what it holds in the log is folded in by the next start, and nothing is lost."""
+    database = await open_database(tmp_path / "data", clock=SystemClock())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def deaf(rows: Rows) -> int:
+        rows.one("SELECT 1 FROM fence")
+        begun.set()
+        return int(go_on.wait(60))
+
+    asking = asyncio.create_task(database._samples.reader.run(deaf))
+    await asyncio.to_thread(begun.wait)
+    stuck = [thread._thread for thread in database._samples.reader._threads]
+    await asyncio.wait_for(database.close(), 10)
+    assert [thread.daemon and thread.is_alive() for thread in stuck].count(True) == 1, "the process may end without it"
+    go_on.set()
+    assert await asking == 1
+    for thread in stuck:
+        await asyncio.to_thread(thread.join)
+    database = await open_database(tmp_path / "data", clock=SystemClock())
+    await database.close()
+
+
 async def test_each_file_has_one_writing_connection_and_the_rest_cannot_write(tmp_path: Path) -> None:
     """F-34."""
     database = await open_database(tmp_path / "data", clock=SystemClock())
