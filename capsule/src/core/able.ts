@@ -1,6 +1,7 @@
 /** Who can be brought up to date now, and why not the others. */
 
 import { policyRefusal } from "./batch";
+import { t } from "./say";
 
 interface Asked {
   state: string;
@@ -10,9 +11,9 @@ interface Asked {
 /** One short reason; empty = it can. */
 export function hindrance(node: Asked, action: string): string {
   const refusal = policyRefusal(node.policy, action);
-  if (refusal) return node.policy?.mode === "monitor" ? "watched only, by its own policy" : node.policy?.mode === "invalid" ? "its policy file is not valid" : "not allowed by its own policy";
-  if (node.state === "pending") return "never connected";
-  return node.state === "online" ? "" : "not connected";
+  if (refusal) return node.policy?.mode === "monitor" ? t`watched only, by its own policy` : node.policy?.mode === "invalid" ? t`its policy file is not valid` : t`not allowed by its own policy`;
+  if (node.state === "pending") return t`never connected`;
+  return node.state === "online" ? "" : t`not connected`;
 }
 
 /** Reasons with how many nodes have each, the most common first. */

@@ -1,15 +1,17 @@
 /** Words and small rules about people, their sessions and their codes. */
 
+import { form, t } from "./say";
+
 export type Role = "admin" | "operator" | "viewer";
 
 export const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
 
-export const ROLE_WORDS: Record<Role, string> = { admin: "Admin", operator: "Operator", viewer: "Viewer" };
+export const ROLE_WORDS: Record<Role, string> = { admin: t`Admin`, operator: t`Operator`, viewer: t`Viewer` };
 
 export const ROLE_HINTS: Record<Role, string> = {
-  viewer: "Sees nodes, history, jobs and events. Changes nothing.",
-  operator: "Also adds and removes nodes and runs upgrades.",
-  admin: "Everything, people and the audit log included. Sees every node.",
+  viewer: t`Sees nodes, history, jobs and events. Changes nothing.`,
+  operator: t`Also adds and removes nodes and runs upgrades.`,
+  admin: t`Everything, people and the audit log included. Sees every node.`,
 };
 
 /** Each role may what those before it may. */
@@ -32,8 +34,8 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
 export function deviceName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
-  if (browser && system) return `${browser} on ${system}`;
-  return browser ?? system ?? (agent.slice(0, 60) || "Unknown program");
+  if (browser && system) return t`${browser} on ${system}`;
+  return browser ?? system ?? (agent.slice(0, 60) || t`Unknown program`);
 }
 
 interface GrantsLike {
@@ -42,18 +44,18 @@ interface GrantsLike {
 }
 
 /** Which nodes somebody sees, short. */
-export function grantsWords(grants: GrantsLike | null, every = "Every node"): string {
+export function grantsWords(grants: GrantsLike | null, every = t`Every node`): string {
   if (!grants) return every;
   const count = grants.nodes.length;
-  const parts = [...grants.tags.map((tag) => `tag ${tag}`), ...(count ? [count === 1 ? "1 node" : `${count} nodes`] : [])];
-  return parts.join(", ") || "No node";
+  const parts = [...grants.tags.map((tag) => t`tag ${tag}`), ...(count ? [t`${count} ${form(count, "node")}`] : [])];
+  return parts.join(", ") || t`No node`;
 }
 
 export const noGrants = (grants: GrantsLike): boolean => !grants.nodes.length && !grants.tags.length;
 
 /** What the recovery codes look like as a file or on paper. */
 export function recoveryText(codes: readonly string[], username: string, host: string): string {
-  return [`Stardust recovery codes of ${username} at ${host}`, "Each opens one session, in place of the code from the app.", "", ...codes, ""].join("\n");
+  return [t`Stardust recovery codes of ${username} at ${host}`, t`Each opens one session, in place of the code from the app.`, "", ...codes, ""].join("\n");
 }
 
 /** Who is limited to nothing sees everything. */
@@ -63,7 +65,7 @@ const NOT_LIMITED = "grants";
 export function detailWords(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {
-      const words = value === null && name === NOT_LIMITED ? "every node" : valueWords(value);
+      const words = value === null && name === NOT_LIMITED ? t`every node` : valueWords(value);
       return words ? [`${name.replace(/_/g, " ")}: ${words}`] : [];
     })
     .join(" · ");
@@ -71,12 +73,12 @@ export function detailWords(detail: Readonly<Record<string, unknown>>): string {
 
 function valueWords(value: unknown): string {
   if (value === null || value === undefined) return "";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.map(valueWords).filter(Boolean).join(", ") || "none";
+  if (typeof value === "boolean") return value ? t`yes` : t`no`;
+  if (Array.isArray(value)) return value.map(valueWords).filter(Boolean).join(", ") || t`none`;
   if (typeof value !== "object") return String(value);
   const parts = Object.entries(value).flatMap(([name, part]) => {
     const words = valueWords(part);
     return words ? [`${name.replace(/_/g, " ")} ${words}`] : [];
   });
-  return parts.join(", ") || "none";
+  return parts.join(", ") || t`none`;
 }

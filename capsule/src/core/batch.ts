@@ -1,5 +1,6 @@
 /** Many jobs of one order: what they come to, which of them are shown, and which nodes will not take part. */
 
+import { form, t } from "./say";
 import { jobEnded } from "./words";
 
 interface JobLike {
@@ -14,7 +15,7 @@ interface PolicyLike {
 export const GROUPS = ["failed", "open", "done", "other"] as const;
 export type Group = (typeof GROUPS)[number];
 
-export const GROUP_WORDS: Record<Group, string> = { failed: "to look at", open: "not ended", done: "succeeded", other: "cancelled or expired" };
+export const GROUP_WORDS: Record<Group, string> = { failed: t`to look at`, open: t`not ended`, done: t`succeeded`, other: t`cancelled or expired` };
 
 /** What a person asks first: what went wrong, what is still to come. */
 export function groupOf(state: string): Group {
@@ -34,10 +35,10 @@ const READS = new Set(["check", "refresh", "plan"]);
 /** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy) return "";
-  if (policy.mode === "monitor") return "This server’s own policy (mode = monitor in /etc/stardust/policy.conf) allows watching only. Its administrator can change that on the server.";
-  if (policy.mode === "invalid") return "This server’s policy file (/etc/stardust/policy.conf) is not valid, so it runs no jobs. Its administrator can mend that on the server.";
-  if (policy.mode === "readonly" && action && !READS.has(action)) return "This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.";
-  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return `This server’s own policy does not allow “${action}”.`;
+  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in /etc/stardust/policy.conf) allows watching only. Its administrator can change that on the server.`;
+  if (policy.mode === "invalid") return t`This server’s policy file (/etc/stardust/policy.conf) is not valid, so it runs no jobs. Its administrator can mend that on the server.`;
+  if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
+  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${action}”.`;
   return "";
 }
 
@@ -46,20 +47,20 @@ export const isDangerous = (action: string): boolean => action === "remove" || a
 
 /** What happens if it is done to so many, in words; empty = nothing that cannot be undone. */
 export function consequence(action: string, nodes: number): string {
-  const servers = nodes === 1 ? "1 server" : `${nodes} servers`;
+  const servers = t`${nodes} ${form(nodes, "server")}`;
   switch (action) {
     case "remove":
-      return `The packages are removed from ${servers}, and with them whatever needs them there. Which that is differs from server to server, and is not shown before.`;
+      return t`The packages are removed from ${servers}, and with them whatever needs them there. Which that is differs from server to server, and is not shown before.`;
     case "autoremove":
-      return `On ${servers} every package goes that was installed for another one and that nothing needs now.`;
+      return t`On ${servers} every package goes that was installed for another one and that nothing needs now.`;
     case "reboot":
-      return `${servers} ${nodes === 1 ? "restarts" : "restart"}, each as soon as its job begins: what runs there is away until it is back.`;
+      return t`${servers} ${form(nodes, "restarts", "restart")}, each as soon as its job begins: what runs there is away until it is back.`;
     default:
-      return READS.has(action) ? "" : `Services on ${servers} may restart.`;
+      return READS.has(action) ? "" : t`Services on ${servers} may restart.`;
   }
 }
 
 /** "web-1, web-2, web-3 and 9 more". */
 export function someOf(names: readonly string[], most = 3): string {
-  return names.length <= most + 1 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+  return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
 }

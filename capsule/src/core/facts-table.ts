@@ -1,12 +1,13 @@
 /** Tables of a node (processes, services, interfaces …): ordered and put into words. */
 
 import { quantity } from "./measures";
+import { t } from "./say";
 import { moment } from "./time";
 import { UNKNOWN } from "./units";
 
 /** Numbers that nobody rounds or scales. */
 const AS_THEY_ARE = new Set(["pid", "port", "mtu"]);
-const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: "Next run", last: "Last run", tcp: "TCP", udp: "UDP", gpu: "GPU", psi: "Pressure" };
+const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure` };
 
 export type Cell = string | number | null;
 
@@ -50,7 +51,7 @@ export function cellText(column: ColumnLike, cell: Cell, now: number): string {
   if (cell === null || cell === "") return UNKNOWN;
   if (typeof cell === "string") return cell;
   if (column.kind === "time") return moment(cell, now);
-  if (column.name === "rotational") return cell ? "yes" : "no";
+  if (column.name === "rotational") return cell ? t`yes` : t`no`;
   if (AS_THEY_ARE.has(column.name)) return String(cell);
   return quantity(cell, column.unit);
 }

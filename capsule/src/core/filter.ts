@@ -1,5 +1,7 @@
 /** The fleet's filter: words, `tag:` `state:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
 
+import { t } from "./say";
+
 export interface Filterable {
   name: string;
   address: string;
@@ -46,8 +48,8 @@ function one(token: string): Test | string {
     const word = (compared[1] ?? "").toLowerCase();
     const name = ALIASES[word] ?? NUMBERS.find((known) => known === word);
     const limit = Number((compared[3] ?? "").replace(/%$/, ""));
-    if (!name) return `“${word}” cannot be compared: use ${NUMBERS.join(", ")}`;
-    if (!compared[3] || Number.isNaN(limit)) return `“${token}” needs a number, as in ${name}>80`;
+    if (!name) return t`“${word}” cannot be compared: use ${NUMBERS.join(", ")}`;
+    if (!compared[3] || Number.isNaN(limit)) return t`“${token}” needs a number, as in ${name}>80`;
     const operator = compared[2] ?? "=";
     return (row) => {
       const value = row[name];
@@ -63,10 +65,10 @@ function one(token: string): Test | string {
   if (keyed) {
     const key = (keyed[1] ?? "").toLowerCase();
     const want = (keyed[2] ?? "").toLowerCase();
-    if (!want) return `“${token}” needs a value, as in ${key}:${key === "state" ? "offline" : key === "os" ? "debian" : "web"}`;
+    if (!want) return t`“${token}” needs a value, as in ${key}:${key === "state" ? "offline" : key === "os" ? "debian" : "web"}`;
     if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase() === want);
     if (key === "os") return (row) => row.os.toLowerCase().includes(want);
-    if (!STATES.includes(want)) return `“${want}” is no state: use ${STATES.join(", ")}`;
+    if (!STATES.includes(want)) return t`“${want}” is no state: use ${STATES.join(", ")}`;
     return (row) => row.state === want || (want === "online" && ["warning", "critical", "stale"].includes(row.state));
   }
   const word = token.toLowerCase();

@@ -1,5 +1,6 @@
 /** Since when something is in trouble, and when a disk that grows will be full. */
 
+import { t } from "./say";
 import { duration, short } from "./time";
 import { size } from "./units";
 
@@ -26,13 +27,13 @@ export function slope(times: readonly number[], values: readonly (number | null)
 export function fillsIn(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
   const left = Math.max(0, whole - used) / bytesPerSecond;
-  return left > FAR_S ? "" : `fills in about ${duration(Math.max(60, left)).split(" ")[0]}`;
+  return left > FAR_S ? "" : t`fills in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
 }
 
 /** "Grows 12.4 GiB/h, fills in about 9 h."; empty as `fillsIn`. */
 export function forecast(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   const when = fillsIn(bytesPerSecond, used, whole);
-  return when && `Grows ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;
+  return when && t`Grows ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;
 }
 
 /** "for 6 min": how long the newest of these means, each of `step` seconds, were all as much as `least`; empty where that is too short to say. */
@@ -40,6 +41,6 @@ export function lasting(means: readonly (number | null)[], step: number, least: 
   const known = means.at(-1) === null ? means.slice(0, -1) : means; // the newest may only begin
   const calm = known.findLastIndex((mean) => mean === null || mean < least);
   const seconds = (known.length - 1 - calm) * step;
-  if (calm < 0 && known.length) return `for over ${short(seconds)}`;
-  return seconds < 2 * step ? "" : `for ${short(seconds)}`;
+  if (calm < 0 && known.length) return t`for over ${short(seconds)}`;
+  return seconds < 2 * step ? "" : t`for ${short(seconds)}`;
 }

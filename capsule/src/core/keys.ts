@@ -1,5 +1,7 @@
 /** What kind of private key a text is, from its head alone: enough to know whether a passphrase must be asked for. */
 
+import { t } from "./say";
+
 export interface KeyFacts {
   kind: string;
   encrypted: boolean;
@@ -32,7 +34,7 @@ const KINDS: Record<string, string> = {
   "ecdsa-sha2-nistp256": "ECDSA P-256",
   "ecdsa-sha2-nistp384": "ECDSA P-384",
   "ecdsa-sha2-nistp521": "ECDSA P-521",
-  "sk-ssh-ed25519@openssh.com": "Ed25519, security key",
+  "sk-ssh-ed25519@openssh.com": t`Ed25519, security key`,
 };
 
 /** Returns null when the text is not a private key at all. */

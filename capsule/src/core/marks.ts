@@ -1,5 +1,6 @@
 /** What happened while the charts went on: jobs, events and restarts, as marks on their time axis. */
 
+import { t } from "./say";
 import { duration } from "./time";
 import type { Span } from "./view";
 import { actionWord, stateWord } from "./words";
@@ -31,8 +32,8 @@ const MOST = 200;
 const LEVELS = { info: "", warning: "warn", error: "crit" } as const;
 
 function jobText(job: JobLike): string {
-  const took = job.started_at !== null && job.ended_at !== null ? `, took ${duration(job.ended_at - job.started_at)}` : "";
-  return `${actionWord(job.action)}: ${stateWord(job.state).toLowerCase()}${took}`;
+  const [what, state] = [actionWord(job.action), stateWord(job.state).toLowerCase()];
+  return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
 }
 
 /** By time; the newest where there are too many. Events that tell of a job are left out: the job is there itself. */
@@ -40,7 +41,7 @@ export function marksOf(jobs: readonly JobLike[], events: readonly EventLike[], 
   const all: ChartMark[] = [
     ...jobs.map((job): ChartMark => ({ at: job.started_at ?? job.created_at, kind: "job", level: job.state === "failed" ? "crit" : job.state === "interrupted" || job.state === "unknown" ? "warn" : "", text: jobText(job) })),
     ...events.filter((event) => !/^(job|batch)\b/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: event.message })),
-    ...(bootedAt > 0 ? [{ at: bootedAt, kind: "restart", level: "", text: "restarted" } as const] : []),
+    ...(bootedAt > 0 ? [{ at: bootedAt, kind: "restart", level: "", text: t`restarted` } as const] : []),
   ];
   return all
     .filter(({ at }) => at >= from && at <= to)

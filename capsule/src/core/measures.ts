@@ -1,6 +1,7 @@
 /** Everything that a node measures, as a list that people can read: named, grouped and in its unit. */
 
 import { parseSeries, type SampleLike } from "./series";
+import { t } from "./say";
 import { age } from "./time";
 import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "./units";
 
@@ -40,7 +41,7 @@ export function quantity(value: number | null | undefined, unit: string): string
     case "milliseconds":
       return plain(value) + NBSP + "ms";
     case "flag":
-      return value ? "yes" : "no";
+      return value ? t`yes` : t`no`;
     case "":
       return plain(value);
     default:

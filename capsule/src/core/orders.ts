@@ -1,5 +1,7 @@
 /** What can be asked of a server's packages, in words. */
 
+import { form, t } from "./say";
+
 const PLANNED = ["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"] as const;
 const NAMING = new Set<string>(["install", "remove", "hold", "unhold"]);
 
@@ -20,36 +22,36 @@ export const wantsPackages = (action: string): boolean => NAMING.has(action);
 
 /** What the button that starts it says. */
 export const START_WORDS: Record<string, string> = {
-  upgrade: "Start upgrade",
-  "full-upgrade": "Start full upgrade",
-  "security-upgrade": "Start security upgrade",
-  install: "Install",
-  remove: "Remove packages",
-  autoremove: "Remove packages",
-  hold: "Hold",
-  unhold: "Release",
-  clean: "Clean up",
-  repair: "Repair",
-  reboot: "Reboot server",
+  upgrade: t`Start upgrade`,
+  "full-upgrade": t`Start full upgrade`,
+  "security-upgrade": t`Start security upgrade`,
+  install: t`Install`,
+  remove: t`Remove packages`,
+  autoremove: t`Remove packages`,
+  hold: t`Hold`,
+  unhold: t`Release`,
+  clean: t`Clean up`,
+  repair: t`Repair`,
+  reboot: t`Reboot server`,
 };
 
 /** What is good to know before it starts. */
 export const BEFORE: Record<string, string> = {
-  hold: "Held packages stay as they are in every upgrade, until they are released.",
-  unhold: "Released packages are upgraded again with the others.",
-  clean: "Downloaded package files are removed from the server’s cache. Nothing that is installed changes.",
-  repair: "Package work that was cut off is brought to its end: half-configured packages, stale locks, unfinished transactions.",
-  reboot: "The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.",
+  hold: t`Held packages stay as they are in every upgrade, until they are released.`,
+  unhold: t`Released packages are upgraded again with the others.`,
+  clean: t`Downloaded package files are removed from the server’s cache. Nothing that is installed changes.`,
+  repair: t`Package work that was cut off is brought to its end: half-configured packages, stale locks, unfinished transactions.`,
+  reboot: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`,
 };
 
 const KEPT: Record<KeptReason, string> = {
-  held: "held on the server",
-  phased: "given to a share of servers so far",
-  pinned: "pinned to another version",
-  needs_new: "needs new packages: a full upgrade brings it",
-  needs_removal: "needs a removal: a full upgrade brings it",
-  unresolvable: "what it needs cannot be had, at least not without a removal",
-  other: "kept back by the server",
+  held: t`held on the server`,
+  phased: t`given to a share of servers so far`,
+  pinned: t`pinned to another version`,
+  needs_new: t`needs new packages: a full upgrade brings it`,
+  needs_removal: t`needs a removal: a full upgrade brings it`,
+  unresolvable: t`what it needs cannot be had, at least not without a removal`,
+  other: t`kept back by the server`,
 };
 
 export const keptWord = (reason: KeptReason): string => KEPT[reason];
@@ -59,15 +61,15 @@ export const namesOf = (text: string): string[] => [...new Set(text.split(/[\s,]
 
 /** One line on the whole of a plan. */
 export function planSum({ counts, reboot }: Planned): string {
-  const parts: [number, string, string][] = [
-    [counts.upgrades, "upgrade", "upgrades"],
-    [counts.new, "new package", "new packages"],
-    [counts.removals, "removal", "removals"],
-    [counts.security, "for security", "for security"],
-    [counts.kept, "kept back", "kept back"],
+  const parts: [number, string][] = [
+    [counts.upgrades, form(counts.upgrades, "upgrade")],
+    [counts.new, form(counts.new, "new package")],
+    [counts.removals, form(counts.removals, "removal")],
+    [counts.security, t`for security`],
+    [counts.kept, t`kept back`],
   ];
-  const said = parts.filter(([count]) => count > 0).map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
-  return [said.join(", ") || "Nothing is to be done", ...(reboot === "yes" ? ["a reboot is expected"] : [])].join("; ");
+  const said = parts.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
+  return [said.join(", ") || t`Nothing is to be done`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
 }
 
 /** What became of the wish to stop a job. */
@@ -76,17 +78,17 @@ export function stopWord(job: Stoppable): string {
   const why = job.stop.why ? `: ${job.stop.why}` : "";
   switch (job.stop.state) {
     case "asked":
-      return "The server was asked to stop it.";
+      return t`The server was asked to stop it.`;
     case "now":
-      return `It ends at once${why}`;
+      return t`It ends at once${why}`;
     case "after_package":
-      return `It ends after the package that it is at${why}`;
+      return t`It ends after the package that it is at${why}`;
     case "too_late":
-      return `It cannot be stopped any more${why}`;
+      return t`It cannot be stopped any more${why}`;
   }
 }
 
 /** Once a server has answered that it cannot stop at once, and nobody has used force yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
-export const FORCE_WORDS = "The script of the package that it is at is ended, such as one that waits for a service or for an answer; the package manager itself is not. That package and what needs it may stay half configured until “Repair packages” has put them in order.";
+export const FORCE_WORDS = t`The script of the package that it is at is ended, such as one that waits for a service or for an answer; the package manager itself is not. That package and what needs it may stay half configured until “Repair packages” has put them in order.`;

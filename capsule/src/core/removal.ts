@@ -1,6 +1,7 @@
 /** By which way a node is removed, as the hub chooses it. */
 
 import { policyRefusal } from "./batch";
+import { t } from "./say";
 
 interface NodeLike {
   state: string;
@@ -17,9 +18,9 @@ export function removalWay(node: NodeLike): RemovalWay {
 }
 
 export const REMOVAL_WORDS: Record<RemovalWay, string> = {
-  ssh: "Ground Control signs in with the credentials that are kept and uninstalls Spider: its service, files, user and keys.",
-  session: "No credentials are kept, so Spider is told through its connection, and root on the server uninstalls it: its service, files, user and keys.",
-  ask: "Spider is uninstalled from the server: its service, files, user and keys.",
+  ssh: t`Ground Control signs in with the credentials that are kept and uninstalls Spider: its service, files, user and keys.`,
+  session: t`No credentials are kept, so Spider is told through its connection, and root on the server uninstalls it: its service, files, user and keys.`,
+  ask: t`Spider is uninstalled from the server: its service, files, user and keys.`,
 };
 
 /** Whether a removal that is done was one: somebody saw that nothing is left. Otherwise the node was only forgotten, and nobody looked. */
@@ -27,6 +28,6 @@ export const wasTakenOff = (steps: readonly { name: string; state: string }[]): 
 
 /** Why credentials are asked for. */
 export function whyAsked(node: NodeLike): string {
-  if (node.state !== "online") return "No credentials are kept for this server, and it is not connected.";
-  return `No credentials are kept for this server. ${policyRefusal(node.policy, "uninstall")}`.trim();
+  if (node.state !== "online") return t`No credentials are kept for this server, and it is not connected.`;
+  return `${t`No credentials are kept for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();
 }

@@ -1,12 +1,14 @@
 /** How long samples are kept: as people write it, and what the hub would not take. */
 
+import { t } from "./say";
+
 const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
 const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
 const LEAST_S = 2 * 3600;
 const MOST_S = 3660 * 86_400;
 
 export type Tier = "1s" | "1m" | "1h";
-export const TIER_WORDS: Record<Tier, string> = { "1s": "Every second", "1m": "By the minute", "1h": "By the hour" };
+export const TIER_WORDS: Record<Tier, string> = { "1s": t`Every second`, "1m": t`By the minute`, "1h": t`By the hour` };
 
 /** Exact, so that saving it again changes nothing: "30 d", "36 h". */
 export function keptText(seconds: number): string {
@@ -24,8 +26,8 @@ export function keptSeconds(text: string): number | null {
 /** What is wrong with one entry; empty = nothing. `finer` is the tier before it. */
 export function keptFault(text: string, finer?: string): string {
   const seconds = keptSeconds(text);
-  if (seconds === null) return "Write a number and a unit: 24 h, 30 d, 2 y.";
-  if (seconds < LEAST_S || seconds > MOST_S) return "At least 2 h and at most 10 years (3660 d).";
+  if (seconds === null) return t`Write a number and a unit: 24 h, 30 d, 2 y.`;
+  if (seconds < LEAST_S || seconds > MOST_S) return t`At least 2 h and at most 10 years (3660 d).`;
   const before = finer === undefined ? null : keptSeconds(finer);
-  return before !== null && seconds < before ? "At least as long as the finer samples above." : "";
+  return before !== null && seconds < before ? t`At least as long as the finer samples above.` : "";
 }

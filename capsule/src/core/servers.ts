@@ -1,5 +1,7 @@
 /** Many servers at once: what of a list can be added, which fingerprints wait, and where each server stands. */
 
+import { t } from "./say";
+
 interface Row {
   username: string | null;
   problems: readonly unknown[];
@@ -54,7 +56,7 @@ export function shownKeys(rows: readonly Waiting[]): ShownKey[] {
     if (state !== "awaiting_host_key" || !key) continue;
     const jump = ofJump(row);
     const where = jump ? placeText(key) : name && name !== host ? `${name}, ${placeText({ host, port })}` : placeText({ host, port });
-    const place = jump ? `jump ${where} ${key.fingerprint}` : id;
+    const place = jump ? `jump:${where} ${key.fingerprint}` : id;
     const held = found.get(place);
     if (held) held.ids.push(id);
     else found.set(place, { fingerprint: key.fingerprint, type: key.type, where, jump, ids: [id] });
@@ -64,7 +66,7 @@ export function shownKeys(rows: readonly Waiting[]): ShownKey[] {
 
 export type Standing = "failed" | "asks" | "open" | "done" | "other";
 export const STANDINGS: readonly Standing[] = ["failed", "asks", "open", "done", "other"];
-export const STANDING_WORDS: Record<Standing, string> = { failed: "failed", asks: "wait for you", open: "on the way", done: "connected", other: "cancelled" };
+export const STANDING_WORDS: Record<Standing, string> = { failed: t`failed`, asks: t`wait for you`, open: t`on the way`, done: t`connected`, other: t`cancelled` };
 
 export function standing(state: string): Standing {
   switch (state) {

@@ -1,23 +1,25 @@
 /** Words for the steps and failures of a deployment. */
 
+import { t } from "./say";
+
 export const STEP_TITLES: Record<string, string> = {
-  connect: "Reach the server",
-  host_key: "Check the host key",
-  authenticate: "Sign in",
-  become_root: "Become root",
-  probe: "Check the system",
-  upload: "Copy Spider",
-  install: "Install the service",
-  start: "Start the service",
-  verify: "Wait for the first sample",
-  stop: "Stop the service",
-  uninstall: "Remove files and user",
-  wipe: "Forget the credentials",
+  connect: t`Reach the server`,
+  host_key: t`Check the host key`,
+  authenticate: t`Sign in`,
+  become_root: t`Become root`,
+  probe: t`Check the system`,
+  upload: t`Copy Spider`,
+  install: t`Install the service`,
+  start: t`Start the service`,
+  verify: t`Wait for the first sample`,
+  stop: t`Stop the service`,
+  uninstall: t`Remove files and user`,
+  wipe: t`Forget the credentials`,
 };
 
 export function stepTitle(name: string, kind = "install"): string {
-  if (kind === "remove" && name === "verify") return "Check that nothing is left";
-  if (kind === "remove" && name === "wipe") return "Forget the node and its credentials";
+  if (kind === "remove" && name === "verify") return t`Check that nothing is left`;
+  if (kind === "remove" && name === "wipe") return t`Forget the node and its credentials`;
   return STEP_TITLES[name] ?? name.replaceAll("_", " ");
 }
 
@@ -65,16 +67,16 @@ interface Earlier {
 }
 
 const LEFT: Record<Earlier["left"], string> = {
-  nothing: "it had changed nothing on the server, and each step is done again",
-  taken_back: "what it had begun on the server was taken back, so each step is done again",
-  unknown: "what it may have left on the server is taken back first, and each step is done again",
-  goes_on: "each step is done again, and goes on with what is still there",
+  nothing: t`it had changed nothing on the server, and each step is done again`,
+  taken_back: t`what it had begun on the server was taken back, so each step is done again`,
+  unknown: t`what it may have left on the server is taken back first, and each step is done again`,
+  goes_on: t`each step is done again, and goes on with what is still there`,
 };
 
 /** Which steps of the try before are done again, and why; which still count. */
 export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
-  const still = kept.includes("host_key") ? " The host key that was confirmed is not asked about again." : "";
-  return `Try ${tries + 1}. The one before ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.${still}`;
+  const still = kept.includes("host_key") ? ` ${t`The host key that was confirmed is not asked about again.`}` : "";
+  return t`Try ${tries + 1}. The one before ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
 }
 
 const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
@@ -91,6 +93,6 @@ interface Ended {
 export function leftBehind({ error, steps }: Ended): string {
   if (error?.code === "hub_stopped") return "";
   const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
-  if (untouched) return "This try changed nothing on the server.";
-  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? "What this try began on the server has been taken back." : "";
+  if (untouched) return t`This try changed nothing on the server.`;
+  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this try began on the server has been taken back.` : "";
 }

@@ -1,8 +1,12 @@
 /** Times in the viewer's zone, durations in two parts at most. Seconds everywhere. */
 
+import { t } from "./say";
+
 const NBSP = "\u00a0";
 const two = (value: number): string => String(value).padStart(2, "0");
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS = [t`Jan`, t`Feb`, t`Mar`, t`Apr`, t`May`, t`Jun`, t`Jul`, t`Aug`, t`Sep`, t`Oct`, t`Nov`, t`Dec`];
+/** Said once: these stand on every row of a fleet, each second. */
+const [D, H, MIN, S] = [t`d`, t`h`, t`min`, t`s`];
 
 export function clock(at: number, withSeconds = true): string {
   const date = new Date(at * 1000);
@@ -26,29 +30,29 @@ export const iso = (at: number): string => new Date(at * 1000).toISOString();
 /** "6 min 12 s", "142 d 6 h", "0.4 s". */
 export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
-  if (s < 9.95) return `${s.toFixed(1)}${NBSP}s`;
+  if (s < 9.95) return `${s.toFixed(1)}${NBSP}${S}`;
   const whole = Math.round(s);
-  if (whole < 60) return `${whole}${NBSP}s`;
+  if (whole < 60) return `${whole}${NBSP}${S}`;
   return parts(whole);
 }
 
 /** As `duration`, without tenths: what a clock that ticks each second shows. */
 export function age(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
-  return whole < 60 ? `${whole}${NBSP}s` : parts(whole);
+  return whole < 60 ? `${whole}${NBSP}${S}` : parts(whole);
 }
 
 /** The largest part alone: a table's column. */
 export function short(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
-  if (s >= 86400) return `${Math.floor(s / 86400)}${NBSP}d`;
-  if (s >= 3600) return `${Math.floor(s / 3600)}${NBSP}h`;
-  if (s >= 60) return `${Math.floor(s / 60)}${NBSP}min`;
-  return `${s}${NBSP}s`;
+  if (s >= 86400) return `${Math.floor(s / 86400)}${NBSP}${D}`;
+  if (s >= 3600) return `${Math.floor(s / 3600)}${NBSP}${H}`;
+  if (s >= 60) return `${Math.floor(s / 60)}${NBSP}${MIN}`;
+  return `${s}${NBSP}${S}`;
 }
 
 function parts(whole: number): string {
-  const units: [number, string][] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const units: [number, string][] = [[86400, D], [3600, H], [60, MIN], [1, S]];
   const first = units.findIndex(([length]) => whole >= length);
   const out: string[] = [];
   let left = whole;

@@ -1,5 +1,7 @@
 /** Numbers as people read them: sizes binary, rates decimal, three significant digits, "—" for what is not known. */
 
+import { form } from "./say";
+
 export const UNKNOWN = "—";
 const NBSP = "\u00a0";
 
@@ -75,8 +77,8 @@ export function count(value: number | null | undefined): string {
   return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
-export function plural(amount: number, one: string, many = `${one}s`): string {
-  return `${count(amount)}${NBSP}${amount === 1 ? one : many}`;
+export function plural(amount: number, one: string, many?: string): string {
+  return count(amount) + NBSP + form(amount, one, many);
 }
 
 /** A share of a whole as percent; null when either is not known or there is no whole. */

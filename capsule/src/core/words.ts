@@ -1,46 +1,48 @@
 /** Words for states, phases and actions of jobs. */
 
+import { t } from "./say";
+
 export const ACTION_WORDS: Record<string, string> = {
-  refresh: "Refresh package lists",
-  check: "Check for updates",
-  upgrade: "Upgrade packages",
-  "full-upgrade": "Full upgrade",
-  "security-upgrade": "Security upgrade",
-  plan: "Plan",
-  install: "Install packages",
-  remove: "Remove packages",
-  autoremove: "Remove what nothing needs",
-  hold: "Hold packages",
-  unhold: "Release packages",
-  clean: "Clean up",
-  repair: "Repair packages",
-  reboot: "Reboot",
-  update: "Update agent",
-  rekey: "New keys",
-  uninstall: "Remove agent",
+  refresh: t`Refresh package lists`,
+  check: t`Check for updates`,
+  upgrade: t`Upgrade packages`,
+  "full-upgrade": t`Full upgrade`,
+  "security-upgrade": t`Security upgrade`,
+  plan: t`Plan`,
+  install: t`Install packages`,
+  remove: t`Remove packages`,
+  autoremove: t`Remove what nothing needs`,
+  hold: t`Hold packages`,
+  unhold: t`Release packages`,
+  clean: t`Clean up`,
+  repair: t`Repair packages`,
+  reboot: t`Reboot`,
+  update: t`Update agent`,
+  rekey: t`New keys`,
+  uninstall: t`Remove agent`,
 };
 
 export const PHASE_WORDS: Record<string, string> = {
-  refresh: "reading package lists",
-  plan: "planning",
-  waiting_lock: "waiting for another package manager",
-  download: "downloading",
-  commit: "installing",
-  triggers: "finishing",
-  check: "checking the result",
+  refresh: t`reading package lists`,
+  plan: t`planning`,
+  waiting_lock: t`waiting for another package manager`,
+  download: t`downloading`,
+  commit: t`installing`,
+  triggers: t`finishing`,
+  check: t`checking the result`,
 };
 
 export const STATE_WORDS: Record<string, string> = {
-  queued: "Waiting for the server",
-  dispatched: "Sent to the server",
-  accepted: "Accepted by the server",
-  running: "Running",
-  succeeded: "Succeeded",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  interrupted: "Interrupted",
-  expired: "Expired",
-  unknown: "Outcome unknown",
+  queued: t`Waiting for the server`,
+  dispatched: t`Sent to the server`,
+  accepted: t`Accepted by the server`,
+  running: t`Running`,
+  succeeded: t`Succeeded`,
+  failed: t`Failed`,
+  cancelled: t`Cancelled`,
+  interrupted: t`Interrupted`,
+  expired: t`Expired`,
+  unknown: t`Outcome unknown`,
 };
 
 const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"]);
@@ -49,9 +51,9 @@ export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionWord = (action: string): string => ACTION_WORDS[action] ?? action;
 /** What changes something is called by what it does: not all of it installs. */
 export function phaseWord(phase: string, action: string): string {
-  if (phase === "commit" && /remove$/.test(action)) return "removing";
-  if (phase === "commit" && action === "reboot") return "restarting";
-  if (phase === "commit" && !/upgrade|install|update/.test(action)) return "working";
+  if (phase === "commit" && /remove$/.test(action)) return t`removing`;
+  if (phase === "commit" && action === "reboot") return t`restarting`;
+  if (phase === "commit" && !/upgrade|install|update/.test(action)) return t`working`;
   return PHASE_WORDS[phase] ?? phase;
 }
 export const stateWord = (state: string): string => STATE_WORDS[state] ?? state;
@@ -65,5 +67,9 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
   return state === "queued" ? "wait" : "run";
 }
 
+/** Where a node stands: the words of the filter, as they are shown. */
+export const NODE_STATES: Record<string, string> = { online: t`online`, critical: t`critical`, warning: t`warning`, stale: t`stale`, offline: t`offline`, pending: t`pending` };
+export const GROUPING_WORDS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
+
 /** What the owner of a server lets Stardust do there, for a choice. */
-export const POLICIES: readonly [string, string][] = [["managed", "Managed"], ["readonly", "Read only"], ["monitor", "Monitor"]]; // prettier-ignore
+export const POLICIES: readonly [string, string][] = [["managed", t`Managed`], ["readonly", t`Read only`], ["monitor", t`Monitor`]]; // prettier-ignore

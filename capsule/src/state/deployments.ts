@@ -1,6 +1,7 @@
 /** Deployments and removals that are under way, on every page; what is done with one is in `deployment.ts`. */
 
 import { computed, signal, type Signal } from "@preact/signals";
+import { t } from "../core/say";
 import { ApiError, call } from "../wire/http";
 import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
 import { watch } from "./link";
@@ -41,9 +42,9 @@ function ended(one: DeploymentView): void {
   ends.delete(one.id);
   if (shown.has(one.id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
-  const done = { install: one.again ? "deployed again" : "added", update: "updated", remove: "removed" }[one.kind];
-  if (one.state === "succeeded") toast("done", `${name} was ${done}`);
-  else if (one.state === "failed") toast("fail", `${name} could not be ${done}`, one.error?.message ?? "");
+  const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[one.kind];
+  if (one.state === "succeeded") toast("done", t`${name} was ${done}`);
+  else if (one.state === "failed") toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "");
 }
 
 /** Follows one deployment live; the signal is the same for every caller. */

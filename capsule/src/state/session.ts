@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/backoff";
+import { t } from "../core/say";
 import { ApiError, call, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 
@@ -85,7 +86,7 @@ export function renew(): Promise<boolean> {
     .catch((error: unknown) => {
       if (mine !== turn) return user.peek() !== null;
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
-        leave("Your session ended. Sign in again to go on.");
+        leave(t`Your session ended. Sign in again to go on.`);
         return false;
       }
       clearTimeout(timer);

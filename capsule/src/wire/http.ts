@@ -1,5 +1,6 @@
 /** REST: JSON both ways, the session's CSRF token on unsafe methods, RFC 9457 answers as one typed error. */
 
+import { t } from "../core/say";
 import type { ErrorCode, HealthView, Problem } from "./schema.gen";
 
 export const ROOT = "/api/v1/";
@@ -69,8 +70,8 @@ async function once(method: Method, path: string, query: Query, body: unknown, h
   try {
     return await fetch(url(path, query), init);
   } catch (error) {
-    if (error instanceof DOMException && error.name === "TimeoutError") throw new ApiError("timeout", 0, "Ground Control did not answer within 15 s.");
-    throw new ApiError("network", 0, "Ground Control could not be reached.");
+    if (error instanceof DOMException && error.name === "TimeoutError") throw new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`);
+    throw new ApiError("network", 0, t`Ground Control could not be reached.`);
   }
 }
 
@@ -81,10 +82,10 @@ async function problem(response: Response): Promise<ApiError> {
   try {
     said = (await response.json()) as Partial<Problem>;
   } catch {
-    return new ApiError("answer.unreadable", response.status, `Ground Control answered ${response.status}.`, {}, "", retry);
+    return new ApiError("answer.unreadable", response.status, t`Ground Control answered ${response.status}.`, {}, "", retry);
   }
   const code = (said.code ?? "internal") as FailureCode;
-  return new ApiError(code, response.status, said.detail || said.title || `Ground Control answered ${response.status}.`, said.facts ?? {}, said.instance ?? "", retry);
+  return new ApiError(code, response.status, said.detail || said.title || t`Ground Control answered ${response.status}.`, said.facts ?? {}, said.instance ?? "", retry);
 }
 
 interface Options {
@@ -112,7 +113,7 @@ export async function call<T>(method: Method, path: string, { query = {}, body, 
   try {
     return (await response.json()) as T;
   } catch {
-    throw new ApiError("answer.unreadable", response.status, "Ground Control's answer could not be read.");
+    throw new ApiError("answer.unreadable", response.status, t`Ground Control's answer could not be read.`);
   }
 }
 
