@@ -1,21 +1,22 @@
 /** The dialog that is open, each fetched when it is first needed. */
 
 import type { VNode } from "preact";
+import { t } from "../core/say";
 import { open } from "../state/dialogs";
 import { stepUp } from "../state/stepup";
 import { lazy } from "../ui/lazy";
 
-const AddNode = lazy("the dialog", async () => (await import("./more")).AddNodeDialog);
-const RemoveNode = lazy("the dialog", async () => (await import("./more")).RemoveNodeDialog);
-const Redeploy = lazy("the dialog", async () => (await import("./more")).RedeployDialog);
-const Palette = lazy("the palette", async () => (await import("./more")).Palette);
-const Keys = lazy("the list of keys", async () => (await import("./more")).Keys);
-const Order = lazy("the order", async () => (await import("../pages/orders")).OrderFor);
-const Many = lazy("the order", async () => (await import("../pages/orders")).ManyDialog);
-const Tags = lazy("the dialog", async () => (await import("../pages/orders")).TagsDialog);
-const Forget = lazy("the dialog", async () => (await import("../pages/orders")).ForgetDialog);
-const Views = lazy("the dialog", async () => (await import("../pages/orders")).ViewsDialog);
-const StepUpDialog = lazy("the dialog", async () => (await import("./more")).StepUpDialog);
+const AddNode = lazy(t`the dialog`, async () => (await import("./more")).AddNodeDialog);
+const RemoveNode = lazy(t`the dialog`, async () => (await import("./more")).RemoveNodeDialog);
+const Redeploy = lazy(t`the dialog`, async () => (await import("./more")).RedeployDialog);
+const Palette = lazy(t`the palette`, async () => (await import("./more")).Palette);
+const Keys = lazy(t`the list of keys`, async () => (await import("./more")).Keys);
+const Order = lazy(t`the order`, async () => (await import("../pages/orders")).OrderFor);
+const Many = lazy(t`the order`, async () => (await import("../pages/orders")).ManyDialog);
+const Tags = lazy(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
+const Forget = lazy(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
+const Views = lazy(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);
+const StepUpDialog = lazy(t`the dialog`, async () => (await import("./more")).StepUpDialog);
 
 export function Dialogs(): VNode {
   return (

@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../core/say";
 import { hide } from "../state/dialogs";
 import { preferences } from "../state/preferences";
 import { user } from "../state/session";
@@ -14,41 +15,41 @@ import { SecretField, TextField } from "../ui/field";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
   [
-    "Anywhere",
+    t`Anywhere`,
     [
-      [["Ctrl", "K"], "Search or run a command"],
-      [["/"], "Filter"],
-      [["n"], "Add a node"],
-      [["g", "f"], "Go to fleet"],
-      [["g", "u"], "Go to updates"],
-      [["g", "j"], "Go to jobs"],
-      [["g", "e"], "Go to events"],
-      [["g", "s"], "Go to settings"],
-      [["j", "k"], "Next row, row before"],
-      [["Enter", "o"], "Open the row"],
-      [["t"], "Next theme"],
-      [["?"], "This list"],
-      [["Esc"], "Close, then clear the filter, then the selection"],
+      [[t`Ctrl`, "K"], t`Search or run a command`],
+      [["/"], t`Filter`],
+      [["n"], t`Add a node`],
+      [["g", "f"], t`Go to fleet`],
+      [["g", "u"], t`Go to updates`],
+      [["g", "j"], t`Go to jobs`],
+      [["g", "e"], t`Go to events`],
+      [["g", "s"], t`Go to settings`],
+      [["j", "k"], t`Next row, row before`],
+      [[t`Enter`, "o"], t`Open the row`],
+      [["t"], t`Next theme`],
+      [["?"], t`This list`],
+      [[t`Esc`], t`Close, then clear the filter, then the selection`],
     ],
   ],
   [
-    "Fleet",
+    t`Fleet`,
     [
-      [["←", "→"], "Close or open a group"],
-      [["x"], "Select the row, or its group"],
-      [["Shift", "x"], "Select from the last one to this"],
-      [["u"], "Upgrade the selected nodes"],
+      [["←", "→"], t`Close or open a group`],
+      [["x"], t`Select the row, or its group`],
+      [[t`Shift`, "x"], t`Select from the last one to this`],
+      [["u"], t`Upgrade the selected nodes`],
     ],
   ],
   [
-    "Node",
+    t`Node`,
     [
-      [["[", "]"], "Node before, next node"],
-      [["1", "…", "5"], "Live, 1 hour, 24 hours, 7 days, 30 days"],
-      [["Space"], "Hold live charts or processes still, go on"],
-      [["v"], "The chart under the pointer as a table"],
-      [["←", "→"], "In a chart: sample by sample; with Shift a stretch, Enter shows it"],
-      [["Esc"], "Back from a window of time"],
+      [["[", "]"], t`Node before, next node`],
+      [["1", "…", "5"], t`Live, 1 hour, 24 hours, 7 days, 30 days`],
+      [[t`Space`], t`Hold live charts or processes still, go on`],
+      [["v"], t`The chart under the pointer as a table`],
+      [["←", "→"], t`In a chart: sample by sample; with Shift a stretch, Enter shows it`],
+      [[t`Esc`], t`Back from a window of time`],
     ],
   ],
 ];
@@ -56,9 +57,9 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
 export function Keys(): VNode {
   const on = preferences.value.single_keys;
   return (
-    <Dialog title="Keys" icon="keyboard" size="narrow" onClose={hide}>
-      <div class="body" role="region" aria-label="Keys, list" tabIndex={0}>
-        {!on && <p class="t2">Single keys are switched off. Settings, Appearance switches them on.</p>}
+    <Dialog title={t`Keys`} icon="keyboard" size="narrow" onClose={hide}>
+      <div class="body" role="region" aria-label={t`Keys, list`} tabIndex={0}>
+        {!on && <p class="t2">{t`Single keys are switched off. Settings, Appearance switches them on.`}</p>}
         {KEYS.map(([title, keys]) => (
           <section key={title} aria-label={title}>
             <h3 class="t3 meta">{title}</h3>
@@ -99,9 +100,9 @@ export function StepUpDialog(): VNode {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? "This recovery code is wrong, or was used before." : "The code is wrong, too old, or was used before. Wait for the next one.");
+      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong, or was used before.` : t`The code is wrong, too old, or was used before. Wait for the next one.`);
       else {
-        setWrong(error.code === "auth.bad_credentials" ? "The password is wrong." : error.detail);
+        setWrong(error.code === "auth.bad_credentials" ? t`The password is wrong.` : error.detail);
         setPassword("");
       }
     } finally {
@@ -109,7 +110,7 @@ export function StepUpDialog(): VNode {
     }
   };
   return (
-    <Dialog title="Confirm that it is you" subtitle={second ? "With your password and a code." : "With your password."} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title={t`Confirm that it is you`} subtitle={second ? t`With your password and a code.` : t`With your password.`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -117,13 +118,13 @@ export function StepUpDialog(): VNode {
         }}
       >
         <div class="body">
-          <SecretField label="Your password" value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          <SecretField label={t`Your password`} value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           {second && (
             <>
               {recovery ? (
-                <TextField key="recovery" label="Recovery code" value={code} onText={setCode} wrong={wrongCode} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }} />
+                <TextField key="recovery" label={t`Recovery code`} value={code} onText={setCode} wrong={wrongCode} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }} />
               ) : (
-                <CodeField key="code" label="6-digit code" value={code} onText={setCode} onFull={(digits) => void confirm(digits)} wrong={wrongCode} />
+                <CodeField key="code" label={t`6-digit code`} value={code} onText={setCode} onFull={(digits) => void confirm(digits)} wrong={wrongCode} />
               )}
               <div>
                 <Button
@@ -135,7 +136,7 @@ export function StepUpDialog(): VNode {
                     setWrongCode("");
                   }}
                 >
-                  {recovery ? "Use a code from the app" : "Use a recovery code"}
+                  {recovery ? t`Use a code from the app` : t`Use a recovery code`}
                 </Button>
               </div>
             </>
@@ -143,10 +144,10 @@ export function StepUpDialog(): VNode {
         </div>
         <footer>
           <Button class="end" onClick={() => asked?.cancel()}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
-            Confirm
+            {t`Confirm`}
           </Button>
         </footer>
       </form>

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { hindrance } from "../core/able";
 import { best } from "../core/found";
 import { tagCounts } from "../core/retag";
+import { t } from "../core/say";
 import { plural } from "../core/units";
 import { actionWord, jobGlyph, stateWord } from "../core/words";
 import { hide, show } from "../state/dialogs";
@@ -16,11 +17,11 @@ import { setTheme } from "../state/theme";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 
-const GROUPS = ["Actions", "Nodes", "Jobs", "Views"] as const;
+const GROUPS = { Actions: t`Actions`, Nodes: t`Nodes`, Jobs: t`Jobs`, Views: t`Views` };
 
 interface Entry {
   key: string;
-  group: (typeof GROUPS)[number];
+  group: keyof typeof GROUPS;
   label: string;
   hint: string;
   /** The hint is a key. */
@@ -32,28 +33,28 @@ interface Entry {
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 5;
-const RANGES: readonly (readonly [string | null, string])[] = [[null, "Live"], ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
+const RANGES: readonly (readonly [string | null, string])[] = [[null, t`Live`], ["1h", t`Last hour`], ["24h", t`Last 24 hours`], ["7d", t`Last 7 days`], ["30d", t`Last 30 days`]];
 
 function actions(): Entry[] {
   const act = (key: string, label: string, icon: IconName, run: () => void, hint = ""): Entry => ({ key, group: "Actions", label, hint, keyed: hint !== "", icon, run });
   const { path } = place.value;
   const nodes = [...picked.value];
   return [
-    ...(mayAct.value && nodes.length ? [act("picked", `Upgrade the ${nodes.length} selected…`, "package", () => show({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
-    ...(mayTag.value && nodes.length ? [act("tag", `Tag the ${nodes.length} selected…`, "tag", () => show({ kind: "tags", nodes }))] : []),
-    ...(mayAct.value ? [act("add", "Add node", "plus", () => show({ kind: "add" }), "n")] : []),
-    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, `Charts: ${words}`, "clock", () => setQuery({ range }), String(index + 1))) : []),
-    act("fleet", "Go to fleet", "server", () => go("/"), "g f"),
-    act("updates", "Go to updates", "package", () => go("/updates"), "g u"),
-    act("jobs", "Go to jobs", "list-checks", () => go("/jobs"), "g j"),
-    act("events", "Go to events", "scroll-text", () => go("/events"), "g e"),
-    act("settings", "Go to settings", "settings", () => go("/settings"), "g s"),
-    act("views", "Saved views…", "filter", () => show({ kind: "views" })),
-    act("dark", "Dark theme", "moon", () => setTheme("dark")),
-    act("light", "Light theme", "sun", () => setTheme("light")),
-    act("auto", "Theme of the system", "sun-moon", () => setTheme("auto")),
-    act("keys", "Show keys", "keyboard", () => show({ kind: "keys" }), "?"),
-    act("out", `Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
+    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => show({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
+    ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => show({ kind: "tags", nodes }))] : []),
+    ...(mayAct.value ? [act("add", t`Add node`, "plus", () => show({ kind: "add" }), "n")] : []),
+    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range }), String(index + 1))) : []),
+    act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
+    act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
+    act("jobs", t`Go to jobs`, "list-checks", () => go("/jobs"), "g j"),
+    act("events", t`Go to events`, "scroll-text", () => go("/events"), "g e"),
+    act("settings", t`Go to settings`, "settings", () => go("/settings"), "g s"),
+    act("views", t`Saved views…`, "filter", () => show({ kind: "views" })),
+    act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
+    act("light", t`Light theme`, "sun", () => setTheme("light")),
+    act("auto", t`Theme of the system`, "sun-moon", () => setTheme("auto")),
+    act("keys", t`Show keys`, "keyboard", () => show({ kind: "keys" }), "?"),
+    act("out", t`Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
   ];
 }
 
@@ -62,9 +63,9 @@ function upgrades(text: string): Entry[] {
   if (!mayAct.value || !text.trim()) return [];
   const one: Entry[] = rows.value
     .filter(({ node }) => node.updates.total && !hindrance(node, "upgrade"))
-    .map(({ node }) => ({ key: `up-${node.id}`, group: "Actions", label: `Upgrade ${node.name}…`, hint: plural(node.updates.total ?? 0, "package"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) }));
+    .map(({ node }) => ({ key: `up-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: plural(node.updates.total ?? 0, "package"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) }));
   const tagged: Entry[] = tagCounts(rows.value.map(({ node }) => node)).map(([tag, count]) => ({
-    key: `tag-${tag}`, group: "Actions", label: `Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
+    key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
     run: () => show({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
   })); // prettier-ignore
   return [...one, ...tagged];
@@ -74,7 +75,7 @@ function entries(text: string): Entry[] {
   const label = (entry: Entry): string => `${entry.label} ${entry.hint}`;
   const nodes: Entry[] = best(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
     .map(({ node, standing }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: standing, run: () => go(`/n/${node.id}`) }));
-  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: `${actionWord(job.action)}, ${nodeName(job.node_id) ?? "removed node"}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
+  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
   const typed = text.trim() !== "";
   return [...best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99), ...nodes, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, views, label, MOST_OTHERS)];
@@ -101,7 +102,7 @@ export function Palette(): VNode {
     <dialog
       ref={dialog}
       class="dialog palette"
-      aria-label="Command palette"
+      aria-label={t`Command palette`}
       onCancel={(event) => {
         event.preventDefault();
         hide();
@@ -115,11 +116,11 @@ export function Palette(): VNode {
         <input
           {...({ autofocus: true } as object)}
           role="combobox"
-          aria-label="Search or run a command"
+          aria-label={t`Search or run a command`}
           aria-expanded={found.length > 0}
           aria-controls="palette-found"
           aria-activedescendant={found[chosen] ? `palette-${chosen}` : undefined}
-          placeholder="Search or run a command"
+          placeholder={t`Search or run a command`}
           autocomplete="off"
           spellcheck={false}
           value={text}
@@ -136,13 +137,13 @@ export function Palette(): VNode {
           }}
         />
       </div>
-      <div class="found" id="palette-found" role="listbox" aria-label="Found" hidden={!found.length}>
-        {GROUPS.map((group) => {
+      <div class="found" id="palette-found" role="listbox" aria-label={t`Found`} hidden={!found.length}>
+        {Object.entries(GROUPS).map(([group, words]) => {
           const part = found.filter((entry) => entry.group === group);
           if (!part.length) return null;
           return (
-            <div key={group} role="group" aria-label={group}>
-              <h3 role="presentation">{group}</h3>
+            <div key={group} role="group" aria-label={words}>
+              <h3 role="presentation">{words}</h3>
               {part.map((entry) => (
                 <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
                   {entry.icon ? <Icon name={entry.icon} /> : <Glyph kind={entry.glyph ?? "ok"} />}
@@ -155,7 +156,7 @@ export function Palette(): VNode {
         })}
       </div>
       <p class={found.length ? "hidden-text" : "empty t3"} role="status">
-        {found.length ? "" : "Nothing found"}
+        {found.length ? "" : t`Nothing found`}
       </p>
     </dialog>
   );

@@ -1,21 +1,22 @@
 /** Which page a path means. */
 
 import type { VNode } from "preact";
+import { t } from "../core/say";
 import { FleetPage } from "../pages/fleet/fleet";
 import { lazy } from "../ui/lazy";
 import { Empty } from "../ui/parts";
 import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
 import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 
-const NodePage = lazy("the node’s page", async () => (await import("../pages/more")).NodePage);
-const JobsPage = lazy("the list of jobs", async () => (await import("../pages/more")).JobsPage);
-const JobPage = lazy("the job’s page", async () => (await import("../pages/more")).JobPage);
-const BatchPage = lazy("the order’s page", async () => (await import("../pages/more")).BatchPage);
-const ServersPage = lazy("the servers", async () => (await import("../pages/more")).ServersPage);
-const ComparePage = lazy("the comparison", async () => (await import("../pages/more")).ComparePage);
-const UpdatesPage = lazy("the updates", async () => (await import("../pages/more")).UpdatesPage);
-const EventsPage = lazy("the list of events", async () => (await import("../pages/more")).EventsPage);
-const SettingsPage = lazy("the settings", async () => (await import("../pages/access")).SettingsPage);
+const NodePage = lazy(t`the node’s page`, async () => (await import("../pages/more")).NodePage);
+const JobsPage = lazy(t`the list of jobs`, async () => (await import("../pages/more")).JobsPage);
+const JobPage = lazy(t`the job’s page`, async () => (await import("../pages/more")).JobPage);
+const BatchPage = lazy(t`the order’s page`, async () => (await import("../pages/more")).BatchPage);
+const ServersPage = lazy(t`the servers`, async () => (await import("../pages/more")).ServersPage);
+const ComparePage = lazy(t`the comparison`, async () => (await import("../pages/more")).ComparePage);
+const UpdatesPage = lazy(t`the updates`, async () => (await import("../pages/more")).UpdatesPage);
+const EventsPage = lazy(t`the list of events`, async () => (await import("../pages/more")).EventsPage);
+const SettingsPage = lazy(t`the settings`, async () => (await import("../pages/access")).SettingsPage);
 
 export type Section = "fleet" | "updates" | "jobs" | "events" | "settings";
 
@@ -55,11 +56,11 @@ function Nowhere(): VNode {
   return (
     <div class="page">
       <h1 class="hidden-text" tabIndex={-1}>
-        Not found
+        {t`Not found`}
       </h1>
-      <Empty icon="satellite" title="There is no such page" text="The address is wrong, or what it showed is gone.">
+      <Empty icon="satellite" title={t`There is no such page`} text={t`The address is wrong, or what it showed is gone.`}>
         <a class="button" href="/">
-          Go to the fleet
+          {t`Go to the fleet`}
         </a>
       </Empty>
     </div>

@@ -1,5 +1,7 @@
 import type { ComponentChildren, VNode } from "preact";
+import { rich, t } from "../core/say";
 import { clock } from "../core/time";
+import { plural } from "../core/units";
 import { actionWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active } from "../state/deployments";
@@ -11,6 +13,7 @@ import { go, place } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
 import { storing } from "../state/storing";
 import { nextTheme, theme } from "../state/theme";
+import type { DeploymentView } from "../state/types";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 import { Icon, Logo, type IconName } from "../ui/icon";
@@ -19,12 +22,13 @@ import { Banner } from "../ui/parts";
 import type { Route } from "./routes";
 
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
+const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
 export function Shell({ route, children }: { route: Route; children: ComponentChildren }): VNode {
   return (
     <>
       <a class="hidden-text skip" href="#main">
-        Skip to content
+        {t`Skip to content`}
       </a>
       <div class="shell">
         <Side route={route} />
@@ -50,27 +54,27 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
   );
 }
 
-const runningWords = (): string => (running.value.length ? `${running.value.length} running` : "");
+const runningWords = (): string => (running.value.length ? t`${running.value.length} running` : "");
 
 function Side({ route }: { route: Route }): VNode {
   const shownTags = tags.value.slice(0, 12);
   const query = place.value.query.get("q") ?? "";
   const { views } = preferences.value;
   return (
-    <nav class="side" aria-label="Main">
-      <a class="brand" href="/" title="Fleet">
+    <nav class="side" aria-label={t`Main`}>
+      <a class="brand" href="/" title={t`Fleet`}>
         <Logo />
         <span>
           Stardust <small class="cut">{location.host}</small>
         </span>
       </a>
-      <Entry href="/" icon="server" label="Fleet" count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
-      <Entry href="/updates" icon="package" label="Updates" count={updatesThere.value ? String(updatesThere.value) : ""} current={route.section === "updates"} />
-      <Entry href="/jobs" icon="list-checks" label="Jobs" count={runningWords()} current={route.section === "jobs"} />
-      <Entry href="/events" icon="scroll-text" label="Events" current={route.section === "events"} />
+      <Entry href="/" icon="server" label={t`Fleet`} count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
+      <Entry href="/updates" icon="package" label={t`Updates`} count={updatesThere.value ? String(updatesThere.value) : ""} current={route.section === "updates"} />
+      <Entry href="/jobs" icon="list-checks" label={t`Jobs`} count={runningWords()} current={route.section === "jobs"} />
+      <Entry href="/events" icon="scroll-text" label={t`Events`} current={route.section === "events"} />
       {views.length > 0 && (
         <div class="tags">
-          <h2>Views</h2>
+          <h2>{t`Views`}</h2>
           {views.map(({ name, query: saved }) => (
             <a key={name} class="nav" href={`/?${saved}`} aria-current={route.key === "fleet" && place.value.query.toString() === saved ? "true" : undefined}>
               <Icon name="filter" size="small" />
@@ -81,7 +85,7 @@ function Side({ route }: { route: Route }): VNode {
       )}
       {shownTags.length > 0 && (
         <div class="tags">
-          <h2>Tags</h2>
+          <h2>{t`Tags`}</h2>
           {shownTags.map(([tag, count]) => (
             <a key={tag} class="nav" href={`/?q=${encodeURIComponent(`tag:${tag}`)}`} aria-current={route.key === "fleet" && query === `tag:${tag}` ? "true" : undefined}>
               <Icon name="tag" size="small" />
@@ -92,14 +96,14 @@ function Side({ route }: { route: Route }): VNode {
         </div>
       )}
       <div class="foot">
-        <Entry href="/settings" icon="settings" label="Settings" current={route.section === "settings"} />
-        <button type="button" class="nav" onClick={nextTheme} title={`Theme: ${theme.value}`}>
+        <Entry href="/settings" icon="settings" label={t`Settings`} current={route.section === "settings"} />
+        <button type="button" class="nav" onClick={nextTheme} title={t`Theme: ${THEME_WORDS[theme.value]}`}>
           <Icon name={THEME_ICONS[theme.value]} />
-          Theme <span class="count">{theme.value}</span>
+          {t`Theme`}{" "}<span class="count">{THEME_WORDS[theme.value]}</span>
         </button>
-        <button type="button" class="nav" onClick={() => void logOut()} title={`Sign out ${user.value?.username ?? ""}`}>
+        <button type="button" class="nav" onClick={() => void logOut()} title={t`Sign out ${user.value?.username ?? ""}`}>
           <Icon name="log-out" />
-          Sign out <span class="count cut">{user.value?.username}</span>
+          {t`Sign out`}{" "}<span class="count cut">{user.value?.username}</span>
         </button>
       </div>
     </nav>
@@ -110,9 +114,9 @@ function Crumb({ route }: { route: Route }): VNode {
   if (route.node) {
     return (
       <div class="crumb cut">
-        <a href="/">Fleet</a>
+        <a href="/">{t`Fleet`}</a>
         <span class="slash">/</span>
-        <span class="cut">{nodeName(route.node) ?? "Node"}</span>
+        <span class="cut">{nodeName(route.node) ?? t`Node`}</span>
       </div>
     );
   }
@@ -120,13 +124,19 @@ function Crumb({ route }: { route: Route }): VNode {
     const job = jobs.value.find((one) => one.id === route.job);
     return (
       <div class="crumb cut">
-        <a href="/jobs">Jobs</a>
+        <a href="/jobs">{t`Jobs`}</a>
         <span class="slash">/</span>
-        <span class="cut">{job ? `${actionWord(job.action)}, ${nodeName(job.node_id) ?? "removed node"}` : "Job"}</span>
+        <span class="cut">{job ? t`${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}` : t`Job`}</span>
       </div>
     );
   }
-  return <div class="crumb cut">{{ fleet: "Fleet", updates: "Updates", jobs: "Jobs", events: "Events", settings: "Settings" }[route.section]}</div>;
+  return <div class="crumb cut">{{ fleet: t`Fleet`, updates: t`Updates`, jobs: t`Jobs`, events: t`Events`, settings: t`Settings` }[route.section]}</div>;
+}
+
+function under({ kind, again, name, host }: DeploymentView): string {
+  const what = name || host;
+  if (kind === "install") return again ? t`Deploying ${what}` : t`Adding ${what}`;
+  return kind === "update" ? t`Updating ${what}` : t`Removing ${what}`;
 }
 
 function Top({ route }: { route: Route }): VNode {
@@ -134,14 +144,14 @@ function Top({ route }: { route: Route }): VNode {
   const first = working[0];
   return (
     <header class="top">
-      <a class="only-phone" href="/" aria-label="Fleet">
+      <a class="only-phone" href="/" aria-label={t`Fleet`}>
         <Logo size={28} />
       </a>
       <Crumb route={route} />
       <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => show({ kind: "palette" })}>
         <Icon name="search" size="small" />
-        <span class="grow">Search or run a command </span>
-        <kbd>Ctrl K</kbd>
+        <span class="grow">{t`Search or run a command`}{" "}</span>
+        <kbd>{t`Ctrl K`}</kbd>
       </button>
       {first && (
         <Button
@@ -155,25 +165,25 @@ function Top({ route }: { route: Route }): VNode {
           }}
         >
           <Glyph kind="run" label="" />
-          {working.length > 1 ? `${working.length} deployments` : `${{ install: first.again ? "Deploying" : "Adding", update: "Updating", remove: "Removing" }[first.kind]} ${first.name || first.host}`}
+          {working.length > 1 ? plural(working.length, "deployment") : under(first)}
         </Button>
       )}
       <span class="live only-desk" role="status">
         {live.value ? (
           <>
             <Glyph kind="ok" label="" />
-            Live · 1 s
+            {t`Live · 1 s`}
           </>
         ) : (
           <>
             <Glyph kind="stale" label="" />
-            Connecting…
+            {t`Connecting…`}
           </>
         )}
       </span>
       {mayAct.value && (
         <Button kind="primary" icon="plus" class="only-desk" onClick={() => show({ kind: "add" })}>
-          Add node
+          {t`Add node`}
         </Button>
       )}
     </header>
@@ -191,21 +201,21 @@ function Banners(): VNode | null {
           mark={<Icon name="wifi-off" />}
           action={
             <Button slim onClick={tryNow}>
-              Try now
+              {t`Try now`}
             </Button>
           }
         >
-          <b>No connection to Ground Control.</b> <span class="plain">{connections.value ? `Values are from ${clock(since)}.` : "Nothing has come yet."} </span>
+          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(since)}.` : t`Nothing has come yet.`} </span>
           <span class="plain num" aria-hidden="true">
-            {wait === null || wait === 0 ? "Trying now…" : `Trying again in ${wait} s.`}
+            {wait === null || wait === 0 ? t`Trying now…` : t`Trying again in ${wait} s.`}
           </span>
         </Banner>
       )}
       {since === null && !storing.value && (
         <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
-          <b>Ground Control cannot store anything.</b>{" "}
+          <b>{t`Ground Control cannot store anything.`}</b>{" "}
           <span class="plain">
-            What is shown is live or older; servers keep what they measure until it can again. <code>stardust doctor</code> on its machine says why.
+            {rich`What is shown is live or older; servers keep what they measure until it can again. ${<code>stardust doctor</code>} on its machine says why.`}
           </span>
         </Banner>
       )}
@@ -215,11 +225,11 @@ function Banners(): VNode | null {
           mark={<Icon name="info" />}
           action={
             <Button slim onClick={() => location.reload()}>
-              Reload
+              {t`Reload`}
             </Button>
           }
         >
-          A newer version of this page is there.
+          {t`A newer version of this page is there.`}
         </Banner>
       )}
     </div>
@@ -229,42 +239,42 @@ function Banners(): VNode | null {
 function TabBar({ route }: { route: Route }): VNode {
   const at = (section: Route["section"]): "page" | undefined => (route.section === section ? "page" : undefined);
   return (
-    <nav class="tabbar" aria-label="Main, phone">
+    <nav class="tabbar" aria-label={t`Main, phone`}>
       <a href="/" aria-current={at("fleet")}>
         <Icon name="server" size="large" />
-        Fleet
+        {t`Fleet`}
       </a>
       <a href="/updates" aria-current={at("updates")}>
         <Icon name="package" size="large" />
-        Updates
+        {t`Updates`}
       </a>
       <a href="/jobs" aria-current={at("jobs")}>
         <Icon name="list-checks" size="large" />
-        Jobs
+        {t`Jobs`}
         {running.value.length > 0 && (
           <span class="dot">
-            <span class="hidden-text">running: </span>
+            <span class="hidden-text">{t`running:`}{" "}</span>
             {running.value.length}
           </span>
         )}
       </a>
       <a href="/events" aria-current={at("events")}>
         <Icon name="scroll-text" size="large" />
-        Events
+        {t`Events`}
       </a>
       <MenuButton
-        label="Account"
+        label={t`Account`}
         class={route.section === "settings" ? "quiet at" : "quiet"}
         groups={[
           [
-            { label: "Settings", icon: "settings", run: () => go("/settings") },
-            { label: `Theme: ${theme.value}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() },
+            { label: t`Settings`, icon: "settings", run: () => go("/settings") },
+            { label: t`Theme: ${THEME_WORDS[theme.value]}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() },
           ],
-          [{ label: `Sign out ${user.value?.username ?? ""}`, icon: "log-out", run: () => void logOut() }],
+          [{ label: t`Sign out ${user.value?.username ?? ""}`, icon: "log-out", run: () => void logOut() }],
         ]}
       >
         <Icon name="settings" size="large" />
-        Account
+        {t`Account`}
       </MenuButton>
     </nav>
   );

@@ -1,11 +1,12 @@
 import type { VNode } from "preact";
+import { t } from "../core/say";
 import { dismiss, hold, resume, toasts } from "../state/toasts";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 
 export function Toasts(): VNode {
   return (
-    <div class="toasts" role="region" aria-label="Notes">
+    <div class="toasts" role="region" aria-label={t`Notes`}>
       {toasts.value.map(({ id, kind, title, text, action }) => (
         <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => hold(id)} onMouseLeave={() => resume(id)} onFocusCapture={() => hold(id)} onBlurCapture={() => resume(id)}>
           <Glyph kind={kind} size="large" label="" />
@@ -25,7 +26,7 @@ export function Toasts(): VNode {
               {action.label}
             </Button>
           )}
-          <Button slim kind="quiet" name="Close note" icon="x" onClick={() => dismiss(id)} />
+          <Button slim kind="quiet" name={t`Close note`} icon="x" onClick={() => dismiss(id)} />
         </div>
       ))}
     </div>

@@ -4,6 +4,7 @@ import { effect } from "@preact/signals";
 import type { ComponentType, VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
+import { t } from "../core/say";
 import { nearestRow } from "../core/window";
 import { watchAhead, watchSeen } from "../ui/near";
 import { FONT } from "./draw";
@@ -170,9 +171,9 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         class="plot"
         ref={box}
         role="group"
-        aria-roledescription="chart"
+        aria-roledescription={t`chart`}
         tabIndex={0}
-        aria-label={`${props.label} over time. Arrow keys read it sample by sample, with Shift they choose a stretch and Enter shows it; v shows it as a table.`}
+        aria-label={t`${props.label} over time. Arrow keys read it sample by sample, with Shift they choose a stretch and Enter shows it; v shows it as a table.`}
         onMouseEnter={() => {
           pointed.current = true;
         }}

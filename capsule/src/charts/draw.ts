@@ -1,6 +1,7 @@
 /** What is drawn over the lines: stretches without data, thresholds, and marks of what happened. */
 
 import type uPlot from "uplot";
+import { t } from "../core/say";
 import { holes } from "../core/window";
 import type { ChartProps } from "./types";
 
@@ -85,7 +86,7 @@ export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: 
       const late = x > bbox.left + bbox.width - 60 * ratio;
       ctx.textAlign = late ? "right" : "left";
       ctx.textBaseline = "top";
-      ctx.fillText("restarted", x + (late ? -4 : 4) * ratio, bbox.top);
+      ctx.fillText(t`restarted`, x + (late ? -4 : 4) * ratio, bbox.top);
       continue;
     }
     const up = kind === "job";

@@ -4,6 +4,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
 import { csv } from "../core/csv";
 import { marksNear } from "../core/marks";
+import { t } from "../core/say";
 import { iso } from "../core/time";
 import { sampleRow } from "../core/window";
 import type { LiveAttributes } from "../ui/live";
@@ -18,7 +19,7 @@ import type { ChartProps } from "./types";
 
 export type { ChartData, ChartGroup, ChartSeries, Colour } from "./types";
 
-const Chart = lazy<ChartProps>("the charts", async () => chartWith((await import("./plot")).uPlot));
+const Chart = lazy<ChartProps>(t`the charts`, async () => chartWith((await import("./plot")).uPlot));
 
 export interface LegendEntry {
   /** The newest value. */
@@ -43,11 +44,11 @@ const MOST_ROWS = 600;
 
 export function ChartPanel({ title, legend, wide = false, waiting = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
-  const twin: MenuItem = { label: table ? "View as chart" : "View as table", hint: "v", icon: "table-2", run: () => setTable(!table) };
+  const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, hint: "v", icon: "table-2", run: () => setTable(!table) };
   return (
     <figure
       class={`card ${wide ? "two-wide" : ""}`}
-      aria-label={`${chart.label} chart`}
+      aria-label={t`${chart.label} chart`}
       onKeyDown={(event) => {
         if (event.key !== "v" || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
         event.preventDefault();
@@ -57,8 +58,8 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, column
       <header>
         <h3>{title}</h3>
         <Legend chart={chart} legend={legend} />
-        {table && <Button slim kind="quiet" icon="table-2" name={`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
-        <MenuButton label={`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: "Download as CSV", icon: "download", run: () => saveText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+        {table && <Button slim kind="quiet" icon="table-2" name={t`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
+        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => saveText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
           <Icon name="ellipsis" size="small" />
         </MenuButton>
       </header>
@@ -104,11 +105,11 @@ function Twin({ label, series, data, words, group }: ChartProps): VNode {
   const { band, from, to } = data;
   const shown = times.map((at, row) => ({ at, row, next: times[row + 1] ?? to })).filter(({ at }) => at >= from && at <= to).slice(-MOST_ROWS).reverse();
   return (
-    <div class="twin" tabIndex={0} role="region" aria-label={`${label} as table`}>
+    <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>
       <table>
         <thead>
           <tr>
-            <th scope="col">Time</th>
+            <th scope="col">{t`Time`}</th>
             {series.map((one) => (
               <th key={one.name} scope="col">
                 {one.name}
@@ -131,7 +132,7 @@ function Twin({ label, series, data, words, group }: ChartProps): VNode {
                   ))}
                 </td>
                 {empty ? (
-                  <td colSpan={series.length}>no data</td>
+                  <td colSpan={series.length}>{t`no data`}</td>
                 ) : (
                   values.map((column, index) => {
                     const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];

@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/marks";
+import { rich, t } from "../core/say";
 import { age, clock, day } from "../core/time";
 import { holes, sampleRow } from "../core/window";
 import { clockThere } from "../core/zone";
@@ -46,7 +47,7 @@ export function when(at: number, { from, to }: { from: number; to: number }, now
 
 /** One sentence for those who do not see the chart. */
 export function sentence({ series, words, data }: ChartProps, moment: Moment): string {
-  const values = moment.missing > 0 ? `no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? "no data" : words.text(moment.values[index] as number)}`).join(", ");
+  const values = moment.missing > 0 ? t`no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`).join(", ");
   return [`${when(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");
 }
 
@@ -60,7 +61,7 @@ export function Tip({ props, moment, left, width }: { props: ChartProps; moment:
         {there && <> · {there}</>}
       </p>
       {moment.missing > 0 ? (
-        <div>no data {age(moment.missing)}</div>
+        <div>{t`no data ${age(moment.missing)}`}</div>
       ) : (
         series.map((one, index) => {
           const value = moment.values[index];
@@ -81,7 +82,7 @@ export function Tip({ props, moment, left, width }: { props: ChartProps; moment:
       )}
       {threshold && (
         <div class="t3">
-          threshold <b class={threshold.level}>{words.axis(threshold.at)}</b>
+          {rich`threshold ${<b class={threshold.level}>{words.axis(threshold.at)}</b>}`}
         </div>
       )}
       {moment.marks.map((mark) => (

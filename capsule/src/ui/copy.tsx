@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../core/say";
 import { Button } from "./button";
 
 const SAY_MS = 1500;
@@ -24,13 +25,13 @@ export async function copyText(text: string): Promise<boolean> {
 export function CopyButton({ text, name, slim = true }: { text: () => string; name?: string; slim?: boolean }): VNode {
   const [said, setSaid] = useState("");
   const copy = async (): Promise<void> => {
-    setSaid((await copyText(text())) ? "Copied" : "Could not copy");
+    setSaid((await copyText(text())) ? t`Copied` : t`Could not copy`);
     setTimeout(() => setSaid(""), SAY_MS);
   };
   return (
     <>
-      <Button kind={name ? "quiet" : ""} slim={slim} icon={said === "Copied" ? "check" : "copy"} {...(name ? { name: said || name } : {})} onClick={() => void copy()}>
-        {name ? undefined : said || "Copy"}
+      <Button kind={name ? "quiet" : ""} slim={slim} icon={said === t`Copied` ? "check" : "copy"} {...(name ? { name: said || name } : {})} onClick={() => void copy()}>
+        {name ? undefined : said || t`Copy`}
       </Button>
       <span class="hidden-text" role="status">
         {said}

@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
+import { t } from "../core/say";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
 
@@ -56,7 +57,7 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
           </h2>
           {subtitle && <p class="meta t3 cut">{subtitle}</p>}
         </div>
-        <Button kind="quiet" name="Close" icon="x" onClick={onClose} />
+        <Button kind="quiet" name={t`Close`} icon="x" onClick={onClose} />
       </header>
       {children}
     </dialog>

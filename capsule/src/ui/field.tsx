@@ -1,5 +1,6 @@
 import type { ComponentChildren, Ref, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
+import { t } from "../core/say";
 import { Button } from "./button";
 
 interface FieldProps {
@@ -56,7 +57,7 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
           aria-describedby={wrong ? `${id}-wrong` : hint ? `${id}-hint` : undefined}
           onInput={(event) => onText(event.currentTarget.value)}
         />
-        <Button name={shown ? `Hide ${label}` : `Show ${label}`} icon={shown ? "eye-off" : "eye"} onClick={() => setShown(!shown)} />
+        <Button name={shown ? t`Hide ${label}` : t`Show ${label}`} icon={shown ? "eye-off" : "eye"} onClick={() => setShown(!shown)} />
       </div>
       <Below id={id} hint={hint} wrong={wrong} />
     </div>
@@ -138,7 +139,7 @@ export function TagsField({ label, tags, onTags }: { label: string; tags: readon
         {tags.map((tag) => (
           <span class="tag tall" key={tag}>
             {tag}
-            <button type="button" aria-label={`Remove tag ${tag}`} onClick={() => onTags(tags.filter((one) => one !== tag))}>
+            <button type="button" aria-label={t`Remove tag ${tag}`} onClick={() => onTags(tags.filter((one) => one !== tag))}>
               ×
             </button>
           </span>
@@ -147,7 +148,7 @@ export function TagsField({ label, tags, onTags }: { label: string; tags: readon
           id={id}
           class="input tag-input"
           value={text}
-          placeholder="add a tag"
+          placeholder={t`add a tag`}
           maxLength={64}
           autocomplete="off"
           onInput={(event) => setText(event.currentTarget.value)}

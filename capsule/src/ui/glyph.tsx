@@ -1,20 +1,21 @@
 /** State as a shape first and a colour second: each has its own silhouette at 12 px. */
 
 import type { VNode } from "preact";
+import { t } from "../core/say";
 
 export type GlyphKind = "ok" | "warn" | "crit" | "off" | "stale" | "pause" | "run" | "done" | "wait" | "fail";
 
 export const GLYPH_WORDS: Record<GlyphKind, string> = {
-  ok: "Online",
-  warn: "Warning",
-  crit: "Critical",
-  off: "Offline",
-  stale: "Stale",
-  pause: "Maintenance",
-  run: "Running",
-  done: "Done",
-  wait: "Waiting",
-  fail: "Failed",
+  ok: t`Online`,
+  warn: t`Warning`,
+  crit: t`Critical`,
+  off: t`Offline`,
+  stale: t`Stale`,
+  pause: t`Maintenance`,
+  run: t`Running`,
+  done: t`Done`,
+  wait: t`Waiting`,
+  fail: t`Failed`,
 };
 
 function shape(kind: GlyphKind): VNode {

@@ -1,5 +1,6 @@
 import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../core/say";
 import { Failure, Loading } from "./parts";
 
 /** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
@@ -23,7 +24,7 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
     }, []);
     if (part) return h(part as ComponentType<object>, props);
     if (meanwhile) return meanwhile(props);
-    if (failed) return <Failure title="This part of the page could not be loaded" error={{ detail: `Ground Control did not send ${what}.`, instance: "", status: 0 }} onRetry={fetchIt} />;
+    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: t`Ground Control did not send ${what}.`, instance: "", status: 0 }} onRetry={fetchIt} />;
     return <Loading what={what} />;
   };
 }

@@ -3,6 +3,7 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { t } from "../core/say";
 import { Button } from "./button";
 import { Icon } from "./icon";
 
@@ -28,13 +29,13 @@ export function Lost({ what, children }: { what: string; children?: ComponentChi
   return (
     <div class="card empty">
       <Icon name="wifi-off" size="huge" />
-      <h2>Waiting for {what}</h2>
+      <h2>{t`Waiting for ${what}`}</h2>
       <p>
-        Nothing of it has come yet. It is shown as soon as Ground Control answers. <span class="num" aria-hidden="true">{left ? `Trying again in ${left} s.` : "Trying now…"}</span>
+        {t`Nothing of it has come yet. It is shown as soon as Ground Control answers.`}{" "}<span class="num" aria-hidden="true">{left ? t`Trying again in ${left} s.` : t`Trying now…`}</span>
       </p>
       <div class="row">
         <Button slim icon="rotate-cw" onClick={hub.tryNow}>
-          Try now
+          {t`Try now`}
         </Button>
         {children}
       </div>

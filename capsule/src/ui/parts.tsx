@@ -3,6 +3,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Level } from "../core/facts";
+import { t } from "../core/say";
 import { clock, iso } from "../core/time";
 import { Button } from "./button";
 import { Glyph } from "./glyph";
@@ -104,7 +105,7 @@ export function Failure({ title, error, onRetry }: { title: string; error: Faile
       </p>
       <div class="row">
         <Button slim icon="rotate-cw" onClick={onRetry}>
-          Try again
+          {t`Try again`}
         </Button>
       </div>
     </div>
@@ -124,13 +125,13 @@ export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; wha
   if (stage === 0) return null;
   if (isLost()) return <Lost what={what} />;
   const table = (
-    <div class="card grid-table" role="group" aria-busy="true" aria-label={`Loading ${what}`}>
+    <div class="card grid-table" role="group" aria-busy="true" aria-label={t`Loading ${what}`}>
       {stage === 2 && (
         <div class="empty" role="status">
-          <p>Loading {what} takes longer than usual.</p>
+          <p>{t`Loading ${what} takes longer than usual.`}</p>
           {onRetry && (
             <Button slim onClick={onRetry}>
-              Try again
+              {t`Try again`}
             </Button>
           )}
         </div>
