@@ -1,6 +1,7 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
 import { active, deploymentEnded, follow, look } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
@@ -37,7 +38,7 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
     // One that has ended is not followed: it is read.
     if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "The deployment could not be read", error.detail);
+      toast("fail", t`The deployment could not be read`, error.detail);
       hide();
     });
   }, [deployment]);
@@ -45,7 +46,7 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
   useEffect(() => (id ? look(id) : undefined), [id]);
   const close = (): void => {
     setEntries(NO_ENTRIES);
-    if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", `Adding ${running.peek().name || running.peek().host}`, "It goes on in the background.");
+    if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", t`Adding ${running.peek().name || running.peek().host}`, t`It goes on in the background.`);
     hide();
   };
   if (!running && deployment) return null;
@@ -110,7 +111,7 @@ function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNod
     }
   };
   return (
-    <Dialog title="Add node" subtitle="Stardust signs in once over SSH and installs the agent." icon="server" onClose={onClose}>
+    <Dialog title={t`Add node`} subtitle={t`Stardust signs in once over SSH and installs the agent.`} icon="server" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -127,30 +128,30 @@ function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNod
           )}
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
-            <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
-            <TextField label="Name in Stardust" value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: "taken from the host name", autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint="For a server that only another one can reach, as with ssh -J." onJump={(jump) => change({ jump })} />
-          <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that only another one can reach, as with ssh -J.`} onJump={(jump) => change({ jump })} />
+          <Switch label={t`Keep credentials`} hint={t`Sealed in Ground Control, for updates and removal. They are wiped when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
             <SelectField
-              label="Policy on the server"
+              label={t`Policy on the server`}
               value={entries.policy}
               onPick={(policy) => change({ policy: policy as Entries["policy"] })}
-              hint={{ managed: "Stardust may watch, check and upgrade.", readonly: "Stardust may watch and check, never change.", monitor: "Stardust may only watch." }[entries.policy]}
+              hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
               options={POLICIES}
             />
-            <TagsField label="Tags" tags={entries.tags} onTags={(tags) => change({ tags })} />
+            <TagsField label={t`Tags`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
         <footer>
-          <span class="t3 aside">Next, you confirm the server’s fingerprint.</span>
+          <span class="t3 aside">{t`Next, you confirm the server’s fingerprint.`}</span>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={busy}>
-            Connect
+            {t`Connect`}
           </Button>
         </footer>
       </form>
@@ -168,23 +169,23 @@ interface RunningProps {
 }
 
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
-  const where = `${one.username}@${one.host}:${one.port}${one.jump ? ` over ${one.jump.host}` : ""}`;
+  const where = `${one.username}@${one.host}:${one.port}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
   const name = one.name || one.host;
   if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${placeText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
   if (one.state === "failed" || one.state === "cancelled") {
-    const took = one.ended_at === null ? "" : ` · stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`;
+    const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`}`;
     return (
-      <Dialog key="failed" title={one.state === "failed" ? `Could not deploy to ${name}` : `Deployment to ${name} cancelled`} subtitle={where + took} icon="server" onClose={onClose}>
+      <Dialog key="failed" title={one.state === "failed" ? t`Could not deploy to ${name}` : t`Deployment to ${name} cancelled`} subtitle={where + took} icon="server" onClose={onClose}>
         <FailureBox one={one} entries={entries} onRetry={onRetry} />
-        <Steps deployment={one} last="Done" />
+        <Steps deployment={one} last={t`Done`} />
         <footer>
           {onEdit && (
             <Button kind="quiet" onClick={onEdit}>
-              Edit connection
+              {t`Edit connection`}
             </Button>
           )}
-          <span class="t3 end aside">{onEdit ? "Your entries are kept until you close this." : ""}</span>
-          <Button onClick={onClose}>Close</Button>
+          <span class="t3 end aside">{onEdit ? t`Your entries are kept until you close this.` : ""}</span>
+          <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
       </Dialog>
     );
@@ -195,26 +196,26 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
     if (one.node_id) go(`/n/${one.node_id}`);
   };
   return (
-    <Dialog key="running" title={done ? `${name} is live` : `Deploying to ${name}`} subtitle={`${where} · Major Tom`} icon="server" onClose={onClose}>
-      <Bar deployment={one} label="Deployment" />
-      <Steps deployment={one} last="Done" />
+    <Dialog key="running" title={done ? t`${name} is live` : t`Deploying to ${name}`} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
+      <Bar deployment={one} label={t`Deployment`} />
+      <Steps deployment={one} last={t`Done`} />
       <footer>
-        <span class="t3 aside">{done ? "The agent completed a session and sends samples." : entries.keep ? "Credentials are kept sealed for updates and removal." : "Key and passwords stay in memory for this deployment only."}</span>
+        <span class="t3 aside">{done ? t`The agent completed a session and sends samples.` : entries.keep ? t`Credentials are kept sealed for updates and removal.` : t`Key and passwords stay in memory for this deployment only.`}</span>
         {done ? (
           <>
             <Button class="end" onClick={onClose}>
-              Close
+              {t`Close`}
             </Button>
             {one.node_id && (
               <Button kind="primary" onClick={open}>
-                Open node
+                {t`Open node`}
               </Button>
             )}
           </>
         ) : (
           <>
             <Button class="end" onClick={onClose}>
-              Run in background
+              {t`Run in background`}
             </Button>
             <CancelButton id={one.id} />
           </>
@@ -224,7 +225,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   );
 }
 
-function CancelButton({ id, words = "Cancel" }: { id: string; words?: string }): VNode {
+function CancelButton({ id, words = t`Cancel` }: { id: string; words?: string }): VNode {
   const [busy, setBusy] = useState(false);
   const cancel = async (): Promise<void> => {
     setBusy(true);
@@ -232,7 +233,7 @@ function CancelButton({ id, words = "Cancel" }: { id: string; words?: string }):
       await cancelDeployment(id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "It could not be cancelled", error.detail);
+      toast("fail", t`It could not be cancelled`, error.detail);
     } finally {
       setBusy(false);
     }
@@ -269,33 +270,33 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     }
   };
   return (
-    <Dialog key="hostkey" title="Is this the right server?" subtitle={`${one.host_key && ofJump(one) ? `${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
+    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
             {wrong}
           </Banner>
         )}
-        <p class="t2">Stardust has not seen this host before. Compare the fingerprint with the one the server shows, then continue.</p>
+        <p class="t2">{t`Stardust has not seen this host before. Compare the fingerprint with the one the server shows, then continue.`}</p>
         <div class="fingerprint">
-          <span class="label">{type.replace(/^ssh-/, "").toUpperCase()} host key</span>
-          <code aria-label="Fingerprint">{fingerprint}</code>
+          <span class="label">{t`${type.replace(/^ssh-/, "").toUpperCase()} host key`}</span>
+          <code aria-label={t`Fingerprint`}>{fingerprint}</code>
         </div>
         <div>
-          <span class="label">On the server, run</span>
+          <span class="label">{t`On the server, run`}</span>
           <div class="code">
             <code>{command}</code>
             <CopyButton text={() => command} />
           </div>
         </div>
         <Check checked={match} onCheck={setMatch}>
-          The fingerprints match
+          {t`The fingerprints match`}
         </Check>
       </div>
       <footer>
         <CancelButton id={one.id} />
         <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
-          Trust and deploy
+          {t`Trust and deploy`}
         </Button>
       </footer>
     </Dialog>

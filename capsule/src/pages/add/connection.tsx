@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
 import { readKeyHead } from "../../core/keys";
+import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { SecretField, SelectField, Switch, TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
@@ -16,13 +17,13 @@ const LARGEST_KEY = 16 * 1024;
 export function ServerFields({ entries, wrong, onChange }: { entries: Entries; wrong: Wrong; onChange: Change }): VNode {
   return (
     <>
-      <TextField class="host" label="Host name or IP" value={entries.host} onText={(host) => onChange({ host })} wrong={wrong.host ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }} />
-      <TextField class="port" label="Port" value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
+      <TextField class="host" label={t`Host name or IP`} value={entries.host} onText={(host) => onChange({ host })} wrong={wrong.host ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }} />
+      <TextField class="port" label={t`Port`} value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
     </>
   );
 }
 
-export function KeyField({ value, name, wrong = "", label = "Private key", onKey }: { value: string; name: string; wrong?: string; label?: string; onKey: (key: string, name: string) => void }): VNode {
+export function KeyField({ value, name, wrong = "", label = t`Private key`, onKey }: { value: string; name: string; wrong?: string; label?: string; onKey: (key: string, name: string) => void }): VNode {
   const id = useId();
   const [pasting, setPasting] = useState(false);
   const [over, setOver] = useState(false);
@@ -33,13 +34,13 @@ export function KeyField({ value, name, wrong = "", label = "Private key", onKey
     setRefused("");
     if (!chosen) return;
     if (chosen.size > LARGEST_KEY) {
-      setRefused("This file is larger than 16 KiB: a private key is smaller.");
+      setRefused(t`This file is larger than 16 KiB: a private key is smaller.`);
       return;
     }
     onKey(await chosen.text(), chosen.name);
     setPasting(false);
   };
-  const said = refused || wrong || (value && !facts ? (/^ssh-|^ecdsa-/.test(value.trim()) ? "This is a public key: the private one is needed, the file of the same name without .pub." : "This does not look like a private key.") : "");
+  const said = refused || wrong || (value && !facts ? (/^ssh-|^ecdsa-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
   return (
     <div class="field">
       <span class="label" id={id}>
@@ -64,36 +65,36 @@ export function KeyField({ value, name, wrong = "", label = "Private key", onKey
         {value && !pasting ? (
           <>
             <div class="grow">
-              <b class="medium">{name || "Pasted key"}</b>{" "}
+              <b class="medium">{name || t`Pasted key`}</b>{" "}
               {facts && (
                 <span class="pill ok small">
                   <Glyph kind="done" label="" />
                   {facts.kind}
-                  {facts.encrypted ? ", encrypted" : ""}
+                  {facts.encrypted ? `, ${t`encrypted`}` : ""}
                 </span>
               )}
             </div>
             <Button slim onClick={() => setPasting(true)}>
-              Paste instead
+              {t`Paste instead`}
             </Button>
-            <Button slim kind="quiet" name="Remove key" icon="x" onClick={() => onKey("", "")} />
+            <Button slim kind="quiet" name={t`Remove key`} icon="x" onClick={() => onKey("", "")} />
           </>
         ) : (
           <>
-            <span class="grow t3">{pasting ? "Paste the whole file, from the BEGIN line to the END line" : "Drop the key file here"}</span>
+            <span class="grow t3">{pasting ? t`Paste the whole file, from the BEGIN line to the END line` : t`Drop the key file here`}</span>
             <Button slim onClick={() => file.current?.click()}>
-              Choose file
+              {t`Choose file`}
             </Button>
             {!pasting && (
               <Button slim onClick={() => setPasting(true)}>
-                Paste key
+                {t`Paste key`}
               </Button>
             )}
             {pasting && (
               <textarea
                 class="input"
                 rows={4}
-                aria-label={`${label} text`}
+                aria-label={t`${label} text`}
                 spellcheck={false}
                 autocomplete="off"
                 placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -113,7 +114,7 @@ export function KeyField({ value, name, wrong = "", label = "Private key", onKey
           ref={file}
           type="file"
           class="hidden-text"
-          aria-label={`${label} file`}
+          aria-label={t`${label} file`}
           tabIndex={-1}
           onChange={(event) => {
             void take(event.currentTarget.files?.[0]);
@@ -140,20 +141,20 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Entries; w
       {entries.key && !certified && (
         <div>
           <Button slim kind="quiet" onClick={() => setCertified(true)}>
-            Add a certificate for this key
+            {t`Add a certificate for this key`}
           </Button>
         </div>
       )}
       {entries.key && certified && <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />}
       <div class="halves">
-        {encrypted && <SecretField label="Key passphrase" value={entries.passphrase} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
-        {withPassword && !encrypted && <SecretField label="SSH password" value={entries.password} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
-        <SecretField label="sudo password" value={entries.sudoPassword} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: "only if sudo asks for one" }} />
+        {encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
+        {withPassword && !encrypted && <SecretField label={t`SSH password`} value={entries.password} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
+        <SecretField label={t`sudo password`} value={entries.sudoPassword} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
       </div>
       {!withPassword && !entries.key && (
         <div>
           <Button slim kind="quiet" onClick={() => setWithPassword(true)}>
-            Sign in with a password instead
+            {t`Sign in with a password instead`}
           </Button>
         </div>
       )}
@@ -164,10 +165,10 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Entries; w
 /** The line that an authority has signed for the key (`id_ed25519-cert.pub`). No secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
-  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? "This is not an OpenSSH certificate: it begins with ssh-ed25519-cert-v01@openssh.com or the like." : "");
+  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate: it begins with ssh-ed25519-cert-v01@openssh.com or the like.` : "");
   return (
     <div class="field">
-      <label for={id}>User certificate</label>
+      <label for={id}>{t`User certificate`}</label>
       <textarea
         id={id}
         class="input mono"
@@ -187,14 +188,14 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
         </p>
       ) : (
         <p class="hint" id={`${id}-hint`}>
-          The whole line of the file whose name ends in -cert.pub.
+          {t`The whole line of the file whose name ends in -cert.pub.`}
         </p>
       )}
     </div>
   );
 }
 
-const OPENED_BY: readonly [JumpEntries["by"], string][] = [["same", "What opens the server"], ["password", "A password of its own"], ["key", "A key of its own"]]; // prettier-ignore
+const OPENED_BY: readonly [JumpEntries["by"], string][] = [["same", t`What opens the server`], ["password", t`A password of its own`], ["key", t`A key of its own`]]; // prettier-ignore
 
 /** The server on the way, folded away until it is wanted. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpEntries | null; wrong: Wrong; hint: string; onJump: (jump: JumpEntries | null) => void }): VNode {
@@ -202,21 +203,21 @@ export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpEntries | 
   const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };
   return (
     <div class="jump">
-      <Switch label="Through a jump host" hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? NO_JUMP : null)} />
+      <Switch label={t`Through a jump host`} hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? NO_JUMP : null)} />
       {jump && (
         <fieldset class="deploy-form inner">
-          <legend class="hidden-text">Jump host</legend>
-          <TextField class="host" label="Jump host" value={jump.host} onText={(host) => change({ host })} wrong={wrong.jumpHost ?? ""} input={{ ...plain, maxLength: 253 }} />
-          <TextField class="port" label="Its port" value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
+          <legend class="hidden-text">{t`Jump host`}</legend>
+          <TextField class="host" label={t`Jump host`} value={jump.host} onText={(host) => change({ host })} wrong={wrong.jumpHost ?? ""} input={{ ...plain, maxLength: 253 }} />
+          <TextField class="port" label={t`Its port`} value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
           <div class="halves">
-            <TextField label="User there" value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: "the same as on the server" }} />
-            <SelectField label="Opened by" value={jump.by} onPick={(by) => change({ by: by as JumpEntries["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
+            <TextField label={t`User there`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
+            <SelectField label={t`Opened by`} value={jump.by} onPick={(by) => change({ by: by as JumpEntries["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
           </div>
-          {jump.by === "password" && <SecretField label="Password on the jump host" value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
+          {jump.by === "password" && <SecretField label={t`Password on the jump host`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
           {jump.by === "key" && (
             <>
-              <KeyField label="Private key for the jump host" value={jump.key} name={jump.keyName} wrong={wrong.jumpSecret ?? ""} onKey={(key, keyName) => change({ key, keyName, ...(readKeyHead(key)?.encrypted ? {} : { passphrase: "" }) })} />
-              {readKeyHead(jump.key)?.encrypted && <SecretField label="Passphrase of that key" value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
+              <KeyField label={t`Private key for the jump host`} value={jump.key} name={jump.keyName} wrong={wrong.jumpSecret ?? ""} onKey={(key, keyName) => change({ key, keyName, ...(readKeyHead(key)?.encrypted ? {} : { passphrase: "" }) })} />
+              {readKeyHead(jump.key)?.encrypted && <SecretField label={t`Passphrase of that key`} value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
             </>
           )}
         </fieldset>

@@ -1,5 +1,6 @@
 /** What was typed about a server. Lives in the open dialog only: never in the URL, in storage or in a signal. */
 
+import { t } from "../../core/say";
 import type { DeploymentBody, JumpBody, RetryBody } from "../../state/types";
 
 export interface Entries {
@@ -41,20 +42,20 @@ export const NO_ENTRIES: Entries = {
 
 export type Wrong = Partial<Record<keyof Entries | "jumpHost" | "jumpPort" | "jumpUser" | "jumpSecret", string>>;
 
-const hostFault = (host: string, whose: string): string => {
-  if (!host.trim()) return `Give the ${whose}’s name or address.`;
-  return /[\s/@]/.test(host.trim()) ? "Only the name or address; user and port have their own fields." : "";
+const hostFault = (host: string, missing: string): string => {
+  if (!host.trim()) return missing;
+  return /[\s/@]/.test(host.trim()) ? t`Only the name or address; user and port have their own fields.` : "";
 };
-const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : "1 to 65535");
+const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
 const told = (found: Wrong): Wrong => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
 
 /** What is wrong with a jump host; empty = nothing. */
 export function jumpFaults(jump: JumpEntries | null): Wrong {
   if (!jump) return {};
   return told({
-    jumpHost: hostFault(jump.host, "jump host"),
+    jumpHost: hostFault(jump.host, t`Give the jump host’s name or address.`),
     jumpPort: portFault(jump.port),
-    jumpSecret: jump.by === "password" && !jump.password ? "Give its password." : jump.by === "key" && !jump.key.trim() ? "Give its private key." : "",
+    jumpSecret: jump.by === "password" && !jump.password ? t`Give its password.` : jump.by === "key" && !jump.key.trim() ? t`Give its private key.` : "",
   });
 }
 
@@ -62,10 +63,10 @@ export function jumpFaults(jump: JumpEntries | null): Wrong {
 export function faults(entries: Entries): Wrong {
   return {
     ...told({
-      host: hostFault(entries.host, "server"),
+      host: hostFault(entries.host, t`Give the server’s name or address.`),
       port: portFault(entries.port),
-      username: entries.username.trim() ? "" : "Give the user to sign in as.",
-      key: !entries.key.trim() && !entries.password ? "Give a private key, or a password below." : "",
+      username: entries.username.trim() ? "" : t`Give the user to sign in as.`,
+      key: !entries.key.trim() && !entries.password ? t`Give a private key, or a password below.` : "",
     }),
     ...jumpFaults(entries.jump),
   };

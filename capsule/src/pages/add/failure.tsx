@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { fixFor, leftBehind, type FixField } from "../../core/steps";
 import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -41,7 +42,7 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
     <div class="failure" role="alert">
       <h3>
         <Glyph kind="fail" size="large" label="" />
-        <span>{one.error?.message ?? "It was cancelled before it was done."}</span>
+        <span>{one.error?.message ?? t`It was cancelled before it was done.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
       <form
@@ -55,7 +56,7 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
         {one.jump && (
           <div class="field">
             <Check checked={direct} onCheck={setDirect}>
-              Without the jump host {one.jump.host}: reach it directly
+              {t`Without the jump host ${one.jump.host}: reach it directly`}
             </Check>
           </div>
         )}
@@ -65,7 +66,7 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
           </div>
         )}
         <Button kind="primary" type="submit" icon="rotate-cw" busy={busy} disabled={fix === "private_key" && !value}>
-          Retry
+          {t`Retry`}
         </Button>
       </form>
       {wrong && <p class="wrong">{wrong}</p>}
@@ -85,26 +86,26 @@ function Fix({ fix, one, value, onValue }: { fix: FixField; one: DeploymentView;
   const off = { autocomplete: "off", spellcheck: false, autocapitalize: "off", autofocus: true };
   switch (fix) {
     case "host":
-      return <TextField label="Host name or IP" value={value} onText={onValue} input={off} />;
+      return <TextField label={t`Host name or IP`} value={value} onText={onValue} input={off} />;
     case "port":
-      return <TextField label="Port" value={value} onText={onValue} input={{ ...off, inputmode: "numeric" }} />;
+      return <TextField label={t`Port`} value={value} onText={onValue} input={{ ...off, inputmode: "numeric" }} />;
     case "username":
-      return <TextField label="SSH user" value={value} onText={onValue} input={off} />;
+      return <TextField label={t`SSH user`} value={value} onText={onValue} input={off} />;
     case "name":
-      return <TextField label="Name in Stardust" value={value} onText={onValue} input={off} />;
+      return <TextField label={t`Name in Stardust`} value={value} onText={onValue} input={off} />;
     case "passphrase":
-      return <SecretField label="Key passphrase" value={value} onText={onValue} input={off} />;
+      return <SecretField label={t`Key passphrase`} value={value} onText={onValue} input={off} />;
     case "password":
-      return <SecretField label={`SSH password of ${one.username}`} value={value} onText={onValue} input={off} />;
+      return <SecretField label={t`SSH password of ${one.username}`} value={value} onText={onValue} input={off} />;
     case "sudo_password":
-      return <SecretField label={`sudo password of ${one.username}`} value={value} onText={onValue} input={off} />;
+      return <SecretField label={t`sudo password of ${one.username}`} value={value} onText={onValue} input={off} />;
     case "private_key":
       return <KeyField value={value} name="" onKey={onValue} />;
     case "install_python":
       return (
         <div class="field">
           <Check checked={value === "yes"} onCheck={(on) => onValue(on ? "yes" : "")}>
-            Install Python with the server’s package manager
+            {t`Install Python with the server’s package manager`}
           </Check>
         </div>
       );

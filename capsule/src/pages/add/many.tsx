@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { form, rich, t } from "../../core/say";
 import { placeText, takeable } from "../../core/servers";
 import { plural } from "../../core/units";
 import { POLICIES } from "../../core/words";
@@ -18,9 +19,9 @@ import { Method, type MethodKey } from "./method";
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;
 const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
-const FORMATS: readonly [string, string][] = [["auto", "Tell by itself"], ["lines", "One server a line"], ["csv", "Table with a header (CSV)"], ["ssh_config", "OpenSSH configuration"]]; // prettier-ignore
+const FORMATS: readonly [string, string][] = [["auto", t`Tell by itself`], ["lines", t`One server a line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
 type Format = "auto" | ServerListView["format"];
-const WORDS: Record<ServerListView["format"], string> = { lines: "one server a line", csv: "a table", ssh_config: "an OpenSSH configuration" };
+const WORDS: Record<ServerListView["format"], string> = { lines: t`one server a line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
 interface Read {
   /** What it was read of. */
@@ -79,8 +80,8 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
   useEffect(() => setRefused(new Map()), [read]);
   const send = async (): Promise<void> => {
     const found: Wrong = {
-      ...(nameless ? { username: `${plural(nameless, "server")} of the list ${nameless === 1 ? "names" : "name"} no user: give one for them.` } : {}),
-      ...(!entries.key.trim() && !entries.password ? { key: "Give a private key, or a password below." } : {}),
+      ...(nameless ? { username: t`${plural(nameless, "server")} of the list ${form(nameless, "names", "name")} no user: give one for them.` } : {}),
+      ...(!entries.key.trim() && !entries.password ? { key: t`Give a private key, or a password below.` } : {}),
       ...jumpFaults(entries.jump),
     };
     setWrong(found);
@@ -101,7 +102,7 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
     }
   };
   return (
-    <Dialog title="Add many servers" subtitle="One list, one confirmation, each server by itself." icon="server" size="wide" onClose={onClose}>
+    <Dialog title={t`Add many servers`} subtitle={t`One list, one confirmation, each server by itself.`} icon="server" size="wide" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -119,26 +120,26 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
           <ListField text={text} format={format} onText={setText} onFormat={setFormat} failure={failure} />
           {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
-            <TextField label="SSH user" hint="For those whose line names none." value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
-            <TagsField label="Tags for all" tags={entries.tags} onTags={(tags) => change({ tags })} />
+            <TextField label={t`SSH user`} hint={t`For those whose line names none.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint="For those whose line names none of its own." onJump={(jump) => change({ jump })} />
-          <Switch label="Keep credentials" hint="Sealed in Ground Control, for updates and removal. They are wiped when the node is removed." checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For those whose line names none of its own.`} onJump={(jump) => change({ jump })} />
+          <Switch label={t`Keep credentials`} hint={t`Sealed in Ground Control, for updates and removal. They are wiped when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
-            <SelectField label="Policy on the servers" value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={POLICIES} />
+            <SelectField label={t`Policy on the servers`} value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={POLICIES} />
             <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
-              Install Python where there is none
+              {t`Install Python where there is none`}
             </Check>
           </div>
         </div>
         <footer>
-          <span class="t3 aside">Next, you confirm all fingerprints at once.</span>
+          <span class="t3 aside">{t`Next, you confirm all fingerprints at once.`}</span>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
-            {good.length ? `Add ${plural(good.length, "server")}` : "Add servers"}
+            {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
         </footer>
       </form>
@@ -163,13 +164,13 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
   const take = async (chosen: File | undefined): Promise<void> => {
     setTooLarge("");
     if (!chosen) return;
-    if (chosen.size > LARGEST) setTooLarge("This file is larger than 256 KiB: a list of 200 servers is smaller.");
+    if (chosen.size > LARGEST) setTooLarge(t`This file is larger than 256 KiB: a list of 200 servers is smaller.`);
     else onText(await chosen.text());
   };
   return (
     <>
       <div class="field">
-        <label for="server-list">Servers</label>
+        <label for="server-list">{t`Servers`}</label>
         <textarea
           id="server-list"
           class="input mono"
@@ -197,22 +198,22 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
           </p>
         ) : (
           <p class="hint" id="server-list-hint">
-            Lines of user@host:port, a table with a header, or an OpenSSH configuration. No passwords or keys: they are given below, once for all.
+            {t`Lines of user@host:port, a table with a header, or an OpenSSH configuration. No passwords or keys: they are given below, once for all.`}
           </p>
         )}
       </div>
       <div class="halves">
-        <SelectField label="Format" value={format} onPick={(picked) => onFormat(picked as Format)} options={FORMATS} />
+        <SelectField label={t`Format`} value={format} onPick={(picked) => onFormat(picked as Format)} options={FORMATS} />
         <div class="field">
-          <span class="label">Or from a file</span>
+          <span class="label">{t`Or from a file`}</span>
           <div>
-            <Button onClick={() => file.current?.click()}>Choose file</Button>
+            <Button onClick={() => file.current?.click()}>{t`Choose file`}</Button>
           </div>
           <input
             ref={file}
             type="file"
             class="hidden-text"
-            aria-label="List of servers"
+            aria-label={t`List of servers`}
             tabIndex={-1}
             onChange={(event) => {
               void take(event.currentTarget.files?.[0]);
@@ -239,19 +240,19 @@ function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps)
   return (
     <div class="understood">
       <p role="status">
-        <b class="strong">{total ? `${total - bad} of ${plural(total, "server")} can be added` : "No server was found in this"}</b> <span class="t3">read as {WORDS[list.format]}</span>
+        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No server was found in this`}</b> <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
       </p>
       {list.problems.map(({ line, message }) => (
         <p key={`${line} ${message}`} class="wrong">
-          Line {line}: {message}
+          {t`Line ${line}: ${message}`}
         </p>
       ))}
       {total > 0 && (
-        <div class="card grid-table list-table" role="table" aria-label="Servers of the list" tabIndex={0}>
+        <div class="card grid-table list-table" role="table" aria-label={t`Servers of the list`} tabIndex={0}>
           <div role="row" class="head">
-            {["State", "Line", "Server", "Name", "Jump host"].map((label) => (
+            {[t`State`, t`Line`, t`Server`, t`Name`, t`Jump host`].map((label) => (
               <span key={label} role="columnheader">
-                {label === "State" ? <span class="hidden-text">State</span> : label}
+                {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
               </span>
             ))}
           </div>
@@ -262,12 +263,12 @@ function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps)
       )}
       {bad > 0 && total > bad && (
         <Check checked={without} onCheck={onWithout}>
-          Leave out the {bad === 1 ? "one" : bad} that cannot be added
+          {bad === 1 ? t`Leave out the one that cannot be added` : t`Leave out the ${bad} that cannot be added`}
         </Check>
       )}
       {list.notes.map(({ line, message }) => (
         <p key={`${line} ${message}`} class="hint">
-          Line {line}: {message}
+          {t`Line ${line}: ${message}`}
         </p>
       ))}
     </div>
@@ -279,7 +280,7 @@ function ListRow({ one, refused }: { one: ListedServerView; refused: string }): 
   return (
     <div role="row" data-line={one.line} class={problems.length ? "bad" : ""}>
       <span role="cell">
-        <Glyph kind={problems.length ? "fail" : "done"} label={problems.length ? "cannot be added" : "can be added"} />
+        <Glyph kind={problems.length ? "fail" : "done"} label={problems.length ? t`cannot be added` : t`can be added`} />
       </span>
       <span role="cell" class="t3 num">
         {one.line}
@@ -295,10 +296,10 @@ function ListRow({ one, refused }: { one: ListedServerView; refused: string }): 
       </span>
       {(problems.length > 0 || one.notes.length > 0 || one.tags.length > 0 || one.host_key) && (
         <span role="cell" class="said">
-          {one.tags.length > 0 && <span class="t2">Tags: {one.tags.join(", ")}</span>}
+          {one.tags.length > 0 && <span class="t2">{t`Tags: ${one.tags.join(", ")}`}</span>}
           {one.host_key && (
             <span class="t2">
-              Trusted without asking: <code class="mono">{one.host_key}</code>
+              {rich`Trusted without asking: ${<code class="mono">{one.host_key}</code>}`}
             </span>
           )}
           {problems.map((words) => (

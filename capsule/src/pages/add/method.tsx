@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { t } from "../../core/say";
 import { Segmented } from "../../ui/parts";
 
 export type MethodKey = "ssh" | "many" | "command";
@@ -8,13 +9,13 @@ export function Method({ value, onPick }: { value: MethodKey; onPick: (key: Meth
   return (
     <div>
       <Segmented
-        label="Method"
+        label={t`Method`}
         value={value}
         onPick={onPick}
         options={[
-          { key: "ssh", label: "Over SSH" },
-          { key: "many", label: "Many servers" },
-          { key: "command", label: "One-line command" },
+          { key: "ssh", label: t`Over SSH` },
+          { key: "many", label: t`Many servers` },
+          { key: "command", label: t`One-line command` },
         ]}
       />
     </div>

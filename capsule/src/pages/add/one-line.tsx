@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { rich, t } from "../../core/say";
 import { age } from "../../core/time";
 import { POLICIES } from "../../core/words";
 import { now } from "../../state/clock";
@@ -34,7 +35,7 @@ export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => v
   if (made) return <Made key={made.info.id} made={made} busy={act.busy} refusal={act.refusal} onAnew={() => void make()} onClose={onClose} />;
   const change = (part: Partial<Wish>): void => setWish((before) => ({ ...before, ...part }));
   return (
-    <Dialog title="Add node" subtitle="The server joins by itself: behind NAT, and without SSH." icon="server" onClose={onClose}>
+    <Dialog title={t`Add node`} subtitle={t`The server joins by itself: behind NAT, and without SSH.`} icon="server" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -45,24 +46,24 @@ export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => v
         <div class="deploy-form">
           <Method value="command" onPick={onMethod} />
           <Refusal text={act.refusal} />
-          <TextField label="Name in Stardust" value={wish.name} onText={(name) => change({ name })} input={{ placeholder: "taken from the server", autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+          <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
           <div class="halves">
             <SelectField
-              label="Policy on the server"
+              label={t`Policy on the server`}
               value={wish.policy}
               onPick={(policy) => change({ policy: policy as Wish["policy"] })}
               options={POLICIES}
             />
-            <TagsField label="Tags" tags={wish.tags} onTags={(tags) => change({ tags })} />
+            <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
         <footer>
-          <span class="t3 aside">The command is good for five minutes and once.</span>
+          <span class="t3 aside">{t`The command is good for five minutes and once.`}</span>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy}>
-            Make the command
+            {t`Make the command`}
           </Button>
         </footer>
       </form>
@@ -112,75 +113,75 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     if (state === "open") endInvite(made.info.id).catch(() => undefined); // it ends by itself within minutes
     onClose();
   };
-  const name = node?.name ?? "The server";
-  const title = { open: "Run this on the server", installing: "The server is joining", here: `${name} is connected`, over: "This command is over", failed: "The server could not join" }[state];
+  const name = node?.name ?? t`The server`;
+  const title = { open: t`Run this on the server`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command is over`, failed: t`The server could not join` }[state];
   return (
-    <Dialog title={title} subtitle={state === "open" ? `good once, for ${age(left)} more` : "One-line command"} icon="server" onClose={revoke}>
+    <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={revoke}>
       <div class="body">
         <Refusal text={refusal} />
         {made.this_machine_only && state === "open" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>Ground Control does not know how other servers reach it: only this machine can join. Start it with --server-url.</Banner>
+          <Banner mark={<Glyph kind="warn" label="" />}>{t`Ground Control does not know how other servers reach it: only this machine can join. Start it with --server-url.`}</Banner>
         )}
         {state === "open" && (
           <>
-            <p class="t2">As root, or as a user with sudo. Needs python3, 3.8 or newer. The invite in it is shown this once.</p>
+            <p class="t2">{t`As root, or as a user with sudo. Needs python3, 3.8 or newer. The invite in it is shown this once.`}</p>
             <div class="code one-line">
-              <code aria-label="Command" tabIndex={0}>{made.command}</code>
+              <code aria-label={t`Command`} tabIndex={0}>{made.command}</code>
             </div>
             <div class="row">
               <CopyButton text={() => made.command} />
               <span class="t3">
-                or press <kbd>c</kbd>
+                {rich`or press ${<kbd>c</kbd>}`}
               </span>
               <span class="hidden-text" role="status">
-                {copied ? "Copied" : ""}
+                {copied ? t`Copied` : ""}
               </span>
             </div>
             <details>
-              <summary>zsh or fish there? They keep what is pasted: use a line that asks for the invite</summary>
+              <summary>{t`zsh or fish there? They keep what is pasted: use a line that asks for the invite`}</summary>
               <div class="code one-line">
-                <code aria-label="Line that asks" tabIndex={0}>{made.line}</code>
-                <CopyButton text={() => made.line} name="Copy the line" />
+                <code aria-label={t`Line that asks`} tabIndex={0}>{made.line}</code>
+                <CopyButton text={() => made.line} name={t`Copy the line`} />
               </div>
               <div class="code one-line">
-                <code aria-label="Invite" tabIndex={0}>{made.invite}</code>
-                <CopyButton text={() => made.invite} name="Copy the invite" />
+                <code aria-label={t`Invite`} tabIndex={0}>{made.invite}</code>
+                <CopyButton text={() => made.invite} name={t`Copy the invite`} />
               </div>
             </details>
             <div class="fingerprint">
-              <span class="label">SHA-256 of install.sh</span>
-              <code aria-label="Checksum">{made.installer.sha256}</code>
+              <span class="label">{t`SHA-256 of install.sh`}</span>
+              <code aria-label={t`Checksum`}>{made.installer.sha256}</code>
             </div>
           </>
         )}
         {state === "installing" && (
           <Banner kind="info" mark={<Glyph kind="run" label="" />}>
-            It has proven itself; its agent is being installed.
+            {t`It has proven itself; its agent is being installed.`}
           </Banner>
         )}
         {state === "here" && (
           <Banner kind="calm" mark={<Glyph kind="done" label="" />}>
-            {name} joined: its agent is connected.
+            {t`${name} joined: its agent is connected.`}
           </Banner>
         )}
         {failed && state === "failed" && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {failed.message}. What was begun there is taken back, and the command is used up.
+            {t`${failed.message}. What was begun there is taken back, and the command is used up.`}
           </Banner>
         )}
         {state === "over" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>Five minutes are over, or it was revoked. Nothing was changed on the server by this.</Banner>
+          <Banner mark={<Glyph kind="warn" label="" />}>{t`Five minutes are over, or it was revoked. Nothing was changed on the server by this.`}</Banner>
         )}
       </div>
       <footer>
         {(state === "over" || state === "failed") && (
           <Button class="end" kind="primary" busy={busy} onClick={onAnew}>
-            Make a new one
+            {t`Make a new one`}
           </Button>
         )}
         {state !== "over" && state !== "failed" && (
           <Button class="end" onClick={revoke}>
-            {state === "open" ? "Cancel" : "Close"}
+            {state === "open" ? t`Cancel` : t`Close`}
           </Button>
         )}
         {state === "here" && node && (
@@ -191,7 +192,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
               go(`/n/${node.id}`);
             }}
           >
-            Open node
+            {t`Open node`}
           </Button>
         )}
       </footer>

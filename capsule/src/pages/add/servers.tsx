@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { rich, t } from "../../core/say";
 import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
 import { stepTitle } from "../../core/steps";
 import { age, moment } from "../../core/time";
@@ -32,18 +33,18 @@ export function ServersPage({ id }: { id: string }): VNode {
   return (
     <div class="page">
       <h1 class="hidden-text" tabIndex={-1}>
-        Adding servers
+        {t`Adding servers`}
       </h1>
       {rows ? (
-        <Empty icon="server" title="There is no such request" text="Its servers are closed to you, or the address is wrong.">
+        <Empty icon="server" title={t`There is no such request`} text={t`Its servers are closed to you, or the address is wrong.`}>
           <a class="button" href="/">
-            Go to the fleet
+            {t`Go to the fleet`}
           </a>
         </Empty>
       ) : failure ? (
-        <Failure title="The servers could not be read" error={failure} onRetry={load} />
+        <Failure title={t`The servers could not be read`} error={failure} onRetry={load} />
       ) : (
-        <Loading rows={8} what="the servers" onRetry={load} />
+        <Loading rows={8} what={t`the servers`} onRetry={load} />
       )}
     </div>
   );
@@ -66,37 +67,37 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
     const outcome = await each(failed, AT_ONCE, (one) => tryAgain(one.id));
     load();
     const [refused] = outcome.failed;
-    if (refused) toast("fail", `${plural(outcome.failed.length, "server")} could not be tried again`, refused.error.detail);
+    if (refused) toast("fail", t`${plural(outcome.failed.length, "server")} could not be tried again`, refused.error.detail);
   };
   return (
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>Adding {plural(total, "server")}</h1>
+          <h1 tabIndex={-1}>{t`Adding ${plural(total, "server")}`}</h1>
           <p class="meta t3">
             {moment(first.created_at, hubNow())} · <span class="num">{age((over ?? now.value) - first.created_at)}</span>
           </p>
         </div>
         {failed.length > 0 && mayAct.value && (
           <Button icon="rotate-cw" busy={act.busy} onClick={() => void act.run(again)}>
-            Try all that failed again
+            {t`Try all that failed again`}
           </Button>
         )}
         {open > 0 && mayAct.value && (
           <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
-            Stop all…
+            {t`Stop all…`}
           </Button>
         )}
       </div>
       <Refusal text={act.refusal} />
       {failure && (
         <Banner mark={<Glyph kind="stale" label="" />}>
-          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
       <Sum
         mark={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"}
-        words={counts.open ? "On the way" : counts.asks ? "Waiting for you" : counts.failed ? "Ended, not all well" : "Ended"}
+        words={counts.open ? t`On the way` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended, not all well` : t`Ended`}
         ended={ended}
         total={total}
         outcome={open ? "" : counts.failed ? "fail" : "done"}
@@ -105,18 +106,18 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         onOnly={setOnly}
       />
       {keys.length > 0 && mayAct.value && <HostKeys keys={keys} coming={counts.open} load={load} />}
-      <div class="card grid-table servers-table" role="table" aria-label="Servers">
+      <div class="card grid-table servers-table" role="table" aria-label={t`Servers`}>
         <div role="row" class="head">
-          {["State", "Server", "Address", "Where it stands", "Took", "Actions"].map((label) => (
+          {[t`State`, t`Server`, t`Address`, t`Where it stands`, t`Took`, t`Actions`].map((label) => (
             <span key={label} role="columnheader">
-              {label === "State" || label === "Actions" ? <span class="hidden-text">{label}</span> : label}
+              {label === t`State` || label === t`Actions` ? <span class="hidden-text">{label}</span> : label}
             </span>
           ))}
         </div>
         {fitting.map((one) => (
           <Row key={one.id} one={one} load={load} />
         ))}
-        {!fitting.length && <p class="pad t3">None now.</p>}
+        {!fitting.length && <p class="pad t3">{t`None now.`}</p>}
       </div>
       {asking && <StopAll rows={rows} load={load} onClose={() => setAsking(false)} />}
     </div>
@@ -132,22 +133,22 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
   const trust = async (): Promise<void> => {
     const { refused } = await confirmHostKeys(keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))));
     const [first] = refused;
-    if (first) toast("fail", `${plural(refused.length, "server")} did not go on`, first.message);
+    if (first) toast("fail", t`${plural(refused.length, "server")} did not go on`, first.message);
     load();
   };
   return (
-    <section class="card host-keys" aria-label="Host keys">
-      <h2 class="strong">Are these the right servers?</h2>
+    <section class="card host-keys" aria-label={t`Host keys`}>
+      <h2 class="strong">{t`Are these the right servers?`}</h2>
       <p class="t2">
-        Stardust has not seen them before. On each server <code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code> shows its own. It has not logged in to any of these yet.
-        {coming > 0 && ` ${plural(coming, "server")} may still follow.`}
+        {rich`Stardust has not seen them before. On each server ${<code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code>} shows its own. It has not logged in to any of these yet.`}
+        {coming > 0 && ` ${t`${plural(coming, "server")} may still follow.`}`}
       </p>
-      <ul class="keys-list" tabIndex={0} aria-label="Fingerprints">
+      <ul class="keys-list" tabIndex={0} aria-label={t`Fingerprints`}>
         {keys.map((key) => (
           <li key={`${key.where} ${key.fingerprint}`}>
             <span class="medium cut">
               {key.where}
-              {key.jump && <span class="t3"> · jump host of {plural(key.ids.length, "server")}</span>}
+              {key.jump && <span class="t3"> · {t`jump host of ${plural(key.ids.length, "server")}`}</span>}
             </span>
             <span class="t3">{key.type.replace(/^ssh-/, "").toUpperCase()}</span>
             <code class="mono">{key.fingerprint}</code>
@@ -157,10 +158,10 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
       <Refusal text={act.refusal} />
       <div class="row wrap">
         <Check checked={compared === shown} onCheck={(on) => setCompared(on ? shown : "")}>
-          {keys.length === 1 ? "The fingerprint matches" : `All ${keys.length} fingerprints match`}
+          {keys.length === 1 ? t`The fingerprint matches` : t`All ${keys.length} fingerprints match`}
         </Check>
         <Button kind="primary" class="end" busy={act.busy} disabled={compared !== shown} onClick={() => void act.run(trust)}>
-          Trust {keys.length === 1 ? "it" : `these ${keys.length}`} and go on
+          {keys.length === 1 ? t`Trust it and go on` : t`Trust these ${keys.length} and go on`}
         </Button>
       </div>
     </section>
@@ -170,11 +171,11 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
 /** Where it stands, in words. */
 function words(one: DeploymentView): string {
   if (one.error) return one.error.message;
-  if (one.state === "awaiting_host_key") return "Waits for its fingerprint to be confirmed";
-  if (one.state === "succeeded") return "Connected";
-  if (one.state === "cancelled") return "Cancelled";
+  if (one.state === "awaiting_host_key") return t`Waits for its fingerprint to be confirmed`;
+  if (one.state === "succeeded") return t`Connected`;
+  if (one.state === "cancelled") return t`Cancelled`;
   const step = one.steps.find((each) => each.state === "running") ?? one.steps.find((each) => each.state === "waiting");
-  if (!step || one.steps.every((each) => each.state === "waiting")) return "Waits for its turn";
+  if (!step || one.steps.every((each) => each.state === "waiting")) return t`Waits for its turn`;
   return stepTitle(step.name);
 }
 
@@ -194,7 +195,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
       </span>
       <span role="cell" class="cut t2 mono">
         {placeText(one)}
-        {one.jump && <span class="t3"> over {one.jump.host}</span>}
+        {one.jump && <span class="t3"> {t`over ${one.jump.host}`}</span>}
       </span>
       <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={said}>
         {said}
@@ -207,7 +208,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
           <Button
             slim
             busy={act.busy}
-            name={`Try ${name} again`}
+            name={t`Try ${name} again`}
             icon="rotate-cw"
             onClick={() =>
               void act.run(async () => {
@@ -217,8 +218,8 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
             }
           />
         )}
-        <Button slim kind="quiet" more={{ "aria-label": `Details of ${name}` }} onClick={() => show({ kind: "add", deployment: one.id })}>
-          Details
+        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => show({ kind: "add", deployment: one.id })}>
+          {t`Details`}
         </Button>
       </span>
     </div>
@@ -232,9 +233,9 @@ function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; loa
     const { failed } = await each(open, AT_ONCE, (one) => cancelDeployment(one.id));
     // What has ended meanwhile needs no stopping.
     const [refused] = failed.filter(({ error }) => error.status !== 409);
-    if (refused) toast("fail", "Not all could be stopped", refused.error.detail);
+    if (refused) toast("fail", t`Not all could be stopped`, refused.error.detail);
     load();
     onClose();
   };
-  return <StopMany title="Stop adding these servers" text={`${plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.`} what="server" count={open.length} act={stop} onClose={onClose} />;
+  return <StopMany title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
 }

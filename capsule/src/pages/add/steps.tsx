@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { t } from "../../core/say";
 import { earlierText, stepTitle } from "../../core/steps";
 import { duration, iso } from "../../core/time";
 import { now } from "../../state/clock";
@@ -20,7 +21,7 @@ export function Steps({ deployment, last }: { deployment: DeploymentView; last: 
 
 function List({ deployment, last, done }: { deployment: DeploymentView; last: string; done: boolean }): VNode {
   return (
-    <ol class="steps" aria-label="Steps" aria-live="polite" tabIndex={0}>
+    <ol class="steps" aria-label={t`Steps`} aria-live="polite" tabIndex={0}>
       {deployment.steps.map((step) => (
         <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
@@ -30,7 +31,7 @@ function List({ deployment, last, done }: { deployment: DeploymentView; last: st
         </li>
       ))}
       <li class={done ? "" : "waiting"}>
-        <Glyph kind={done ? "done" : "wait"} size="large" label={done ? "done" : "waiting"} />
+        <Glyph kind={done ? "done" : "wait"} size="large" label={done ? t`done` : t`waiting`} />
         <span>{last}</span>
         <span />
       </li>

@@ -6,6 +6,7 @@ import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../..
 import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
 import { columnWords } from "../../core/facts-table";
 import { seriesWords, wordingOf } from "../../core/legend";
+import { t } from "../../core/say";
 import { parseSeries } from "../../core/series";
 import { LIVE_S, spanOf, viewKey } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
@@ -43,7 +44,7 @@ export function ComparePage(): VNode {
   const comparison = useMemo(() => new Comparison(), []);
   const shown = viewShown();
   const key = viewKey(shown);
-  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (detail.failure.value ? "removed node" : "…"), detail }));
+  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (detail.failure.value ? t`removed node` : "…"), detail }));
   const there = nodes.filter(({ detail }) => !detail.failure.value);
   const ids = there.map(({ id }) => id);
   useEffect(() => {
@@ -63,8 +64,8 @@ export function ComparePage(): VNode {
     <div class="page">
       <div class="page-head wrap">
         <div class="grow">
-          <h1 tabIndex={-1}>Compare</h1>
-          <p class="meta t3">One value of up to {MOST_NODES} servers, by the same clock.</p>
+          <h1 tabIndex={-1}>{t`Compare`}</h1>
+          <p class="meta t3">{t`One value of up to ${MOST_NODES} servers, by the same clock.`}</p>
         </div>
         <Ranges view={shown} mark={<Glyph kind={lostSince.value === null ? "ok" : "stale"} label="" />} />
       </div>
@@ -80,15 +81,15 @@ export function ComparePage(): VNode {
           mark={<Icon name="circle-alert" />}
           action={
             <Button slim icon="rotate-cw" onClick={() => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())}>
-              Try again
+              {t`Try again`}
             </Button>
           }
         >
-          <b>History could not be read.</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
+          <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
         </Banner>
       )}
       {!there.length ? (
-        <Empty icon="server" title="No servers to compare" text="Add some above: each becomes a line of the chart." />
+        <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line of the chart.`} />
       ) : (
         <div class="panels compare">
           <ChartPanel
@@ -102,20 +103,20 @@ export function ComparePage(): VNode {
             words={words}
             {...(unit === "percent" ? { max: 100 } : {})}
             columns={there.map(({ name }) => `${name} ${series}`)}
-            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">No data in this time</div>}
+            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
               return { value: sample?.value ?? null, live: liveAttributes(series, sample) };
             })}
           />
-          <section class="card" aria-label="Figures">
-            <div class="facts-scroll" role="region" aria-label="Figures, table" tabIndex={0}>
+          <section class="card" aria-label={t`Figures`}>
+            <div class="facts-scroll" role="region" aria-label={t`Figures, table`} tabIndex={0}>
               <table class="facts-table">
                 <thead>
                   <tr>
-                    {["Server", "Now", "Low", "Mean", "High", ""].map((head, index) => (
+                    {[t`Server`, t`Now`, t`Low`, t`Mean`, t`High`, ""].map((head, index) => (
                       <th key={head} scope="col" class={index > 0 ? "num" : ""}>
-                        {head || <span class="hidden-text">Take away</span>}
+                        {head || <span class="hidden-text">{t`Take away`}</span>}
                       </th>
                     ))}
                   </tr>
@@ -237,7 +238,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
       <td class="num">{shown(mean)}</td>
       <td class="num">{shown(high)}</td>
       <td class="num">
-        <Button slim kind="quiet" icon="x" name={`Take ${name} away`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
+        <Button slim kind="quiet" icon="x" name={t`Take ${name} away`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
       </td>
     </tr>
   );
@@ -252,7 +253,7 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
   placed.sort((a, b) => order.indexOf(a.metric) - order.indexOf(b.metric) || a.name.localeCompare(b.name, "en", { numeric: true }));
   const families = [...new Set(placed.map(({ metric }) => metric.split(".")[0] ?? ""))];
   return (
-    <select class="input" aria-label="Value" value={series} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
+    <select class="input" aria-label={t`Value`} value={series} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
       {families.map((family) => (
         <optgroup key={family} label={columnWords(family)}>
           {placed
@@ -275,7 +276,7 @@ function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
   return (
     <select
       class="input"
-      aria-label="Add a server"
+      aria-label={t`Add a server`}
       value=""
       disabled={full || !left.length}
       onChange={(event) => {
@@ -284,7 +285,7 @@ function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
         event.currentTarget.value = "";
       }}
     >
-      <option value="">{full ? `${MOST_NODES} servers at most` : left.length ? "Add a server…" : "No other server"}</option>
+      <option value="">{full ? t`${MOST_NODES} servers at most` : left.length ? t`Add a server…` : t`No other server`}</option>
       {left.map(({ id, name }) => (
         <option key={id} value={id}>
           {name}

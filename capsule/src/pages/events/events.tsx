@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { csv } from "../../core/csv";
+import { t } from "../../core/say";
 import { iso } from "../../core/time";
 import { count } from "../../core/units";
 import { nodeName } from "../../state/fleet";
@@ -16,14 +17,14 @@ import { EventList } from "./list";
 
 const SETTLE_MS = 300;
 const CHIPS = [
-  { key: "error", label: "Errors", mark: <Glyph kind="fail" label="" /> },
-  { key: "warning", label: "Warnings", mark: <Glyph kind="warn" label="" /> },
-  { key: "info", label: "All else", mark: <Glyph kind="done" label="" /> },
+  { key: "error", label: t`Errors`, mark: <Glyph kind="fail" label="" /> },
+  { key: "warning", label: t`Warnings`, mark: <Glyph kind="warn" label="" /> },
+  { key: "info", label: t`All else`, mark: <Glyph kind="done" label="" /> },
 ];
 const KINDS = [
-  { key: "node", label: "Nodes" },
-  { key: "job", label: "Jobs" },
-  { key: "deployment", label: "Deployments" },
+  { key: "node", label: t`Nodes` },
+  { key: "job", label: t`Jobs` },
+  { key: "deployment", label: t`Deployments` },
 ];
 
 async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
@@ -33,7 +34,7 @@ async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
       ? `${JSON.stringify(events, null, 1)}\n`
       : csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : (nodeName(event.node_id) ?? ""), event.node_id, event.message])]);
   saveText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
-  if (!whole) toast("fail", "Not all events are in the file", `It holds the newest ${count(events.length)}. Filter for fewer, or read the rest over the API.`);
+  if (!whole) toast("fail", t`Not all events are in the file`, t`It holds the newest ${count(events.length)}. Filter for fewer, or read the rest over the API.`);
 }
 
 export function EventsPage(): VNode {
@@ -56,7 +57,7 @@ export function EventsPage(): VNode {
       await save(kind, only);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "The events could not be read", error.detail, { label: "Retry", run: () => void download(kind) });
+      toast("fail", t`The events could not be read`, error.detail, { label: t`Retry`, run: () => void download(kind) });
     } finally {
       setBusy(false);
     }
@@ -65,22 +66,22 @@ export function EventsPage(): VNode {
     <div class="page">
       <div class="page-head">
         <h1 class="grow" tabIndex={-1}>
-          Events
+          {t`Events`}
         </h1>
         <Button icon="download" busy={busy} onClick={() => void download("csv")}>
-          CSV
+          {t`CSV`}
         </Button>
         <Button icon="download" busy={busy} onClick={() => void download("json")}>
-          JSON
+          {t`JSON`}
         </Button>
       </div>
       <div class="tools wrap">
         <div class="search grow" role="search">
-          <input type="search" aria-label="Search events" placeholder="Search in messages" value={typed} maxLength={100} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={100} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
           <kbd class="only-desk">/</kbd>
         </div>
-        <FilterChips label="Severity" chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
-        <FilterChips label="About" chips={KINDS} value={type} onPick={(next) => setQuery({ type: next })} />
+        <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
+        <FilterChips label={t`About`} chips={KINDS} value={type} onPick={(next) => setQuery({ type: next })} />
       </div>
       <EventList only={only} onClear={() => setQuery({ severity: null, type: null, q: null })} />
     </div>

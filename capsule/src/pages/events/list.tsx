@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { events } from "../../state/events";
@@ -41,32 +42,32 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
     }
   };
   useEffect(() => void load(), [JSON.stringify(asked)]);
-  if (failure && !pages) return <Failure title="The events could not be read" error={failure} onRetry={() => void load()} />;
-  if (!pages) return <Loading what="the events" onRetry={() => void load()} />;
+  if (failure && !pages) return <Failure title={t`The events could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!pages) return <Loading what={t`the events`} onRetry={() => void load()} />;
   const known = new Set(pages.map((event) => event.id));
   const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, only) && event.at >= (pages[0]?.at ?? 0));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
-      <Empty icon="filter" title="No event matches" text="None of this kind is kept here.">
-        {onClear && <Button onClick={onClear}>Show all events</Button>}
+      <Empty icon="filter" title={t`No event matches`} text={t`None of this kind is kept here.`}>
+        {onClear && <Button onClick={onClear}>{t`Show all events`}</Button>}
       </Empty>
     ) : (
-      <Empty icon="scroll-text" title="No events yet" text="What happens to nodes, jobs and deployments is noted here." />
+      <Empty icon="scroll-text" title={t`No events yet`} text={t`What happens to nodes, jobs and deployments is noted here.`} />
     );
   }
   return (
     <div class="stack">
       {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
-          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
-      <div class="card grid-table events-table" role="table" aria-label="Events">
+      <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <div role="row" class="head">
-          {["Severity", "Event", "Node", "From", "At"].map((label) => (
+          {[t`Severity`, t`Event`, t`Node`, t`From`, t`At`].map((label) => (
             <span key={label} role="columnheader">
-              {label === "Severity" ? <span class="hidden-text">Severity</span> : label}
+              {label === t`Severity` ? <span class="hidden-text">{t`Severity`}</span> : label}
             </span>
           ))}
         </div>
@@ -77,7 +78,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
             </span>
             <span role="cell">{event.message}</span>
             <span role="cell" class="cut t2">
-              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeName(event.node_id) ?? "removed node"}</a> : "—"}
+              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeName(event.node_id) ?? t`removed node`}</a> : "—"}
             </span>
             <span role="cell" class="t3">
               {event.source}
@@ -90,7 +91,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
       </div>
       {next && (
         <div>
-          <Button onClick={() => void load(next)}>Show more</Button>
+          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
         </div>
       )}
     </div>

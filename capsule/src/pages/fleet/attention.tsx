@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { cpuLevel, fillLevel, heatLevel, worry, type Level, type Standing } from "../../core/facts";
+import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { degrees, load, percent, size } from "../../core/units";
 import type { Row } from "../../state/fleet";
@@ -40,22 +41,22 @@ function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | nu
   const base = { id: node.id, name: node.name };
   if (standing === "off") {
     const seen = node.last_seen_at;
-    return { ...base, kind: "off", what: seen === null ? "Never connected" : `No contact for ${age(at - seen)}`, more: node.address };
+    return { ...base, kind: "off", what: seen === null ? t`Never connected` : t`No contact for ${age(at - seen)}`, more: node.address };
   }
   if (standing === "warn" || standing === "crit") {
     const cores = node.identity.cpu_cores;
     const found: [Level, Omit<Trouble, keyof typeof base | "kind">][] = [
-      [fillLevel(facts.disk), { what: `${facts.mount} ${percent(facts.disk)} full`, more: node.address, mount: facts.mount }],
-      [cpu?.level ?? cpuLevel(facts.cpu), { what: `CPU ${percent(cpu?.value ?? facts.cpu)}`, more: `load ${load(facts.load)} on ${cores} cores`, busy: standing }],
-      [fillLevel(facts.memory), { what: `Memory ${percent(facts.memory)}`, more: `${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}` }],
-      [heatLevel(facts.temperature), { what: `${degrees(facts.temperature)}C`, more: `CPU ${percent(facts.cpu)}` }],
+      [fillLevel(facts.disk), { what: t`${facts.mount} ${percent(facts.disk)} full`, more: node.address, mount: facts.mount }],
+      [cpu?.level ?? cpuLevel(facts.cpu), { what: t`CPU ${percent(cpu?.value ?? facts.cpu)}`, more: t`load ${load(facts.load)} on ${cores} cores`, busy: standing }],
+      [fillLevel(facts.memory), { what: t`Memory ${percent(facts.memory)}`, more: t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}` }],
+      [heatLevel(facts.temperature), { what: `${degrees(facts.temperature)}C`, more: t`CPU ${percent(facts.cpu)}` }],
     ];
     const first = found.find(([level]) => level === standing);
     return first ? { ...base, kind: standing, ...first[1] } : null;
   }
   if (standing === "ok" && node.updates.security) {
     const many = node.updates.security;
-    return { ...base, kind: "warn", what: `${many} security ${many === 1 ? "update" : "updates"}`, more: `${node.updates.total ?? many} updates in all` };
+    return { ...base, kind: "warn", what: t`${many} security ${form(many, "update")}`, more: t`${node.updates.total ?? many} updates in all` };
   }
   return null;
 }

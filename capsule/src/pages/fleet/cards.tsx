@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
 import { cpuLevel, fillLevel, type Level } from "../../core/facts";
+import { t } from "../../core/say";
 import { degrees, load, percent, rate } from "../../core/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
@@ -18,7 +19,7 @@ const ALL_ALIVE = 60;
 export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
   const many = ids.length > ALL_ALIVE;
   return (
-    <ul class={many ? "cards many" : "cards"} aria-label="Nodes">
+    <ul class={many ? "cards many" : "cards"} aria-label={t`Nodes`}>
       {ids.map((id) => (
         <Place key={id} id={id} many={many} />
       ))}
@@ -32,7 +33,7 @@ function Place({ id, many }: { id: string; many: boolean }): VNode {
   return (
     <li ref={box}>
       <NodeCard id={id} still={!near} />
-      {mayAct.value && <Pick ids={[id]} label={`Select ${nodeSignal(id)?.peek().name ?? ""}`} />}
+      {mayAct.value && <Pick ids={[id]} label={t`Select ${nodeSignal(id)?.peek().name ?? ""}`} />}
     </li>
   );
 }
@@ -63,12 +64,12 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         <span class="meta t3 cut grow">
           <Also row={row} />
         </span>
-        {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? "Upgrading" : "Working"}</span> : <Security count={node.updates.security} />}
+        {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
       </div>
       <div class="three">
-        <Third name="CPU" value={gone ? null : facts.cpu} level={cpuLevel(facts.cpu)} live={liveAttributes("cpu.total", latest["cpu.total"])} />
-        <Third name="Memory" value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
-        <Third name="Disk" value={gone ? null : facts.disk} level={fillLevel(facts.disk)} live={{}} />
+        <Third name={t`CPU`} value={gone ? null : facts.cpu} level={cpuLevel(facts.cpu)} live={liveAttributes("cpu.total", latest["cpu.total"])} />
+        <Third name={t`Memory`} value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
+        <Third name={t`Disk`} value={gone ? null : facts.disk} level={fillLevel(facts.disk)} live={{}} />
       </div>
       {!gone && (
         <div class="last">
@@ -80,7 +81,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
             <Icon name="arrow-up" size="small" />
             {rate(facts.sent)}
           </span>
-          <span class="end">load {load(facts.load)}</span>
+          <span class="end">{t`load ${load(facts.load)}`}</span>
           {facts.temperature !== null && <span>{degrees(facts.temperature)}</span>}
         </div>
       )}

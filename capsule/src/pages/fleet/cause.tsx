@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { fillsIn, lasting } from "../../core/growth";
+import { t } from "../../core/say";
 import { seriesName } from "../../core/series";
 import { holds } from "../../core/settle";
 import { size } from "../../core/units";
@@ -17,5 +18,5 @@ export function Cause(one: Trouble): VNode {
   if (!mount || !latest) return troubleWords(one);
   const [used = null, whole = null] = ["used", "size"].map((what) => latest[seriesName(`filesystem.${what}`, "mount", mount)]?.value);
   const when = fillsIn(growthOf(id, mount).value, used, whole);
-  return troubleWords({ ...one, more: when ? `${when} at this rate` : `${size(used)} of ${size(whole)}` });
+  return troubleWords({ ...one, more: when ? t`${when} at this rate` : t`${size(used)} of ${size(whole)}` });
 }

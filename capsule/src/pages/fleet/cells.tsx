@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import type { Level, Standing } from "../../core/facts";
+import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { percent } from "../../core/units";
 import { phaseWord } from "../../core/words";
@@ -30,13 +31,13 @@ export const glyphOf = (standing: Standing, busy: boolean): GlyphKind => (busy &
 export function Also({ row }: { row: Row }): VNode {
   const { node, facts, standing } = row;
   const job = jobOn(node.id);
-  if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? "never connected" : `last seen ${age(now.value - node.last_seen_at)} ago`}</span>;
-  if (standing === "wait") return <span class="also cut">waiting for the first contact</span>;
+  if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${age(now.value - node.last_seen_at)} ago`}</span>;
+  if (standing === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
   if (job) {
     const what = job.phase ? phaseWord(job.phase, job.action) : job.action;
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
-  if (standing === "stale" && facts.at !== null) return <span class="also cut">{age(now.value - facts.at)} old</span>;
+  if (standing === "stale" && facts.at !== null) return <span class="also cut">{t`${age(now.value - facts.at)} old`}</span>;
   return <span class="also cut">{node.address}</span>;
 }
 
@@ -65,7 +66,7 @@ export function Security({ count }: { count: number | null }): VNode | null {
     <span class="pill warn small">
       <Icon name="shield" size="tiny" />
       {count}
-      <span class="hidden-text"> security updates</span>
+      <span class="hidden-text"> {t`security updates`}</span>
     </span>
   );
 }

@@ -2,6 +2,8 @@ import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
+import { t } from "../../core/say";
+import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
 import { active } from "../../state/deployments";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
@@ -27,25 +29,25 @@ import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
-const Cause = lazy<Trouble>("the cause", async () => (await import("../orders")).Cause, troubleWords);
-const Waiting = lazy("who waits", async () => (await import("../orders")).Waiting);
-const SelectionBar = lazy("the selection", async () => (await import("../orders")).SelectionBar);
+const Cause = lazy<Trouble>(t`the cause`, async () => (await import("../orders")).Cause, troubleWords);
+const Waiting = lazy(t`who waits`, async () => (await import("../orders")).Waiting);
+const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
 
 export function FleetPage(): VNode {
   if (!loaded.value) {
     return (
       <div class="page">
         <h1 class="hidden-text" tabIndex={-1}>
-          Fleet
+          {t`Fleet`}
         </h1>
-        <Loading rows={10} what="the fleet" onRetry={tryNow} above="vitals-skeleton" />
+        <Loading rows={10} what={t`the fleet`} onRetry={tryNow} above="vitals-skeleton" />
       </div>
     );
   }
   return (
     <div class={lostSince.value === null ? "page" : "page dimmed"}>
       <h1 class="hidden-text" tabIndex={-1}>
-        Fleet
+        {t`Fleet`}
       </h1>
       {ids.value.length === 0 ? (
         <FirstRun />
@@ -66,21 +68,21 @@ function FirstRun(): VNode {
   const [first] = active.value;
   if (first) {
     return (
-      <Empty icon="satellite" title={first.state === "awaiting_host_key" ? `${first.name || first.host} waits for you` : `Adding ${first.name || first.host}`} text={first.state === "awaiting_host_key" ? "Compare its host key, then it goes on." : "Its live data appears here by itself, about ten seconds after the first contact."}>
+      <Empty icon="satellite" title={first.state === "awaiting_host_key" ? t`${first.name || first.host} waits for you` : t`Adding ${first.name || first.host}`} text={first.state === "awaiting_host_key" ? t`Compare its host key, then it goes on.` : t`Its live data appears here by itself, about ten seconds after the first contact.`}>
         <Button kind="primary" onClick={() => show({ kind: "add", deployment: first.id })}>
-          Show the steps
+          {t`Show the steps`}
         </Button>
       </Empty>
     );
   }
   return (
-    <Empty icon="satellite" title="No nodes yet" text={mayAct.value ? "Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later." : "Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone."}>
+    <Empty icon="satellite" title={t`No nodes yet`} text={mayAct.value ? t`Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later.` : t`Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone.`}>
       {mayAct.value && (
         <>
           <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
-            Add node
+            {t`Add node`}
           </Button>
-          <Button onClick={() => show({ kind: "add", method: "command" })}>One-line command</Button>
+          <Button onClick={() => show({ kind: "add", method: "command" })}>{t`One-line command`}</Button>
         </>
       )}
     </Empty>
@@ -91,7 +93,7 @@ function Attention(): VNode | null {
   const found = troubles(rows.value, now.value);
   if (!found.length) return null;
   return (
-    <section class="attention" aria-label="Needs attention">
+    <section class="attention" aria-label={t`Needs attention`}>
       {found.map((one) => (
         <a key={one.id} href={`/n/${one.id}`}>
           <Glyph kind={one.kind} />
@@ -168,6 +170,7 @@ function Nodes(): VNode {
   const view = query.get("view") === "cards" || phone ? "cards" : "table";
   const chosen = query.get("sort");
   const by = groupingOf(query.get("group"));
+  const grouping = by ? (GROUPING_WORDS[by] ?? by) : t`none`;
   const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
   const { groups, pending, touch, apply } = useOrder(text, key, down, by);
   const filter = parseFilter(text);
@@ -190,65 +193,65 @@ function Nodes(): VNode {
   return (
     <>
       <div class="tools">
-        <SearchField label="Filter nodes" placeholder="Filter by name, tag, cpu>80…" text={text} error={filter.error} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={filter.error} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         {mayAct.value && (
-          <button type="button" class="button primary only-icon only-phone" aria-label="Add node" onClick={() => show({ kind: "add" })}>
+          <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => show({ kind: "add" })}>
             <Icon name="plus" />
           </button>
         )}
         <MenuButton
-          label="State"
+          label={t`State`}
           class="chip only-desk"
           groups={[
             [
-              { label: "Any state", run: () => setState("") },
-              ...["online", "critical", "warning", "stale", "offline", "pending"].map((state) => ({ label: `${state.charAt(0).toUpperCase()}${state.slice(1)}`, run: () => setState(state) })),
+              { label: t`Any state`, run: () => setState("") },
+              ...Object.entries(NODE_STATES).map(([state, word]) => ({ label: word.charAt(0).toUpperCase() + word.slice(1), run: () => setState(state) })),
             ],
           ]}
         >
           <Icon name="filter" size="small" />
-          State
+          {t`State`}
         </MenuButton>
         <button type="button" class="chip only-desk" aria-pressed={has("updates>0")} onClick={() => toggle("updates>0")}>
           <Icon name="package" size="small" />
-          Has updates
+          {t`Has updates`}
         </button>
         <span class="grow only-desk" />
         {view === "cards" && <SortPick sort={key} down={down} />}
         <GroupPick by={by} />
         {pending && (
           <Button slim icon="refresh-cw" onClick={apply}>
-            New order
+            {t`New order`}
           </Button>
         )}
         {location.search.length > 1 && (
           <Button kind="quiet" class="only-desk" onClick={() => show({ kind: "views" })}>
-            Save view…
+            {t`Save view…`}
           </Button>
         )}
-        <MenuButton label={`Group: ${by ?? "none"}`} class="quiet only-desk" groups={[[{ label: "No groups", run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: `Group by ${one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
+        <MenuButton label={t`Group: ${grouping}`} class="quiet only-desk" groups={[[{ label: t`No groups`, run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: t`Group by ${GROUPING_WORDS[one] ?? one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
           <Icon name="chevron-down" size="small" />
-          Group: {by ?? "none"}
+          {t`Group: ${grouping}`}
         </MenuButton>
         <div class="only-desk">
           <Segmented
-            label="View"
+            label={t`View`}
             value={view}
             onPick={(next) => setQuery({ view: next === "table" ? null : next })}
             options={[
-              { key: "table", label: "Table", show: <Icon name="rows-3" size="small" /> },
-              { key: "cards", label: "Cards", show: <Icon name="layout-grid" size="small" /> },
+              { key: "table", label: t`Table`, show: <Icon name="rows-3" size="small" /> },
+              { key: "cards", label: t`Cards`, show: <Icon name="layout-grid" size="small" /> },
             ]}
           />
         </div>
       </div>
       {groups.every((group) => group.ids.length === 0) ? (
-        <Empty icon="filter" title={`No node matches “${text}”`} text={`${ids.value.length} ${ids.value.length === 1 ? "node is" : "nodes are"} hidden by this filter.`}>
-          <Button onClick={() => setQuery({ q: null })}>Clear filter</Button>
+        <Empty icon="filter" title={t`No node matches “${text}”`} text={ids.value.length === 1 ? t`1 node is hidden by this filter.` : t`${ids.value.length} nodes are hidden by this filter.`}>
+          <Button onClick={() => setQuery({ q: null })}>{t`Clear filter`}</Button>
         </Empty>
       ) : view === "cards" ? (
         groups.map((group) => (
-          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : "Nodes"} onMouseEnter={() => touch(true)} onMouseLeave={() => touch(false)} onTouchStart={() => touch(true, true)}>
+          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : t`Nodes`} onMouseEnter={() => touch(true)} onMouseLeave={() => touch(false)} onTouchStart={() => touch(true, true)}>
             {by && <CardGroup group={group} closed={closed.has(group.key)} onFold={() => fold(group.key)} />}
             {!(by && closed.has(group.key)) && <NodeCards ids={group.ids} />}
           </section>

@@ -2,14 +2,18 @@
 
 import type { VNode } from "preact";
 import type { Group } from "../../core/lineup";
+import { t } from "../../core/say";
 import { percent } from "../../core/units";
+import { NODE_STATES } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
+import { place } from "../../state/router";
 import { Icon } from "../../ui/icon";
 
-const WORDS = { crit: "critical", off: "offline", warn: "warning", stale: "stale" } as const;
+const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale" } as const;
 
-export const groupName = (key: string): string => key || "untagged";
+/** A tag or a system is called what it is called; a state has a word. */
+export const groupName = (key: string): string => (place.value.query.get("group") === "state" && NODE_STATES[key]) || key || t`untagged`;
 
 /** Worked out anew each second, for the headers that are on the page. */
 export function aggregate(ids: readonly string[]): string {
@@ -26,8 +30,8 @@ export function aggregate(ids: readonly string[]): string {
     weighted += facts.cpu * cores;
     weight += cores;
   }
-  const said = Object.entries(WORDS).flatMap(([kind, word]) => (counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${word}`] : []));
-  return [...(weight ? [`${percent(weighted / weight)} CPU`] : []), ...said].join(" · ");
+  const said = Object.entries(STATES).flatMap(([kind, word]) => (counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${NODE_STATES[word] ?? ""}`] : []));
+  return [...(weight ? [t`${percent(weighted / weight)} CPU`] : []), ...said].join(" · ");
 }
 
 export function CardGroup({ group, closed, onFold }: { group: Group; closed: boolean; onFold: () => void }): VNode {

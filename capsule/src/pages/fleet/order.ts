@@ -3,6 +3,7 @@
 import { worry } from "../../core/facts";
 import { parseFilter, type Filter, type Filterable } from "../../core/filter";
 import type { Groupable } from "../../core/lineup";
+import { t } from "../../core/say";
 import type { Row } from "../../state/fleet";
 
 export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up";
@@ -33,7 +34,7 @@ export function filterable({ node, facts, standing }: Row): Filterable {
   };
 }
 
-export const groupable = ({ node, standing }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || "unknown", state: STATE_WORDS[standing] });
+export const groupable = ({ node, standing }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || t`unknown`, state: STATE_WORDS[standing] });
 
 function weight({ node, facts, standing }: Row, key: SortKey): number | null {
   const gone = standing === "off" || standing === "wait";

@@ -2,12 +2,14 @@
 
 import type { VNode } from "preact";
 import { GROUPINGS, type Grouping } from "../../core/lineup";
+import { t } from "../../core/say";
+import { GROUPING_WORDS } from "../../core/words";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./order";
 
 /** Each the way round that is asked for first. */
 const SORTS: readonly (readonly [string, string])[] = [
-  ["-state", "Worst first"], ["name", "Name"], ["-cpu", "CPU"], ["-memory", "Memory"], ["-disk", "Disk"], ["-network", "Network"], ["-load", "Load"], ["-temperature", "Temperature"], ["-updates", "Updates"], ["-up", "Uptime"],
+  ["-state", t`Worst first`], ["name", t`Name`], ["-cpu", t`CPU`], ["-memory", t`Memory`], ["-disk", t`Disk`], ["-network", t`Network`], ["-load", t`Load`], ["-temperature", t`Temperature`], ["-updates", t`Updates`], ["-up", t`Uptime`],
 ]; // prettier-ignore
 
 const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
@@ -17,25 +19,25 @@ export function SortPick({ sort, down }: { sort: SortKey; down: boolean }): VNod
   const known = SORTS.some(([key]) => key === value);
   const words = SORTS.find(([key]) => key === turned(value))?.[1];
   return (
-    <select class="input" aria-label="Order" value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
+    <select class="input" aria-label={t`Order`} value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
       {SORTS.map(([key, label]) => (
         <option key={key} value={key}>
           {label}
         </option>
       ))}
-      {!known && <option value={value}>{words}, turned round</option>}
-      {known && <option value={turned(value)}>The other way round</option>}
+      {!known && <option value={value}>{t`${words ?? ""}, turned round`}</option>}
+      {known && <option value={turned(value)}>{t`The other way round`}</option>}
     </select>
   );
 }
 
 export function GroupPick({ by }: { by: Grouping | null }): VNode {
   return (
-    <select class="input only-phone" aria-label="Groups" value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
-      <option value="">No groups</option>
+    <select class="input only-phone" aria-label={t`Groups`} value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
+      <option value="">{t`No groups`}</option>
       {GROUPINGS.map((one) => (
         <option key={one} value={one}>
-          By {one}
+          {t`By ${GROUPING_WORDS[one] ?? one}`}
         </option>
       ))}
     </select>

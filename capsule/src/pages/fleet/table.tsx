@@ -3,6 +3,7 @@ import type { VNode } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Line } from "../../core/lineup";
 import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
+import { t } from "../../core/say";
 import { short } from "../../core/time";
 import { degrees, load, percent, rateShort, size, UNKNOWN } from "../../core/units";
 import { now } from "../../state/clock";
@@ -23,16 +24,16 @@ import { aggregate, groupName } from "./group";
 import type { SortKey } from "./order";
 
 const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[] = [
-  { key: "state", label: "State" },
-  { key: "name", label: "Name" },
-  { key: "cpu", label: "CPU, last 10 min" },
-  { key: "memory", label: "Memory" },
-  { key: "disk", label: "Disk, fullest" },
-  { key: "network", label: "Network per s", right: true },
-  { key: "load", label: "Load", right: true },
-  { key: "temperature", label: "Temp", right: true },
-  { key: "updates", label: "Updates", right: true },
-  { key: "up", label: "Up", right: true },
+  { key: "state", label: t`State` },
+  { key: "name", label: t`Name` },
+  { key: "cpu", label: t`CPU, last 10 min` },
+  { key: "memory", label: t`Memory` },
+  { key: "disk", label: t`Disk, fullest` },
+  { key: "network", label: t`Network per s`, right: true },
+  { key: "load", label: t`Load`, right: true },
+  { key: "temperature", label: t`Temp`, right: true },
+  { key: "updates", label: t`Updates`, right: true },
+  { key: "up", label: t`Up`, right: true },
 ];
 
 interface Props {
@@ -46,7 +47,7 @@ interface Props {
   onFold: (group: string) => void;
 }
 
-const keyOf = (line: Line | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group ${line.group}`);
+const keyOf = (line: Line | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
 export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
   // The row that the keys act on is known by what it shows: rows that come, go or fold above it do not put another in its place.
@@ -84,7 +85,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       class={`card grid-table fleet ${mayAct.value ? "picks" : ""}`}
       role="table"
       tabIndex={-1}
-      aria-label="Nodes"
+      aria-label={t`Nodes`}
       aria-rowcount={lines.length + 1}
       onMouseEnter={() => onTouch(true)}
       onMouseLeave={() => onTouch(false)}
@@ -111,8 +112,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
             <span key={label} role="columnheader" class={right ? "right" : ""} aria-sort={key === sort ? (down ? "descending" : "ascending") : "none"}>
               {key === "state" ? (
                 <>
-                  {mayAct.value && <Pick ids={nodesOf(lines)} label="Select all shown" />}
-                  <span class="hidden-text">State</span>
+                  {mayAct.value && <Pick ids={nodesOf(lines)} label={t`Select all shown`} />}
+                  <span class="hidden-text">{t`State`}</span>
                 </>
               ) : (
                 <button type="button" onClick={() => key && onSort(key)}>
@@ -157,7 +158,7 @@ function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { lin
       onClick={fold}
     >
       <span role="rowheader" class="row">
-        {mayAct.value && <Pick ids={ids} label={`Select all of ${groupName(line.group)}`} tab={-1} />}
+        {mayAct.value && <Pick ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
         {/* A row of a table cannot say that it is open: the button in it does, and the row takes the press. */}
         <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
           <Icon name="chevron-down" size="small" />
@@ -189,7 +190,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
   const cpu = cpuLevel(facts.cpu);
   const heat = heatLevel(facts.temperature);
   const updates = node.updates.total;
-  const label = `${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? "unknown"} updates`;
+  const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? t`unknown`} updates`;
   return (
     <div
       role="row"
@@ -203,7 +204,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
       onClick={() => go(`/n/${id}`)}
     >
       <span role="cell" class="row">
-        {mayAct.value && <Pick ids={[id]} label={`Select ${node.name}`} tab={-1} />}
+        {mayAct.value && <Pick ids={[id]} label={t`Select ${node.name}`} tab={-1} />}
         <Glyph kind={glyph} />
       </span>
       <span role="rowheader" class="who">
@@ -224,7 +225,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
           </span>
         )}
       </span>
-      <span role="cell" title={gone ? undefined : `${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`}>
+      <span role="cell" title={gone ? undefined : t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`}>
         <Share value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
       </span>
       <span role="cell" title={gone ? undefined : facts.mount}>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { hide } from "../../state/dialogs";
 import { preferences, savePreferences } from "../../state/preferences";
 import { place } from "../../state/router";
@@ -37,15 +38,15 @@ export function ViewsDialog(): VNode {
     const made = { name: name.trim(), query };
     if (await write(same ? views.map((view) => (view === same ? made : view)) : [...views, made])) {
       hide();
-      toast("done", `“${made.name}” was saved`, "It stands in the sidebar, wherever you log in.");
+      toast("done", t`“${made.name}” was saved`, t`It stands in the sidebar, wherever you log in.`);
     }
   };
   const drop = async (gone: SavedViewView): Promise<void> => {
     const before = views;
-    if (await write(views.filter((view) => view !== gone))) toast("done", `“${gone.name}” was removed`, "", { label: "Undo", run: () => void savePreferences({ views: [...before] }) });
+    if (await write(views.filter((view) => view !== gone))) toast("done", t`“${gone.name}” was removed`, "", { label: t`Undo`, run: () => void savePreferences({ views: [...before] }) });
   };
   return (
-    <Dialog title="Saved views" icon="filter" size="narrow" onClose={hide}>
+    <Dialog title={t`Saved views`} icon="filter" size="narrow" onClose={hide}>
       <form
         class="sheet"
         onSubmit={(event) => {
@@ -59,28 +60,28 @@ export function ViewsDialog(): VNode {
               {wrong}
             </Banner>
           )}
-          {query && <TextField label="Name" hint={same ? "A view of this name is there: it is replaced." : "The filter, the order and the groups that are shown now."} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
+          {query && <TextField label={t`Name`} hint={same ? t`A view of this name is there: it is replaced.` : t`The filter, the order and the groups that are shown now.`} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
           {views.length > 0 && (
-            <ul class="card rows-card" aria-label="Views">
+            <ul class="card rows-card" aria-label={t`Views`}>
               {views.map((view) => (
                 <li key={view.name}>
                   <a class="grow cut medium" href={`/?${view.query}`} onClick={hide}>
                     {view.name}
                   </a>
-                  <Button slim kind="quiet" name={`Remove ${view.name}`} icon="trash-2" onClick={() => void drop(view)} />
+                  <Button slim kind="quiet" name={t`Remove ${view.name}`} icon="trash-2" onClick={() => void drop(view)} />
                 </li>
               ))}
             </ul>
           )}
-          {!query && !views.length && <p class="t2">Filter, sort or group the fleet first; then it can be kept under a name.</p>}
+          {!query && !views.length && <p class="t2">{t`Filter, sort or group the fleet first; then it can be kept under a name.`}</p>}
         </div>
         <footer>
           <Button class="end" onClick={hide}>
-            Close
+            {t`Close`}
           </Button>
           {query && (
             <Button kind="primary" type="submit" busy={busy} disabled={!name.trim()}>
-              {same ? "Replace" : "Save"}
+              {same ? t`Replace` : t`Save`}
             </Button>
           )}
         </footer>

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { t } from "../../core/say";
 import { rows } from "../../state/fleet";
 import { approveNode, rejectNode } from "../../state/invites";
 import { Button } from "../../ui/button";
@@ -10,7 +11,7 @@ export function Waiting(): VNode | null {
   const waiting = rows.value.filter((row) => row.node.waiting).map((row) => row.node);
   if (!waiting.length) return null;
   return (
-    <section class="card waiting" aria-label="Waiting for approval">
+    <section class="card waiting" aria-label={t`Waiting for approval`}>
       {waiting.map((node) => (
         <One key={node.id} id={node.id} name={node.name} address={node.address} />
       ))}
@@ -25,13 +26,13 @@ function One({ id, name, address }: { id: string; name: string; address: string 
       <div class="row wrap">
         <Glyph kind="wait" label="" />
         <span class="grow anywhere">
-          <b class="strong">{name}</b> <span class="t2">from {address} waits for approval</span>
+          <b class="strong">{name}</b> <span class="t2">{t`from ${address} waits for approval`}</span>
         </span>
-        <Button slim kind="danger" more={{ "aria-label": `Reject ${name}` }} busy={act.busy} onClick={() => void act.run(() => rejectNode(id))}>
-          Reject
+        <Button slim kind="danger" more={{ "aria-label": t`Reject ${name}` }} busy={act.busy} onClick={() => void act.run(() => rejectNode(id))}>
+          {t`Reject`}
         </Button>
-        <Button slim kind="primary" more={{ "aria-label": `Approve ${name}` }} busy={act.busy} onClick={() => void act.run(async () => void (await approveNode(id)))}>
-          Approve
+        <Button slim kind="primary" more={{ "aria-label": t`Approve ${name}` }} busy={act.busy} onClick={() => void act.run(async () => void (await approveNode(id)))}>
+          {t`Approve`}
         </Button>
       </div>
       <Refusal text={act.refusal} />

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { planOf, reportOf } from "../../state/plans";
 import { ApiError, type JobView, type PlanView, type ReportView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
@@ -22,13 +23,13 @@ export function Aftermath({ job }: { job: JobView }): VNode {
     }
   };
   useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
-  if (failure) return <Failure title="The plan and the report could not be read" error={failure} onRetry={() => void load()} />;
+  if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
   return (
     <>
       {report && <Report report={report} />}
       {plan && (job.action === "plan" || job.error?.code === "job.plan_changed") && (
-        <section class="card stack job-sum" aria-label="Plan">
-          <h2 class="strong">{job.action === "plan" ? "Plan" : "The plan as it is now"}</h2>
+        <section class="card stack job-sum" aria-label={t`Plan`}>
+          <h2 class="strong">{job.action === "plan" ? t`Plan` : t`The plan as it is now`}</h2>
           <PlanTable plan={plan} />
         </section>
       )}
@@ -40,17 +41,17 @@ function Report({ report }: { report: ReportView }): VNode | null {
   const { services, failed_units, config_files, notes } = report;
   const due = report.reboot === "yes";
   const lists: [string, readonly string[]][] = [
-    ["Services that still run what was replaced", services],
-    ["Units that failed since the job began", failed_units],
-    ["Good to know", notes],
+    [t`Services that still run what was replaced`, services],
+    [t`Units that failed since the job began`, failed_units],
+    [t`Good to know`, notes],
   ];
   if (!due && report.reboot === "no" && !config_files.length && lists.every(([, items]) => !items.length)) return null;
   return (
-    <section class="card stack job-sum" aria-label="Report">
-      <h2 class="strong">To be looked after</h2>
+    <section class="card stack job-sum" aria-label={t`Report`}>
+      <h2 class="strong">{t`To be looked after`}</h2>
       {report.reboot !== "no" && (
         <Banner kind={due ? "" : "calm"} mark={<Glyph kind="warn" label="" />}>
-          {due ? "The server needs a reboot" : "Whether the server needs a reboot is not known"}
+          {due ? t`The server needs a reboot` : t`Whether the server needs a reboot is not known`}
           {report.reboot_why ? `: ${report.reboot_why}` : ""}
         </Banner>
       )}
@@ -69,11 +70,11 @@ function Report({ report }: { report: ReportView }): VNode | null {
             </div>
           ),
       )}
-      {config_files.length > 0 && <h3 class="medium">Configuration put beside the one in use</h3>}
+      {config_files.length > 0 && <h3 class="medium">{t`Configuration put beside the one in use`}</h3>}
       {config_files.map((file) => (
         <details key={file.path}>
           <summary class="mono">{file.path}</summary>
-          <pre class="mono t2">{file.diff || "The difference cannot be shown."}</pre>
+          <pre class="mono t2">{file.diff || t`The difference cannot be shown.`}</pre>
         </details>
       ))}
     </section>

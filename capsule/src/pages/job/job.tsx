@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { form, t } from "../../core/say";
 import { age, moment } from "../../core/time";
 import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
@@ -19,7 +20,7 @@ import { lazy } from "../../ui/lazy";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
 import { Output } from "./output";
 
-const Aftermath = lazy<{ job: JobView }>("the report", async () => (await import("../orders")).Aftermath);
+const Aftermath = lazy<{ job: JobView }>(t`the report`, async () => (await import("../orders")).Aftermath);
 
 const QUIET_S = 5;
 
@@ -32,18 +33,18 @@ export function JobPage({ id }: { id: string }): VNode {
     return (
       <div class="page">
         <h1 class="hidden-text" tabIndex={-1}>
-          Job
+          {t`Job`}
         </h1>
         {failure === null ? (
-          <Loading rows={6} what="the job" onRetry={() => void detail.open()} />
+          <Loading rows={6} what={t`the job`} onRetry={() => void detail.open()} />
         ) : failure.status === 404 ? (
-          <Empty icon="list-checks" title="There is no such job" text="It went with its node, or the address is wrong.">
+          <Empty icon="list-checks" title={t`There is no such job`} text={t`It went with its node, or the address is wrong.`}>
             <a class="button" href="/jobs">
-              Go to the jobs
+              {t`Go to the jobs`}
             </a>
           </Empty>
         ) : (
-          <Failure title="The job could not be read" error={failure} onRetry={() => void detail.open()} />
+          <Failure title={t`The job could not be read`} error={failure} onRetry={() => void detail.open()} />
         )}
       </div>
     );
@@ -52,7 +53,7 @@ export function JobPage({ id }: { id: string }): VNode {
 }
 
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
-  const node = nodeName(job.node_id) ?? "removed node";
+  const node = nodeName(job.node_id) ?? t`removed node`;
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
   return (
@@ -66,12 +67,12 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             {job.batch_id !== null && (
               <>
                 <a class="accent" href={`/batches/${job.batch_id}`}>
-                  one of many
+                  {t`one of many`}
                 </a>{" "}
                 ·{" "}
               </>
             )}
-            {job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : "All packages"} · by {job.created_by} · {moment(job.created_at, hubNow())}
+            {t`${job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, hubNow())}`}
             {job.started_at !== null && (
               <>
                 {" "}
@@ -85,11 +86,11 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} />}
         {nodeSignal(job.node_id) && (
           <a class="button" href={`/n/${job.node_id}`}>
-            Open {node}
+            {t`Open ${node}`}
           </a>
         )}
       </div>
-      <section class="card job-sum" aria-label="State">
+      <section class="card job-sum" aria-label={t`State`}>
         <div class="row wrap">
           <Glyph kind={jobGlyph(job.state)} size="large" label="" />
           <b class="strong" role="status">
@@ -103,9 +104,9 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           )}
           <span class="grow" />
           {!ended && <Quiet detail={detail} job={job} />}
-          <span class="t3 num">{ended ? (job.exit_code === null ? "" : `exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
+          <span class="t3 num">{ended ? (job.exit_code === null ? "" : t`exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
         </div>
-        <div class={`progress ${ended ? (job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label="Progress" aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
+        <div class={`progress ${ended ? (job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label={t`Progress`} aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
@@ -121,7 +122,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       )}
       {!job.error && (job.state === "interrupted" || job.state === "unknown") && (
         <Banner mark={<Glyph kind="warn" label="" />}>
-          {job.state === "interrupted" ? "The server went away while this ran. Look at the output and at the server before you start it again." : "How this ended is not known. Look at the server before you start it again."}
+          {job.state === "interrupted" ? t`The server went away while this ran. Look at the output and at the server before you start it again.` : t`How this ended is not known. Look at the server before you start it again.`}
         </Banner>
       )}
       {(job.plan_digest !== null || job.has_report) && <Aftermath job={job} />}
@@ -137,7 +138,7 @@ function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | nu
   const bytes = Math.max(detail.received.value, job.output_bytes);
   if (bytes > seen.current.bytes) seen.current = { bytes, at: now.value };
   const at = Math.max(seen.current.at, job.last_output_at ?? 0);
-  return at > 0 && now.value - at >= QUIET_S ? <span class="t3 num">last output {age(now.value - at)} ago</span> : null;
+  return at > 0 && now.value - at >= QUIET_S ? <span class="t3 num">{t`last output ${age(now.value - at)} ago`}</span> : null;
 }
 
 function Elapsed({ job }: { job: JobView }): VNode {
@@ -153,14 +154,14 @@ function StopButton({ job }: { job: JobView }): VNode {
       await cancelJob(job.id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "The job was not stopped", error.detail);
+      toast("fail", t`The job was not stopped`, error.detail);
     } finally {
       setBusy(false);
     }
   };
   return (
     <Button kind="danger" icon="square" busy={busy || job.stop?.state === "asked"} onClick={() => void stop()}>
-      {job.state === "queued" ? "Cancel job" : "Stop job"}
+      {job.state === "queued" ? t`Cancel job` : t`Stop job`}
     </Button>
   );
 }
@@ -191,10 +192,10 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
   return (
     <>
       <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
-        Stop by force…
+        {t`Stop by force…`}
       </Button>
       {asking && (
-        <Dialog title="Stop by force" subtitle={`${actionWord(job.action)}, ${node}`} size="narrow" onClose={close}>
+        <Dialog title={t`Stop by force`} subtitle={`${actionWord(job.action)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
             {wrong && (
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -209,10 +210,10 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
           </div>
           <footer>
             <Button class="end" more={{ autofocus: true }} onClick={close}>
-              Let it go on
+              {t`Let it go on`}
             </Button>
             <Button kind="destroy" busy={busy} disabled={typed !== node} onClick={() => void force()}>
-              Stop by force
+              {t`Stop by force`}
             </Button>
           </footer>
         </Dialog>
@@ -230,28 +231,28 @@ function RepairButton({ job }: { job: JobView }): VNode {
       go(`/jobs/${(await submitJob(job.node_id, { action: "repair" }, key.current)).id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "The repair was not started", error.detail);
+      toast("fail", t`The repair was not started`, error.detail);
       setBusy(false);
     }
   };
   return (
     <Button kind="primary" busy={busy} onClick={() => void repair()}>
-      Repair packages
+      {t`Repair packages`}
     </Button>
   );
 }
 
 function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
   return (
-    <section class="stack" aria-label="Changes">
+    <section class="stack" aria-label={t`Changes`}>
       <h2 class="strong">
-        {changes.length} {changes.length === 1 ? "package" : "packages"} changed
+        {t`${changes.length} ${form(changes.length, "package")} changed`}
       </h2>
-      <div class="card grid-table changes" role="table" aria-label="Changed packages" aria-rowcount={changes.length + 1}>
+      <div class="card grid-table changes" role="table" aria-label={t`Changed packages`} aria-rowcount={changes.length + 1}>
         <div role="row" class="head">
-          <span role="columnheader">Package</span>
-          <span role="columnheader">From</span>
-          <span role="columnheader">To</span>
+          <span role="columnheader">{t`Package`}</span>
+          <span role="columnheader">{t`From`}</span>
+          <span role="columnheader">{t`To`}</span>
         </div>
         {changes.map((change) => (
           <div role="row" key={change.package}>
@@ -259,10 +260,10 @@ function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
               {change.package}
             </span>
             <span role="cell" class="mono t3 cut">
-              {change.from || "new"}
+              {change.from || t`new`}
             </span>
             <span role="cell" class={`mono cut ${change.to ? "" : "crit"}`}>
-              {change.to || "removed"}
+              {change.to || t`removed`}
             </span>
           </div>
         ))}

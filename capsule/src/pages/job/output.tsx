@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Feed } from "../../core/feed";
+import { t } from "../../core/say";
 import { clock } from "../../core/time";
 import { count, decimalSize } from "../../core/units";
 import { actionWord, jobEnded, jobGlyph, stateWord } from "../../core/words";
@@ -18,7 +19,7 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Time } from "../../ui/parts";
 
-const Screen = lazy<ScreenProps>("the terminal", async () => (await import("../../terminal/screen")).Screen);
+const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;
 
 interface Props {
@@ -38,7 +39,7 @@ export function Output({ detail, job, node }: Props): VNode {
   const ended = jobEnded(job.state);
   // Each piece that arrives draws this anew, so that what waits is told as it grows.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
-  const label = `Output of ${actionWord(job.action)} on ${node}`;
+  const label = t`Output of ${actionWord(job.action)} on ${node}`;
   const ready = (made: ScreenHandle): void => {
     screen.current = made;
     const next = new Feed({
@@ -65,7 +66,7 @@ export function Output({ detail, job, node }: Props): VNode {
   const waiting = paused ? (feed.current?.waiting ?? 0) : 0;
   const hidden = detail.skipped.value + skipped;
   return (
-    <section class="card terminal" aria-label="Output">
+    <section class="card terminal" aria-label={t`Output`}>
       <div class="terminal-head">
         <Glyph kind={jobGlyph(job.state)} label="" />
         <b class="cut strong">{node}</b>
@@ -74,10 +75,10 @@ export function Output({ detail, job, node }: Props): VNode {
         <Search screen={screen} />
         {!ended ? (
           <Button slim kind="quiet" icon={following ? "pause" : "arrow-down"} more={{ "aria-pressed": following }} onClick={following ? pause : follow}>
-            {following ? "Following" : waiting ? `Follow (${decimalSize(waiting)} new)` : "Follow"}
+            {following ? t`Following` : waiting ? t`Follow (${decimalSize(waiting)} new)` : t`Follow`}
           </Button>
         ) : (
-          !following && <Button slim kind="quiet" name="Jump to end" icon="arrow-down" onClick={follow} />
+          !following && <Button slim kind="quiet" name={t`Jump to end`} icon="arrow-down" onClick={follow} />
         )}
         <Button
           slim
@@ -89,18 +90,18 @@ export function Output({ detail, job, node }: Props): VNode {
             setWrapped(!wrapped);
           }}
         >
-          Wrap
+          {t`Wrap`}
         </Button>
-        <Button slim kind="quiet" icon="scroll-text" name="View as plain text" more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
-        <CopyButton name="Copy output" text={() => screen.current?.text() ?? ""} />
-        <a class="button quiet slim only-icon" href={outputUrl(job.id)} download={`${node}-${job.action}-${job.id}.log`} aria-label="Download log" title="Download log">
+        <Button slim kind="quiet" icon="scroll-text" name={t`View as plain text`} more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
+        <CopyButton name={t`Copy output`} text={() => screen.current?.text() ?? ""} />
+        <a class="button quiet slim only-icon" href={outputUrl(job.id)} download={`${node}-${job.action}-${job.id}.log`} aria-label={t`Download log`} title={t`Download log`}>
           <Icon name="download" size="small" />
         </a>
       </div>
       {hidden > 0 && (
         <p class="terminal-foot">
           <Icon name="info" size="small" />
-          {skipped > 0 ? `${decimalSize(hidden)} are not shown here, some of them because they came too fast; the download has everything.` : `The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
+          {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, some of them because they came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
         </p>
       )}
       {plain && <Plain label={label} screen={screen} received={received} />}
@@ -110,11 +111,11 @@ export function Output({ detail, job, node }: Props): VNode {
       <div class="terminal-foot">
         <span class="row">
           {ended ? (
-            <>ended {job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}</>
+            <>{t`ended`}{" "}{job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}</>
           ) : (
             <>
               <Glyph kind={live.value ? (paused ? "pause" : "ok") : "stale"} label="" />
-              {live.value ? (paused ? "paused" : job.state === "running" ? "streaming" : stateWord(job.state).toLowerCase()) : "no connection"}
+              {live.value ? (paused ? t`paused` : job.state === "running" ? t`streaming` : stateWord(job.state).toLowerCase()) : t`no connection`}
             </>
           )}
         </span>
@@ -124,7 +125,7 @@ export function Output({ detail, job, node }: Props): VNode {
         <span class="grow" />
         {job.output_sha256 && (
           <span class="mono only-desk" title={job.output_sha256}>
-            SHA-256 {job.output_sha256.slice(0, 12)}…
+            {t`SHA-256 ${job.output_sha256.slice(0, 12)}…`}
           </span>
         )}
       </div>
@@ -150,8 +151,8 @@ function Search({ screen }: { screen: ScreenRef }): VNode {
         <Icon name="search" size="small" />
         <input
           type="search"
-          aria-label="Search in output"
-          placeholder="Search"
+          aria-label={t`Search in output`}
+          placeholder={t`Search`}
           data-shortcut="/"
           value={words}
           spellcheck={false}
@@ -170,13 +171,13 @@ function Search({ screen }: { screen: ScreenRef }): VNode {
           }}
         />
         <span class="num meta" role="status">
-          {words ? (found ? `${count(found - place)} of ${count(found)}` : "none") : ""}
+          {words ? (found ? t`${count(found - place)} of ${count(found)}` : t`none`) : ""}
         </span>
       </span>
       {words && (
         <>
-          <Button slim kind="quiet" name="Match before" icon="arrow-up" onClick={() => step(1)} />
-          <Button slim kind="quiet" name="Next match" icon="arrow-down" onClick={() => step(-1)} />
+          <Button slim kind="quiet" name={t`Match before`} icon="arrow-up" onClick={() => step(1)} />
+          <Button slim kind="quiet" name={t`Next match`} icon="arrow-down" onClick={() => step(-1)} />
         </>
       )}
     </span>
@@ -199,7 +200,7 @@ function Plain({ label, screen, received }: { label: string; screen: ScreenRef; 
     return () => clearInterval(timer);
   }, [text]);
   return (
-    <pre class="plain-log" role="log" aria-label={`${label}, plain text`} tabIndex={0}>
+    <pre class="plain-log" role="log" aria-label={t`${label}, plain text`} tabIndex={0}>
       {text}
     </pre>
   );

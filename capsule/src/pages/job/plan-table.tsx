@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { keptWord, planSum } from "../../core/orders";
+import { t } from "../../core/say";
 import { decimalSize } from "../../core/units";
 import type { PlanView } from "../../state/types";
 import { Icon } from "../../ui/icon";
@@ -14,35 +15,35 @@ export function PlanTable({ plan }: { plan: PlanView }): VNode {
       <p class="t2" role="status">
         {planSum(plan)}
         {plan.reboot_why && plan.reboot !== "no" ? ` (${plan.reboot_why})` : ""}
-        {plan.download_bytes === null ? "" : ` · ${decimalSize(plan.download_bytes)} to download`}
-        {plan.installed_bytes === null ? "" : ` · ${decimalSize(Math.abs(plan.installed_bytes))} of disk ${plan.installed_bytes < 0 ? "freed" : "used"}`}
+        {plan.download_bytes === null ? "" : ` · ${t`${decimalSize(plan.download_bytes)} to download`}`}
+        {plan.installed_bytes === null ? "" : ` · ${t`${decimalSize(Math.abs(plan.installed_bytes))} of disk ${plan.installed_bytes < 0 ? t`freed` : t`used`}`}`}
       </p>
       {steps.length > 0 && (
-        <div class="grid-table changes" role="table" aria-label="Planned changes" aria-rowcount={steps.length + 1}>
+        <div class="grid-table changes" role="table" aria-label={t`Planned changes`} aria-rowcount={steps.length + 1}>
           <div role="row" class="head">
-            <span role="columnheader">Package</span>
-            <span role="columnheader">From</span>
-            <span role="columnheader">To</span>
+            <span role="columnheader">{t`Package`}</span>
+            <span role="columnheader">{t`From`}</span>
+            <span role="columnheader">{t`To`}</span>
           </div>
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
               <span role="rowheader" class="mono medium cut">
                 {step.security === "yes" && <Icon name="shield" size="tiny" />} {step.package}
-                {step.security === "yes" && <span class="hidden-text"> for security</span>}
+                {step.security === "yes" && <span class="hidden-text"> {t`for security`}</span>}
               </span>
               <span role="cell" class="mono t3 cut">
-                {step.from || "new"}
+                {step.from || t`new`}
               </span>
               <span role="cell" class={`mono cut ${step.to ? "" : "crit"}`}>
-                {step.to || "removed"}
+                {step.to || t`removed`}
               </span>
             </div>
           ))}
         </div>
       )}
-      {steps.length > MOST && <p class="t3">{steps.length - MOST} more are not shown.</p>}
+      {steps.length > MOST && <p class="t3">{t`${steps.length - MOST} more are not shown.`}</p>}
       {plan.kept.length > 0 && (
-        <ul class="rules" aria-label="Kept back">
+        <ul class="rules" aria-label={t`Kept back`}>
           {plan.kept.slice(0, MOST).map((kept) => (
             <li key={kept.package}>
               <Icon name="lock" size="small" />

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { ACTION_WORDS } from "../../core/words";
 import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/lists";
@@ -19,10 +20,10 @@ const STATES: Readonly<Record<string, string>> = {
   other: "cancelled,expired",
 };
 const CHIPS = [
-  { key: "open", label: "Not ended", mark: <Glyph kind="run" label="" /> },
-  { key: "done", label: "Succeeded", mark: <Glyph kind="done" label="" /> },
-  { key: "failed", label: "To look at", mark: <Glyph kind="fail" label="" /> },
-  { key: "other", label: "Cancelled or expired", mark: <Glyph kind="off" label="" /> },
+  { key: "open", label: t`Not ended`, mark: <Glyph kind="run" label="" /> },
+  { key: "done", label: t`Succeeded`, mark: <Glyph kind="done" label="" /> },
+  { key: "failed", label: t`To look at`, mark: <Glyph kind="fail" label="" /> },
+  { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
 interface Found {
@@ -60,13 +61,13 @@ export function JobsPage(): VNode {
   return (
     <div class="page">
       <div class="page-head">
-        <h1 tabIndex={-1}>Jobs</h1>
+        <h1 tabIndex={-1}>{t`Jobs`}</h1>
       </div>
       <div class="tools wrap">
-        <FilterChips label="State" chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
-        <FilterChips label="Who" chips={[{ key: "me", label: "Mine" }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
-        <select class="input short" aria-label="Action" value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
-          <option value="">Every action</option>
+        <FilterChips label={t`State`} chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
+        <FilterChips label={t`Who`} chips={[{ key: "me", label: t`Mine` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
+        <select class="input short" aria-label={t`Action`} value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
+          <option value="">{t`Every action`}</option>
           {Object.entries(ACTION_WORDS).map(([key, words]) => (
             <option key={key} value={key}>
               {words}
@@ -75,28 +76,28 @@ export function JobsPage(): VNode {
         </select>
       </div>
       {failure && found && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
-          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
       {failure && !found ? (
-        <Failure title="The jobs could not be read" error={failure} onRetry={() => void load()} />
+        <Failure title={t`The jobs could not be read`} error={failure} onRetry={() => void load()} />
       ) : !found ? (
-        <Loading rows={8} what="the jobs" onRetry={() => void load()} />
+        <Loading rows={8} what={t`the jobs`} onRetry={() => void load()} />
       ) : !found.jobs.length ? (
         filtered ? (
-          <Empty icon="filter" title="No job matches" text="None of this kind is kept here.">
-            <Button onClick={() => setQuery({ state: null, action: null, by: null })}>Show all jobs</Button>
+          <Empty icon="filter" title={t`No job matches`} text={t`None of this kind is kept here.`}>
+            <Button onClick={() => setQuery({ state: null, action: null, by: null })}>{t`Show all jobs`}</Button>
           </Empty>
         ) : (
-          <Empty icon="list-checks" title="No jobs yet" text="Start a check or an upgrade from a node’s page. Each job keeps its whole output here." />
+          <Empty icon="list-checks" title={t`No jobs yet`} text={t`Start a check or an upgrade from a node’s page. Each job keeps its whole output here.`} />
         )
       ) : (
         <>
           <JobsTable jobs={found.jobs.map(newest)} />
           {found.next && (
             <div>
-              <Button onClick={() => void load(found.next ?? undefined)}>Show more</Button>
+              <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more`}</Button>
             </div>
           )}
         </>

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { form, t } from "../../core/say";
 import { duration, moment } from "../../core/time";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { hubNow, now } from "../../state/clock";
@@ -16,17 +17,17 @@ export function took(job: JobView, at: number): string {
 /** Where it stands, in words. */
 export function standing(job: JobView): string {
   if (job.state === "running" && job.phase) return `${phaseWord(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
-  if (job.state === "succeeded" && job.changes.length) return `Succeeded, ${job.changes.length} ${job.changes.length === 1 ? "change" : "changes"}`;
+  if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${form(job.changes.length, "change")}`;
   return job.error && job.state !== "cancelled" ? `${stateWord(job.state)}: ${job.error.message}` : stateWord(job.state);
 }
 
 export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
   return (
-    <div class="card grid-table jobs-table" role="table" aria-label="Jobs" aria-rowcount={jobs.length + 1}>
+    <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={jobs.length + 1}>
       <div role="row" class="head">
-        {["State", "Job", "Node", "Outcome", "By", "Started", "Took"].map((label) => (
+        {[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`].map((label) => (
           <span key={label} role="columnheader">
-            {label === "State" ? <span class="hidden-text">State</span> : label}
+            {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
           </span>
         ))}
       </div>
@@ -38,7 +39,7 @@ export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
 }
 
 function Row({ job }: { job: JobView }): VNode {
-  const node = nodeName(job.node_id) ?? "removed node";
+  const node = nodeName(job.node_id) ?? t`removed node`;
   const at = job.started_at ?? job.created_at;
   return (
     <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -27,15 +28,15 @@ export function ChangePage(): VNode {
       await changePassword(current, entries.password);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? "The current password is wrong." : error.detail);
+      setWrong(error.status === 401 || error.code === "auth.bad_credentials" ? t`The current password is wrong.` : error.detail);
     } finally {
       setBusy(false);
     }
   };
   return (
     <Frame
-      title="Choose a new password"
-      text="The password that you signed in with is good for this step only. Set your own to continue."
+      title={t`Choose a new password`}
+      text={t`The password that you signed in with is good for this step only. Set your own to continue.`}
       alert={
         wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -52,13 +53,13 @@ export function ChangePage(): VNode {
         }}
       >
         <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-        {asks && <SecretField label="Current password" value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
+        {asks && <SecretField label={t`Current password`} value={current} onText={setCurrent} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
         <NewPassword entries={entries} onChange={setEntries} username={username} current={current} autofocus={!asks} />
         <Button kind="primary" type="submit" busy={busy}>
-          Set password and continue
+          {t`Set password and continue`}
         </Button>
         <Button kind="quiet" onClick={() => void logOut()}>
-          Sign out
+          {t`Sign out`}
         </Button>
       </form>
     </Frame>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { beginTotp, confirmTotp } from "../../state/account";
 import { enrolled, logOut, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";
@@ -31,7 +32,7 @@ export function EnrolPage(): VNode {
       mark={<Glyph kind="fail" label="" />}
       action={
         <Button slim onClick={() => void begin()}>
-          Try again
+          {t`Try again`}
         </Button>
       }
     >
@@ -40,19 +41,19 @@ export function EnrolPage(): VNode {
   );
   if (codes) {
     return (
-      <Frame title="Keep your recovery codes" text="They are shown this once.">
+      <Frame title={t`Keep your recovery codes`} text={t`They are shown this once.`}>
         <div class="panel">
-          <RecoveryCodes codes={codes} done="Continue" onDone={() => void enrolled()} />
+          <RecoveryCodes codes={codes} done={t`Continue`} onDone={() => void enrolled()} />
         </div>
       </Frame>
     );
   }
   return (
-    <Frame title="Set up a second factor" text={`Ground Control asks ${user.value?.username ?? "you"} for one. Nothing else opens before it.`} alert={alert}>
+    <Frame title={t`Set up a second factor`} text={t`Ground Control asks ${user.value?.username ?? t`you`} for one. Nothing else opens before it.`} alert={alert}>
       <div class="panel">
-        {secret && <SecretToScan secret={secret} submit="Verify and switch on" onCode={async (code) => setCodes((await confirmTotp(code)).codes)} />}
+        {secret && <SecretToScan secret={secret} submit={t`Verify and switch on`} onCode={async (code) => setCodes((await confirmTotp(code)).codes)} />}
         <Button kind="quiet" onClick={() => void logOut()}>
-          Sign out
+          {t`Sign out`}
         </Button>
       </div>
     </Frame>

@@ -1,12 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
+import { t } from "../../core/say";
 import { Icon, Logo } from "../../ui/icon";
 import { Sky } from "./sky";
 
 /** One card under the sky: everything that comes before the page itself. */
 export function Frame({ title, text, alert, children }: { title: string; text: ComponentChildren; alert?: ComponentChildren; children: ComponentChildren }): VNode {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  const words = location.protocol === "https:" ? "Encrypted connection" : local ? "Connection within this machine" : "This connection is not encrypted";
+  const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Connection within this machine` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
   }, [title]);

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
@@ -11,9 +12,9 @@ import { lazy } from "../../ui/lazy";
 import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
 
-const ChangePage = lazy("the next step", async () => (await import("../access")).ChangePage);
-const SecondStep = lazy("the next step", async () => (await import("../access")).SecondStep);
-const EnrolPage = lazy("the next step", async () => (await import("../access")).EnrolPage);
+const ChangePage = lazy(t`the next step`, async () => (await import("../access")).ChangePage);
+const SecondStep = lazy(t`the next step`, async () => (await import("../access")).SecondStep);
+const EnrolPage = lazy(t`the next step`, async () => (await import("../access")).EnrolPage);
 
 export function LoginPage(): VNode {
   switch (phase.value) {
@@ -84,10 +85,10 @@ function SignIn(): VNode {
       />
     );
   }
-  const said = left > 0 ? `Too many attempts. Try again in ${age(left)}.` : wrong;
+  const said = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame
-      title="Sign in to Stardust"
+      title={t`Sign in to Stardust`}
       text={location.host}
       alert={
         said ? (
@@ -108,13 +109,13 @@ function SignIn(): VNode {
           void submit();
         }}
       >
-        <TextField label="User name" value={username} onText={setUsername} input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
-        <SecretField label="Password" value={password} onText={setPassword} inputRef={secret} input={{ name: "password", autocomplete: "current-password", required: true }} />
+        <TextField label={t`User name`} value={username} onText={setUsername} input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+        <SecretField label={t`Password`} value={password} onText={setPassword} inputRef={secret} input={{ name: "password", autocomplete: "current-password", required: true }} />
         {wantsCode && (
-          <TextField label="Setup code" value={setupCode} onText={setSetupCode} hint="Ground Control prints it on its console at the first start." input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }} />
+          <TextField label={t`Setup code`} value={setupCode} onText={setSetupCode} hint={t`Ground Control prints it on its console at the first start.`} input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }} />
         )}
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
-          Sign in
+          {t`Sign in`}
         </Button>
       </form>
     </Frame>
@@ -125,11 +126,11 @@ function words(error: ApiError): string {
   switch (error.code) {
     case "auth.bad_credentials":
     case "auth.required":
-      return "User name or password is wrong.";
+      return t`User name or password is wrong.`;
     case "auth.rate_limited":
-      return "Too many attempts.";
+      return t`Too many attempts.`;
     case "auth.setup_code_required":
-      return "This is the first sign-in, from another machine. Enter the setup code from Ground Control’s console.";
+      return t`This is the first sign-in, from another machine. Enter the setup code from Ground Control’s console.`;
     default:
       return error.detail;
   }
@@ -138,14 +139,14 @@ function words(error: ApiError): string {
 function Unreachable(): VNode {
   const left = useCountdown(resumesAt.value);
   return (
-    <Frame title="No connection to Ground Control" text={location.host}>
+    <Frame title={t`No connection to Ground Control`} text={location.host}>
       <div class="panel">
-        <p class="t2">The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.</p>
+        <p class="t2">{t`The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.`}</p>
         <p class="t3 num" aria-hidden="true">
-          {left ? `Trying again in ${left} s.` : "Trying now…"}
+          {left ? t`Trying again in ${left} s.` : t`Trying now…`}
         </p>
         <Button kind="primary" busy={!left} onClick={() => void resume()}>
-          Try now
+          {t`Try now`}
         </Button>
       </div>
     </Frame>

@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { passwordRules, strength } from "../../core/password";
+import { t } from "../../core/say";
 import { SecretField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 
@@ -11,17 +12,18 @@ export interface NewPasswordEntries {
 export const NO_PASSWORD: NewPasswordEntries = { password: "", repeat: "" };
 
 const RULES = {
-  long: "At least 12 characters",
-  ownWords: "Not the old one, and more than common words like “password”, “stardust” or the user name",
-  match: "Both entries match",
+  long: t`At least 12 characters`,
+  ownWords: t`Not the old one, and more than common words like “password”, “stardust” or the user name`,
+  match: t`Both entries match`,
 } as const;
+const STRENGTHS = [t`none`, t`weak`, t`fair`, t`good`, t`strong`];
 const NAMES = Object.keys(RULES) as (keyof typeof RULES)[];
 
 /** The rules that are not met, in words; empty = the hub is likely to take it (its word is the last). */
 export function unmet({ password, repeat }: NewPasswordEntries, username: string, current: string): string {
   const rules = passwordRules(password, repeat, username, current);
   const missing = NAMES.filter((name) => !rules[name]).map((name) => RULES[name]);
-  return missing.length ? `Not met yet: ${missing.join("; ")}.` : "";
+  return missing.length ? t`Not met yet: ${missing.join("; ")}.` : "";
 }
 
 interface Props {
@@ -41,18 +43,18 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
     <>
       <div>
         <SecretField
-          label="New password"
+          label={t`New password`}
           value={password}
           onText={(text) => onChange({ ...entries, password: text })}
           input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus }}
         />
-        <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={`Strength: ${["none", "weak", "fair", "good", "strong"][score] ?? ""}`}>
+        <div class={`strength ${score < 3 ? "weak" : ""}`} role="img" aria-label={t`Strength: ${STRENGTHS[score] ?? ""}`}>
           {[1, 2, 3, 4].map((step) => (
             <i key={step} class={score >= step ? "filled" : ""} />
           ))}
         </div>
       </div>
-      <ul class="rules" aria-label="Rules for the password">
+      <ul class="rules" aria-label={t`Rules for the password`}>
         {NAMES.map((name) => (
           <Rule key={name} met={rules[name]}>
             {RULES[name]}
@@ -60,7 +62,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
         ))}
       </ul>
       <SecretField
-        label="Repeat it"
+        label={t`Repeat it`}
         value={repeat}
         onText={(text) => onChange({ ...entries, repeat: text })}
         input={{ name: "repeat-password", autocomplete: "new-password", maxLength: 1024, required: true }}
@@ -72,7 +74,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
 function Rule({ met, children }: { met: boolean; children: ComponentChildren }): VNode {
   return (
     <li>
-      <Glyph kind={met ? "done" : "wait"} label={met ? "met" : "not met yet"} />
+      <Glyph kind={met ? "done" : "wait"} label={met ? t`met` : t`not met yet`} />
       {children}
     </li>
   );

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { now } from "../../state/clock";
 import { ApiError } from "../../state/types";
@@ -37,9 +38,9 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
       if (!(error instanceof ApiError)) throw error;
       setBusy(false);
       setCode("");
-      if (error.code === "auth.bad_credentials") return onBack("User name or password is wrong.");
+      if (error.code === "auth.bad_credentials") return onBack(t`User name or password is wrong.`);
       if (error.status === 429) setUntil(now.peek() + (error.retryAfterS ?? 60));
-      setWrong(error.code === "auth.totp_wrong" ? (recovery ? "This recovery code is wrong, or was used before." : "The code is wrong, too old, or was used before. Wait for the next one.") : error.detail);
+      setWrong(error.code === "auth.totp_wrong" ? (recovery ? t`This recovery code is wrong, or was used before.` : t`The code is wrong, too old, or was used before. Wait for the next one.`) : error.detail);
       field.current?.focus();
     }
   };
@@ -48,11 +49,11 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
     setCode("");
     setWrong("");
   };
-  const said = left > 0 ? `Too many attempts. Try again in ${age(left)}.` : wrong;
+  const said = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame
-      title={recovery ? "Enter a recovery code" : "Enter the 6-digit code"}
-      text={recovery ? `One of the ten that you kept, for ${username}. Each works once.` : `From your authenticator app, for ${username}.`}
+      title={recovery ? t`Enter a recovery code` : t`Enter the 6-digit code`}
+      text={recovery ? t`One of the ten that you kept, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
       alert={
         said && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -69,19 +70,19 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
         }}
       >
         {recovery ? (
-          <TextField key="recovery" label="Recovery code" value={code} onText={setCode} inputRef={field} input={{ name: "recovery-code", autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField key="recovery" label={t`Recovery code`} value={code} onText={setCode} inputRef={field} input={{ name: "recovery-code", autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
         ) : (
-          <CodeField key="code" label="6-digit code" value={code} onText={setCode} onFull={(digits) => void submit(digits)} inputRef={field} autofocus />
+          <CodeField key="code" label={t`6-digit code`} value={code} onText={setCode} onFull={(digits) => void submit(digits)} inputRef={field} autofocus />
         )}
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
-          Verify
+          {t`Verify`}
         </Button>
         <div class="row links">
           <Button kind="quiet" onClick={turn}>
-            {recovery ? "Use a code from the app" : "Use a recovery code"}
+            {recovery ? t`Use a code from the app` : t`Use a recovery code`}
           </Button>
           <Button kind="quiet" onClick={() => onBack("")}>
-            Back
+            {t`Back`}
           </Button>
         </div>
       </form>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { MOST_NODES } from "../../core/compare";
+import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { show, type Open } from "../../state/dialogs";
 import { ids } from "../../state/fleet";
@@ -15,30 +16,30 @@ export function SelectionBar(): VNode | null {
   if (!nodes.length) return null;
   const open = (wanted: Open) => (): void => show(wanted);
   return (
-    <div class="selection card" role="region" aria-label="Selection">
+    <div class="selection card" role="region" aria-label={t`Selection`}>
       <b class="strong num" role="status">
-        {plural(nodes.length, "node")} selected
+        {t`${plural(nodes.length, "node")} selected`}
       </b>
       <Button kind="primary" icon="package" onClick={open({ kind: "many", nodes, action: "upgrade" })}>
-        Upgrade…
+        {t`Upgrade…`}
       </Button>
       <Button kind="quiet" onClick={open({ kind: "many", nodes })}>
-        Run…
+        {t`Run…`}
       </Button>
       {nodes.length > 1 && nodes.length <= MOST_NODES && (
         <Button kind="quiet" onClick={() => go(`/compare?nodes=${nodes.join()}`)}>
-          Compare
+          {t`Compare`}
         </Button>
       )}
       {mayTag.value && (
         <Button kind="quiet" icon="tag" onClick={open({ kind: "tags", nodes })}>
-          Tag…
+          {t`Tag…`}
         </Button>
       )}
       <Button kind="quiet" class="danger" icon="trash-2" onClick={open({ kind: "forget", nodes })}>
-        Remove…
+        {t`Remove…`}
       </Button>
-      <Button kind="quiet" name="Clear" icon="x" onClick={unpick} />
+      <Button kind="quiet" name={t`Clear`} icon="x" onClick={unpick} />
     </div>
   );
 }

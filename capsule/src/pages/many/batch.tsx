@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { GROUP_WORDS, groupOf, GROUPS, tally, type Group } from "../../core/batch";
 import { stopWord } from "../../core/orders";
+import { t } from "../../core/say";
 import { age, moment } from "../../core/time";
 import { percent, plural } from "../../core/units";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
@@ -28,24 +29,24 @@ export function BatchPage({ id }: { id: string }): VNode {
   return (
     <div class="page">
       <h1 class="hidden-text" tabIndex={-1}>
-        Order for many nodes
+        {t`Order for many nodes`}
       </h1>
       {failure === null ? (
-        <Loading rows={8} what="the order" onRetry={load} />
+        <Loading rows={8} what={t`the order`} onRetry={load} />
       ) : failure.status === 404 ? (
-        <Empty icon="list-checks" title="There is no such order" text="Its nodes are gone, they are closed to you, or the address is wrong.">
+        <Empty icon="list-checks" title={t`There is no such order`} text={t`Its nodes are gone, they are closed to you, or the address is wrong.`}>
           <a class="button" href="/jobs">
-            Go to the jobs
+            {t`Go to the jobs`}
           </a>
         </Empty>
       ) : (
-        <Failure title="The order could not be read" error={failure} onRetry={load} />
+        <Failure title={t`The order could not be read`} error={failure} onRetry={load} />
       )}
     </div>
   );
 }
 
-const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? "removed node" : "…");
+const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? t`removed node` : "…");
 
 function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }): VNode {
   const [only, setOnly] = useState<Group | null>(null);
@@ -65,26 +66,26 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <div class="page-head">
         <div class="grow">
           <h1 tabIndex={-1}>
-            {actionWord(batch.action)} on {plural(total + batch.refused.length, "node")}
+            {t`${actionWord(batch.action)} on ${plural(total + batch.refused.length, "node")}`}
           </h1>
           <p class="meta t3">
-            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}by {batch.created_by} · {moment(batch.created_at, hubNow())} · <span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, hubNow())} ·`}{" "}<span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
           </p>
         </div>
         {counts.open > 0 && mayAct.value && (
           <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
-            Stop all…
+            {t`Stop all…`}
           </Button>
         )}
       </div>
       {failure && (
         <Banner mark={<Glyph kind="stale" label="" />}>
-          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
       <Sum
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
-        words={counts.open ? "Running" : counts.failed ? "Ended, not all well" : total ? "Ended" : "Nothing was started"}
+        words={counts.open ? t`Running` : counts.failed ? t`Ended, not all well` : total ? t`Ended` : t`Nothing was started`}
         ended={ended}
         total={total}
         outcome={counts.open ? "" : counts.failed ? "fail" : "done"}
@@ -93,12 +94,12 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         onOnly={setOnly}
       />
       {batch.refused.length > 0 && (
-        <section class="sessions" aria-label="Refused">
-          <h2 class="strong">{plural(batch.refused.length, "node")} refused</h2>
+        <section class="sessions" aria-label={t`Refused`}>
+          <h2 class="strong">{t`${plural(batch.refused.length, "node")} refused`}</h2>
           <ul class="card rows-card">
             {batch.refused.map(({ node_id, message }) => (
               <li key={node_id}>
-                <Glyph kind="off" label="Refused" />
+                <Glyph kind="off" label={t`Refused`} />
                 <div class="grow">
                   <a class="medium" href={`/n/${node_id}`}>
                     {nameOf(node_id)}
@@ -111,23 +112,23 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </section>
       )}
       {total > 0 && (
-        <div class="card grid-table jobs-table" role="table" aria-label="Jobs of this order" aria-rowcount={fitting.length + 1}>
+        <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs of this order`} aria-rowcount={fitting.length + 1}>
           <div role="row" class="head">
-            {["State", "Node", "Progress", "Outcome", "Changes", "Started", "Took"].map((label) => (
+            {[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`].map((label) => (
               <span key={label} role="columnheader">
-                {label === "State" ? <span class="hidden-text">State</span> : label}
+                {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
               </span>
             ))}
           </div>
           {fitting.slice(0, most).map(({ job, name }) => (
             <Row key={job.id} job={job} name={name} action={batch.action} />
           ))}
-          {!fitting.length && <p class="pad t3">None now.</p>}
+          {!fitting.length && <p class="pad t3">{t`None now.`}</p>}
         </div>
       )}
       {fitting.length > most && (
         <div>
-          <Button onClick={() => setMost(most + SHOWN)}>Show more of {fitting.length}</Button>
+          <Button onClick={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</Button>
         </div>
       )}
       {asking && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
@@ -164,7 +165,7 @@ function Row({ job, name, action }: { job: BatchJobView; name: string; action: s
         {said}
       </span>
       <span role="cell" class="t3">
-        {job.changes || (ended ? "none" : "")}
+        {job.changes || (ended ? t`none` : "")}
       </span>
       <span role="cell" class="t3">
         {job.started_at !== null && <Time at={job.started_at}>{moment(job.started_at, hubNow())}</Time>}
@@ -181,13 +182,13 @@ function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => v
   const [{ open, waiting }] = useState(() => ({ open: tally(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
   const stop = async (): Promise<void> => {
     onSee(await cancelBatch(batch.id));
-    toast("done", "The servers were asked to stop");
+    toast("done", t`The servers were asked to stop`);
     onClose();
   };
   const text = [
-    waiting > 0 && `${plural(waiting, "job")} waiting: taken back.`,
-    open > waiting && `${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at.`,
-    "What has ended stays as it is.",
+    waiting > 0 && t`${plural(waiting, "job")} waiting: taken back.`,
+    open > waiting && t`${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at.`,
+    t`What has ended stays as it is.`,
   ];
-  return <StopMany title="Stop all of it" text={text.filter(Boolean).join(" ")} what="job" count={open} act={stop} onClose={onClose} />;
+  return <StopMany title={t`Stop all of it`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={open} act={stop} onClose={onClose} />;
 }

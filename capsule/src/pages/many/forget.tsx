@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { someOf } from "../../core/batch";
 import { removalWay } from "../../core/removal";
+import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { removeNode } from "../../state/deployment";
 import { hide } from "../../state/dialogs";
@@ -35,18 +36,18 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     const all = { done: [...first.done, ...rest.done], failed: [...first.failed, ...rest.failed] };
     if (all.done.length) {
       unpick();
-      toast("run", `Removing ${plural(all.done.length, "node")}`, "It goes on in the background.");
+      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It goes on in the background.`);
     }
     if (!all.failed.length) return hide();
     setThrough(null);
     setOutcome(all);
   };
   return (
-    <Dialog title={`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={hide}>
+    <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={hide}>
       <div class="body">
         {outcome ? (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            <b>{plural(outcome.failed.length, "node")} not removed:</b>{" "}
+            <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
             <span class="plain">
               {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0]?.error.detail}
             </span>
@@ -54,15 +55,15 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
         ) : (
           <>
             <p class="t2">
-              {force ? "The nodes are only forgotten here: whatever is on the servers stays there. Use this for servers that are gone." : `Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} Their history is deleted here. This cannot be undone.
+              {force ? t`The nodes are only forgotten here: whatever is on the servers stays there. Use this for servers that are gone.` : t`Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
             </p>
             {asks.length > 0 && !force && (
               <Banner mark={<Glyph kind="warn" label="" />}>
-                <b>{plural(asks.length, "node")} will be refused:</b> <span class="plain">{someOf(asks.map(({ name }) => name), 8)}. No credentials are kept, and they are not connected or their own policy does not allow it: remove each from its own page, with its credentials.</span>
+                <b>{t`${plural(asks.length, "node")} will be refused:`}</b> <span class="plain">{t`${someOf(asks.map(({ name }) => name), 8)}. No credentials are kept, and they are not connected or their own policy does not allow it: remove each from its own page, with its credentials.`}</span>
               </Banner>
             )}
             <Check checked={force} onCheck={setForce}>
-              The servers are gone, only forget the nodes
+              {t`The servers are gone, only forget the nodes`}
             </Check>
             <ConfirmName name={String(views.length)} value={typed} onText={setTyped} />
           </>
@@ -70,14 +71,14 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
       </div>
       <footer>
         <span class="t3 aside" role="status">
-          {through === null ? "" : `${through} of ${views.length}`}
+          {through === null ? "" : t`${through} of ${views.length}`}
         </span>
         <Button class="end" more={{ autofocus: true }} onClick={hide}>
-          {outcome ? "Close" : "Cancel"}
+          {outcome ? t`Close` : t`Cancel`}
         </Button>
         {!outcome && (
           <Button kind="destroy" icon="trash-2" busy={through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
-            Remove {plural(views.length, "node")}
+            {t`Remove ${plural(views.length, "node")}`}
           </Button>
         )}
       </footer>

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
+import { rich, t } from "../../core/say";
 import { plural } from "../../core/units";
 import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
@@ -25,7 +26,7 @@ type Action = BatchBody["action"];
 
 const ACTIONS = Object.entries(ACTION_WORDS).filter(([action]) => action !== "plan");
 const MOST = 1000;
-const RULES: readonly string[] = ["Configuration files that were changed on a server stay as they are.", "Each server is a job of its own: what fails on one does not stop the others.", "The jobs go on when this page, the link or Ground Control is away, and each runs once."];
+const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server is a job of its own: what fails on one does not stop the others.`, t`The jobs go on when this page, the link or Ground Control is away, and each runs once.`];
 
 /** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
 export function ManyDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
@@ -87,12 +88,12 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
       go(`/batches/${batch.id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setWrong(error.code === "auth.forbidden" ? "Your role does not allow this." : error.detail);
+      if (error.code !== "auth.step_up_required") setWrong(error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail);
       setBusy(false);
     }
   };
   return (
-    <Dialog size={planning ? "wide" : ""} title={`Run on ${plural(nodes.length, "node")}`} subtitle={someOf(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
+    <Dialog size={planning ? "wide" : ""} title={t`Run on ${plural(nodes.length, "node")}`} subtitle={someOf(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -101,11 +102,11 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         )}
         {nodes.length > MOST && (
           <Banner kind="crit" mark={<Glyph kind="fail" label="" />}>
-            At most {MOST} nodes at once. Select fewer.
+            {t`At most ${MOST} nodes at once. Select fewer.`}
           </Banner>
         )}
-        <SelectField label="What to do" value={action} onPick={choose} options={ACTIONS} />
-        {chosen ? <p class="t2">Only <b class="mono">{given.join(", ")}</b>, and what it needs.</p> : naming && <TextField label="Packages" hint="Exact names, with blanks between." value={names} onText={setNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
+        {chosen ? <p class="t2">{rich`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
         {plans && <PlansTable plans={plans} />}
         {BEFORE[action] && action !== "reboot" && <p class="t2">{BEFORE[action]}</p>}
         {!danger && isPlanned(action) && (
@@ -120,7 +121,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         )}
         {[...refused].map(([why, who]) => (
           <Banner key={why} mark={<Glyph kind="warn" label="" />}>
-            <b>{plural(who.length, "node")} will not do this:</b>{" "}
+            <b>{t`${plural(who.length, "node")} will not do this:`}</b>{" "}
             <span class="plain">
               {someOf(who, 8)}. {why}
             </span>
@@ -128,7 +129,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         ))}
         {away.length > 0 && (
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
-            <b>{plural(away.length, "node")} not connected:</b> <span class="plain">{someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.</span>
+            <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.`}</span>
           </Banner>
         )}
         {danger && (
@@ -142,15 +143,15 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
       </div>
       <footer>
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Cancel
+          {t`Cancel`}
         </Button>
         {isPlanned(action) && !planning && (
           <Button kind="primary" busy={busy} disabled={willing === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
-            Show plans
+            {t`Show plans`}
           </Button>
         )}
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={busy && (planning !== null || !isPlanned(action))} disabled={!ready} onClick={() => void start()}>
-          {planning ? `${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? `Reboot ${plural(willing, "server")}` : `${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
+          {planning ? t`${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : t`${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
         </Button>
       </footer>
     </Dialog>

@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { planSum } from "../../core/orders";
+import { t } from "../../core/say";
 import { decimalSize } from "../../core/units";
 import { jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { loadBatch } from "../../state/batches";
@@ -70,30 +71,30 @@ export const withWork = (plans: Plans): string[] => [...plans.told].filter(([, p
 function said(job: BatchJobView, plan: PlanView | undefined): string {
   if (plan) return planSum(plan);
   if (job.error) return job.error.message;
-  if (job.state === "succeeded") return "Told no plan.";
+  if (job.state === "succeeded") return t`Told no plan.`;
   return job.state === "running" && job.phase ? phaseWord(job.phase, "plan") : stateWord(job.state);
 }
 
 export function PlansTable({ plans }: { plans: Plans }): VNode {
   const { batch, told } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
-  const jobs = batch.jobs.map((job) => ({ job, name: nodeName(job.node_id) ?? "removed node" })).sort((a, b) => names.compare(a.name, b.name));
+  const jobs = batch.jobs.map((job) => ({ job, name: nodeName(job.node_id) ?? t`removed node` })).sort((a, b) => names.compare(a.name, b.name));
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
   const bytes = [...told.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
   return (
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
       <p class="t2" role="status">
-        {plans.complete ? `${withWork(plans).length} of ${batch.jobs.length} have something to do` : `${ended} of ${batch.jobs.length} have said what they would do…`}
-        {bytes > 0 && ` · ${decimalSize(bytes)} to download in all`}
+        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have said what they would do…`}
+        {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
-      <div class="grid-table plans-table" role="table" aria-label="Plans" aria-rowcount={jobs.length + 1}>
+      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>
         <div role="row" class="head">
           <span role="columnheader">
-            <span class="hidden-text">State</span>
+            <span class="hidden-text">{t`State`}</span>
           </span>
-          <span role="columnheader">Node</span>
-          <span role="columnheader">Would do</span>
+          <span role="columnheader">{t`Node`}</span>
+          <span role="columnheader">{t`Would do`}</span>
         </div>
         {jobs.slice(0, SHOWN).map(({ job, name }) => (
           <div role="row" key={job.id}>
@@ -111,7 +112,7 @@ export function PlansTable({ plans }: { plans: Plans }): VNode {
           </div>
         ))}
       </div>
-      {jobs.length > SHOWN && <p class="t3">{jobs.length - SHOWN} more are not shown.</p>}
+      {jobs.length > SHOWN && <p class="t3">{t`${jobs.length - SHOWN} more are not shown.`}</p>}
     </div>
   );
 }

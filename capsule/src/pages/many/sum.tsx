@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { plural } from "../../core/units";
+import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
@@ -22,7 +22,7 @@ interface SumProps<G extends string> {
 /** How far an order to many is: in a word, as a bar, and by groups, one of which can be shown alone. */
 export function Sum<G extends string>({ mark, words, ended, total, outcome, groups, only, onOnly }: SumProps<G>): VNode {
   return (
-    <section class="card job-sum" aria-label="State">
+    <section class="card job-sum" aria-label={t`State`}>
       <div class="row wrap">
         <Glyph kind={mark} size="large" label="" />
         <b class="strong" role="status">
@@ -30,13 +30,13 @@ export function Sum<G extends string>({ mark, words, ended, total, outcome, grou
         </b>
         <span class="grow" />
         <span class="t3 num">
-          {ended} of {total} ended
+          {t`${ended} of ${total} ended`}
         </span>
       </div>
-      <div class={`progress ${outcome}`} role="progressbar" aria-label="Ended" aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+      <div class={`progress ${outcome}`} role="progressbar" aria-label={t`Ended`} aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
         <i style={{ width: `${total ? (ended / total) * 100 : 0}%` }} />
       </div>
-      <div class="row wrap" role="group" aria-label="Show only">
+      <div class="row wrap" role="group" aria-label={t`Show only`}>
         {groups
           .filter(({ key, count }) => count > 0 || key === only)
           .map((group) => (
@@ -53,14 +53,14 @@ export function Sum<G extends string>({ mark, words, ended, total, outcome, grou
 interface StopProps {
   title: string;
   text: string;
-  what: string;
+  button: string;
   count: number;
   act: () => Promise<void>;
   onClose: () => void;
 }
 
 /** Stopping many wants their number. */
-export function StopMany({ title, text, what, count, act: stop, onClose }: StopProps): VNode {
+export function StopMany({ title, text, button, count, act: stop, onClose }: StopProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAct();
   return (
@@ -72,10 +72,10 @@ export function StopMany({ title, text, what, count, act: stop, onClose }: StopP
       </div>
       <footer>
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Go on
+          {t`Go on`}
         </Button>
         <Button kind="destroy" busy={act.busy} disabled={typed !== String(count)} onClick={() => void act.run(stop)}>
-          Stop {plural(count, what)}
+          {button}
         </Button>
       </footer>
     </Dialog>

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { retagged, tagCounts } from "../../core/retag";
+import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { hide } from "../../state/dialogs";
 import { each } from "../../state/each";
@@ -20,13 +21,13 @@ interface Change {
 }
 
 /** Writes the tags; what went through can be taken back, what did not can be tried again. */
-async function write(changes: readonly Change[], what: string): Promise<void> {
+async function write(changes: readonly Change[], what: (nodes: string) => string): Promise<void> {
   const { done, failed } = await each(changes, AT_ONCE, ({ id, after }) => patchNode(id, { tags: [...after] }));
   if (done.length) {
     const back = done.map(({ id, before, after }) => ({ id, before: after, after: before }));
-    toast("done", `${what} ${plural(done.length, "node")}`, "", { label: "Undo", run: () => void write(back, "Tags are as before on") });
+    toast("done", what(plural(done.length, "node")), "", { label: t`Undo`, run: () => void write(back, (nodes) => t`Tags are as before on ${nodes}`) });
   }
-  if (failed[0]) toast("fail", `${plural(failed.length, "node")} not changed`, failed[0].error.detail, { label: "Retry", run: () => void write(failed.map(({ one }) => one), what) });
+  if (failed[0]) toast("fail", t`${plural(failed.length, "node")} not changed`, failed[0].error.detail, { label: t`Retry`, run: () => void write(failed.map(({ one }) => one), what) });
 }
 
 /** Adds and takes tags of several nodes; undone by one press. */
@@ -40,24 +41,24 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
   });
   const there = tagCounts(views);
   return (
-    <Dialog title={`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={hide}>
+    <Dialog title={t`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={hide}>
       <form
         class="sheet"
         onSubmit={(event) => {
           event.preventDefault();
           if (!changes.length) return;
           hide();
-          void write(changes, "Tags changed on");
+          void write(changes, (nodes) => t`Tags changed on ${nodes}`);
         }}
       >
         <div class="body">
-          <TagsField label="Add" tags={add} onTags={setAdd} />
+          <TagsField label={t`Add`} tags={add} onTags={setAdd} />
           {there.length > 0 && (
             <fieldset class="choice">
-              <legend class="label">Take away</legend>
+              <legend class="label">{t`Take away`}</legend>
               {there.slice(0, MOST_TAGS).map(([tag, count]) => (
                 <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
-                  {tag} <span class="t3">on {count}</span>
+                  {tag} <span class="t3">{t`on ${count}`}</span>
                 </Check>
               ))}
             </fieldset>
@@ -65,10 +66,10 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
         </div>
         <footer>
           <Button class="end" onClick={hide}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" disabled={!changes.length}>
-            {changes.length ? `Change ${plural(changes.length, "node")}` : "Change"}
+            {changes.length ? t`Change ${plural(changes.length, "node")}` : t`Change`}
           </Button>
         </footer>
       </form>

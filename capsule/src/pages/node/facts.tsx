@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { cellText, columnWords, matching, ordered, type Order } from "../../core/facts-table";
+import { t } from "../../core/say";
 import { moment, short as age } from "../../core/time";
 import { plural } from "../../core/units";
 import { hubNow, now } from "../../state/clock";
@@ -24,8 +25,8 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
   const failure = detail.tablesFailure.value;
-  if (failure) return <Failure title="This could not be read" error={failure} onRetry={() => void detail.loadTables()} />;
-  if (!tables) return <Loading what="what the node tells" onRetry={() => void detail.loadTables()} />;
+  if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
+  if (!tables) return <Loading what={t`what the node tells`} onRetry={() => void detail.loadTables()} />;
   const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
   if (!shown.length) return nothing;
   return (
@@ -51,28 +52,28 @@ interface Subject {
   restless?: boolean;
 }
 
-const PROCESSES: readonly Subject[] = [{ name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true, first: ["name", "cpu", "memory", "user", "pid"] }];
-const BUSIEST: Subject = { name: "processes", title: "Processes", none: "No processes were seen.", order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
+const PROCESSES: readonly Subject[] = [{ name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, first: ["name", "cpu", "memory", "user", "pid"] }];
+const BUSIEST: Subject = { name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
 const HARDWARE: readonly Subject[] = [
-  { name: "disks", title: "Disks", none: "No disks were seen.", first: ["name", "size", "mounts"] },
-  { name: "arrays", title: "Arrays and pools", none: "None." },
-  { name: "interfaces", title: "Network interfaces", none: "No interfaces were seen.", first: ["name", "state", "addresses"] },
-  { name: "batteries", title: "Batteries", none: "None." },
+  { name: "disks", title: t`Disks`, none: t`No disks were seen.`, first: ["name", "size", "mounts"] },
+  { name: "arrays", title: t`Arrays and pools`, none: t`None.` },
+  { name: "interfaces", title: t`Network interfaces`, none: t`No interfaces were seen.`, first: ["name", "state", "addresses"] },
+  { name: "batteries", title: t`Batteries`, none: t`None.` },
 ];
 const AVAILABLE: readonly Subject[] = [
-  { name: "updates", title: "Updates", none: "Everything is up to date, as far as this node’s lists know." },
-  { name: "held", title: "Held", none: "Nothing is held." },
+  { name: "updates", title: t`Updates`, none: t`Everything is up to date, as far as this node’s lists know.` },
+  { name: "held", title: t`Held`, none: t`Nothing is held.` },
 ];
 const SERVICES: readonly Subject[] = [
-  { name: "services", title: "Failed units", none: "No unit has failed." },
-  { name: "containers", title: "Containers", none: "None runs." },
-  { name: "listening", title: "Listening sockets", none: "Nothing listens." },
-  { name: "timers", title: "Timers", none: "None is active." },
-  { name: "users", title: "Logged in", none: "Nobody is logged in." },
+  { name: "services", title: t`Failed units`, none: t`No unit has failed.` },
+  { name: "containers", title: t`Containers`, none: t`None runs.` },
+  { name: "listening", title: t`Listening sockets`, none: t`Nothing listens.` },
+  { name: "timers", title: t`Timers`, none: t`None is active.` },
+  { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
 ];
 
 export function Processes({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title="No processes to show" text="They are told while the node is connected, within some seconds." />} />;
+  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title={t`No processes to show`} text={t`They are told while the node is connected, within some seconds.`} />} />;
 }
 
 const TOP = 30;
@@ -90,7 +91,7 @@ export function TopProcesses({ detail }: Props): VNode | null {
           <h3>{BUSIEST.title}</h3>
         </header>
         <div class="plot">
-          <Skeleton what="processes" />
+          <Skeleton what={t`processes`} />
         </div>
       </section>
     );
@@ -99,7 +100,7 @@ export function TopProcesses({ detail }: Props): VNode | null {
 }
 
 export function Hardware({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title="Nothing told yet" text="Spider reads disks and interfaces within five minutes of its start." />} />;
+  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing told yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
 }
 
 /** What could be upgraded; nothing where the node has not told. */
@@ -108,7 +109,7 @@ export function Available({ detail }: Props): VNode {
 }
 
 export function Services({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title="Nothing told yet" text="Spider reads services, timers and sockets within five minutes of its start." />} />;
+  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title={t`Nothing told yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
 }
 
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
@@ -129,30 +130,30 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
       <header>
         <h3>{subject.title}</h3>
         <span class="t3 meta">
-          {short ? `top ${rows.length} of ${shown.total}` : told(shown)}, <Time at={shown.taken_at}>{moment(shown.taken_at, hubNow())}</Time>
+          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : told(shown)}, <Time at={shown.taken_at}>{moment(shown.taken_at, hubNow())}</Time>
         </span>
         <span class="end row">
           {subject.restless && (
             <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
-              {held ? "Go on" : "Freeze"}
+              {held ? t`Go on` : t`Freeze`}
             </Button>
           )}
         </span>
       </header>
-      {!short && shown.rows.length > 8 && <TextField class="facts-search" label={`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: "Search" }} />}
+      {!short && shown.rows.length > 8 && <TextField class="facts-search" label={t`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search` }} />}
       {shown.total === null ? (
-        <p class="pad t3">Spider could not read this.</p>
+        <p class="pad t3">{t`Spider could not read this.`}</p>
       ) : !rows.length ? (
-        <p class="pad t3">{words ? "Nothing fits the search." : subject.none}</p>
+        <p class="pad t3">{words ? t`Nothing fits the search.` : subject.none}</p>
       ) : (
-        <div class="facts-scroll" role="region" aria-label={`${subject.title}, table`} tabIndex={0}>
+        <div class="facts-scroll" role="region" aria-label={t`${subject.title}, table`} tabIndex={0}>
           <table class="facts-table">
             <thead>
               <tr>
                 {columns.map((column) => (
                   <th key={column.name} scope="col" class={column.kind === "number" ? "num" : ""} aria-sort={order?.column === column.name ? (order.down ? "descending" : "ascending") : "none"}>
                     <button type="button" onClick={() => turn(column.name, column.kind === "number")}>
-                      {short && column.name === "started_at" ? "Age" : columnWords(column.name)}
+                      {short && column.name === "started_at" ? t`Age` : columnWords(column.name)}
                       {order?.column === column.name && <Icon name={order.down ? "arrow-down" : "arrow-up"} size="tiny" />}
                     </button>
                   </th>
@@ -182,6 +183,6 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
 }
 
 function told(table: TableView): string {
-  if (table.total === null) return "not read";
-  return table.total > table.rows.length ? `${table.rows.length} of ${table.total}` : plural(table.rows.length, "row");
+  if (table.total === null) return t`not read`;
+  return table.total > table.rows.length ? t`${table.rows.length} of ${table.total}` : plural(table.rows.length, "row");
 }

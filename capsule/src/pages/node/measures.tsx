@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { columnWords } from "../../core/facts-table";
 import { wordingOf } from "../../core/legend";
 import { measureGroups, quantity } from "../../core/measures";
+import { t } from "../../core/say";
 import { parseSeries } from "../../core/series";
 import { plural } from "../../core/units";
 import type { View } from "../../core/view";
@@ -69,18 +70,18 @@ interface ListProps {
 function List({ view, drawn, words, onWords }: ListProps): VNode {
   const groups = measureGroups(view.latest, metricUnits(), words);
   return (
-    <section class="card" aria-label="All values">
+    <section class="card" aria-label={t`All values`}>
       <header>
-        <h3 class="nowrap">All values</h3>
-        <span class="t3 meta">{plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away</span>
+        <h3 class="nowrap">{t`All values`}</h3>
+        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away`}</span>
         {drawn.length > 1 && (
           <Button slim class="end" onClick={() => setQuery({ chart: null })}>
-            Take away {plural(drawn.length, "chart")}
+            {t`Take away ${plural(drawn.length, "chart")}`}
           </Button>
         )}
       </header>
-      <TextField class="facts-search" label="Search in values" value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
-      {!groups.length && <Empty icon="search" title={words ? "Nothing fits the search" : "No values yet"} text={words ? "Names are those of the catalogue, such as disk.read or memory.used." : "They come within seconds of the first contact."} />}
+      <TextField class="facts-search" label={t`Search in values`} value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
+      {!groups.length && <Empty icon="search" title={words ? t`Nothing fits the search` : t`No values yet`} text={words ? t`Names are those of the catalogue, such as disk.read or memory.used.` : t`They come within seconds of the first contact.`} />}
       <div class="measure-groups">
         {groups.map((group) => (
           <div key={group.family} class="measure-group">

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { loadJobsOf } from "../../state/job";
 import { jobs, newest } from "../../state/jobs";
 import { ApiError, type JobView } from "../../state/types";
@@ -28,15 +29,15 @@ export function NodeJobs({ id }: { id: string }): VNode {
   // What happens to this node's jobs is told by the list that is kept live.
   const sign = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
   useEffect(() => void load(), [id, sign]);
-  if (failure) return <Failure title="The jobs could not be read" error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading what="the jobs" onRetry={() => void load()} />;
-  if (!found.length) return <Empty icon="list-checks" title="No jobs yet" text="Checks and upgrades of this node are listed here, each with its whole output." />;
+  if (failure) return <Failure title={t`The jobs could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading what={t`the jobs`} onRetry={() => void load()} />;
+  if (!found.length) return <Empty icon="list-checks" title={t`No jobs yet`} text={t`Checks and upgrades of this node are listed here, each with its whole output.`} />;
   return (
     <div class="stack">
       <JobsTable jobs={found.map(newest)} />
       {next && (
         <div>
-          <Button onClick={() => void load(next)}>Show more</Button>
+          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
         </div>
       )}
     </div>

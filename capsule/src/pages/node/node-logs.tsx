@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { clock, day } from "../../core/time";
 import { plural } from "../../core/units";
 import { hubNow } from "../../state/clock";
@@ -12,7 +13,7 @@ import { CopyButton } from "../../ui/copy";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 
-const LEVELS = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"] as const;
+const LEVELS = [t`emergency`, t`alert`, t`critical`, t`error`, t`warning`, t`notice`, t`info`, t`debug`];
 const ERROR = 3;
 const WARNING = 4;
 const SWITCH = "[logs]\njournal = warning\n";
@@ -39,19 +40,19 @@ export function NodeLogs({ id }: { id: string }): VNode {
     }
   };
   useEffect(() => void load(), [id]);
-  if (failure && !lines) return <Failure title="The logs could not be read" error={failure} onRetry={() => void load()} />;
-  if (!lines) return <Loading what="the logs" onRetry={() => void load()} />;
+  if (failure && !lines) return <Failure title={t`The logs could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!lines) return <Loading what={t`the logs`} onRetry={() => void load()} />;
   const again = (
     <Button slim icon="refresh-cw" busy={busy} onClick={() => void load()}>
-      Read again
+      {t`Read again`}
     </Button>
   );
   if (!lines.length) {
     return (
       <Empty
         icon="scroll-text"
-        title="No log lines"
-        text="A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on. Only systemd keeps a log that can be sent: a server with OpenRC sends none."
+        title={t`No log lines`}
+        text={t`A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on. Only systemd keeps a log that can be sent: a server with OpenRC sends none.`}
       >
         <div class="code">
           <code>
@@ -59,7 +60,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
             <br />
             journal = warning
           </code>
-          <CopyButton name="Copy" text={() => SWITCH} />
+          <CopyButton name={t`Copy`} text={() => SWITCH} />
         </div>
         {again}
       </Empty>
@@ -68,7 +69,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">The newest first, by the server’s clock.</p>
+        <p class="t3 meta grow">{t`The newest first, by the server’s clock.`}</p>
         {again}
       </div>
       {failure && (
@@ -76,11 +77,11 @@ export function NodeLogs({ id }: { id: string }): VNode {
           {failure.detail}
         </p>
       )}
-      <div class="card grid-table events-table" role="table" aria-label="Log">
+      <div class="card grid-table events-table" role="table" aria-label={t`Log`}>
         <div role="row" class="head">
-          {["Urgency", "Line", "Source", "Level", "At"].map((label) => (
+          {[t`Urgency`, t`Line`, t`Source`, t`Level`, t`At`].map((label) => (
             <span key={label} role="columnheader">
-              {label === "Urgency" ? <span class="hidden-text">Urgency</span> : label}
+              {label === t`Urgency` ? <span class="hidden-text">{t`Urgency`}</span> : label}
             </span>
           ))}
         </div>
@@ -90,7 +91,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
       </div>
       {next && (
         <div>
-          <Button onClick={() => void load(next)}>Show more</Button>
+          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
         </div>
       )}
     </div>
@@ -108,7 +109,7 @@ function Line({ line }: { line: LogLineView }): VNode {
       </span>
       <span role="cell" class="mono wrap-any">
         {line.text}
-        {line.left_out > 0 && <span class="t3"> ({plural(line.left_out, "line")} before this one left out: too many at once)</span>}
+        {line.left_out > 0 && <span class="t3"> {t`(${plural(line.left_out, "line")} before this one left out: too many at once)`}</span>}
         <small class="only-phone t3">{line.source}</small>
       </span>
       <span role="cell" class="cut t2" title={line.source}>

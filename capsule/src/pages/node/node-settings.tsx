@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { show } from "../../state/dialogs";
@@ -15,41 +16,41 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
   return (
     <div class="settings">
       {mayAct.value && <Names view={view} />}
-      <section class="card" aria-label="About this node">
-        <h2>About this node</h2>
+      <section class="card" aria-label={t`About this node`}>
+        <h2>{t`About this node`}</h2>
         <dl class="facts">
-          <dt>Address</dt>
+          <dt>{t`Address`}</dt>
           <dd>{view.address}</dd>
-          <dt>Host name</dt>
+          <dt>{t`Host name`}</dt>
           <dd>{view.identity.hostname || "—"}</dd>
-          <dt>Architecture</dt>
+          <dt>{t`Architecture`}</dt>
           <dd>{[view.identity.architecture, view.identity.virtualization].filter(Boolean).join(", ") || "—"}</dd>
-          <dt>Package manager</dt>
+          <dt>{t`Package manager`}</dt>
           <dd>{view.identity.package_manager || "—"}</dd>
-          <dt>Addresses</dt>
+          <dt>{t`Addresses`}</dt>
           <dd>{view.identity.addresses.join(", ") || "—"}</dd>
-          <dt>Policy on the server</dt>
+          <dt>{t`Policy on the server`}</dt>
           <dd>{view.policy ? view.policy.mode : "—"}</dd>
           {view.units === "older" && (
             <>
-              <dt>Unit files</dt>
-              <dd>of an older release; an update of Spider does not change them. Deploy the node again to have the new ones.</dd>
+              <dt>{t`Unit files`}</dt>
+              <dd>{t`of an older release; an update of Spider does not change them. Deploy the node again to have the new ones.`}</dd>
             </>
           )}
-          <dt>Credentials</dt>
-          <dd>{view.credentials_kept ? "kept, sealed" : "not kept"}</dd>
-          <dt>Added</dt>
+          <dt>{t`Credentials`}</dt>
+          <dd>{view.credentials_kept ? t`kept, sealed` : t`not kept`}</dd>
+          <dt>{t`Added`}</dt>
           <dd>{moment(view.created_at, hubNow())}</dd>
         </dl>
       </section>
       {mayAct.value && <Upkeep view={view} />}
       {mayAct.value && (
-        <section class="card" aria-label="Remove">
-          <h2>Remove</h2>
-          <p class="t2">The agent is uninstalled from the server, and the node with its history is deleted here.</p>
+        <section class="card" aria-label={t`Remove`}>
+          <h2>{t`Remove`}</h2>
+          <p class="t2">{t`The agent is uninstalled from the server, and the node with its history is deleted here.`}</p>
           <div>
             <Button kind="danger" icon="trash-2" onClick={() => show({ kind: "remove", node: view.id })}>
-              Remove node…
+              {t`Remove node…`}
             </Button>
           </div>
         </section>
@@ -79,7 +80,7 @@ function Names({ view }: { view: NodeView }): VNode {
     const before = { name: view.name, ...(mayTag.value ? { tags: [...view.tags] } : {}) };
     try {
       const after = await patchNode(view.id, { name: name.trim(), ...(mayTag.value ? { tags: [...tags] } : {}) });
-      toast("done", "Saved", after.name, { label: "Undo", run: () => void undo(before) });
+      toast("done", t`Saved`, after.name, { label: t`Undo`, run: () => void undo(before) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
@@ -93,15 +94,15 @@ function Names({ view }: { view: NodeView }): VNode {
       const back = await patchNode(view.id, before);
       setName(back.name);
       setTags(back.tags);
-      toast("done", "Undone", back.name);
+      toast("done", t`Undone`, back.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", "It was not undone", error.detail, { label: "Retry", run: () => void undo(before) });
+      toast("fail", t`It was not undone`, error.detail, { label: t`Retry`, run: () => void undo(before) });
     }
   };
   return (
-    <section class="card" aria-label={mayTag.value ? "Name and tags" : "Name"}>
-      <h2>{mayTag.value ? "Name and tags" : "Name"}</h2>
+    <section class="card" aria-label={mayTag.value ? t`Name and tags` : t`Name`}>
+      <h2>{mayTag.value ? t`Name and tags` : t`Name`}</h2>
       <form
         class="stack"
         onSubmit={(event) => {
@@ -109,11 +110,11 @@ function Names({ view }: { view: NodeView }): VNode {
           void save();
         }}
       >
-        <TextField label="Name in Stardust" value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
-        {mayTag.value ? <TagsField label="Tags" tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">Tags: {view.tags.join(", ")}. Rights hang on tags: an admin who may act on every node changes them.</p>}
+        <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
+        {mayTag.value ? <TagsField label={t`Tags`} tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">{t`Tags: ${view.tags.join(", ")}. Rights hang on tags: an admin who may act on every node changes them.`}</p>}
         <div>
           <Button kind="primary" type="submit" busy={busy} disabled={!changed || !name.trim()}>
-            Save
+            {t`Save`}
           </Button>
         </div>
       </form>

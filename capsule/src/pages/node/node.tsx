@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { listsAreOld } from "../../core/facts";
 import { forecast } from "../../core/growth";
+import { form, t } from "../../core/say";
 import { labelled } from "../../core/series";
 import { age, clock, moment } from "../../core/time";
 import { size } from "../../core/units";
@@ -44,16 +45,16 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
     return (
       <div class="page">
         <h1 class="hidden-text" tabIndex={-1}>
-          Node
+          {t`Node`}
         </h1>
         {failure.code === "not_found" || failure.status === 404 ? (
-          <Empty icon="satellite" title="There is no such node" text="It was removed, or the address is wrong.">
+          <Empty icon="satellite" title={t`There is no such node`} text={t`It was removed, or the address is wrong.`}>
             <a class="button" href="/">
-              Go to the fleet
+              {t`Go to the fleet`}
             </a>
           </Empty>
         ) : (
-          <Failure title="The node could not be read" error={failure} onRetry={tryNow} />
+          <Failure title={t`The node could not be read`} error={failure} onRetry={tryNow} />
         )}
       </div>
     );
@@ -62,7 +63,7 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
     return (
       <div class="page">
         <h1 class="hidden-text" tabIndex={-1}>
-          {nodeName(id) ?? "Node"}
+          {nodeName(id) ?? t`Node`}
         </h1>
         <PageSkeleton name={nodeName(id)} onRetry={tryNow} />
       </div>
@@ -78,16 +79,16 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
   const keep = query && `?${query}`;
   const base = `/n/${view.id}`;
   const tabs = [
-    { key: "overview", label: "Overview", href: base + keep },
-    { key: "measures", label: "All values", href: `${base}/measures${keep}` },
-    { key: "processes", label: "Processes", href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
-    { key: "hardware", label: "Disks & network", href: `${base}/hardware` },
-    { key: "services", label: "Services", href: `${base}/services` },
-    { key: "packages", label: "Packages", href: `${base}/packages`, ...counted(view.updates.total) },
-    { key: "jobs", label: "Jobs", href: `${base}/jobs` },
-    { key: "logs", label: "Logs", href: `${base}/logs` },
-    { key: "events", label: "Events", href: `${base}/events` },
-    { key: "settings", label: "Settings", href: `${base}/settings` },
+    { key: "overview", label: t`Overview`, href: base + keep },
+    { key: "measures", label: t`All values`, href: `${base}/measures${keep}` },
+    { key: "processes", label: t`Processes`, href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
+    { key: "hardware", label: t`Disks & network`, href: `${base}/hardware` },
+    { key: "services", label: t`Services`, href: `${base}/services` },
+    { key: "packages", label: t`Packages`, href: `${base}/packages`, ...counted(view.updates.total) },
+    { key: "jobs", label: t`Jobs`, href: `${base}/jobs` },
+    { key: "logs", label: t`Logs`, href: `${base}/logs` },
+    { key: "events", label: t`Events`, href: `${base}/events` },
+    { key: "settings", label: t`Settings`, href: `${base}/settings` },
   ];
   const standing = detail.standing.value;
   const dim = standing === "off" || standing === "stale" || lostSince.value !== null;
@@ -96,7 +97,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       <Head view={view} standing={standing} />
       <Notice view={view} standing={standing} />
       <div class="node-bar">
-        <Tabs label="Parts of the node" tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
+        <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
         {charts && (
           <Ranges view={shown} mark={<Glyph kind={dim ? "stale" : "ok"} label="" />} />
         )}
@@ -140,16 +141,16 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
               {tag}
             </a>
           ))}
-          {view.simulated && <span class="tag">simulated</span>}
+          {view.simulated && <span class="tag">{t`simulated`}</span>}
         </div>
         <div class="identity">
           <span>{view.address}</span>
           {system && <span>{system}</span>}
-          {identity.kernel && <span>Linux {identity.kernel}</span>}
+          {identity.kernel && <span>{t`Linux ${identity.kernel}`}</span>}
           {identity.cpu_model && (
             <span>
               <Icon name="cpu" />
-              {identity.cpu_model} · {identity.cpu_cores} {identity.cpu_cores === 1 ? "thread" : "threads"}
+              {identity.cpu_model} · {t`${identity.cpu_cores} ${form(identity.cpu_cores, "thread")}`}
             </span>
           )}
           {identity.memory_bytes > 0 && (
@@ -161,10 +162,10 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
           {identity.booted_at > 0 && view.state === "online" && (
             <span>
               <Icon name="clock" />
-              up {age(now.value - identity.booted_at)}
+              {t`up ${age(now.value - identity.booted_at)}`}
             </span>
           )}
-          {view.agent_version && <span>Spider {view.agent_version}</span>}
+          {view.agent_version && <span>{t`Spider ${view.agent_version}`}</span>}
         </div>
       </div>
       {mayAct.value && (
@@ -178,10 +179,10 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
 
 /** How it was lost, as the hub's event says. */
 const LOST: Record<string, string> = {
-  left: "It ended its session itself: Spider was stopped, or the server shuts down or restarts.",
-  cut: "The connection broke off without a word.",
-  silent: "It fell silent while connected: the server hangs or is off, or the network between is gone.",
-  sent_away: "Ground Control ended the session; its log says why.",
+  left: t`It ended its session itself: Spider was stopped, or the server shuts down or restarts.`,
+  cut: t`The connection broke off without a word.`,
+  silent: t`It fell silent while connected: the server hangs or is off, or the network between is gone.`,
+  sent_away: t`Ground Control ended the session; its log says why.`,
 };
 
 function whyOffline(id: string): string {
@@ -197,18 +198,18 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
   const mount = worst?.mount ?? "";
   if (standing === "off") {
     const seen = view.last_seen_at;
-    const restarting = job?.action === "reboot" ? "It is being restarted by a job." : "";
+    const restarting = job?.action === "reboot" ? t`It is being restarted by a job.` : "";
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
-        <b>{view.name} is offline.</b>{" "}
-        <span class="plain">{seen === null ? "It never connected." : `Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || whyOffline(view.id)} The values below are the last ones known.`}</span>
+        <b>{t`${view.name} is offline.`}</b>{" "}
+        <span class="plain">{seen === null ? t`It never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || whyOffline(view.id)} The values below are the last ones known.`}</span>
       </Banner>
     );
   }
   if (standing === "wait") {
     return (
       <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
-        Waiting for the first contact.
+        {t`Waiting for the first contact.`}
       </Banner>
     );
   }
@@ -216,7 +217,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
   if (standing === "stale" && at !== undefined && lostSince.value === null) {
     return (
       <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
-        <b>No samples for {age(now.value - at)}.</b> <span class="plain">The last values are from {clock(at)}.</span>
+        <b>{t`No samples for ${age(now.value - at)}.`}</b> <span class="plain">{t`The last values are from ${clock(at)}.`}</span>
       </Banner>
     );
   }
@@ -234,7 +235,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
         mark={<Glyph kind="run" label="" />}
         action={
           <a class="button slim" href={`/jobs/${job.id}`}>
-            Open output
+            {t`Open output`}
           </a>
         }
       >
@@ -247,15 +248,15 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
     const { checked_at } = view.updates;
     return (
       <Banner mark={<Glyph kind="warn" label="" />}>
-        <b>{checked_at === null ? "Not all package lists are known." : `The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
-        <span class="plain">What was published since is not counted. Refresh them; where that fails, its output names the repository.</span>
+        <b>{checked_at === null ? t`Not all package lists are known.` : t`The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
+        <span class="plain">{t`What was published since is not counted. Refresh them; where that fails, its output names the repository.`}</span>
       </Banner>
     );
   }
   if (view.reboot_required === "yes") {
     return (
       <Banner mark={<Icon name="rotate-cw" />}>
-        <b>A restart is needed.</b> <span class="plain">Installed updates take effect after it.</span>
+        <b>{t`A restart is needed.`}</b> <span class="plain">{t`Installed updates take effect after it.`}</span>
       </Banner>
     );
   }

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
+import { t } from "../../core/say";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
 import { JobDetail, newKey, submitJob } from "../../state/job";
 import { planOf } from "../../state/plans";
@@ -25,7 +26,7 @@ export interface OrderProps {
   onClose: () => void;
 }
 
-const RULES: readonly string[] = ["Configuration files that were changed on the server stay as they are.", "Services may restart. The server itself is not restarted.", "The job goes on when this page, the link or Ground Control is away, and runs once."];
+const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job goes on when this page, the link or Ground Control is away, and runs once.`];
 
 /** From the wish to the plan, and from the plan to the job. */
 export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNode {
@@ -82,7 +83,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
       if (!job) return;
       if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) {
         void planOf(job.id).then(setPlan, (error: unknown) => setWrong(error instanceof ApiError ? error.detail : String(error)));
-      } else if (jobEnded(job.state)) setWrong(job.error?.message ?? `The plan was not made: ${stateWord(job.state).toLowerCase()}.`);
+      } else if (jobEnded(job.state)) setWrong(job.error?.message ?? t`The plan was not made: ${stateWord(job.state).toLowerCase()}.`);
       setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
     });
     return () => {
@@ -101,12 +102,12 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {wrong}
           </Banner>
         )}
-        {naming && !asked && <TextField label="Packages" hint="Exact names, with blanks between." value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
+        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {plans && asked && !plan && !wrong && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked.phase ? `The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : "The server says what it would do…"}
+            {asked.phase ? t`The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`The server says what it would do…`}
           </p>
         )}
         {plan && <PlanTable plan={plan} />}
@@ -121,7 +122,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {plan && (
               <li>
                 <Icon name="check" size="small" />
-                Exactly this plan is run. If it has changed by then, nothing is done and the difference is shown.
+                {t`Exactly this plan is run. If it has changed by then, nothing is done and the difference is shown.`}
               </li>
             )}
           </ul>
@@ -130,19 +131,19 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
       <footer>
         {(plan !== null || (wrong !== "" && asked !== null)) && (
           <Button icon="refresh-cw" onClick={again}>
-            Plan again
+            {t`Plan again`}
           </Button>
         )}
         <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
-          Cancel
+          {t`Cancel`}
         </Button>
         {plans && naming && !asked ? (
           <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void askForPlan()}>
-            Show plan
+            {t`Show plan`}
           </Button>
         ) : (
           <Button kind={danger ? "destroy" : "primary"} busy={busy} disabled={(plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={() => void start()}>
-            {START_WORDS[action] ?? "Start"}
+            {START_WORDS[action] ?? t`Start`}
           </Button>
         )}
       </footer>

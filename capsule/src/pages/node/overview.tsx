@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { above, fillLevel } from "../../core/facts";
 import { marksOf, type ChartMark } from "../../core/marks";
+import { form, rich, t } from "../../core/say";
 import { labelled, seriesName } from "../../core/series";
 import { moment } from "../../core/time";
 import { count, percent, share, size } from "../../core/units";
@@ -63,11 +64,11 @@ export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & {
       mark={<Icon name="circle-alert" />}
       action={
         <Button slim icon="rotate-cw" onClick={() => void detail.load(viewKey(shown), spanOf(shown, hubNow(), points()), names, points())}>
-          Try again
+          {t`Try again`}
         </Button>
       }
     >
-      <b>History could not be read.</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
+      <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
     </Banner>
   );
 }
@@ -116,14 +117,14 @@ function Cores({ view }: { view: NodeView }): VNode | null {
   if (!cores.length) return null;
   const busiest = cores.reduce((best, one) => ((one[1].value ?? -1) > (best[1].value ?? -1) ? one : best));
   const many = cores.length > MANY_CORES;
-  const words = `Per-core CPU, ${cores.length} threads, busiest core ${busiest[0]} at ${percent(busiest[1].value)}. Arrow keys read each core.`;
+  const words = t`Per-core CPU, ${cores.length} threads, busiest core ${busiest[0]} at ${percent(busiest[1].value)}. Arrow keys read each core.`;
   const shown = cores[looked] ?? busiest;
   const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS };
   return (
-    <section class="card" aria-label="Cores">
+    <section class="card" aria-label={t`Cores`}>
       <header>
-        <h3>Cores</h3>
-        <span class="t3 meta end">{cores.length === 1 ? "1 thread" : `${cores.length} threads`}</span>
+        <h3>{t`Cores`}</h3>
+        <span class="t3 meta end">{t`${cores.length} ${form(cores.length, "thread")}`}</span>
       </header>
       <div
         class={`cores ${many ? "many" : ""}`}
@@ -151,12 +152,12 @@ function Cores({ view }: { view: NodeView }): VNode | null {
         ))}
       </div>
       <div class="cores-foot">
-        {looked < 0 ? "busiest" : "core"}{" "}
+        {looked < 0 ? t`busiest` : t`core`}{" "}
         <b role={looked < 0 ? undefined : "status"}>
           #{shown[0]} {percent(shown[1].value)}
         </b>
         <span class="end">
-          total <b {...liveAttributes("cpu.total", view.latest["cpu.total"])}>{percent(view.latest["cpu.total"]?.value, 1)}</b>
+          {rich`total ${<b {...liveAttributes("cpu.total", view.latest["cpu.total"])}>{percent(view.latest["cpu.total"]?.value, 1)}</b>}`}
         </span>
       </div>
     </section>
@@ -170,10 +171,10 @@ function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode |
   if (!used.length) return null;
   const tight = [...inodes.values()].some((sample) => (sample.value ?? 0) >= 85);
   return (
-    <section class={`card ${wide ? "two-wide" : ""}`} aria-label="Filesystems">
+    <section class={`card ${wide ? "two-wide" : ""}`} aria-label={t`Filesystems`}>
       <header>
-        <h3>Filesystems</h3>
-        <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? "inodes run short" : "inodes ok"}</span>
+        <h3>{t`Filesystems`}</h3>
+        <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? t`inodes run short` : t`inodes ok`}</span>
       </header>
       <ul class="filesystems">
         {used.map(([mount, sample]) => {
@@ -186,8 +187,7 @@ function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode |
               <span class="cut medium" title={mount}>
                 {mount}{" "}
                 <span class="t3 meta">
-                  {size(sample.value)} of {size(whole)}
-                  {above(nodes, 85, 95) && `, inodes ${percent(nodes)}`}
+                  {t`${size(sample.value)} of ${size(whole)}${above(nodes, 85, 95) && `, ${t`inodes ${percent(nodes)}`}`}`}
                 </span>
               </span>
               <span class={`row share ${level}`} {...liveAttributes(seriesName("filesystem.used", "mount", mount), sample)}>
@@ -204,19 +204,19 @@ function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode |
 }
 
 const TCP_FIRST: readonly (readonly [string, string])[] = [
-  ["tcp.established", "Established"],
-  ["tcp.time_wait", "Time-wait"],
-  ["tcp.listen", "Listen"],
-  ["tcp.close_wait", "Close-wait"],
+  ["tcp.established", t`Established`],
+  ["tcp.time_wait", t`Time-wait`],
+  ["tcp.listen", t`Listen`],
+  ["tcp.close_wait", t`Close-wait`],
 ];
 
 function Tcp({ view }: { view: NodeView }): VNode | null {
   const shown = TCP_FIRST.filter(([series]) => view.latest[series]);
   if (!shown.length) return null;
   return (
-    <section class="card" aria-label="TCP">
+    <section class="card" aria-label={t`TCP`}>
       <header>
-        <h3>TCP</h3>
+        <h3>{t`TCP`}</h3>
       </header>
       <dl class="facts pad">
         {shown.map(([series, words]) => [
@@ -235,11 +235,11 @@ const RECENT = 5;
 function RecentEvents({ id }: { id: string }): VNode {
   const own = events.value.filter((event) => event.node_id === id).slice(0, RECENT);
   return (
-    <section class="card recent" aria-label="Recent events">
+    <section class="card recent" aria-label={t`Recent events`}>
       <header>
-        <h3>Events</h3>
+        <h3>{t`Events`}</h3>
         <a class="accent meta end" href={`/n/${id}/events`}>
-          All events
+          {t`All events`}
         </a>
       </header>
       {own.length ? (
@@ -255,7 +255,7 @@ function RecentEvents({ id }: { id: string }): VNode {
           ))}
         </ul>
       ) : (
-        <p class="pad t3 meta">Nothing lately</p>
+        <p class="pad t3 meta">{t`Nothing lately`}</p>
       )}
     </section>
   );

@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { rich, t } from "../../core/say";
 import { moment } from "../../core/time";
 import { count, plural } from "../../core/units";
 import { hubNow } from "../../state/clock";
@@ -43,27 +44,27 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
     const timer = setTimeout(() => void load(), found ? SETTLE_MS : 0);
     return () => clearTimeout(timer);
   }, [detail, search, version]);
-  if (failure) return <Failure title="The packages could not be read" error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading what="the packages" onRetry={() => void load()} />;
-  if (found.at === null) return <Empty icon="package" title="No packages told yet" text="Spider reads the package database when it connects, and again when it changes." />;
+  if (failure) return <Failure title={t`The packages could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading what={t`the packages`} onRetry={() => void load()} />;
+  if (found.at === null) return <Empty icon="package" title={t`No packages told yet`} text={t`Spider reads the package database when it connects, and again when it changes.`} />;
   return (
-    <section class="card" aria-label="Installed packages">
+    <section class="card" aria-label={t`Installed packages`}>
       <header>
-        <h3>Installed</h3>
+        <h3>{t`Installed`}</h3>
         <span class="t3 meta">
-          {plural(found.total, "package")}, last change <Time at={found.at}>{moment(found.at, hubNow())}</Time>
+          {rich`${plural(found.total, "package")}, last change ${<Time at={found.at}>{moment(found.at, hubNow())}</Time>}`}
         </span>
       </header>
-      <TextField class="facts-search" label="Search in packages" value={search} onText={setSearch} type="search" input={{ placeholder: "Search by name", spellcheck: false }} />
+      <TextField class="facts-search" label={t`Search in packages`} value={search} onText={setSearch} type="search" input={{ placeholder: t`Search by name`, spellcheck: false }} />
       {!found.items.length ? (
-        <p class="pad t3">No package has a name with that in it.</p>
+        <p class="pad t3">{t`No package has a name with that in it.`}</p>
       ) : (
-        <div class="facts-scroll" role="region" aria-label="Packages, table" tabIndex={0}>
+        <div class="facts-scroll" role="region" aria-label={t`Packages, table`} tabIndex={0}>
           <table class="facts-table">
             <thead>
               <tr>
-                <th scope="col">Package</th>
-                <th scope="col">Version</th>
+                <th scope="col">{t`Package`}</th>
+                <th scope="col">{t`Version`}</th>
               </tr>
             </thead>
             <tbody>
@@ -79,7 +80,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
       )}
       {found.next && (
         <p class="pad">
-          <Button onClick={() => void load(found.next ?? undefined)}>Show more of {count(found.total)}</Button>
+          <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more of ${count(found.total)}`}</Button>
         </p>
       )}
     </section>

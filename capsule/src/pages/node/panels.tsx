@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, seriesWords, SIZE_WORDS, type Wording } from "../../core/legend";
+import { t } from "../../core/say";
 import { labelled, parseSeries, seriesName } from "../../core/series";
 import { LIVE_S, viewKey, type View } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell, type Columns } from "../../core/window";
@@ -74,7 +75,7 @@ interface SpecProps extends PanelProps {
 function Panel({ label, title, lines, more = [], detail, node, shown, until, group, ...rest }: SpecProps): VNode {
   const data = dataOf({ detail, node, shown, until, group }, lines);
   const live = shown.range === "live" && !shown.zoom;
-  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{!live ? "No data in this time" : node.state === "offline" ? "No data: the node is offline" : "Waiting for the first samples"}</div>;
+  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{!live ? t`No data in this time` : node.state === "offline" ? t`No data: the node is offline` : t`Waiting for the first samples`}</div>;
   return (
     <ChartPanel
       label={label}
@@ -85,7 +86,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       shade={shade.value}
       waiting={waiting}
       columns={lines.map(({ series }) => series)}
-      more={[...more, { label: "Compare with other nodes…", icon: "layout-grid", run: () => go(compareTarget(node.id, lines[0]?.series ?? "", place.peek().query)) }]}
+      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, lines[0]?.series ?? "", place.peek().query)) }]}
       legend={lines.map(({ series }) => {
         const sample = node.latest[series];
         return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: liveAttributes(series, sample) };
@@ -109,18 +110,18 @@ function lastOf({ columns }: ChartData, index: number): number | null {
 }
 
 export const CPU_LINES: readonly Line[] = [
-  { series: "cpu.user", name: "user", colour: 1, filled: true },
-  { series: "cpu.system", name: "system", colour: 2 },
-  { series: "cpu.iowait", name: "iowait", colour: 3 },
-  { series: "cpu.steal", name: "steal", colour: 4 },
+  { series: "cpu.user", name: t`user`, colour: 1, filled: true },
+  { series: "cpu.system", name: t`system`, colour: 2 },
+  { series: "cpu.iowait", name: t`iowait`, colour: 3 },
+  { series: "cpu.steal", name: t`steal`, colour: 4 },
 ];
 export const MEMORY_LINES: readonly Line[] = [
-  { series: "memory.used", name: "used", colour: 1, filled: true },
-  { series: "memory.cached", name: "cache", colour: 5 },
+  { series: "memory.used", name: t`used`, colour: 1, filled: true },
+  { series: "memory.cached", name: t`cache`, colour: 5 },
 ];
 export const LOAD_LINES: readonly Line[] = [
-  { series: "load.1", name: "1 min", colour: 1, filled: true },
-  { series: "load.15", name: "15 min", colour: 5, dashed: true },
+  { series: "load.1", name: t`1 min`, colour: 1, filled: true },
+  { series: "load.15", name: t`15 min`, colour: 5, dashed: true },
 ];
 
 /** Steal is shown where there is any: on a machine of one's own it is a line at nothing. */
@@ -129,16 +130,16 @@ export function cpuLines(view: NodeView): readonly Line[] {
 }
 
 export function CpuPanel(props: PanelProps): VNode {
-  return <Panel {...props} label="CPU" lines={cpuLines(props.node)} words={PERCENT_WORDS} max={100} wide threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_WORDS} max={100} wide threshold={{ at: 80, level: "warn" }} />;
 }
 
 export function MemoryPanel(props: PanelProps): VNode {
   const total = props.node.latest["memory.total"]?.value ?? props.node.identity.memory_bytes;
-  return <Panel {...props} label="Memory" lines={MEMORY_LINES} binary words={SIZE_WORDS} {...(total ? { max: total } : {})} />;
+  return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} binary words={SIZE_WORDS} {...(total ? { max: total } : {})} />;
 }
 
 export function LoadPanel(props: PanelProps): VNode {
-  return <Panel {...props} label="Load" lines={LOAD_LINES} words={PLAIN_WORDS} />;
+  return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_WORDS} />;
 }
 
 /** Busiest first; `lo` is nobody's network. */
@@ -163,7 +164,7 @@ function PickTitle({ what, names, chosen, onPick }: PickProps): VNode {
   return (
     <span class="row">
       {what}
-      <select class="title-select" aria-label={`${what} shown`} value={chosen} onChange={(event) => onPick(event.currentTarget.value)}>
+      <select class="title-select" aria-label={t`${what} shown`} value={chosen} onChange={(event) => onPick(event.currentTarget.value)}>
         {[...names].sort().map((name) => (
           <option key={name} value={name}>
             {name}
@@ -179,15 +180,15 @@ export const devicesOf = (view: NodeView): string[] => byTraffic(view, "disk.rea
 
 export function networkLines(name: string): readonly Line[] {
   return [
-    { series: seriesName("network.received", "interface", name), name: "in", colour: 2, filled: true },
-    { series: seriesName("network.sent", "interface", name), name: "out", colour: 4 },
+    { series: seriesName("network.received", "interface", name), name: t`in`, colour: 2, filled: true },
+    { series: seriesName("network.sent", "interface", name), name: t`out`, colour: 4 },
   ];
 }
 
 export function diskLines(name: string): readonly Line[] {
   return [
-    { series: seriesName("disk.read", "device", name), name: "read", colour: 1 },
-    { series: seriesName("disk.written", "device", name), name: "write", colour: 3, filled: true },
+    { series: seriesName("disk.read", "device", name), name: t`read`, colour: 1 },
+    { series: seriesName("disk.written", "device", name), name: t`write`, colour: 3, filled: true },
   ];
 }
 
@@ -205,17 +206,17 @@ export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & O
   return (
     <Panel
       {...props}
-      label={`Network ${chosen}`}
-      title={<PickTitle what="Network" names={names} chosen={chosen} onPick={onPick} />}
+      label={t`Network ${chosen}`}
+      title={<PickTitle what={t`Network`} names={names} chosen={chosen} onPick={onPick} />}
       lines={networkLines(chosen)}
       words={inBits ? BIT_WORDS : RATE_WORDS}
-      more={[{ label: inBits ? "Show bytes per second" : "Show bits per second", run: () => setQuery({ network: inBits ? null : "bits" }) }]}
+      more={[{ label: inBits ? t`Show bytes per second` : t`Show bits per second`, run: () => setQuery({ network: inBits ? null : "bits" }) }]}
     />
   );
 }
 
 export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  return <Panel {...props} label={`Disk ${chosen}`} title={<PickTitle what="Disk" names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_WORDS} />;
+  return <Panel {...props} label={t`Disk ${chosen}`} title={<PickTitle what={t`Disk`} names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_WORDS} />;
 }
 
 const MOST_SENSORS = 4;
@@ -229,7 +230,7 @@ export function sensorLines(view: NodeView): readonly Line[] {
 }
 
 export function TemperaturePanel(props: PanelProps): VNode {
-  return <Panel {...props} label="Temperature" lines={sensorLines(props.node)} words={DEGREE_WORDS} min={30} max={95} threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_WORDS} min={30} max={95} threshold={{ at: 80, level: "warn" }} />;
 }
 
 /** One series alone, whichever it is. */

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { isLost, Lost } from "../../ui/lost";
@@ -21,7 +22,7 @@ function useStage(): number {
 
 /** A plot to come, in a plot's place. */
 export function Skeleton({ what }: { what: string }): VNode | null {
-  return useStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={`Loading ${what}`} /> : null;
+  return useStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={t`Loading ${what}`} /> : null;
 }
 
 /** A node's page to come: the shape of its head and of its cards. */
@@ -30,26 +31,26 @@ export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRe
   if (!stage) return null;
   if (isLost()) {
     return (
-      <Lost what={name ?? "the node"}>
+      <Lost what={name ?? t`the node`}>
         <a class="button slim" href="/">
-          Go to the fleet
+          {t`Go to the fleet`}
         </a>
       </Lost>
     );
   }
   return (
-    <div class="stack" role="group" aria-busy="true" aria-label="Loading the node">
+    <div class="stack" role="group" aria-busy="true" aria-label={t`Loading the node`}>
       {stage === 2 && (
         <Banner
           kind="calm"
           mark={<Glyph kind="wait" label="" />}
           action={
             <Button slim onClick={onRetry}>
-              Try again
+              {t`Try again`}
             </Button>
           }
         >
-          Loading the node takes longer than usual.
+          {t`Loading the node takes longer than usual.`}
         </Banner>
       )}
       <div class="head-skeleton">

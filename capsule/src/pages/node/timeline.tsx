@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { age, clock, day } from "../../core/time";
 import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
 import type { ChartMark } from "../../core/marks";
@@ -17,7 +18,7 @@ import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
 
-const RANGE_WORDS: Record<Range, string> = { live: "Live", "1h": "1h", "24h": "24h", "7d": "7d", "30d": "30d" };
+const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": "1h", "24h": "24h", "7d": "7d", "30d": "30d" };
 const SHORTEST_RELOAD_S = 10;
 const DAY_S = 86_400;
 const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
@@ -94,10 +95,10 @@ export function Ranges({ view, mark }: { view: View; mark: ComponentChildren }):
   return (
     <>
       <span class="row ranges">
-        {live && <Button slim kind="quiet" icon="pause" name="Freeze live" more={{ "aria-keyshortcuts": "Space" }} onClick={() => toggleLive(view)} />}
-        <Button slim kind="quiet" icon="clock" name="Choose a window of time" onClick={() => setAsking(true)} />
+        {live && <Button slim kind="quiet" icon="pause" name={t`Freeze live`} more={{ "aria-keyshortcuts": t`Space` }} onClick={() => toggleLive(view)} />}
+        <Button slim kind="quiet" icon="clock" name={t`Choose a window of time`} onClick={() => setAsking(true)} />
         <Segmented
-          label="Time range"
+          label={t`Time range`}
           value={view.range}
           onPick={(range) => showView({ range, zoom: null })}
           options={RANGE_KEYS.map((key) => ({
@@ -134,19 +135,19 @@ export function WindowBar({ view, loading }: { view: View; loading: boolean }): 
         action={
           <span class="row wrap">
             <Button slim onClick={() => show(panned(zoom, -0.5, hubNow()))}>
-              Earlier
+              {t`Earlier`}
             </Button>
             <Button slim onClick={() => show(panned(zoom, 0.5, hubNow()))}>
-              Later
+              {t`Later`}
             </Button>
             <Button slim onClick={() => show(scaled(zoom, 0.5, middle, hubNow()))}>
-              Zoom in
+              {t`Zoom in`}
             </Button>
             <Button slim onClick={() => show(scaled(zoom, 2, middle, hubNow()))}>
-              Zoom out
+              {t`Zoom out`}
             </Button>
             <Button slim kind="primary" onClick={() => showView({ range, zoom: null })}>
-              {range === "live" ? "Back to live" : `Back to ${RANGE_WORDS[range]}`}
+              {range === "live" ? t`Back to live` : t`Back to ${RANGE_WORDS[range]}`}
             </Button>
           </span>
         }
@@ -156,7 +157,7 @@ export function WindowBar({ view, loading }: { view: View; loading: boolean }): 
         </b>{" "}
         <span class="plain">
           {age(zoom.to - zoom.from)}
-          {loading ? ", reading…" : ""}
+          {loading ? `, ${t`reading…`}` : ""}
         </span>
       </Banner>
     </div>
@@ -176,9 +177,9 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
   const [from, setFrom] = useState(fieldText(now.from));
   const [to, setTo] = useState(fieldText(now.to));
   const [start, end] = [new Date(from).getTime() / 1000, new Date(to).getTime() / 1000];
-  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? "Both times are needed." : end <= start ? "The end must come after the beginning." : start >= hubNow() ? "There is nothing yet at that time." : end - start > 400 * DAY_S ? "At most 400 days can be shown." : "";
+  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must come after the beginning.` : start >= hubNow() ? t`There is nothing yet at that time.` : end - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
   return (
-    <Dialog title="Window of time" subtitle="For all charts of this page, in your own time zone." size="narrow" onClose={onClose}>
+    <Dialog title={t`Window of time`} subtitle={t`For all charts of this page, in your own time zone.`} size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -188,15 +189,15 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
         }}
       >
         <div class="body">
-          <TextField label="From" type="datetime-local" value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
-          <TextField label="To" type="datetime-local" value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
+          <TextField label={t`From`} type="datetime-local" value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
+          <TextField label={t`To`} type="datetime-local" value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" disabled={wrong !== ""}>
-            Show
+            {t`Show`}
           </Button>
         </footer>
       </form>

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/batch";
+import { form, t } from "../../core/say";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { newKey, submitJob } from "../../state/job";
@@ -12,7 +13,7 @@ import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
 import type { OrderProps } from "./order";
 
-const OrderDialog = lazy<OrderProps>("the order", async () => (await import("../orders")).OrderDialog);
+const OrderDialog = lazy<OrderProps>(t`the order`, async () => (await import("../orders")).OrderDialog);
 
 type Action = JobBody["action"];
 
@@ -20,7 +21,7 @@ type Action = JobBody["action"];
 function refusal(view: NodeView, action?: Action): string {
   const why = policyRefusal(view.policy, action);
   if (why) return why;
-  if (view.state !== "online") return "The node is not connected: a job can start when it is back.";
+  if (view.state !== "online") return t`The node is not connected: a job can start when it is back.`;
   return "";
 }
 
@@ -34,44 +35,45 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
       go(`/jobs/${job.id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", `${view.name}: the job was not started`, error.detail, { label: "Retry", run: () => void start(action) });
+      toast("fail", t`${view.name}: the job was not started`, error.detail, { label: t`Retry`, run: () => void start(action) });
     }
   };
   const item = (action: Action, label: string, hint: string, icon: MenuItem["icon"], run: () => void): MenuItem[] => {
     const why = refusal(view, action);
     return why ? [] : [{ label, hint, ...(icon ? { icon } : {}), run }];
   };
+  const words = total ? t`Upgrade ${total}` : t`Upgrade`;
   const ask = (action: Action, label: string, hint: string, icon?: MenuItem["icon"]): MenuItem[] => item(action, label, hint, icon, () => setAsked(action));
   return (
     <>
       <MenuButton
-        label={`Upgrade${total ? ` ${total}` : ""}${security ? ` ${security} for security` : ""}`}
+        label={security ? t`${words} ${security} for security` : words}
         note={all}
         groups={
           all
             ? []
             : [
                 [
-                  ...item("check", "Check for updates", checked_at ? `last checked ${moment(checked_at, hubNow())}` : "not checked yet", "search", () => void start("check")),
-                  ...item("refresh", "Refresh package lists", "reads the repositories anew", "refresh-cw", () => void start("refresh")),
+                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, hubNow())}` : t`not checked yet`, "search", () => void start("check")),
+                  ...item("refresh", t`Refresh package lists`, t`reads the repositories anew`, "refresh-cw", () => void start("refresh")),
                 ],
                 [
-                  ...ask("upgrade", "Upgrade packages…", total === null ? "what is known there is not known here" : total === 1 ? "1 update" : `${total} updates`, "package"),
-                  ...ask("security-upgrade", "Security upgrade…", security ? `${security} for security` : "only what is for security", "shield"),
-                  ...ask("full-upgrade", "Full upgrade…", "may also remove packages", "package"),
+                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`what is known there is not known here` : t`${total} ${form(total, "update")}`, "package"),
+                  ...ask("security-upgrade", t`Security upgrade…`, security ? t`${security} for security` : t`only what is for security`, "shield"),
+                  ...ask("full-upgrade", t`Full upgrade…`, t`may also remove packages`, "package"),
                 ],
-                [...ask("install", "Install…", "packages by name", "plus"), ...ask("remove", "Remove…", "packages by name", "x"), ...ask("autoremove", "Remove what nothing needs…", "", "x")],
-                [...ask("hold", "Hold…", "keep packages as they are", "lock"), ...ask("unhold", "Release…", "upgrade them again", "lock"), ...ask("clean", "Clean up…", "downloaded files", "rows-3"), ...ask("repair", "Repair…", "work that was cut off", "circle-alert"), ...ask("reboot", "Reboot…", "", "rotate-cw")],
+                [...ask("install", t`Install…`, t`packages by name`, "plus"), ...ask("remove", t`Remove…`, t`packages by name`, "x"), ...ask("autoremove", t`Remove what nothing needs…`, "", "x")],
+                [...ask("hold", t`Hold…`, t`keep packages as they are`, "lock"), ...ask("unhold", t`Release…`, t`upgrade them again`, "lock"), ...ask("clean", t`Clean up…`, t`downloaded files`, "rows-3"), ...ask("repair", t`Repair…`, t`work that was cut off`, "circle-alert"), ...ask("reboot", t`Reboot…`, "", "rotate-cw")],
               ]
         }
       >
         <Icon name="package" size="small" />
-        <span>Upgrade{total ? ` ${total}` : ""} </span>
+        <span>{words} </span>
         {security ? (
           <span class="pill warn small">
             <Icon name="shield" size="tiny" />
             {security}
-            <span class="hidden-text"> for security</span>
+            <span class="hidden-text"> {t`for security`}</span>
           </span>
         ) : null}
         <Icon name="chevron-down" size="small" />

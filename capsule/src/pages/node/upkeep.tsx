@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { show } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { isAdmin } from "../../state/session";
@@ -18,39 +19,39 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       await act();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") toast("fail", "It was not ordered", error.detail);
+      if (error.code !== "auth.step_up_required") toast("fail", t`It was not ordered`, error.detail);
     } finally {
       setBusy(false);
     }
   };
   const update = async (): Promise<void> => {
     await updateAgent(view.id);
-    toast("done", "The update was ordered", "It waits for the jobs of this server. An agent that does not come back is replaced by the one before.");
+    toast("done", t`The update was ordered`, t`It waits for the jobs of this server. An agent that does not come back is replaced by the one before.`);
   };
   const rekey = async (): Promise<void> => {
     const job = await renewKeys(view.id);
     go(`/jobs/${job.id}`);
   };
   return (
-    <section class="card" aria-label="Agent">
-      <h2>Agent</h2>
+    <section class="card" aria-label={t`Agent`}>
+      <h2>{t`Agent`}</h2>
       <p class="t2">
         {watching
-          ? "This server was set up for watching only: its agent takes no orders. Its owner changes that in /etc/stardust/policy.conf; what is missing there for orders comes with deploying it again."
-          : `Version ${view.agent_version || "not known"}. New keys replace those that it has, and shut out whoever else holds them.`}
+          ? t`This server was set up for watching only: its agent takes no orders. Its owner changes that in /etc/stardust/policy.conf; what is missing there for orders comes with deploying it again.`
+          : t`Version ${view.agent_version || t`not known`}. New keys replace those that it has, and shut out whoever else holds them.`}
       </p>
       <div class="row wrap">
         <Button disabled={watching || busy} onClick={() => void run(update)}>
-          Update agent
+          {t`Update agent`}
         </Button>
         {isAdmin.value && (
           <Button disabled={watching || busy} onClick={() => void run(rekey)}>
-            Give new keys…
+            {t`Give new keys…`}
           </Button>
         )}
         {!view.simulated && (
           <Button disabled={busy} onClick={() => show({ kind: "redeploy", node: view.id })}>
-            Deploy again…
+            {t`Deploy again…`}
           </Button>
         )}
       </div>

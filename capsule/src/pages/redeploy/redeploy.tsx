@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { redeployNode } from "../../state/deployment";
 import { hide, show } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
@@ -42,7 +43,7 @@ function Ask({ view }: { view: NodeView }): VNode {
     }
   };
   return (
-    <Dialog title={`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={hide}>
+    <Dialog title={t`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={hide}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -57,23 +58,23 @@ function Ask({ view }: { view: NodeView }): VNode {
             </Banner>
           )}
           <p class="t2">
-            Ground Control signs in by SSH and installs Spider anew, in the place of whatever Spider is there. The node keeps its history, name, tags and what its server allows. Where this fails, the server is as before.
+            {t`Ground Control signs in by SSH and installs Spider anew, in the place of whatever Spider is there. The node keeps its history, name, tags and what its server allows. Where this fails, the server is as before.`}
           </p>
           {needs && (
             <>
-              <p class="t2">{view.credentials_kept ? "" : "No credentials are kept for this server."} Give them once more; they are used for this deployment only.</p>
+              <p class="t2">{view.credentials_kept ? "" : t`No credentials are kept for this server.`} {t`Give them once more; they are used for this deployment only.`}</p>
               <ServerFields entries={entries} wrong={wrong} onChange={change} />
-              <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}
         </div>
         <footer>
           <Button class="end" more={needs ? {} : { autofocus: true }} onClick={hide}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" icon="rotate-cw" type="submit" busy={busy}>
-            Deploy again
+            {t`Deploy again`}
           </Button>
         </footer>
       </form>

@@ -2,6 +2,7 @@ import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
+import { t } from "../../core/say";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
 import { removeNode, retryDeployment } from "../../state/deployment";
@@ -31,11 +32,11 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
   });
   const started = running?.peek().id;
   useEffect(() => (started ? look(started) : undefined), [started]);
-  const name = view?.name ?? running?.peek().name ?? "the node";
+  const name = view?.name ?? running?.peek().name ?? t`the node`;
   const close = (): void => {
     hide();
     const one = running?.peek();
-    if (one && !deploymentEnded(one)) toast("run", `Removing ${name}`, "It goes on in the background.");
+    if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It goes on in the background.`);
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
@@ -72,7 +73,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     }
   };
   return (
-    <Dialog title={`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
+    <Dialog title={t`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => event.preventDefault()}
@@ -84,32 +85,30 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
             </Banner>
           )}
           <p class="t2">
-            {force
-              ? "The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone."
-              : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
-            Its history of {age(now.value - view.created_at)} is deleted here. This cannot be undone.
+            {force ? t`The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone.` : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
+            {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
           </p>
           {needs && !force && (
             <>
-              <p class="t2">{way === "ask" ? whyAsked(view) : ""} Give them once more; they are used for the removal only.</p>
+              <p class="t2">{way === "ask" ? whyAsked(view) : ""} {t`Give them once more; they are used for the removal only.`}</p>
               <ServerFields entries={entries} wrong={wrong} onChange={change} />
-              <TextField label="SSH user" value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}
           {(view.state !== "online" || needs) && (
             <Check checked={force} onCheck={setForce}>
-              The server is gone, only forget the node
+              {t`The server is gone, only forget the node`}
             </Check>
           )}
           <ConfirmName name={view.name} value={typed} onText={setTyped} />
         </div>
         <footer>
           <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="destroy" icon="trash-2" busy={busy} disabled={!matches} onClick={() => void remove()}>
-            Remove node
+            {t`Remove node`}
           </Button>
         </footer>
       </form>
@@ -123,13 +122,13 @@ function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: s
   const done = one.state === "succeeded";
   const forgotten = done && !wasTakenOff(one.steps);
   return (
-    <Dialog key={one.state} title={failed ? `Could not remove ${name}` : forgotten ? `${name} is forgotten` : done ? `${name} was removed` : `Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
-      {failed ? <FailureBox one={one} entries={NO_ENTRIES} onRetry={onRetry} /> : <Bar deployment={one} label="Removal" />}
-      <Steps deployment={one} last={forgotten ? "Forgotten" : "Removed"} />
+    <Dialog key={one.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
+      {failed ? <FailureBox one={one} entries={NO_ENTRIES} onRetry={onRetry} /> : <Bar deployment={one} label={t`Removal`} />}
+      <Steps deployment={one} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
-        <span class="t3 aside">{forgotten ? "The server was not contacted: what Stardust put on it stays there." : done ? "Nothing of Stardust is left on the server." : failed ? "" : "This goes on when the dialog is closed."}</span>
+        <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This goes on when the dialog is closed.`}</span>
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
-          {done ? "Done" : failed ? "Close" : "Run in background"}
+          {done ? t`Done` : failed ? t`Close` : t`Run in background`}
         </Button>
       </footer>
     </Dialog>

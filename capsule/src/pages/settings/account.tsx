@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { deviceName, ROLE_HINTS, ROLE_WORDS } from "../../core/access";
+import { rich, t } from "../../core/say";
 import { age, moment } from "../../core/time";
 import { endOtherSessions, endSession, loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
@@ -26,7 +27,7 @@ export function AccountPage(): VNode {
   if (!who) return <></>;
   return (
     <div class="settings">
-      <section class="card" aria-label="You">
+      <section class="card" aria-label={t`You`}>
         <div class="row">
           <h2>{who.username}</h2>
           <span class="pill small accent">{ROLE_WORDS[who.role].toLowerCase()}</span>
@@ -43,11 +44,11 @@ export function AccountPage(): VNode {
 function Password({ onChanged }: { onChanged: () => void }): VNode {
   const [open, setOpen] = useState(false);
   return (
-    <section class="card" aria-label="Password">
-      <h2>Password</h2>
-      <p class="t2">Changing it ends every other session of yours.</p>
+    <section class="card" aria-label={t`Password`}>
+      <h2>{t`Password`}</h2>
+      <p class="t2">{t`Changing it ends every other session of yours.`}</p>
       <div>
-        <Button onClick={() => setOpen(true)}>Change password…</Button>
+        <Button onClick={() => setOpen(true)}>{t`Change password…`}</Button>
       </div>
       {open && (
         <ChangePassword
@@ -80,16 +81,16 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
         changed = true;
       } catch (error) {
         if (!(error instanceof ApiError) || error.code !== "auth.bad_credentials") throw error;
-        setWrong("The current password is wrong.");
+        setWrong(t`The current password is wrong.`);
         setCurrent("");
       }
     });
     if (!changed) return;
-    toast("done", "The password was changed", "All other sessions of yours were ended.");
+    toast("done", t`The password was changed`, t`All other sessions of yours were ended.`);
     onClose();
   };
   return (
-    <Dialog title="Change password" icon="lock" size="narrow" onClose={onClose}>
+    <Dialog title={t`Change password`} icon="lock" size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -99,15 +100,15 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
         <div class="body">
           <Refusal text={missing || act.refusal} />
           <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-          <SecretField label="Current password" value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          <SecretField label={t`Current password`} value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy}>
-            Change password
+            {t`Change password`}
           </Button>
         </footer>
       </form>
@@ -121,21 +122,21 @@ function Sessions({ list }: { list: Listed<SessionView> }): VNode {
   const endAll = (): void =>
     void act.run(async () => {
       await endOtherSessions();
-      toast("done", "All other sessions were ended");
+      toast("done", t`All other sessions were ended`);
       list.load();
     });
   return (
-    <section class="sessions" aria-label="Sessions">
+    <section class="sessions" aria-label={t`Sessions`}>
       <div class="section-head">
-        <h2>Sessions</h2>
+        <h2>{t`Sessions`}</h2>
         {others && (
           <Button slim class="end" busy={act.busy} onClick={endAll}>
-            End all others
+            {t`End all others`}
           </Button>
         )}
       </div>
       <Refusal text={act.refusal} />
-      <ListView list={list} what="the sessions" refused="The list of sessions is closed to you." empty={<Empty icon="monitor" title="No sessions" text="Who is signed in with a browser stands here." />}>
+      <ListView list={list} what={t`the sessions`} refused={t`The list of sessions is closed to you.`} empty={<Empty icon="monitor" title={t`No sessions`} text={t`Who is signed in with a browser stands here.`} />}>
         {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
       </ListView>
     </section>
@@ -145,7 +146,7 @@ function Sessions({ list }: { list: Listed<SessionView> }): VNode {
 /** Sessions of one person. */
 export function SessionTable({ items, onEnded }: { items: readonly SessionView[]; onEnded: (id: string) => void }): VNode {
   return (
-    <ul class="card rows-card" aria-label="Sessions">
+    <ul class="card rows-card" aria-label={t`Sessions`}>
       {items.map((session) => (
         <SessionRow key={session.id} session={session} onEnded={() => onEnded(session.id)} />
       ))}
@@ -161,12 +162,11 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
       <div class="grow">
         <div class="row wrap">
           <span class="medium">{name}</span>
-          {session.current && <span class="pill small accent">this one</span>}
-          {session.second_factor && <span class="pill small">second factor</span>}
+          {session.current && <span class="pill small accent">{t`this one`}</span>}
+          {session.second_factor && <span class="pill small">{t`second factor`}</span>}
         </div>
         <p class="meta t3">
-          {session.address || "this machine"} · signed in <Time at={session.created_at}>{moment(session.created_at, now.value)}</Time> · {session.current ? "active now" : `last seen ${age(now.value - session.last_seen_at)} ago`} · ends{" "}
-          <Time at={session.expires_at}>{moment(session.expires_at, now.value)}</Time>
+          {rich`${session.address || t`this machine`} · signed in ${<Time at={session.created_at}>{moment(session.created_at, now.value)}</Time>} · ${session.current ? t`active now` : t`last seen ${age(now.value - session.last_seen_at)} ago`} · ends ${<Time at={session.expires_at}>{moment(session.expires_at, now.value)}</Time>}`}
         </p>
         {act.refusal && (
           <p class="wrong" role="alert">
@@ -178,7 +178,7 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
         <Button
           slim
           busy={act.busy}
-          more={{ "aria-label": `End the session ${name}, ${session.address}` }}
+          more={{ "aria-label": t`End the session ${name}, ${session.address}` }}
           onClick={() =>
             void act.run(async () => {
               await endSession(session.id);
@@ -186,7 +186,7 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
             })
           }
         >
-          End
+          {t`End`}
         </Button>
       )}
     </li>

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { t } from "../../core/say";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
 import { toast } from "../../state/toasts";
@@ -11,28 +12,28 @@ async function setKeys(on: boolean): Promise<void> {
     await savePreferences({ single_keys: on });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", "The setting was not saved", error.detail, { label: "Retry", run: () => void setKeys(on) });
+    toast("fail", t`The setting was not saved`, error.detail, { label: t`Retry`, run: () => void setKeys(on) });
   }
 }
 
 export function AppearancePage(): VNode {
   return (
     <div class="settings">
-      <section class="card" aria-label="Theme">
+      <section class="card" aria-label={t`Theme`}>
         <Choice<Theme>
-          label="Theme"
+          label={t`Theme`}
           value={theme.value}
           onPick={setTheme}
           options={[
-            { key: "auto", label: "As the system", hint: "Light by day and dark by night, when the system does so." },
-            { key: "light", label: "Light", hint: "Dark text on light surfaces." },
-            { key: "dark", label: "Dark", hint: "Light text on dark surfaces." },
+            { key: "auto", label: t`As the system`, hint: t`Light by day and dark by night, when the system does so.` },
+            { key: "light", label: t`Light`, hint: t`Dark text on light surfaces.` },
+            { key: "dark", label: t`Dark`, hint: t`Light text on dark surfaces.` },
           ]}
         />
-        <p class="t3 meta">It is kept in this browser, for everybody who uses it. The key t changes it anywhere.</p>
+        <p class="t3 meta">{t`It is kept in this browser, for everybody who uses it. The key t changes it anywhere.`}</p>
       </section>
-      <section class="card" aria-label="Keys">
-        <Switch label="Single keys are commands" hint="Such as j and k for the next row and the one before, or g f for the fleet. The key ? lists them. Off, only Ctrl K and the arrows act." checked={preferences.value.single_keys} onCheck={(on) => void setKeys(on)} />
+      <section class="card" aria-label={t`Keys`}>
+        <Switch label={t`Single keys are commands`} hint={t`Such as j and k for the next row and the one before, or g f for the fleet. The key ? lists them. Off, only Ctrl K and the arrows act.`} checked={preferences.value.single_keys} onCheck={(on) => void setKeys(on)} />
       </section>
     </div>
   );

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { detailWords } from "../../core/access";
 import { auditCsv, type AuditFilter } from "../../core/audit";
+import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { hubNow } from "../../state/clock";
 import { ids, nodeName, nodeSignal } from "../../state/fleet";
@@ -42,31 +43,31 @@ export function AuditPage(): VNode {
     <div class="stack">
       <div class="section-head">
         <div class="grow">
-          <h2>Audit</h2>
-          <p class="t3 meta">Every change with who made it, chained so that a missing or altered row is found.</p>
+          <h2>{t`Audit`}</h2>
+          <p class="t3 meta">{t`Every change with who made it, chained so that a missing or altered row is found.`}</p>
         </div>
         <Export filter={filter} />
       </div>
-      <div class="audit-filter" role="search" aria-label="Filter the audit log">
-        <FilterText label="Actor" name="actor" value={filter.actor} placeholder="admin" />
-        <FilterText label="Action" name="action" value={filter.action} placeholder="user.create" />
+      <div class="audit-filter" role="search" aria-label={t`Filter the audit log`}>
+        <FilterText label={t`Actor`} name="actor" value={filter.actor} placeholder="admin" />
+        <FilterText label={t`Action`} name="action" value={filter.action} placeholder="user.create" />
       </div>
       <ListView
         list={list}
-        what="the audit log"
-        refused="The audit log is closed to you."
+        what={t`the audit log`}
+        refused={t`The audit log is closed to you.`}
         empty={
-          <Empty icon="scroll-text" title={filtered ? "No entry fits" : "No entries yet"} text={filtered ? `None of the newest ${COUNT.format(read)} entries is of this actor and action.` : "What people and programs change is noted here."}>
-            {list.next && <Button onClick={list.more}>Look further back</Button>}
+          <Empty icon="scroll-text" title={filtered ? t`No entry fits` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries is of this actor and action.` : t`What people and programs change is noted here.`}>
+            {list.next && <Button onClick={list.more}>{t`Look further back`}</Button>}
           </Empty>
         }
       >
         {(items) => (
-          <div class="card grid-table audit-table" role="table" aria-label="Audit log">
+          <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
             <div role="row" class="head">
-              {["Result", "Action", "Target", "Actor", "Address", "At"].map((label) => (
+              {[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`].map((label) => (
                 <span key={label} role="columnheader">
-                  {label === "Result" ? <span class="hidden-text">Result</span> : label}
+                  {label === t`Result` ? <span class="hidden-text">{t`Result`}</span> : label}
                 </span>
               ))}
             </div>
@@ -100,7 +101,7 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
           return shown.current && count < MOST_EXPORTED;
         });
         if (rows) saveText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
-        else if (shown.current) toast("fail", "The log is too long for a file from here", "Use “stardust audit export” on the hub.");
+        else if (shown.current) toast("fail", t`The log is too long for a file from here`, t`Use “stardust audit export” on the hub.`);
       } finally {
         setRead(null);
       }
@@ -109,7 +110,7 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
     <div class="row wrap">
       {read !== null && (
         <span class="t3 meta num" role="status">
-          {COUNT.format(read)} read
+          {t`${COUNT.format(read)} read`}
         </span>
       )}
       {act.refusal && (
@@ -118,10 +119,10 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
         </span>
       )}
       <Button icon="download" disabled={act.busy} onClick={() => save("json")}>
-        Export JSON
+        {t`Export JSON`}
       </Button>
       <Button icon="download" disabled={act.busy} onClick={() => save("csv")}>
-        Export CSV
+        {t`Export CSV`}
       </Button>
     </div>
   );

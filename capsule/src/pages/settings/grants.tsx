@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useId } from "preact/hooks";
+import { t } from "../../core/say";
 import { rows } from "../../state/fleet";
 import type { GrantsView } from "../../state/types";
 import { TagsField } from "../../ui/field";
@@ -11,7 +12,7 @@ const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 export function GrantsField({ label, value, onChange, every }: { label: string; value: GrantsView | null; onChange: (grants: GrantsView | null) => void; every: string }): VNode {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));
-  const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? `removed node ${node.slice(0, 8)}`;
+  const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? t`removed node ${node.slice(0, 8)}`;
   return (
     <div class="stack">
       <div>
@@ -22,21 +23,21 @@ export function GrantsField({ label, value, onChange, every }: { label: string; 
           onPick={(kind) => onChange(kind === "all" ? null : { nodes: [], tags: [] })}
           options={[
             { key: "all", label: every },
-            { key: "some", label: "Only some" },
+            { key: "some", label: t`Only some` },
           ]}
         />
       </div>
       {value && (
         <>
-          <TagsField label="Nodes with any of these tags" tags={value.tags} onTags={(tags) => onChange({ ...value, tags })} />
+          <TagsField label={t`Nodes with any of these tags`} tags={value.tags} onTags={(tags) => onChange({ ...value, tags })} />
           <div class="field">
-            <label for={id}>Nodes by name</label>
+            <label for={id}>{t`Nodes by name`}</label>
             {value.nodes.length > 0 && (
               <div class="row wrap chosen-nodes">
                 {value.nodes.map((node) => (
                   <span class="tag tall" key={node}>
                     {nameOf(node)}
-                    <button type="button" aria-label={`Remove node ${nameOf(node)}`} onClick={() => onChange({ ...value, nodes: value.nodes.filter((one) => one !== node) })}>
+                    <button type="button" aria-label={t`Remove node ${nameOf(node)}`} onClick={() => onChange({ ...value, nodes: value.nodes.filter((one) => one !== node) })}>
                       ×
                     </button>
                   </span>
@@ -44,7 +45,7 @@ export function GrantsField({ label, value, onChange, every }: { label: string; 
               </div>
             )}
             <select id={id} class="input" value="" onChange={(event) => event.currentTarget.value && onChange({ ...value, nodes: [...value.nodes, event.currentTarget.value] })}>
-              <option value="">{known.length ? "Add a node…" : "There are no nodes yet"}</option>
+              <option value="">{known.length ? t`Add a node…` : t`There are no nodes yet`}</option>
               {known
                 .filter((one) => !value.nodes.includes(one.id))
                 .map((one) => (

@@ -3,6 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { keptFault, keptSeconds, keptText, TIER_WORDS } from "../../core/retention";
+import { rich, t } from "../../core/say";
 import { count, size } from "../../core/units";
 import { loadSettings, patchSettings } from "../../state/people";
 import { toast } from "../../state/toasts";
@@ -29,9 +30,9 @@ export function HistoryPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what="How long samples are kept is for admins." />;
-  if (failure) return <Failure title="The settings could not be read" error={failure} onRetry={() => void load()} />;
-  if (!tiers) return <Loading rows={3} what="the settings" onRetry={() => void load()} />;
+  if (failure?.status === 403) return <Refused what={t`How long samples are kept is for admins.`} />;
+  if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={() => void load()} />;
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
 }
 
@@ -51,11 +52,11 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
     void act.run(async () => {
       const [seconds_s = 0, minutes_s = 0, hours_s = 0] = wanted;
       onSaved((await patchSettings({ retention: { seconds_s, minutes_s, hours_s } })).retention);
-      toast("done", "Saved", "How long samples are kept was changed.");
+      toast("done", t`Saved`, t`How long samples are kept was changed.`);
     });
   return (
     <div class="settings">
-      <section class="card" aria-label="History">
+      <section class="card" aria-label={t`History`}>
         <form
           class="stack"
           onSubmit={(event) => {
@@ -63,8 +64,8 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
             if (changed && valid) save();
           }}
         >
-          <h2>How long samples are kept</h2>
-          <p class="t2">Charts take the finest that reaches far enough back. Coarser ones keep the least, the mean and the greatest value.</p>
+          <h2>{t`How long samples are kept`}</h2>
+          <p class="t2">{t`Charts take the finest that reaches far enough back. Coarser ones keep the least, the mean and the greatest value.`}</p>
           <Refusal text={act.refusal} />
           {tiers.map((tier, index) => (
             <TextField
@@ -72,22 +73,22 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_WORDS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={`About ${size(bytesFor(tier, wanted[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${tier.bytes_per_value} bytes each${tier.measured ? " as stored here of late" : ", as measured elsewhere: nothing is stored here yet"}.`}
+              hint={t`About ${size(bytesFor(tier, wanted[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${tier.bytes_per_value} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
           ))}
           <p>
-            Together about <b class="strong num">{size(total)}</b>
+            {rich`Together about ${<b class="strong num">{size(total)}</b>}`}
           </p>
           {valid && shorter.length > 0 && (
             <Banner mark={<Glyph kind="warn" label="" />}>
-              <b>Older samples are deleted.</b> <span class="plain">{shorter.map((tier) => `${TIER_WORDS[tier.tier]}: what is older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be brought back.</span>
+              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_WORDS[tier.tier]}: what is older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be brought back.`}</span>
             </Banner>
           )}
           <div>
             <Button kind={shorter.length ? "destroy" : "primary"} type="submit" busy={act.busy} disabled={!changed || !valid}>
-              {shorter.length ? "Save and delete older samples" : "Save"}
+              {shorter.length ? t`Save and delete older samples` : t`Save`}
             </Button>
           </div>
         </form>

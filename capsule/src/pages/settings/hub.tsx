@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { size } from "../../core/units";
 import { vitals } from "../../state/fleet";
 import { loadSettings } from "../../state/people";
@@ -9,6 +10,8 @@ import { ApiError, type HubView } from "../../state/types";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/parts";
 import { Refused } from "./list";
+
+const COPY = "stardust backup FOLDER";
 
 export function HubPage(): VNode {
   const [hub, setHub] = useState<HubView | null>(null);
@@ -23,51 +26,51 @@ export function HubPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what="The hub itself is for admins." />;
-  if (failure) return <Failure title="The hub could not be asked" error={failure} onRetry={() => void load()} />;
-  if (!hub) return <Loading rows={3} what="the hub" onRetry={() => void load()} />;
+  if (failure?.status === 403) return <Refused what={t`The hub itself is for admins.`} />;
+  if (failure) return <Failure title={t`The hub could not be asked`} error={failure} onRetry={() => void load()} />;
+  if (!hub) return <Loading rows={3} what={t`the hub`} onRetry={() => void load()} />;
   const { nodes, online } = vitals.value;
   return (
     <div class="settings">
-      <section class="card" aria-label="Hub">
-        <h2>Ground Control {hub.version}</h2>
+      <section class="card" aria-label={t`Hub`}>
+        <h2>{t`Ground Control ${hub.version}`}</h2>
         <dl class="facts">
-          <dt>Nodes</dt>
+          <dt>{t`Nodes`}</dt>
           <dd>
-            {online} of {nodes} online
+            {t`${online} of ${nodes} online`}
           </dd>
-          <dt>This page</dt>
+          <dt>{t`This page`}</dt>
           <dd class="wrap-any">
             {hub.origins.map((origin) => (
               <div key={origin}>{origin}</div>
             ))}
           </dd>
-          <dt>Nodes dial</dt>
+          <dt>{t`Nodes dial`}</dt>
           <dd class="wrap-any">{hub.node_url}</dd>
-          <dt>Encryption</dt>
-          <dd>{hub.secure ? "TLS" : "None: it is reached within its machine only"}</dd>
+          <dt>{t`Encryption`}</dt>
+          <dd>{hub.secure ? t`TLS` : t`None: it is reached within its machine only`}</dd>
           {hub.secure && (
             <>
-              <dt>Certificate</dt>
-              <dd class={hub.tls_pin ? "mono wrap-any" : ""}>{hub.tls_pin ?? "Signed by an authority that nodes know"}</dd>
+              <dt>{t`Certificate`}</dt>
+              <dd class={hub.tls_pin ? "mono wrap-any" : ""}>{hub.tls_pin ?? t`Signed by an authority that nodes know`}</dd>
             </>
           )}
         </dl>
       </section>
-      <section class="card" aria-label="Storage">
-        <h2>Storage</h2>
+      <section class="card" aria-label={t`Storage`}>
+        <h2>{t`Storage`}</h2>
         <dl class="facts">
-          <dt>Databases</dt>
+          <dt>{t`Databases`}</dt>
           <dd>{size(hub.database_bytes)}</dd>
-          <dt>Free on that disk</dt>
+          <dt>{t`Free on that disk`}</dt>
           <dd>{size(hub.free_bytes)}</dd>
-          <dt>Folder</dt>
+          <dt>{t`Folder`}</dt>
           <dd class="mono wrap-any">{hub.data_dir}</dd>
         </dl>
-        <p class="t2">On its machine, this writes a copy that a new machine can be started from, while the hub runs:</p>
+        <p class="t2">{t`On its machine, this writes a copy that a new machine can be started from, while the hub runs:`}</p>
         <div class="code">
-          <code>stardust backup FOLDER</code>
-          <CopyButton name="Copy command" text={() => "stardust backup FOLDER"} />
+          <code>{COPY}</code>
+          <CopyButton name={t`Copy command`} text={() => COPY} />
         </div>
       </section>
     </div>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { form, t } from "../../core/say";
 import { age, day, short } from "../../core/time";
 import { plural } from "../../core/units";
 import { POLICIES } from "../../core/words";
@@ -19,8 +20,8 @@ import { Refusal, useAct } from "./refusal";
 import { ShownOnce } from "./shown-once";
 import { Typed } from "./user-dialogs";
 
-const LIVES: readonly [string, string][] = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]]; // prettier-ignore
-const STATES: Record<InviteView["state"], string> = { open: "open", used: "used up", expired: "expired", revoked: "revoked" };
+const LIVES: readonly [string, string][] = [["1", t`1 day`], ["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`]]; // prettier-ignore
+const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`used up`, expired: t`expired`, revoked: t`revoked` };
 
 type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
 
@@ -37,22 +38,22 @@ export function JoiningPage(): VNode {
       <Approval />
       <div class="section-head">
         <div>
-          <h2>Organisation secrets and invites</h2>
-          <p class="t3 meta">An organisation secret lets many servers join by themselves, from cloud-init or Ansible. An invite is for one server, and is made in Add node.</p>
+          <h2>{t`Organisation secrets and invites`}</h2>
+          <p class="t3 meta">{t`An organisation secret lets many servers join by themselves, from cloud-init or Ansible. An invite is for one server, and is made in Add node.`}</p>
         </div>
         {isAdmin.value && (
           <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
-            New organisation secret
+            {t`New organisation secret`}
           </Button>
         )}
       </div>
-      <ListView list={list} what="the invites" refused="Invites are closed to you." empty={<Empty icon="file-key" title="No organisation secrets" text={isAdmin.value ? "Make one, and servers join by themselves with the first boot." : "An admin makes them."} />}>
+      <ListView list={list} what={t`the invites`} refused={t`Invites are closed to you.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Make one, and servers join by themselves with the first boot.` : t`An admin makes them.`} />}>
         {(items) => (
-          <div class="card grid-table invites-table" role="table" aria-label="Organisation secrets and invites">
+          <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
             <div role="row" class="head">
-              {["For", "State", "Used", "Until", "Made by", "Actions"].map((label) => (
+              {[t`For`, t`State`, t`Used`, t`Until`, t`Made by`, t`Actions`].map((label) => (
                 <span key={label} role="columnheader">
-                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
                 </span>
               ))}
             </div>
@@ -71,18 +72,18 @@ export function JoiningPage(): VNode {
           }}
         />
       )}
-      {asked?.kind === "made" && <ShownOnce title={asked.made.info.name} label="Organisation secret" secret={asked.made.invite} text={howTo(asked.made)} onClose={close} />}
+      {asked?.kind === "made" && <ShownOnce title={asked.made.info.name} label={t`Organisation secret`} secret={asked.made.invite} text={howTo(asked.made)} onClose={close} />}
       {asked?.kind === "revoke" && (
         <Typed
           name={nameOf(asked.one)}
-          title={`Revoke ${nameOf(asked.one)}`}
-          text={`No server joins with it any more. ${asked.one.uses ? `The ${plural(asked.one.uses, "server")} that came with it ${asked.one.uses === 1 ? "stays" : "stay"}.` : "None has come with it."} This cannot be undone.`}
-          button="Revoke"
+          title={t`Revoke ${nameOf(asked.one)}`}
+          text={t`No server joins with it any more. ${asked.one.uses ? t`The ${plural(asked.one.uses, "server")} that came with it ${form(asked.one.uses, "stays", "stay")}.` : t`None has come with it.`} This cannot be undone.`}
+          button={t`Revoke`}
           onClose={close}
           act={async () => {
             await endInvite(asked.one.id);
             list.set((held) => held.map((one) => (one.id === asked.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
-            toast("done", `${nameOf(asked.one)} was revoked`);
+            toast("done", t`${nameOf(asked.one)} was revoked`);
             close();
           }}
         />
@@ -91,23 +92,23 @@ export function JoiningPage(): VNode {
   );
 }
 
-const nameOf = (one: InviteView): string => one.name || "Invite for one server";
+const nameOf = (one: InviteView): string => one.name || t`Invite for one server`;
 
 function howTo(made: NewInviteView): string {
-  const reach = made.this_machine_only ? " Ground Control does not know how other servers reach it, so only this machine can join: start it with --server-url." : "";
-  return `Put it into a file that only root can read, and give that to install.sh on its standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
+  const reach = made.this_machine_only ? ` ${t`Ground Control does not know how other servers reach it, so only this machine can join: start it with --server-url.`}` : "";
+  return t`Put it into a file that only root can read, and give that to install.sh on its standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 
 /** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
 function Approval(): VNode {
   const count = rows.value.filter((row) => row.node.waiting).length;
   return (
-    <section class="stack" aria-label="Servers that wait">
+    <section class="stack" aria-label={t`Servers that wait`}>
       <div class="section-head">
         <div>
-          <h2>Waiting for approval</h2>
+          <h2>{t`Waiting for approval`}</h2>
           <p class="t3 meta" role="status">
-            {count ? `${plural(count, "server")} came with an organisation secret. Compare name and address before you let them in.` : loaded.value ? "No server waits." : ""}
+            {count ? t`${plural(count, "server")} came with an organisation secret. Compare name and address before you let them in.` : loaded.value ? t`No server waits.` : ""}
           </p>
         </div>
       </div>
@@ -123,7 +124,7 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
     <div role="row" data-state={state}>
       <span role="rowheader" class="row wrap">
         <span class="medium cut">{nameOf(one)}</span>
-        {one.kind === "organisation" && !one.approval && <span class="pill small warn">without approval</span>}
+        {one.kind === "organisation" && !one.approval && <span class="pill small warn">{t`without approval`}</span>}
         {one.tags.map((tag) => (
           <span key={tag} class="tag">
             {tag}
@@ -134,18 +135,18 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
         {STATES[state]}
       </span>
       <span role="cell" class="t2 num">
-        {one.uses} of {one.most_uses}
+        {t`${one.uses} of ${one.most_uses}`}
       </span>
       <span role="cell" class="t2">
-        <Time at={one.expires_at}>{left <= 0 ? `${age(-left)} ago` : left < 86_400 ? `in ${short(left)}` : `${day(one.expires_at)}, in ${short(left)}`}</Time>
+        <Time at={one.expires_at}>{left <= 0 ? t`${age(-left)} ago` : left < 86_400 ? t`in ${short(left)}` : t`${day(one.expires_at)}, in ${short(left)}`}</Time>
       </span>
       <span role="cell" class="t3 cut">
         {one.created_by}
       </span>
       <span role="cell" class="right row">
         {state === "open" && (
-          <Button slim kind="danger" more={{ "aria-label": `Revoke ${nameOf(one)}` }} onClick={onRevoke}>
-            Revoke…
+          <Button slim kind="danger" more={{ "aria-label": t`Revoke ${nameOf(one)}` }} onClick={onRevoke}>
+            {t`Revoke…`}
           </Button>
         )}
       </span>
@@ -161,11 +162,11 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const [tags, setTags] = useState<readonly string[]>([]);
   const [approval, setApproval] = useState(true);
   const act = useAct();
-  const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : "1 to 1000";
+  const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
   const make = async (): Promise<void> => onMade(await makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval }));
   return (
-    <Dialog title="New organisation secret" icon="file-key" size="narrow" onClose={onClose}>
+    <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -175,24 +176,24 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
       >
         <div class="body">
           <Refusal text={act.refusal} />
-          <TextField label="Name" hint="What it is for, such as “web servers, autumn”." value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <div class="halves">
-            <TextField label="Servers at most" value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
-            <SelectField label="Good for" value={days} onPick={setDays} options={LIVES} />
+            <TextField label={t`Servers at most`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
+            <SelectField label={t`Good for`} value={days} onPick={setDays} options={LIVES} />
           </div>
-          <SelectField label="Policy on the servers" value={policy} onPick={setPolicy} options={POLICIES} />
-          <TagsField label="Tags" tags={tags} onTags={setTags} />
+          <SelectField label={t`Policy on the servers`} value={policy} onPick={setPolicy} options={POLICIES} />
+          <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
           <Check checked={approval} onCheck={setApproval}>
-            Each server waits until somebody lets it in
+            {t`Each server waits until somebody lets it in`}
           </Check>
-          {!approval && <p class="hint">Whoever has the secret adds servers without being asked.</p>}
+          {!approval && <p class="hint">{t`Whoever has the secret adds servers without being asked.`}</p>}
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            Make secret
+            {t`Make secret`}
           </Button>
         </footer>
       </form>

@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { ROLE_WORDS } from "../../core/access";
@@ -47,7 +48,7 @@ export function useListed<T>(load: (cursor?: string) => Promise<{ items: readonl
 /** What a role may not see, said plainly. */
 export function Refused({ what }: { what: string }): VNode {
   const who = user.value;
-  return <Empty icon="lock" title="Your role does not allow this" text={`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_WORDS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
+  return <Empty icon="lock" title={t`Your role does not allow this`} text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_WORDS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
 }
 
 interface Props<T> {
@@ -64,7 +65,7 @@ interface Props<T> {
 export function ListView<T>({ list, what, refused, empty, children }: Props<T>): VNode {
   const { items, failure } = list;
   if (failure?.status === 403) return <Refused what={refused} />;
-  if (failure && !items) return <Failure title={`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
+  if (failure && !items) return <Failure title={t`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
   if (!items) return <Loading what={what} onRetry={list.load} />;
   if (!items.length) return empty;
   return (
@@ -77,7 +78,7 @@ export function ListView<T>({ list, what, refused, empty, children }: Props<T>):
       )}
       {list.next && (
         <div>
-          <Button onClick={list.more}>Show more</Button>
+          <Button onClick={list.more}>{t`Show more`}</Button>
         </div>
       )}
     </div>

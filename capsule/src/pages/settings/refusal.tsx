@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { ApiError } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
@@ -24,7 +25,7 @@ export function useAct(): Act {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setRefusal(error.code === "auth.forbidden" ? "Your role does not allow this." : error.detail);
+      if (error.code !== "auth.step_up_required") setRefusal(error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail);
       return false;
     } finally {
       setBusy(false);

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grouped, recoveryText } from "../../core/access";
+import { t } from "../../core/say";
 import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
 import { reread, user } from "../../state/session";
 import { toast } from "../../state/toasts";
@@ -29,7 +30,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? "The code is wrong or too old. Check that the clock of your phone is right, and take the next one." : error.detail);
+      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or too old. Check that the clock of your phone is right, and take the next one.` : error.detail);
     } finally {
       setBusy(false);
     }
@@ -42,20 +43,20 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
         void verify(code);
       }}
     >
-      <p class="t2">Scan this with an authenticator app, or type the key into it.</p>
-      <Qr text={secret.uri} label="QR code of the key" />
+      <p class="t2">{t`Scan this with an authenticator app, or type the key into it.`}</p>
+      <Qr text={secret.uri} label={t`QR code of the key`} />
       <div>
         <p class="label" id="totp-key">
-          Key
+          {t`Key`}
         </p>
         <div class="code">
           <code aria-labelledby="totp-key" role="group">
             {grouped(secret.secret)}
           </code>
-          <CopyButton text={() => secret.secret} name="Copy the key" />
+          <CopyButton text={() => secret.secret} name={t`Copy the key`} />
         </div>
       </div>
-      <CodeField label="6-digit code from the app" value={code} onText={setCode} onFull={(digits) => void verify(digits)} wrong={wrong} />
+      <CodeField label={t`6-digit code from the app`} value={code} onText={setCode} onFull={(digits) => void verify(digits)} wrong={wrong} />
       <Button kind="primary" type="submit" busy={busy} disabled={code.length < 6}>
         {submit}
       </Button>
@@ -70,9 +71,9 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
   return (
     <div class="stack recovery">
       <p class="t2">
-        Without your phone, each of these opens one session in place of the code. They are not shown again. <span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
+        {t`Without your phone, each of these opens one session in place of the code. They are not shown again.`}{" "}<span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
       </p>
-      <ul class="recovery-codes" aria-label="Recovery codes">
+      <ul class="recovery-codes" aria-label={t`Recovery codes`}>
         {codes.map((code) => (
           <li key={code}>
             <code>{code}</code>
@@ -82,14 +83,14 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
       <div class="row wrap no-print">
         <CopyButton text={text} slim={false} />
         <Button icon="download" onClick={() => saveText(text(), "stardust-recovery-codes.txt", "text/plain")}>
-          Download
+          {t`Download`}
         </Button>
         <Button icon="printer" onClick={() => window.print()}>
-          Print
+          {t`Print`}
         </Button>
       </div>
       <Check checked={kept} onCheck={setKept}>
-        I have kept them
+        {t`I have kept them`}
       </Check>
       <Button kind="primary" disabled={!kept} onClick={onDone}>
         {done}
@@ -109,23 +110,23 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
     onChanged();
   };
   return (
-    <section class="card" aria-label="Second factor">
+    <section class="card" aria-label={t`Second factor`}>
       <div class="row">
-        <h2>Second factor</h2>
-        <span class={`pill small ${on ? "ok" : ""}`}>{on ? "on" : "off"}</span>
+        <h2>{t`Second factor`}</h2>
+        <span class={`pill small ${on ? "ok" : ""}`}>{on ? t`on` : t`off`}</span>
       </div>
-      <p class="t2">{on ? "Signing in asks for a code from your authenticator app after the password." : "With one, a stolen password alone opens nothing: signing in also asks for a code from an app on your phone."}</p>
+      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`With one, a stolen password alone opens nothing: signing in also asks for a code from an app on your phone.`}</p>
       <div class="row wrap">
         {on ? (
           <>
-            <Button onClick={() => setStep("codes")}>New recovery codes…</Button>
+            <Button onClick={() => setStep("codes")}>{t`New recovery codes…`}</Button>
             <Button kind="danger" onClick={() => setStep("stop")}>
-              Turn off…
+              {t`Turn off…`}
             </Button>
           </>
         ) : (
           <Button kind="primary" onClick={() => setStep("setup")}>
-            Set up…
+            {t`Set up…`}
           </Button>
         )}
       </div>
@@ -150,18 +151,18 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
     await reread();
   };
   return (
-    <Dialog key={codes ? "codes" : "secret"} title={codes ? "Keep your recovery codes" : "Set up a second factor"} icon="shield" size="narrow" onClose={guard.onClose}>
+    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Keep your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={guard.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
         <KeepFirst warned={guard.warned} />
         {codes ? (
-          <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
+          <RecoveryCodes codes={codes} done={t`Done`} onDone={onClose} />
         ) : secret ? (
-          <SecretToScan secret={secret} submit="Verify and switch on" onCode={confirm} />
+          <SecretToScan secret={secret} submit={t`Verify and switch on`} onCode={confirm} />
         ) : (
           !act.busy && (
             <div>
-              <Button onClick={begin}>Try again</Button>
+              <Button onClick={begin}>{t`Try again`}</Button>
             </div>
           )
         )}
@@ -175,24 +176,24 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
   const act = useAct();
   const guard = useKeptFirst(codes !== null, onClose);
   return (
-    <Dialog key={codes ? "codes" : "ask"} title={codes ? "Keep your recovery codes" : "New recovery codes"} icon="shield" size="narrow" onClose={guard.onClose}>
+    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Keep your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={guard.onClose}>
       {codes ? (
         <div class="body">
           <KeepFirst warned={guard.warned} />
-          <RecoveryCodes codes={codes} done="Done" onDone={onClose} />
+          <RecoveryCodes codes={codes} done={t`Done`} onDone={onClose} />
         </div>
       ) : (
         <>
           <div class="body">
             <Refusal text={act.refusal} />
-            <p class="t2">Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.</p>
+            <p class="t2">{t`Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.`}</p>
           </div>
           <footer>
             <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-              Cancel
+              {t`Cancel`}
             </Button>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
-              Make new codes
+              {t`Make new codes`}
             </Button>
           </footer>
         </>
@@ -209,21 +210,21 @@ function TurnOff({ onClose }: { onClose: () => void }): VNode {
       await reread();
     });
     if (!done) return;
-    toast("done", "The second factor is off", "All other sessions of yours were ended.");
+    toast("done", t`The second factor is off`, t`All other sessions of yours were ended.`);
     onClose();
   };
   return (
-    <Dialog title="Turn the second factor off" icon="shield" size="narrow" onClose={onClose}>
+    <Dialog title={t`Turn the second factor off`} icon="shield" size="narrow" onClose={onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
-        <p class="t2">From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.</p>
+        <p class="t2">{t`From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.`}</p>
       </div>
       <footer>
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Cancel
+          {t`Cancel`}
         </Button>
         <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>
-          Turn off
+          {t`Turn off`}
         </Button>
       </footer>
     </Dialog>

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { t } from "../../core/say";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/parts";
@@ -17,14 +18,14 @@ import { UsersPage } from "./users";
 type Who = "all" | "acting" | "admin";
 
 const ALL: readonly { key: SettingsTab; label: string; href: string; who: Who }[] = [
-  { key: "account", label: "Account", href: "/settings", who: "all" },
-  { key: "users", label: "Users", href: "/settings/users", who: "admin" },
-  { key: "tokens", label: "API tokens", href: "/settings/tokens", who: "all" },
-  { key: "joining", label: "Joining", href: "/settings/joining", who: "acting" },
-  { key: "history", label: "History", href: "/settings/history", who: "admin" },
-  { key: "hub", label: "Hub", href: "/settings/hub", who: "admin" },
-  { key: "audit", label: "Audit", href: "/settings/audit", who: "admin" },
-  { key: "appearance", label: "Appearance", href: "/settings/appearance", who: "all" },
+  { key: "account", label: t`Account`, href: "/settings", who: "all" },
+  { key: "users", label: t`Users`, href: "/settings/users", who: "admin" },
+  { key: "tokens", label: t`API tokens`, href: "/settings/tokens", who: "all" },
+  { key: "joining", label: t`Joining`, href: "/settings/joining", who: "acting" },
+  { key: "history", label: t`History`, href: "/settings/history", who: "admin" },
+  { key: "hub", label: t`Hub`, href: "/settings/hub", who: "admin" },
+  { key: "audit", label: t`Audit`, href: "/settings/audit", who: "admin" },
+  { key: "appearance", label: t`Appearance`, href: "/settings/appearance", who: "all" },
 ];
 
 export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
@@ -34,11 +35,11 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
   return (
     <div class="page">
       <div class="page-head">
-        <h1 tabIndex={-1}>Settings</h1>
+        <h1 tabIndex={-1}>{t`Settings`}</h1>
       </div>
-      <Tabs label="Parts of the settings" tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
+      <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
-        {closed ? <Refused what={current.who === "acting" ? "This part is for operators and admins." : "This part is for admins."} /> : <Panel tab={tab} />}
+        {closed ? <Refused what={current.who === "acting" ? t`This part is for operators and admins.` : t`This part is for admins.`} /> : <Panel tab={tab} />}
       </div>
     </div>
   );

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
@@ -17,7 +18,7 @@ export function KeepFirst({ warned }: { warned: boolean }): VNode | null {
   if (!warned) return null;
   return (
     <Banner alert mark={<Glyph kind="warn" label="" />}>
-      Closing now loses what is shown here. Close again if you mean it.
+      {t`Closing now loses what is shown here. Close again if you mean it.`}
     </Banner>
   );
 }
@@ -48,16 +49,16 @@ export function ShownOnce({ title, label, secret, text, onClose }: Props): VNode
             <code role="group" aria-labelledby="shown-once">
               {secret}
             </code>
-            <CopyButton text={() => secret} name={`Copy the ${label.toLowerCase()}`} />
+            <CopyButton text={() => secret} name={t`Copy the ${label.toLowerCase()}`} />
           </div>
         </div>
         <Check checked={kept} onCheck={setKept}>
-          I have kept it, it is not shown again
+          {t`I have kept it, it is not shown again`}
         </Check>
       </div>
       <footer>
         <Button class="end" kind="primary" disabled={!kept} onClick={onClose}>
-          Done
+          {t`Done`}
         </Button>
       </footer>
     </Dialog>

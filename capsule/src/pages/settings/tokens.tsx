@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsWords, noGrants, ROLE_WORDS, rolesUpTo, type Role } from "../../core/access";
+import { t } from "../../core/say";
 import { age, day, short } from "../../core/time";
 import { now } from "../../state/clock";
 import { addToken, loadTokens, revokeToken } from "../../state/people";
@@ -18,7 +19,7 @@ import { ShownOnce } from "./shown-once";
 import { RoleField, Typed } from "./user-dialogs";
 
 const SOON_S = 7 * 86_400;
-const LIVES: readonly [string, string][] = [["7", "7 days"], ["30", "30 days"], ["90", "90 days"], ["180", "180 days"], ["365", "1 year"]]; // prettier-ignore
+const LIVES: readonly [string, string][] = [["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`], ["180", t`180 days`], ["365", t`1 year`]]; // prettier-ignore
 
 type Asked = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
@@ -31,25 +32,25 @@ export function TokensPage(): VNode {
   const close = (): void => setAsked(null);
   const button = (
     <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
-      New token
+      {t`New token`}
     </Button>
   );
   return (
     <div class="stack">
       <div class="section-head">
         <div>
-          <h2>API tokens</h2>
-          <p class="t3 meta">For programs, as “Authorization: Bearer”. A token never may more than the user whose it is.</p>
+          <h2>{t`API tokens`}</h2>
+          <p class="t3 meta">{t`For programs, as “Authorization: Bearer”. A token never may more than the user whose it is.`}</p>
         </div>
         {button}
       </div>
-      <ListView list={list} what="the tokens" refused="The list of tokens is closed to you." empty={<Empty icon="file-key" title="No API tokens" text="Make one for a script or a monitor that is to read or act here." />}>
+      <ListView list={list} what={t`the tokens`} refused={t`The list of tokens is closed to you.`} empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Make one for a script or a monitor that is to read or act here.`} />}>
         {(items) => (
-          <div class="card grid-table tokens-table" role="table" aria-label="API tokens">
+          <div class="card grid-table tokens-table" role="table" aria-label={t`API tokens`}>
             <div role="row" class="head">
-              {["Name", "Role", "Nodes", "Expires", "Last used", "Actions"].map((label) => (
+              {[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`].map((label) => (
                 <span key={label} role="columnheader">
-                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
                 </span>
               ))}
             </div>
@@ -68,18 +69,18 @@ export function TokensPage(): VNode {
           }}
         />
       )}
-      {asked?.kind === "made" && <ShownOnce title={`Token ${asked.made.info.name}`} label="Token" secret={asked.made.token} text="Put it where the program reads it. Who has it may what it may, without a password." onClose={close} />}
+      {asked?.kind === "made" && <ShownOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Who has it may what it may, without a password.`} onClose={close} />}
       {asked?.kind === "revoke" && (
         <Typed
           name={asked.one.name}
-          title={`Revoke ${asked.one.name}`}
-          text={`Programs that use it are refused from the next request on.${asked.one.last_used_at === null ? " It was never used." : ` It was last used ${age(now.value - asked.one.last_used_at)} ago.`} This cannot be undone.`}
-          button="Revoke token"
+          title={t`Revoke ${asked.one.name}`}
+          text={[t`Programs that use it are refused from the next request on.`, asked.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - asked.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
+          button={t`Revoke token`}
           onClose={close}
           act={async () => {
             await revokeToken(asked.one.id);
             list.set((held) => held.filter((one) => one.id !== asked.one.id));
-            toast("done", `${asked.one.name} was revoked`);
+            toast("done", t`${asked.one.name} was revoked`);
             close();
           }}
         />
@@ -95,24 +96,24 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
     <div role="row">
       <span role="rowheader" class="row wrap">
         <span class="medium cut">{one.name}</span>
-        {!mine && <span class="t3">of {one.username}</span>}
-        {one.sensitive && <span class="pill small warn">sensitive acts</span>}
+        {!mine && <span class="t3">{t`of ${one.username}`}</span>}
+        {one.sensitive && <span class="pill small warn">{t`sensitive acts`}</span>}
       </span>
       <span role="cell" class="t2">
         {ROLE_WORDS[one.role]}
       </span>
       <span role="cell" class="t2 cut">
-        {grantsWords(one.grants, mine ? "Every node of yours" : "Every node of theirs")}
+        {grantsWords(one.grants, mine ? t`Every node of yours` : t`Every node of theirs`)}
       </span>
       <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
-        {left <= 0 ? "expired" : <Time at={one.expires_at}>{left < SOON_S ? `in ${short(left)}` : `${day(one.expires_at)}, in ${short(left)}`}</Time>}
+        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${short(left)}` : t`${day(one.expires_at)}, in ${short(left)}`}</Time>}
       </span>
       <span role="cell" class="t3 cut">
-        {one.last_used_at === null ? "never" : `${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
+        {one.last_used_at === null ? t`never` : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
       </span>
       <span role="cell" class="right row">
-        <Button slim kind="danger" more={{ "aria-label": `Revoke ${one.name}` }} onClick={onRevoke}>
-          Revoke…
+        <Button slim kind="danger" more={{ "aria-label": t`Revoke ${one.name}` }} onClick={onRevoke}>
+          {t`Revoke…`}
         </Button>
       </span>
     </div>
@@ -129,7 +130,7 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
   const own = user.value?.role ?? "viewer";
   const ready = name.trim() !== "" && !(grants && noGrants(grants));
   return (
-    <Dialog title="New API token" icon="file-key" size="narrow" onClose={onClose}>
+    <Dialog title={t`New API token`} icon="file-key" size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -138,22 +139,22 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
       >
         <div class="body">
           <Refusal text={act.refusal} />
-          <TextField label="Name" hint="What it is for, such as “backup script”." value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField label={t`Name`} hint={t`What it is for, such as “backup script”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
-          <SelectField label="Expires in" value={days} onPick={setDays} options={LIVES} />
-          <GrantsField label="Nodes" value={grants} onChange={setGrants} every="All that I see" />
+          <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
+          <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All that I see`} />
           {role !== "viewer" && (
             <Check checked={sensitive} onCheck={setSensitive}>
-              May also do what asks people for their password again, such as removing a node
+              {t`May also do what asks people for their password again, such as removing a node`}
             </Check>
           )}
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            Make token
+            {t`Make token`}
           </Button>
         </footer>
       </form>

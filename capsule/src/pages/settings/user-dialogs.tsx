@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { noGrants, ROLE_HINTS, ROLE_WORDS, ROLES, type Role } from "../../core/access";
+import { t } from "../../core/say";
 import { addUser, patchUser, resetPassword } from "../../state/people";
 import { toast } from "../../state/toasts";
 import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
@@ -15,7 +16,7 @@ import { Refusal, useAct } from "./refusal";
 const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_WORDS[key], hint: ROLE_HINTS[key] }));
 
 export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }): VNode {
-  return <Choice label="Role" value={value} onPick={onPick} options={roleOptions(roles)} />;
+  return <Choice label={t`Role`} value={value} onPick={onPick} options={roleOptions(roles)} />;
 }
 
 export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
@@ -26,7 +27,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   const limit = role === "admin" ? null : grants;
   const ready = username.trim() !== "" && !(limit && noGrants(limit));
   return (
-    <Dialog title="Add user" icon="users" size="narrow" onClose={onClose}>
+    <Dialog title={t`Add user`} icon="users" size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -35,16 +36,16 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
       >
         <div class="body">
           <Refusal text={act.refusal} />
-          <TextField label="User name" value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField label={t`User name`} value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <GrantsField label="Nodes" value={grants} onChange={setGrants} every="Every node" />}
+          {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            Add user
+            {t`Add user`}
           </Button>
         </footer>
       </form>
@@ -64,11 +65,11 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
     const part = changedGrants ? (limit ? { grants: limit } : { all_nodes: true }) : {};
     const done = await act.run(async () => onChanged(await patchUser(who.username, { ...(role !== who.role ? { role } : {}), ...part })));
     if (!done) return;
-    toast("done", "Saved", `It holds for ${who.username} from the next request on.`);
+    toast("done", t`Saved`, t`It holds for ${who.username} from the next request on.`);
     onClose();
   };
   return (
-    <Dialog title={`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={onClose}>
+    <Dialog title={t`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -78,14 +79,14 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
         <div class="body">
           <Refusal text={act.refusal} />
           <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <GrantsField label="Nodes" value={grants} onChange={setGrants} every="Every node" />}
+          {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
         <footer>
           <Button class="end" onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            Save
+            {t`Save`}
           </Button>
         </footer>
       </form>
@@ -116,7 +117,7 @@ export function Typed({ name, title, text, button, onClose, act: run }: TypedPro
         </div>
         <footer>
           <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-            Cancel
+            {t`Cancel`}
           </Button>
           <Button kind="destroy" busy={act.busy} disabled={typed !== name} onClick={() => void act.run(run)}>
             {button}
@@ -131,9 +132,9 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
   return (
     <Typed
       name={who.username}
-      title={`Reset the password of ${who.username}`}
-      text="The password of now stops working and every session and token of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone."
-      button="Reset password"
+      title={t`Reset the password of ${who.username}`}
+      text={t`The password of now stops working and every session and token of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone.`}
+      button={t`Reset password`}
       onClose={onClose}
       act={async () => onMade(await resetPassword(who.username))}
     />
@@ -145,21 +146,21 @@ export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose
   const disable = async (): Promise<void> => {
     const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
     if (!done) return;
-    toast("done", `${who.username} was disabled`);
+    toast("done", t`${who.username} was disabled`);
     onClose();
   };
   return (
-    <Dialog title={`Disable ${who.username}`} icon="lock" size="narrow" onClose={onClose}>
+    <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
-        <p class="t2">Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.</p>
+        <p class="t2">{t`Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.`}</p>
       </div>
       <footer>
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          Cancel
+          {t`Cancel`}
         </Button>
         <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
-          Disable
+          {t`Disable`}
         </Button>
       </footer>
     </Dialog>

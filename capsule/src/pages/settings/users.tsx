@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grantsWords, ROLE_WORDS } from "../../core/access";
+import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
@@ -38,7 +39,7 @@ export function UsersPage(): VNode {
   const enable = (who: AccountView): void =>
     void act.run(async () => {
       changed(await patchUser(who.username, { disabled: false }));
-      toast("done", `${who.username} may sign in again`);
+      toast("done", t`${who.username} may sign in again`);
     });
   const made = (answer: OneTimePasswordView, fresh: boolean): void => {
     changed(answer.user);
@@ -47,19 +48,19 @@ export function UsersPage(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <h2>Users</h2>
+        <h2>{t`Users`}</h2>
         <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "add" })}>
-          Add user
+          {t`Add user`}
         </Button>
       </div>
       <Refusal text={act.refusal} />
-      <ListView list={list} what="the users" refused="The list of users is closed to you." empty={<Empty icon="users" title="No users" text="People who may sign in stand here." />}>
+      <ListView list={list} what={t`the users`} refused={t`The list of users is closed to you.`} empty={<Empty icon="users" title={t`No users`} text={t`People who may sign in stand here.`} />}>
         {(items) => (
-          <div class="card grid-table users-table" role="table" aria-label="Users">
+          <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
             <div role="row" class="head">
-              {["User", "Role", "Nodes", "Second factor", "Last seen", "Actions"].map((label) => (
+              {[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`].map((label) => (
                 <span key={label} role="columnheader">
-                  {label === "Actions" ? <span class="hidden-text">Actions</span> : label}
+                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
                 </span>
               ))}
             </div>
@@ -77,10 +78,10 @@ export function UsersPage(): VNode {
       {asked?.kind === "sessions" && <SessionsOf who={asked.who} onClose={close} />}
       {asked?.kind === "password" && (
         <ShownOnce
-          title={asked.fresh ? `${asked.made.user.username} was added` : `New password of ${asked.made.user.username}`}
-          label="One-time password"
+          title={asked.fresh ? t`${asked.made.user.username} was added` : t`New password of ${asked.made.user.username}`}
+          label={t`One-time password`}
           secret={asked.made.password}
-          text={`Give this to ${asked.made.user.username}. It opens one session that can only choose another password, and is dead after 24 hours.`}
+          text={t`Give this to ${asked.made.user.username}. It opens one session that can only choose another password, and is dead after 24 hours.`}
           onClose={close}
         />
       )}
@@ -94,14 +95,14 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
     <div role="row" class={who.disabled ? "dimmed" : ""}>
       <span role="rowheader" class="row wrap">
         <span class="medium cut">{who.username}</span>
-        {self && <span class="pill small accent">you</span>}
+        {self && <span class="pill small accent">{t`you`}</span>}
         {who.disabled && (
           <span class="pill small">
             <Glyph kind="off" size="tiny" label="" />
-            disabled
+            {t`disabled`}
           </span>
         )}
-        {who.must_change_password && !who.disabled && <span class="pill small warn">one-time password</span>}
+        {who.must_change_password && !who.disabled && <span class="pill small warn">{t`one-time password`}</span>}
       </span>
       <span role="cell" class="t2">
         {ROLE_WORDS[who.role]}
@@ -111,22 +112,22 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
       </span>
       <span role="cell" class="row t2">
         <Glyph kind={who.totp_enabled ? "done" : "wait"} label="" />
-        {who.totp_enabled ? "on" : "off"}
+        {who.totp_enabled ? t`on` : t`off`}
       </span>
       <span role="cell" class="t3">
-        {who.last_seen_at === null ? "never" : `${age(now.value - who.last_seen_at)} ago`}
+        {who.last_seen_at === null ? t`never` : t`${age(now.value - who.last_seen_at)} ago`}
       </span>
       <span role="cell" class="right row">
         <MenuButton
-          label={`Actions for ${who.username}`}
+          label={t`Actions for ${who.username}`}
           class="quiet slim only-icon"
           groups={[
             [
-              { label: "Role and nodes…", icon: "shield", run: () => onAsk("edit") },
-              { label: "Sessions…", icon: "monitor", run: () => onAsk("sessions") },
+              { label: t`Role and nodes…`, icon: "shield", run: () => onAsk("edit") },
+              { label: t`Sessions…`, icon: "monitor", run: () => onAsk("sessions") },
             ],
-            self ? [] : [{ label: "Reset password…", icon: "file-key", run: () => onAsk("reset") }],
-            self ? [] : who.disabled ? [{ label: "Enable", icon: "check", run: onEnable }] : [{ label: "Disable…", icon: "lock", danger: true, run: () => onAsk("disable") }],
+            self ? [] : [{ label: t`Reset password…`, icon: "file-key", run: () => onAsk("reset") }],
+            self ? [] : who.disabled ? [{ label: t`Enable`, icon: "check", run: onEnable }] : [{ label: t`Disable…`, icon: "lock", danger: true, run: () => onAsk("disable") }],
           ]}
         >
           <Icon name="ellipsis" size="small" />
@@ -142,9 +143,9 @@ function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void })
     return { items: page.sessions, next: page.next };
   });
   return (
-    <Dialog title={`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
+    <Dialog title={t`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
       <div class="body">
-        <ListView list={list} what="the sessions" refused="The sessions of others are closed to you." empty={<p class="t3">{who.username} is not signed in.</p>}>
+        <ListView list={list} what={t`the sessions`} refused={t`The sessions of others are closed to you.`} empty={<p class="t3">{t`${who.username} is not signed in.`}</p>}>
           {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
         </ListView>
       </div>
@@ -152,14 +153,14 @@ function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void })
   );
 }
 
-const RULE_WORDS = { none: "Nobody", admins: "Admins", all: "Everybody" } as const;
+const RULE_WORDS = { none: t`Nobody`, admins: t`Admins`, all: t`Everybody` } as const;
 type RuleKey = keyof typeof RULE_WORDS;
 const RULES: readonly RuleKey[] = ["none", "admins", "all"];
 
 const RULE_HINTS: Record<RuleKey, string> = {
-  none: "Everybody decides for themselves.",
-  admins: "Admins without one set it up before anything else.",
-  all: "All without one set it up before anything else.",
+  none: t`Everybody decides for themselves.`,
+  admins: t`Admins without one set it up before anything else.`,
+  all: t`All without one set it up before anything else.`,
 };
 
 /** Who must have a second factor. */
@@ -184,11 +185,11 @@ function Rule(): VNode | null {
   const save = async (): Promise<void> => {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;
-    toast("done", `A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
+    toast("done", t`A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
     await reread();
   };
   return (
-    <section class="card rule-card" aria-label="Required second factor">
+    <section class="card rule-card" aria-label={t`Required second factor`}>
       <form
         class="stack"
         onSubmit={(event) => {
@@ -198,15 +199,15 @@ function Rule(): VNode | null {
       >
         <Refusal text={act.refusal} />
         <Choice<RuleKey>
-          label="Who must have a second factor"
+          label={t`Who must have a second factor`}
           value={wanted}
           onPick={setWanted}
-          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? "Less than STARDUST_REQUIRE_TOTP demands." : RULE_HINTS[key], disabled: index < least }))}
+          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? t`Less than STARDUST_REQUIRE_TOTP demands.` : RULE_HINTS[key], disabled: index < least }))}
         />
-        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">You have none yourself: you set it up as soon as this is saved.</p>}
+        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">{t`You have none yourself: you set it up as soon as this is saved.`}</p>}
         <div>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!changed}>
-            Save
+            {t`Save`}
           </Button>
         </div>
       </form>

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { hindrance, hindrances } from "../../core/able";
 import { someOf } from "../../core/batch";
+import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { plural } from "../../core/units";
 import { now } from "../../state/clock";
@@ -17,14 +18,14 @@ import { Security } from "../fleet/cells";
 const names = new Intl.Collator(undefined, { numeric: true });
 
 export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
-  if (!loaded.value) return <Loading rows={10} what="the fleet" />;
+  if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
   const word = search.trim().toLowerCase();
   const found = rows.value
     .filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)))
     .sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
-  if (!found.length) return word || security ? <Empty icon="filter" title="No node matches" text={security ? "No node that fits waits for security updates." : `No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? "Nothing newer is known" : "Everything is up to date"} text={unknown.length ? `${plural(unknown.length, "node")} could not tell.` : "No node told of anything newer."} />;
+  if (!found.length) return word || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No node that fits waits for security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`${plural(unknown.length, "node")} could not tell.` : t`No node told of anything newer.`} />;
   const reasons = hindrances(found.map(({ node }) => node), action);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (
@@ -34,11 +35,11 @@ export function ByNode({ search, security, old }: { search: string; security: bo
           {reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}
         </p>
       )}
-      <div class="card grid-table updates-table nodes" role="table" aria-label="Nodes with updates" aria-rowcount={found.length + 1}>
+      <div class="card grid-table updates-table nodes" role="table" aria-label={t`Nodes with updates`} aria-rowcount={found.length + 1}>
         <div role="row" class="head" aria-rowindex={1}>
-          {["Node", "Updates", "Checked", ""].map((label) => (
-            <span key={label} role="columnheader" class={label === "Updates" ? "right" : ""}>
-              {label || <span class="hidden-text">Action</span>}
+          {[t`Node`, t`Updates`, t`Checked`, ""].map((label) => (
+            <span key={label} role="columnheader" class={label === t`Updates` ? "right" : ""}>
+              {label || <span class="hidden-text">{t`Action`}</span>}
             </span>
           ))}
         </div>
@@ -59,14 +60,14 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                     {node.name}
                   </a>
                   {why && <span class="t3 cut">{why}</span>}
-                  {node.reboot_required === "yes" && <span class="pill small">reboot due</span>}
+                  {node.reboot_required === "yes" && <span class="pill small">{t`reboot due`}</span>}
                 </span>
                 <span role="cell" class="row right num">
                   <Security count={node.updates.security} />
                   {node.updates.total}
                 </span>
                 <span role="cell" class="t3 cut">
-                  {node.updates.checked_at ? `${age(now.value - node.updates.checked_at)} ago` : "never"}
+                  {node.updates.checked_at ? t`${age(now.value - node.updates.checked_at)} ago` : t`never`}
                 </span>
                 <span role="cell" class="right">
                   {mayAct.value && !why && (
@@ -77,7 +78,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                         show({ kind: "order", node: node.id, action });
                       }}
                     >
-                      Upgrade…
+                      {t`Upgrade…`}
                     </Button>
                   )}
                 </span>
@@ -86,7 +87,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
           }}
         />
       </div>
-      {unknown.length > 0 && <p class="t3 meta">Not known of {plural(unknown.length, "node")}: {someOf(unknown.map(({ node }) => node.name), 5)}.</p>}
+      {unknown.length > 0 && <p class="t3 meta">{t`Not known of ${plural(unknown.length, "node")}: ${someOf(unknown.map(({ node }) => node.name), 5)}.`}</p>}
     </>
   );
 }

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { hindrance } from "../../core/able";
+import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { count, plural } from "../../core/units";
 import { now } from "../../state/clock";
@@ -41,28 +42,28 @@ export function ByPackage({ search, security, old }: { search: string; security:
     const timer = setTimeout(() => void load(), found ? SETTLE_MS : 0);
     return () => clearTimeout(timer);
   }, [search, security, updates, updateNodes]);
-  if (failure && !found) return <Failure title="The updates could not be read" error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading rows={10} what="the updates" onRetry={() => void load()} />;
+  if (failure && !found) return <Failure title={t`The updates could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!found) return <Loading rows={10} what={t`the updates`} onRetry={() => void load()} />;
   return (
     <>
       {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>Try again</Button>}>
-          <b>What is shown may be old.</b> <span class="plain">{failure.detail}</span>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
       {!found.packages.length ? (
         search || security ? (
-          <Empty icon="filter" title="No package matches" text={security && !search ? "Nothing for security is waiting." : `Nothing with “${search}” in its name is waiting${security ? " for security" : ""}.`} />
+          <Empty icon="filter" title={t`No package matches`} text={security && !search ? t`Nothing for security is waiting.` : security ? t`Nothing with “${search}” in its name is waiting for security.` : t`Nothing with “${search}” in its name is waiting.`} />
         ) : found.told ? (
-          <Empty icon="package" title={old ? "Nothing newer is known" : "Everything is up to date"} text={`${plural(found.told, "node")} told of nothing newer.`} />
+          <Empty icon="package" title={old ? t`Nothing newer is known` : t`Everything is up to date`} text={t`${plural(found.told, "node")} told of nothing newer.`} />
         ) : (
-          <Empty icon="package" title="No updates told yet" text="A node tells what it could bring up to date when it connects, each hour, and after each job." />
+          <Empty icon="package" title={t`No updates told yet`} text={t`A node tells what it could bring up to date when it connects, each hour, and after each job.`} />
         )
       ) : (
-        <div class="card grid-table updates-table" role="table" aria-label="Packages" aria-rowcount={found.total + 1}>
+        <div class="card grid-table updates-table" role="table" aria-label={t`Packages`} aria-rowcount={found.total + 1}>
           <div role="row" class="head" aria-rowindex={1}>
-            {["Package", "To", "Nodes"].map((label) => (
-              <span key={label} role="columnheader" class={label === "Nodes" ? "right" : ""}>
+            {[t`Package`, t`To`, t`Nodes`].map((label) => (
+              <span key={label} role="columnheader" class={label === t`Nodes` ? "right" : ""}>
                 {label}
               </span>
             ))}
@@ -73,13 +74,13 @@ export function ByPackage({ search, security, old }: { search: string; security:
         </div>
       )}
       <p class="t3 meta">
-        {plural(found.total, "package")}, {count(found.security)} for security. Told by {plural(found.told, "node")}
-        {found.oldest_at === null ? "" : `, the oldest list ${age(now.value - found.oldest_at)} ago`}.{found.silent > 0 && ` ${plural(found.silent, "node")} told none.`}
-        {found.cut > 0 && ` ${plural(found.cut, "node")} ${found.cut === 1 ? "has" : "have"} more updates than the list holds.`}
+        {t`${plural(found.total, "package")}, ${count(found.security)} for security.`}{" "}
+        {found.oldest_at === null ? t`Told by ${plural(found.told, "node")}.` : t`Told by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`${plural(found.silent, "node")} told none.`}`}
+        {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${form(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
       {found.next && (
         <div>
-          <Button onClick={() => void load(found.next ?? undefined)}>Show more of {count(found.total)}</Button>
+          <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more of ${count(found.total)}`}</Button>
         </div>
       )}
     </>
@@ -101,13 +102,13 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
             <span class="pill warn small">
               <Icon name="shield" size="tiny" />
               {one.security_nodes}
-              <span class="hidden-text"> for security</span>
+              <span class="hidden-text"> {t`for security`}</span>
             </span>
           )}
         </span>
-        <span role="cell" class="mono t2 cut" title={one.candidates.map(({ version, nodes }) => `${version} on ${nodes}`).join(", ")}>
+        <span role="cell" class="mono t2 cut" title={one.candidates.map(({ version, nodes }) => t`${version} on ${nodes}`).join(", ")}>
           {versions.slice(0, VERSIONS).join(", ")}
-          {more > 0 && ` and ${more} more`}
+          {more > 0 && ` ${t`and ${more} more`}`}
         </span>
         <span role="cell" class="right num">
           {one.nodes}
@@ -135,7 +136,7 @@ function NodesOf({ name }: { name: string }): VNode {
   useEffect(() => void load(), [name]);
   const whyNot = (one: NodeUpdateView): string => {
     const view = nodeSignal(one.node_id)?.value;
-    return !view ? "gone" : one.held ? "held on the server" : hindrance(view, "upgrade");
+    return !view ? t`gone` : one.held ? t`held on the server` : hindrance(view, "upgrade");
   };
   const able = found?.nodes.filter((one) => !whyNot(one)) ?? [];
   return (
@@ -145,7 +146,7 @@ function NodesOf({ name }: { name: string }): VNode {
           <p class="crit row" role="alert">
             {failure.detail}{" "}
             <Button slim onClick={() => void load()}>
-              Try again
+              {t`Try again`}
             </Button>
           </p>
         )}
@@ -157,7 +158,7 @@ function NodesOf({ name }: { name: string }): VNode {
                 const why = whyNot(one);
                 return (
                   <li key={one.node_id} title={why || undefined} class={why ? "t3" : ""}>
-                    <a href={`/n/${one.node_id}`}>{nodeSignal(one.node_id)?.value.name ?? "removed node"}</a>{" "}
+                    <a href={`/n/${one.node_id}`}>{nodeSignal(one.node_id)?.value.name ?? t`removed node`}</a>{" "}
                     <span class="mono t3">
                       {one.from || "?"} → {one.to || "?"}
                     </span>
@@ -166,19 +167,19 @@ function NodesOf({ name }: { name: string }): VNode {
                 );
               })}
             </ul>
-            {found.nodes.length > NAMES && <p class="t3">{count(found.total - NAMES)} more nodes.</p>}
+            {found.nodes.length > NAMES && <p class="t3">{t`${count(found.total - NAMES)} more nodes.`}</p>}
             {found.next && (
               <p class="t3">
-                {count(found.nodes.length)} of {count(found.total)} nodes are read.{" "}
+                {t`${count(found.nodes.length)} of ${count(found.total)} nodes are read.`}{" "}
                 <Button slim onClick={() => void load(found.next ?? undefined)}>
-                  Read more
+                  {t`Read more`}
                 </Button>
               </p>
             )}
             {mayAct.value && (
               <div class="row">
                 <Button slim kind="primary" disabled={!able.length} onClick={() => show({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
-                  {able.length ? `Upgrade it on ${able.length}…` : "No node can take it now"}
+                  {able.length ? t`Upgrade it on ${able.length}…` : t`No node can take it now`}
                 </Button>
               </div>
             )}

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { someOf } from "../../core/batch";
 import { listsAreOld } from "../../core/facts";
+import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
@@ -22,7 +23,7 @@ export function UpdatesPage(): VNode {
   const by = query.get("by") === "node" ? "node" : "package";
   const search = query.get("q") ?? "";
   const security = query.get("security") === "1";
-  const wanted = by === "node" ? "Search nodes" : "Search packages";
+  const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
   const v = vitals.value;
   const wanting = rows.value.filter(({ node }) => (security ? node.updates.security : node.updates.total));
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
@@ -31,38 +32,38 @@ export function UpdatesPage(): VNode {
     <div class="page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>Updates</h1>
+          <h1 tabIndex={-1}>{t`Updates`}</h1>
           <p class="meta t3">
-            {v.updatesKnown ? `${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}${v.security ? ` · ${v.security} for security on ${v.securityNodes}` : ""}` : "No node has told its updates yet."}
+            {v.updatesKnown ? t`${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}` + (v.security ? ` · ${t`${v.security} for security on ${v.securityNodes}`}` : "") : t`No node has told its updates yet.`}
           </p>
         </div>
         {mayAct.value && able.length > 0 && (
           <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => show({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
-            {security ? "Security upgrade" : "Upgrade"} on {plural(able.length, "node")}…
+            {security ? t`Security upgrade on ${plural(able.length, "node")}…` : t`Upgrade on ${plural(able.length, "node")}…`}
           </Button>
         )}
       </div>
       {old.length > 0 && (
         <Banner mark={<Glyph kind="warn" label="" />}>
-          <b>Old or missing package lists on {plural(old.length, "node")}.</b>{" "}
-          <span class="plain">What was published since is not counted there: {someOf(old.map(({ node }) => node.name), 5)}. Refresh them.</span>
+          <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
+          <span class="plain">{t`What was published since is not counted there: ${someOf(old.map(({ node }) => node.name), 5)}. Refresh them.`}</span>
         </Banner>
       )}
-      {!mayAct.value && <p class="t3">Your role may look at updates; operators and admins may bring them in.</p>}
+      {!mayAct.value && <p class="t3">{t`Your role may look at updates; operators and admins may bring them in.`}</p>}
       <div class="tools wrap">
         <SearchField label={wanted} placeholder={wanted} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
           <Icon name="shield" size="small" />
-          Security only
+          {t`Security only`}
         </button>
         <span class="grow" />
         <Segmented
-          label="Show by"
+          label={t`Show by`}
           value={by}
           onPick={(next) => setQuery({ by: next === "node" ? "node" : null })}
           options={[
-            { key: "package", label: "By package" },
-            { key: "node", label: "By node" },
+            { key: "package", label: t`By package` },
+            { key: "node", label: t`By node` },
           ]}
         />
       </div>
