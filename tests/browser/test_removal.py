@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import gate
+from tests.browser.gates import LOOKS, gate
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
@@ -82,5 +82,8 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
             dialog.get_by_role("button", name="Remove node").click()
         assert answer.value.status < 300
         expect(dialog.get_by_role("list", name="Steps")).to_be_visible()
+        for look in LOOKS:
+            seen.look(look)
+            assert not seen.axe()
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         assert (row["kind"], row["node_id"]) == ("remove", stage.ids["web-01"])

@@ -1,0 +1,107 @@
+"""What the page may cost: what is fetched for each view, what a second of 500 nodes touches, and what is left in memory after minutes of it.
+
+Times are measured by `scripts/bench page.*`, for a test would measure what else the machine does; counts and bytes are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect
+
+from scripts.bench_page import ROOT, scripted
+from tests.browser.conftest import DESKTOP
+from tests.browser.gates import gate
+from tests.support.hub import HubProcess
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+FIRST_JS, STYLE, FONT = 45_000, 12_000, 50_000
+"""The chunks of charts and terminal are held to theirs by `npm run budget`, with the first view once more."""
+ALL, MOST_ROWS = 500, 80
+SECONDS = 8
+HEAP_MB = 5
+COUNT = """() => {
+    window.__drawn = 0;
+    window.__rows = new Set();
+    new MutationObserver((changes) => {
+        window.__drawn += 1;
+        for (const { target } of changes) window.__rows.add((target.parentElement ?? target).closest('[data-node]')?.dataset.node);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
+
+
+class Fetched:
+    """What the page has been sent, by the end of its address, as it came over the wire."""
+
+    def __init__(self, page: Page) -> None:
+        self.bytes: dict[str, int] = {}
+        page.on("requestfinished", lambda request: self._take(request.response()))
+
+    def _take(self, answer: Response | None) -> None:
+        if answer is not None and answer.status == 200:
+            self.bytes[answer.url] = answer.request.sizes()["responseBodySize"]
+
+    def of(self, end: str) -> int:
+        return sum(size for url, size in self.bytes.items() if url.partition("?")[0].endswith(end))
+
+
+def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_path: Path) -> None:
+    """Of a fleet in peace: the cause of a trouble, a selection and whatever is behind the first view come when they are wanted."""
+    with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
+        page, fetched = seen.page, Fetched(seen.page)
+        seen.sign_in()
+        expect(page.get_by_text("1of 1 online")).to_be_visible()
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        first = fetched.of(".js")
+        assert 0 < first <= FIRST_JS
+        assert 0 < fetched.of(".css") <= STYLE
+        assert 0 < fetched.of(".woff2") <= FONT
+        page.goto(f"{hub.url}/n/{stage.ids['cache-01']}")
+        expect(page.locator("canvas").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert fetched.of(".js") > first, "what is fetched later is counted too"
+
+
+def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser) -> None:
+    with scripted(ALL) as url:
+        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        expect(page.get_by_role("table", name="Nodes")).to_have_attribute("aria-rowcount", str(ALL + 1))
+        page.wait_for_load_state("networkidle")
+        cdp = context.new_cdp_session(page)
+        cdp.send("Performance.enable")
+
+        def layouts() -> int:
+            return int(next(one["value"] for one in cdp.send("Performance.getMetrics")["metrics"] if one["name"] == "LayoutCount"))
+
+        page.evaluate(COUNT)
+        before = layouts()
+        page.wait_for_timeout(SECONDS * 1000)
+        drawn, rows = page.evaluate("() => [window.__drawn, window.__rows.size]")
+        laid_out = layouts() - before
+        context.close()
+    assert drawn >= SECONDS / 2
+    assert 0 < laid_out <= drawn + 2, "nothing asks for a size between two changes"
+    assert rows <= MOST_ROWS, "what nobody sees costs nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1100)
+def test_ten_minutes_of_five_hundred_nodes_leave_nothing_behind() -> None:
+    """Counted after a collection, as `scripts/bench page.soak` does it."""
+    argv = [sys.executable, "-m", "scripts.bench", "page.soak"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1000, check=True)
+    found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    heap, nodes, listeners = (found[f"page.heap.{name}"] for name in ("end", "nodes", "listeners"))
+    assert heap["value"] <= heap["versus"] + HEAP_MB
+    assert nodes["value"] <= nodes["versus"] + MOST_ROWS
+    assert listeners["value"] <= listeners["versus"] + MOST_ROWS
