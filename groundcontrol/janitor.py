@@ -29,8 +29,8 @@ HEADS_EVERY_S: Final = 86_400.0
 SHRINK_EVERY_S: Final = 60.0
 """So often caches and what is free among the heaps go back. At ten minutes they were full most of the time."""
 COLLECT_EVERY_S: Final = 600.0
-"""So often all that lives is looked through for cycles, which stops everything for some milliseconds; the interpreter's stores of used tuples,
-which grow for an hour, are emptied with it."""
+"""So often what came since is looked through for cycles (`lifecycle.Collector`); the interpreter's stores of used tuples, which grow for an hour,
+are emptied with it."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
 """For so long it is known what was ever done to a node, with all that it printed."""
 AHEAD_S: Final = 2 * 86_400.0
