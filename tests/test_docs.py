@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 RULES = [*range(1, 99)]
 """The numbers of the rules, in the order in which the page has them."""
+JOURNEYS = list(range(1, 21))
+NOT_YET = {12}
+"""The journey that is about alerts."""
 ATTACKS = [f"S-{number:02}" for number in (*range(1, 41), 43, 44, 45, 47, 48, 51, 57, 59, 60)]
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
@@ -62,15 +65,33 @@ def rows_of(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| ")]
 
 
+def held_by(row: list[str]) -> list[tuple[str, str]]:
+    """The tests that a row names in its last cell, each of which is where the row says."""
+    held = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[-1])
+    for file, name in held:
+        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{row[0]}: {file} has no {name}"
+    return held
+
+
+def test_every_journey_has_its_rows_and_each_clause_a_test_or_a_reason() -> None:
+    rows = rows_of("journeys.md")[1:]
+    assert sorted({int(row[0].split(" ")[0]) for row in rows}) == JOURNEYS
+    benches = (ROOT / "scripts" / "bench").read_text()
+    for row in rows:
+        measured = re.findall(r"`scripts/bench ([\w.]+)`", row[-1])
+        assert all(re.search(rf"^  {re.escape(name)} ", benches, re.MULTILINE) for name in measured), row
+        assert held_by(row) or measured or row[-1].startswith("not held: "), row
+    for number in JOURNEYS:
+        held = [row for row in rows if row[0].startswith(f"{number} ") and held_by(row)]
+        assert held or number in NOT_YET, f"nothing holds journey {number}"
+
+
 def test_every_rule_has_its_row_and_each_row_a_test_that_is_there() -> None:
     rows = [row for row in rows_of("rules.md") if re.fullmatch(r"\d+|S-\d\d", row[0])]
     assert [int(row[0]) for row in rows if row[0].isdecimal()] == RULES
     assert len({row[0] for row in rows}) == len(rows)
     for row in rows:
-        held = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[-1])
-        assert held, row
-        for file, name in held:
-            assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{row[0]}: {file} has no {name}"
+        assert held_by(row), row
 
 
 def test_every_attack_on_the_hub_is_tried_against_a_running_one() -> None:

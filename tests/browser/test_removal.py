@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,13 @@ def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Bro
         remove, name = dialog.get_by_role("button", name="Remove node"), dialog.get_by_label("Type backup-hel to confirm")
         expect(dialog.get_by_label("Host name or IP")).to_be_focused()
         expect(dialog).to_contain_text("and it is not connected")
-        expect(dialog).to_contain_text("This cannot be undone.")
+        expect(dialog).to_contain_text(re.compile(r"Its history of .+ is deleted here\. This cannot be undone\."))
+        with page.expect_download() as kept:
+            dialog.get_by_role("link", name="Download its history first").click()
+        minutes = [json.loads(line) for line in Path(kept.value.path()).read_text().splitlines()]
+        assert {"cpu.total", "memory.used"} <= set().union(*(line["values"] for line in minutes)), (
+            "what there was, for who wants to keep it"
+        )
         for wrong in ("backup", "Backup-hel", "web-01"):
             name.fill(wrong)
             name.press("Enter")

@@ -1,7 +1,7 @@
 /** One deployment or removal: start, confirm the host key, cancel, retry. Secrets pass through and are not kept here. */
 
 import type { Signal } from "@preact/signals";
-import { call, idempotencyKey } from "../wire/http";
+import { call, idempotencyKey, url } from "../wire/http";
 import type { DeploymentBody, DeploymentView, RetryBody } from "../wire/schema.gen";
 import { follow, note } from "./deployments";
 import { withStepUp } from "./stepup";
@@ -14,6 +14,9 @@ export async function removeNode(nodeId: string, body: RetryBody, force: boolean
   const query = force ? { force: "true" } : {};
   return follow(await withStepUp(() => call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query, idempotencyKey: idempotencyKey() })));
 }
+
+/** Everything that is kept of a node, a line for each minute, as a file. */
+export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/export`, { tier: "1m" });
 
 /** In the place of whatever Spider the node's server has. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {

@@ -5,7 +5,7 @@ import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/rem
 import { t } from "../../core/say";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
-import { removeNode, retryDeployment } from "../../state/deployment";
+import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
 import { active, deploymentEnded, follow, look } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
@@ -87,6 +87,11 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           <p class="t2">
             {force ? t`The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone.` : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
             {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
+          </p>
+          <p>
+            <a class="accent" href={historyUrl(view.id)} download>
+              {t`Download its history first, by the minute`}
+            </a>
           </p>
           {needs && !force && (
             <>
