@@ -295,7 +295,7 @@ def test_the_palette_acts_and_single_keys_can_be_switched_off(page: Page, hub: H
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/n/"))
-    expect(page.get_by_role("heading", level=1, name="web-2")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="web-2")).to_be_focused()
     page.keyboard.press("[")
     expect(page.get_by_role("heading", level=1, name="web-1")).to_be_visible()
     page.keyboard.press("3")

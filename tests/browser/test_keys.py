@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.gates import gate
+from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
@@ -27,6 +28,29 @@ LISTED = [
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
     with HubProcess(tmp_path / "hub") as made:
         yield made
+
+
+def test_what_is_typed_before_the_palette_is_there_presses_nothing_behind_it(browser: Browser, hub: HubProcess) -> None:
+    held: list[Route] = []
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/a/more-*.js", lambda route: held.append(route))  # noqa: PLW0108  # the driver wants a function of Python
+        add = page.get_by_role("main").get_by_role("button", name="Add node")
+        add.focus()
+        page.keyboard.press("Control+k")
+        until(page, lambda: held)
+        for key in ("n", "Space", "Enter"):
+            page.keyboard.press(key)
+        for route in held:
+            route.continue_()
+        box = page.get_by_role("combobox", name="Search or run a command")
+        expect(box).to_be_focused()
+        expect(page.get_by_role("dialog")).to_have_count(1)
+        page.keyboard.press("Escape")
+        expect(add).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
 
 
 def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:

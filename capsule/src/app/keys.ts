@@ -67,6 +67,8 @@ export function listenToKeys(): void {
       if (!open.value) show({ kind: "palette" });
       return;
     }
+    // What is on its way is waited for: until it stands, a press would go to what has the focus behind it.
+    if (open.value && (event.key === " " || event.key === "Enter") && !document.querySelector("dialog[open]")) return event.preventDefault();
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.value || document.querySelector("dialog[open], [popover]:popover-open")) return;
     if (event.target instanceof Element && event.target.closest(TYPED_INTO)) return;
     if (event.key === "Escape") return stepBack();

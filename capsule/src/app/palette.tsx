@@ -86,7 +86,11 @@ export function Palette(): VNode {
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    const opener = document.activeElement;
     dialog.current?.showModal();
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
   }, []);
   const found = entries(text);
   const chosen = Math.min(at, found.length - 1);
