@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ JOURNEYS = list(range(1, 21))
 NOT_YET = {12}
 """The journey that is about alerts."""
 ATTACKS = [f"S-{number:02}" for number in (*range(1, 41), 43, 44, 45, 47, 48, 51, 57, 59, 60)]
+FAULTS = [f"F-{number:02}" for number in range(1, 41)]
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
 
@@ -100,6 +102,28 @@ def test_every_attack_on_the_hub_is_tried_against_a_running_one() -> None:
     explained = {row[0] for row in rows_of("threat-model.md")}
     assert [name for name in ATTACKS if name not in rows or name not in explained] == []
     assert [name for name, tests in rows.items() if not re.search(r"`tests/(?:e2e|browser|system)/", tests)] == []
+
+
+def only_slow(file: str, name: str) -> bool | None:
+    """Whether a test runs with --slow alone; None: with other numbers then, or not otherwise at all."""
+    functions = ast.walk(ast.parse((ROOT / file).read_text()))
+    found = next(one for one in functions if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == name)
+    marks = [ast.unparse(one) for one in found.decorator_list]
+    return True if "pytest.mark.slow" in marks else None if any("pytest.mark.slow" in mark for mark in marks) else False
+
+
+def test_every_fault_has_its_row_with_what_tries_it_quickly_and_in_full() -> None:
+    rows = {row[0]: row for row in rows_of("faults.md") if re.fullmatch(r"F-\d\d", row[0])}
+    assert list(rows) == FAULTS
+    for name, row in rows.items():
+        assert len(row) == 4, row
+        quick, full = ([tuple(found) for found in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell)] for cell in row[2:])
+        assert quick, f"nothing tries {name} on each push"
+        assert [test for test in quick if only_slow(*test)] == [], f"{name}: with --slow alone"
+        assert [test for test in full if only_slow(*test) is False] == [], f"{name}: no more with --slow than without"
+        assert [test for test in quick if only_slow(*test) is None and test not in full] == [], (
+            f"{name}: more with --slow, and it is not said"
+        )
 
 
 def test_every_error_code_stands_in_the_docs() -> None:

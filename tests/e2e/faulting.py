@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from spider.backoff import Backoff
 from spider.config import Config, parse_url
 from spider.jobs import Jobs
 from spider.link import HubLink
-from spider.outbox import Outbox
+from spider.outbox import EARLIEST_MS, Outbox
 from spider.sampler import layout_of
 from spider.wire.frames import Message, Row
 from spider.wire.orders import Order
@@ -37,6 +37,10 @@ LAYOUT = layout_of("pulse", 1, SERIES)
 SETTLE_LIMIT_S = 60.0
 PACK_ROWS = 10
 """A pack that is not full waits on the node for its last second."""
+STORED_AHEAD_S = 86_400
+"""What is dated further ahead of the hub's time than this is shown and told of, and not stored."""
+NUMBERS = 1_000_000
+"""So many seconds lie between what two nodes measure, so that all samples can be told apart."""
 LINE = b"Setting up lab-slow (1.1) and everything that comes with it ...\r\n"
 
 
@@ -50,8 +54,11 @@ class Eager(Backoff):
 class WorkingNode:
     """The agent's own link, outbox and jobs; a test makes its seconds, and its package manager prints on and on."""
 
-    def __init__(self, hub: HubProcess, node: Enrolled, folder: Path, backoff: Backoff | None = None, url: str = "") -> None:
+    def __init__(
+        self, hub: HubProcess, node: Enrolled, folder: Path, patience: Callable[[], Backoff] = Eager, url: str = "", number: int = 0
+    ) -> None:
         (folder / "jobs").mkdir(parents=True)
+        self.number = number
         self.clock = ShiftedClock()
         self.outbox = Outbox(self.clock)
         self.config = Config(
@@ -60,13 +67,22 @@ class WorkingNode:
             launcher_path=str(folder / "launcher.sock"), key=node.session_key,
         )  # fmt: skip
         self.jobs = Jobs(self.config.jobs_dir, self.config.launcher_path, self.clock, self._send, boot=BOOT, processes=played)
-        self.link = HubLink(self.config, self.outbox, self.jobs, self.clock, backoff or Eager())
+        self.patience = patience()
+        self.link = HubLink(self.config, self.outbox, self.jobs, self.clock, self.patience)
         self.launcher = FakeLauncher(folder / "launcher.sock", folder / "jobs", node.launch_key, self._work)
         self.runners: dict[str, FakeRunner] = {}
         self.finish = asyncio.Event()
         """Lets the jobs of this node end."""
         self.start_ms = (int(time.time()) - 3000) * 1000
-        self.made = 0
+        self.samples: list[Sample] = []
+        self.unstored: set[Sample] = set()
+        """Those that were dated too far ahead, or before there was a clock that was right."""
+        self.undated = 0
+        """How many of these the node does not even send."""
+
+    @property
+    def made(self) -> int:
+        return len(self.samples)
 
     @property
     def online(self) -> bool:
@@ -85,10 +101,15 @@ class WorkingNode:
             await asyncio.sleep(0.03)
         runner.end(changes=(("lab-slow", "1.0", "1.1"),))
 
-    def second(self) -> None:
-        """Measure one more second; `load.1` holds its number."""
-        self.outbox.add(LAYOUT, Row(self.start_ms + self.made * 1000, [1234, self.made, 8 << 30, 1 << 30]))
-        self.made += 1
+    def second(self, hub_wrong_by_s: float = 0.0) -> None:
+        """Measure one more second by the node's clock; `load.1` holds its number."""
+        sample = Sample("pulse", self.start_ms + (self.made + round(self.clock.wrong)) * 1000, self.number * NUMBERS + self.made)
+        self.outbox.add(LAYOUT, Row(sample.taken_at_ms, [1234, sample.value, 8 << 30, 1 << 30]))
+        self.samples.append(sample)
+        undated = sample.taken_at_ms < EARLIEST_MS
+        self.undated += undated
+        if undated or self.clock.wrong - max(0.0, hub_wrong_by_s) > STORED_AHEAD_S:
+            self.unstored.add(sample)
 
     async def seconds(self, count: int) -> None:
         """Measure so many seconds, faster than they pass."""
@@ -111,17 +132,17 @@ class WorkingNode:
 
 @contextlib.asynccontextmanager
 async def working(
-    hub: HubProcess, folder: Path, count: int = 1, backoff: Backoff | None = None, url: str = ""
+    hub: HubProcess, folder: Path, count: int = 1, patience: Callable[[], Backoff] = Eager, url: str = "", limit_s: float = 30.0
 ) -> AsyncIterator[list[WorkingNode]]:
     """Nodes that are online; `url`: where they find the hub, if not where it listens."""
     enrolled = await asyncio.to_thread(hub.enrol, *(f"worker-{number}" for number in range(count)))
-    nodes = [WorkingNode(hub, node, folder / f"node-{number}", backoff, url) for number, node in enumerate(enrolled)]
+    nodes = [WorkingNode(hub, node, folder / f"node-{number}", patience, url, number) for number, node in enumerate(enrolled)]
     async with contextlib.AsyncExitStack() as stack:
         for node in nodes:
             await stack.enter_async_context(node.launcher)
         tasks = [asyncio.create_task(work) for node in nodes for work in (node.link.run(), node.jobs.run())]
         try:
-            await until(lambda: all(node.online for node in nodes), 30)
+            await until(lambda: all(node.online for node in nodes), limit_s)
             yield nodes
             assert not any(task.done() for task in tasks)
         finally:
@@ -148,17 +169,23 @@ async def end_job(hub: HubProcess, node: WorkingNode, job: str) -> Any:
 
 async def check_all(folder: Path, node: WorkingNode, job: str | None = None) -> None:
     """I1, I2, I3, I4 and I5 of one node that is at rest, read beside whoever serves the folder."""
-    waiting, _ = node.outbox.pending()
+    await check_fleet(folder, [node], {} if job is None else {job: node})
+
+
+async def check_fleet(folder: Path, nodes: Sequence[WorkingNode], jobs: Mapping[str, WorkingNode]) -> None:
+    """The same of all nodes that this hub has."""
     journal = Journal()
-    made = [Sample("pulse", node.start_ms + number * 1000, number) for number in range(node.made)]
-    for sample in made:
-        journal.measured(*sample)
-    journal.forgive(made[node.made - waiting :])  # the last pack is not full, or its acknowledgement is on its way
-    start = node.start_ms / 1000
-    held = await held_samples(folder, {"pulse": "load.1"}, start - 10, start + node.made + 10)
-    assert node.outbox.dropped_rows == 0
+    for node in nodes:
+        waiting, _ = node.outbox.pending()
+        stored = [sample for sample in node.samples if sample not in node.unstored]
+        for sample in stored:
+            journal.measured(*sample)
+        journal.forgive(node.samples[node.made - waiting :])  # the last pack is not full, or its acknowledgement is on its way
+        assert node.outbox.dropped_rows == node.undated
+    times = [sample.taken_at_ms / 1000 for sample in journal.samples] or [0.0]
+    held = await held_samples(folder, {"pulse": "load.1"}, min(times) - 10, max(times) + 10)
     check_samples(journal, held, told_holes(folder))
-    if job is not None:
+    for job, node in jobs.items():
         side = node.side(job)
         with control_of(folder) as database:
             row = database.execute("SELECT state, output_end, held_sha256, node_sha256 FROM job WHERE id = ?", (job,)).fetchone()

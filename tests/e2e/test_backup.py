@@ -25,6 +25,7 @@ from spider.wire.frames import STREAM_BACKFILL
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+from tests.support.invariants import check_databases
 
 WITH_SECRET = {"STARDUST_SECRET": SECRET}
 
@@ -190,7 +191,10 @@ def stardust_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("backups", [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path, backups: int) -> None:
+    """F-34."""
     [node] = hub.enrol("busy")
     stop = threading.Event()
     written: list[int] = []
@@ -209,11 +213,13 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
     writer.start()
     try:
         counts = []
-        for number in range(4):
+        for number in range(backups):
             before = len(written)
             file = back_up(hub, tmp_path / f"{number}.stardust-backup")
             counts.append(len(written) - before)
             stardust(tmp_path / str(number), "restore", str(file), env=WITH_SECRET)
+            check_databases(tmp_path / str(number))
+            shutil.rmtree(tmp_path / str(number))
     finally:
         stop.set()
         writer.join(30)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ import msgspec
 import pytest
 
 from spider.backoff import LEAST_INTERVAL_S, Backoff
-from tests.e2e.faulting import SETTLE_LIMIT_S, begin_job, check_all, end_job, open_files, working
+from tests.e2e.faulting import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
@@ -27,6 +28,9 @@ from tests.support.invariants import check_databases
 SLOW_LIMIT_S = 40.0
 STORM_LIMIT_S = 90.0
 MEBIBYTE = 1 << 20
+CROWD_LIMIT_BYTES = 300 * MEBIBYTE
+CLOCK_S = 0.02
+"""So much earlier a timer may end than it says."""
 
 
 def resident_bytes(pid: int) -> int:
@@ -76,6 +80,7 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
             came_s = time.monotonic() - began
             await asyncio.gather(*(agent.say(layout_of(), pack_of(agent.acked[0] + 1)) for agent in crowd))
             await asyncio.gather(*(agent.wait_acked(agent.acked[0] + 1, limit_s=30) for agent in crowd))
+            assert resident_bytes(hub.pid) < CROWD_LIMIT_BYTES
             print(f"{count} came in {came_s:.1f} s; log-in {log_in_s:.1f} s; worst handshake {max(took):.2f} s; refused {dict(refused)}")
         await until(partial(_few_files, hub, files), SETTLE_LIMIT_S, "sockets are left")
         await hub.kill()
@@ -95,22 +100,46 @@ async def test_a_thousand_nodes_that_come_at_once_are_all_let_in_and_so_is_the_a
     await storm(hub, 1000, 3)
 
 
-@pytest.mark.slow
+class Noted(Backoff):
+    """The agent's own patience, and when it dialled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began: list[float] = []
+
+    def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: float | None = None) -> float:
+        self.began.append(time.monotonic() - attempt_s)
+        return super().after(attempt_s, healthy_s, code, reason, retry_after_s)
+
+
+def _all_settled(nodes: list[WorkingNode]) -> bool:
+    return all(node.outbox.settled() and node.outbox.pending()[0] < PACK_ROWS for node in nodes)
+
+
 @pytest.mark.timeout(900)
-async def test_a_fleet_whose_hub_was_away_for_two_minutes_comes_back_spread_out(tmp_path: Path) -> None:
-    """F-30: the agent's own link with its own jitter, and no node tries more than once a second."""
+@pytest.mark.parametrize(("count", "away_s"), [(30, 5), pytest.param(1000, 120, marks=pytest.mark.slow)])
+async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_path: Path, count: int, away_s: int) -> None:
+    """F-30: no node dials more than once a second, somebody can log in meanwhile, and every sample is held once."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
-        async with working(hub, tmp_path, 200, backoff=None) as nodes:
-            for node in nodes:
-                node.link._backoff = Backoff()
+        async with working(hub, tmp_path, count, patience=Noted, limit_s=STORM_LIMIT_S) as nodes:
+            await asyncio.gather(*(node.seconds(20) for node in nodes))
             await hub.kill()
-            await asyncio.sleep(120)  # the outage is the point
+            await asyncio.sleep(away_s)  # the outage is the point
+            await asyncio.gather(*(node.seconds(20) for node in nodes))
             began = time.monotonic()
             await hub.start()
+            logging_in = asyncio.create_task(asyncio.to_thread(hub.login))
             await until(lambda: all(node.online for node in nodes), STORM_LIMIT_S)
-            print(f"200 came back in {time.monotonic() - began:.0f} s")
-        await asyncio.to_thread(check_databases, hub.folder)
+            print(f"{count} came back in {time.monotonic() - began:.0f} s; {resident_bytes(hub.pid) / MEBIBYTE:.0f} MiB")
+            await logging_in
+            await until(partial(_all_settled, nodes), SETTLE_LIMIT_S, "the hub has not taken everything")
+            await check_fleet(hub.folder, nodes, {})
+        for node in nodes:
+            assert isinstance(node.patience, Noted)
+            tries = node.patience.began
+            assert len(tries) >= 2, "it was cut off, and has dialled"
+            assert min(later - earlier for earlier, later in pairwise(tries)) > LEAST_INTERVAL_S - CLOCK_S
 
 
 @pytest.mark.slow
@@ -118,7 +147,7 @@ async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_p
     """F-30, for one node: samples and a job's output are whole, and nobody hammers at the door."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
-        async with working(hub, tmp_path, backoff=Backoff()) as [node]:
+        async with working(hub, tmp_path, patience=Backoff) as [node]:
             job = await begin_job(hub, node)
             for _ in range(2):
                 await hub.kill()

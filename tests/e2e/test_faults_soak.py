@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.app import EXIT_AGAIN, EXIT_SOFTWARE
-from tests.e2e.faulting import SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, end_job, frozen, open_files, working
+from tests.e2e.faulting import SETTLE_LIMIT_S, WorkingNode, begin_job, check_fleet, end_job, frozen, open_files, working
 from tests.support.agent import until
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
 
 MINUTES = float(os.environ.get("STARDUST_SOAK_MINUTES", "10"))
+NODES = int(os.environ.get("STARDUST_SOAK_NODES", "50"))
+CROWD = 200
 SHORT_BYTES = 48 << 20
 
 
@@ -38,57 +40,65 @@ def cut(node: WorkingNode) -> None:
         node.link._session.socket._writer.transport.abort()
 
 
-async def one_fault(dice: random.Random, hub: HubProcess, node: WorkingNode) -> str:
+async def measure(nodes: list[WorkingNode], count: int) -> None:
+    """All of them measure so many seconds."""
+    await asyncio.gather(*(node.seconds(count) for node in nodes))
+
+
+async def one_fault(dice: random.Random, hub: HubProcess, nodes: list[WorkingNode]) -> str:
     """Something bad, chosen at random."""
     what = dice.choice(("kill", "stop", "cut", "cut often", "freeze", "read"))
     if what == "kill":
         await hub.kill()
-        await node.seconds(dice.randrange(0, 100))
+        await measure(nodes, dice.randrange(0, 100))
         await hub.start()
     elif what == "stop":
         assert await hub.stop() == 0
         await hub.start()
     elif what.startswith("cut"):
         for _ in range(10 if what == "cut often" else 1):
-            cut(node)
-            await node.seconds(dice.randrange(1, 20))
+            for node in nodes if dice.random() < 0.2 else dice.sample(nodes, 1 + len(nodes) // 5):
+                cut(node)
+            await measure(nodes, dice.randrange(1, 20))
     elif what == "freeze":
         with frozen(hub.pid):
-            await node.seconds(dice.randrange(50, 300))
+            await measure(nodes, dice.randrange(50, 300))
     else:
         for _ in range(20):
-            await hub.call("GET", f"/api/v1/nodes/{node.config.node}/history?metric=load.1")
+            await hub.call("GET", f"/api/v1/nodes/{dice.choice(nodes).config.node}/history?metric=load.1")
     return what
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(int(MINUTES * 60) + 600)
 async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_path: Path) -> None:
-    """F-38; STARDUST_SOAK_MINUTES says how long."""
+    """F-38; STARDUST_SOAK_MINUTES says how long, STARDUST_SOAK_NODES with how many."""
     dice = random.Random(38)
     done: list[str] = []
     hub = HubProcess(tmp_path / "hub")
     with hub:
-        async with working(hub, tmp_path) as [node]:
+        async with working(hub, tmp_path, NODES) as nodes:
+            node = nodes[0]
             ends_at = time.monotonic() + MINUTES * 60
             baseline: tuple[int, float] | None = None
             while time.monotonic() < ends_at:
                 node.finish.clear()
                 job = await begin_job(hub, node)
                 for _ in range(3):
-                    await node.seconds(dice.randrange(10, 60))
-                    done.append(await one_fault(dice, hub, node))
-                    await until(lambda: node.online, SETTLE_LIMIT_S, f"the node does not come back after {done[-1]}")
+                    await measure(nodes, dice.randrange(10, 60))
+                    done.append(await one_fault(dice, hub, nodes))
+                    await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, f"not all nodes come back after {done[-1]}")
                 assert (await end_job(hub, node, job))["state"] == "succeeded", done
-                await node.settle()
-                await check_all(hub.folder, node, job)
+                for each in nodes:
+                    await each.settle()
+                await check_fleet(hub.folder, nodes, {job: node})
                 now = (open_files(hub.pid), await asyncio.to_thread(figure, hub, "loop_tasks"))
                 baseline = baseline or now
                 assert now[0] <= baseline[0] + 10, ("descriptors", baseline, now, done)
                 assert now[1] <= baseline[1] + 10, ("tasks", baseline, now, done)
                 assert sum(log.stat().st_size for log in hub.folder.glob("*.db-wal")) < 64 << 20
                 assert [event for event in hub.events if event["level"] == "critical"] == []
-    print(f"{len(done)} faults, {node.made} seconds")
+    print(f"{len(done)} faults, {sum(node.made for node in nodes)} seconds of {len(nodes)} nodes")
     assert done
 
 
@@ -98,13 +108,14 @@ async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_los
     """F-33: whichever it is, its databases are whole and everything acknowledged is there."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
-        async with working(hub, tmp_path) as [node]:
+        async with working(hub, tmp_path, CROWD, limit_s=2 * SETTLE_LIMIT_S) as nodes:
+            node = nodes[0]
             job = await begin_job(hub, node)
             size = address_space(hub.pid)
             resource.prlimit(hub.pid, resource.RLIMIT_AS, (size, size + SHORT_BYTES))
             deadline = time.monotonic() + 40
             while hub.running and time.monotonic() < deadline:
-                await node.seconds(100)
+                await measure(nodes, 100)
                 await asyncio.gather(
                     *(hub.call("GET", f"/api/v1/nodes/{node.config.node}/history?metric=load.1&points=4000") for _ in range(8)),
                     return_exceptions=True,
@@ -116,7 +127,8 @@ async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_los
                 assert await asyncio.to_thread(hub.outlive) in (EXIT_AGAIN, EXIT_SOFTWARE, -6, -9, -11)
             await asyncio.to_thread(check_databases, hub.folder)
             await hub.start()
-            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await until(lambda: all(node.online for node in nodes), 2 * SETTLE_LIMIT_S)
             await end_job(hub, node, job)
-            await node.settle()
-            await check_all(hub.folder, node, job)
+            for each in nodes:
+                await each.settle()
+            await check_fleet(hub.folder, nodes, {job: node})

@@ -41,6 +41,7 @@ from spider.wire.frames import (
 from spider.wire.ids import new_time_id
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.hub import HubProcess
+from tests.support.invariants import check_databases, held_samples
 from tests.unit.spider.wire.strategies import examples, near_payload
 
 BYSTANDERS = 9
@@ -335,8 +336,16 @@ async def test_the_code_is_the_same_when_more_is_said_after_the_fault(shared_hub
             assert await end_of(agent) == CLOSE_PROTOCOL
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("frames", [3000, pytest.param(20_000, marks=pytest.mark.slow)])
+async def check_bystanders(hub: HubProcess, others: Bystanders, began: float) -> None:
+    """I1 and I5: what those said who did nothing wrong is held, once from each of them, and the databases are whole."""
+    held = await held_samples(hub.folder, {"pulse": "load.1"}, began - 10, time.time() + 10)
+    count = Counter(sample.value for sample in held)
+    assert [seq for seq in range(1, others.sent) if count[seq * 100] != BYSTANDERS] == []
+    await asyncio.to_thread(check_databases, hub.folder)
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("frames", [3000, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
     """F-20."""
     nodes = await asyncio.to_thread(hub.enrol, *(f"fuzz-{number}" for number in range(4)))
@@ -344,7 +353,7 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
     right = examples(kinds)
     right |= {CODES[Layout]: layout_of(), CODES[Pack]: pack_of(0)}
     codes: Counter[int | None] = Counter()
-    left = frames
+    left, began = frames, time.time()
     bomb = bomb_of(BOMB_BYTES)
 
     async def session(agent: TestAgent, dice: random.Random) -> None:
@@ -375,6 +384,7 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
         await asyncio.gather(*map(fuzz, range(len(nodes))))
         grown = resident_bytes(hub) - before
         print(f"{frames} frames: {dict(codes)}, {grown / 1e6:.1f} MB more, slowest answer {others.slowest_s:.2f} s")
+    await check_bystanders(hub, others, began)
     assert grown < GROWTH_LIMIT_BYTES
     assert set(codes) <= {CLOSE_PROTOCOL, CLOSE_TOO_BIG}
     assert codes[CLOSE_PROTOCOL] > frames / 10

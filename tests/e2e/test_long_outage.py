@@ -23,6 +23,7 @@ from spider.spool import Spool
 from spider.spoolfiles import Folder
 from spider.wire.frames import Row
 from spider.wire.ids import from_text
+from tests.e2e.faulting import small_disk
 from tests.support.agent import until
 from tests.support.clock import ShiftedClock
 from tests.support.hub import Enrolled, HubProcess
@@ -53,6 +54,7 @@ class Node:
         self.made = 0
         self.starts = 0
         self._keep_s = keep_s
+        self.node_id = node.node_id
         self._node, self._folder, self._url = node, folder, hub.ws_url
         self._layouts = [layout_of("pulse", rhythm_s, ["load.1", "cpu.total"]), layout_of("breathe", 60, ["temperature{sensor=a}"])]
         self._tasks: list[asyncio.Task[None]] = []
@@ -132,13 +134,19 @@ class Node:
 
 
 @contextlib.asynccontextmanager
-async def outage(folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: random.Random) -> AsyncIterator[tuple[HubProcess, Node]]:
-    """A node that knew its hub, and then `hours` without it, but for some moments; whatever runs is killed now and then."""
+async def outage(
+    folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: random.Random, spool: Path | None = None
+) -> AsyncIterator[tuple[HubProcess, Node]]:
+    """A node that knew its hub, and then `hours` without it, but for some moments; whatever runs is killed now and then.
+
+    Args: spool: where the node keeps what waits, if not on a disk of the usual size. That node is not killed: with a full disk what it
+          has lost is known to its memory alone.
+    """
     hub = HubProcess(folder / "hub", env={"STARDUST_KEEP_SECONDS_HOURS": "720"})
     began = SystemClock().now() - (hours + 2) * HOUR_S
     with hub:
         [enrolled] = await asyncio.to_thread(hub.enrol, "far-away")
-        node = Node(hub, enrolled, folder / "node", rhythm_s, began, keep_h * HOUR_S)
+        node = Node(hub, enrolled, spool or folder / "node", rhythm_s, began, keep_h * HOUR_S)
         await until(lambda: node.link._session is not None)
         for _ in range(120 // rhythm_s):
             node.sample(passes=False)
@@ -158,7 +166,7 @@ async def outage(folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: ran
                     await asyncio.sleep(0.01)
                 await hub.kill()
                 await until(lambda: node.link._session is None)
-            elif part == 5:
+            elif part == 5 or spool is not None:
                 continue
             elif part % 2:
                 await node.stop()
@@ -173,23 +181,65 @@ async def outage(folder: Path, rhythm_s: int, hours: int, keep_h: int, dice: ran
     check_databases(hub.folder)
 
 
-async def hold(folder: Path, hub: HubProcess, node: Node) -> None:
+async def see_the_newest(hub: HubProcess, node: Node) -> None:
+    """What is measured now is shown, whatever lies before it."""
+    newest = (node.began_ms / 1000) + node.made
+    deadline = time.monotonic() + 60
+    while (await asyncio.to_thread(hub.node, node.node_id))["latest"]["load.1"]["at"] < newest:
+        assert time.monotonic() < deadline, "the newest is not shown"
+        node.sample(passes=False)
+        node.outbox.flush()
+        await node.spool.step()
+
+
+def lag_s(hub: HubProcess) -> float:
+    """The longest that the hub's loop was late within a minute."""
+    lines = hub.local("GET", "/metrics").body.decode().splitlines()
+    return float(next(line for line in lines if line.startswith("stardust_loop_lag_seconds_max ")).split()[1])
+
+
+async def hold(hub: HubProcess, node: Node) -> None:
     """I1, once the hub has taken everything."""
+    began, waited = time.monotonic(), sum(segment.covered_s for segment in node.spool._segments)
+    await see_the_newest(hub, node)
+    shown_s = time.monotonic() - began
+    assert node.spool._segments, "what waited is still on its way"
     node.outbox.flush()
-    await node.settle(600)
+    await node.settle(1200)
+    took = time.monotonic() - began
+    print(
+        f"{waited / HOUR_S:.0f} h came back at {waited / took:.0f} times real time, the newest was seen after {shown_s:.1f} s,"
+        f" the loop was late by {await asyncio.to_thread(lag_s, hub) * 1000:.0f} ms at most"
+    )
     end = node.clock.now() + HOUR_S
     rows = await held_samples(hub.folder, SERIES, node.began_ms / 1000, end)
     check_samples(node.journal, rows, told_holes(hub.folder))
 
 
-async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path) -> None:
-    """F-09."""
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize(
+    ("rhythm_s", "hours"), [(30, 72), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 72, marks=pytest.mark.slow)]
+)
+async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path, rhythm_s: int, hours: int) -> None:
+    """F-09; an hour as well."""
     dice = random.Random(11)
-    async with outage(tmp_path, 30, 72, 72, dice) as (hub, node):
-        await hold(tmp_path, hub, node)
+    async with outage(tmp_path, rhythm_s, hours, 72, dice) as (hub, node):
+        await hold(hub, node)
         assert told_holes(hub.folder) == []
         assert node.starts >= 4
         print(f"{len(node.journal.samples)} samples, {len(node.journal.excused)} were in a memory that was killed")
+
+
+@pytest.mark.timeout(600)
+async def test_a_node_without_room_tells_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
+    """F-12: its folder is on a disk that is full long before the hub is back."""
+    dice = random.Random(12)
+    with small_disk(tmp_path / "disk", "160k") as disk:
+        async with outage(tmp_path, 5, 60, 72, dice, disk.view / "node") as (hub, node):
+            await hold(hub, node)
+            lost = sum(hole.rows for hole in told_holes(hub.folder))
+            print(f"{len(node.journal.samples)} samples, {lost} told as lost, {len(node.journal.excused)} were in a memory that was killed")
+            assert lost
 
 
 @pytest.mark.slow
@@ -199,7 +249,7 @@ async def test_a_hundred_hours_leave_a_gap_of_exactly_what_did_not_fit(tmp_path:
     """F-10."""
     dice = random.Random(seed)
     async with outage(tmp_path, 1, 100, 72, dice) as (hub, node):
-        await hold(tmp_path, hub, node)
+        await hold(hub, node)
         holes = told_holes(hub.folder)
         assert sum(hole.rows for hole in holes if hole.family == "pulse") >= 26 * HOUR_S
         print(f"{len(node.journal.samples)} samples, {sum(hole.rows for hole in holes)} told as lost in {len(holes)} gaps")

@@ -47,9 +47,11 @@ class ShiftedClock:
 
     def __init__(self) -> None:
         self.shift = 0.0
+        self.wrong = 0.0
+        """What the wall clock alone is off by."""
 
     def now(self) -> float:
-        return time.time() + self.shift
+        return time.time() + self.shift + self.wrong
 
     def monotonic(self) -> float:
         return time.monotonic() + self.shift
