@@ -62,7 +62,7 @@ class Closed(WebSocketError):
 
 
 class Violation(Exception):
-    """The server broke the RFC; `code` is what to close with."""
+    """The peer broke the RFC; `code` is what to close with."""
 
     def __init__(self, reason: str, code: int = CODE_PROTOCOL) -> None:
         super().__init__(reason)
@@ -79,15 +79,17 @@ def mask(data: bytes, key: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(size, "little")
 
 
-def build_frame(opcode: int, data: bytes) -> bytes:
-    """One whole masked frame, as a client sends it."""
-    size = len(data)
+def build_frame(opcode: int, data: bytes, masked: bool = True) -> bytes:
+    """One whole frame: masked, as a client sends it, or as a server does."""
+    size, bit = len(data), 0x80 if masked else 0
     if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
+        head = bytes((0x80 | opcode, bit | size))
     elif size < 1 << 16:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
+        head = bytes((0x80 | opcode, bit | 126)) + size.to_bytes(2, "big")
     else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
+        head = bytes((0x80 | opcode, bit | 127)) + size.to_bytes(8, "big")
+    if not masked:
+        return head + data
     key = os.urandom(4)
     return head + key + mask(data, key)
 
@@ -100,14 +102,23 @@ class Incoming(NamedTuple):
 
 
 class FrameReader:
-    """Bytes of the server in, messages and control frames out. Pure; holds at most one message and one read."""
+    """Bytes of the peer in, messages and control frames out. Pure; holds at most one message and one read.
 
-    def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
+    The hub reads with it as well (`groundcontrol/web/ws_agent.py`): what clients send is masked.
+    """
+
+    def __init__(self, max_bytes: int = MAX_FRAME_BYTES, masked: bool = False) -> None:
         self._max = max_bytes
+        self._masked = masked
         self._buffer = bytearray()
         self._parts: List[bytes] = []
         self._parts_size = 0
         self._fragmented = False
+
+    @property
+    def between(self) -> bool:
+        """Whether the next byte is the first of a message."""
+        return not self._buffer and not self._fragmented
 
     def feed(self, data: bytes) -> None:
         """Take what was read."""
@@ -145,8 +156,8 @@ class FrameReader:
         opcode, size, at = first & 0x0F, second & 0x7F, 2
         if first & 0x70:
             raise Violation("reserved bits are set")
-        if second & 0x80:
-            raise Violation("a server does not mask")
+        if (second >> 7) != self._masked:
+            raise Violation("a client masks" if self._masked else "a server does not mask")
         if opcode == OP_TEXT:
             raise Violation("text is not spoken here", CODE_UNSUPPORTED)
         if opcode not in (OP_CONTINUATION, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG):
@@ -163,11 +174,12 @@ class FrameReader:
                 raise Violation("a length that is not in its shortest form")
         if opcode < OP_CLOSE and self._parts_size + size > self._max:
             raise Violation("a message that is too big", CODE_TOO_BIG)
+        size += 4 * self._masked
         if len(buffer) < at + size:
             return None
         data = bytes(buffer[at : at + size])
         del buffer[: at + size]
-        return bool(first & 0x80), opcode, data
+        return bool(first & 0x80), opcode, mask(data[4:], data[:4]) if self._masked else data
 
 
 def read_close(data: bytes) -> Tuple[int, str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
-from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.bus.base import Bus, Changed, Topic
 from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.domain.nodes import Node, Session
@@ -30,6 +30,7 @@ from groundcontrol.fleet.intake import (
 )
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.quota import COSTLY, Quota
+from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
 from spider.logs import event
@@ -38,6 +39,7 @@ from spider.wire.frames import (
     CLOSE_GOING_AWAY,
     CLOSE_SLOW,
     HEARTBEAT_S,
+    KINDS_TO_HUB,
     SILENCE_LIMIT_S,
     STREAM_BACKFILL,
     STREAM_LIVE,
@@ -83,6 +85,14 @@ CONGESTED_BYTES: Final = 48 * 1024
 STUCK_LIMIT_S: Final = 10.0
 """A socket that takes nothing for this long is closed."""
 
+Hear = Callable[[bytes], "Work | None"]
+"""Takes a message, and returns what is still to be waited for before the next one."""
+Work = Coroutine[Any, Any, None]
+
+_PACK_KIND: Final = bytes([next(kind for kind, cls in KINDS_TO_HUB.items() if cls is Pack)])
+_CHEAP: Final = frozenset({Pack, Late, JobOutput})
+"""Messages that come in numbers, and count for one."""
+
 JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
 
 
@@ -99,6 +109,15 @@ class AgentSocket(Protocol):
 
     async def receive(self) -> bytes:
         """The next binary message. Raises SocketClosed; ProtocolError for what is none."""
+        ...
+
+    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
+        """Give every message to `hear` as it comes, the next one when what it returned is done; never returns.
+
+        Args: patience: for how many seconds a message may wait, to be heard with those of others.
+
+        Raises: SocketClosed; ProtocolError for what is no message; what `hear` raises.
+        """
         ...
 
     async def send(self, data: bytes) -> None:
@@ -142,7 +161,9 @@ class JobSink(Protocol):
 class Readings(Protocol):
     """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
 
-    async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None: ...
+    def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> Work | None:
+        """Take a pack. Returns what to wait for where this agent, or everybody, has too much waiting: it is taken only then."""
+        ...
 
 
 class FactDesk(Protocol):
@@ -194,6 +215,8 @@ class AgentSession:
         """Set whenever a batch of its packs was committed."""
         self._link = link
         self._with = with_
+        self._monotonic = with_.clock.monotonic
+        self._live = Topic("node_live", node.id)
         now = with_.clock.monotonic()
         self._heard_at = self._sent_at = self.since = now
         self._busy = 0
@@ -224,51 +247,75 @@ class AgentSession:
 
         Raises: SocketClosed, ProtocolError, StoreError.
         """
-        monotonic, receive = self._with.clock.monotonic, self.socket.receive
-        while True:
-            data = await receive()
-            if self.over:
-                return
-            now = monotonic()
-            message = self._link.receive(data, now)
-            self._heard_at = now
-            self.frames += 1
-            wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in (Pack, Late, JobOutput) else COSTLY, len(data))
-            if type(message) is Pack:
-                await self._pack(message)
-            elif message is not None:
-                await self._apply(message)
-            if wait_s:
-                event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
-                await self.paused(self._with.clock.sleep(min(wait_s, SILENCE_LIMIT_S)))
+        await self.socket.each(self._hear, self._patience)
 
-    async def _apply(self, message: Message) -> None:
+    def _patience(self, data: bytes) -> float:
+        if data[1:2] != _PACK_KIND:
+            return 0.0
+        if self.watched_until <= self._monotonic():
+            return UNSEEN_S
+        return 0.0 if self._with.bus.heard(self._live) else LISTED_S
+
+    def _hear(self, data: bytes) -> Work | None:
+        """Apply a message. Returns what it asks for and has to be waited for; the store is where nearly all of them go at once."""
+        if self.over:
+            return None
+        now = self._monotonic()
+        message = self._link.receive(data, now)
+        self._heard_at = now
+        self.frames += 1
+        wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in _CHEAP else COSTLY, len(data))
+        if wait_s:
+            return self._slowly(message, wait_s)
+        return None if message is None else self._apply(message)
+
+    async def _slowly(self, message: Message | None, wait_s: float) -> None:
+        work = None if message is None else self._apply(message)
+        if work is not None:
+            await work
+        event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
+        await self.paused(self._with.clock.sleep(min(wait_s, SILENCE_LIMIT_S)))
+
+    def _apply(self, message: Message) -> Work | None:
+        work: Work | None
         match message:
+            case Pack():
+                work = self._pack(message)
             case Late():
-                await self._late(message)
+                work = self._late(message)
             case Gap():
-                await self._gap(message)
+                work = self._gap(message)
             case JobOutput() | JobProgress() | JobAnswer() | JobPlan() | JobReport() | JobEnded():
-                await self.paused(self._with.jobs.heard(self, message))
+                work = self.paused(self._with.jobs.heard(self, message))
             case Layout():
-                await self._layout(message)
+                work = self._layout(message)
             case LogLines():
-                batch = read_log_lines(message, self._with.clock.now())
-                await self.tell(LogAck(await self._with.store.journal.add_lines(self.session, batch)))
+                work = self._log_lines(message)
             case Identity():
-                identity, version, policy, reboot = read_identity(message)
-                nodes = self._with.store.nodes
-                self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, self._with.clock.now()))
+                work = self._identity(message)
             case Updates():
-                self._adopt(await self._with.store.nodes.save_updates(self.session, read_updates(message)))
+                work = self._updates(message)
             case Table():
-                await self._with.facts.table(self, message)
+                work = self._with.facts.table(self, message)
             case InstalledPackages():
-                await self.paused(self._with.facts.packages(self, message))
+                work = self.paused(self._with.facts.packages(self, message))
             case Farewell():
-                await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
+                work = self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case _:
                 raise ProtocolError("a message that a node does not send")
+        return work
+
+    async def _log_lines(self, message: LogLines) -> None:
+        batch = read_log_lines(message, self._with.clock.now())
+        await self.tell(LogAck(await self._with.store.journal.add_lines(self.session, batch)))
+
+    async def _identity(self, message: Identity) -> None:
+        identity, version, policy, reboot = read_identity(message)
+        nodes = self._with.store.nodes
+        self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, self._with.clock.now()))
+
+    async def _updates(self, message: Updates) -> None:
+        self._adopt(await self._with.store.nodes.save_updates(self.session, read_updates(message)))
 
     async def _layout(self, message: Layout) -> None:
         known = check_layout(message)
@@ -283,7 +330,7 @@ class AgentSession:
             del self._layouts[next(iter(self._layouts))]
         self._layouts[message.layout] = known
 
-    async def _pack(self, message: Pack) -> None:
+    def _pack(self, message: Pack) -> Work | None:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
         assert layout is not None  # check_pack has refused it
@@ -295,21 +342,21 @@ class AgentSession:
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
-        await self._with.readings.offer(self, stored)
+        return self._with.readings.offer(self, stored)
 
-    async def _late(self, message: Late) -> None:
+    def _late(self, message: Late) -> Work | None:
         rows, sent = check_late(message, self._layouts.get(message.layout))
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._kept(times[1], len(rows), message.body)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
-        await self._with.readings.offer(self, late)
+        return self._with.readings.offer(self, late)
 
-    async def _gap(self, message: Gap) -> None:
+    def _gap(self, message: Gap) -> Work | None:
         sent = check_gap(message)
         self._follow(message)
         span = (message.family, message.first_ms, message.last_ms, message.rows)
-        await self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+        return self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
         """What comes late is counted from 0 in each session."""

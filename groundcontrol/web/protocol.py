@@ -127,6 +127,9 @@ class _Connection(web.RequestHandler):
         self._data_received_cb = None  # aiohttp leaves it there, and it leads back here through the socket that was told of every byte
 
     def data_received(self, data: bytes) -> None:
+        if self._payload_parser is not None:  # WebSocket: one long request, that is neither silent nor idle
+            super().data_received(data)
+            return
         idle, before = self.idle, self._request_count
         super().data_received(data)
         if self._request_count > before:

@@ -1,20 +1,45 @@
-"""`/ws`: the socket under an agent's session. A browser can never open it: every one sends Origin."""
+"""`/ws`: the socket under an agent's session. A browser can never open it: every one sends Origin.
+
+aiohttp answers the handshake; from then on it hands the bytes of the connection to `_Socket`, which reads the frames itself and gives
+each message to the session in the same turn of the loop. A pack each second of each node is most of what a hub does: through a queue
+and a task of its own it would cost a quarter more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, cast
 
-from aiohttp import WebSocketError, WSMsgType, hdrs, web
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
 from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.session import SocketClosed
-from groundcontrol.web.letting_go import let_go
+from groundcontrol.fleet.session import Hear, SocketClosed
+from groundcontrol.fleet.together import Together
+from groundcontrol.web.letting_go import forget
 from groundcontrol.web.peer import address_of
+from spider.websocket import (
+    CODE_ABNORMAL,
+    CODE_NO_STATUS,
+    CODE_NORMAL,
+    CODE_UNSUPPORTED,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_PING,
+    OP_PONG,
+    FrameReader,
+    Violation,
+    accept_for,
+    build_frame,
+    close_payload,
+    mask,
+    read_close,
+)
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
 
@@ -22,7 +47,13 @@ CLOSE_WAIT_S: Final = 2.0
 """How long a peer has to answer a close."""
 MAX_CONTROLS: Final = 64
 """Pings, and pongs that nobody asked for, between two messages; more is a flood."""
-_ABNORMAL: Final = 1006
+READ_AHEAD_BYTES: Final = 64 * 1024
+"""Messages that wait while the session is busy with one; with more of them nothing is read."""
+AT_ONCE: Final = 64
+"""Messages of one node that are heard without a pause; then others are."""
+DRAIN_BYTES: Final = 64 * 1024
+"""Unsent bytes of a socket from which on a sender waits."""
+_ONE_BINARY: Final = 0x80 | OP_BINARY
 
 
 def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -31,119 +62,283 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
     It raises CrossSite: the request has an Origin; BadRequest: no WebSocket, or not our subprotocol; Unavailable: too many at once.
     """
 
+    together = Together()
+
     async def handle(request: web.Request) -> web.StreamResponse:
         if hdrs.ORIGIN in request.headers:
             raise CrossSite("this address is for nodes, not for browsers")
-        ws = web.WebSocketResponse(
-            timeout=CLOSE_WAIT_S,
-            autoping=False,
-            compress=False,
-            max_msg_size=MAX_FRAME_BYTES + 1,
-            protocols=(SUBPROTOCOL,),
-            decode_text=False,
-        )
-        offered = ws.can_prepare(request)
+        offered = web.WebSocketResponse(protocols=(SUBPROTOCOL,)).can_prepare(request)
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
         address = address_of(request, trusted) or "local"
         with door.admit(address) as place:
-            await ws.prepare(request)
-            await door.serve(_Socket(ws, request), address, place)
-        return ws
+            switched = web.StreamResponse(
+                status=101,
+                headers={
+                    hdrs.UPGRADE: "websocket",
+                    hdrs.CONNECTION: "upgrade",
+                    hdrs.SEC_WEBSOCKET_ACCEPT: accept_for(request.headers[hdrs.SEC_WEBSOCKET_KEY].encode()),
+                    hdrs.SEC_WEBSOCKET_PROTOCOL: SUBPROTOCOL,
+                },
+            )
+            switched.force_close()
+            writer = await switched.prepare(request)
+            transport = request.transport
+            if writer is None or transport is None:
+                raise ConnectionResetError("the connection is gone")
+            socket = _Socket(transport, writer, together)
+            request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
+            await door.serve(socket, address, place)
+        return switched
 
     return handle
 
 
-class _Socket:
-    """An `AgentSocket` over aiohttp."""
+def _whole(data: bytes) -> bytes | None:
+    """The message, where what was read is exactly one short binary frame: nearly always. None: let the reader of frames see."""
+    if len(data) < 6 or data[0] != _ONE_BINARY:
+        return None
+    size, at = data[1] ^ 0x80, 2
+    if size == 126:
+        size, at = data[2] << 8 | data[3], 4
+        if size < 126:
+            return None
+    elif size > 126:
+        return None
+    return mask(data[at + 4 :], data[at : at + 4]) if len(data) == at + 4 + size else None
 
-    def __init__(self, ws: web.WebSocketResponse, request: web.Request) -> None:
-        self._ws = ws
-        self._transport = request.transport
+
+class _Socket:
+    """An `AgentSocket`, and what aiohttp gives the bytes of its connection to."""
+
+    def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, together: Together) -> None:
+        self._transport = transport
+        self._writer = writer
+        self._together = together
+        self._frames = FrameReader(MAX_FRAME_BYTES, masked=True)
+        self._between = True
+        """Whether no frame is begun and no message is in pieces."""
+        self._hear: Hear | None = None
+        """Who takes a message at once; None while nobody listens, or the last one is still in work."""
+        self._patience: Callable[[bytes], float] = lambda _message: 0.0
+        self._work: Coroutine[Any, Any, None] | None = None
+        """What the last message asked for."""
+        self._messages: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._paused = False
+        self._wake: asyncio.Future[None] | None = None
+        self._over: Exception | None = None
+        """Why nothing more comes."""
         self._controls = 0
         self._pong = asyncio.Event()
+        self._close_sent = False
+        self._heard_out = asyncio.Event()
+        """The peer has said its last."""
         self._closing = asyncio.Lock()
-        self._reader = asyncio.current_task()
-        """Who alone calls `receive`, and whether it waits there."""
-        self._reading = False
-        self._gone: asyncio.Event | None = None
-        """Set once nobody waits in `receive`; made by a close that found somebody there."""
 
-    async def receive(self) -> bytes:
-        while True:
-            self._reading = True
-            try:
-                message = await self._ws.receive()
-            except asyncio.CancelledError:
-                if self._gone is None or self._reader is None or self._reader.uncancel() > 0:
-                    raise
-                raise SocketClosed(_ABNORMAL, "closed here") from None
-            finally:
-                self._reading = False
-                if self._gone is not None:
-                    self._gone.set()
-            kind = message.type
-            if kind is WSMsgType.BINARY:
-                self._controls = 0
-                data: bytes = message.data
-                return data
-            if kind in (WSMsgType.PING, WSMsgType.PONG):
-                await self._control(kind, message.data)
-            elif kind is WSMsgType.TEXT:
-                raise ProtocolError("a text message")
-            elif kind is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
-                raise SocketClosed(message.data.code, "not WebSocket, or too big")
-            else:
-                raise SocketClosed(self._ws.close_code or _ABNORMAL)
+    # -- what aiohttp calls ----------------------------------------------------------------------
 
-    async def _leave(self) -> None:
-        """Send away who waits in `receive`: aiohttp would cut the connection at once to wake it, and what the peer has sent
-        meanwhile, unread, makes that a reset, which overtakes the close frame."""
-        if self._reading and self._reader is not None and self._reader is not asyncio.current_task():
-            self._gone = asyncio.Event()
-            self._reader.cancel()
-            await self._gone.wait()
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take what was read. Returns: as aiohttp wants it, that the connection goes on and all was taken."""
+        if self._hear is not None and self._between and (message := _whole(data)) is not None:
+            self._take(message)
+        elif not self._heard_out.is_set():
+            self._read(data)
+        return False, b""
 
-    async def _control(self, kind: WSMsgType, data: bytes) -> None:
-        if kind is WSMsgType.PONG and not self._pong.is_set():
+    def feed_eof(self) -> None:
+        """The connection is over."""
+        self._heard_out.set()
+        self._end(SocketClosed(CODE_ABNORMAL))
+
+    def _read(self, data: bytes) -> None:
+        self._frames.feed(data)
+        heard = 0
+        try:
+            while (frame := self._frames.next()) is not None:
+                if frame.opcode == OP_BINARY:
+                    heard += 1
+                    if heard == AT_ONCE:
+                        self._give_way()
+                    self._take(frame.data)
+                elif frame.opcode == OP_CLOSE:
+                    code, _reason = read_close(frame.data)
+                    self._heard_out.set()
+                    self._say_close(CODE_NORMAL if code == CODE_NO_STATUS else code, "")
+                    self._end(SocketClosed(code))
+                    return
+                else:
+                    self._control(frame.opcode, frame.data)
+        except Violation as broken:
+            self._heard_out.set()  # what follows cannot be told apart
+            text = broken.code == CODE_UNSUPPORTED
+            self._end(ProtocolError("a text message") if text else SocketClosed(broken.code, "not WebSocket, or too big"))
+        except ProtocolError as error:
+            self._end(error)
+        self._between = self._frames.between
+
+    def _control(self, opcode: int, data: bytes) -> None:
+        if opcode == OP_PONG and not self._pong.is_set():
             self._pong.set()  # asked for by a probe; a clone that comes and comes is not to be the end of the session that answers
             return
         self._controls += 1
         if self._controls > MAX_CONTROLS:
             raise ProtocolError("a flood of pings")
-        if kind is WSMsgType.PING and self.backlog < MAX_FRAME_BYTES:
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                await self._ws.pong(data)
+        if opcode == OP_PING and self.backlog < MAX_FRAME_BYTES and not self._close_sent:
+            self._transport.write(build_frame(OP_PONG, data, masked=False))
+
+    # -- messages --------------------------------------------------------------------------------
+
+    def _take(self, message: bytes) -> None:
+        """Give a message to who listens, or keep it."""
+        self._controls = 0
+        if self._over is not None:
+            return
+        wait_s = 0.0 if self._hear is None else self._patience(message)
+        if wait_s:
+            if not self._messages:
+                self._together.add(self._hear_waiting, wait_s)
+            self._keep(message)
+            if self._waiting_bytes > READ_AHEAD_BYTES // 2:
+                self._hear_waiting()
+            return
+        self._hear_waiting()
+        if self._hear is None:
+            self._keep(message)
+            self._rouse()
+        else:
+            self._give(self._hear, message)
+
+    def _keep(self, message: bytes) -> None:
+        self._messages.append(message)
+        self._waiting_bytes += len(message)
+        if self._waiting_bytes > READ_AHEAD_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _hear_waiting(self) -> None:
+        while self._messages and self._hear is not None:
+            self._give(self._hear, self._next())
+
+    def _give(self, hear: Hear, message: bytes) -> None:
+        try:
+            work = hear(message)
+        except Exception as error:  # raised again where the session runs, which knows what each means
+            self._messages.clear()
+            self._end(error)
+            return
+        if work is not None:
+            self._work = work
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Leave the next messages to who runs `each`."""
+        self._hear = None
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _something(self) -> None:
+        """Wait until there is something to do."""
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    def _next(self) -> bytes:
+        message = self._messages.popleft()
+        self._waiting_bytes -= len(message)
+        if self._paused and self._waiting_bytes <= READ_AHEAD_BYTES // 2:
+            self._resume()
+        return message
+
+    def _resume(self) -> None:
+        self._paused = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    async def receive(self) -> bytes:
+        while not self._messages:
+            if self._over is not None:
+                raise self._over
+            await self._something()
+        return self._next()
+
+    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
+        self._patience = patience
+        heard = 0
+        try:
+            while True:
+                if self._work is not None:
+                    work, self._work = self._work, None
+                    await work
+                elif self._messages:
+                    self._work = hear(self._next())
+                    heard += 1
+                    if heard % AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                elif self._over is not None:
+                    raise self._over
+                else:
+                    self._hear = hear
+                    await self._something()
+                    self._hear = None
+        finally:
+            self._hear = None
+            if self._work is not None:
+                self._work.close()
+
+    def _end(self, why: Exception) -> None:
+        """Nothing more comes; whoever waits for a message learns why once those that came before are heard."""
+        if self._over is None:
+            self._over = why
+        self._give_way()
+
+    # -- telling ---------------------------------------------------------------------------------
 
     async def send(self, data: bytes) -> None:
-        try:
-            await self._ws.send_bytes(data)
-        except (ConnectionError, RuntimeError) as exc:  # aiohttp raises RuntimeError on a socket that is being closed
-            raise SocketClosed(self._ws.close_code or _ABNORMAL) from exc
+        if self._close_sent or self._transport.is_closing():
+            raise SocketClosed(CODE_ABNORMAL)
+        self._transport.write(build_frame(OP_BINARY, data, masked=False))
+        if self._transport.get_write_buffer_size() > DRAIN_BYTES:
+            try:
+                await self._writer.drain()
+            except ConnectionError as exc:
+                raise SocketClosed(CODE_ABNORMAL) from exc
 
     async def probe(self, timeout_s: float) -> bool:
-        self._pong.clear()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._ws.ping()
-                await self._pong.wait()
-        except (TimeoutError, ConnectionError, RuntimeError):
+        if self._over is not None or self._close_sent or self._transport.is_closing():
             return False
-        return True
+        self._pong.clear()
+        self._transport.write(build_frame(OP_PING, b"", masked=False))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._pong.wait()
+        return self._pong.is_set()
+
+    def _say_close(self, code: int, reason: str) -> None:
+        if not self._close_sent and not self._transport.is_closing():
+            self._transport.write(build_frame(OP_CLOSE, close_payload(code, reason), masked=False))
+        self._close_sent = True
 
     async def close(self, code: int, reason: str) -> None:
-        if not 1000 <= code < 5000 or code in (1005, _ABNORMAL):
+        if not 1000 <= code < 5000 or code in (CODE_NO_STATUS, CODE_ABNORMAL):
             code = CLOSE_GOING_AWAY
+        self._messages.clear()
+        self._end(SocketClosed(CODE_ABNORMAL, "closed here"))
+        self._say_close(code, reason)
         async with self._closing:  # the connection ends with its handler: who comes second waits until the peer has heard the first
-            with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
-                async with asyncio.timeout(CLOSE_WAIT_S + 1):
-                    await self._leave()
-                    await self._ws.close(code=code, message=reason.encode()[:120])
-            let_go(self._ws)
+            if self._paused:
+                self._resume()  # what was sent meanwhile, unread, would make the end a reset, which overtakes the close frame
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WAIT_S):
+                    await self._heard_out.wait()
+            self._transport.close()
+        forget(self._over)
 
     @property
     def backlog(self) -> int:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return 0
-        return transport.get_write_buffer_size()
+        return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()

@@ -39,6 +39,7 @@ from spider.websocket import (
     Violation,
     WebSocket,
     WebSocketError,
+    build_frame,
     connect,
 )
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
@@ -523,8 +524,14 @@ def unmasked(opcode: int, data: bytes, final: bool = True) -> bytes:
     return head + b"\x7f" + size.to_bytes(8, "big") + data
 
 
-def read_all(chunks: list[bytes]) -> list[Incoming]:
-    reader, found = FrameReader(), []
+def masked(opcode: int, data: bytes, final: bool = True) -> bytes:
+    """A frame as a client sends it."""
+    frame = build_frame(opcode, data)
+    return frame if final else bytes([frame[0] & 0x7F]) + frame[1:]
+
+
+def read_all(chunks: list[bytes], masked: bool = False) -> list[Incoming]:
+    reader, found = FrameReader(masked=masked), []
     for chunk in chunks:
         reader.feed(chunk)
         while (incoming := reader.next()) is not None:
@@ -536,22 +543,28 @@ def read_all(chunks: list[bytes]) -> list[Incoming]:
 def test_any_cut_of_the_stream_gives_the_same_messages(messages: list[list[bytes]], data: st.DataObject) -> None:
     stream = b""
     expected: list[Incoming] = []
+    of_a_client = data.draw(st.booleans())  # the hub reads those with the same reader
+    frame = masked if of_a_client else unmasked
     for pieces in messages:
         for index, piece in enumerate(pieces):
             if data.draw(st.booleans()):
-                stream += unmasked(OP_PING, b"p")
+                stream += frame(OP_PING, b"p")
                 expected.append(Incoming(OP_PING, b"p"))
-            stream += unmasked(OP_CONTINUATION if index else OP_BINARY, piece, final=index == len(pieces) - 1)
+            stream += frame(OP_CONTINUATION if index else OP_BINARY, piece, final=index == len(pieces) - 1)
         expected.append(Incoming(OP_BINARY, b"".join(pieces)))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     chunks = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    assert read_all(chunks) == expected
+    assert read_all(chunks, of_a_client) == expected
+    if stream:
+        with pytest.raises(Violation):
+            read_all(chunks, not of_a_client)
 
 
 @given(st.binary(max_size=400))
 def test_junk_is_a_violation_and_nothing_else(junk: bytes) -> None:
-    with contextlib.suppress(Violation):
-        read_all([junk])
+    for of_a_client in (False, True):
+        with contextlib.suppress(Violation):
+            read_all([junk], of_a_client)
     with contextlib.suppress(Violation):
         websocket.read_close(junk)
     with contextlib.suppress(HandshakeRefused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
@@ -22,7 +22,7 @@ from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.registry import WRITTEN_S, Registry
-from groundcontrol.fleet.session import AgentSession, Collaborators
+from groundcontrol.fleet.session import AgentSession, Collaborators, Hear
 from groundcontrol.store.base import Marks, Store
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Row, Watch
@@ -46,6 +46,9 @@ class Wire:
     async def receive(self) -> bytes:
         await asyncio.Event().wait()
         return b""
+
+    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
+        await asyncio.Event().wait()
 
     async def send(self, data: bytes) -> None:
         message = self._link.receive(data, 0.0)

@@ -1,21 +1,36 @@
-"""What is left of a node's connection."""
+"""The socket under a node's session: what reaches the session and when, how it ends, and what is left of it."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, cast
 
 import aiohttp
 import pytest
-from aiohttp import test_utils, web
+from aiohttp import WSMsgType, test_utils, web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundcontrol.fleet.door import AgentDoor
+from groundcontrol.fleet.session import AgentSocket, SocketClosed
 from groundcontrol.web import ws_agent
-from spider.wire.frames import SUBPROTOCOL
+from spider.websocket import (
+    OP_BINARY,
+    OP_CONTINUATION,
+    OP_PING,
+    OP_TEXT,
+    FrameReader,
+    build_frame,
+)
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from tests.support.agent import until
+
+Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(autouse=True)
@@ -25,33 +40,275 @@ def no_search_for_cycles() -> Iterator[None]:
     gc.enable()
 
 
-class ShuttingDoor:
-    """Sends everybody away."""
+class Door:
+    """Lets everybody in, and lives a life with each socket."""
 
-    def __init__(self) -> None:
-        self.seen: list[weakref.ref[web.WebSocketResponse]] = []
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self.seen: list[weakref.ref[AgentSocket]] = []
+        self.ended: list[Exception] = []
 
     def admit(self, _address: str) -> contextlib.ExitStack:
         return contextlib.ExitStack()
 
-    async def serve(self, socket: Any, _address: str, _place: contextlib.ExitStack) -> None:
-        self.seen.append(weakref.ref(socket._ws))
-        await socket.close(4000, "go")
+    async def serve(self, socket: AgentSocket, _address: str, _place: contextlib.ExitStack) -> None:
+        self.seen.append(weakref.ref(socket))
+        code = 4000
+        try:
+            await self._life(socket)
+        except SocketClosed as error:
+            self.ended.append(SocketClosed(error.code, str(error)))
+        except ProtocolError as error:
+            self.ended.append(ProtocolError(error.reason))
+            code = error.close_code
+        finally:
+            await socket.close(code, "go")
 
 
 @contextlib.asynccontextmanager
-async def serving(door: ShuttingDoor) -> AsyncIterator[test_utils.TestServer]:
+async def met(life: Life) -> AsyncIterator[tuple[Door, aiohttp.ClientWebSocketResponse]]:
+    """A node's socket of a server that lives this life with it."""
+    door = Door(life)
     app = web.Application()
     app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
-    server = test_utils.TestServer(app)
-    async with server:
-        yield server
+    async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as http:
+        ws = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,), autoping=False)
+        assert ws.protocol == SUBPROTOCOL
+        yield door, ws
+        await ws.close()
+
+
+class Ear:
+    """Hears messages; each that begins with `!` has to be waited for, one that begins with `?` is wrong."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.go_on = asyncio.Event()
+        self.waits_s = 0.0
+
+    def __call__(self, message: bytes) -> Coroutine[Any, Any, None] | None:
+        if message.startswith(b"?"):
+            raise ProtocolError("wrong")
+        if message.startswith(b"!"):
+            return self._wait(message)
+        self.heard.append(message)
+        return None
+
+    async def _wait(self, message: bytes) -> None:
+        await self.go_on.wait()
+        self.heard.append(message)
+
+    def patience(self, message: bytes) -> float:
+        return self.waits_s if message.startswith(b"~") else 0.0
+
+    async def live(self, socket: AgentSocket) -> None:
+        await socket.each(self, self.patience)
+
+    async def has(self, count: int) -> None:
+        await until(lambda: len(self.heard) == count, 10, f"heard {self.heard[:10]}")
+
+
+async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:
+    """Put bytes on the wire as they are."""
+    transport = ws.get_extra_info("socket")
+    assert transport is not None
+    connection = ws._conn
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.write(data)
+
+
+async def close_code(ws: aiohttp.ClientWebSocketResponse) -> int | None:
+    while (await ws.receive(timeout=10)).type not in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
+        pass
+    return ws.close_code
 
 
 async def test_a_node_that_never_answers_the_close_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
-    door = ShuttingDoor()
-    async with serving(door) as server, aiohttp.ClientSession() as http:
-        silent = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,))  # it would answer where it reads
+
+    async def nothing(_socket: AgentSocket) -> None:
+        pass
+
+    async with met(nothing) as (door, _silent):  # it would answer where it reads
         await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
-        await silent.close()
+
+
+async def test_messages_are_heard_in_order_one_after_the_other() -> None:
+    ear = Ear()
+    async with met(ear.live) as (_door, ws):
+        for message in (b"a", b"!b", b"c", b"d"):
+            await ws.send_bytes(message)
+        await ear.has(1)
+        await asyncio.sleep(0.1)
+        assert ear.heard == [b"a"]  # the second is in work
+        ear.go_on.set()
+        await ear.has(4)
+        assert ear.heard == [b"a", b"!b", b"c", b"d"]
+
+
+async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None:
+    ear = Ear()
+    count = 40
+    async with met(ear.live) as (door, ws):
+        await ws.send_bytes(b"!")
+        sending = asyncio.create_task(_send_all(ws, [bytes([n]) + bytes(100_000) for n in range(count)]))
+        await until(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
+        await asyncio.sleep(0.2)
+        waiting = cast("Any", door.seen[0]())._waiting_bytes
+        assert waiting < 1 << 20
+        ear.go_on.set()
+        await ear.has(count + 1)
+        await sending
+        assert [message[0] for message in ear.heard[1:]] == list(range(count))
+
+
+async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) -> None:
+    for message in messages:
+        await ws.send_bytes(message)
+
+
+async def test_what_may_wait_is_heard_in_time_and_before_what_may_not() -> None:
+    ear = Ear()
+    ear.waits_s = 30.0
+    async with met(ear.live) as (_door, ws):
+        await ws.send_bytes(b"~a")
+        await ws.send_bytes(b"~b")
+        await asyncio.sleep(0.1)
+        assert ear.heard == []
+        await ws.send_bytes(b"c")
+        await ear.has(3)
+        assert ear.heard == [b"~a", b"~b", b"c"]
+        ear.waits_s = 0.05
+        await ws.send_bytes(b"~d")
+        await ear.has(4)
+        ear.waits_s = 30.0
+        await _send_all(ws, [b"~" + bytes(9_000)] * 5)  # too much to be kept
+        await until(lambda: len(ear.heard) >= 8, 10, "nothing of it was heard")
+
+
+async def test_what_waits_when_the_node_goes_is_still_heard() -> None:
+    ear = Ear()
+    ear.waits_s = 30.0
+    async with met(ear.live) as (door, ws):
+        await ws.send_bytes(b"~a")
+        await ws.close(code=1001)
+        await until(lambda: bool(door.ended), 10, "not ended")
+        assert ear.heard == [b"~a"]
+        assert isinstance(door.ended[0], SocketClosed)
+        assert door.ended[0].code == 1001
+
+
+async def test_what_the_session_refuses_ends_it_and_nothing_later_is_heard() -> None:
+    ear = Ear()
+    async with met(ear.live) as (door, ws):
+        await raw(ws, b"".join(build_frame(OP_BINARY, message) for message in (b"a", b"?", b"b")))
+        assert await close_code(ws) == ProtocolError("wrong").close_code
+        assert ear.heard == [b"a"]
+        assert str(door.ended[0]) == "wrong"
+
+
+async def test_a_ping_is_answered_and_a_flood_of_them_ends_the_session() -> None:
+    ear = Ear()
+    async with met(ear.live) as (door, ws):
+        await raw(ws, build_frame(OP_PING, b"there?"))
+        answer = await ws.receive(timeout=10)
+        assert (answer.type, answer.data) == (WSMsgType.PONG, b"there?")
+        await raw(ws, build_frame(OP_PING, b"") * (ws_agent.MAX_CONTROLS + 1))
+        await until(lambda: bool(door.ended), 10, "not ended")
+        assert str(door.ended[0]) == "a flood of pings"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (build_frame(OP_BINARY, b"a", masked=False), 1002),
+        (build_frame(OP_CONTINUATION, b"a"), 1002),
+        (b"\xc2\x80\0\0\0\0", 1002),
+        (build_frame(OP_BINARY, bytes(MAX_FRAME_BYTES + 1)), 1009),
+        (build_frame(OP_TEXT, b"a"), ProtocolError("").close_code),
+    ],
+    ids=["not masked", "a piece of nothing", "reserved bits", "too big", "text"],
+)
+async def test_what_is_no_message_ends_the_session_with_its_code(sent: bytes, code: int) -> None:
+    ear = Ear()
+
+    async def live(socket: AgentSocket) -> None:
+        try:
+            await ear.live(socket)
+        except SocketClosed as error:
+            await socket.close(error.code, "go")
+            raise
+
+    async with met(live) as (door, ws):
+        await raw(ws, sent)
+        assert await close_code(ws) == code
+        await until(lambda: bool(door.ended), 10, "not ended")
+        assert ear.heard == []
+
+
+async def test_a_close_is_heard_though_much_is_on_its_way() -> None:
+    """Unread bytes would make the end of the connection a reset, which overtakes the close frame."""
+    begun = asyncio.Event()
+
+    async def live(socket: AgentSocket) -> None:
+        await socket.receive()
+        begun.set()
+        await asyncio.sleep(0.3)
+
+    async with met(live) as (_door, ws):
+        sending = asyncio.create_task(_send_all(ws, [bytes(50_000)] * 20))
+        await begun.wait()
+        assert await close_code(ws) == 4000
+        await sending
+
+
+async def test_a_probe_tells_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
+    answers: list[bool] = []
+
+    async def live(socket: AgentSocket) -> None:
+        reading = asyncio.create_task(socket.each(Ear(), lambda _message: 0.0))
+        answers.append(await socket.probe(10))
+        answers.append(await socket.probe(0.2))
+        await socket.close(4000, "go")
+        answers.append(await socket.probe(0.2))
+        with contextlib.suppress(SocketClosed):
+            await reading
+
+    async with met(live) as (_door, ws):
+        ping = await ws.receive(timeout=10)
+        assert ping.type is WSMsgType.PING
+        await ws.pong(ping.data)
+        await until(lambda: len(answers) == 3, 10, "probes hang")
+        assert answers == [True, False, False]
+
+
+async def test_a_session_that_is_cancelled_ends() -> None:
+    ear = Ear()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def live(socket: AgentSocket) -> None:
+        tasks.append(asyncio.create_task(ear.live(socket)))
+        with contextlib.suppress(asyncio.CancelledError):
+            await tasks[0]
+
+    async with met(live) as (_door, ws):
+        await until(lambda: bool(tasks), 10, "not begun")
+        tasks[0].cancel()
+        assert await close_code(ws) == 4000
+
+
+@given(st.binary(max_size=400), st.integers(0, 12), st.booleans())
+def test_the_short_way_reads_what_the_reader_of_frames_reads(data: bytes, cut: int, masked: bool) -> None:
+    for opcode in (OP_BINARY, OP_PING, OP_CONTINUATION):
+        frame = build_frame(opcode, data[: 125 if opcode == OP_PING else 400], masked)
+        for one in (frame, frame[: len(frame) - cut], frame + data[:cut]):
+            message = ws_agent._whole(one)
+            if message is not None:
+                reader = FrameReader(masked=True)
+                reader.feed(one)
+                assert reader.next() == (OP_BINARY, message)
+                assert reader.between
+            else:
+                assert not (opcode == OP_BINARY and masked and one == frame)
