@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 PASSPHRASE = "open sesame 4711"
 SUDO = "canary-sudo-8812"
+DROPPED = "(text) => { const held = new DataTransfer(); held.items.add(new File([text], 'dropped_key')); return held; }"
 
 
 @pytest.fixture
@@ -53,13 +54,18 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         expect(dialog.get_by_text("user and port have their own fields")).to_be_visible()
         assert hub.local("GET", "/api/v1/deployments").json["deployments"] == [], "nothing of it was sent"
 
-        # the public half, a file that is none, and the real one: dropped into the same field by a file
+        # the public half, a file that is none, and the real one: dropped, then picked
         dialog.get_by_role("button", name="Paste key").click()
         dialog.get_by_label("Private key text").fill(plain.export_public_key().decode())
         expect(dialog.get_by_text("This is a public key: the private one is needed")).to_be_visible()
         key_file = dialog.get_by_label("Private key file")
         key_file.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"x" * (17 * 1024)})
         expect(dialog.get_by_text("This file is larger than 16 KiB")).to_be_visible()
+        expect(dialog.get_by_label("Key passphrase")).to_have_count(0)
+        dropped = page.evaluate_handle(DROPPED, locked)
+        dialog.get_by_role("group", name="Private key").dispatch_event("drop", {"dataTransfer": dropped})
+        expect(dialog.get_by_text("dropped_key")).to_be_visible()
+        dialog.get_by_role("button", name="Remove key").click()
         expect(dialog.get_by_label("Key passphrase")).to_have_count(0)
         key_file.set_input_files({"name": "id_ed25519", "mimeType": "text/plain", "buffer": locked.encode()})
         expect(dialog.get_by_text("Ed25519, encrypted")).to_be_visible()
