@@ -21,6 +21,8 @@ from groundcontrol.domain.summary import Brief
 from groundcontrol.errors import HubError
 from groundcontrol.fleet.intake import KnownLayout, scaled
 from groundcontrol.fleet.session import AgentSession
+from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
+from groundcontrol.fleet.skew import Skews, in_words, skew_of
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
@@ -95,6 +97,7 @@ class Registry:
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_told: dict[NodeId, float] = {}
+        self._skews = Skews()
         self._suspected: dict[NodeId, float] = {}
         """When a second machine with the node's keys was seen last, by the monotonic clock."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows | None] = weakref.WeakKeyDictionary()
@@ -159,6 +162,11 @@ class Registry:
             found.update((name, (value, taken_at)) for name, value in scaled(newest.layout, newest.row).items())
         return found
 
+    def skew(self, node: NodeId) -> float | None:
+        """How many seconds the clock of a connected node is ahead of ours, as it measured last; None: that is not known."""
+        newest = self._latest.get(node, {}).get(SKEW_FAMILY) if node in self._agents else None
+        return None if newest is None else skew_of(newest.layout.row, newest.row)
+
     def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:
         """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON."""
         if written:
@@ -199,6 +207,7 @@ class Registry:
             self._latest.pop(node, None)
             self._gone.pop(node, None)
             self._suspected.pop(node, None)
+            self._skews.forget(node)
         if agent is not None:
             return self.end(agent, code, reason)
         nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -295,6 +304,16 @@ class Registry:
         text = f"the clock of {agent.node.name} is more than a day ahead; its samples are not stored until it is set right"
         await self._tell("node.clock_ahead", "warning", agent.node, text, {"rows": agent.ahead_rows})
 
+    async def _tell_skew(self, node: Node, skew_s: float, wrong: bool) -> None:
+        """A node's clock has become wrong, or right again: what it measures is stored by its own time."""
+        facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
+        if wrong:
+            text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
+            await self._tell("node.clock_wrong", "warning", node, text, facts)
+        else:
+            await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
+        self._bus.publish(Changed("node", node.id, node.version))
+
     async def _tell_lost(self, agent: AgentSession) -> None:
         """One event for all that a node has lost, when it has told the last of it for now."""
         told, agent.lost = agent.lost, []
@@ -331,6 +350,7 @@ class Registry:
         if self._agents.get(node) is not agent:
             return
         self.rows += len(rows)
+        self._skews.note(node, layout.row, rows[-1])
         self._latest.setdefault(node, {})[layout.row.family] = newest = _Newest(layout, rows[-1])
         listed = self._bus.heard(_FRESH)
         if listed:
@@ -378,6 +398,7 @@ class Registry:
                     if family not in known and len(row.values) == len(layout.series):
                         with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
                             known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
+                            self._skews.known(node.id, layout, known[family].row)
             cursor = page.next
             if cursor is None:
                 return
@@ -404,6 +425,8 @@ class Registry:
             await agent.tick()
             if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
                 await self._tell_ahead(agent)
+            if (skew := self._skews.news(agent.node.id)) is not None:
+                await self._tell_skew(agent.node, *skew)
             if agent.lost and agent.lost[-1] is self._lost_seen.get(agent):
                 await self._tell_lost(agent)
             self._lost_seen[agent] = agent.lost[-1] if agent.lost else None

@@ -31,6 +31,10 @@ class Presence(Protocol):
         """When it was last heard of; of a node that is online, now or nearly so."""
         ...
 
+    def skew(self, node: NodeId) -> float | None:
+        """How many seconds the clock of a connected node is ahead; None: that is not known."""
+        ...
+
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         """Series -> (value, taken at), of every family."""
         ...

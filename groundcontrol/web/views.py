@@ -112,7 +112,7 @@ def token_view(token: ApiToken) -> schema.ApiTokenView:
 
 
 def node_view(
-    node: Node, latest: dict[str, schema.Sample], *, online: bool, last_seen_at: float | None, credentials_kept: bool
+    node: Node, latest: dict[str, schema.Sample], *, online: bool, last_seen_at: float | None, credentials_kept: bool, skew_s: float | None
 ) -> schema.NodeView:
     identity = node.identity
     policy = node.policy
@@ -134,6 +134,7 @@ def node_view(
         simulated=node.simulated,
         waiting=node.waiting,
         units=units_state(identity.units),
+        clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # to the second: lists tell of what has changed
     )
 
 

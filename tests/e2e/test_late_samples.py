@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from spider.wire.codec import pack_rows
-from spider.wire.frames import STREAM_LATE, Gap, Late, Row
+from spider.wire.frames import STREAM_LATE, Gap, Late, Pack, Row
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
 from tests.support.invariants import held_samples
 
 JOURNAL = b"j" * 16
 LAYOUT = layout_of()
+BREATHE = layout_of("breathe", 60, ["clock.skew"])
 
 
 def late(seq: int, number: int, at: float) -> Late:
@@ -72,6 +73,39 @@ async def test_what_comes_late_out_of_order_ends_the_session(hub: HubProcess) ->
             closed: AgentClosed = await agent.hear_out()
             assert closed.code == 4400
     assert await values(hub) == []
+
+
+def breathed(seq: int, skew_ms: int | None) -> Pack:
+    coding, body = pack_rows([Row(int(time.time() * 1000), [skew_ms])])
+    return Pack(0, seq, BREATHE.layout, coding, body)
+
+
+async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_with_the_node(hub: HubProcess) -> None:
+    """F-14."""
+    [node] = await asyncio.to_thread(hub.enrol, "web-1")
+
+    def shown(seconds: float | None) -> bool:
+        return bool(hub.node(node.node_id)["clock_skew_seconds"] == seconds)
+
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        assert shown(None)
+        await agent.say(BREATHE, breathed(0, -180_400))
+        await until(lambda: shown(-180.0))
+        await until(lambda: events(hub, "node.clock_wrong"))
+        await agent.wait_acked(0)
+    await hub.kill()
+    await hub.start()
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(BREATHE, breathed(1, -180_400))
+        await until(lambda: shown(-180.0))
+        await agent.say(breathed(2, 200))
+        await until(lambda: events(hub, "node.clock_right"))
+        assert shown(0.0)
+    [told] = events(hub, "node.clock_wrong")
+    assert "3 minutes behind" in told["message"]
+    assert (told["severity"], told["node_id"]) == ("warning", node.node_id)
 
 
 async def test_samples_from_far_ahead_are_shown_acknowledged_and_told_but_not_stored(hub: HubProcess) -> None:

@@ -998,6 +998,8 @@ export interface NodeView {
   waiting: boolean;
   /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
   units: "current" | "older" | "unknown";
+  /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
+  clock_skew_seconds: number | null;
 }
 
 export interface PolicyView {

@@ -91,7 +91,14 @@ def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: 
 def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *, credentials_kept: bool) -> schema.NodeView:
     """A node as it is at this moment: whether it is online and when it was last heard of is the registry's to say."""
     here = services.registry
-    return views.node_view(node, latest, online=here.online(node.id), last_seen_at=here.last_seen(node), credentials_kept=credentials_kept)
+    return views.node_view(
+        node,
+        latest,
+        online=here.online(node.id),
+        last_seen_at=here.last_seen(node),
+        credentials_kept=credentials_kept,
+        skew_s=here.skew(node.id),
+    )
 
 
 async def kept_credentials(services: Services) -> frozenset[str]:

@@ -126,8 +126,11 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
 
 const counted = (count: number | null | undefined): { count?: number } => (count ? { count } : {});
 
+/** From here on the hub calls a clock wrong. */
+const WRONG_CLOCK_S = 30;
+
 function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode {
-  const { identity } = view;
+  const { identity, clock_skew_seconds: skew } = view;
   const busy = runningOn.value.has(view.id);
   const system = [identity.os_name, identity.os_version].filter(Boolean).join(" ");
   return (
@@ -163,6 +166,12 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
             <span>
               <Icon name="clock" />
               {t`up ${age(now.value - identity.booted_at)}`}
+            </span>
+          )}
+          {skew !== null && Math.abs(skew) > WRONG_CLOCK_S && (
+            <span class="warn">
+              <Icon name="clock" />
+              {skew > 0 ? t`clock ${age(skew)} ahead` : t`clock ${age(-skew)} behind`}
             </span>
           )}
           {view.agent_version && <span>{t`Spider ${view.agent_version}`}</span>}

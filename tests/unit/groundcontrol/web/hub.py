@@ -70,12 +70,16 @@ class PlayedNodes:
         self.connected: set[NodeId] = set()
         self.heard: dict[NodeId, float] = {}
         self.values: dict[NodeId, dict[str, tuple[float | None, float]]] = {}
+        self.ahead: dict[NodeId, float] = {}
 
     def online(self, node: NodeId) -> bool:
         return node in self.connected
 
     def last_seen(self, node: Node) -> float | None:
         return self.heard.get(node.id, node.last_seen_at)
+
+    def skew(self, node: NodeId) -> float | None:
+        return self.ahead.get(node)
 
     def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
         return self.values.get(node, {})
