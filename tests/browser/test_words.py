@@ -20,16 +20,23 @@ from tests.browser.conftest import DESKTOP, HUB_AWAY
 from tests.browser.gates import LOOKS, Gate, Screen, at, gate
 from tests.browser.test_gates_axe import (
     Staged,
+    another_key,
+    asked_for_its_key,
     expect_sign_in,
     first_password,
     no_nodes_yet,
     of_the_fleet,
     of_the_node,
     of_the_rest,
+    recovery_code_asked,
+    refused_at_the_door,
+    trusted,
     wrong_password,
 )
 from tests.browser.test_gates_axe_states import alone, of_the_page
+from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import ROOT, HubProcess
+from tests.support.ssh_end import SshEnd
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -159,10 +166,10 @@ class Reader:
         return self._is_made_of(piece.split())
 
     def _is_made_of(self, words: list[str]) -> bool:
-        """One text of the hub behind the other, with numbers and units between them."""
+        """One text of the hub behind the other, with numbers, units and addresses between them."""
         if not words:
             return True
-        if (words[0] in NAMES or not re.search(r"[^\W\d_]", words[0])) and self._is_made_of(words[1:]):
+        if (words[0] in NAMES or "@" in words[0] or not re.search(r"[^\W\d_]", words[0])) and self._is_made_of(words[1:]):
             return True
         return any(" ".join(words[:count]) in self.sent and self._is_made_of(words[count:]) for count in range(len(words), 0, -1))
 
@@ -202,6 +209,43 @@ def test_a_full_fleet_is_shown_in_the_language_of_the_page(browser: Browser, wor
         walk(reader, PARTS[part](world))
     assert reader.said > 1000  # the marks are there at all
     assert not reader.unsaid(), "\n".join(reader.unsaid())
+
+
+def test_the_way_to_a_server_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str) -> None:
+    with SshEnd() as end, gate(browser, world[0]) as seen:
+        reader = Reader(seen, marked)
+        seen.sign_in()
+        screens: list[Screen] = [
+            ("host key question", asked_for_its_key(end, "wrong")),
+            ("sign-in refused", refused_at_the_door),
+            ("changed host key", another_key(end)),
+            ("host key question again", asked_for_its_key(end, "right")),
+            ("deployment steps", trusted),
+        ]
+        walk(reader, screens)
+    assert not reader.unsaid(), "\n".join(reader.unsaid())
+
+
+def test_a_second_factor_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str) -> None:
+    hub = world[0]
+    made = hub.local("POST", "/api/v1/users", {"username": "alan", "role": "viewer"}).json
+    with gate(browser, hub) as seen:
+        reader = Reader(seen, marked)
+        choose_password(seen.page, hub, "alan", made["password"])
+        expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
+        settings(seen.page)
+        switch_on(seen.page)
+        walk(
+            reader, [("a second factor", at("/settings/account")), ("no permission", at("/settings/users")), ("fleet of a viewer", at("/"))]
+        )
+    with gate(browser, hub) as seen:
+        again = Reader(seen, marked)
+        password_step(seen.page, hub, "alan", NEXT_PASSWORD)
+        expect(seen.page.get_by_label("6-digit code")).to_be_focused()
+        again.read("second factor asked")
+        recovery_code_asked(seen)
+        again.read("recovery code asked")
+    assert not reader.unsaid() + again.unsaid(), "\n".join(reader.unsaid() + again.unsaid())
 
 
 def test_the_way_in_is_shown_in_the_language_of_the_page(browser: Browser, tmp_path: Path, marked: str) -> None:
