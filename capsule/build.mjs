@@ -84,7 +84,8 @@ const files = made.map((one) => name(one.file)).sort();
 const language = catalogue ? path.basename(catalogue, ".json") : "en";
 let ahead = "";
 if (catalogue) {
-  const text = `stardustWords=${JSON.stringify({ ...JSON.parse(fs.readFileSync(catalogue, "utf8")), "": language })}\n`;
+  const words = JSON.stringify({ ...JSON.parse(fs.readFileSync(catalogue, "utf8")), "{}": language });
+  const text = `stardustWords={__proto__:null,${words.slice(1)}\n`;
   const file = `a/words-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`;
   fs.writeFileSync(path.join(out, file), text);
   files.push(file);

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from groundcontrol import errors  # noqa: E402  # the checkout is put on the path first
 from groundcontrol.domain import summary  # noqa: E402
 from groundcontrol.web import schema  # noqa: E402
-from spider.wire import metrics  # noqa: E402
+from spider.wire import metrics, tables  # noqa: E402
 
 HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
 """
@@ -157,6 +157,8 @@ def constants() -> str:
         for metric in metrics.CATALOGUE
     )
     parts = ["/** Every metric there is. */\nexport const METRICS: readonly MetricView[] = [\n" + rows + "];\n"]
+    columns = sorted({column.name for subject in tables.SUBJECTS for column in subject.columns})
+    parts.append(f"/** Every column of a table of a node, by name. */\nexport const COLUMNS: readonly string[] = {json.dumps(columns)};\n")
     names = "".join(f"\n  | {json.dumps(metric.name)}" for metric in metrics.CATALOGUE)
     parts.append(f"export type MetricName ={names};\n")
     for node, below in itertools.pairwise(ast.parse(Path(summary.__file__).read_text(encoding="utf-8")).body):

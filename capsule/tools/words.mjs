@@ -28,7 +28,20 @@ const letters = (text) => /\p{L}/u.test(text);
 /** Two words side by side, or one that begins or ends like a sentence. */
 const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A-Z][a-z]+|\p{L}[….]$/u.test(text.trim());
 
-const messages = new Map();
+/** Names of the hub's that the page reads as words, as `core/` does it: metrics, their units, columns of tables. Acronyms, and units that have a form of their own, are left out. */
+function named() {
+  const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
+  const words = (name) => name.replace(/_at$/, "").replaceAll("_", " ");
+  const head = (name) => (/^(?:pid|cpu|mac|mtu|tcp|udp|gpu|psi|next_at|last_at)$/.test(name) ? "" : words(name).charAt(0).toUpperCase() + words(name).slice(1));
+  const metrics = [...schema.matchAll(/\{"name": "([^"]+)", "unit": "([^"]*)"/g)].flatMap(([, name, unit]) => {
+    const [family, ...rest] = name.split(".");
+    return [head(family), rest.length ? rest.join(" ").replaceAll("_", " ") : family, /^(?:bytes|bytes\/s|bits\/s|percent|celsius|seconds|milliseconds|flag)$/.test(unit) ? "" : unit];
+  });
+  const columns = JSON.parse(/COLUMNS: readonly string\[\] = (.*);/.exec(schema)[1]).map(head);
+  return [...metrics, ...columns].filter(letters);
+}
+
+const messages = new Map(named().map((name) => [name, name]));
 const faults = [];
 const used = new Set();
 

@@ -1,7 +1,7 @@
 /** Tables of a node (processes, services, interfaces …): ordered and put into words. */
 
 import { quantity } from "./measures";
-import { t } from "./say";
+import { said, t } from "./say";
 import { moment } from "./time";
 import { UNKNOWN } from "./units";
 
@@ -59,5 +59,5 @@ export function cellText(column: ColumnLike, cell: Cell, now: number): string {
 /** `started_at` is read as "Started". */
 export function columnWords(name: string): string {
   const words = name.replace(/_at$/, "").replaceAll("_", " ");
-  return WORDS[words] ?? words.charAt(0).toUpperCase() + words.slice(1);
+  return WORDS[words] ?? said(words.charAt(0).toUpperCase() + words.slice(1));
 }

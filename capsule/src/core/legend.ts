@@ -2,6 +2,7 @@
 
 import { columnWords } from "./facts-table";
 import { quantity } from "./measures";
+import { said } from "./say";
 import { parseSeries } from "./series";
 import { digits3, percent, RATES, scale, SIZES, UNKNOWN } from "./units";
 
@@ -69,7 +70,7 @@ export function plainMark(value: number): string {
 export function seriesWords(series: string): string {
   const { metric, value } = parseSeries(series) ?? { metric: series, value: "" };
   const [family = "", ...rest] = metric.split(".");
-  return [columnWords(family), rest.join(" ").replaceAll("_", " "), value].filter(Boolean).join(" ");
+  return [columnWords(family), said(rest.join(" ").replaceAll("_", " ")), value].filter(Boolean).join(" ");
 }
 
 /** By the unit of the hub's catalogue. */

@@ -1,7 +1,7 @@
 /** Everything that a node measures, as a list that people can read: named, grouped and in its unit. */
 
 import { parseSeries, type SampleLike } from "./series";
-import { t } from "./say";
+import { said, t } from "./say";
 import { age } from "./time";
 import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "./units";
 
@@ -45,7 +45,7 @@ export function quantity(value: number | null | undefined, unit: string): string
     case "":
       return plain(value);
     default:
-      return plain(value) + NBSP + unit;
+      return plain(value) + NBSP + said(unit);
   }
 }
 
@@ -61,7 +61,7 @@ export function measureGroups(latest: Readonly<Record<string, SampleLike>>, unit
     const unit = parts && units.get(parts.metric);
     if (!parts || typeof unit !== "string" || !wanted.every((word) => series.toLowerCase().includes(word))) continue;
     const [family = "", ...rest] = parts.metric.split(".");
-    found.push({ series, sample, unit, family, name: [rest.join(".").replaceAll("_", " "), parts.value].filter(Boolean).join(" ") || family, place: places.get(parts.metric) ?? 0 });
+    found.push({ series, sample, unit, family, name: [said(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || said(family), place: places.get(parts.metric) ?? 0 });
   }
   found.sort((a, b) => a.place - b.place || names.compare(a.name, b.name));
   const groups = new Map<string, MeasureGroup>();

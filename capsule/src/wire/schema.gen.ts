@@ -1383,6 +1383,9 @@ export const METRICS: readonly MetricView[] = [
   {"name": "statsd.timer_rate", "unit": "1/s", "rhythm": 60, "kind": "gauge", "labels": ["name"]},
 ];
 
+/** Every column of a table of a node, by name. */
+export const COLUMNS: readonly string[] = ["action", "activates", "address", "addresses", "candidate", "charge", "command", "cpu", "cycles", "description", "devices", "engine", "errors", "from", "health", "id", "image", "installed", "kind", "last_at", "level", "mac", "memory", "missing", "model", "mounts", "mtu", "name", "next_at", "package", "parents", "pid", "port", "ports", "process", "progress", "protocol", "read", "repository", "result", "rotational", "security", "serial", "service", "since", "size", "speed", "started_at", "state", "status", "terminal", "threads", "unit", "user", "written"];
+
 export type MetricName =
   | "cpu.total"
   | "cpu.user"
