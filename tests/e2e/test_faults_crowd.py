@@ -23,7 +23,7 @@ from spider.backoff import LEAST_INTERVAL_S, Backoff
 from tests.e2e.faulting import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
-from tests.support.invariants import check_databases
+from tests.support.invariants import check_databases, held_samples
 
 SLOW_LIMIT_S = 40.0
 STORM_LIMIT_S = 90.0
@@ -68,6 +68,7 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
     """F-31: no node waits a moment, and log-ins are answered all the while."""
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(count)))
     refused: Counter[str] = Counter()
+    start = time.time()
     for _ in range(times):
         files = open_files(hub.pid) + 20
         async with agents(hub, *nodes) as crowd:
@@ -86,6 +87,8 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
         await hub.kill()
         await asyncio.to_thread(check_databases, hub.folder)
         await hub.start()
+    held = Counter(sample.value for sample in await held_samples(hub.folder, {"pulse": "load.1"}, start - 10, time.time() + 10))
+    assert held == {seq * 100: count for seq in range(times)}, "what each said each time is held once"
 
 
 async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:

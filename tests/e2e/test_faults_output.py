@@ -16,6 +16,7 @@ from tests.e2e.launcher import FakeLauncher, FakeRunner
 from tests.e2e.ordering import order
 from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
+from tests.support.invariants import check_databases
 
 MEBIBYTE = 1 << 20
 SPIDER_LIMIT_BYTES = 100_000_000
@@ -85,6 +86,7 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
     end = await asyncio.to_thread(hub.job_output, job, log.bytes - NOTES_BYTES)
     assert (b"[stardust: the log of this job is full" in end) is (size > MAX_LOG_BYTES)
     assert peak < SPIDER_LIMIT_BYTES
+    await asyncio.to_thread(check_databases, hub.folder)
 
 
 async def test_a_flood_of_output_is_told_whole_and_holds_nobody_up(hub: HubProcess, tmp_path: Path) -> None:
@@ -134,6 +136,7 @@ async def serve_alike(hub: HubProcess, count: int, mebibytes: int) -> None:
     shares = sorted(round(bytes_ / mean, 2) for bytes_ in held.values())
     print(f"{count} nodes, shares of the mean: {shares[0]} to {shares[-1]}")
     assert 0.8 <= shares[0] <= shares[-1] <= 1.2, shares
+    await asyncio.to_thread(check_databases, hub.folder)
 
 
 async def test_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -> None:
