@@ -67,6 +67,10 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         expect(dialog.get_by_text("dropped_key")).to_be_visible()
         dialog.get_by_role("button", name="Remove key").click()
         expect(dialog.get_by_label("Key passphrase")).to_have_count(0)
+        beside = dialog.get_by_role("heading", name="Add node")
+        assert not beside.evaluate("(one) => one.dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true}))"), (
+            "it is not opened"
+        )
         key_file.set_input_files({"name": "id_ed25519", "mimeType": "text/plain", "buffer": locked.encode()})
         expect(dialog.get_by_text("Ed25519, encrypted")).to_be_visible()
         expect(dialog.get_by_text("id_ed25519")).to_be_visible()

@@ -1,7 +1,7 @@
 /** The fields of a connection: host, user, key, passwords. The same for adding, correcting and removing. */
 
 import type { VNode } from "preact";
-import { useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { readKeyHead } from "../../core/keys";
 import { t } from "../../core/say";
 import { Button } from "../../ui/button";
@@ -29,6 +29,14 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState("");
   const file = useRef<HTMLInputElement>(null);
+  // Dropped beside the field, a file would be opened in the place of the page: a private key, for everybody to read.
+  useEffect(() => {
+    const stay = (event: DragEvent): void => event.preventDefault();
+    for (const kind of ["dragover", "drop"] as const) addEventListener(kind, stay);
+    return () => {
+      for (const kind of ["dragover", "drop"] as const) removeEventListener(kind, stay);
+    };
+  }, []);
   const facts = value ? readKeyHead(value) : null;
   const take = async (chosen: File | undefined): Promise<void> => {
     setRefused("");
