@@ -29,6 +29,7 @@ from tests.e2e.faulting import (
     working,
 )
 from tests.e2e.jumping import clock_file
+from tests.e2e.reading import told_file
 from tests.support.agent import until
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
@@ -157,6 +158,25 @@ async def test_a_stop_under_load_is_over_in_ten_seconds_and_nothing_is_lost(tmp_
 async def test_a_stop_under_the_load_of_fifty_nodes_five_jobs_and_ten_pages_is_over_in_ten_seconds(tmp_path: Path) -> None:
     """F-32."""
     await drain_under_load(tmp_path, 50, 5, 10)
+
+
+async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
+    """F-32: with ten seconds for each of six connections it would take a minute."""
+    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.reading"))
+    with hub:
+        async with working(hub, tmp_path) as [node]:
+            await node.seconds(60)
+            await node.settle()
+            os.kill(hub.pid, signal.SIGUSR1)
+            await until(told_file(hub.folder).exists)
+            await node.seconds(30)
+            began = time.monotonic()
+            assert await hub.stop() == 0
+            print(f"the stop took {time.monotonic() - began:.1f} s")
+            await hub.start()
+            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await node.settle()
+            await check_all(hub.folder, node)
 
 
 # -- standing still ------------------------------------------------------------------------------------------
