@@ -12,7 +12,6 @@ export const now = signal(hubNow());
 const TICK_S = 1;
 /** So much later it ticks by itself where frames drove it: a frame that is a little late is waited for. */
 const PATIENCE_S = 0.25;
-const LOOK_MS = 250;
 let driven = false;
 
 /** For a moment that cannot wait for the next second. */
@@ -20,9 +19,12 @@ export const tick = (): void => {
   now.value = hubNow();
 };
 
-/** With what has just come, in the same batch: a second is drawn once, not once for its samples and once for its ages. */
+/**
+ * With what has just come, in the same batch: a second is drawn once, not once for its samples and once for its ages. A clock that went by itself
+ * is taken over at once, or it would go on between the frames.
+ */
 export function tickWithFrame(): void {
-  if (hubNow() - now.peek() < TICK_S / 2) return;
+  if (driven && hubNow() - now.peek() < TICK_S * 0.8) return;
   driven = true;
   now.value = hubNow();
 }
@@ -32,9 +34,13 @@ export function setHubTime(at: number): void {
   now.value = hubNow();
 }
 
-setInterval(() => {
-  const late = hubNow() - now.peek();
-  if (late >= 0 && late < TICK_S + (driven ? PATIENCE_S : 0)) return;
-  driven = false;
-  now.value = hubNow();
-}, LOOK_MS);
+function look(): void {
+  const left = now.peek() + TICK_S + (driven ? PATIENCE_S : 0) - hubNow();
+  const due = left <= 0 || left > 2 * TICK_S;
+  if (due) {
+    driven = false;
+    now.value = hubNow();
+  }
+  setTimeout(look, 1000 * (due ? TICK_S : left));
+}
+look();

@@ -100,6 +100,8 @@ async function fill(id: string, asked: number): Promise<void> {
   }
   spark.filled = true;
   show(spark);
+  // All rows of a page are filled at once: from then on each has its turn in a second of its own.
+  spark.shownAt -= id.charCodeAt(id.length - 1) % REDRAW_S;
 }
 
 export function forgetSparks(): void {

@@ -156,8 +156,20 @@ test("a hub that falls silent is asked, then given up", () => {
     const { connection, states, hello } = rig();
     connection.start();
     const end = hello();
-    mock.timers.tick(20_000);
+    const quiet = (looks: number): void => {
+      for (let look = 0; look < looks; look += 1) mock.timers.tick(5_000);
+    };
+    quiet(3);
+    end.say(["pong", {}]);
+    quiet(4);
+    assert.deepEqual(end.sent, []);
+    quiet(1);
     assert.deepEqual(end.sent, [["ping", {}]]);
+    end.say(["pong", {}]);
+    mock.timers.tick(10_000);
+    assert.equal(states.at(-1)?.at, "open");
+    quiet(4);
+    assert.deepEqual(end.sent, [["ping", {}], ["ping", {}]]);
     mock.timers.tick(10_000);
     assert.equal(states.at(-1)?.at, "waiting");
     connection.stop();

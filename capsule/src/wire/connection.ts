@@ -5,7 +5,9 @@ import { pack, type Packable } from "./pack";
 import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
 
-const QUIET_MS = 20_000;
+/** Whether anything came is looked at so often: a timer set anew by each of many messages a second would cost as much as reading them. */
+const LOOK_MS = 5_000;
+const QUIET_LOOKS = 4;
 const PONG_MS = 10_000;
 const OPEN_MS = 10_000;
 
@@ -51,6 +53,7 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #wanted = false;
+  #heard = false;
 
   constructor(
     readonly url: string,
@@ -117,9 +120,10 @@ export class Connection {
     } catch {
       return this.#lost(socket);
     }
-    this.#listen(socket);
+    this.#heard = true;
     switch (message[0]) {
       case "hello":
+        this.#listen(socket);
         this.#hello(message[1]);
         return;
       case "snapshot":
@@ -180,10 +184,14 @@ export class Connection {
     if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(pack(request as unknown as Packable));
   }
 
-  #listen(socket: WebSocket): void {
-    this.#arm(QUIET_MS, () => {
-      this.#send(["ping", {}]);
-      this.#arm(PONG_MS, () => this.#lost(socket));
+  /** After so many looks at which nothing had come the hub is asked, and given up if it says nothing to that. */
+  #listen(socket: WebSocket, silent = 0): void {
+    this.#heard = false;
+    const asked = silent === QUIET_LOOKS;
+    if (asked) this.#send(["ping", {}]);
+    this.#arm(asked ? PONG_MS : LOOK_MS, () => {
+      if (asked && !this.#heard) this.#lost(socket);
+      else this.#listen(socket, this.#heard ? 0 : silent + 1);
     });
   }
 

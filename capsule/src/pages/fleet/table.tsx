@@ -1,6 +1,6 @@
 import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Line } from "../../core/lineup";
 import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
 import { t } from "../../core/say";
@@ -191,6 +191,52 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
   const heat = heatLevel(facts.temperature);
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? t`unknown`} updates`;
+  const up = gone ? UNKNOWN : upTime(node, now.peek());
+  const picks = mayAct.value;
+  // What seldom changes is passed by with most values; a node that is told of as a whole comes with all its parts anew.
+  const who = useMemo(
+    () => (
+      <>
+        <span role="cell" class="row">
+          {picks && <Pick ids={[id]} label={t`Select ${node.name}`} tab={-1} />}
+          <Glyph kind={glyph} />
+        </span>
+        <span role="rowheader" class="who">
+          <b>
+            <a href={`/n/${id}`} tabIndex={-1}>
+              {node.name}
+            </a>
+          </b>
+          <Also row={row} />
+        </span>
+      </>
+    ),
+    [node.identity, glyph, standing, standing === "stale" && facts.at, picks],
+  );
+  const rest = useMemo(
+    () => (
+      <>
+        <span role="cell" class={`row right ${gone ? "" : heat} ${heat && !gone ? "strong" : ""}`}>
+          {gone || facts.temperature === null ? (
+            <span class="unknown">{UNKNOWN}</span>
+          ) : (
+            <>
+              <Mark level={heat} />
+              {degrees(facts.temperature)}
+            </>
+          )}
+        </span>
+        <span role="cell" class="row right">
+          <Security count={node.updates.security} />
+          {updates === null ? <span class="unknown">{UNKNOWN}</span> : <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>}
+        </span>
+        <span role="cell" class="right t3 nowrap">
+          {up}
+        </span>
+      </>
+    ),
+    [node.identity, standing, facts.temperature, up],
+  );
   return (
     <div
       role="row"
@@ -203,18 +249,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
       onFocusCapture={onFocus}
       onClick={() => go(`/n/${id}`)}
     >
-      <span role="cell" class="row">
-        {mayAct.value && <Pick ids={[id]} label={t`Select ${node.name}`} tab={-1} />}
-        <Glyph kind={glyph} />
-      </span>
-      <span role="rowheader" class="who">
-        <b>
-          <a href={`/n/${id}`} tabIndex={-1}>
-            {node.name}
-          </a>
-        </b>
-        <Also row={row} />
-      </span>
+      {who}
       <span role="cell">
         {gone || facts.cpu === null ? (
           <span class="unknown">{UNKNOWN}</span>
@@ -250,23 +285,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
       <span role="cell" class={`right ${facts.load !== null && facts.load > node.identity.cpu_cores && !gone ? "strong" : ""}`} {...liveAttributes("load.1", gone ? undefined : latest["load.1"])}>
         {gone ? <span class="unknown">{UNKNOWN}</span> : load(facts.load)}
       </span>
-      <span role="cell" class={`row right ${gone ? "" : heat} ${heat && !gone ? "strong" : ""}`}>
-        {gone || facts.temperature === null ? (
-          <span class="unknown">{UNKNOWN}</span>
-        ) : (
-          <>
-            <Mark level={heat} />
-            {degrees(facts.temperature)}
-          </>
-        )}
-      </span>
-      <span role="cell" class="row right">
-        <Security count={node.updates.security} />
-        {updates === null ? <span class="unknown">{UNKNOWN}</span> : <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>}
-      </span>
-      <span role="cell" class="right t3 nowrap">
-        {gone ? UNKNOWN : upTime(node, now.peek())}
-      </span>
+      {rest}
     </div>
   );
 }
