@@ -12,7 +12,7 @@ const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(here, "words/en.json");
 /** Attributes that somebody reads or hears. Of components all are, but for those below and those whose type is a choice of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
-const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|fill|ref|style|aria-keyshortcuts|name|action|mark|outcome|value|tab)$/;
+const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab)$|^(?:Icon|FilterText) name$/;
 /** What is typed as it stands, in whatever language. */
 const TYPED = new Set(["code", "kbd"]);
 /** Names of ours and of others, examples of what may be entered, and what only a programmer reads. */
@@ -23,6 +23,7 @@ const NAMES = new Set([
 ]);
 /** Selectors and fonts in constants of their own. */
 const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
+const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
 const QUIET_CALLS = /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
 const letters = (text) => /\p{L}/u.test(text);
 /** Two words side by side, or one that begins or ends like a sentence. */
@@ -130,7 +131,7 @@ function walk(file, name, checker) {
         case K.JsxAttribute: {
           const tag = parent.parent.parent.tagName.getText(file);
           const attribute = parent.name.getText(file);
-          return /^[a-z]/.test(tag) ? !SHOWN.has(attribute) : NOT_SHOWN.test(attribute) && attribute !== "input" && attribute !== "more";
+          return /^[a-z]/.test(tag) ? !SHOWN.has(attribute) : hidden(tag, attribute) && attribute !== "input" && attribute !== "more";
         }
         case K.CallExpression:
           if (parent.expression !== at && /^(?:plural|form)$/.test(parent.expression.getText(file))) return true;
@@ -174,7 +175,7 @@ function walk(file, name, checker) {
       case K.JsxAttribute: {
         const tag = node.parent.parent.tagName.getText(file);
         const attribute = node.name.getText(file);
-        if (/^[a-z]/.test(tag) ? SHOWN.has(attribute) : !NOT_SHOWN.test(attribute)) shown(node.initializer);
+        if (/^[a-z]/.test(tag) ? SHOWN.has(attribute) : !hidden(tag, attribute)) shown(node.initializer);
         break;
       }
       case K.StringLiteral: case K.NoSubstitutionTemplateLiteral: case K.TemplateExpression:
