@@ -20,6 +20,7 @@ import msgspec
 import pytest
 
 from spider.backoff import LEAST_INTERVAL_S, Backoff
+from spider.wire.frames import Heartbeat
 from tests.e2e.faulting import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
@@ -27,6 +28,7 @@ from tests.support.invariants import check_databases, held_samples
 
 SLOW_LIMIT_S = 40.0
 STORM_LIMIT_S = 90.0
+HEARTBEAT_S = 10.0
 MEBIBYTE = 1 << 20
 CROWD_LIMIT_BYTES = 300 * MEBIBYTE
 CLOCK_S = 0.02
@@ -60,6 +62,14 @@ async def push_in(agent: TestAgent, refused: Counter[str]) -> float:
             await asyncio.sleep(0.5)
 
 
+async def stay(agent: TestAgent, everybody: asyncio.Event) -> None:
+    """Be heard of until everybody is there: who says nothing for long is sent away."""
+    while not everybody.is_set():
+        await agent.say(Heartbeat(0))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(everybody.wait(), HEARTBEAT_S)
+
+
 def _few_files(hub: HubProcess, most: int) -> bool:
     return open_files(hub.pid) < most
 
@@ -73,14 +83,25 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
         files = open_files(hub.pid) + 20
         async with agents(hub, *nodes) as crowd:
             began = time.monotonic()
-            coming = asyncio.gather(*(push_in(agent, refused) for agent in crowd))
+            everybody, left = asyncio.Event(), len(crowd)
+
+            async def come(agent: TestAgent, everybody: asyncio.Event = everybody) -> float:
+                nonlocal left
+                took = await push_in(agent, refused)
+                left -= 1
+                if not left:
+                    everybody.set()
+                await stay(agent, everybody)
+                return took
+
+            coming = asyncio.gather(*map(come, crowd))
             await asyncio.to_thread(hub.login)
             log_in_s = time.monotonic() - began
             async with asyncio.timeout(STORM_LIMIT_S):
                 took = await coming
             came_s = time.monotonic() - began
             await asyncio.gather(*(agent.say(layout_of(), pack_of(agent.acked[0] + 1)) for agent in crowd))
-            await asyncio.gather(*(agent.wait_acked(agent.acked[0] + 1, limit_s=30) for agent in crowd))
+            await asyncio.gather(*(agent.wait_acked(agent.acked[0] + 1, limit_s=SETTLE_LIMIT_S) for agent in crowd))
             assert resident_bytes(hub.pid) < CROWD_LIMIT_BYTES
             print(f"{count} came in {came_s:.1f} s; log-in {log_in_s:.1f} s; worst handshake {max(took):.2f} s; refused {dict(refused)}")
         await until(partial(_few_files, hub, files), SETTLE_LIMIT_S, "sockets are left")
