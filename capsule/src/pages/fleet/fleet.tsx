@@ -4,7 +4,6 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
 import { t } from "../../core/say";
 import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
-import { active } from "../../state/deployments";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { ids, loaded, rows, someWait } from "../../state/fleet";
@@ -30,6 +29,7 @@ import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
 const Cause = lazy<Trouble>(t`the cause`, async () => (await import("../orders")).Cause, troubleWords);
+const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
 const Waiting = lazy(t`who waits`, async () => (await import("../orders")).Waiting);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
 
@@ -60,32 +60,6 @@ export function FleetPage(): VNode {
         </>
       )}
     </div>
-  );
-}
-
-/** No node yet: what to do, and what is being done already. */
-function FirstRun(): VNode {
-  const [first] = active.value;
-  if (first) {
-    return (
-      <Empty icon="satellite" title={first.state === "awaiting_host_key" ? t`${first.name || first.host} waits for you` : t`Adding ${first.name || first.host}`} text={first.state === "awaiting_host_key" ? t`Compare its host key, then it goes on.` : t`Its live data appears here by itself, about ten seconds after the first contact.`}>
-        <Button kind="primary" onClick={() => show({ kind: "add", deployment: first.id })}>
-          {t`Show the steps`}
-        </Button>
-      </Empty>
-    );
-  }
-  return (
-    <Empty icon="satellite" title={t`No nodes yet`} text={mayAct.value ? t`Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later.` : t`Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone.`}>
-      {mayAct.value && (
-        <>
-          <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>
-            {t`Add node`}
-          </Button>
-          <Button onClick={() => show({ kind: "add", method: "command" })}>{t`One-line command`}</Button>
-        </>
-      )}
-    </Empty>
   );
 }
 
