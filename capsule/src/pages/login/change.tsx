@@ -5,8 +5,6 @@ import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { SecretField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
@@ -37,13 +35,7 @@ export function ChangePage(): VNode {
     <Frame
       title={t`Choose a new password`}
       text={t`The password that you signed in with is good for this step only. Set your own to continue.`}
-      alert={
-        wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )
-      }
+      refusal={wrong}
     >
       <form
         class="panel"

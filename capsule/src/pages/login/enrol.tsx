@@ -5,8 +5,6 @@ import { beginTotp, confirmTotp } from "../../state/account";
 import { enrolled, logOut, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
 import { Frame } from "./frame";
 
@@ -25,20 +23,6 @@ export function EnrolPage(): VNode {
     }
   };
   useEffect(() => void begin(), []);
-  const alert = failure && (
-    <Banner
-      kind="crit"
-      alert
-      mark={<Glyph kind="fail" label="" />}
-      action={
-        <Button slim onClick={() => void begin()}>
-          {t`Try again`}
-        </Button>
-      }
-    >
-      {failure}
-    </Banner>
-  );
   if (codes) {
     return (
       <Frame title={t`Keep your recovery codes`} text={t`They are shown this once.`}>
@@ -49,7 +33,16 @@ export function EnrolPage(): VNode {
     );
   }
   return (
-    <Frame title={t`Set up a second factor`} text={t`Ground Control asks ${user.value?.username ?? t`you`} for one. Nothing else opens before it.`} alert={alert}>
+    <Frame
+      title={t`Set up a second factor`}
+      text={t`Ground Control asks ${user.value?.username ?? t`you`} for one. Nothing else opens before it.`}
+      refusal={failure}
+      action={
+        <Button slim onClick={() => void begin()}>
+          {t`Try again`}
+        </Button>
+      }
+    >
       <div class="panel">
         {secret && <SecretToScan secret={secret} submit={t`Verify and switch on`} onCode={async (code) => setCodes((await confirmTotp(code)).codes)} />}
         <Button kind="quiet" onClick={() => void logOut()}>

@@ -1,11 +1,25 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { t } from "../../core/say";
+import { Glyph } from "../../ui/glyph";
 import { Icon, Logo } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
 import { Sky } from "./sky";
 
+interface Props {
+  title: string;
+  text: ComponentChildren;
+  /** Why it was refused, spoken at once. */
+  refusal?: string;
+  /** What helps against it. */
+  action?: ComponentChildren;
+  /** What is to be known where nothing was refused. */
+  note?: string | null;
+  children: ComponentChildren;
+}
+
 /** One card under the sky: everything that comes before the page itself. */
-export function Frame({ title, text, alert, children }: { title: string; text: ComponentChildren; alert?: ComponentChildren; children: ComponentChildren }): VNode {
+export function Frame({ title, text, refusal, action, note, children }: Props): VNode {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Connection within this machine` : t`This connection is not encrypted`;
   useEffect(() => {
@@ -21,7 +35,11 @@ export function Frame({ title, text, alert, children }: { title: string; text: C
             <h1>{title}</h1>
             <p class="t3">{text}</p>
           </div>
-          {alert}
+          {(refusal || note) && (
+            <Banner kind={refusal ? "crit" : "calm"} alert={!!refusal} mark={refusal ? <Glyph kind="fail" label="" /> : <Icon name="info" />} action={refusal && action}>
+              {refusal || note}
+            </Banner>
+          )}
           {children}
         </div>
       </main>

@@ -6,10 +6,7 @@ import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { SecretField, TextField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
-import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
 
 const ChangePage = lazy(t`the next step`, async () => (await import("../access")).ChangePage);
@@ -90,17 +87,8 @@ function SignIn(): VNode {
     <Frame
       title={t`Sign in to Stardust`}
       text={location.host}
-      alert={
-        said ? (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {said}
-          </Banner>
-        ) : notice.value ? (
-          <Banner kind="calm" mark={<Icon name="info" />}>
-            {notice.value}
-          </Banner>
-        ) : null
-      }
+      refusal={said}
+      note={notice.value}
     >
       <form
         class="panel"

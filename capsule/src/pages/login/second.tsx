@@ -7,8 +7,6 @@ import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CodeField } from "../../ui/code-field";
 import { TextField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { Frame } from "./frame";
 
 interface Props {
@@ -54,13 +52,7 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
     <Frame
       title={recovery ? t`Enter a recovery code` : t`Enter the 6-digit code`}
       text={recovery ? t`One of the ten that you kept, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
-      alert={
-        said && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {said}
-          </Banner>
-        )
-      }
+      refusal={said}
     >
       <form
         class="panel"
