@@ -130,7 +130,8 @@ const counted = (count: number | null | undefined): { count?: number } => (count
 const WRONG_CLOCK_S = 30;
 
 function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode {
-  const { identity, clock_skew_seconds: skew } = view;
+  const { identity } = view;
+  const skew = view.state === "online" ? (view.latest["clock.skew"]?.value ?? 0) / 1000 : 0;
   const busy = runningOn.value.has(view.id);
   const system = [identity.os_name, identity.os_version].filter(Boolean).join(" ");
   return (
@@ -168,7 +169,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
               {t`up ${age(now.value - identity.booted_at)}`}
             </span>
           )}
-          {skew !== null && Math.abs(skew) > WRONG_CLOCK_S && (
+          {Math.abs(skew) > WRONG_CLOCK_S && (
             <span class="warn">
               <Icon name="clock" />
               {skew > 0 ? t`clock ${age(skew)} ahead` : t`clock ${age(-skew)} behind`}

@@ -1,0 +1,52 @@
+"""A server whose clock is wrong says so on its page, and no more once it is right."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from spider.wire.codec import pack_rows
+from spider.wire.frames import Pack, Row
+from tests.browser.test_settings import sign_in
+from tests.support.agent import TestAgent, layout_of
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+pytestmark = pytest.mark.browser
+
+BREATHE = layout_of("breathe", 60, ["clock.skew"])
+
+
+class WrongClock(PlayedNodes):
+    """Measures how wrong its clock is, and measures anew when it is set."""
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await super().greet(agent, node)
+        self._agent, self._seq = agent, agent.acked[0]
+        await agent.say(BREATHE)
+        await self._measure(200_000)
+
+    async def _measure(self, skew_ms: int) -> None:
+        self._seq += 1
+        coding, body = pack_rows([Row(int(time.time() * 1000), [skew_ms])])
+        await self._agent.say(Pack(0, self._seq, BREATHE.layout, coding, body))
+
+    def set_right(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._measure(12), self._loop).result(30)
+
+
+def test_a_wrong_clock_is_said_beside_the_address_until_it_is_right(page: Page, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        [node] = hub.enrol("late-01")
+        with WrongClock(hub, [node]) as played:
+            sign_in(page, hub)
+            page.goto(f"{hub.url}/n/{node.node_id}")
+            label = page.get_by_text(re.compile(r"^clock 3\smin.* ahead$"))
+            expect(label).to_be_visible(timeout=30_000)
+            played.set_right()
+            expect(label).to_have_count(0, timeout=30_000)
