@@ -21,3 +21,5 @@ class Preferences(NamedTuple):
     views: tuple[SavedView, ...] = ()
     single_keys: bool = True
     """Whether single letters are commands of the page."""
+    network_bits: bool = False
+    """Whether what goes through a network is shown in bits a second."""

@@ -259,6 +259,30 @@ def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProces
         until(page, behind, lambda seconds: seconds <= 0)
 
 
+def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    with Large(hub, [node]):
+        sign_in(page, hub)
+        expect(page.locator("[data-node] [data-series='network.received']")).to_have_text(re.compile(r"B$"))
+        page.goto(f"{hub.url}/settings/appearance")
+        with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
+            page.get_by_role("switch", name="Networks in bits per second").click()
+        page.goto(hub.url)
+        for way in ("received", "sent"):
+            expect(page.locator(f"[data-node] [data-series='network.{way}']")).to_have_text(re.compile(r"bit$"))
+        expect(page.get_by_role("region", name="Fleet vitals")).to_contain_text(re.compile(r"bit/s in.*bit/s out"))
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(page.locator(".node-card .last")).to_contain_text(re.compile(r"bit/s.*bit/s"))
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        network = page.get_by_role("figure", name=re.compile(r"^Network .* chart$"))
+        expect(network).to_contain_text(re.compile(r"bit/s"))
+        expect(page.get_by_role("figure", name=re.compile(r"^Disk .* chart$"))).to_contain_text(re.compile(r"[^t]B/s"))
+        network.get_by_role("button", name=re.compile("more$")).click()
+        page.get_by_role("menuitem", name="Show bytes per second").click()
+        expect(network).not_to_contain_text("bit/s")
+
+
 def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
     first, second, third = hub.enrol("web-1", "web-2", "web-3")
     with Large(hub, [first, second]):

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BIT_WORDS, PERCENT_WORDS, plainMark, RATE_WORDS, seriesWords, SIZE_WORDS } from "./legend";
+import { BIT_WORDS, ofNetwork, PERCENT_WORDS, plainMark, RATE_WORDS, seriesWords, SIZE_WORDS, wordingOf } from "./legend";
 
 const plain = (texts: readonly string[]): string[] => texts.map((text) => text.replaceAll("\u00a0", " "));
 
@@ -21,6 +21,8 @@ test("marks of an axis are short, and network can be read in bits", () => {
   assert.deepEqual(plain([100, 512, 1.5, 2].map((gib) => SIZE_WORDS.axis(gib * 2 ** 30))), ["100 GiB", "512 GiB", "1.5 GiB", "2 GiB"]);
   assert.equal(PERCENT_WORDS.axis(100), "100%");
   assert.deepEqual(plain([RATE_WORDS.axis(2_000_000), BIT_WORDS.axis(2_500_000), BIT_WORDS.text(1_000_000)]), ["2 MB", "20 Mbit", "8.00 Mbit/s"]);
+  assert.deepEqual([wordingOf("bytes/s"), wordingOf("bytes/s", true), wordingOf("bytes", true)], [RATE_WORDS, BIT_WORDS, SIZE_WORDS]);
+  assert.deepEqual(["network.sent{interface=eth0}", "disk.read{device=sda}"].map(ofNetwork), [true, false]);
 });
 
 test("a series has a heading that people read", () => {

@@ -4,10 +4,9 @@ import { columnWords } from "./facts-table";
 import { quantity } from "./measures";
 import { said } from "./say";
 import { parseSeries } from "./series";
-import { digits3, percent, RATES, scale, SIZES, UNKNOWN } from "./units";
+import { BITS, digits3, percent, RATES, scale, SIZES, UNKNOWN } from "./units";
 
 const NBSP = "\u00a0";
-const BITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"] as const;
 
 /** How the numbers of a chart are read. */
 export interface Wording {
@@ -66,6 +65,8 @@ export function plainMark(value: number): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
+export const ofNetwork = (series: string): boolean => series.startsWith("network.");
+
 /** A series as a heading: "CPU total", "Disk read sda". */
 export function seriesWords(series: string): string {
   const { metric, value } = parseSeries(series) ?? { metric: series, value: "" };
@@ -73,10 +74,10 @@ export function seriesWords(series: string): string {
   return [columnWords(family), said(rest.join(" ").replaceAll("_", " ")), value].filter(Boolean).join(" ");
 }
 
-/** By the unit of the hub's catalogue. */
-export function wordingOf(unit: string): Wording {
+/** By the unit of the hub's catalogue; `bits`: of a network, for who wants them. */
+export function wordingOf(unit: string, bits = false): Wording {
   if (unit === "bytes") return SIZE_WORDS;
-  if (unit === "bytes/s") return RATE_WORDS;
+  if (unit === "bytes/s") return bits ? BIT_WORDS : RATE_WORDS;
   if (unit === "percent") return PERCENT_WORDS;
   if (unit === "celsius") return DEGREE_WORDS;
   return each((value) => quantity(value, unit), (value) => (unit === "flag" || unit === "bits/s" || unit === "seconds" ? quantity(value, unit) : plainMark(value)));

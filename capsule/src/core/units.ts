@@ -30,6 +30,7 @@ export function scale(value: number, base: number, units: readonly string[]): Qu
 
 export const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 export const RATES = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"] as const;
+export const BITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"] as const;
 const DECIMAL = ["B", "kB", "MB", "GB", "TB"] as const;
 
 export const sizeParts = (bytes: number): Quantity => scale(bytes, 1024, SIZES);
@@ -47,11 +48,14 @@ export function rate(bytesPerSecond: number | null | undefined): string {
   return value + NBSP + unit;
 }
 
-/** A rate in a column whose head says "per s". */
-export function rateShort(bytesPerSecond: number | null | undefined): string {
+/** Of a network: the hub counts bytes, networks are sold in bits. */
+export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity => (bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond));
+
+/** `column`: its head says "per s". */
+export function network(bytesPerSecond: number | null | undefined, bits: boolean, column = false): string {
   if (bytesPerSecond == null) return UNKNOWN;
-  const { value, unit } = scale(bytesPerSecond, 1000, DECIMAL);
-  return value + NBSP + unit;
+  const { value, unit } = networkParts(bytesPerSecond, bits);
+  return value + NBSP + (column ? unit.slice(0, -2) : unit);
 }
 
 /** Size of a download or an output, decimal like the tools that print it. */

@@ -5,12 +5,15 @@ import { ApiError, call } from "../wire/http";
 import type { PreferencesPatch, PreferencesView } from "../wire/schema.gen";
 import { onSessionEnd, phase } from "./session";
 
-const NONE: PreferencesView = { views: [], single_keys: true };
+const NONE: PreferencesView = { views: [], single_keys: true, network_bits: false };
 
 export const preferences = signal<PreferencesView>(NONE);
 
 /** Whether a single letter is a command. */
 export const singleKeys = (): boolean => preferences.peek().single_keys;
+
+/** Whether networks are told of in bits a second. */
+export const inBits = (): boolean => preferences.value.network_bits;
 
 let saves = 0;
 let last: Promise<unknown> = Promise.resolve();

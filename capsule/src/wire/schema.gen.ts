@@ -1125,12 +1125,15 @@ export interface PreferencesPatch {
   views?: SavedViewBody[] | null;
   /** Whether single letters are commands of the page. */
   single_keys?: boolean | null;
+  /** Whether what goes through a network is shown in bits a second, in the place of bytes. */
+  network_bits?: boolean | null;
 }
 
 /** What somebody has set up for their own page. */
 export interface PreferencesView {
   views: SavedViewView[];
   single_keys: boolean;
+  network_bits: boolean;
 }
 
 /** How long each tier is kept, in seconds; what is left out stays. */

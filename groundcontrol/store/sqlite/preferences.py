@@ -35,7 +35,11 @@ class SqlitePreferences:
             if before == preferences:
                 return
             tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
-            detail = {"views": [view.name for view in preferences.views], "single_keys": preferences.single_keys}
+            detail = {
+                "views": [view.name for view in preferences.views],
+                "single_keys": preferences.single_keys,
+                "network_bits": preferences.network_bits,
+            }
             self._chain.write(tx, scope, "preferences.edit", user, detail)
 
         await self._writer.run(command)

@@ -24,6 +24,7 @@ async def edit_preferences(call: Call, body: schema.PreferencesPatch) -> schema.
     wanted = Preferences(
         views=before.views if body.views is None else _views(body.views),
         single_keys=before.single_keys if body.single_keys is None else body.single_keys,
+        network_bits=before.network_bits if body.network_bits is None else body.network_bits,
     )
     await store.save_preferences(call.scope, user.id, wanted)
     return _view(wanted)
@@ -45,5 +46,7 @@ def _views(asked: list[schema.SavedViewBody]) -> tuple[SavedView, ...]:
 
 def _view(preferences: Preferences) -> schema.PreferencesView:
     return schema.PreferencesView(
-        views=[schema.SavedViewView(view.name, view.query) for view in preferences.views], single_keys=preferences.single_keys
+        views=[schema.SavedViewView(view.name, view.query) for view in preferences.views],
+        single_keys=preferences.single_keys,
+        network_bits=preferences.network_bits,
     )

@@ -168,6 +168,8 @@ class PreferencesPatch(Body):
     """All of them, at most 40; names differ."""
     single_keys: bool | None = None
     """Whether single letters are commands of the page."""
+    network_bits: bool | None = None
+    """Whether what goes through a network is shown in bits a second, in the place of bytes."""
 
 
 class SavedViewView(Answer):
@@ -180,3 +182,4 @@ class PreferencesView(Answer):
 
     views: list[SavedViewView]
     single_keys: bool
+    network_bits: bool

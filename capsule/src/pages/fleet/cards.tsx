@@ -2,9 +2,10 @@ import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
 import { cpuLevel, fillLevel, type Level } from "../../core/facts";
 import { t } from "../../core/say";
-import { degrees, load, percent, rate } from "../../core/units";
+import { degrees, load, network, percent } from "../../core/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
+import { inBits } from "../../state/preferences";
 import { mayAct } from "../../state/session";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
@@ -75,11 +76,11 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         <div class="last">
           <span>
             <Icon name="arrow-down" size="small" />
-            {rate(facts.received)}
+            {network(facts.received, inBits())}
           </span>
           <span>
             <Icon name="arrow-up" size="small" />
-            {rate(facts.sent)}
+            {network(facts.sent, inBits())}
           </span>
           <span class="end">{t`load ${load(facts.load)}`}</span>
           {facts.temperature !== null && <span>{degrees(facts.temperature)}</span>}

@@ -5,10 +5,10 @@ import type { Line } from "../../core/lineup";
 import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
 import { t } from "../../core/say";
 import { short } from "../../core/time";
-import { degrees, load, percent, rateShort, size, UNKNOWN } from "../../core/units";
+import { degrees, load, network, percent, size, UNKNOWN } from "../../core/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
-import { singleKeys } from "../../state/preferences";
+import { inBits, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
 import { pick, picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
@@ -273,11 +273,11 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
           <>
             <span {...liveAttributes("network.received", latest["network.received"])}>
               <Icon name="arrow-down" size="tiny" />
-              {rateShort(facts.received)}
+              {network(facts.received, inBits(), true)}
             </span>
             <span {...liveAttributes("network.sent", latest["network.sent"])}>
               <Icon name="arrow-up" size="tiny" />
-              {rateShort(facts.sent)}
+              {network(facts.sent, inBits(), true)}
             </span>
           </>
         )}

@@ -1,8 +1,9 @@
 import type { VNode } from "preact";
 import { t } from "../../core/say";
-import { digits3, plural, rateParts, sizeParts, SIZES, share, UNKNOWN } from "../../core/units";
+import { digits3, networkParts, plural, sizeParts, SIZES, share, UNKNOWN } from "../../core/units";
 import { NODE_STATES } from "../../core/words";
 import { trail, vitals } from "../../state/fleet";
+import { inBits } from "../../state/preferences";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Meter, Spark } from "../../ui/parts";
@@ -20,8 +21,8 @@ export function Vitals(): VNode {
   const { cpu, network } = trail.value;
   const total = sizeParts(v.memoryTotal);
   const unit = 1024 ** SIZES.indexOf(total.unit as (typeof SIZES)[number]);
-  const received = rateParts(v.received);
-  const sent = rateParts(v.sent);
+  const received = networkParts(v.received, inBits());
+  const sent = networkParts(v.sent, inBits());
   const memory = share(v.memoryUsed, v.memoryTotal);
   return (
     <section class="vitals" aria-label={t`Fleet vitals`}>

@@ -3,14 +3,15 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { columnWords } from "../../core/facts-table";
-import { wordingOf } from "../../core/legend";
+import { ofNetwork, wordingOf } from "../../core/legend";
 import { measureGroups, quantity } from "../../core/measures";
 import { t } from "../../core/say";
 import { parseSeries } from "../../core/series";
-import { plural } from "../../core/units";
+import { network, plural } from "../../core/units";
 import type { View } from "../../core/view";
 import { metricUnits } from "../../state/metrics";
 import type { NodeDetail } from "../../state/node";
+import { inBits } from "../../state/preferences";
 import { place, setQuery } from "../../state/router";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -50,7 +51,7 @@ export function Measures({ detail, node: view, shown }: { detail: NodeDetail; no
           <HistoryFailure detail={detail} shown={shown} names={drawn} />
           <div class="panels">
             {drawn.map((series) => (
-              <InSight key={series} draw={() => <OnePanel {...base} series={series} words={wordingOf(units.get(parseSeries(series)?.metric ?? "") ?? "")} wide={drawn.length === 1} />} />
+              <InSight key={series} draw={() => <OnePanel {...base} series={series} words={wordingOf(units.get(parseSeries(series)?.metric ?? "") ?? "", inBits() && ofNetwork(series))} wide={drawn.length === 1} />} />
             ))}
           </div>
         </>
@@ -92,7 +93,7 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
                   <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
                     <span class="cut" title={measure.series}>{measure.name}</span>
                     <b class="num" {...liveAttributes(measure.series, measure.sample)}>
-                      {quantity(measure.sample.value, measure.unit)}
+                      {inBits() && ofNetwork(measure.series) && measure.unit === "bytes/s" ? network(measure.sample.value, true) : quantity(measure.sample.value, measure.unit)}
                     </b>
                   </button>
                 </li>

@@ -10,6 +10,7 @@ import { fromBuckets, GAP_INTERVALS, type Cell, type Columns } from "../../core/
 import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
 import type { NodeDetail } from "../../state/node";
 import { rhythmOfMetric } from "../../state/metrics";
+import { inBits } from "../../state/preferences";
 import { go, place, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import type { NodeView } from "../../state/types";
@@ -202,15 +203,16 @@ export function useChoice(names: readonly string[]): [string, (name: string) => 
 }
 
 export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  const inBits = place.value.query.get("network") === "bits";
+  const bits = (place.value.query.get("network") ?? (inBits() ? "bits" : "bytes")) === "bits";
+  const other = bits ? "bytes" : "bits";
   return (
     <Panel
       {...props}
       label={t`Network ${chosen}`}
       title={<PickTitle what={t`Network`} names={names} chosen={chosen} onPick={onPick} />}
       lines={networkLines(chosen)}
-      words={inBits ? BIT_WORDS : RATE_WORDS}
-      more={[{ label: inBits ? t`Show bytes per second` : t`Show bits per second`, run: () => setQuery({ network: inBits ? null : "bits" }) }]}
+      words={bits ? BIT_WORDS : RATE_WORDS}
+      more={[{ label: bits ? t`Show bytes per second` : t`Show bits per second`, run: () => setQuery({ network: other === (inBits() ? "bits" : "bytes") ? null : other }) }]}
     />
   );
 }
