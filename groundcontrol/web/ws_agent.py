@@ -108,6 +108,10 @@ def _whole(data: bytes) -> bytes | None:
     return mask(data[at + 4 :], data[at : at + 4]) if len(data) == at + 4 + size else None
 
 
+def _none(_message: bytes) -> float:
+    return 0.0
+
+
 class _Socket:
     """An `AgentSocket`, and what aiohttp gives the bytes of its connection to."""
 
@@ -120,7 +124,7 @@ class _Socket:
         """Whether no frame is begun and no message is in pieces."""
         self._hear: Hear | None = None
         """Who takes a message at once; None while nobody listens, or the last one is still in work."""
-        self._patience: Callable[[bytes], float] = lambda _message: 0.0
+        self._patience: Callable[[bytes], float] = _none
         self._work: Coroutine[Any, Any, None] | None = None
         """What the last message asked for."""
         self._messages: deque[bytes] = deque()
@@ -287,7 +291,7 @@ class _Socket:
                     await self._something()
                     self._hear = None
         finally:
-            self._hear = None
+            self._hear, self._patience = None, _none  # they lead to the session, and that to its socket
             if self._work is not None:
                 self._work.close()
 

@@ -85,6 +85,7 @@ class Ear:
         self.heard: list[bytes] = []
         self.go_on = asyncio.Event()
         self.waits_s = 0.0
+        self.socket: AgentSocket | None = None
 
     def __call__(self, message: bytes) -> Coroutine[Any, Any, None] | None:
         if message.startswith(b"?"):
@@ -110,8 +111,6 @@ class Ear:
 
 async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:
     """Put bytes on the wire as they are."""
-    transport = ws.get_extra_info("socket")
-    assert transport is not None
     connection = ws._conn
     assert connection is not None
     assert connection.transport is not None
@@ -132,6 +131,44 @@ async def test_a_node_that_never_answers_the_close_leaves_nothing(monkeypatch: p
 
     async with met(nothing) as (door, _silent):  # it would answer where it reads
         await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+
+
+async def cut(ws: aiohttp.ClientWebSocketResponse) -> None:
+    connection = ws._conn
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda ws: raw(ws, build_frame(OP_BINARY, b"?")),
+        lambda ws: raw(ws, build_frame(OP_BINARY, b"a", masked=False)),
+        lambda ws: raw(ws, build_frame(OP_TEXT, b"a")),
+        lambda ws: raw(ws, build_frame(OP_PING, b"") * (ws_agent.MAX_CONTROLS + 1)),
+        lambda ws: ws.close(code=1001),
+        cut,
+    ],
+    ids=["refused", "not masked", "text", "a flood", "closed", "cut"],
+)
+async def test_a_session_that_ended_leaves_nothing(end: Callable[[aiohttp.ClientWebSocketResponse], Coroutine[Any, Any, None]]) -> None:
+    """Without the search for cycles, which is rare."""
+    heard: list[bytes] = []
+
+    async def live(socket: AgentSocket) -> None:
+        ear = Ear()
+        ear.heard = heard
+        ear.socket = socket  # as a session has its own
+        await ear.live(socket)
+
+    async with met(live) as (door, ws):
+        await ws.send_bytes(b"a")
+        await until(lambda: bool(heard), 10, "not heard")
+        await end(ws)
+        with contextlib.suppress(ConnectionError):
+            await close_code(ws)
+        await until(lambda: door.seen[0]() is None, 10, "the socket is still there")
 
 
 async def test_messages_are_heard_in_order_one_after_the_other() -> None:
