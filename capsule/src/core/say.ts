@@ -8,31 +8,27 @@ export type Words = Readonly<Record<string, string | Forms>>;
 
 type Value = string | number;
 
-export function speaker(words: Words) {
-  const said = (text: string): string => (words[text] ?? text) as string;
-  /** By call: its text and places, looked up once. Odd ones are the numbers of places. */
-  const known = new Map<TemplateStringsArray, readonly string[]>();
-  const pieces = (parts: TemplateStringsArray): readonly string[] => {
-    let found = known.get(parts);
-    if (!found) {
-      const key = parts.reduce((text, part, at) => `${text}{${at - 1}}${part}`);
-      known.set(parts, (found = said(key).split(/\{(\d)\}/)));
-    }
-    return found;
-  };
-  const rules = new Intl.PluralRules((words["{}"] as string) || "en");
-  /** A message with elements in it: what is drawn, in the order of the language. */
-  const rich = <T>(parts: TemplateStringsArray, ...values: (T | Value)[]): (T | Value)[] => pieces(parts).map((piece, at) => (at % 2 ? (values[+piece] as T) : piece));
-  return {
-    rich,
-    /** A name of the hub's that is read as words: of a metric, a unit, a column. The catalogue has those of its schema. */
-    said,
-    /** A message: t`Add node`, t`${shown} of ${total} nodes`. */
-    t: (parts: TemplateStringsArray, ...values: Value[]): string => (values.length ? rich(parts, ...values).join("") : (pieces(parts)[0] as string)),
-    /** What goes with this number: `form(2, "node")` is "nodes". */
-    form: (amount: number, one: string, many = `${one}s`): string => (words[`${one}|${many}`] as Forms | undefined)?.[rules.select(amount)] ?? (amount === 1 ? one : many),
-  };
+/** A script ahead of the page's own leaves the catalogue there, so that tables of words may be made when a module is loaded. It has no prototype: `constructor` is a name like any other. */
+const words: Words = (globalThis as { stardustWords?: Words }).stardustWords ?? ({ __proto__: null } as unknown as Words);
+let rules: Intl.PluralRules | undefined;
+/** By call: its text and places, looked up once. Odd ones are the numbers of places. */
+const known = new Map<TemplateStringsArray, readonly string[]>();
+
+/** A name of the hub's that is read as words: of a metric, a unit, a column. The catalogue has those of its schema. */
+export const said = (text: string): string => (words[text] ?? text) as string;
+
+function pieces(parts: TemplateStringsArray): readonly string[] {
+  let found = known.get(parts);
+  if (!found) known.set(parts, (found = said(parts.reduce((text, part, at) => `${text}{${at - 1}}${part}`)).split(/\{(\d)\}/)));
+  return found;
 }
 
-/** A script ahead of the page's own leaves the catalogue there, so that tables of words may be made when a module is loaded. It has no prototype: `constructor` is a name like any other. */
-export const { t, rich, form, said } = speaker((globalThis as { stardustWords?: Words }).stardustWords ?? ({ __proto__: null } as unknown as Words));
+/** A message: t`Add node`, t`${shown} of ${total} nodes`. */
+export const t = (parts: TemplateStringsArray, ...values: Value[]): string => pieces(parts).reduce((text, piece, at) => text + (at % 2 ? values[+piece] : piece));
+
+/** A message with elements in it: what is drawn, in the order of the language. */
+export const rich = <T>(parts: TemplateStringsArray, ...values: (T | Value)[]): (T | Value)[] => pieces(parts).map((piece, at) => (at % 2 ? (values[+piece] as T) : piece));
+
+/** What goes with this number: `form(2, "node")` is "nodes". */
+export const form = (amount: number, one: string, many = `${one}s`): string =>
+  (words[`${one}|${many}`] as Forms | undefined)?.[(rules ??= new Intl.PluralRules(words["{}"] as string)).select(amount)] ?? (amount === 1 ? one : many);
