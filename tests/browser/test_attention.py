@@ -69,3 +69,15 @@ def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProces
         expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(
             re.compile(r"Grows .*/h, fills in about 9\sh\.")
         )
+
+
+def test_a_server_that_is_lost_says_how(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        with Stage(hub, only=("db-01",)):
+            seen.sign_in()
+            expect(page.get_by_text("1of 1 online")).to_be_visible()
+        lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
+        expect(lost).to_contain_text("No contact for", timeout=60_000)
+        expect(lost).to_contain_text("Ended its session itself")
+        assert "127.0.0.1" not in lost.inner_text()

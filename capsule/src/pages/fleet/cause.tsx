@@ -1,4 +1,4 @@
-/** What needs a person, with since when and until when: the history of a few nodes says it. */
+/** What needs a person, with since when and until when, which the history of a few nodes says, and how it was lost. */
 
 import type { VNode } from "preact";
 import { fillsIn, lasting } from "../../core/growth";
@@ -8,11 +8,17 @@ import { holds } from "../../core/settle";
 import { size } from "../../core/units";
 import { nodeSignal } from "../../state/fleet";
 import { growthOf } from "../../state/growth";
+import { runningOn } from "../../state/jobs";
 import { BUCKET_S, sparkFor } from "../../state/sparks";
+import { lostHow } from "../node/gone";
 import { troubleWords, type Trouble } from "./attention";
 
 export function Cause(one: Trouble): VNode {
-  const { id, mount, busy } = one;
+  const { id, kind, mount, busy } = one;
+  if (kind === "off") {
+    const how = runningOn.value.get(id)?.action === "reboot" ? t`Being restarted by a job` : lostHow(id)?.short;
+    return troubleWords({ ...one, more: how ?? one.more });
+  }
   if (busy) return troubleWords(one, lasting(sparkFor(id).value, BUCKET_S, holds(busy)));
   const latest = nodeSignal(id)?.value.latest;
   if (!mount || !latest) return troubleWords(one);

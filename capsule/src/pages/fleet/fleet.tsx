@@ -71,7 +71,7 @@ function Attention(): VNode | null {
       {found.map((one) => (
         <a key={one.id} href={`/n/${one.id}`}>
           <Glyph kind={one.kind} />
-          {one.mount || one.busy ? <Cause {...one} /> : troubleWords(one)}
+          {one.mount || one.busy || one.kind === "off" ? <Cause {...one} /> : troubleWords(one)}
         </a>
       ))}
     </section>

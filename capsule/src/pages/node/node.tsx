@@ -9,7 +9,6 @@ import { size } from "../../core/units";
 import { actionWord, phaseWord, stateWord } from "../../core/words";
 import { worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
-import { events } from "../../state/events";
 import { nodeName } from "../../state/fleet";
 import { growthOf } from "../../state/growth";
 import { runningOn } from "../../state/jobs";
@@ -27,6 +26,7 @@ import { Available, Hardware, Processes, Services } from "./facts";
 import { Measures } from "./measures";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
+import { lostHow } from "./gone";
 import { NodeEvents } from "./node-events";
 import { NodeJobs } from "./node-jobs";
 import { NodeLogs } from "./node-logs";
@@ -187,19 +187,6 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
   );
 }
 
-/** How it was lost, as the hub's event says. */
-const LOST: Record<string, string> = {
-  left: t`It ended its session itself: Spider was stopped, or the server shuts down or restarts.`,
-  cut: t`The connection broke off without a word.`,
-  silent: t`It fell silent while connected: the server hangs or is off, or the network between is gone.`,
-  sent_away: t`Ground Control ended the session; its log says why.`,
-};
-
-function whyOffline(id: string): string {
-  const event = events.value.find((one) => one.node_id === id && one.type === "node.offline");
-  return LOST[String(event?.details.how)] ?? "";
-}
-
 /** The one thing about this node that is to be known first. */
 function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
@@ -212,7 +199,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}
-        <span class="plain">{seen === null ? t`It never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || whyOffline(view.id)} The values below are the last ones known.`}</span>
+        <span class="plain">{seen === null ? t`It never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || lostHow(view.id)?.long || ""} The values below are the last ones known.`}</span>
       </Banner>
     );
   }
