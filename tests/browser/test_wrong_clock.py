@@ -1,4 +1,4 @@
-"""A server whose clock is wrong says so on its page, and no more once it is right."""
+"""A server whose clock is wrong says so on its page, and no more once it is right; and the day of a page ends at midnight."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ def test_a_wrong_clock_is_said_beside_the_address_until_it_is_right(page: Page, 
             expect(label).to_be_visible(timeout=30_000)
             played.set_right()
             expect(label).to_have_count(0, timeout=30_000)
+
+
+def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        [node] = hub.enrol("web-01")
+        with PlayedNodes(hub, [node]):
+            sign_in(page, hub)
+            page.goto(f"{hub.url}/events")
+            at = page.get_by_role("row").filter(has_text="web-01").first.locator("time")
+            expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
+            page.clock.set_fixed_time((time.time() + 86_400) * 1000)
+            expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w, \d\d:\d\d$"))

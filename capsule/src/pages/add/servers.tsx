@@ -5,13 +5,14 @@ import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, typ
 import { stepTitle } from "../../core/steps";
 import { age, moment } from "../../core/time";
 import { plural } from "../../core/units";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
 import { show } from "../../state/dialogs";
 import { each } from "../../state/each";
 import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
+import { today } from "../../state/today";
 import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/field";
@@ -75,7 +76,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         <div class="grow">
           <h1 tabIndex={-1}>{t`Adding ${plural(total, "server")}`}</h1>
           <p class="meta t3">
-            {moment(first.created_at, hubNow())} · <span class="num">{age((over ?? now.value) - first.created_at)}</span>
+            {moment(first.created_at, today.value)} · <span class="num">{age((over ?? now.value) - first.created_at)}</span>
           </p>
         </div>
         {failed.length > 0 && mayAct.value && (

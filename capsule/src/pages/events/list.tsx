@@ -2,10 +2,10 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
-import { hubNow } from "../../state/clock";
 import { events } from "../../state/events";
 import { nodeName } from "../../state/fleet";
 import { findEvents, type EventsAsked } from "../../state/lists";
+import { today } from "../../state/today";
 import { ApiError, type EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
@@ -84,7 +84,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
               {event.source}
             </span>
             <span role="cell" class="t3">
-              <Time at={event.at}>{moment(event.at, hubNow())}</Time>
+              <Time at={event.at}>{moment(event.at, today.value)}</Time>
             </span>
           </div>
         ))}

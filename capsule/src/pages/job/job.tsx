@@ -4,13 +4,14 @@ import { form, t } from "../../core/say";
 import { age, moment } from "../../core/time";
 import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import { nodeName, nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
+import { today } from "../../state/today";
 import { ApiError, type ChangeView, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
@@ -72,7 +73,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
                 ·{" "}
               </>
             )}
-            {t`${job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, hubNow())}`}
+            {t`${job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, today.value)}`}
             {job.started_at !== null && (
               <>
                 {" "}

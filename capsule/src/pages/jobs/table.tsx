@@ -2,9 +2,10 @@ import type { VNode } from "preact";
 import { form, t } from "../../core/say";
 import { duration, moment } from "../../core/time";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
+import { today } from "../../state/today";
 import type { JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/parts";
@@ -61,7 +62,7 @@ function Row({ job }: { job: JobView }): VNode {
         {job.created_by}
       </span>
       <span role="cell" class="t3">
-        <Time at={at}>{moment(at, hubNow())}</Time>
+        <Time at={at}>{moment(at, today.value)}</Time>
       </span>
       <span role="cell" class="t3">
         {took(job, jobEnded(job.state) ? 0 : now.value)}

@@ -7,11 +7,12 @@ import { age, moment } from "../../core/time";
 import { percent, plural } from "../../core/units";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { cancelBatch, loadBatch } from "../../state/batches";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import { ids, loaded, nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
+import { today } from "../../state/today";
 import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
@@ -69,7 +70,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
             {t`${actionWord(batch.action)} on ${plural(total + batch.refused.length, "node")}`}
           </h1>
           <p class="meta t3">
-            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, hubNow())} ·`}{" "}<span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, today.value)} ·`}{" "}<span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
           </p>
         </div>
         {counts.open > 0 && mayAct.value && (
@@ -168,7 +169,7 @@ function Row({ job, name, action }: { job: BatchJobView; name: string; action: s
         {job.changes || (ended ? t`none` : "")}
       </span>
       <span role="cell" class="t3">
-        {job.started_at !== null && <Time at={job.started_at}>{moment(job.started_at, hubNow())}</Time>}
+        {job.started_at !== null && <Time at={job.started_at}>{moment(job.started_at, today.value)}</Time>}
       </span>
       <span role="cell" class="t3">
         {job.started_at === null ? "—" : age((job.ended_at ?? now.value) - job.started_at)}

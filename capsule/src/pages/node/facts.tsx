@@ -6,8 +6,9 @@ import { cellText, columnWords, matching, ordered, type Order } from "../../core
 import { t } from "../../core/say";
 import { moment, short as age } from "../../core/time";
 import { plural } from "../../core/units";
-import { hubNow, now } from "../../state/clock";
+import { now } from "../../state/clock";
 import type { NodeDetail } from "../../state/node";
+import { today } from "../../state/today";
 import type { TableView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -130,7 +131,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
       <header>
         <h3>{subject.title}</h3>
         <span class="t3 meta">
-          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : told(shown)}, <Time at={shown.taken_at}>{moment(shown.taken_at, hubNow())}</Time>
+          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : told(shown)}, <Time at={shown.taken_at}>{moment(shown.taken_at, today.value)}</Time>
         </span>
         <span class="end row">
           {subject.restless && (

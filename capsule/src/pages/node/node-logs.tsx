@@ -5,8 +5,8 @@ import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { clock, day } from "../../core/time";
 import { plural } from "../../core/units";
-import { hubNow } from "../../state/clock";
 import { loadLogs } from "../../state/logs";
+import { today } from "../../state/today";
 import { ApiError, type LogLineView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
@@ -98,7 +98,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
   );
 }
 
-const isToday = (at: number): boolean => day(at) === day(hubNow());
+const isToday = (at: number): boolean => day(at) === day(today.value);
 
 function Line({ line }: { line: LogLineView }): VNode {
   const level = LEVELS[line.priority] ?? String(line.priority);

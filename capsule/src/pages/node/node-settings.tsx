@@ -2,11 +2,11 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
-import { hubNow } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { patchNode } from "../../state/fleet";
 import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
+import { today } from "../../state/today";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TagsField, TextField } from "../../ui/field";
@@ -40,7 +40,7 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
           <dt>{t`Credentials`}</dt>
           <dd>{view.credentials_kept ? t`kept, sealed` : t`not kept`}</dd>
           <dt>{t`Added`}</dt>
-          <dd>{moment(view.created_at, hubNow())}</dd>
+          <dd>{moment(view.created_at, today.value)}</dd>
         </dl>
       </section>
       {mayAct.value && <Upkeep view={view} />}

@@ -10,6 +10,7 @@ import { LIVE_S, spanOf, viewKey, type View } from "../../core/view";
 import { hubNow } from "../../state/clock";
 import { events } from "../../state/events";
 import type { NodeDetail } from "../../state/node";
+import { today } from "../../state/today";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
@@ -249,7 +250,7 @@ function RecentEvents({ id }: { id: string }): VNode {
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
               <span>{event.message}</span>
               <span class="t3">
-                <Time at={event.at}>{moment(event.at, hubNow())}</Time>
+                <Time at={event.at}>{moment(event.at, today.value)}</Time>
               </span>
             </li>
           ))}

@@ -5,8 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { rich, t } from "../../core/say";
 import { moment } from "../../core/time";
 import { count, plural } from "../../core/units";
-import { hubNow } from "../../state/clock";
 import type { NodeDetail } from "../../state/node";
+import { today } from "../../state/today";
 import { ApiError, type InstalledPackageView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -52,7 +52,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
       <header>
         <h3>{t`Installed`}</h3>
         <span class="t3 meta">
-          {rich`${plural(found.total, "package")}, last change ${<Time at={found.at}>{moment(found.at, hubNow())}</Time>}`}
+          {rich`${plural(found.total, "package")}, last change ${<Time at={found.at}>{moment(found.at, today.value)}</Time>}`}
         </span>
       </header>
       <TextField class="facts-search" label={t`Search in packages`} value={search} onText={setSearch} type="search" input={{ placeholder: t`Search by name`, spellcheck: false }} />

@@ -12,6 +12,7 @@ import { hubNow } from "../../state/clock";
 import { open } from "../../state/dialogs";
 import { pointsFor } from "../../state/node";
 import { place, setQuery } from "../../state/router";
+import { today } from "../../state/today";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
@@ -126,7 +127,7 @@ export function WindowBar({ view, loading }: { view: View; loading: boolean }): 
   if (!zoom) return null;
   const show = (next: Span): void => showView({ range, zoom: next });
   const middle = (zoom.from + zoom.to) / 2;
-  const dated = zoom.to - zoom.from > DAY_S || day(zoom.from) !== day(hubNow());
+  const dated = zoom.to - zoom.from > DAY_S || day(zoom.from) !== day(today.value);
   return (
     <div class="window-bar">
       <Banner

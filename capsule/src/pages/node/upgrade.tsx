@@ -3,9 +3,9 @@ import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/batch";
 import { form, t } from "../../core/say";
 import { moment } from "../../core/time";
-import { hubNow } from "../../state/clock";
 import { newKey, submitJob } from "../../state/job";
 import { go } from "../../state/router";
+import { today } from "../../state/today";
 import { ApiError, type JobBody, type NodeView } from "../../state/types";
 import { toast } from "../../state/toasts";
 import { Icon } from "../../ui/icon";
@@ -54,7 +54,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
             ? []
             : [
                 [
-                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, hubNow())}` : t`not checked yet`, "search", () => void start("check")),
+                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, today.value)}` : t`not checked yet`, "search", () => void start("check")),
                   ...item("refresh", t`Refresh package lists`, t`reads the repositories anew`, "refresh-cw", () => void start("refresh")),
                 ],
                 [

@@ -4,11 +4,11 @@ import { detailWords } from "../../core/access";
 import { auditCsv, type AuditFilter } from "../../core/audit";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
-import { hubNow } from "../../state/clock";
 import { ids, nodeName, nodeSignal } from "../../state/fleet";
 import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
+import { today } from "../../state/today";
 import type { AuditView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -151,7 +151,7 @@ function Row({ row }: { row: AuditView }): VNode {
         {row.address || "—"}
       </span>
       <span role="cell" class="t3">
-        <Time at={row.at}>{moment(row.at, hubNow())}</Time>
+        <Time at={row.at}>{moment(row.at, today.value)}</Time>
       </span>
     </div>
   );
