@@ -29,8 +29,8 @@ SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter while another waits for it. What threads get done is the same (`scripts/bench hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
 """New objects until the youngest are looked through, and how often that is until the older are (`gc.set_threshold`)."""
-EVERYTHING_AFTER: Final = 144
-"""Looks of a `Collector` until it looks through everything: a day of looks every ten minutes."""
+EVERYTHING_AFTER: Final = 36
+"""Looks of a `Collector` until it looks through everything: six hours of looks every ten minutes."""
 LARGE_BYTES: Final = 1 << 20
 """What is asked for in one piece of at least this size goes back to the system when it is free."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
