@@ -65,7 +65,7 @@ async def test_lists_of_jobs_take_states_an_action_and_a_name(hub: TestHub) -> N
 async def test_jobs_of_every_action_that_the_page_offers_are_found(hub: TestHub) -> None:
     """Those too that are ordered by ways of their own, such as new keys for a node."""
     words = (ROOT / "capsule/src/core/words.ts").read_text().partition("ACTION_WORDS")[2].partition("};")[0]
-    offered = re.findall(r'^  "?([a-z-]+)"?: "', words, re.MULTILINE)
+    offered = re.findall(r'^  "?([a-z-]+)"?: t`', words, re.MULTILINE)
     assert sorted(offered) == sorted(ALL_ACTIONS)
     admin, node = await hub.logged_in("admin"), await managed(hub)
     assert (await admin.post(f"nodes/{node.id}/rekey")).status == 202
