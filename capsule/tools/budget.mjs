@@ -17,10 +17,12 @@ function eager(file, seen = new Set()) {
   return seen;
 }
 
-const first = [...eager(files.find(([, facts]) => facts.entryPoint === "src/app/main.tsx")[0])];
+const all = (entry) => [...eager(files.find(([, facts]) => facts.entryPoint === entry)[0])];
+const first = all("src/app/main.tsx");
 const chunk = (part) => files.filter(([file, facts]) => file.endsWith(".js") && holds(facts, part) && !first.includes(file)).map(([file]) => file);
 const rows = [
   ["log-in and fleet, JS", 45_000, first],
+  ["more where one is ill, JS", 3_000, all("src/pages/trouble.ts").filter((file) => !first.includes(file))],
   ["chart chunk", 26_000, chunk("node_modules/uplot/")],
   ["terminal chunk", 92_000, chunk("node_modules/@xterm/xterm/")],
   ["style sheet", 12_000, files.filter(([file]) => file.endsWith(".css")).map(([file]) => file)],
@@ -29,9 +31,9 @@ let over = 0;
 for (const [name, limit, parts] of rows) {
   const bytes = parts.reduce((sum, file) => sum + size(file), 0);
   if (bytes > limit || !parts.length) over += 1;
-  console.log(`${bytes > limit ? "OVER " : "     "}${name.padEnd(24)} ${String(bytes).padStart(7)} of ${limit}`);
+  console.log(`${bytes > limit ? "OVER " : "     "}${name.padEnd(26)} ${String(bytes).padStart(7)} of ${limit}`);
 }
 const inter = files.find(([file]) => /inter-latin/.test(file));
 const fontBytes = fs.statSync(path.resolve(here, inter[0])).size;
-console.log(`${fontBytes > 50_000 ? "OVER " : "     "}${"font of the first view".padEnd(24)} ${String(fontBytes).padStart(7)} of 50000`);
+console.log(`${fontBytes > 50_000 ? "OVER " : "     "}${"font of the first view".padEnd(26)} ${String(fontBytes).padStart(7)} of 50000`);
 process.exit(over || fontBytes > 50_000 ? 1 : 0);

@@ -10,7 +10,6 @@ export { TagsDialog } from "./many/tags";
 export { ViewsDialog } from "./fleet/views";
 export { Aftermath } from "./job/aftermath";
 export { OrderDialog } from "./node/order";
-export { Cause } from "./fleet/cause";
 export { FirstRun } from "./fleet/first-run";
 export { Waiting } from "./fleet/waiting";
 export { OrderFor } from "./many/order-for";

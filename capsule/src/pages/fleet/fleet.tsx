@@ -28,7 +28,7 @@ import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
-const Cause = lazy<Trouble>(t`the cause`, async () => (await import("../orders")).Cause, troubleWords);
+const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, troubleWords);
 const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
 const Waiting = lazy(t`who waits`, async () => (await import("../orders")).Waiting);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
