@@ -9,7 +9,7 @@ import base64
 import hashlib
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Deque, Dict, NamedTuple, Optional, Tuple
 
 from spider.config import Url
 from spider.limit import within
@@ -111,8 +111,8 @@ class FrameReader:
         self._max = max_bytes
         self._masked = masked
         self._buffer = bytearray()
-        self._parts: List[bytes] = []
-        self._parts_size = 0
+        self._parts = bytearray()
+        """A message in pieces; many short ones side by side would take fifty times their bytes."""
         self._fragmented = False
 
     @property
@@ -138,15 +138,13 @@ class FrameReader:
                 return Incoming(opcode, data)
             if (opcode == OP_CONTINUATION) != self._fragmented:
                 raise Violation("a fragment in the wrong place")
-            self._parts.append(data)
-            self._parts_size += len(data)
+            if final and not self._fragmented:
+                return Incoming(OP_BINARY, data)
+            self._parts += data
             self._fragmented = not final
             if final:
-                whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                self._parts, self._parts_size = [], 0
+                whole, self._parts = bytes(self._parts), bytearray()
                 return Incoming(OP_BINARY, whole)
-            if not data:
-                self._parts.pop()  # endless empty fragments take no memory
 
     def _frame(self) -> Optional[Tuple[bool, int, bytes]]:
         buffer = self._buffer
@@ -172,7 +170,7 @@ class FrameReader:
             size = int.from_bytes(buffer[2:at], "big")
             if size < (126 if width == 2 else 1 << 16) or size >> 63:
                 raise Violation("a length that is not in its shortest form")
-        if opcode < OP_CLOSE and self._parts_size + size > self._max:
+        if opcode < OP_CLOSE and len(self._parts) + size > self._max:
             raise Violation("a message that is too big", CODE_TOO_BIG)
         size += 4 * self._masked
         if len(buffer) < at + size:

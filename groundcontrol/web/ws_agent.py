@@ -49,6 +49,10 @@ MAX_CONTROLS: Final = 64
 """Pings, and pongs that nobody asked for, between two messages; more is a flood."""
 READ_AHEAD_BYTES: Final = 64 * 1024
 """Messages that wait while the session is busy with one; with more of them nothing is read."""
+MESSAGE_BYTES: Final = 64
+"""What a message that waits takes besides what it says: without it empty ones could wait without end."""
+MAX_UNHEARD: Final = 4096
+"""Messages that a node may still have on its way when its session is over; who sends more is not waited for."""
 AT_ONCE: Final = 64
 """Messages of one node that are heard without a pause; then others are."""
 DRAIN_BYTES: Final = 64 * 1024
@@ -133,7 +137,7 @@ class _Socket:
         self._wake: asyncio.Future[None] | None = None
         self._over: Exception | None = None
         """Why nothing more comes."""
-        self._controls = 0
+        self._controls = self._unheard = 0
         self._pong = asyncio.Event()
         self._close_sent = False
         self._heard_out = asyncio.Event()
@@ -178,6 +182,8 @@ class _Socket:
             text = broken.code == CODE_UNSUPPORTED
             self._end(ProtocolError("a text message") if text else SocketClosed(broken.code, "not WebSocket, or too big"))
         except ProtocolError as error:
+            if self._over is not None:
+                self._heard_out.set()  # who floods an end waits for it in vain
             self._end(error)
         self._between = self._frames.between
 
@@ -197,6 +203,9 @@ class _Socket:
         """Give a message to who listens, or keep it."""
         self._controls = 0
         if self._over is not None:
+            self._unheard += 1
+            if self._unheard > MAX_UNHEARD:
+                raise ProtocolError("it goes on and on")
             return
         wait_s = 0.0 if self._hear is None else self._patience(message)
         if wait_s:
@@ -215,7 +224,7 @@ class _Socket:
 
     def _keep(self, message: bytes) -> None:
         self._messages.append(message)
-        self._waiting_bytes += len(message)
+        self._waiting_bytes += len(message) + MESSAGE_BYTES
         if self._waiting_bytes > READ_AHEAD_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -254,7 +263,7 @@ class _Socket:
 
     def _next(self) -> bytes:
         message = self._messages.popleft()
-        self._waiting_bytes -= len(message)
+        self._waiting_bytes -= len(message) + MESSAGE_BYTES
         if self._paused and self._waiting_bytes <= READ_AHEAD_BYTES // 2:
             self._resume()
         return message
@@ -341,6 +350,8 @@ class _Socket:
                 async with asyncio.timeout(CLOSE_WAIT_S):
                     await self._heard_out.wait()
             self._transport.close()
+            if self._transport.get_write_buffer_size():  # who takes nothing would be waited for as long as it likes
+                asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._transport.abort)
         forget(self._over)
 
     @property

@@ -10,6 +10,7 @@ import ipaddress
 import random
 import socket
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -578,6 +579,23 @@ def test_endless_empty_pieces_take_no_memory() -> None:
     assert len(reader._parts) <= 2
     reader.feed(unmasked(OP_CONTINUATION, b"b"))
     assert reader.next() == Incoming(OP_BINARY, b"ab")
+
+
+def test_many_short_pieces_take_no_more_memory_than_what_is_in_them() -> None:
+    reader = FrameReader()
+    reader.feed(unmasked(OP_BINARY, b"ab", final=False))
+    assert reader.next() is None
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            reader.feed(unmasked(OP_CONTINUATION, b"ab", final=False))
+            assert reader.next() is None
+        held, _most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 * 40_000
+    reader.feed(unmasked(OP_CONTINUATION, b""))
+    assert reader.next() == Incoming(OP_BINARY, b"ab" * 20_001)
 
 
 @given(st.binary(max_size=5000), st.binary(min_size=4, max_size=4))

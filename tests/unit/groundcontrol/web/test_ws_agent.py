@@ -200,6 +200,44 @@ async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None
         assert [message[0] for message in ear.heard[1:]] == list(range(count))
 
 
+async def test_what_waits_is_bounded_though_there_is_nothing_in_it() -> None:
+    ear = Ear()
+    async with met(ear.live) as (door, ws):
+        await ws.send_bytes(b"!")
+        await raw(ws, build_frame(OP_BINARY, b"") * 200_000)
+        await until(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
+        await asyncio.sleep(0.2)
+        assert len(cast("Any", door.seen[0]())._messages) < 100_000
+        ear.go_on.set()
+        await ear.has(200_001)
+
+
+async def test_a_node_that_goes_on_and_on_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 60.0)
+    ear = Ear()
+    async with met(ear.live) as (door, ws):
+        await raw(ws, build_frame(OP_BINARY, b"?") * (ws_agent.MAX_UNHEARD + 2))
+        await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+
+
+async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
+
+    async def tell(socket: AgentSocket) -> None:
+        await socket.receive()
+        while socket.backlog < 20_000:
+            await socket.send(bytes(10_000))
+            await asyncio.sleep(0)
+
+    async with met(tell) as (door, ws):
+        connection = ws._conn
+        assert connection is not None
+        assert connection.transport is not None
+        cast("asyncio.Transport", connection.transport).pause_reading()
+        await ws.send_bytes(b"go")
+        await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+
+
 async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) -> None:
     for message in messages:
         await ws.send_bytes(message)
