@@ -36,16 +36,16 @@ function Signed(): VNode {
     let left = TITLE_TRIES;
     const arrives = first.current;
     first.current = false;
-    // The new page is drawn first, and may have to be fetched before; then its title is announced by moving the focus there.
+    let told: Element | null = null;
+    // The new page is drawn first, and may have to be fetched before; then its title is announced by moving the focus there, and once more
+    // where what stood for it while it was read is replaced.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
-      if (!head && (left -= 1) > 0) {
-        timer = setTimeout(announce, TITLE_MS);
-        return;
-      }
-      document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
+      if (head !== told || !left) document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
       // Who went straight to a field of the new page types into it already.
-      if (!arrives && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
+      if (head !== told && !arrives && (!told || document.activeElement === document.body) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
+      told = head;
+      if ((left -= 1) >= 0) timer = setTimeout(announce, TITLE_MS);
     };
     timer = setTimeout(announce, TITLE_MS);
     return () => clearTimeout(timer);
