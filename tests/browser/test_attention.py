@@ -81,3 +81,16 @@ def test_a_server_that_is_lost_says_how(browser: Browser, hub: HubProcess) -> No
         expect(lost).to_contain_text("No contact for", timeout=60_000)
         expect(lost).to_contain_text("Ended its session itself")
         assert "127.0.0.1" not in lost.inner_text()
+
+
+def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(browser: Browser, hub: HubProcess) -> None:
+    [never] = hub.enrol("lab-07")
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open(f"/n/{never.node_id}")
+        expect(page.get_by_role("status").filter(has_text="Waiting for the first contact.")).to_contain_text("both stand in its settings")
+        expect(page.get_by_role("radio", name="Live").locator(".glyph [stroke-dasharray]")).to_have_count(1)
+        page.get_by_role("tab", name="Settings").click()
+        for act in ("Deploy again…", "Remove node…"):
+            expect(page.get_by_role("button", name=act)).to_be_enabled()

@@ -283,6 +283,18 @@ def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProc
         expect(network).not_to_contain_text("bit/s")
 
 
+def test_a_compared_server_can_be_taken_away_however_long_its_name_is(page: Page, hub: HubProcess) -> None:
+    nodes = hub.enrol("web-1", "a-server-whose-name-is-as-long-as-they-come")
+    with Large(hub, list(nodes)):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/compare?nodes={','.join(node.node_id for node in nodes)}")
+        figures = page.get_by_role("region", name="Figures, table")
+        expect(figures.get_by_role("row").filter(has_text="web-1")).to_contain_text(re.compile(r"\d%.*\d%.*\d%.*\d%"))
+        assert figures.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+        figures.get_by_role("button", name=re.compile(r"^Take a-server.* away$")).click()
+        expect(figures.get_by_role("row").filter(has_text="a-server")).to_have_count(0)
+
+
 def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
     first, second, third = hub.enrol("web-1", "web-2", "web-3")
     with Large(hub, [first, second]):

@@ -14,7 +14,7 @@ from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
 from tests.browser.waits import try_now, until
 from tests.support.hub import HubProcess
-from tests.support.stage import Stage
+from tests.support.stage import Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -35,6 +35,11 @@ CONTRAST = """(button) => {
     const [low, high] = [light(color), light(backgroundColor)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
 }"""
+
+
+OUTSIDE = """(one) => [...one.querySelectorAll("*")].filter((part) => part.getBoundingClientRect().right > one.getBoundingClientRect().right)
+    .map((part) => part.textContent)"""
+"""What of an element stands beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +222,25 @@ def test_the_figures_of_cards_are_dimmed_while_the_hub_is_lost(browser: Browser,
             hub.launch()
         try_now(page)
         until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: inks == bright)
+
+
+def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("edge-ams",)) as stage, gate(browser, hub) as seen:
+        order(hub, stage, "edge-ams", "full-upgrade", "running")
+        page = seen.page
+        seen.sign_in()
+        for unit in ("B/s", "bit/s"):
+            seen.open("/")
+            page.set_viewport_size({"width": 320, "height": 640})
+            card = page.locator(".node-card")
+            expect(card).to_contain_text("Upgrading")
+            expect(card).to_contain_text(re.compile(rf"M{unit}.*M{unit}load"))
+            assert beside(page) == 0
+            out = card.evaluate(OUTSIDE)
+            assert not out, (unit, out)
+            seen.open("/settings/appearance")
+            with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
+                page.get_by_role("switch", name="Networks in bits per second").click()
+        seen.open("/jobs")
+        expect(page.get_by_role("table", name="Jobs").get_by_role("row").last.locator("time")).to_be_visible()
+        assert beside(page) == 0

@@ -226,9 +226,9 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
           {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
           <Glyph kind={detail.failure.value ? "fail" : standing} />
           {detail.failure.value ? (
-            <span class="t3">{name}</span>
+            <span class="t3 cut">{name}</span>
           ) : (
-            <a class="accent" href={`/n/${id}`}>
+            <a class="accent cut" title={name} href={`/n/${id}`}>
               {name}
             </a>
           )}

@@ -99,7 +99,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
         {charts && (
-          <Ranges view={shown} mark={<Glyph kind={dim ? "stale" : "ok"} label="" />} />
+          <Ranges view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>
       <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
@@ -206,7 +206,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
   if (standing === "wait") {
     return (
       <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
-        {t`Waiting for the first contact.`}
+        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`Should it not come, deploy the node again or remove it: both stand in its settings.`}</span>}
       </Banner>
     );
   }
