@@ -233,7 +233,7 @@ async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent(monkey
         connection = ws._conn
         assert connection is not None
         assert connection.transport is not None
-        cast("asyncio.Transport", connection.transport).pause_reading()
+        connection.transport.pause_reading()
         await ws.send_bytes(b"go")
         await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
