@@ -57,6 +57,18 @@ def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: 
     return made
 
 
+def size(tier: Tier, body: bytes) -> int:
+    """How many values or figures a chunk comes to when it is read.
+
+    Raises: ValueError: it is damaged.
+    """
+    if tier is SECONDS:
+        rows_of = RowChunk(body)
+        return len(rows_of.times) * len(rows_of.names)
+    figures = StatChunk(body)
+    return 4 * len(figures.places) * len(figures.names)
+
+
 def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
     """One chunk of what lay in several.
 

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from groundcontrol.domain.history import Due, HotHour, LayoutRow, Moved
+from groundcontrol.domain.history import Due, HotHour, LayoutRow, Moved, StoredRow
 from groundcontrol.errors import StoreError
 from groundcontrol.history import compaction
 from groundcontrol.history.compaction import Made
 from groundcontrol.history.rows import RowChunk
-from groundcontrol.history.tiers import SECONDS, TIERS
+from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.hot import Place
 from groundcontrol.store.sqlite.places import Body
@@ -28,6 +28,12 @@ from groundcontrol.store.sqlite.writer import Writer
 
 BATCH_PACKS: Final = 1000
 """Most packs that go into chunks at once: an hour in packs of ten seconds, or a quarter of one that is watched."""
+PAGE_PACKS: Final = 50
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""Packs that are read at once are no longer than this, and one page."""
+MOST_VALUES: Final = 2_000_000
+"""Values that are moved or merged at once: an hour of 550 series a second. Each takes up to fifty bytes then, and a few kilobytes of a pack may
+hold a quarter of a million: what one node says is not to take the memory of all."""
 SLOW_S: Final = 60
 """Rhythms from which on a family is slow."""
 LEAST_MERGED: Final = 12
@@ -77,8 +83,8 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
     aside = 0
     while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
         batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place))
-        sound, made = await asyncio.to_thread(_encode, batch)
-        aside += len(batch.packs) - len(sound)
+        sound, damaged, made = await asyncio.to_thread(_encode, batch)
+        aside += damaged
         place = batch.next
     if not sound:
         return Moved(0, aside)
@@ -90,8 +96,14 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
 
 
 def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch:
-    found = hot.packs(rows, no, hour, after, BATCH_PACKS)
-    more = Place(*(found[-1][name] for name in Place._fields)) if len(found) == BATCH_PACKS else None
+    found: list[sqlite3.Row] = []
+    more: Place | None = after
+    size = 0
+    while more is not None and len(found) < BATCH_PACKS and size < BATCH_BYTES:
+        page = hot.packs(rows, no, hour, more, PAGE_PACKS)
+        more = Place(*(page[-1][name] for name in Place._fields)) if len(page) == PAGE_PACKS else None
+        size += sum(len(pack["body"]) for pack in page)
+        found += page
     known_layouts = hot.layouts(rows, no)
     if not slow:
         found = [pack for pack in found if (layout := known_layouts.get(pack["layout"])) is None or layout.rhythm_s < SLOW_S]
@@ -104,23 +116,27 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch
     return _Batch(layouts, found, known, more)
 
 
-def _encode(batch: _Batch) -> tuple[list[sqlite3.Row], list[Made]]:
-    """Returns: the packs that can be read, and the chunks of their rows."""
-    sound = [pack for pack in batch.packs if pack["layout"] in batch.layouts]
-    try:
-        groups = hot.groups(sound, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
-    except StoreError:
-        sound = [pack for pack in sound if _is_sound(pack, batch.layouts[pack["layout"]])]
-        groups = hot.groups(sound, batch.layouts, -hot.HIGHEST, hot.HIGHEST)
-    return sound, compaction.make_chunks(groups, {family: _sound(bodies) for family, bodies in batch.known.items()})
-
-
-def _is_sound(pack: sqlite3.Row, layout: LayoutRow) -> bool:
-    try:
-        hot.read_pack(pack, layout)
-    except StoreError:
-        return False
-    return True
+def _encode(batch: _Batch) -> tuple[list[sqlite3.Row], int, list[Made]]:
+    """Returns: packs that can be read, as many as go at once; how many could not; and the chunks of their rows."""
+    sound: list[sqlite3.Row] = []
+    groups: dict[bytes, list[StoredRow]] = {}
+    damaged = values = 0
+    for pack in batch.packs:
+        layout = batch.layouts.get(pack["layout"])
+        try:
+            taken = None if layout is None else hot.read_pack(pack, layout)
+        except StoreError:
+            taken = None
+        if layout is None or taken is None:
+            damaged += 1
+            continue
+        sound.append(pack)
+        groups.setdefault(pack["layout"], []).extend(taken)
+        values += len(taken) * len(layout.series)
+        if values >= MOST_VALUES:
+            break
+    known = {family: _sound(bodies) for family, bodies in batch.known.items()}
+    return sound, damaged, compaction.make_chunks([(batch.layouts[key], taken) for key, taken in groups.items()], known)
 
 
 def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
@@ -154,7 +170,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -
     """Make one chunk of the parts of a span.
 
     Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
-             that a part that grows is not written anew each time.
+             that a part that grows is not written anew each time. What is too much for one chunk stays in several.
     Returns: whether there were several, and now are fewer.
     Raises:  StoreError: one of them is damaged; nothing was changed.
     """
@@ -165,7 +181,10 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -
         return False
     if not everything:
         found = _short(found)
-    samples, body = await asyncio.to_thread(_merge, due, found)
+    found, samples, body = await asyncio.to_thread(_merge, due, found)
+    if len(found) < 2:
+        await writer.run(lambda tx: _leave(tx, due))
+        return False
 
     def command(tx: Tx) -> None:
         if not places.replace_parts(tx, tier, due.no, due.span, due.family, [part.place for part in found], samples, body):
@@ -194,8 +213,29 @@ def _settle(tx: Tx, due: Due) -> None:
         tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
 
-def _merge(due: Due, found: Sequence[Body]) -> tuple[int, bytes]:
+def _leave(tx: Tx, due: Due) -> None:
+    """A span stays as it is until it gets another part."""
+    sql = "DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ? AND parts = ?"
+    tx.do(sql, due.tier, due.no, due.span, due.family, due.parts)
+
+
+def _merge(due: Due, found: Sequence[Body]) -> tuple[list[Body], int, bytes]:
+    """Returns: the parts that go into one chunk, its samples, and the chunk."""
+    tier = TIERS[due.tier]
     try:
-        return compaction.merge(TIERS[due.tier], [part.body for part in found])
+        taken = _at_once(tier, found)
+        return (taken, *compaction.merge(tier, [part.body for part in taken])) if len(taken) > 1 else (taken, 0, b"")
     except ValueError as exc:
         raise StoreError("a stored chunk cannot be read") from exc
+
+
+def _at_once(tier: Tier, found: Sequence[Body]) -> list[Body]:
+    """The smallest of them, as many as can be held."""
+    taken: list[Body] = []
+    values = 0
+    for size, part in sorted((compaction.size(tier, part.body), part) for part in found):
+        values += size
+        if values > MOST_VALUES:
+            break
+        taken.append(part)
+    return sorted(taken)

@@ -1,0 +1,84 @@
+"""How much of one node is held at once while its rows are moved and its chunks are merged, however much it says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.domain.history import LayoutRow, StoredPack, StoredRow
+from groundcontrol.history import compaction
+from groundcontrol.history.compaction import Made
+from groundcontrol.history.rows import RowChunk
+from groundcontrol.history.tiers import Tier
+from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite import compacting, open_database
+from spider.wire.ids import new_time_id
+from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
+from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of
+from tests.support.clock import ManualClock
+
+Groups = Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
+
+LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
+ROWS = 10
+PACKS = 130
+"""More than two pages."""
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    clock = ManualClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    yield await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    await database.close()
+
+
+async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 400
+    monkeypatch.setattr(compacting, "MOST_VALUES", most)
+    held: list[int] = []
+    make, merge = compaction.make_chunks, compaction.merge
+
+    def making(groups: Groups, known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
+        held.append(sum(len(layout.series) * len(rows) for layout, rows in groups))
+        return make(groups, known)
+
+    def merging(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
+        held.append(sum(compaction.size(tier, body) for body in bodies))
+        return merge(tier, bodies)
+
+    monkeypatch.setattr(compaction, "make_chunks", making)
+    monkeypatch.setattr(compaction, "merge", merging)
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
+    await store.metrics.save_layout(session, LAYOUT)
+    packs = []
+    for seq in range(PACKS):
+        first = AT_MS + seq * ROWS * 1000
+        rows: list[tuple[int, list[int | None]]] = [(first + at * 1000, [seq, at]) for at in range(ROWS)]
+        packs.append(StoredPack(session, 0, seq, LAYOUT.layout, first, first + (ROWS - 1) * 1000, 1, pack_body(rows)))
+    await store.metrics.append(packs)
+    before = await rows_of(store, session)
+    moved = 0
+    while hours := await store.metrics.hot_hours():
+        moved += (await store.metrics.compact(hours[0].no, AT_MS // HOUR_MS)).packs
+    assert moved == PACKS
+    assert await rows_of(store, session) == before
+    for _round in range(PACKS):
+        for due in await store.metrics.dues():
+            await store.metrics.merge(due)
+    assert await store.metrics.dues() == [], "what cannot be one chunk is left alone"
+    assert await rows_of(store, session) == before
+    assert len(held) > PACKS * ROWS * 2 // most
+    assert max(held) <= most + ROWS * 2
+
+
+async def test_packs_are_read_in_pages_of_some_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "BATCH_BYTES", 1)
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
+    await store.metrics.save_layout(session, LAYOUT)
+    rows: list[tuple[int, list[int | None]]] = [(AT_MS, [1, 2])]
+    await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.layout, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
+    moved = [(await store.metrics.compact(session.no, AT_MS // HOUR_MS)).packs for _ in range(4)]
+    assert moved == [50, 50, 30, 0]
