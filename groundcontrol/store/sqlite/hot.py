@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
@@ -14,6 +14,9 @@ from groundcontrol.store.sqlite.records import texts_from_json
 from groundcontrol.store.sqlite.tx import Rows
 
 HIGHEST: Final = (1 << 63) - 1
+PAGE_PACKS: Final = 100
+PIECE_VALUES: Final = 1_000_000
+"""Values that a window takes in at once: a few kilobytes of a pack may hold a quarter of a million."""
 
 Group = tuple[LayoutRow, list[StoredRow]]
 
@@ -81,6 +84,14 @@ def read_pack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
     return found
 
 
+def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
+    """Packs of a node and hour in the order of their places, few of them in memory at a time."""
+    after = START
+    while page := packs(rows, no, hour, after, PAGE_PACKS):
+        yield from page
+        after = Place(*(page[-1][name] for name in Place._fields))
+
+
 def groups(
     found: Iterable[sqlite3.Row], known: Mapping[bytes, LayoutRow], start_ms: int, end_ms: int, miss: Callable[[], None] | None = None
 ) -> list[Group]:
@@ -89,7 +100,21 @@ def groups(
     Args:   miss: is told of a pack that is damaged, which is left out then.
     Raises: StoreError: one is damaged, and nobody is to be told.
     """
+    return list(pieces(found, known, start_ms, end_ms, miss, most=None))
+
+
+def pieces(
+    found: Iterable[sqlite3.Row],
+    known: Mapping[bytes, LayoutRow],
+    start_ms: int,
+    end_ms: int,
+    miss: Callable[[], None] | None = None,
+    *,
+    most: int | None = PIECE_VALUES,
+) -> Iterator[Group]:
+    """The same in pieces of about `most` values, so that one layout may come several times."""
     gathered: dict[bytes, list[StoredRow]] = {}
+    values = 0
     for pack in found:
         layout = known.get(pack["layout"])
         if layout is None or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
@@ -105,7 +130,11 @@ def groups(
             taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
         if taken:
             gathered.setdefault(pack["layout"], []).extend(taken)
-    return [(known[layout], taken) for layout, taken in gathered.items()]
+            values += len(taken) * len(layout.series)
+            if most is not None and values >= most:
+                yield from [(known[key], rows) for key, rows in gathered.items()]
+                gathered, values = {}, 0
+    yield from [(known[key], rows) for key, rows in gathered.items()]
 
 
 def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tuple[LayoutRow, StoredRow]]:

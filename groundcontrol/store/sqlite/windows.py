@@ -36,11 +36,10 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
     layouts = hot.layouts(rows, no, builder.families)
     fresh_hours: set[int] = set()
     for hour in hot.hours(rows, max(0, first) - 1, last):
-        found = hot.packs(rows, no, hour)
-        if found:
+        if hot.packs(rows, no, hour, limit=1):
             fresh_hours |= {hour - 1, hour, hour + 1}
         low, high = (-hot.HIGHEST, hot.HIGHEST) if more else (builder.start_ms, builder.end_ms)
-        for layout, taken in hot.groups(found, layouts, low, high, partial(builder.miss, SECONDS, hour)):
+        for layout, taken in hot.pieces(hot.paged(rows, no, hour), layouts, low, high, partial(builder.miss, SECONDS, hour)):
             builder.add(layout, taken)
     tier = builder.tier
     span_ms = tier.span_s * 1000

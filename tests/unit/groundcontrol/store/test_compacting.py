@@ -1,22 +1,25 @@
-"""How much of one node is held at once while its rows are moved and its chunks are merged, however much it says."""
+"""How much of one node is held at once while its rows are moved, merged and shown, however much it says."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from groundcontrol.domain.history import LayoutRow, StoredPack, StoredRow
+from groundcontrol.domain.nodes import Session
 from groundcontrol.history import compaction
 from groundcontrol.history.compaction import Made
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.tiers import Tier
+from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import compacting, open_database
+from groundcontrol.store.sqlite import compacting, hot, open_database
 from spider.wire.ids import new_time_id
 from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
-from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of
+from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of, window_of
 from tests.support.clock import ManualClock
 
 Groups = Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
@@ -25,6 +28,15 @@ LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
 ROWS = 10
 PACKS = 130
 """More than two pages."""
+
+
+def packs_of(session: Session) -> list[StoredPack]:
+    packs = []
+    for seq in range(PACKS):
+        first = AT_MS + seq * ROWS * 1000
+        rows: list[tuple[int, list[int | None]]] = [(first + at * 1000, [seq, at]) for at in range(ROWS)]
+        packs.append(StoredPack(session, 0, seq, LAYOUT.layout, first, first + (ROWS - 1) * 1000, 1, pack_body(rows)))
+    return packs
 
 
 @pytest.fixture
@@ -53,12 +65,7 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(store: St
     monkeypatch.setattr(compaction, "merge", merging)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
     await store.metrics.save_layout(session, LAYOUT)
-    packs = []
-    for seq in range(PACKS):
-        first = AT_MS + seq * ROWS * 1000
-        rows: list[tuple[int, list[int | None]]] = [(first + at * 1000, [seq, at]) for at in range(ROWS)]
-        packs.append(StoredPack(session, 0, seq, LAYOUT.layout, first, first + (ROWS - 1) * 1000, 1, pack_body(rows)))
-    await store.metrics.append(packs)
+    await store.metrics.append(packs_of(session))
     before = await rows_of(store, session)
     moved = 0
     while hours := await store.metrics.hot_hours():
@@ -82,3 +89,23 @@ async def test_packs_are_read_in_pages_of_some_bytes(store: Store, monkeypatch: 
     await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.layout, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
     moved = [(await store.metrics.compact(session.no, AT_MS // HOUR_MS)).packs for _ in range(4)]
     assert moved == [50, 50, 30, 0]
+
+
+async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
+    await store.metrics.save_layout(session, LAYOUT)
+    await store.metrics.append(packs_of(session))
+    span = (AT_MS / 1000 - 60, AT_MS / 1000 + PACKS * ROWS + 60)
+    whole = await window_of(store, session, LAYOUT.series, *span, 50)
+    held: list[int] = []
+    pieces, add = hot.pieces, WindowBuilder.add
+
+    def adding(builder: WindowBuilder, layout: LayoutRow, rows: Sequence[StoredRow]) -> None:
+        held.append(len(layout.series) * len(rows))
+        add(builder, layout, rows)
+
+    monkeypatch.setattr(hot, "pieces", partial(pieces, most=100))
+    monkeypatch.setattr(WindowBuilder, "add", adding)
+    assert await window_of(store, session, LAYOUT.series, *span, 50) == whole
+    assert sum(held) == PACKS * ROWS * 2
+    assert max(held) <= 100 + ROWS * 2
