@@ -134,3 +134,31 @@ def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_pat
         late.value.finished()
         seen.look(LOOKS[0])  # two frames
         assert seen.page.locator("[data-step=host_key]").get_attribute("data-state") == "done"
+
+
+def test_what_does_not_come_is_told_of_and_the_page_loaded_anew_has_it(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("ERR_FAILED",)) as seen:
+        page = seen.page
+        hub.enrol("moon")
+        seen.sign_in()
+        expect(page.locator("[data-node]")).to_be_visible()
+        page.route("**/a/*.js", lambda route: route.abort())
+        page.keyboard.press("n")
+        told = page.get_by_role("alert").filter(has_text="This part of the page could not be loaded")
+        expect(told).to_be_in_viewport()
+        page.unroute("**/a/*.js")
+        told.get_by_role("button", name="Try again").click()
+        page.wait_for_function("() => performance.getEntriesByType('navigation')[0].type === 'reload'")
+        expect(page.locator("[data-node]")).to_be_visible()
+        page.keyboard.press("n")
+        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
+
+        page.goto(hub.url)
+        expect(page.locator("[data-node]")).to_be_visible()
+        page.route("**/a/*.js", lambda route: route.abort())
+        page.get_by_role("link", name="Events").locator("visible=true").click()
+        expect(told).to_contain_text("did not send the list of events")
+        page.unroute("**/a/*.js")
+        told.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", level=1, name="Events")).to_be_visible()
+        expect(told).to_have_count(0)

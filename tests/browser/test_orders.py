@@ -124,3 +124,21 @@ def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(p
         {"for": "remove", "packages": ["curl", "old-lib"]},
         {"packages": ["curl", "old-lib"], "plan": DIGEST},
     ]
+
+
+def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Reboot…").click()
+    dialog = page.get_by_role("dialog", name="Reboot: web-1")
+    restart, name = dialog.get_by_role("button", name="Reboot server"), dialog.get_by_label("Type web-1 to confirm")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    for typed in ("", "web-2"):
+        name.fill(typed)
+        expect(restart).to_be_disabled()
+    name.fill("web-1")
+    restart.click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    assert [order.verb for order in node.orders] == ["reboot"]

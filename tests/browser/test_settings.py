@@ -273,6 +273,13 @@ def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubP
     expect(grace.get_by_role("heading", name="About this node")).to_be_visible()
     for name in ("Add node", "Upgrade", "Remove node…", "Save"):
         expect(grace.get_by_role("button", name=name)).to_have_count(0)
+    desk = grace.viewport_size
+    grace.set_viewport_size({"width": 390, "height": 844})
+    grace.goto(hub.url)
+    pickers = [grace.get_by_label("Order", exact=True), grace.get_by_label("Groups", exact=True)]
+    assert all((box := picker.bounding_box()) and box["width"] > 120 for picker in pickers), "beside each other, below the filter"
+    assert desk
+    grace.set_viewport_size(desk)
     settings(grace)
     expect(grace.get_by_role("tab")).to_have_text(["Account", "API tokens", "Appearance"])
     grace.goto(f"{hub.url}/settings/users")

@@ -1,21 +1,32 @@
 /** The dialog that is open, each fetched when it is first needed. */
 
-import type { VNode } from "preact";
+import type { ComponentType, VNode } from "preact";
 import { t } from "../core/say";
-import { open } from "../state/dialogs";
+import { hide, open } from "../state/dialogs";
 import { stepUp } from "../state/stepup";
-import { lazy } from "../ui/lazy";
+import { toast } from "../state/toasts";
+import { afresh, lazy, missing } from "../ui/lazy";
 
-const AddNode = lazy(t`the dialog`, async () => (await import("./more")).AddNodeDialog);
-const RemoveNode = lazy(t`the dialog`, async () => (await import("./more")).RemoveNodeDialog);
-const Redeploy = lazy(t`the dialog`, async () => (await import("./more")).RedeployDialog);
-const Palette = lazy(t`the palette`, async () => (await import("./more")).Palette);
-const Keys = lazy(t`the list of keys`, async () => (await import("./more")).Keys);
-const Order = lazy(t`the order`, async () => (await import("../pages/orders")).OrderFor);
-const Many = lazy(t`the order`, async () => (await import("../pages/orders")).ManyDialog);
-const Tags = lazy(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
-const Forget = lazy(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
-const Views = lazy(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);
+/** A dialog that does not come has no place to say so: a note does. */
+const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) =>
+  lazy(what, () =>
+    load().catch((error: unknown) => {
+      hide();
+      toast("fail", t`This part of the page could not be loaded`, missing(what), { label: t`Try again`, run: afresh });
+      throw error;
+    }),
+  );
+
+const AddNode = dialog(t`the dialog`, async () => (await import("./more")).AddNodeDialog);
+const RemoveNode = dialog(t`the dialog`, async () => (await import("./more")).RemoveNodeDialog);
+const Redeploy = dialog(t`the dialog`, async () => (await import("./more")).RedeployDialog);
+const Palette = dialog(t`the palette`, async () => (await import("./more")).Palette);
+const Keys = dialog(t`the list of keys`, async () => (await import("./more")).Keys);
+const Order = dialog(t`the order`, async () => (await import("../pages/orders")).OrderFor);
+const Many = dialog(t`the order`, async () => (await import("../pages/orders")).ManyDialog);
+const Tags = dialog(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
+const Forget = dialog(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
+const Views = dialog(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);
 const StepUpDialog = lazy(t`the dialog`, async () => (await import("./more")).StepUpDialog);
 
 export function Dialogs(): VNode {

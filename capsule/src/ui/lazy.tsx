@@ -1,7 +1,15 @@
 import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/say";
+import { isLost } from "./lost";
 import { Failure, Loading } from "./parts";
+
+/** A browser remembers that a part did not come, and asks for it again only as the page is loaded anew: so nobody is left with what never works. */
+export const afresh = (): void => {
+  if (!isLost()) location.reload();
+};
+/** What is said of a part that did not come. */
+export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again loads the page anew.`;
 
 /** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
 export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: (props: P) => VNode | null): (props: P) => VNode | null {
@@ -9,8 +17,8 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
   return function Lazy(props: P): VNode | null {
     const [part, setPart] = useState<ComponentType<P> | null>(() => held);
     const [failed, setFailed] = useState(false);
-    const fetchIt = (): void => {
-      setFailed(false);
+    useEffect(() => {
+      if (held) return;
       load().then(
         (loaded) => {
           held = loaded;
@@ -18,13 +26,10 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
         },
         () => setFailed(true),
       );
-    };
-    useEffect(() => {
-      if (!held) fetchIt();
     }, []);
     if (part) return h(part as ComponentType<object>, props);
     if (meanwhile) return meanwhile(props);
-    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: t`Ground Control did not send ${what}.`, instance: "", status: 0 }} onRetry={fetchIt} />;
+    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: missing(what), instance: "", status: 404 }} onRetry={afresh} />;
     return <Loading what={what} />;
   };
 }

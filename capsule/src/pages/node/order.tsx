@@ -9,6 +9,7 @@ import { go } from "../../state/router";
 import { withStepUp } from "../../state/stepup";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../state/types";
 import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
@@ -35,6 +36,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  const [typed, setTyped] = useState("");
   const planKey = useRef(newKey());
   const runKey = useRef(newKey());
   const naming = wantsPackages(action);
@@ -93,6 +95,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
   }, [asked?.id]);
 
   const empty = plan !== null && plan.steps.length === 0;
+  const sure = action !== "reboot" || typed === view.name;
   const danger = action === "remove" || action === "autoremove" || action === "reboot";
   return (
     <Dialog title={`${actionWord(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
@@ -104,6 +107,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
         )}
         {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
+        {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
         {plans && asked && !plan && !wrong && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
@@ -142,7 +146,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {t`Show plan`}
           </Button>
         ) : (
-          <Button kind={danger ? "destroy" : "primary"} busy={busy} disabled={(plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={() => void start()}>
+          <Button kind={danger ? "destroy" : "primary"} busy={busy} disabled={!sure || (plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={() => void start()}>
             {START_WORDS[action] ?? t`Start`}
           </Button>
         )}
