@@ -11,6 +11,8 @@ BURST_S: Final = 2.0
 """A node that was quiet may say this many seconds' worth at once."""
 COSTLY: Final = 40.0
 """Frames that a message counts for when it costs a transaction of its own (identity, layout, updates …)."""
+VALUES_OF_A_FRAME: Final = 4000.0
+"""Samples of a pack that count for as much as a frame: a few kilobytes may hold a quarter of a million, which take 6 ms to be checked."""
 
 
 class Quota:

@@ -29,7 +29,7 @@ from groundcontrol.fleet.intake import (
     read_updates,
 )
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import COSTLY, Quota
+from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME, Quota
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
@@ -222,6 +222,8 @@ class AgentSession:
         self._busy = 0
         self._stuck_since: float | None = None
         self._quota = Quota(now)
+        self._owed = 0.0
+        """What the last pack counts for by what was in it, in frames."""
         self._layouts: dict[bytes, KnownLayout] = {}
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
@@ -264,7 +266,9 @@ class AgentSession:
         message = self._link.receive(data, now)
         self._heard_at = now
         self.frames += 1
-        wait_s = self._quota.spend(now, 1.0 if message is None or type(message) in _CHEAP else COSTLY, len(data))
+        frames = (1.0 if message is None or type(message) in _CHEAP else COSTLY) + self._owed
+        self._owed = 0.0
+        wait_s = self._quota.spend(now, frames, len(data))
         if wait_s:
             return self._slowly(message, wait_s)
         return None if message is None else self._apply(message)
@@ -334,6 +338,7 @@ class AgentSession:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
         assert layout is not None  # check_pack has refused it
+        self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
         first = last = rows[0].taken_at_ms
         if len(rows) > 1:
             times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
@@ -345,7 +350,10 @@ class AgentSession:
         return self._with.readings.offer(self, stored)
 
     def _late(self, message: Late) -> Work | None:
-        rows, sent = check_late(message, self._layouts.get(message.layout))
+        layout = self._layouts.get(message.layout)
+        rows, sent = check_late(message, layout)
+        assert layout is not None  # check_late has refused it
+        self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._kept(times[1], len(rows), message.body)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgpack
 import pytest
 
@@ -52,6 +53,7 @@ HEARTBEAT = msgpack.packb([CODES[Heartbeat], [0]])
 PACK = b"\x92" + bytes([CODES[Pack]])
 """How a pack begins."""
 BOMB_BYTES = 64 * 1024 * 1024
+METRICS_TOKEN = "of-those-who-look-on-0123456789abcdef"
 GROWTH_LIMIT_BYTES = 20 * 1024 * 1024
 
 
@@ -388,3 +390,21 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
     assert grown < GROWTH_LIMIT_BYTES
     assert set(codes) <= {CLOSE_PROTOCOL, CLOSE_TOO_BIG}
     assert codes[CLOSE_PROTOCOL] > frames / 10
+
+
+async def test_a_node_waits_for_what_is_in_its_packs_too(tmp_path: Path) -> None:
+    """A quarter of a million values in three kilobytes, again and again; dated in the far future, so that nothing is kept of them."""
+    layout = layout_of(series=[f"cpu.core{{core={core}}}" for core in range(400)])
+    taken_at_ms = int((time.time() + 30 * 86_400) * 1000)
+    body = zlib.compress(msgpack.packb([msgpack.packb([taken_at_ms + row, [0] * 400]) for row in range(600)]))
+    with HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": METRICS_TOKEN}) as hub:
+        [node] = await asyncio.to_thread(hub.enrol, "hostile")
+        async with agents(hub, node) as [agent], aiohttp.ClientSession() as http:
+            await agent.join()
+            await agent.say(layout, *(Pack(STREAM_LIVE, seq, layout.layout, CODING_ZLIB, body) for seq in range(200)))
+            throttled_s, deadline = 0.0, time.monotonic() + 60
+            while not throttled_s:
+                assert time.monotonic() < deadline, "it was never made to wait"
+                async with http.get(f"{hub.url}/metrics", headers={"Authorization": "Bearer " + METRICS_TOKEN}) as answer:
+                    lines = (await answer.text()).splitlines()
+                throttled_s = next(float(line.split()[1]) for line in lines if line.startswith("stardust_agents_throttled_seconds "))
