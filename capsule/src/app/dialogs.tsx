@@ -7,11 +7,11 @@ import { stepUp } from "../state/stepup";
 import { toast } from "../state/toasts";
 import { afresh, lazy, missing } from "../ui/lazy";
 
-/** A dialog that does not come has no place to say so: a note does. */
-const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) =>
+/** A dialog that does not come has no place to say so: a note does, and what waits for it is let go. */
+const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = hide): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
-      hide();
+      away();
       toast("fail", t`This part of the page could not be loaded`, missing(what), { label: t`Try again`, run: afresh });
       throw error;
     }),
@@ -27,7 +27,11 @@ const Many = dialog(t`the order`, async () => (await import("../pages/orders")).
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
 const Views = dialog(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);
-const StepUpDialog = lazy(t`the dialog`, async () => (await import("./more")).StepUpDialog);
+const StepUpDialog = dialog(
+  t`the dialog`,
+  async () => (await import("./more")).StepUpDialog,
+  () => stepUp.peek()?.cancel(),
+);
 
 export function Dialogs(): VNode {
   return (
