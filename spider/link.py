@@ -14,7 +14,7 @@ from spider.config import Config
 from spider.limit import within
 from spider.logs import event
 from spider.outbox import Outbox
-from spider.websocket import CODE_AWAY, Closed, HandshakeRefused, WebSocket, WebSocketError, connect
+from spider.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, connect
 from spider.wire.errors import NotProven, ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_PROTOCOL,
@@ -30,6 +30,7 @@ from spider.wire.frames import (
     Watch,
     Welcome,
 )
+from spider.wire.rfc6455 import CODE_AWAY
 from spider.wire.session import Link, NodeOpening
 
 TICK_S = 1.0

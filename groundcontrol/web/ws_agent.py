@@ -23,7 +23,9 @@ from groundcontrol.fleet.session import Hear, SocketClosed
 from groundcontrol.fleet.together import Together
 from groundcontrol.web.letting_go import forget
 from groundcontrol.web.peer import address_of
-from spider.websocket import (
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
+from spider.wire.rfc6455 import (
     CODE_ABNORMAL,
     CODE_NO_STATUS,
     CODE_NORMAL,
@@ -40,8 +42,6 @@ from spider.websocket import (
     mask,
     read_close,
 )
-from spider.wire.errors import ProtocolError
-from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
 
 CLOSE_WAIT_S: Final = 2.0
 """How long a peer has to answer a close."""

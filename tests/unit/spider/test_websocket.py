@@ -28,22 +28,10 @@ from websockets.typing import Subprotocol
 
 from spider import websocket
 from spider.config import Url, parse_url
-from spider.websocket import (
-    OP_BINARY,
-    OP_CLOSE,
-    OP_CONTINUATION,
-    OP_PING,
-    Closed,
-    FrameReader,
-    HandshakeRefused,
-    Incoming,
-    Violation,
-    WebSocket,
-    WebSocketError,
-    build_frame,
-    connect,
-)
+from spider.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, connect
+from spider.wire import rfc6455
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
+from spider.wire.rfc6455 import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, FrameReader, Incoming, Violation, build_frame
 from tests.support.ports import free_port
 
 AGENT = "stardust-spider/test"
@@ -314,7 +302,7 @@ async def raw_server(answer: Answer) -> AsyncIterator[int]:
 def saying(text: bytes) -> Answer:
     async def answer(head: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         key = next(line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key"))
-        writer.write(text.replace(b"@", websocket.accept_for(key).encode()))
+        writer.write(text.replace(b"@", rfc6455.accept_for(key).encode()))
         await writer.drain()
 
     return answer
@@ -508,7 +496,7 @@ async def test_a_server_that_breaks_the_rules_is_told_so_and_left(frame: bytes, 
             sent = await heard
         await socket.close()
     assert sent[0] == 0x88
-    assert websocket.mask(sent[6:8], sent[2:6]) == code.to_bytes(2, "big")
+    assert rfc6455.mask(sent[6:8], sent[2:6]) == code.to_bytes(2, "big")
 
 
 # -- frames ----------------------------------------------------------------------------------------
@@ -567,7 +555,7 @@ def test_junk_is_a_violation_and_nothing_else(junk: bytes) -> None:
         with contextlib.suppress(Violation):
             read_all([junk], of_a_client)
     with contextlib.suppress(Violation):
-        websocket.read_close(junk)
+        rfc6455.read_close(junk)
     with contextlib.suppress(HandshakeRefused):
         websocket.check_response(junk, b"key", SUBPROTOCOL)
 
@@ -600,13 +588,13 @@ def test_many_short_pieces_take_no_more_memory_than_what_is_in_them() -> None:
 
 @given(st.binary(max_size=5000), st.binary(min_size=4, max_size=4))
 def test_masking_is_undone_by_masking(data: bytes, key: bytes) -> None:
-    masked = websocket.mask(data, key)
+    masked = rfc6455.mask(data, key)
     assert masked == bytes(byte ^ key[index % 4] for index, byte in enumerate(data))
-    assert websocket.mask(masked, key) == data
+    assert rfc6455.mask(masked, key) == data
 
 
 def test_close_reasons_are_cut_between_characters() -> None:
-    payload = websocket.close_payload(4400, "é" * 100)
+    payload = rfc6455.close_payload(4400, "é" * 100)
     assert len(payload) <= 125
-    assert websocket.read_close(payload) == (4400, "é" * 61)
+    assert rfc6455.read_close(payload) == (4400, "é" * 61)
     assert read_all([unmasked(OP_CLOSE, payload)]) == [Incoming(OP_CLOSE, payload)]

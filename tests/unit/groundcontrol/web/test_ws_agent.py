@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.session import AgentSocket, SocketClosed
 from groundcontrol.web import ws_agent
-from spider.websocket import (
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
+from spider.wire.rfc6455 import (
     OP_BINARY,
     OP_CONTINUATION,
     OP_PING,
@@ -26,8 +28,6 @@ from spider.websocket import (
     FrameReader,
     build_frame,
 )
-from spider.wire.errors import ProtocolError
-from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from tests.support.agent import until
 
 Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
