@@ -18,6 +18,7 @@ from spider.config import Config, parse_url
 from spider.jobs import Jobs
 from spider.link import HubLink
 from spider.outbox import Outbox
+from spider.parcels import Lost
 from spider.sampler import layout_of
 from spider.spool import Spool
 from spider.spoolfiles import Folder
@@ -27,7 +28,7 @@ from tests.e2e.faulting import small_disk
 from tests.support.agent import until
 from tests.support.clock import ShiftedClock
 from tests.support.hub import Enrolled, HubProcess
-from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
+from tests.support.invariants import Hole, Journal, Sample, check_databases, check_samples, held_samples, told_holes
 
 HOUR_S = 3600
 SERIES = {"pulse": "load.1", "breathe": "temperature{sensor=a}"}
@@ -124,10 +125,15 @@ class Node:
                 self.sample(passes=True)
             await self.spool.step()
 
+    def _untold(self) -> bool:
+        """Whether the spool has something that the hub has not answered yet; losses of memory are told last of all."""
+        spool = self.spool
+        return bool(spool._segments or spool._lost.all() or spool._gaps)
+
     async def settle(self, limit_s: float) -> None:
-        """Wait until the hub has taken all that there is."""
+        """Wait until the hub has taken all that there is, and all that is told as lost."""
         deadline = time.monotonic() + limit_s
-        while not (self.outbox.settled() and not self.spool._segments and self.link._session is not None):
+        while not (self.outbox.settled() and self.link._session is not None) or self._untold():
             assert time.monotonic() < deadline, "the hub has not taken everything"
             await self.spool.step()
             await asyncio.sleep(0.02)
@@ -240,6 +246,19 @@ async def test_a_node_without_room_tells_exactly_what_it_could_not_keep(tmp_path
             lost = sum(hole.rows for hole in told_holes(hub.folder))
             print(f"{len(node.journal.samples)} samples, {lost} told as lost, {len(node.journal.excused)} were in a memory that was killed")
             assert lost
+
+
+async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path) -> None:
+    """The tests here look at the hub's files as soon as it has."""
+    with HubProcess(tmp_path / "hub") as hub:
+        [enrolled] = await asyncio.to_thread(hub.enrol, "forgetful")
+        node = Node(hub, enrolled, tmp_path / "node", 1, SystemClock().now() - HOUR_S, HOUR_S)
+        await until(lambda: node.link._session is not None)
+        node.spool.lost(Lost("pulse", node.began_ms, node.began_ms + 4000, 5))
+        node.outbox.flush()
+        await node.settle(60)
+        assert told_holes(hub.folder) == [Hole("pulse", node.began_ms, node.began_ms + 4000, 5)]
+        await node.stop()
 
 
 @pytest.mark.slow
