@@ -16,7 +16,7 @@ from spider.clock import Clock
 from spider.limit import within
 from spider.logs import event
 from spider.parcels import Closed, Covered, Losses, Lost, Parcel, close_parcels
-from spider.spoolfiles import Folder, Segment, losses_of
+from spider.spoolfiles import Folder, Segment, loss_of, losses_of
 from spider.spoolrecords import Loss, Pending
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import Gap, Late, Layout
@@ -87,7 +87,7 @@ class Spool:
         self._number = 0
         self._lost = Losses()
         self._gaps: Deque[Pending] = deque()
-        """Losses of memory that have a number, in a journal of their own."""
+        """Losses of memory that have a number, in a journal of their own, until the hub has answered."""
         self._own = os.urandom(16)
         self._own_number = 0
         self._bytes = self._seconds = 0
@@ -403,4 +403,10 @@ class Spool:
         if self._folder is None or self._source is None or not self._opened:
             return
         await self._write(self._source, everything=True)
+        if self._gaps:
+            told = [loss_of(gap) for gap in self._gaps]
+            try:
+                await aside(partial(self._folder.append_as, self._own, self._gaps[0].number, told), "spool")
+            except OSError as error:
+                self._fail(error)
         await aside(self._folder.close, "spool")

@@ -246,6 +246,19 @@ class Folder:
             raise
         return begun
 
+    def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
+        """Write losses that have numbers of this journal, which the hub may have heard already, to a segment of their own.
+
+        Raises: OSError: nothing was written.
+        """
+        self.seal()
+        writer, self._writer = self._writer, Writer(self._node, journal)
+        try:
+            self.append(first, [Loss("", losses)], [])
+        finally:
+            self.seal()
+            self._writer = writer
+
     def _write(self, number: int, count: int, what: "Union[Closed, Loss]", begun: List[Segment]) -> None:
         current = self._current
         if current is not None and current.covered_s >= SEGMENT_S:

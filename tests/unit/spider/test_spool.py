@@ -296,6 +296,35 @@ async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path
     check_samples(node.journal, hub.samples, hub.holes)
 
 
+@pytest.mark.parametrize("heard", [0, 1, 2])
+async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_process(tmp_path: Path, heard: int) -> None:
+    """The hub went away while it was told, and Spider is stopped before it is back: what it has heard of that counts once."""
+    state = tmp_path / "state"
+    node, hub = Node(state), ModelHub()
+    with unusable(state, "away"):
+        await node.away(900)
+    node.outbox.resume(hub.welcome(node.boot))
+    gaps = 0
+    while (message := node.outbox.take()) is not None:
+        if isinstance(message, Gap):
+            gaps += 1
+            if gaps <= heard:
+                hub.hear(message)
+            continue
+        ack = hub.hear(message)
+        if ack is not None:
+            node.outbox.acked(ack)
+    assert gaps == 2
+    assert len(hub.holes) == heard
+    node.outbox.suspend()
+    await node.spool.finish()
+    await come_back(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+    assert len(hub.holes) == 2
+    assert node.journal.excused == set()
+    assert segments(node) == []
+
+
 async def test_segments_of_another_node_are_not_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     stranger, hub = Node(tmp_path, name=b"m" * 16), ModelHub()
     await stranger.away(200)
