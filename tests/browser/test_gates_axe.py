@@ -226,17 +226,19 @@ def no_nodes_yet(seen: Gate) -> None:
     expect(seen.page.get_by_text("No nodes yet")).to_be_visible()
 
 
+WAY_IN: list[Screen] = [
+    ("log-in", lambda seen: expect_sign_in(seen.page, seen.hub)),
+    ("log-in, wrong", wrong_password),
+    ("first password", first_password),
+    ("no nodes yet", no_nodes_yet),
+    ("no jobs yet", at("/jobs")),
+    ("events of an empty hub", at("/events")),
+]
+
+
 def test_the_way_in_and_an_empty_hub_break_no_rule(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    screens: list[Screen] = [
-        ("log-in", lambda seen: expect_sign_in(seen.page, seen.hub)),
-        ("log-in, wrong", wrong_password),
-        ("first password", first_password),
-        ("no nodes yet", no_nodes_yet),
-        ("no jobs yet", at("/jobs")),
-        ("events of an empty hub", at("/events")),
-    ]
     with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub, expected=HUB_AWAY) as seen:
-        found = sweep(seen, screens, every=bool(request.config.getoption("--slow")))
+        found = sweep(seen, WAY_IN, every=bool(request.config.getoption("--slow")))
         hub.slay()
         expect(seen.page.get_by_text("No connection to Ground Control")).to_be_visible()
         found += [f"hub lost: {violation}" for violation in seen.axe()]

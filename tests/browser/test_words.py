@@ -17,19 +17,17 @@ from playwright.sync_api import Browser, Error, Response, WebSocket, expect
 from tests.browser.conftest import DESKTOP, HUB_AWAY
 from tests.browser.gates import LOOKS, Gate, Screen, at, gate
 from tests.browser.test_gates_axe import (
+    WAY_IN,
     Staged,
     another_key,
     asked_for_its_key,
     expect_sign_in,
-    first_password,
-    no_nodes_yet,
     of_the_fleet,
     of_the_node,
     of_the_rest,
     recovery_code_asked,
     refused_at_the_door,
     trusted,
-    wrong_password,
 )
 from tests.browser.test_gates_axe_states import alone, of_the_page
 from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
@@ -260,17 +258,9 @@ def test_a_second_factor_is_shown_in_the_language_of_the_page(browser: Browser, 
 
 
 def test_the_way_in_is_shown_in_the_language_of_the_page(browser: Browser, tmp_path: Path, marked: str) -> None:
-    screens: list[Screen] = [
-        ("log-in", lambda seen: expect_sign_in(seen.page, seen.hub)),
-        ("log-in, wrong", wrong_password),
-        ("first password", first_password),
-        ("no nodes yet", no_nodes_yet),
-        ("no jobs yet", at("/jobs")),
-        ("events of an empty hub", at("/events")),
-    ]
     with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub, expected=HUB_AWAY) as seen:
         reader = Reader(seen, marked)
-        walk(reader, screens)
+        walk(reader, WAY_IN)
         seen.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         hub.slay()
         expect(seen.page.get_by_text("No connection to Ground Control")).to_be_visible()
