@@ -1,6 +1,7 @@
 /** The cells of a node, the same in the table and on a card. */
 
 import type { VNode } from "preact";
+import { useEffect } from "preact/hooks";
 import type { Level, Standing } from "../../core/facts";
 import { t } from "../../core/say";
 import { age } from "../../core/time";
@@ -10,6 +11,7 @@ import { now } from "../../state/clock";
 import type { Row } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
 import { pick, picked } from "../../state/selection";
+import { lookAtSpark, sparkFor } from "../../state/sparks";
 import type { JobView } from "../../state/types";
 import type { GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
@@ -24,6 +26,12 @@ export const Pick = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: s
     <input type="checkbox" aria-label={label} tabIndex={tab} checked={ids.every((id) => picked.value.has(id))} onChange={(event) => pick(ids, event.currentTarget.checked)} />
   </label>
 );
+
+/** The last ten minutes of a node's CPU, for as long as this stands on the page. */
+export function useSpark(id: string): readonly (number | null)[] {
+  useEffect(() => lookAtSpark(id), [id]);
+  return sparkFor(id).value;
+}
 
 export const glyphOf = (standing: Standing, busy: boolean): GlyphKind => (busy && standing !== "off" ? "run" : standing);
 

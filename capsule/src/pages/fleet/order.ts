@@ -55,19 +55,30 @@ function weight({ node, facts, standing }: Row, key: SortKey): number | null {
 }
 
 const names = new Intl.Collator(undefined, { numeric: true });
+/** Name → its place among all names: comparing names is what takes the time, and they seldom change. */
+let places = new Map<string, number>();
+
+/** Where this name stands among these and any others. */
+function placed(rows: readonly Row[]): ReadonlyMap<string, number> {
+  if (rows.some(({ node }) => !places.has(node.name))) {
+    const all = [...new Set(rows.map(({ node }) => node.name))].sort(names.compare);
+    places = new Map(all.map((name, at) => [name, at]));
+  }
+  return places;
+}
 
 /** What is not known comes last whichever way the rest is sorted. */
 export function ordered(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
   const turn = down ? -1 : 1;
+  const place = placed(rows);
   return rows
     .filter((row) => filter.matches(filterable(row)))
-    .map((row) => ({ row, by: weight(row, key) }))
+    .map((row) => ({ row, by: weight(row, key), place: place.get(row.node.name) ?? 0 }))
     .sort((a, b) => {
-      // Comparing names is what takes the time, and mostly it is not needed.
-      const named = (): number => names.compare(a.row.node.name, b.row.node.name);
-      if (key === "name") return named() * turn;
-      if (a.by === null || b.by === null) return a.by === b.by ? named() : a.by === null ? 1 : -1;
-      return (a.by - b.by) * turn || named();
+      const named = a.place - b.place;
+      if (key === "name") return named * turn;
+      if (a.by === null || b.by === null) return a.by === b.by ? named : a.by === null ? 1 : -1;
+      return (a.by - b.by) * turn || named;
     })
     .map(({ row }) => row);
 }

@@ -12,14 +12,13 @@ import { inBits, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
 import { pick, picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
-import { sparkFor } from "../../state/sparks";
 import type { NodeView } from "../../state/types";
 import { Glyph, GLYPH_WORDS } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
 import { Mark, Spark } from "../../ui/parts";
 import { Windowed } from "../../ui/windowed";
-import { Also, Figure, glyphOf, jobOn, Pick, Security, Share } from "./cells";
+import { Also, Figure, glyphOf, jobOn, Pick, Security, Share, useSpark } from "./cells";
 import { aggregate, groupName } from "./group";
 import type { SortKey } from "./order";
 
@@ -59,7 +58,10 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
-  const stand = (index: number): void => setHere({ key: keyOf(lines[index]), index });
+  const shown = useRef(lines);
+  shown.current = lines;
+  // One and the same for as long as the table stands: a row that is told nothing new is not drawn again with each key in the filter.
+  const [stand] = useState(() => (index: number): void => setHere({ key: keyOf(shown.current[index]), index }));
   // Before the browser sees the next key, so that it goes to the row that is shown as the current one.
   useLayoutEffect(() => {
     if (!wanted.current) return;
@@ -131,7 +133,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
         keep={at}
         row={(index) => {
           const line = lines[index] as Line;
-          const shared = { index, current: index === at, onFocus: () => stand(index) };
+          const shared = { index, current: index === at, onFocus: stand };
           return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} onFold={onFold} {...shared} />;
         }}
       />
@@ -142,7 +144,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
 interface Placed {
   index: number;
   current: boolean;
-  onFocus: () => void;
+  onFocus: (index: number) => void;
 }
 
 function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { line: Extract<Line, { group: string }>; ids: readonly string[]; onFold: (group: string) => void }): VNode {
@@ -154,7 +156,7 @@ function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { lin
       tabIndex={current ? 0 : -1}
       aria-rowindex={index + 2}
       data-index={index}
-      onFocusCapture={onFocus}
+      onFocusCapture={() => onFocus(index)}
       onClick={fold}
     >
       <span role="rowheader" class="row">
@@ -246,7 +248,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
       aria-rowindex={index + 2}
       data-index={index}
       data-node={id}
-      onFocusCapture={onFocus}
+      onFocusCapture={() => onFocus(index)}
       onClick={() => go(`/n/${id}`)}
     >
       {who}
@@ -291,5 +293,5 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
 }
 
 function CpuSpark({ id, level }: { id: string; level: "" | "warn" | "crit" }): VNode {
-  return <Spark values={sparkFor(id).value} width={72} max={100} kind={level} />;
+  return <Spark values={useSpark(id)} width={72} max={100} kind={level} />;
 }
