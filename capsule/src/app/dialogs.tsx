@@ -7,12 +7,15 @@ import { stepUp } from "../state/stepup";
 import { toast } from "../state/toasts";
 import { afresh, lazy, missing } from "../ui/lazy";
 
+/** Said again for as long as the hub does not answer. */
+const missed = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, missing(what), { label: t`Try again`, run: async () => (await afresh()) || missed(what) });
+
 /** A dialog that does not come has no place to say so: a note does, and what waits for it is let go. */
 const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = hide): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
       away();
-      toast("fail", t`This part of the page could not be loaded`, missing(what), { label: t`Try again`, run: afresh });
+      missed(what);
       throw error;
     }),
   );

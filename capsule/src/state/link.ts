@@ -81,6 +81,7 @@ export function watch(name: string, topic: Topic, { whileHidden = false, patienc
   };
 }
 
+export { answers } from "../wire/http";
 export const tryNow = (): void => connection.retryNow();
 
 phase.subscribe((at) => {

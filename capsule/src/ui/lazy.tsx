@@ -1,15 +1,20 @@
 import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/say";
-import { isLost } from "./lost";
+import { hubAnswers } from "./lost";
 import { Failure, Loading } from "./parts";
 
-/** A browser remembers that a part did not come, and asks for it again only as the page is loaded anew: so nobody is left with what never works. */
-export const afresh = (): void => {
-  if (!isLost()) location.reload();
-};
+/**
+ * A browser remembers that a part did not come, and asks for it again only as the page is loaded anew: so nobody is left with what never works.
+ * A hub that does not answer is asked first: in the page's place there would be the browser's own error. False: it did not answer.
+ */
+export async function afresh(): Promise<boolean> {
+  const ok = await hubAnswers();
+  if (ok) location.reload();
+  return ok;
+}
 /** What is said of a part that did not come. */
-export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again loads the page anew.`;
+export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again loads the page anew, once Ground Control answers.`;
 
 /** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
 export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: (props: P) => VNode | null): (props: P) => VNode | null {
@@ -29,7 +34,7 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
     }, []);
     if (part) return h(part as ComponentType<object>, props);
     if (meanwhile) return meanwhile(props);
-    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: missing(what), instance: "", status: 404 }} onRetry={afresh} />;
+    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: missing(what), instance: "", status: 404 }} onRetry={() => void afresh()} />;
     return <Loading what={what} />;
   };
 }

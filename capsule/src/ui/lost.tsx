@@ -13,16 +13,19 @@ interface Hub {
   /** Grows with each connection made. */
   connections: ReadonlySignal<number>;
   tryNow(): void;
+  /** Asks it for the page itself. */
+  answers(): Promise<boolean>;
 }
 
 /** Set once by the app, as this layer knows no state of its own. */
-let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined };
+let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined, answers: async () => true };
 
 export function setHub(given: Hub): void {
   hub = given;
 }
 
 export const isLost = (): boolean => hub.lostSince.value !== null;
+export const hubAnswers = (): Promise<boolean> => hub.answers();
 
 export function Lost({ what, children }: { what: string; children?: ComponentChildren }): VNode {
   const left = hub.retryIn.value;

@@ -117,6 +117,12 @@ export async function call<T>(method: Method, path: string, { query = {}, body, 
   }
 }
 
+/** Whether the page would come if it were loaded anew. */
+export async function answers(): Promise<boolean> {
+  const { ok } = await fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => Response.error());
+  return ok;
+}
+
 /** A key that makes a repeated request harmless. */
 export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
