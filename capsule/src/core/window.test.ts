@@ -56,6 +56,17 @@ test("an empty bucket of a fast series is a hole", () => {
   assert.deepEqual(values, [[1, null, 1, 1]]);
 });
 
+test("before the past of every series was read, nothing is a hole", () => {
+  const window = new LiveWindow(300);
+  for (const name of ["a", "b"]) window.add(name, 300, 1);
+  const found = (): unknown => holes(window.columns(["a", "b"], 300, 1), 0, 300, window.hole(["a", "b"], 1));
+  assert.deepEqual(found(), []);
+  window.know(["a"]);
+  assert.deepEqual(found(), []);
+  window.know(["b", "c"]);
+  assert.deepEqual(found(), [{ from: 0, to: 300 }]);
+});
+
 test("holes are named with their ends, also before the first and after the last sample", () => {
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
   assert.deepEqual(holes(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);

@@ -22,6 +22,7 @@ interface Track {
 
 export class LiveWindow {
   readonly #tracks = new Map<string, Track>();
+  readonly #known = new Set<string>();
 
   constructor(readonly seconds: number) {}
 
@@ -60,6 +61,16 @@ export class LiveWindow {
       if ((times[place] as number) < at + step) return;
     }
     this.add(name, at, value);
+  }
+
+  /** The past of these series was read: what is not there now was not measured. */
+  know(names: readonly string[]): void {
+    for (const name of names) this.#known.add(name);
+  }
+
+  /** Seconds without a sample that make a hole; none do while the past is still to come, as what is not known yet is not missing. */
+  hole(names: readonly string[], interval: number): number {
+    return names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
 
   /** The columns of several series over `[until - seconds, until]`, on the union of their times. */

@@ -60,6 +60,8 @@ export class NodeDetail {
   #marksAsked = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
+  readonly #wanted = new Set<string>();
+  /** Of the wanted: those that are asked for or were answered. */
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
@@ -86,7 +88,7 @@ export class NodeDetail {
     );
     // What a server kept while it had no link comes some seconds after it is back, by another way than what is live.
     const mending = setInterval(() => {
-      if (!document.hidden && !this.#leaving() && this.#torn()) this.#refill();
+      if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#torn())) this.#refill();
     }, MEND_MS);
     this.#ends.push(() => clearInterval(mending));
     let first = true;
@@ -128,11 +130,14 @@ export class NodeDetail {
     this.version.value += 1;
   }
 
-  /** Puts the last minutes of these series into the live window; each is asked for once, and again after a lost link. */
+  /** Puts the last minutes of these series into the live window; each is asked for once, and again after a lost link or a failure. */
   async fill(names: readonly string[]): Promise<void> {
     const missing = names.filter((name) => !this.#filled.has(name));
     if (!missing.length) return;
-    for (const name of missing) this.#filled.add(name);
+    for (const name of missing) {
+      this.#wanted.add(name);
+      this.#filled.add(name);
+    }
     try {
       const to = hubNow();
       const past = await this.#history(missing, to - LIVE_S, to, MOST_POINTS);
@@ -143,6 +148,7 @@ export class NodeDetail {
           if (value != null) this.window.addPast(name, at, past.step, value);
         });
       }
+      this.window.know(missing);
       this.version.value += 1;
     } catch (error) {
       for (const name of missing) this.#filled.delete(name);
@@ -164,9 +170,8 @@ export class NodeDetail {
   }
 
   #refill(): void {
-    const names = [...this.#filled];
     this.#filled.clear();
-    void this.fill(names);
+    void this.fill([...this.#wanted]);
     if (this.tables.peek()) void this.loadTables();
   }
 

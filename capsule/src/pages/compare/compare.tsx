@@ -183,7 +183,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
       limit,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, hole: shown.zoom ? Infinity : limit, window, loading: shown.zoom !== null };
+    return { columns, from, to, since, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null };
   }
   if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, hole: Infinity, window, loading: true };
   const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));

@@ -42,7 +42,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     void detail.version.value;
     const columns = detail.window.columns(names, until, rhythm);
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : rhythm * GAP_INTERVALS, loading: shown.zoom !== null };
+    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : detail.window.hole(names, rhythm), loading: shown.zoom !== null };
   }
   if (!past || !names.some((name) => past.series[name])) {
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
