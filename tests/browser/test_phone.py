@@ -203,25 +203,38 @@ def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> Non
         expect(page.get_by_role("dialog").get_by_role("radio", name="Over SSH")).to_have_attribute("aria-checked", "true")
 
 
-INKS = (
-    "(page) => [...new Set([page, ...page.querySelectorAll('.node-card b:not(.warn, .crit)')].map((one) => getComputedStyle(one).color))]"
-)
+INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
+    '.node-card b, .fleet :is(.figure, .both-ways, [role=cell].right, .right > span:not(.pill))')].map((one) => getComputedStyle(one).color))]"""
+"""The page's first, then those of its figures."""
+ALARMING = ":is(.node-card b, .fleet .figure):is(.warn, .crit)"
 
 
-def test_the_figures_of_cards_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         seen.sign_in()
         page = on_phone(seen)
-        expect(page.locator(".node-card").first).to_be_visible()
-        bright = page.locator("main > .page").evaluate(INKS)
+        main = page.locator("main > .page")
+
+        def inks() -> list[str]:
+            found: list[str] = main.evaluate(INKS)
+            return found
+
+        expect(page.locator(f".node-card {ALARMING}").first).to_be_visible()
+        bright = inks()
+        assert len(bright) > 1, "what alarms has an ink of its own"
         hub.slay()
         try:
             expect(page.get_by_text("No connection to Ground Control")).to_be_visible()
-            until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: len(inks) == 1 and inks != bright)
+            until(page, inks, lambda found: len(found) == 1 and found[0] not in bright)
+            page.set_viewport_size({"width": 1440, "height": 900})
+            expect(page.locator(f".fleet {ALARMING}").first).to_be_visible()
+            for theme in ("light", "dark"):
+                page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+                until(page, inks, lambda found: len(found) == 1)
         finally:
             hub.launch()
         try_now(page)
-        until(page, lambda: page.locator("main > .page").evaluate(INKS), lambda inks: inks == bright)
+        until(page, inks, lambda found: len(found) > 1 and found[0] == bright[0])
 
 
 def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(browser: Browser, tmp_path: Path) -> None:
