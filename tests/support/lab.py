@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
+PROGRAM = (sys.executable, "-I", "-S", str(LAB))
+"""The lab by the interpreter that is here anyway: there are thousands of calls, and to look for one takes longer than most of them."""
 BUILD_LIMIT_S = 900
 COMMAND_LIMIT_S = 300
 
@@ -41,7 +44,7 @@ def unavailable() -> str | None:
 
 def lab(*words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
     """Run scripts/lab; returns what it printed."""
-    done = subprocess.run([str(LAB), *words], env=environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
+    done = subprocess.run([*PROGRAM, *words], env=environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise RuntimeError(f"scripts/lab {' '.join(words)}: exit status {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout
@@ -63,7 +66,7 @@ class Host:
         """Run a command as root, without ssh."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [str(LAB), "exec", self.name, "--", *argv], env=environment(), input=data, capture_output=True, timeout=timeout_s, check=False
+            [*PROGRAM, "exec", self.name, "--", *argv], env=environment(), input=data, capture_output=True, timeout=timeout_s, check=False
         )
         text = subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
@@ -79,7 +82,7 @@ class Host:
     def read(self, path: str) -> bytes:
         """The bytes of a file."""
         done = subprocess.run(
-            [str(LAB), "exec", self.name, "--", "cat", path], env=environment(), capture_output=True, timeout=COMMAND_LIMIT_S, check=True
+            [*PROGRAM, "exec", self.name, "--", "cat", path], env=environment(), capture_output=True, timeout=COMMAND_LIMIT_S, check=True
         )
         return done.stdout
 
