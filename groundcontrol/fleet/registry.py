@@ -100,7 +100,7 @@ class Registry:
         self._skews = Skews()
         self._suspected: dict[NodeId, float] = {}
         """When a second machine with the node's keys was seen last, by the monotonic clock."""
-        self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows | None] = weakref.WeakKeyDictionary()
+        self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
         """The newest loss that each session had told a second ago."""
         self._fresh: dict[NodeId, None] = {}
         """Nodes with values that lists were not told of yet, and when they were last."""
@@ -427,9 +427,11 @@ class Registry:
                 await self._tell_ahead(agent)
             if (skew := self._skews.news(agent.node.id)) is not None:
                 await self._tell_skew(agent.node, *skew)
-            if agent.lost and agent.lost[-1] is self._lost_seen.get(agent):
-                await self._tell_lost(agent)
-            self._lost_seen[agent] = agent.lost[-1] if agent.lost else None
+            if agent.lost:
+                if agent.lost[-1] is self._lost_seen.pop(agent, None):
+                    await self._tell_lost(agent)
+                else:
+                    self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary: a fault of ours in one session leaves the others alone
             event(log, "agent_tick_failed", logging.ERROR, node=agent.node.id, exc_info=True)
             self.end(agent, CLOSE_INTERNAL, "internal")

@@ -98,11 +98,20 @@ class Dispatch:
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(random.uniform(*SWEEP_S))
-            await self._survive(self._withdraw())
-            await self._survive(self._take(None))
-            await self._survive(self._send_again())
-            await self._survive(self._stop())
-            await self._survive(self._expire())
+            if self._again or self._held or await self._any_open():
+                await self._survive(self._withdraw())
+                await self._survive(self._take(None))
+                await self._survive(self._send_again())
+                await self._survive(self._stop())
+                await self._survive(self._expire())
+
+    async def _any_open(self) -> bool:
+        """Whether there may be something to look after."""
+        try:
+            return await self._store.jobs.any_open()
+        except HubError as exc:
+            event(log, "jobs_store_failed", logging.WARNING, error=exc.code)
+            return False
 
     async def _survive(self, work: Awaitable[None]) -> None:
         """Await something that the next sweep makes good when the database is away."""

@@ -52,6 +52,22 @@ async def test_a_wish_to_stop_is_noted_once_and_kept_until_it_is_answered(store:
     assert await store.jobs.stopping() == []
 
 
+async def test_a_job_is_open_from_its_order_to_its_end(store: Store, clock: ManualClock) -> None:
+    assert not await store.jobs.any_open()
+    node = await store.nodes.create_node(SCOPE, new_node())
+    session = await connect(store, node.id)
+    job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
+    assert await store.jobs.any_open()
+    await store.jobs.take(None, [session], clock.now())
+    assert await store.jobs.any_open()
+    await store.jobs.advance(job.id, "accepted", session, JobEvidence())
+    assert await store.jobs.any_open()
+    await store.jobs.advance(job.id, "running", session, JobEvidence())
+    assert await store.jobs.any_open()
+    await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))
+    assert not await store.jobs.any_open()
+
+
 async def test_an_answer_to_a_stop_that_nobody_asked_for_changes_nothing(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     moved = await store.jobs.advance(job.id, "running", session, JobEvidence(stop=StopAnswer("now", "so it says")))

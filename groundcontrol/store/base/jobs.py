@@ -57,6 +57,10 @@ class JobStore(Protocol):
         """Which of these are completely held (terminal, output whole), or are not of this node at all."""
         ...
 
+    async def any_open(self) -> bool:
+        """Whether there is a job that is not over: a fleet mostly has none, and then there is nothing to be looked after."""
+        ...
+
     async def overdue(self, now: float) -> Sequence[Job]:
         """Queued or dispatched jobs whose `not_after` has passed."""
         ...

@@ -32,6 +32,10 @@ _EXPIRE_AT_ONCE: Final = 200
 GRAVE_S: Final = 400 * 86_400.0
 """How long the id of a job that went with its node is remembered."""
 
+_ANY_OPEN: Final = (  # each by an index that has nothing else in it
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'dispatched'))"
+    " OR EXISTS (SELECT 1 FROM job WHERE state IN ('dispatched', 'accepted', 'running'))"
+)
 _QUEUED: Final = (
     "SELECT job.no, job.id, job.org, job.actor, job.action, job.created_by, job.created_at, node.id AS node_id, node.tags"
     " FROM job JOIN node ON node.no = job.node WHERE job.state = 'queued' ORDER BY job.no"
@@ -163,6 +167,9 @@ class SqliteJobs:
         where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
         found = await self._reader.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
         return [row for row in found if not is_finished(row)]
+
+    async def any_open(self) -> bool:
+        return await self._reader.one(_ANY_OPEN) is not None
 
     async def overdue(self, now: float) -> Sequence[Job]:
         where = "WHERE job.state IN ('queued', 'dispatched') AND job.not_after < ? ORDER BY job.id"
