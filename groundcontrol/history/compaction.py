@@ -76,7 +76,7 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
     Raises:  ValueError: one of them is damaged.
     """
     if tier is SECONDS:
-        table = rows.join([RowChunk(body).table() for body in bodies])
+        table = rows.joined([RowChunk(body) for body in bodies])
         return table.samples, rows.encode_rows(table)
     figures = stats.join([StatChunk(body).table() for body in bodies])
     return figures.samples, stats.encode_stats(figures)

@@ -5,9 +5,9 @@ Of each series and row one of three things is kept: a value, that measuring fail
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import add, itemgetter, sub
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
 from groundcontrol.history import chunk
@@ -26,7 +26,7 @@ class RowTable(NamedTuple):
     rhythm_s: int
     times: Sequence[int]
     """Unix milliseconds; two rows may have the same."""
-    columns: dict[str, Values]
+    columns: Mapping[str, Values]
     states: dict[str, bytes]
 
     @property
@@ -63,18 +63,62 @@ def join(tables: Sequence[RowTable]) -> RowTable:
     return _sorted(RowTable(min(table.rhythm_s for table in tables), [time for table in tables for time in table.times], columns, states))
 
 
+def joined(chunks: Sequence[RowChunk]) -> RowTable:
+    """All rows of these chunks, to be read through once: an hour of all series is a hundred thousand numbers, and one column is there at a time."""
+    lengths = [len(part.times) for part in chunks]
+    places = [{name: place for place, name in enumerate(part.names)} for part in chunks]
+    times = [time for part in chunks for time in part.times]
+    pick = _order(times)
+    names = dict.fromkeys(name for part in chunks for name in part.names)
+    states: dict[str, bytes] = {}
+    for name in names:
+        known = b""
+        for part, length, place in zip(chunks, lengths, (found.get(name) for found in places), strict=True):
+            known += bytes(length) if place is None else part.states(place) or bytes([VALUE]) * length
+        if known.count(VALUE) < len(known):
+            states[name] = known if pick is None else bytes(pick(known))
+
+    def column(name: str) -> Values:
+        whole: list[int | None] = []
+        for part, length, found in zip(chunks, lengths, places, strict=True):
+            whole += part.column(found[name]) if name in found else [None] * length
+        return whole if pick is None else pick(whole)
+
+    return RowTable(min(part.rhythm_s for part in chunks), times if pick is None else pick(times), _Columns(names, column), states)
+
+
+class _Columns(Mapping[str, Values]):
+    """Columns that are put together when they are asked for, each time anew."""
+
+    def __init__(self, names: Mapping[str, None], read: Callable[[str], Values]) -> None:
+        self._names = names
+        self._read = read
+
+    def __getitem__(self, name: str) -> Values:
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _sorted(table: RowTable) -> RowTable:
-    times = table.times
-    if all(map(int.__le__, times, times[1:])):
+    pick = _order(table.times)
+    if pick is None:
         return table
-    order = sorted(range(len(times)), key=times.__getitem__)
-    pick = itemgetter(*order)
     return RowTable(
         table.rhythm_s,
-        pick(times),
+        pick(table.times),
         {name: pick(column) for name, column in table.columns.items()},
         {name: bytes(pick(state)) for name, state in table.states.items()},
     )
+
+
+def _order(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+    """What puts rows into the order of their times; None: they are."""
+    return None if all(map(int.__le__, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
 
 
 RELATED: Final = {

@@ -6,7 +6,7 @@ over any number of steps is weighted by what was really measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, cast
 
@@ -42,7 +42,7 @@ class StatTable(NamedTuple):
         return sum(len(line.counts) - line.counts.count(0) for line in self.lines.values())
 
 
-def roll(rhythm_s: int, times: Sequence[int], columns: dict[str, Values], step_ms: int) -> StatTable:
+def roll(rhythm_s: int, times: Sequence[int], columns: Mapping[str, Values], step_ms: int) -> StatTable:
     """Sum up rows, whose times ascend, by steps."""
     found = runs(times, step_ms)
     return StatTable(rhythm_s, [place for place, _, _ in found], {name: line_of(column, found) for name, column in columns.items()})
