@@ -23,7 +23,8 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
     const [part, setPart] = useState<ComponentType<P> | null>(() => held);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
-      if (held) return;
+      // It may have come between the drawing and this.
+      if (held) return setPart(() => held);
       load().then(
         (loaded) => {
           held = loaded;
