@@ -259,6 +259,17 @@ def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProces
         until(page, behind, lambda seconds: seconds <= 0)
 
 
+UNDER_SPARKS = """() => [...document.querySelectorAll('.vitals .spark')].filter((spark) => {
+    const its = spark.getBoundingClientRect(), words = document.createRange();
+    return its.width && [...spark.parentElement.querySelectorAll('.name, .value')].some((text) => {
+        words.selectNodeContents(text);
+        const {right, top, bottom} = words.getBoundingClientRect();
+        return right > its.left && top < its.bottom && bottom > its.top;
+    });
+}).map((spark) => spark.parentElement.textContent)"""
+"""Of the fleet's vitals those whose words reach into their own spark."""
+
+
 def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Large(hub, [node]):
@@ -271,6 +282,10 @@ def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProc
         for way in ("received", "sent"):
             expect(page.locator(f"[data-node] [data-series='network.{way}']")).to_have_text(re.compile(r"bit$"))
         expect(page.get_by_role("region", name="Fleet vitals")).to_contain_text(re.compile(r"bit/s in.*bit/s out"))
+        for width in (800, 1099, 1120, 1366, 1440, 1599, 1600):
+            page.set_viewport_size({"width": width, "height": 900})
+            expect(page.locator(".vitals .spark").first).to_be_visible()
+            assert page.evaluate(UNDER_SPARKS) == [], width
         page.set_viewport_size({"width": 390, "height": 844})
         expect(page.locator(".node-card .last")).to_contain_text(re.compile(r"bit/s.*bit/s"))
         page.set_viewport_size({"width": 1440, "height": 900})
@@ -290,7 +305,13 @@ def test_a_compared_server_can_be_taken_away_however_long_its_name_is(page: Page
         page.goto(f"{hub.url}/compare?nodes={','.join(node.node_id for node in nodes)}")
         figures = page.get_by_role("region", name="Figures, table")
         expect(figures.get_by_role("row").filter(has_text="web-1")).to_contain_text(re.compile(r"\d%.*\d%.*\d%.*\d%"))
-        assert figures.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+        for metric, unit in (("memory.used", "GiB"), ("cpu.total", "%")):
+            page.get_by_label("Value", exact=True).select_option(metric)
+            expect(figures.get_by_role("row").filter(has_text="web-1")).to_contain_text(unit)
+            for width in (320, 390, 1440):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert figures.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0, (metric, width)
+                assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") == 0, (metric, width)
         figures.get_by_role("button", name=re.compile(r"^Take a-server.* away$")).click()
         expect(figures.get_by_role("row").filter(has_text="a-server")).to_have_count(0)
 

@@ -102,6 +102,7 @@ export function ComparePage(): VNode {
             group={group}
             shade={shade.value}
             words={words}
+            binary={unit === "bytes"}
             {...(unit === "percent" ? { max: 100 } : {})}
             columns={there.map(({ name }) => `${name} ${series}`)}
             waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{t`No data in this time`}</div>}
@@ -112,17 +113,18 @@ export function ComparePage(): VNode {
           />
           <section class="card" aria-label={t`Figures`}>
             <div class="facts-scroll" role="region" aria-label={t`Figures, table`} tabIndex={0}>
-              <table class="facts-table">
-                <thead>
-                  <tr>
+              {/* Where it is narrow its rows are laid out in two lines: without the roles they would be none there. */}
+              <table class="facts-table" role="table">
+                <thead role="rowgroup">
+                  <tr role="row">
                     {[t`Server`, t`Now`, t`Low`, t`Mean`, t`High`, ""].map((head, index) => (
-                      <th key={head} scope="col" class={index > 0 ? "num" : ""}>
+                      <th key={head} scope="col" role="columnheader" class={index > 0 ? "num" : ""}>
                         {head || <span class="hidden-text">{t`Take away`}</span>}
                       </th>
                     ))}
                   </tr>
                 </thead>
-                <tbody>
+                <tbody role="rowgroup">
                   {nodes.map((node) => (
                     <FigureRow key={node.id} node={node} line={lines[there.indexOf(node)]} series={series} text={words.text} data={data} index={there.indexOf(node)} chosen={details.map(({ id }) => id)} />
                   ))}
@@ -220,8 +222,8 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
   const old = standing === "off" || standing === "stale";
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
   return (
-    <tr class={old ? "dimmed" : ""}>
-      <td>
+    <tr role="row" class={old ? "dimmed" : ""}>
+      <td role="cell">
         <span class="row">
           {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
           <Glyph kind={detail.failure.value ? "fail" : standing} />
@@ -234,11 +236,11 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
           )}
         </span>
       </td>
-      <td class="num">{shown(sample?.value)}</td>
-      <td class="num">{shown(low)}</td>
-      <td class="num">{shown(mean)}</td>
-      <td class="num">{shown(high)}</td>
-      <td class="num">
+      <td role="cell" class="num">{shown(sample?.value)}</td>
+      <td role="cell" class="num">{shown(low)}</td>
+      <td role="cell" class="num">{shown(mean)}</td>
+      <td role="cell" class="num">{shown(high)}</td>
+      <td role="cell" class="num">
         <Button slim kind="quiet" icon="x" name={t`Take ${name} away`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
       </td>
     </tr>
