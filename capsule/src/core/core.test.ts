@@ -6,7 +6,7 @@ import { parseFilter, type Filterable } from "./filter";
 import { passwordRules, strength } from "./password";
 import { labelled, parseSeries } from "./series";
 import { fixFor, leftBehind } from "./steps";
-import { age, duration, short } from "./time";
+import { age, duration, short, took } from "./time";
 import { count, digits3, network, percent, rate, share, size } from "./units";
 
 test("sizes are binary, rates decimal, both with three digits", () => {
@@ -28,6 +28,8 @@ test("what is not known is a dash, never 0", () => {
 
 test("durations have two parts at most", () => {
   assert.equal(duration(0.42), "0.4\u00a0s");
+  assert.deepEqual([duration(0), duration(0.04), age(0)], Array(3).fill("0\u00a0s"));
+  assert.deepEqual([took(10, null, 13.4), took(10, 13.4, 99)], ["3\u00a0s", "3.4\u00a0s"]);
   assert.equal(duration(372), "6\u00a0min 12\u00a0s");
   assert.equal(duration(3600), "1\u00a0h");
   assert.equal(age(8_040), "2\u00a0h 14\u00a0min");

@@ -30,6 +30,7 @@ export const iso = (at: number): string => new Date(at * 1000).toISOString();
 /** "6 min 12 s", "142 d 6 h", "0.4 s". */
 export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
+  if (s < 0.05) return `0${NBSP}${S}`;
   if (s < 9.95) return `${s.toFixed(1)}${NBSP}${S}`;
   const whole = Math.round(s);
   if (whole < 60) return `${whole}${NBSP}${S}`;
@@ -41,6 +42,9 @@ export function age(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   return whole < 60 ? `${whole}${NBSP}${S}` : parts(whole);
 }
+
+/** What lasted, and what still goes on. */
+export const took = (from: number, to: number | null, now: number): string => (to === null ? age(now - from) : duration(to - from));
 
 /** The largest part alone: a table's column. */
 export function short(seconds: number): string {

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { rich, t } from "../../core/say";
 import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
 import { stepTitle } from "../../core/steps";
-import { age, moment } from "../../core/time";
+import { moment, took } from "../../core/time";
 import { plural } from "../../core/units";
 import { now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
@@ -76,7 +76,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         <div class="grow">
           <h1 tabIndex={-1}>{t`Adding ${plural(total, "server")}`}</h1>
           <p class="meta t3">
-            {moment(first.created_at, today.value)} · <span class="num">{age((over ?? now.value) - first.created_at)}</span>
+            {moment(first.created_at, today.value)} · <span class="num">{took(first.created_at, over, now.value)}</span>
           </p>
         </div>
         {failed.length > 0 && mayAct.value && (
@@ -202,7 +202,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
         {said}
       </span>
       <span role="cell" class="t3 num">
-        {began === null ? "—" : age((one.ended_at ?? now.value) - began)}
+        {began === null ? "—" : took(began, one.ended_at, now.value)}
       </span>
       <span role="cell" class="right row">
         {at === "failed" && mayAct.value && (

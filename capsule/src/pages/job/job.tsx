@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { form, t } from "../../core/say";
-import { age, moment } from "../../core/time";
+import { age, moment, took } from "../../core/time";
 import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
@@ -143,7 +143,7 @@ function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | nu
 }
 
 function Elapsed({ job }: { job: JobView }): VNode {
-  return <span class="num">{age((job.ended_at ?? now.value) - (job.started_at ?? 0))}</span>;
+  return <span class="num">{took(job.started_at ?? 0, job.ended_at, now.value)}</span>;
 }
 
 /** Takes back what waits; stops what runs as far as its phase allows; what hangs after that is ended by force, on order. */

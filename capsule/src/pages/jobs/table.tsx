@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { form, t } from "../../core/say";
-import { duration, moment } from "../../core/time";
+import { moment, took as lasted } from "../../core/time";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
@@ -11,8 +11,7 @@ import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/parts";
 
 export function took(job: JobView, at: number): string {
-  if (job.started_at === null) return "—";
-  return duration((job.ended_at ?? at) - job.started_at);
+  return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
 }
 
 /** Where it stands, in words. */

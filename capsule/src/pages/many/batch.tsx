@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { GROUP_WORDS, groupOf, GROUPS, tally, type Group } from "../../core/batch";
 import { stopWord } from "../../core/orders";
 import { t } from "../../core/say";
-import { age, moment } from "../../core/time";
+import { moment, took } from "../../core/time";
 import { percent, plural } from "../../core/units";
 import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { cancelBatch, loadBatch } from "../../state/batches";
@@ -70,7 +70,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
             {t`${actionWord(batch.action)} on ${plural(total + batch.refused.length, "node")}`}
           </h1>
           <p class="meta t3">
-            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, today.value)} ·`}{" "}<span class="num">{age((batch.ended_at ?? now.value) - batch.created_at)}</span>
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, today.value)} ·`}{" "}<span class="num">{took(batch.created_at, batch.ended_at, now.value)}</span>
           </p>
         </div>
         {counts.open > 0 && mayAct.value && (
@@ -172,7 +172,7 @@ function Row({ job, name, action }: { job: BatchJobView; name: string; action: s
         {job.started_at !== null && <Time at={job.started_at}>{moment(job.started_at, today.value)}</Time>}
       </span>
       <span role="cell" class="t3">
-        {job.started_at === null ? "—" : age((job.ended_at ?? now.value) - job.started_at)}
+        {job.started_at === null ? "—" : took(job.started_at, job.ended_at, now.value)}
       </span>
     </div>
   );

@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { plainMark } from "../../core/legend";
 import { keptFault, keptSeconds, keptText, TIER_WORDS } from "../../core/retention";
 import { rich, t } from "../../core/say";
 import { count, size } from "../../core/units";
@@ -73,7 +74,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_WORDS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesFor(tier, wanted[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${tier.bytes_per_value} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
+              hint={t`About ${size(bytesFor(tier, wanted[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
