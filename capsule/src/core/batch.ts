@@ -1,7 +1,7 @@
 /** Many jobs of one order: what they come to, which of them are shown, and which nodes will not take part. */
 
 import { form, t } from "./say";
-import { jobEnded } from "./words";
+import { actionWord, jobEnded } from "./words";
 
 interface JobLike {
   state: string;
@@ -38,7 +38,7 @@ export function policyRefusal(policy: PolicyLike | null, action?: string): strin
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in /etc/stardust/policy.conf) allows watching only. Its administrator can change that on the server.`;
   if (policy.mode === "invalid") return t`This server’s policy file (/etc/stardust/policy.conf) is not valid, so it runs no jobs. Its administrator can mend that on the server.`;
   if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
-  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${action}”.`;
+  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionWord(action)}” (verb ${action}).`;
   return "";
 }
 

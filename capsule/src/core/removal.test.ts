@@ -16,7 +16,7 @@ test("a node is removed with kept credentials, else through its connection, else
 test("who is asked for credentials is told why", () => {
   assert.match(whyAsked({ ...node, state: "offline" }), /not connected/);
   assert.match(whyAsked({ ...node, policy: { mode: "readonly", verbs: [] } }), /mode = readonly/);
-  assert.match(whyAsked({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }), /does not allow “uninstall”/);
+  assert.match(whyAsked({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }), /does not allow “Remove agent” \(verb uninstall\)/);
 });
 
 test("a node that was only forgotten was not taken off its server", () => {

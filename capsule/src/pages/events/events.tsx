@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { csv } from "../../core/csv";
+import { eventSearch } from "../../core/events";
 import { t } from "../../core/say";
 import { iso } from "../../core/time";
 import { count } from "../../core/units";
@@ -28,7 +29,7 @@ const KINDS = [
 ];
 
 async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
-  const { events, whole } = await allEvents(only);
+  const { events, whole } = await allEvents({ ...only, search: only.search && eventSearch(only.search) });
   const text =
     kind === "json"
       ? `${JSON.stringify(events, null, 1)}\n`

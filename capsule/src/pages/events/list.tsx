@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { eventSearch, eventText } from "../../core/events";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { events } from "../../state/events";
@@ -27,7 +28,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   const [next, setNext] = useState<string | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const turn = useRef(0);
-  const asked = { ...only, node };
+  const asked = { ...only, node, search: only.search && eventSearch(only.search) };
   const load = async (cursor?: string): Promise<void> => {
     const mine = ++turn.current;
     try {
@@ -45,7 +46,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   if (failure && !pages) return <Failure title={t`The events could not be read`} error={failure} onRetry={() => void load()} />;
   if (!pages) return <Loading what={t`the events`} onRetry={() => void load()} />;
   const known = new Set(pages.map((event) => event.id));
-  const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, only) && event.at >= (pages[0]?.at ?? 0));
+  const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, asked) && event.at >= (pages[0]?.at ?? 0));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
@@ -76,7 +77,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
             <span role="cell">
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
             </span>
-            <span role="cell">{event.message}</span>
+            <span role="cell">{eventText(event)}</span>
             <span role="cell" class="cut t2">
               {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeName(event.node_id) ?? t`removed node`}</a> : "—"}
             </span>

@@ -6,7 +6,7 @@ import type { Level, Standing } from "../../core/facts";
 import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { percent } from "../../core/units";
-import { phaseWord } from "../../core/words";
+import { actionWord, phaseWord } from "../../core/words";
 import { now } from "../../state/clock";
 import type { Row } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
@@ -42,7 +42,7 @@ export function Also({ row }: { row: Row }): VNode {
   if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${age(now.value - node.last_seen_at)} ago`}</span>;
   if (standing === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
   if (job) {
-    const what = job.phase ? phaseWord(job.phase, job.action) : job.action;
+    const what = job.phase ? phaseWord(job.phase, job.action) : actionWord(job.action).toLowerCase();
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
   if (standing === "stale" && facts.at !== null) return <span class="also cut">{t`${age(now.value - facts.at)} old`}</span>;

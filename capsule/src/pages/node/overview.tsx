@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { eventText } from "../../core/events";
 import { above, fillLevel } from "../../core/facts";
 import { marksOf, type ChartMark } from "../../core/marks";
 import { form, rich, t } from "../../core/say";
@@ -248,7 +249,7 @@ function RecentEvents({ id }: { id: string }): VNode {
           {own.map((event) => (
             <li key={event.id}>
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
-              <span>{event.message}</span>
+              <span>{eventText(event)}</span>
               <span class="t3">
                 <Time at={event.at}>{moment(event.at, today.value)}</Time>
               </span>

@@ -1,0 +1,24 @@
+/** Events of jobs in the words of the page: the hub's message has an action and a state as programs name them. */
+
+import { t } from "./say";
+import { ACTION_WORDS, actionWord, stateWord } from "./words";
+
+interface EventLike {
+  type: string;
+  message: string;
+  details: Readonly<Record<string, unknown>>;
+}
+
+/** "full-upgrade on web-01: succeeded" is "Full upgrade on web-01: succeeded"; what is of no job stays as it is. */
+export function eventText({ type, message, details }: EventLike): string {
+  const [, action = "", node = "", state = ""] = /^(\S+) on (.*): (\w+)$/.exec(message) ?? [];
+  if (!action || action !== details.action || type !== `job.${state}`) return message;
+  return t`${actionWord(action)} on ${node}: ${stateWord(state).toLowerCase()}`;
+}
+
+/** Who looks for what is shown means what the hub has noted. */
+export function eventSearch(text: string): string {
+  const low = text.toLowerCase();
+  const verb = Object.keys(ACTION_WORDS).find((action) => `${low} `.startsWith(`${actionWord(action).toLowerCase()} `));
+  return verb ? verb + text.slice(actionWord(verb).length) : text;
+}
