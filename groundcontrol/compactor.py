@@ -68,6 +68,16 @@ class _Ripe(NamedTuple):
     slow: bool
 
 
+def _in_turn(ripe: Sequence[_Ripe]) -> list[_Ripe]:
+    """The newest hour of each node, then the next of each: who brings a year of hours holds nobody up."""
+    turns: dict[int, int] = {}
+    found = []
+    for one in sorted(ripe, key=lambda one: -one.hour.hour):
+        turns[one.hour.no] = turns.get(one.hour.no, 0) + 1
+        found.append((turns[one.hour.no], one))
+    return [one for _, one in sorted(found, key=lambda each: each[0])]
+
+
 class Compactor:
     """One task of the hub."""
 
@@ -107,7 +117,7 @@ class Compactor:
 
     async def round(self) -> int:
         """Do everything that is ripe. Returns: how many steps that were."""
-        ripe = self._ripe(await self._chunks.hot_hours())
+        ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
             await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
         dues = [due for due in await self._chunks.dues() if self._is_due(due)]

@@ -234,6 +234,25 @@ async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> N
     assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == (0, 0)
 
 
+async def test_a_node_that_has_said_something_of_every_hour_for_years_leaves_room_for_the_others(store: Store) -> None:
+    """Its hours are taken in by portions, the newest first, and go with it at once."""
+    wide, other = await session_of(store, "wide"), await session_of(store, "other")
+    hours = 2500
+    for first in range(0, hours, 50):
+        await store.metrics.append([pack(wide, at, LAYOUT, AT_MS - at * HOUR_MS, rows=1) for at in range(first, first + 50)])
+    await store.metrics.append([pack(other, 0, LAYOUT, AT_MS)])
+    found = await store.metrics.hot_hours()
+    assert len({hour.hour for hour in found}) == 1000
+    assert {hour.no for hour in found if hour.hour == AT_MS // HOUR_MS} == {wide.no, other.no}
+    assert set(await store.metrics.latest(wide.no)) == {LAYOUT.family}
+    for hour in found:
+        await store.metrics.compact(hour.no, hour.hour)
+    assert len({hour.hour for hour in await store.metrics.hot_hours()}) == 1000, "now those behind them"
+    await store.metrics.drop_node(wide.no)
+    assert await store.metrics.hot_hours() == []
+    assert len(await rows_of(store, other)) == 10
+
+
 async def test_twenty_that_merge_the_same_span_do_it_once(store: Store) -> None:
     session = await session_of(store)
     for at in range(5):

@@ -59,7 +59,7 @@ class MetricStore(Protocol):
         ...
 
     async def hot_hours(self) -> Sequence[HotHour]:
-        """Which hours of which nodes have rows that are in no chunk yet."""
+        """Which hours of which nodes have rows that are in no chunk yet; the newest thousand hours, where there are more."""
         ...
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:

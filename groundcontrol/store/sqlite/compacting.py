@@ -57,11 +57,11 @@ class _Faster(Exception):
 
 
 async def hot_hours(reader: Reader) -> list[HotHour]:
-    """Which hours of which nodes have rows that are in no chunk, the oldest hours first. Two seeks each: packs lie in the table's own pages."""
+    """Which hours of which nodes have rows that are in no chunk, of the newest `hot.MOST_HOURS`. Two seeks each: packs lie in the table's own pages."""
 
     def query(rows: Rows) -> list[HotHour]:
         found = []
-        for hour in hot.hours(rows, -hot.HIGHEST, hot.HIGHEST):
+        for hour in hot.newest_hours(rows, hot.MOST_HOURS):
             node = -1
             while first := rows.one(_FIRST, hour, node):
                 node = first["node"]

@@ -18,6 +18,11 @@ PAGE_PACKS: Final = 100
 PIECE_VALUES: Final = 1_000_000
 """Values that a window takes in at once: a few kilobytes of a pack may hold a quarter of a million."""
 
+MOST_HOURS: Final = 1000
+"""Hours that are looked at in one go: a month and more. What is older has its turn when these are in chunks."""
+HEAD_HOURS: Final = 256
+"""How many hours are looked through for a newest row. What is older lies in chunks, or soon will."""
+
 Group = tuple[LayoutRow, list[StoredRow]]
 
 
@@ -32,13 +37,22 @@ class Place(NamedTuple):
 START: Final = Place(-1, -1, -1)
 
 
-def hours(rows: Rows, first: int, last: int) -> list[int]:
-    """The hours in [first, last] of which there is anything at all, oldest first; one seek each."""
-    found: list[int] = []
-    while row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last):
-        found.append(row["hour"])
+def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
+    """The hours in [first, last] of which there is anything at all, oldest first; one seek each, when it is asked for."""
+    while (row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last)) is not None:
+        yield row["hour"]
         first = row["hour"] + 1
-    return found
+
+
+def newest_hours(rows: Rows, most: int) -> Iterator[int]:
+    """So many hours of which there is anything, newest first. One node may have said something of every hour since 1970."""
+    last = HIGHEST
+    for _ in range(most):
+        row = rows.one("SELECT hour FROM hot WHERE hour <= ? ORDER BY hour DESC LIMIT 1", last)
+        if row is None:
+            return
+        yield row["hour"]
+        last = row["hour"] - 1
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
@@ -141,7 +155,7 @@ def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tu
     """The newest row of each family, as far as it can be read: what is damaged hides neither other families nor other nodes."""
     wanted = {layout.family for layout in known.values()}
     newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
-    for hour in reversed(hours(rows, -HIGHEST, HIGHEST)):
+    for hour in newest_hours(rows, HEAD_HOURS):
         if wanted <= newest.keys():
             break
         found: Sequence[sqlite3.Row] = rows.all(

@@ -86,8 +86,10 @@ def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
     }
     if not dead:
         return
-    for hour in hot.hours(tx, -hot.HIGHEST, hot.HIGHEST):
+    for looked, hour in enumerate(hot.hours(tx, -hot.HIGHEST, hot.HIGHEST)):
         dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
+        if not dead or looked >= hot.MOST_HOURS:  # another time, when there are fewer
+            return
     for layout in dead:
         tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
 
@@ -112,15 +114,16 @@ def _drop_step(tx: Tx, no: int) -> int:
         removed = places.remove(tx, tier, no, None, None, STEP_CHUNKS)
         if removed:
             return removed
+    removed = 0
     for hour in hot.hours(tx, -hot.HIGHEST, hot.HIGHEST):
-        removed = tx.do(
+        removed += tx.do(
             "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
             " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour = ? AND node = ? LIMIT ?)",
-            *(hour, no, STEP_PACKS),
+            *(hour, no, STEP_PACKS - removed),
         )
-        if removed:
-            return removed
-    return 0
+        if removed >= STEP_PACKS:
+            break
+    return removed
 
 
 def _drop_rest(tx: Tx, no: int) -> None:

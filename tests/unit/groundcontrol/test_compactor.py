@@ -90,6 +90,20 @@ async def test_an_hour_that_is_over_goes_once_nothing_was_added_for_a_while() ->
     assert shelf.taken() == [("compact", 1, over.hour, True)]
 
 
+async def test_who_brings_a_year_of_hours_holds_nobody_up() -> None:
+    clock, shelf, compactor = made()
+    for hours_ago in range(5, 0, -1):
+        shelf.hot(1, hours_ago, 7200)
+    shelf.hot(2, 1, 7200)
+    shelf.hot(3, 0, PIECE_S)
+    await compactor.round()
+    clock.advance(SETTLE_S)
+    shelf.taken()
+    await compactor.round()
+    now = int(clock.now() // 3600)
+    assert shelf.taken() == [("compact", no, now - ago, True) for no, ago in ((1, 1), (2, 1), (1, 2), (1, 3), (1, 4), (1, 5))]
+
+
 async def test_a_trickle_of_late_samples_does_not_hold_an_hour_up_for_ever() -> None:
     clock, shelf, compactor = made()
     late = shelf.hot(1, 50, 180_000)
