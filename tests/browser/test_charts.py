@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
@@ -236,6 +236,35 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
         shown = page.evaluate(shade)
         page.emulate_media(color_scheme="light")
         page.wait_for_function(f"(before) => ({shade})() !== before", arg=shown)
+
+
+def told_at_the_end(page: Page, chart: Locator) -> list[str]:
+    """What the chart says of its last seconds, place by place."""
+    box = chart.locator(".u-over").bounding_box()
+    assert box is not None
+    found = []
+    for left in range(4, 44, 4):
+        page.mouse.move(box["x"] + box["width"] - left, box["y"] + box["height"] / 2)
+        found.append(chart.locator(".plot-tip").inner_text())
+    return found
+
+
+def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    held: list[Route] = []
+    with Large(hub, [node]) as large:
+        sign_in(page, hub)
+        assert large.speaks_again.wait(60)
+        page.route(re.compile(r"/history\?"), lambda route: held.append(route))  # noqa: PLW0108  # the driver wants a function of Python
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        expect(cpu.locator(".u-over")).to_be_visible()
+        until(page, lambda: held)
+        assert not [told for told in told_at_the_end(page, cpu) if "no data" in told]
+        for route in held:
+            route.continue_()
+        page.unroute(re.compile(r"/history\?"))
+        until(page, lambda: [told for told in told_at_the_end(page, cpu) if "no data" in told])
 
 
 def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
