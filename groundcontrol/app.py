@@ -39,6 +39,7 @@ from groundcontrol.fleet.facts import Facts
 from groundcontrol.fleet.ingest import Ingest
 from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.quota import Quotas
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import Collaborators
 from groundcontrol.janitor import Janitor
@@ -248,6 +249,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         bus,
         clock,
         onward,
+        Quotas(),
         ingest,
         jobs,
         tables,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.domain.ids import NodeId
+
 FRAMES_PER_S: Final = 800.0
 BYTES_PER_S: Final = 24.0 * 1024 * 1024
 """Above the 10 MB/s of job output that a node may stream."""
@@ -15,17 +17,32 @@ VALUES_OF_A_FRAME: Final = 4000.0
 """Samples of a pack that count for as much as a frame: a few kilobytes may hold a quarter of a million, which take 6 ms to be checked."""
 
 
-class Quota:
-    """Two token buckets: frames and bytes."""
+STORED_BYTES: Final = 1024.0 * 1024 * 1024
+"""Bytes of packs of one node that are stored in a day or so: a spool that was full at a hundred hours has 64 MiB, and a busy server says 5 MB a day."""
+STORED_BYTES_PER_S: Final = 16.0 * 1024
+"""The same in the long run."""
+MOST_KEPT: Final = 10_000
+KEPT_S: Final = 86_400.0
+"""A quota that nothing was taken from for a day is full again, and need not be remembered."""
 
-    __slots__ = ("_at", "_bytes", "_frames", "throttled_s")
+
+class Quota:
+    """Three token buckets of a node: frames, bytes, and bytes that are stored."""
+
+    __slots__ = ("_bytes", "_frames", "_stored", "at", "throttled_s")
 
     def __init__(self, now: float) -> None:
-        self._at = now
+        self.at = now
+        """When something came last."""
         self._frames = FRAMES_PER_S * BURST_S
         self._bytes = BYTES_PER_S * BURST_S
+        self._stored = STORED_BYTES
         self.throttled_s = 0.0
         """How long this node was made to wait, in all."""
+
+    def store(self, size: int) -> None:
+        """Count bytes that will be stored; what comes next waits for them."""
+        self._stored -= size
 
     def spend(self, now: float, frames: float, size: int) -> float:
         """Count something that came.
@@ -33,12 +50,26 @@ class Quota:
         Args:    now: monotonic seconds; frames: what it counts for; size: its bytes.
         Returns: seconds to wait before anything more is read of this node; 0.0 nearly always.
         """
-        passed = now - self._at
-        self._at = now
+        passed = now - self.at
+        self.at = now
         self._frames = min(self._frames + passed * FRAMES_PER_S, FRAMES_PER_S * BURST_S) - frames
         self._bytes = min(self._bytes + passed * BYTES_PER_S, BYTES_PER_S * BURST_S) - size
-        if self._frames >= 0 and self._bytes >= 0:
+        self._stored = min(self._stored + passed * STORED_BYTES_PER_S, STORED_BYTES)
+        if self._frames >= 0 and self._bytes >= 0 and self._stored >= 0:
             return 0.0
-        wait_s = max(-self._frames / FRAMES_PER_S, -self._bytes / BYTES_PER_S)
+        wait_s = max(-self._frames / FRAMES_PER_S, -self._bytes / BYTES_PER_S, -self._stored / STORED_BYTES_PER_S)
         self.throttled_s += wait_s
         return wait_s
+
+
+class Quotas:
+    """Those of all nodes: who comes back has not got a new one."""
+
+    def __init__(self) -> None:
+        self._of: dict[NodeId, Quota] = {}
+
+    def of(self, node: NodeId, now: float) -> Quota:
+        """The node's."""
+        if len(self._of) >= MOST_KEPT:
+            self._of = {one: quota for one, quota in self._of.items() if now - quota.at < KEPT_S}
+        return self._of.setdefault(node, Quota(now))

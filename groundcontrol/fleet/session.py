@@ -29,7 +29,7 @@ from groundcontrol.fleet.intake import (
     read_updates,
 )
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME, Quota
+from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME, Quotas
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
@@ -183,6 +183,7 @@ class Collaborators(NamedTuple):
     clock: Clock
     onward: Onward
     """By which a row is of the future."""
+    quotas: Quotas
     readings: Readings
     jobs: JobSink
     facts: FactDesk
@@ -221,7 +222,7 @@ class AgentSession:
         self._heard_at = self._sent_at = self.since = now
         self._busy = 0
         self._stuck_since: float | None = None
-        self._quota = Quota(now)
+        self._quota = with_.quotas.of(node.id, now)
         self._owed = 0.0
         """What the last pack counts for by what was in it, in frames."""
         self._layouts: dict[bytes, KnownLayout] = {}
@@ -344,6 +345,7 @@ class AgentSession:
             times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
             first, last = min(times), max(times)
         body = self._kept(last, len(rows), message.body)
+        self._quota.store(len(body))
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
@@ -357,6 +359,7 @@ class AgentSession:
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._kept(times[1], len(rows), message.body)
+        self._quota.store(len(body))
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         return self._with.readings.offer(self, late)
 
@@ -475,7 +478,7 @@ class AgentSession:
 
     @property
     def throttled_s(self) -> float:
-        """How long its quota has made it wait."""
+        """How long its quota has made this node wait."""
         return self._quota.throttled_s
 
     @property

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.fleet.quota import BURST_S, BYTES_PER_S, FRAMES_PER_S, Quota
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.fleet import quota as quotas
+from groundcontrol.fleet.quota import BURST_S, BYTES_PER_S, FRAMES_PER_S, STORED_BYTES, STORED_BYTES_PER_S, Quota, Quotas
 
 
 def test_an_ordinary_node_never_waits() -> None:
@@ -25,6 +28,41 @@ def test_a_flood_waits_for_as_long_as_its_share_needs() -> None:
 def test_bytes_count_as_well() -> None:
     quota = Quota(0.0)
     assert quota.spend(0.0, 1.0, int(BYTES_PER_S * BURST_S) + 1024 * 1024) > 0
+
+
+def test_a_node_fills_no_disk_however_slowly_it_does_it() -> None:
+    """A day at a megabyte a second, which neither frames nor bytes forbid: little more than the day's share is stored."""
+    quota, now, stored = Quota(0.0), 0.0, 0
+    while now < 86_400:
+        quota.store(1 << 20)
+        stored += 1 << 20
+        now += 1
+        now += quota.spend(now, 4.0, 1 << 20)
+    assert stored <= STORED_BYTES + 86_400 * STORED_BYTES_PER_S + (2 << 20)
+
+
+def test_a_full_spool_is_taken_in_without_a_wait() -> None:
+    quota = Quota(0.0)
+    for at in range(256):
+        quota.store(256 * 1024)
+        assert quota.spend(at / 50, 1.0, 256 * 1024) == 0.0
+
+
+def test_who_comes_back_has_not_got_a_new_one() -> None:
+    every = Quotas()
+    first = every.of(NodeId("a"), 0.0)
+    assert every.of(NodeId("a"), 10.0) is first
+    assert every.of(NodeId("b"), 10.0) is not first
+
+
+def test_quotas_of_nodes_that_were_long_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "MOST_KEPT", 2)
+    every = Quotas()
+    first, second = every.of(NodeId("a"), 0.0), every.of(NodeId("b"), 0.0)
+    second.spend(80_000.0, 1.0, 1)
+    every.of(NodeId("c"), 90_000.0)
+    assert every.of(NodeId("b"), 90_000.0) is second
+    assert every.of(NodeId("a"), 90_000.0) is not first
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 100), st.integers(0, 300_000)), max_size=200))
