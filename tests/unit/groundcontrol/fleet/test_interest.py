@@ -21,6 +21,7 @@ from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.quota import Quotas
 from groundcontrol.fleet.registry import WRITTEN_S, Registry
 from groundcontrol.fleet.session import AgentSession, Collaborators, Hear
 from groundcontrol.store.base import Marks, Store
@@ -101,7 +102,11 @@ async def place() -> AsyncIterator[Place]:
     registry = Registry(cast("Store", None), bus, clock, HubId("hub"))
     with_ = cast(
         "Collaborators",
-        type("With", (), {"clock": clock, "bus": bus, "onward": Onward(clock), "show": registry.show, "end": registry.end}),
+        type(
+            "With",
+            (),
+            {"clock": clock, "bus": bus, "onward": Onward(clock), "quotas": Quotas(), "show": registry.show, "end": registry.end},
+        ),
     )
     node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
     session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16))
