@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from groundcontrol import app
-from groundcontrol.cli.main import main
 from spider.clock import SystemClock
+from tests.support.lightly_locked import main
 
 
 def clock_file(data_dir: Path) -> Path:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from groundcontrol import failpoints
-from groundcontrol.cli.main import main
+from tests.support.lightly_locked import main
 
 
 def arm_file(data_dir: Path) -> Path:

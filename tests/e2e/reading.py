@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from groundcontrol import app
-from groundcontrol.cli.main import main
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.store.sqlite.tx import Rows
+from tests.support.lightly_locked import main
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from groundcontrol.cli.main import main
+from tests.support.lightly_locked import main
 
 OUTPUT = "STARDUST_TEST_COUNTS"
 """Names the file that the counts go to; it appears whole."""

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 PASSWORD = "lift off to the far stars"
 """Of the admin of every hub that is started with `default_admin=False`: it need not be changed."""
+PROGRAM = ("-m", "tests.support.lightly_locked" if "PYTEST_VERSION" in os.environ else "groundcontrol")
+"""What Python runs. What measures, past pytest, starts the hub as anybody does."""
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
 CALL_LIMIT_S = 60.0
@@ -84,7 +86,7 @@ class HubProcess:
         port: int = 0,
         default_admin: bool = False,
         prefix: Sequence[str] = (),
-        program: Sequence[str] = ("-m", "groundcontrol"),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         """Args:
         folder: becomes the data folder.

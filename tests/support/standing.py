@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from groundcontrol import app
-from groundcontrol.cli.main import main
 from spider.clock import SystemClock
+from tests.support.lightly_locked import main
 from tests.support.stage import FROZEN_AT
 
 
