@@ -14,15 +14,28 @@ from xdist.workermanage import WorkerController
 HOSTS = "tests/system/"
 LONGEST = (
     "tests/system/test_packages_apt.py",
-    "tests/system/test_packages_rpm.py",
     "tests/system/test_deploy.py",
-    "tests/system/test_openrc.py",
-    "tests/system/test_packages_pacman.py",
-    "tests/system/test_joining.py",
+    "tests/system/test_packages_rpm.py",
     "tests/browser/test_lift_off.py",
+    "tests/system/test_jobs_on_a_host.py",
+    "tests/system/test_survival.py",
+    "tests/system/test_reboot_and_durability.py",
+    "tests/system/test_redeploy.py",
+    "tests/system/test_openrc.py",
+    "tests/system/test_deployer.py",
+    "tests/system/test_launcher.py",
     "tests/test_checks.py",
+    "tests/e2e/test_attacks_log_in.py",
+    "tests/system/test_updates.py",
+    "tests/system/test_packages_pacman.py",
+    "tests/e2e/test_backup.py",
+    "tests/system/test_ways_in.py",
+    "tests/system/test_joining.py",
+    "tests/system/test_flavours.py",
+    "tests/system/test_spool_on_a_host.py",
+    "tests/system/test_rollback.py",
 )
-"""Files that take a minute or more, the longest first."""
+"""Files that take a minute or about it when a calm machine runs them alone, the longest first (five minutes)."""
 
 
 def next_file(waiting: Iterable[str], process: int) -> str:
