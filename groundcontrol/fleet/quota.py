@@ -18,7 +18,8 @@ VALUES_OF_A_FRAME: Final = 4000.0
 
 
 STORED_BYTES: Final = 1024.0 * 1024 * 1024
-"""Bytes of packs of one node that are stored in a day or so: a spool that was full at a hundred hours has 64 MiB, and a busy server says 5 MB a day."""
+"""Bytes of packs and layouts of one node that are stored in a day or so: a spool that was full at a hundred hours has 64 MiB, and a busy server
+says 5 MB a day."""
 STORED_BYTES_PER_S: Final = 16.0 * 1024
 """The same in the long run."""
 MOST_KEPT: Final = 10_000

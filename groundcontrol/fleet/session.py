@@ -82,6 +82,8 @@ MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Unsent bytes of a socket from which on nothing more is given to it."""
+LOOK_UP_S: Final = 1.0
+"""How often one that waits for its quota looks whether its session is over."""
 STUCK_LIMIT_S: Final = 10.0
 """A socket that takes nothing for this long is closed."""
 
@@ -275,11 +277,17 @@ class AgentSession:
         return None if message is None else self._apply(message)
 
     async def _slowly(self, message: Message | None, wait_s: float) -> None:
-        work = None if message is None else self._apply(message)
+        """Wait first: who has its message applied and comes back at once would never have waited."""
+        event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
+        await self.paused(self._held_up(min(wait_s, SILENCE_LIMIT_S)))
+        work = None if message is None or self.over else self._apply(message)
         if work is not None:
             await work
-        event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
-        await self.paused(self._with.clock.sleep(min(wait_s, SILENCE_LIMIT_S)))
+
+    async def _held_up(self, wait_s: float) -> None:
+        until = self._monotonic() + wait_s
+        while (left := until - self._monotonic()) > 0 and not self.over:
+            await self._with.clock.sleep(min(left, LOOK_UP_S))
 
     def _apply(self, message: Message) -> Work | None:
         work: Work | None
@@ -326,6 +334,7 @@ class AgentSession:
         known = check_layout(message)
         if self._layouts.get(message.layout) == known:
             return
+        self._quota.store(sum(map(len, known.row.series)))
         try:
             await self._with.store.metrics.save_layout(self.session, known.row)
         except Conflict as exc:
