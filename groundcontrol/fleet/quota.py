@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.history.tiers import HOUR_MS
 
 FRAMES_PER_S: Final = 800.0
 BYTES_PER_S: Final = 24.0 * 1024 * 1024
@@ -22,6 +23,9 @@ STORED_BYTES: Final = 1024.0 * 1024 * 1024
 says 5 MB a day."""
 STORED_BYTES_PER_S: Final = 16.0 * 1024
 """The same in the long run."""
+HOUR_BYTES: Final = 1024.0
+"""What each further hour of a pack counts for: it lies for itself, later in a chunk of each tier that names all series, and four kilobytes may
+reach over 600 hours."""
 MOST_KEPT: Final = 10_000
 KEPT_S: Final = 86_400.0
 """A quota that nothing was taken from for a day is full again, and need not be remembered."""
@@ -41,9 +45,10 @@ class Quota:
         self.throttled_s = 0.0
         """How long this node was made to wait, in all."""
 
-    def store(self, size: int) -> None:
-        """Count bytes that will be stored; what comes next waits for them."""
-        self._stored -= size
+    def store(self, size: int, rows: int = 1, reach_ms: int = 0) -> None:
+        """Count bytes that will be stored, of so many rows that lie so far apart; what comes next waits for them."""
+        if size:
+            self._stored -= size + min(rows, reach_ms // HOUR_MS) * HOUR_BYTES
 
     def spend(self, now: float, frames: float, size: int) -> float:
         """Count something that came.

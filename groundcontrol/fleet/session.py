@@ -354,7 +354,7 @@ class AgentSession:
             times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
             first, last = min(times), max(times)
         body = self._kept(last, len(rows), message.body)
-        self._quota.store(len(body))
+        self._quota.store(len(body), len(rows), last - first)
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
@@ -368,7 +368,7 @@ class AgentSession:
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._kept(times[1], len(rows), message.body)
-        self._quota.store(len(body))
+        self._quota.store(len(body), len(rows), times[1] - times[0])
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         return self._with.readings.offer(self, late)
 

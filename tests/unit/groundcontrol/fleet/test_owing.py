@@ -15,11 +15,11 @@ from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import STORED_BYTES, STORED_BYTES_PER_S, Quotas
+from groundcontrol.fleet.quota import HOUR_BYTES, STORED_BYTES, STORED_BYTES_PER_S, Quotas
 from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators
 from groundcontrol.store.base import Marks
-from spider.wire.codec import NODE_CODEC
-from spider.wire.frames import Layout
+from spider.wire.codec import NODE_CODEC, pack_rows
+from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Late, Layout, Pack, Row
 from spider.wire.session import Hello, Link
 from tests.support.agent import layout_of
 from tests.support.clock import ManualClock
@@ -60,6 +60,8 @@ class Hub:
             onward=Onward(self.clock),
             quotas=self.quotas,
             store=SimpleNamespace(metrics=self.metrics),
+            readings=SimpleNamespace(offer=lambda _agent, _pack: None),
+            show=lambda _agent, _layout, _rows: None,
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
@@ -84,7 +86,7 @@ class Meeting:
         self.agent = agent
         self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
 
-    def says(self, message: Layout) -> asyncio.Task[None]:
+    def says(self, message: Layout | Pack | Late) -> asyncio.Task[None]:
         """What the hub does about it."""
         work = self.agent._hear(self._link.send(message))
 
@@ -139,3 +141,22 @@ async def test_what_waited_is_heard_when_its_time_has_come(hub: Hub) -> None:
     await hub.passes(2)
     assert hearing.done()
     assert len(hub.stored) == 1
+
+
+@pytest.mark.parametrize("kind", ["live", "backfill", "late"])
+@pytest.mark.parametrize(("apart_s", "waits"), [(1, False), (3600, True)])
+async def test_a_pack_counts_for_each_hour_that_it_reaches_over(hub: Hub, kind: str, apart_s: int, waits: bool) -> None:
+    """Each lies for itself: four kilobytes would become a megabyte."""
+    meeting, said = hub.meet(), layout_of(series=["load.1"])
+    await meeting.says(said)
+    start_ms = int(hub.clock.now() * 1000) - 3_600_000 * 200
+    coding, body = pack_rows([Row(start_ms + 1000 * apart_s * at, [0]) for at in range(100)])
+    hub.quotas.of(NODE, hub.clock.monotonic()).store(int(STORED_BYTES - 50 * HOUR_BYTES))
+    if kind == "late":
+        await meeting.says(Late(0, bytes(16), 0, 0, 0, 0, said.layout, coding, body))
+    else:
+        await meeting.says(Pack(STREAM_LIVE if kind == "live" else STREAM_BACKFILL, 0, said.layout, coding, body))
+    hearing = meeting.says(said)
+    await hub.passes(0.1)
+    assert hearing.done() is not waits
+    hearing.cancel()
