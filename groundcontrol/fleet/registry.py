@@ -39,6 +39,8 @@ OTHER_TIME_S: Final = 3600.0
 """From here on a node's time is another one than the hub's, and not merely late."""
 SEEN_EVERY_S: Final = 30.0
 """How often `last_seen_at` of the nodes that are online is written."""
+MOST_UNTOLD: Final = 1000
+"""Losses of a node that wait for the last one to be told: one that always has another is told of in parts."""
 OFFLINE_GRACE_S: Final = 10.0
 """A node that is back within this time was never worth an event (its state is shown at once all the same)."""
 RETURNED_AFTER_S: Final = 90.0
@@ -102,6 +104,8 @@ class Registry:
         """When a second machine with the node's keys was seen last, by the monotonic clock."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
         """The newest loss that each session had told a second ago."""
+        self._untold: dict[NodeId, list[LostRows]] = {}
+        """What sessions had lost that ended before that was told: the next one of the node tells it, or that the node is offline."""
         self._fresh: dict[NodeId, None] = {}
         """Nodes with values that lists were not told of yet, and when they were last."""
         self._told_fresh_at = float("-inf")
@@ -229,6 +233,7 @@ class Registry:
         if before is not None:
             self.end(before, CLOSE_CLONE, "a newer session of this node took over")
         self._agents[node] = agent
+        agent.lost = self._untold.pop(node, []) + agent.lost
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)
@@ -247,6 +252,8 @@ class Registry:
         if self._agents.get(node) is not agent:
             return False
         del self._agents[node]
+        if agent.lost:
+            self._untold[node], agent.lost = agent.lost, []
         self._gone[node] = _Gone(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
@@ -314,9 +321,9 @@ class Registry:
             await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
         self._bus.publish(Changed("node", node.id, node.version))
 
-    async def _tell_lost(self, agent: AgentSession) -> None:
-        """One event for all that a node has lost, when it has told the last of it for now."""
-        told, agent.lost = agent.lost, []
+    async def _tell_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
+        """One event for all that a node has lost, when it has told the last of it for now; what it said again counts once."""
+        told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
         families: dict[str, int] = {}
         for lost in told:
             families[lost.family] = families.get(lost.family, 0) + lost.rows
@@ -325,8 +332,8 @@ class Registry:
         facts = {"from": first, "to": last, "rows": families, "unknown": unknown}
         count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
         more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
-        text = f"{count}{more} that {agent.node.name} kept for the hub are lost"
-        await self._tell("node.samples_lost", "warning", agent.node, text, facts)
+        text = f"{count}{more} that {node.name} kept for the hub are lost"
+        await self._tell("node.samples_lost", "warning", node, text, facts)
 
     async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
         at = self._clock.now()
@@ -428,8 +435,9 @@ class Registry:
             if (skew := self._skews.news(agent.node.id)) is not None:
                 await self._tell_skew(agent.node, *skew)
             if agent.lost:
-                if agent.lost[-1] is self._lost_seen.pop(agent, None):
-                    await self._tell_lost(agent)
+                if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNTOLD:
+                    told, agent.lost = agent.lost, []
+                    await self._tell_lost(agent.node, told)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary: a fault of ours in one session leaves the others alone
@@ -443,11 +451,13 @@ class Registry:
                 continue
             del self._gone[node]
             if node not in self._agents:
-                found = await self._store.nodes.find_node(node)
+                found, lost = await self._store.nodes.find_node(node), self._untold.pop(node, None)
                 if found is not None:
                     self._told_offline.add(node)
                     await self._store.nodes.save_seen({node: gone.seen_at})
                     await self._tell("node.offline", "warning", found, f"{found.name} is offline", {"how": gone.how})
+                    if lost:
+                        await self._tell_lost(found, lost)
                     self._bus.publish(Changed("node", node, found.version))
 
     async def _save_seen(self, agents: Sequence[AgentSession]) -> None:

@@ -75,6 +75,7 @@ class Stranger:
         self.node = SimpleNamespace(id=node)
         self.session = SimpleNamespace(epoch=1)
         self.watched_until = 0.0
+        self.lost: list[object] = []
 
 
 class Place(NamedTuple):

@@ -1,0 +1,139 @@
+"""What nodes have lost is told once, whenever their sessions end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.domain.ids import BootId, HubId, NodeId
+from groundcontrol.domain.late import LostRows
+from groundcontrol.domain.log import Event
+from groundcontrol.domain.nodes import Session
+from groundcontrol.fleet.registry import MOST_UNTOLD, OFFLINE_GRACE_S, Registry
+from groundcontrol.fleet.session import AgentSession
+from groundcontrol.store.base import Store
+from tests.support.clock import ManualClock
+
+NODE = NodeId("node")
+
+
+class Agent:
+    """As much of a session as is asked for what it told."""
+
+    def __init__(self, epoch: int) -> None:
+        self.node = SimpleNamespace(id=NODE, org=1, name="web-1", version=1)
+        self.session = Session(NODE, 1, epoch, HubId("hub"), BootId("0f" * 16))
+        self.lost: list[LostRows] = []
+        self.over = False
+        self.verdict = (1001, "")
+        self.room = asyncio.Event()
+        self.silent_s = 0.0
+        self.ahead_rows = 0
+        self.socket = self
+
+    async def tick(self) -> None:
+        pass
+
+    async def close(self, code: int, reason: str) -> None:
+        pass
+
+    def loses(self, number: int, rows: int) -> None:
+        self.lost.append(LostRows(self.session, 0, b"j" * 16, number, None, "pulse", 1_790_000_000_000, 1_790_000_001_000, rows))
+
+
+class Hub:
+    """The registry, and what it wrote into the log."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.told: list[Event] = []
+        self.known = True
+        self.registry = Registry(cast("Store", SimpleNamespace(nodes=self, log=self)), LocalBus(), self.clock, HubId("hub"))
+
+    async def add_event(self, told: Event) -> None:
+        self.told.append(told)
+
+    async def find_node(self, _node: NodeId) -> object:
+        return Agent(0).node if self.known else None
+
+    async def save_seen(self, _seen: object) -> None:
+        pass
+
+    def comes(self, epoch: int) -> Agent:
+        agent = Agent(epoch)
+        assert self.registry.add(cast("AgentSession", agent))
+        return agent
+
+    def goes(self, agent: Agent) -> None:
+        self.registry.leave(cast("AgentSession", agent), 1006)
+
+    async def ticks(self, agent: Agent, times: int = 3) -> None:
+        for _ in range(times):
+            await self.registry._tick(cast("AgentSession", agent))
+
+    def losses(self) -> list[object]:
+        return [told.details["rows"] for told in self.told if told.type == "node.samples_lost"]
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None:
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    await hub.ticks(agent, 1)
+    agent.loses(2, 7)
+    await hub.ticks(agent, 1)
+    assert hub.losses() == []
+    await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}]
+    agent.loses(3, 1)
+    await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}, {"pulse": 1}]
+
+
+async def test_who_always_has_another_loss_to_tell_is_told_of_in_parts_and_takes_no_room(hub: Hub) -> None:
+    agent, number = hub.comes(1), 0
+    for _ in range(10):
+        for number in range(number + 1, number + 1 + MOST_UNTOLD // 2):  # noqa: B020  # goes on where it was
+            agent.loses(number, 1)
+        await hub.ticks(agent, 1)
+        assert len(agent.lost) <= MOST_UNTOLD
+    await hub.ticks(agent)
+    assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) == number
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_session_that_ends_a_moment_later_takes_no_loss_with_it(hub: Hub, answered: bool, taken_over: bool) -> None:
+    first = hub.comes(1)
+    first.loses(1, 5)
+    await hub.ticks(first, 1)
+    if not taken_over:
+        hub.goes(first)
+    second = hub.comes(2)
+    if not answered:
+        second.loses(1, 5)  # so it says that again
+    second.loses(2, 7)
+    await hub.ticks(second)
+    assert hub.losses() == [{"pulse": 12}]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_loss_of_a_node_that_stays_away_is_told_with_that(hub: Hub, known: bool) -> None:
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    hub.goes(agent)
+    hub.known = known
+    hub.clock.advance(OFFLINE_GRACE_S)
+    await hub.registry._tell_gone()
+    assert hub.losses() == ([{"pulse": 5}] if known else [])
+    again = hub.comes(2)
+    await hub.ticks(again)
+    assert len(hub.losses()) == known
