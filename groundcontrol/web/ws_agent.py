@@ -93,6 +93,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
             socket = _Socket(transport, writer, together)
             request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
             transport.set_protocol(_Straight(socket, request.protocol))
+            socket.hold()
             await door.serve(socket, address, place)
         return switched
 
@@ -279,6 +280,11 @@ class _Socket:
         if self._paused and self._waiting_bytes <= READ_AHEAD_BYTES // 2:
             self._resume()
         return message
+
+    def hold(self) -> None:
+        """Read nothing while too much waits: aiohttp, which held back what came before its own end, has just let go of the reins."""
+        if self._paused and not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
         self._paused = False

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.session import AgentSocket, SocketClosed
 from groundcontrol.web import ws_agent
+from groundcontrol.web.headers import HeaderWriter
+from groundcontrol.web.protocol import HubRunner
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import (
@@ -387,3 +389,76 @@ def test_the_short_way_reads_what_the_reader_of_frames_reads(data: bytes, cut: i
                 assert reader.between
             else:
                 assert not (opcode == OP_BINARY and masked and one == frame)
+
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: " + SUBPROTOCOL.encode() + b"\r\n\r\n"
+)
+
+
+@contextlib.asynccontextmanager
+async def dialled(life: Life) -> AsyncIterator[tuple[Door, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the hub's own HTTP server, over which nothing was said yet."""
+    door = Door(life)
+    app = web.Application()
+    app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
+    runner = HubRunner(app, HeaderWriter({}), ())
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        try:
+            yield door, reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("size", [1, 700, 40_000])
+@pytest.mark.parametrize("at_once", [-7, 0, 3, 1_000_000_000], ids=["before its end", "with its end", "a part of a frame", "everything"])
+async def test_what_comes_with_the_end_of_the_handshake_is_heard_first_and_nothing_is_lost(size: int, at_once: int) -> None:
+    """The first bytes go another way than those that follow them."""
+    sent = [b"%04d" % number + b"x" * size for number in range(40)]
+    data = HANDSHAKE + b"".join(build_frame(OP_BINARY, one) for one in sent)
+    ear = Ear()
+    async with dialled(ear.live) as (door, reader, writer):
+        cut = min(len(data), len(HANDSHAKE) + at_once)
+        writer.write(data[:cut])
+        await writer.drain()
+        if at_once >= 0:
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        writer.write(data[cut:])
+        await ear.has(len(sent))
+        assert ear.heard == sent
+        writer.write_eof()  # half of the connection is over: a node has nothing to say any more
+        await until(lambda: bool(door.ended), 10, "it is still there")
+        await until(lambda: door.seen[0]() is None, 10, "the socket is still there")
+
+
+@pytest.mark.parametrize("opened_first", [False, True])
+async def test_what_came_while_nobody_read_is_bounded_and_heard_though_half_of_the_connection_is_over(opened_first: bool) -> None:
+    """The HTTP server holds bytes back as well until the handshake is over: it lets go of its own reins only."""
+    sent = [b"!first", *(b"%04d" % number + b"x" * 30_000 for number in range(200))]
+    ear = Ear()
+    async with dialled(ear.live) as (door, reader, writer):
+        writer.write(HANDSHAKE)
+        if opened_first:
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"".join(build_frame(OP_BINARY, one) for one in sent))
+        writer.write_eof()
+        await until(lambda: bool(door.seen), 10, "nobody came")
+        await asyncio.sleep(0.2)
+        socket = cast("Any", door.seen[0]())
+        waiting, heard = socket._waiting_bytes, list(ear.heard)
+        del socket
+        ear.go_on.set()
+        await ear.has(len(sent))
+        assert heard == []
+        assert waiting <= ws_agent.READ_AHEAD_BYTES + 2 * MAX_FRAME_BYTES, "the rest of six megabytes waits at the node"
+        assert ear.heard == sent
+        await until(lambda: bool(door.ended), 10, "it is still there")
