@@ -42,6 +42,33 @@ OUTSIDE = """(one) => [...one.querySelectorAll("*")].filter((part) => part.getBo
 """What of an element stands beside it."""
 
 
+FULL = """(strip) => {
+    const cells = [...strip.children];
+    const say = (cell, part, text) => { if (cell?.querySelector(part)) cell.querySelector(part).textContent = text; };
+    say(cells[2], ".value", "0.59");
+    say(cells[4], ".states > *", "[+] 1210 security on 320 nodes");
+    const unit = document.createElement("small");
+    unit.textContent = "of 1.02 TiB";
+    cells[2].querySelector(".value").append(unit);
+    const end = (cell) => {
+        const inner = document.createRange();
+        return Math.max(...[...cell.querySelectorAll(".value, .under, .states")].filter((part) => part.checkVisibility())
+            .map((part) => { inner.selectNodeContents(part); return inner.getBoundingClientRect().right; }));
+    };
+    return cells.filter((cell) => cell.checkVisibility()).slice(1).map((cell) => Math.floor(cell.getBoundingClientRect().right - end(cell)));
+}"""
+"""The fleet's figures as long as those of a large fleet, and how much room is left behind each."""
+TALL = """(link) => {
+    const {left, top, width, height} = link.getBoundingClientRect();
+    const hit = (y) => link.contains(document.elementFromPoint(left + width / 2, y));
+    let first = top + height / 2, last = first;
+    while (hit(first - 1)) first -= 1;
+    while (hit(last + 1)) last += 1;
+    return last - first;
+}"""
+"""How high it is for who presses it."""
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     with HubProcess(tmp_path_factory.mktemp("phone") / "hub") as made:
@@ -97,6 +124,49 @@ def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Brow
         assert abs(box["y"] + box["height"] - below["y"]) <= 1, (box, below)
         page.get_by_role("button", name="Clear", exact=True).click()
         expect(bar).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [375, 390, 761, 1100, 1240])
+def test_no_figure_of_a_large_fleet_leaves_its_place(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = on_phone(seen, width)
+        expect(page.locator(".vitals .value").nth(2)).to_contain_text("of")
+        expect(page.locator(".vitals .states > *").last).to_be_attached()
+        left = page.locator(".vitals").evaluate(FULL)
+        assert min(left) >= 4, left
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        link = on_phone(seen, width).locator(".states a").first
+        expect(link).to_be_visible()
+        assert link.evaluate(TALL) >= 23
+
+
+@pytest.mark.parametrize("width", [800, 1440])
+def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = on_phone(seen, width)
+        page.get_by_role("checkbox", name="Select web-01", exact=True).check()
+        bar = page.get_by_role("region", name="Selection")
+        bar.get_by_role("button", name="Tag…").click()
+        tag = page.get_by_role("dialog").get_by_role("textbox")
+        tag.fill("noted")
+        tag.press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name=re.compile("^Change")).click()
+        note = page.get_by_role("region", name="Notes").get_by_role("status")
+        expect(note).to_be_visible()
+        above, below = note.bounding_box(), bar.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] + above["height"] <= below["y"], (above, below)
+        assert beside(page) <= 0
+        note.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("Tags are as before on 1 node")).to_be_visible()
 
 
 def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:
