@@ -327,3 +327,22 @@ def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(brow
         seen.open("/jobs")
         expect(page.get_by_role("table", name="Jobs").get_by_role("row").last.locator("time")).to_be_visible()
         assert beside(page) == 0
+
+
+WORN = """(part) => [getComputedStyle(part, "::after").backgroundColor, getComputedStyle(part).backgroundColor]"""
+
+
+def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub, forced_colors="active") as seen:
+        page = seen.page
+        seen.sign_in()
+        marked = "(one) => getComputedStyle(one).outlineStyle"
+        expect(page.locator(".state-bar i").first).to_be_attached()
+        assert page.locator(".state-bar i").first.evaluate(marked) == "solid"
+        assert page.get_by_role("radio", name="Table").evaluate(marked) == "solid"
+        assert page.get_by_role("radio", name="Cards").evaluate(marked) == "none"
+        seen.open("/settings/appearance")
+        switch = page.get_by_role("switch").first
+        assert switch.evaluate(marked) == "solid"
+        knob, track = switch.evaluate(WORN)
+        assert knob != track, (knob, track)
