@@ -5,6 +5,7 @@ import * as link from "../state/link";
 import { place } from "../state/router";
 import { phase, resume } from "../state/session";
 import { setHub } from "../ui/lost";
+import "../ui/past";
 import { Dialogs, StepUp } from "./dialogs";
 import { listenToKeys } from "./keys";
 import { routeOf } from "./routes";
