@@ -25,6 +25,7 @@ def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fr
         expect(page.get_by_role("alert")).to_have_text("User name or password is wrong.")
     password_step(page, hub, "admin", "admin")
     expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()
+    expect(page.get_by_label("New password", exact=True)).to_be_focused()
     for path in WITHIN:
         page.goto(hub.url + path)
         expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()

@@ -24,6 +24,8 @@ export function Frame({ title, text, refusal, action, note, children }: Props): 
   const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Connection within this machine` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
+    // A browser heeds `autofocus` once for a document: the second card has to ask.
+    if (document.activeElement === document.body) document.querySelector<HTMLElement>("[autofocus]")?.focus();
   }, [title]);
   return (
     <div class="login">
