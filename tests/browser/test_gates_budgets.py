@@ -94,6 +94,40 @@ def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(
     assert rows <= MOST_ROWS, "what nobody sees costs nothing"
 
 
+def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
+    """A row that is drawn is some two hundred objects: each drawing that something holds on to stays with all that came after it."""
+    with scripted(ALL) as url:
+        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        cdp = context.new_cdp_session(page)
+        prototype = cdp.send("Runtime.evaluate", {"expression": "Object.prototype"})["result"]["objectId"]
+
+        def held() -> int:
+            """Plain objects that the page can still reach."""
+            found = cdp.send("Runtime.queryObjects", {"prototypeObjectId": prototype, "objectGroup": "held"})["objects"]["objectId"]
+            counted = cdp.send(
+                "Runtime.callFunctionOn",
+                {"objectId": found, "functionDeclaration": "function () { return this.length; }", "returnByValue": True},
+            )
+            cdp.send("Runtime.releaseObjectGroup", {"objectGroup": "held"})
+            return int(counted["result"]["value"])
+
+        def drawings(wanted: int) -> None:
+            page.evaluate("() => (window.__drawn = 0)")
+            page.wait_for_function("(wanted) => window.__drawn >= wanted", arg=wanted)
+
+        page.evaluate(COUNT)
+        drawings(15)  # until then it still fills: sparks, and what each row has shown once
+        before = held()
+        drawings(20)
+        after = held()
+        context.close()
+    assert before > ALL
+    assert after - before <= 20 * 100
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1100)
 def test_ten_minutes_of_five_hundred_nodes_leave_nothing_behind() -> None:
