@@ -78,7 +78,11 @@ function entries(text: string): Entry[] {
   const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
   const typed = text.trim() !== "";
-  return [...best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99), ...nodes, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, views, label, MOST_OTHERS)];
+  const acts = best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99);
+  // Who types a whole name means the node, whether there is something to upgrade on it or not.
+  const named = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
+  const first = named.length ? [...named, ...nodes.filter((entry) => !named.includes(entry)), ...acts] : [...acts, ...nodes];
+  return [...first, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, views, label, MOST_OTHERS)];
 }
 
 export function Palette(): VNode {
