@@ -8,8 +8,12 @@ import { options, type VNode } from "preact";
 
 /** Names of the library's own, which its hooks and signals live by as well. */
 interface Drawn extends VNode {
-  __c?: object | null;
+  __c?: Part | null;
   __k?: unknown;
+}
+/** A component, and its newest drawing: noted there, since a table beside it would be looked through at every collection. */
+interface Part {
+  drawn?: Drawn;
 }
 interface Hooks {
   diffed?: (vnode: Drawn) => void;
@@ -19,16 +23,14 @@ interface Hooks {
 
 const hooks = options as Hooks;
 const { diffed, __c: committed } = hooks;
-/** By component. */
-const newest = new WeakMap<object, Drawn>();
 let replaced: Drawn[] = [];
 
 hooks.diffed = (vnode): void => {
   diffed?.(vnode);
-  if (!vnode.__c) return;
-  const before = newest.get(vnode.__c);
-  if (before && before !== vnode) replaced.push(before);
-  newest.set(vnode.__c, vnode);
+  const part = vnode.__c;
+  if (!part) return;
+  if (part.drawn && part.drawn !== vnode) replaced.push(part.drawn);
+  part.drawn = vnode;
 };
 
 hooks.__c = (root, queue): void => {
