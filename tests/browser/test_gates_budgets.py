@@ -121,11 +121,12 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
         page.evaluate(COUNT)
         drawings(15)  # until then it still fills: sparks, and what each row has shown once
         before = held()
-        drawings(20)
+        drawings(40)
         after = held()
         context.close()
     assert before > ALL
-    assert after - before <= 20 * 100
+    # One drawing of the whole table may be held at one time and not at another; each that is held with those after it would be twenty thousand.
+    assert after - before <= 8000
 
 
 @pytest.mark.slow
