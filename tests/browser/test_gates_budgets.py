@@ -116,7 +116,7 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
 
         def drawings(wanted: int) -> None:
             page.evaluate("() => (window.__drawn = 0)")
-            page.wait_for_function("(wanted) => window.__drawn >= wanted", arg=wanted)
+            page.wait_for_function("(wanted) => window.__drawn >= wanted", arg=wanted, timeout=90_000)
 
         page.evaluate(COUNT)
         drawings(15)  # until then it still fills: sparks, and what each row has shown once
@@ -126,7 +126,7 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
         context.close()
     assert before > ALL
     # One drawing of the whole table may be held at one time and not at another; each that is held with those after it would be twenty thousand.
-    assert after - before <= 8000
+    assert after - before <= 12_000
 
 
 @pytest.mark.slow
