@@ -101,14 +101,26 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
 
 
 class _Straight(asyncio.Protocol):
-    """Bytes go straight to the socket, without two more calls for each frame; all else that the transport tells goes to aiohttp, as before."""
+    """Bytes go straight to the socket, past the HTTP server; all else that the transport tells goes to that, as before."""
 
     def __init__(self, socket: _Socket, below: asyncio.Protocol) -> None:
-        self.data_received = socket.feed_data  # type: ignore[assignment, method-assign]
-        self.eof_received = below.eof_received  # type: ignore[method-assign]
-        self.pause_writing = below.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = below.resume_writing  # type: ignore[method-assign]
-        self.connection_lost = below.connection_lost  # type: ignore[method-assign]
+        self._socket = socket
+        self._below = below
+
+    def data_received(self, data: bytes) -> None:
+        self._socket.feed_data(data)
+
+    def eof_received(self) -> bool | None:
+        return self._below.eof_received()
+
+    def pause_writing(self) -> None:
+        self._below.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._below.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._below.connection_lost(exc)
 
 
 def _whole(data: bytes) -> bytes | None:

@@ -5,9 +5,11 @@ Times are measured by `scripts/bench page.*`, for a test would measure what else
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,18 @@ class Fetched:
         return sum(size for url, size in self.bytes.items() if url.partition("?")[0].endswith(end))
 
 
+@contextlib.contextmanager
+def scripted_fleet(browser: Browser) -> Iterator[Page]:
+    """The fleet's page before a hub that is a script, as in the bench: it says the same of each node every second, whatever else the machine does."""
+    with scripted(ALL) as url:
+        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+        yield page
+        context.close()
+
+
 def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_path: Path) -> None:
     """Of a fleet in peace: the cause of a trouble, a selection and whatever is behind the first view come when they are wanted."""
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
@@ -70,15 +84,10 @@ def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_pa
 
 
 def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser) -> None:
-    """The fleet is the scripted one, as in the bench: it says the same of each of them every second, whatever else the machine does."""
-    with scripted(ALL) as url:
-        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        page = context.new_page()
-        page.goto(url)
-        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
+    with scripted_fleet(browser) as page:
         expect(page.get_by_role("table", name="Nodes")).to_have_attribute("aria-rowcount", str(ALL + 1))
         page.wait_for_load_state("networkidle")
-        cdp = context.new_cdp_session(page)
+        cdp = page.context.new_cdp_session(page)
         cdp.send("Performance.enable")
 
         def layouts() -> int:
@@ -89,19 +98,14 @@ def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(
         page.wait_for_function("(wanted) => window.__drawn >= wanted", arg=DRAWINGS)
         laid_out = layouts() - before
         drawn, rows = page.evaluate("() => [window.__drawn, window.__rows.size]")
-        context.close()
     assert 0 < laid_out <= drawn + 2, "nothing asks for a size between two changes"
     assert rows <= MOST_ROWS, "what nobody sees costs nothing"
 
 
 def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
     """A row that is drawn is some two hundred objects: each drawing that something holds on to stays with all that came after it."""
-    with scripted(ALL) as url:
-        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        page = context.new_page()
-        page.goto(url)
-        expect(page.locator("[data-node] [data-value]").first).to_be_visible()
-        cdp = context.new_cdp_session(page)
+    with scripted_fleet(browser) as page:
+        cdp = page.context.new_cdp_session(page)
         prototype = cdp.send("Runtime.evaluate", {"expression": "Object.prototype"})["result"]["objectId"]
 
         def held() -> int:
@@ -123,7 +127,6 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
         before = held()
         drawings(40)
         after = held()
-        context.close()
     assert before > ALL
     # One drawing of the whole table may be held at one time and not at another; each that is held with those after it would be twenty thousand.
     assert after - before <= 12_000
