@@ -148,8 +148,9 @@ class Writer:
         changes = db.total_changes
         try:
             db.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(db, command) for command in commands]
-            db.execute("COMMIT")
+            outcomes = [self._attempt(db, command, alone=len(commands) == 1) for command in commands]
+            if db.in_transaction:
+                db.execute("COMMIT")
         except sqlite3.Error as exc:
             error = self._note(exc)
             if db.in_transaction:
@@ -165,17 +166,23 @@ class Writer:
             self._shredding = not _fold_log(db)
         return outcomes
 
-    def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object]) -> _Outcome:
-        db.execute("SAVEPOINT command")
+    def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
+        """Args: alone: nothing else is in this transaction; then it is its own savepoint, which would copy every page that is changed."""
+        if not alone:
+            db.execute("SAVEPOINT command")
         tx = Tx(db, self._clock.now())
         try:
             result = command(tx)
-            db.execute("RELEASE command")
+            if not alone:
+                db.execute("RELEASE command")
         except Exception as exc:
             if not db.in_transaction:
                 raise  # SQLite has undone the whole transaction, and with it every command in it
-            db.execute("ROLLBACK TO command")
-            db.execute("RELEASE command")
+            if alone:
+                db.execute("ROLLBACK")
+            else:
+                db.execute("ROLLBACK TO command")
+                db.execute("RELEASE command")
             return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
         self._shredding = self._shredding or tx.shredding
         return _Outcome(result, None)
