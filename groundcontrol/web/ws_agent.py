@@ -2,13 +2,14 @@
 
 aiohttp answers the handshake; from then on it hands the bytes of the connection to `_Socket`, which reads the frames itself and gives
 each message to the session in the same turn of the loop. A pack each second of each node is most of what a hub does: through a queue
-and a task of its own it would cost a quarter more.
+and a task of its own it would cost a quarter more, and who says nothing else is read in rounds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, cast
@@ -23,6 +24,7 @@ from groundcontrol.fleet.session import Hear, SocketClosed
 from groundcontrol.fleet.together import Together
 from groundcontrol.web.letting_go import forget
 from groundcontrol.web.peer import address_of
+from groundcontrol.web.rounds import ROUND_S, Rounds
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import (
@@ -55,6 +57,8 @@ MAX_UNHEARD: Final = 4096
 """Messages that a node may still have on its way when its session is over; who sends more is not waited for."""
 AT_ONCE: Final = 64
 """Messages of one node that are heard without a pause; then others are."""
+ROUND_BYTES: Final = 16 * 1024
+"""What is read of a node in one round; who says more is read by the loop again."""
 DRAIN_BYTES: Final = 64 * 1024
 """Unsent bytes of a socket from which on a sender waits."""
 _ONE_BINARY: Final = 0x80 | OP_BINARY
@@ -66,7 +70,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
     It raises CrossSite: the request has an Origin; BadRequest: no WebSocket, or not our subprotocol; Unavailable: too many at once.
     """
 
-    together = Together()
+    together, rounds = Together(), Rounds()
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if hdrs.ORIGIN in request.headers:
@@ -90,7 +94,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
             transport = request.transport
             if writer is None or transport is None:
                 raise ConnectionResetError("the connection is gone")
-            socket = _Socket(transport, writer, together)
+            socket = _Socket(transport, writer, together, rounds)
             request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
             transport.set_protocol(_Straight(socket, request.protocol))
             socket.hold()
@@ -120,6 +124,7 @@ class _Straight(asyncio.Protocol):
         self._below.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._socket.leave_rounds()
         self._below.connection_lost(exc)
 
 
@@ -144,10 +149,14 @@ def _none(_message: bytes) -> float:
 class _Socket:
     """An `AgentSocket`, and what aiohttp gives the bytes of its connection to."""
 
-    def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, together: Together) -> None:
+    def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, together: Together, rounds: Rounds) -> None:
         self._transport = transport
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
         self._writer = writer
         self._together = together
+        self._rounds = rounds
+        self._in_rounds = False
+        """Whether it is read in rounds, and not by the loop."""
         self._frames = FrameReader(MAX_FRAME_BYTES, masked=True)
         self._between = True
         """Whether no frame is begun and no message is in pieces."""
@@ -233,6 +242,12 @@ class _Socket:
                 raise ProtocolError("it goes on and on")
             return
         wait_s = 0.0 if self._hear is None else self._patience(message)
+        if not 0.0 < wait_s <= ROUND_S:
+            self.leave_rounds()
+        elif self._in_rounds:
+            wait_s = 0.0  # it has waited
+        else:
+            self._join_rounds()
         if wait_s:
             if not self._messages:
                 self._together.add(self._hear_waiting, wait_s)
@@ -246,6 +261,33 @@ class _Socket:
             self._rouse()
         else:
             self._give(self._hear, message)
+
+    def _join_rounds(self) -> None:
+        if self._paused or self._transport.is_closing():
+            return
+        self._rounds.add(self._descriptor, self._read_round)
+        self._transport.pause_reading()
+        self._in_rounds = True
+
+    def leave_rounds(self) -> None:
+        """Be read by the loop, as soon as there is something."""
+        if self._in_rounds:
+            self._in_rounds = False
+            self._rounds.remove(self._descriptor)
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _read_round(self) -> None:
+        try:
+            data = os.read(self._descriptor, ROUND_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not 0 < len(data) < ROUND_BYTES:  # the end is for the loop to see
+            self.leave_rounds()
+        if data:
+            self.feed_data(data)
 
     def _keep(self, message: bytes) -> None:
         self._messages.append(message)
@@ -338,6 +380,7 @@ class _Socket:
         """Nothing more comes; whoever waits for a message learns why once those that came before are heard."""
         if self._over is None:
             self._over = why
+        self.leave_rounds()
         self._give_way()
 
     # -- telling ---------------------------------------------------------------------------------
