@@ -366,7 +366,7 @@ class Registry:
             brief = newest.brief
             if self._clock.monotonic() < self._written_until:
                 brief.write()
-        if not self._bus.heard(Topic("node_live", node)):
+        if not self._bus.heard(agent.live):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
             self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
@@ -417,8 +417,10 @@ class Registry:
         seen_at = self._clock.monotonic()
         while True:
             await self._clock.sleep(TICK_S)
+            now = self._clock.monotonic()
             for agent in self.agents():
-                await self._tick(agent)
+                if not agent.calm(now) or agent.ahead_rows or agent.lost or self._skews.any_news:
+                    await self._tick(agent)
             try:
                 await self._tell_gone()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:

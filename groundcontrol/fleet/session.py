@@ -219,7 +219,8 @@ class AgentSession:
         self._link = link
         self._with = with_
         self._monotonic = with_.clock.monotonic
-        self._live = Topic("node_live", node.id)
+        self.live = Topic("node_live", node.id)
+        """Who listens to this looks at the node itself."""
         now = with_.clock.monotonic()
         self._heard_at = self._sent_at = self.since = now
         self._busy = 0
@@ -259,7 +260,7 @@ class AgentSession:
             return 0.0
         if self.watched_until <= self._monotonic():
             return UNSEEN_S
-        return 0.0 if self._with.bus.heard(self._live) else LISTED_S
+        return 0.0 if self._with.bus.heard(self.live) else LISTED_S
 
     def _hear(self, data: bytes) -> Work | None:
         """Apply a message. Returns what it asks for and has to be waited for; the store is where nearly all of them go at once."""
@@ -432,10 +433,9 @@ class AgentSession:
         if not self._acks:
             return False
         waits = self._acks.get(STREAM_LIVE)
-        if len(self._acks) > (waits is not None):
+        if waits is None or len(self._acks) > 1:
             return True
-        late = self._with.clock.monotonic() - self._answered_at >= ANSWER_EVERY_S
-        return waits is not None and (late or waits - self._answered >= ANSWER_PACKS)
+        return waits - self._answered >= ANSWER_PACKS or self._monotonic() - self._answered_at >= ANSWER_EVERY_S
 
     async def tell(self, message: Message) -> None:
         """Send a message in its turn."""
@@ -463,6 +463,16 @@ class AgentSession:
             self._stuck_since = None
         elif self._stuck_since is None:
             self._stuck_since = self._with.clock.monotonic()
+
+    def calm(self, now: float) -> bool:
+        """Whether `tick` has nothing to do at this monotonic time: nearly always."""
+        return (
+            now - self._heard_at < SILENCE_LIMIT_S
+            and now - self._sent_at < HEARTBEAT_S
+            and not self._outbox
+            and self._stuck_since is None
+            and not (self._acks and self.owes_answer)
+        )
 
     async def tick(self) -> None:
         """Once a second: heartbeat, silence, congestion."""

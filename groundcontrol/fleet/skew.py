@@ -56,6 +56,11 @@ class Skews:
         if skew is not None and abs(skew) > WRONG_S:
             self._wrong.add(node)
 
+    @property
+    def any_news(self) -> bool:
+        """Whether `news` has something of any node."""
+        return bool(self._news)
+
     def news(self, node: NodeId) -> tuple[float, bool] | None:
         """By how much it is ahead, and whether that is wrong: once each time that it has become so, or right again."""
         return self._news.pop(node, None) if self._news else None

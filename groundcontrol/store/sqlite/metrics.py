@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -27,12 +27,18 @@ from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
 
 _INSERT: Final = (
-    "INSERT INTO hot SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE EXISTS (SELECT 1 FROM layout WHERE node = ?2 AND layout = ?6)"
+    "INSERT INTO hot SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE EXISTS"
+    " (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?6)"
 )
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
 )
+_STATES: Final = (
+    "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM json_each(?) AS wanted"
+    " CROSS JOIN boot ON boot.no = wanted.value CROSS JOIN fence ON fence.node = boot.node"
+)
+"""The same of many: one statement in the place of a thousand."""
 
 
 class SqliteMetrics:
@@ -41,11 +47,13 @@ class SqliteMetrics:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._boots: dict[int, tuple[str, int]] = {}
+        """Of each node, its newest boot and the number of that, which no other boot gets."""
 
     async def marks(self, session: Session) -> Marks:
         boot = _boot_bytes(session)
 
-        def command(tx: Tx) -> Marks:
+        def command(tx: Tx) -> tuple[Marks, int]:
             tx.do(
                 "INSERT INTO fence VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET epoch = max(epoch, excluded.epoch)",
                 *(session.no, session.epoch),
@@ -55,9 +63,11 @@ class SqliteMetrics:
             tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
             row = tx.all(_STATE, session.no, boot)[0]
             begin_session(tx, session, row["no"])
-            return Marks(row["live"], row["backfill"])
+            return Marks(row["live"], row["backfill"]), row["no"]
 
-        return await self._writer.run(command)
+        marks, boot_no = await self._writer.run(command)
+        self._boots[session.no] = (session.boot, boot_no)
+        return marks
 
     async def save_layout(self, session: Session, layout: LayoutRow) -> None:
         series = to_json(layout.series)
@@ -89,8 +99,9 @@ class SqliteMetrics:
             answer: dict[NodeId, Marks | None] = {}
             moved: list[tuple[int, int, int]] = []
             stored: list[tuple[Value, ...]] = []
+            states = self._states(tx, by_session)
             for session, packs in by_session.items():
-                marks = _append(tx, session, packs, moved, stored)
+                marks = _append(tx, session, states.get(session), packs, moved, stored)
                 if marks is not None or session.node not in answer:
                     answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
             tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
@@ -99,6 +110,21 @@ class SqliteMetrics:
             return answer
 
         return await self._writer.run(command)
+
+    def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
+        """Epoch, boot number and marks of those sessions that may write."""
+        known: dict[int, Session] = {}
+        found: dict[Session, sqlite3.Row | None] = {}
+        for session in sessions:
+            boot, no = self._boots.get(session.no, ("", 0))
+            if boot == session.boot and no not in known:
+                known[no] = session
+            else:
+                found[session] = _state(rows, session)
+        for row in rows.all(_STATES, to_json(list(known))):
+            session = known[row["no"]]
+            found[session] = row if row["epoch"] == session.epoch else None
+        return {session: row for session, row in found.items() if row is not None}
 
     async def window(self, no: int, builder: WindowBuilder) -> None:
         await self._reader.run(lambda rows: windows.fill(rows, no, builder))
@@ -148,6 +174,7 @@ class SqliteMetrics:
         return await removal.expire(self._writer, bounds)
 
     async def drop_node(self, no: int) -> None:
+        self._boots.pop(no, None)
         await removal.drop_node(self._writer, no)
 
 
@@ -186,12 +213,12 @@ def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
 def _append(
     tx: Tx,
     session: Session,
+    state: sqlite3.Row | None,
     batch: list[StoredPack | LatePack | LostRows],
     moved: list[tuple[int, int, int]],
     stored: list[tuple[Value, ...]],
 ) -> Marks | None:
     """What a batch of one session comes to: rows for `boot` and `hot` are added to `moved` and `stored`, to be written with all others."""
-    state = _state(tx, session)
     if state is None:
         return None
     boot = state["no"]

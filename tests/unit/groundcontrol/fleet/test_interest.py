@@ -74,6 +74,7 @@ class Stranger:
     def __init__(self, node: NodeId) -> None:
         self.node = SimpleNamespace(id=node)
         self.session = SimpleNamespace(epoch=1)
+        self.live = Topic("node_live", node)
         self.watched_until = 0.0
         self.lost: list[object] = []
 
