@@ -41,9 +41,10 @@ class Rounds:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ROUND_S, self._round)
 
-    def remove(self, descriptor: int) -> None:
-        """Read it no more."""
-        if self._readers.pop(descriptor, None) is not None:
+    def remove(self, descriptor: int, read: Callable[[], None]) -> None:
+        """Call `read` no more. A descriptor that was closed meanwhile may be somebody else's by now."""
+        if self._readers.get(descriptor) == read:
+            del self._readers[descriptor]
             with contextlib.suppress(OSError):  # closed meanwhile, which has taken it out of the poll
                 self._poll.unregister(descriptor)
 
@@ -59,4 +60,4 @@ class Rounds:
                 read()
             except Exception:  # the boundary: a fault with one connection leaves the others alone
                 event(log, "round_failed", logging.ERROR, exc_info=True)
-                self.remove(descriptor)
+                self.remove(descriptor, read)

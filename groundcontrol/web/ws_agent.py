@@ -273,7 +273,7 @@ class _Socket:
         """Be read by the loop, as soon as there is something."""
         if self._in_rounds:
             self._in_rounds = False
-            self._rounds.remove(self._descriptor)
+            self._rounds.remove(self._descriptor, self._read_round)
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
