@@ -1,5 +1,4 @@
 import { h, type VNode } from "preact";
-import { useMemo } from "preact/hooks";
 import { ICONS } from "./icons.gen";
 import type { LATER_ICONS } from "./later-icons.gen";
 
@@ -14,15 +13,10 @@ export function addIcons(more: Partial<Record<IconName, Shapes>>): void {
 }
 
 export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" | "small" | "large" | "huge" }): VNode {
-  const shapes = known[name];
-  // What is the same as before is passed by: icons stand in much that is drawn anew each second.
-  return useMemo(
-    () => (
-      <svg class={`icon ${size}`} viewBox="0 0 24 24" aria-hidden="true">
-        {shapes?.map(([tag, attributes]) => h(tag, attributes))}
-      </svg>
-    ),
-    [shapes, size],
+  return (
+    <svg class={`icon ${size}`} viewBox="0 0 24 24" aria-hidden="true">
+      {known[name]?.map(([tag, attributes]) => h(tag, attributes))}
+    </svg>
   );
 }
 

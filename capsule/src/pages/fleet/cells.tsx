@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import type { Level, Standing } from "../../core/facts";
 import { t } from "../../core/say";
 import { age } from "../../core/time";
-import { percent } from "../../core/units";
+import { percent, UNKNOWN } from "../../core/units";
 import { actionWord, phaseWord } from "../../core/words";
 import { now } from "../../state/clock";
 import type { Row } from "../../state/fleet";
@@ -49,21 +49,17 @@ export function Also({ row }: { row: Row }): VNode {
   return <span class="also cut">{node.address}</span>;
 }
 
-export function Figure({ value, level, live }: { value: number | null; level: Level; live: LiveAttributes }): VNode {
+/** A cell with a share beside its meter, or beside what `shown` is. Called instead of made parts of, as all that every row has each second: a part costs more than what it shows. */
+export function shareCell(value: number | null, level: Level, live: LiveAttributes, title?: string, shown: VNode = Meter({ value, level })): VNode {
   return (
-    <span class={`figure ${level}`} {...live}>
-      <Mark level={level} />
-      {percent(value)}
-    </span>
-  );
-}
-
-export function Share({ value, level, live }: { value: number | null; level: Level; live: LiveAttributes }): VNode {
-  if (value === null) return <span class="unknown">—</span>;
-  return (
-    <span class="metered">
-      <Meter value={value} level={level} />
-      <Figure value={value} level={level} live={live} />
+    <span role="cell" class="metered" title={title}>
+      {value === null ? <span class="unknown">{UNKNOWN}</span> : shown}
+      {value !== null && (
+        <span class={`figure ${level}`} {...live}>
+          {Mark({ level })}
+          {percent(value)}
+        </span>
+      )}
     </span>
   );
 }

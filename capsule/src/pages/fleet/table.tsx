@@ -4,6 +4,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Line } from "../../core/lineup";
 import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
 import { t } from "../../core/say";
+import { seriesName } from "../../core/series";
 import { short } from "../../core/time";
 import { degrees, load, network, percent, size, UNKNOWN } from "../../core/units";
 import { now } from "../../state/clock";
@@ -18,7 +19,7 @@ import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
 import { Mark, Spark } from "../../ui/parts";
 import { Windowed } from "../../ui/windowed";
-import { Also, Figure, glyphOf, jobOn, Pick, Security, Share, useSpark } from "./cells";
+import { Also, glyphOf, jobOn, Pick, Security, shareCell, useSpark } from "./cells";
 import { aggregate, groupName } from "./group";
 import type { SortKey } from "./order";
 
@@ -58,10 +59,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
-  const shown = useRef(lines);
-  shown.current = lines;
-  // One and the same for as long as the table stands: a row that is told nothing new is not drawn again with each key in the filter.
-  const [stand] = useState(() => (index: number): void => setHere({ key: keyOf(shown.current[index]), index }));
+  const stand = (index: number): void => setHere({ key: keyOf(lines[index]), index });
   // Before the browser sees the next key, so that it goes to the row that is shown as the current one.
   useLayoutEffect(() => {
     if (!wanted.current) return;
@@ -81,6 +79,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     last.current = keyOf(line);
   };
   const enter = (line: Line): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
+  /** The row that something happened in; its handlers are the table's, which has one of each. */
+  const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
     <div
       ref={table}
@@ -91,6 +91,14 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       aria-rowcount={lines.length + 1}
       onMouseEnter={() => onTouch(true)}
       onMouseLeave={() => onTouch(false)}
+      onFocusCapture={({ target }) => {
+        const index = rowAt(target);
+        if (index >= 0) stand(index);
+      }}
+      onClick={({ target }) => {
+        const line = lines[rowAt(target)];
+        if (line) enter(line);
+      }}
       onKeyDown={(event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
         const line = lines[at];
@@ -133,8 +141,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
         keep={at}
         row={(index) => {
           const line = lines[index] as Line;
-          const shared = { index, current: index === at, onFocus: stand };
-          return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} onFold={onFold} {...shared} />;
+          const shared = { index, current: index === at };
+          return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} {...shared} />;
         }}
       />
     </div>
@@ -144,11 +152,9 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
 interface Placed {
   index: number;
   current: boolean;
-  onFocus: (index: number) => void;
 }
 
-function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { line: Extract<Line, { group: string }>; ids: readonly string[]; onFold: (group: string) => void }): VNode {
-  const fold = (): void => onFold(line.group);
+function GroupRow({ line, ids, index, current }: Placed & { line: Extract<Line, { group: string }>; ids: readonly string[] }): VNode {
   return (
     <div
       role="row"
@@ -156,8 +162,6 @@ function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { lin
       tabIndex={current ? 0 : -1}
       aria-rowindex={index + 2}
       data-index={index}
-      onFocusCapture={() => onFocus(index)}
-      onClick={fold}
     >
       <span role="rowheader" class="row">
         {mayAct.value && <Pick ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
@@ -174,9 +178,12 @@ function GroupRow({ line, ids, index, current, onFocus, onFold }: Placed & { lin
   );
 }
 
+/** Made once: a part that is the same one as before is passed by. */
+const WAYS = { received: <Icon name="arrow-down" size="tiny" />, sent: <Icon name="arrow-up" size="tiny" /> };
+
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? short(at - identity.booted_at) : UNKNOWN);
 
-function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNode | null {
+function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
   // What time alone changes of it: otherwise it is drawn with its own values only.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
@@ -195,7 +202,7 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? t`unknown`} updates`;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
-  // What seldom changes is passed by with most values; a node that is told of as a whole comes with all its parts anew.
+  // What seldom changes is passed by with most values (a part is, an element is not: hence the fragments); a node that is told of as a whole comes anew.
   const who = useMemo(
     () => (
       <>
@@ -215,6 +222,8 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
     ),
     [node.identity, glyph, standing, standing === "stale" && facts.at, picks],
   );
+  const fullest = seriesName("filesystem.used", "mount", facts.mount);
+  const disk = useMemo(() => <>{shareCell(gone ? null : facts.disk, fillLevel(facts.disk), liveAttributes(fullest, latest[fullest]), gone ? undefined : facts.mount)}</>, [latest[fullest], facts.disk, gone]);
   const rest = useMemo(
     () => (
       <>
@@ -239,6 +248,12 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
     ),
     [node.identity, standing, facts.temperature, up],
   );
+  const way = (name: "received" | "sent"): VNode => (
+    <span {...liveAttributes(`network.${name}`, latest[`network.${name}`])}>
+      {WAYS[name]}
+      {network(facts[name], inBits(), true)}
+    </span>
+  );
   return (
     <div
       role="row"
@@ -248,41 +263,14 @@ function NodeRow({ id, index, current, onFocus }: Placed & { id: string }): VNod
       aria-rowindex={index + 2}
       data-index={index}
       data-node={id}
-      onFocusCapture={() => onFocus(index)}
-      onClick={() => go(`/n/${id}`)}
     >
       {who}
-      <span role="cell">
-        {gone || facts.cpu === null ? (
-          <span class="unknown">{UNKNOWN}</span>
-        ) : (
-          <span class="metered">
-            <CpuSpark id={id} level={cpu} />
-            <Figure value={facts.cpu} level={cpu} live={liveAttributes("cpu.total", latest["cpu.total"])} />
-          </span>
-        )}
-      </span>
-      <span role="cell" title={gone ? undefined : t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`}>
-        <Share value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
-      </span>
-      <span role="cell" title={gone ? undefined : facts.mount}>
-        <Share value={gone ? null : facts.disk} level={fillLevel(facts.disk)} live={liveAttributes(`filesystem.used{mount=${facts.mount}}`, latest[`filesystem.used{mount=${facts.mount}}`])} />
-      </span>
+      {shareCell(gone ? null : facts.cpu, cpu, liveAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={cpu} />)}
+      {shareCell(gone ? null : facts.memory, fillLevel(facts.memory), liveAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`)}
+      {disk}
       <span role="cell" class="both-ways">
-        {gone ? (
-          <span class="unknown">{UNKNOWN}</span>
-        ) : (
-          <>
-            <span {...liveAttributes("network.received", latest["network.received"])}>
-              <Icon name="arrow-down" size="tiny" />
-              {network(facts.received, inBits(), true)}
-            </span>
-            <span {...liveAttributes("network.sent", latest["network.sent"])}>
-              <Icon name="arrow-up" size="tiny" />
-              {network(facts.sent, inBits(), true)}
-            </span>
-          </>
-        )}
+        {gone ? <span class="unknown">{UNKNOWN}</span> : way("received")}
+        {!gone && way("sent")}
       </span>
       <span role="cell" class={`right ${facts.load !== null && facts.load > node.identity.cpu_cores && !gone ? "strong" : ""}`} {...liveAttributes("load.1", gone ? undefined : latest["load.1"])}>
         {gone ? <span class="unknown">{UNKNOWN}</span> : load(facts.load)}
