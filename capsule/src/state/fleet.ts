@@ -48,12 +48,19 @@ export interface Row {
   cpu: Settled | null;
 }
 
-/** Facts change only with the node's view, standing also with time. */
-const known = new WeakMap<NodeView, Facts>();
+/** By id, and for which view: facts change only with that, standing also with time. A table by views would grow by all of them each second. */
+const known = new Map<string, { node: NodeView; facts: Facts }>();
+
+function knownOf(node: NodeView): Facts {
+  const held = known.get(node.id);
+  if (held?.node === node) return held.facts;
+  const facts = factsOf(node);
+  known.set(node.id, { node, facts });
+  return facts;
+}
 
 export function rowOf(node: NodeView, at: number): Row {
-  let facts = known.get(node);
-  if (!facts) known.set(node, (facts = factsOf(node)));
+  const facts = knownOf(node);
   const cpu = settledCpu(node.id);
   return { node, facts, standing: standingOf(node, facts, at, cpu?.level), cpu };
 }
@@ -87,6 +94,7 @@ function put(node: NodeView): boolean {
 
 function drop(id: string): boolean {
   told.delete(id);
+  known.delete(id);
   return map.delete(id);
 }
 
@@ -107,9 +115,10 @@ function change(data: FleetChange): void {
     if (!node) continue;
     noteCpu(id, latest["cpu.total"]);
     const before = node.peek();
-    const next = { ...before, latest: merged(before.latest, latest) };
-    const facts = known.get(before);
-    if (facts && !hasLabels(latest)) known.set(next, factsOf(next, facts));
+    const labels = labelledOf(latest);
+    const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
+    const held = known.get(id);
+    if (!labels && held?.node === before) known.set(id, { node: next, facts: factsOf(next, held.facts) });
     node.value = next;
   }
   for (const id of data.removed) members = drop(id) || members;
@@ -117,17 +126,16 @@ function change(data: FleetChange): void {
   if (data.nodes.length || data.removed.length) version.value += 1;
 }
 
-function hasLabels(latest: NodeView["latest"]): boolean {
-  for (const name in latest) if (name.endsWith("}")) return true;
-  return false;
+/** The names with a label; null = none, as in most seconds. */
+function labelledOf(latest: NodeView["latest"]): string[] | null {
+  let labels: string[] | null = null;
+  for (const name in latest) if (name.endsWith("}")) (labels ??= []).push(name);
+  return labels;
 }
 
 /** The fullest mount may be another one than before: parts of the old one must not stay beside it. */
-function merged(before: NodeView["latest"], after: NodeView["latest"]): NodeView["latest"] {
+function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
-  let labels: string[] | null = null;
-  for (const name in after) if (name.endsWith("}")) (labels ??= []).push(name);
-  if (!labels) return next;
   for (const metric of ["filesystem.used{", "temperature{", "disk.busy{"]) {
     if (!labels.some((name) => name.startsWith(metric))) continue;
     for (const name of Object.keys(before)) {
@@ -149,6 +157,7 @@ onSessionEnd(() => {
   end = null;
   map.clear();
   told.clear();
+  known.clear();
   forgetSparks();
   ids.value = [];
   loaded.value = false;

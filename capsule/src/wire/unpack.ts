@@ -55,7 +55,7 @@ export function unpack(data: ArrayBuffer): unknown {
   };
   const name = (): Name => {
     const from = at;
-    const head = size(1);
+    const head = bytes[span(1)] as number;
     const length = head >> 5 === 5 ? head & 31 : head === 0xd9 ? size(1) : head === 0xda ? size(2) : -1;
     if (length < 0) throw new Error("a key that is no text");
     const begin = at;
@@ -93,7 +93,7 @@ export function unpack(data: ArrayBuffer): unknown {
   };
   const value = (depth: number, under: Name): unknown => {
     if (depth > DEPTH) throw new Error("too deep");
-    const head = size(1);
+    const head = bytes[span(1)] as number;
     if (head < 0x80) return head;
     if (head < 0x90) return map(head & 15, depth + 1, under);
     if (head < 0xa0) return list(head & 15, depth + 1, under);
