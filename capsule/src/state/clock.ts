@@ -13,6 +13,21 @@ const TICK_S = 1;
 /** So much later it ticks by itself where frames drove it: a frame that is a little late is waited for. */
 const PATIENCE_S = 0.25;
 let driven = false;
+let own: ReturnType<typeof setTimeout> | undefined;
+
+/** The next one by itself is put off by each frame: a timer that looks and finds nothing to do would wake the page once a second. */
+function wind(): void {
+  clearTimeout(own);
+  own = setTimeout(
+    () => {
+      driven = false;
+      now.value = hubNow();
+      wind();
+    },
+    1000 * (TICK_S + (driven ? PATIENCE_S : 0)),
+  );
+}
+wind();
 
 /** For a moment that cannot wait for the next second. */
 export const tick = (): void => {
@@ -27,20 +42,10 @@ export function tickWithFrame(): void {
   if (driven && hubNow() - now.peek() < TICK_S * 0.8) return;
   driven = true;
   now.value = hubNow();
+  wind();
 }
 
 export function setHubTime(at: number): void {
   offsetS = at - Date.now() / 1000;
   now.value = hubNow();
 }
-
-function look(): void {
-  const left = now.peek() + TICK_S + (driven ? PATIENCE_S : 0) - hubNow();
-  const due = left <= 0 || left > 2 * TICK_S;
-  if (due) {
-    driven = false;
-    now.value = hubNow();
-  }
-  setTimeout(look, 1000 * (due ? TICK_S : left));
-}
-look();
