@@ -1,7 +1,8 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-const EXTRA = 6;
+/** Drawn beyond each edge, so that scrolling finds them there; in a fleet each of them is drawn anew every second as well. */
+const EXTRA = 3;
 
 /**
  * Only the rows on screen are in the document; spacers keep the height. The page itself scrolls.
