@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow
@@ -22,6 +23,9 @@ from spider.wire.metrics import RHYTHM_S, parse_series
 
 MAX_TEXT: Final = 256
 MAX_SERIES: Final = MAX_ITEMS
+MOST_SHARED: Final = 512
+"""Layouts that are kept for whoever else has them, and how long they may be."""
+MOST_SHARED_SERIES: Final = 256
 MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64
@@ -93,24 +97,33 @@ def layout_id(family: str, series: Sequence[str]) -> bytes:
 def check_layout(message: Layout) -> KnownLayout:
     """Hold a layout against the catalogue.
 
-    Raises: ProtocolError.
+    Returns: what is known of it: one and the same for all nodes that have it, since most of a fleet is alike.
+    Raises:  ProtocolError.
     """
-    if message.family not in RHYTHM_S or not 1 <= message.rhythm_s <= 3600:
+    known = _shared_layout if len(message.series) <= MOST_SHARED_SERIES else _known_layout
+    return known(message.layout, message.family, message.rhythm_s, tuple(message.series))
+
+
+def _known_layout(layout: bytes, family: str, rhythm_s: int, series: tuple[str, ...]) -> KnownLayout:
+    if family not in RHYTHM_S or not 1 <= rhythm_s <= 3600:
         raise ProtocolError("not a layout of this protocol")
-    if not 0 < len(message.series) <= MAX_SERIES or len(set(message.series)) != len(message.series):
+    if not 0 < len(series) <= MAX_SERIES or len(set(series)) != len(series):
         raise ProtocolError("a layout without series, with too many, or with one twice")
     scales = []
-    for name in message.series:
+    for name in series:
         try:
             metric, _label = parse_series(name)
         except ValueError as exc:
             raise ProtocolError("a series that is not in the catalogue") from exc
-        if metric.family != message.family:
+        if metric.family != family:
             raise ProtocolError("a series that does not belong into this layout")
         scales.append(metric.scale)
-    if message.layout != layout_id(message.family, message.series):
+    if layout != layout_id(family, series):
         raise ProtocolError("a layout that is not named for its content")
-    return KnownLayout.of(LayoutRow(message.layout, message.family, message.rhythm_s, tuple(message.series)), scales)
+    return KnownLayout.of(LayoutRow(layout, family, rhythm_s, series), scales)
+
+
+_shared_layout: Final = lru_cache(MOST_SHARED)(_known_layout)
 
 
 def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
