@@ -105,7 +105,9 @@ def stored(hub: HubProcess) -> list[tuple[float, float | None]]:
         layouts = {
             name: json.loads(series) for name, series in database.execute("SELECT layout, series FROM layout WHERE family = 'pulse'")
         }
-        for layout, coding, body in database.execute("SELECT layout, coding, body FROM hot"):
+        for layout, coding, body in database.execute(
+            "SELECT layout, coding, body FROM hot UNION ALL SELECT layout, coding, body FROM arrived"
+        ):
             if layout in layouts:
                 place = layouts[layout].index("load.1")
                 for row in unpack(coding, body):

@@ -56,8 +56,10 @@ class _Faster(Exception):
     """Somebody else has moved this meanwhile."""
 
 
-async def hot_hours(reader: Reader) -> list[HotHour]:
+async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     """Which hours of which nodes have rows that are in no chunk, of the newest `hot.MOST_HOURS`. Two seeks each: packs lie in the table's own pages."""
+    if await reader.one("SELECT 1 FROM arrived LIMIT 1") is not None:
+        await writer.run(hot.settle)
 
     def query(rows: Rows) -> list[HotHour]:
         found = []
@@ -77,15 +79,10 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
 
     Args: slow: also families of which there are few rows in an hour.
     """
-    place: Place | None = hot.START
-    sound: list[sqlite3.Row] = []
-    made: list[Made] = []
-    aside = 0
-    while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
-        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place))
-        sound, damaged, made = await asyncio.to_thread(_encode, batch)
-        aside += damaged
-        place = batch.next
+    sound, made, aside = await _sound_packs(reader, no, hour, slow=slow)
+    if not sound and await reader.run(lambda rows: hot.has_arrived(rows, no, hour)):  # since somebody asked for `hot_hours`
+        await writer.run(hot.settle)
+        sound, made, aside = await _sound_packs(reader, no, hour, slow=slow)
     if not sound:
         return Moved(0, aside)
     try:
@@ -95,12 +92,26 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
     return Moved(len(sound), aside)
 
 
+async def _sound_packs(reader: Reader, no: int, hour: int, *, slow: bool) -> tuple[list[sqlite3.Row], list[Made], int]:
+    """Returns: packs that go at once, the chunks of their rows, and how many before and among them cannot be read."""
+    place: Place | None = hot.START
+    sound: list[sqlite3.Row] = []
+    made: list[Made] = []
+    aside = 0
+    while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
+        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place))
+        sound, damaged, made = await asyncio.to_thread(_encode, batch)
+        aside += damaged
+        place = batch.next
+    return sound, made, aside
+
+
 def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch:
     found: list[sqlite3.Row] = []
     more: Place | None = after
     size = 0
     while more is not None and len(found) < BATCH_PACKS and size < BATCH_BYTES:
-        page = hot.packs(rows, no, hour, more, PAGE_PACKS)
+        page = hot.settled(rows, no, hour, more, PAGE_PACKS)
         more = Place(*(page[-1][name] for name in Place._fields)) if len(page) == PAGE_PACKS else None
         size += sum(len(pack["body"]) for pack in page)
         found += page

@@ -1,4 +1,8 @@
-"""The hot table: packs as they arrived, until they lie in chunks."""
+"""Packs as they arrived, until they lie in chunks: first in `arrived`, by commit, then in `hot`, by hour and node.
+
+In `hot` what one query asks for lies together, and so each pack of a commit goes into another page. Those of many commits go over at
+once: a page is written once for all of a node's. Whoever reads sees both tables as one; whoever removes or compacts moves them over first.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,46 @@ from groundcontrol.domain.history import LayoutRow, StoredRow
 from groundcontrol.errors import StoreError
 from groundcontrol.history.packs import unpack
 from groundcontrol.store.sqlite.records import texts_from_json
-from groundcontrol.store.sqlite.tx import Rows
+from groundcontrol.store.sqlite.tx import Rows, Tx
 
 HIGHEST: Final = (1 << 63) - 1
 PAGE_PACKS: Final = 100
 PIECE_VALUES: Final = 1_000_000
 """Values that a window takes in at once: a few kilobytes of a pack may hold a quarter of a million."""
 
+MOST_BATCHES: Final = 64
+"""Commits after which their packs go over at the latest; compaction, which looks every few seconds, is nearly always first."""
 MOST_HOURS: Final = 1000
 """Hours that are looked at in one go: a month and more. What is older has its turn when these are in chunks."""
 HEAD_HOURS: Final = 256
 """How many hours are looked through for a newest row. What is older lies in chunks, or soon will."""
+
+_BATCHES: Final = (
+    "WITH RECURSIVE commits(no) AS (SELECT min(batch) FROM arrived"
+    " UNION ALL SELECT no + 1 FROM commits WHERE no < (SELECT max(batch) FROM arrived))"
+)
+_ARRIVED: Final = "commits CROSS JOIN arrived ON arrived.batch = commits.no AND arrived.node = ?2 AND arrived.hour = ?1"
+"""The node's packs of this hour that have just arrived: a seek for each commit."""
+_PACKS: Final = (
+    f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608  words of our own
+    " WHERE hour = ?1 AND node = ?2 AND (boot, stream, seq) > (?3, ?4, ?5)"
+    f" UNION ALL SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM {_ARRIVED}"
+    " WHERE (boot, stream, seq) > (?3, ?4, ?5) ORDER BY boot, stream, seq LIMIT ?6"
+)
+_ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608
+_HEADS: Final = (
+    f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608
+    " (SELECT layout, last_ms, coding, body FROM hot WHERE hour = ?1 AND node = ?2"
+    f" UNION ALL SELECT layout, last_ms, coding, body FROM {_ARRIVED}) GROUP BY layout"
+)
+_NEXT_HOUR: Final = (
+    "SELECT min(hour) AS hour FROM (SELECT * FROM (SELECT hour FROM hot WHERE hour >= ?1 AND hour <= ?2 ORDER BY hour LIMIT 1)"
+    " UNION ALL SELECT * FROM (SELECT hour FROM arrived WHERE hour >= ?1 AND hour <= ?2 ORDER BY hour LIMIT 1))"
+)
+_HOUR_BEFORE: Final = (
+    "SELECT max(hour) AS hour FROM (SELECT * FROM (SELECT hour FROM hot WHERE hour <= ?1 ORDER BY hour DESC LIMIT 1)"
+    " UNION ALL SELECT * FROM (SELECT hour FROM arrived WHERE hour <= ?1 ORDER BY hour DESC LIMIT 1))"
+)
 
 Group = tuple[LayoutRow, list[StoredRow]]
 
@@ -39,29 +72,30 @@ START: Final = Place(-1, -1, -1)
 
 def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
     """The hours in [first, last] of which there is anything at all, oldest first; one seek each, when it is asked for."""
-    while (row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last)) is not None:
-        yield row["hour"]
-        first = row["hour"] + 1
+    while (hour := _next(rows, _NEXT_HOUR, first, last)) is not None:
+        yield hour
+        first = hour + 1
 
 
 def newest_hours(rows: Rows, most: int) -> Iterator[int]:
     """So many hours of which there is anything, newest first. One node may have said something of every hour since 1970."""
     last = HIGHEST
     for _ in range(most):
-        row = rows.one("SELECT hour FROM hot WHERE hour <= ? ORDER BY hour DESC LIMIT 1", last)
-        if row is None:
+        hour = _next(rows, _HOUR_BEFORE, last)
+        if hour is None:
             return
-        yield row["hour"]
-        last = row["hour"] - 1
+        yield hour
+        last = hour - 1
+
+
+def _next(rows: Rows, sql: str, *bounds: int) -> int | None:
+    hour: int | None = rows.all(sql, *bounds)[0]["hour"]
+    return hour
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     """The first hour in [first, last] of which the node has rows here."""
-    while (row := rows.one("SELECT hour FROM hot WHERE hour >= ? AND hour <= ? ORDER BY hour LIMIT 1", first, last)) is not None:
-        if rows.one("SELECT 1 FROM hot WHERE hour = ? AND node = ? LIMIT 1", row["hour"], no) is not None:
-            return int(row["hour"])
-        first = row["hour"] + 1
-    return None
+    return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
 
 
 def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> dict[bytes, LayoutRow]:
@@ -76,11 +110,36 @@ def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> dict[
 
 def packs(rows: Rows, no: int, hour: int, after: Place = START, limit: int = -1) -> list[sqlite3.Row]:
     """Packs of a node and hour in the order of their places."""
+    return rows.all(_PACKS, hour, no, *after, limit)
+
+
+def settled(rows: Rows, no: int, hour: int, after: Place, limit: int) -> list[sqlite3.Row]:
+    """The same of those that have gone over."""
     return rows.all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
         " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
         *(hour, no, *after, limit),
     )
+
+
+def has_arrived(rows: Rows, no: int, hour: int) -> bool:
+    """Whether some have not."""
+    return rows.one(f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1", hour, no) is not None  # noqa: S608
+
+
+def next_batch(tx: Tx) -> int:
+    """The number of this commit in `arrived`."""
+    newest: int | None = tx.all("SELECT max(batch) AS newest FROM arrived")[0]["newest"]
+    return 1 if newest is None else newest + 1
+
+
+def settle(tx: Tx) -> None:
+    """Move what has arrived over to its hours and nodes."""
+    tx.do(
+        "INSERT OR IGNORE INTO hot SELECT hour, node, boot, stream, seq, layout, first_ms, last_ms, coding, body FROM arrived"
+        " ORDER BY hour, node, boot, stream, seq"
+    )
+    tx.do("DELETE FROM arrived")
 
 
 def read_pack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
@@ -158,9 +217,7 @@ def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tu
     for hour in newest_hours(rows, HEAD_HOURS):
         if wanted <= newest.keys():
             break
-        found: Sequence[sqlite3.Row] = rows.all(
-            "SELECT layout, max(last_ms) AS last_ms, coding, body FROM hot WHERE hour = ? AND node = ? GROUP BY layout", hour, no
-        )
+        found: Sequence[sqlite3.Row] = rows.all(_HEADS, hour, no)
         for head in sorted(found, key=lambda head: -head["last_ms"]):
             layout = known.get(head["layout"])
             if layout is None or layout.family in newest:

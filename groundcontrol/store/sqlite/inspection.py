@@ -194,7 +194,7 @@ async def damaged_pieces(path: Path) -> list[DamagedPiece]:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
             tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-            if not tables.issuperset((*TABLES, "hot", "layout")):
+            if not tables.issuperset((*TABLES, "hot", "arrived", "layout")):
                 return []
             return sorted({*_damaged_chunks(db), *_damaged_packs(db)})
 
@@ -216,7 +216,9 @@ def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
 
 def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
     known: dict[int, dict[bytes, LayoutRow]] = {}
-    for row in db.execute("SELECT hour, node, layout, coding, body FROM hot ORDER BY node, hour"):
+    for row in db.execute(
+        "SELECT hour, node, layout, coding, body FROM hot UNION ALL SELECT hour, node, layout, coding, body FROM arrived ORDER BY node, hour"
+    ):
         if row["node"] not in known:
             known = {row["node"]: layouts(Rows(db), row["node"])}
         try:

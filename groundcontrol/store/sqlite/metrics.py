@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
@@ -17,7 +18,7 @@ from groundcontrol.history.stats import StatTable
 from groundcontrol.history.tiers import HOUR_MS, TIERS
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks
-from groundcontrol.store.sqlite import compacting, removal, windows
+from groundcontrol.store.sqlite import compacting, hot, removal, windows
 from groundcontrol.store.sqlite.hot import Group
 from groundcontrol.store.sqlite.late import begin_session, read_gaps, take_late
 from groundcontrol.store.sqlite.reader import Reader
@@ -27,9 +28,10 @@ from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
 
 _INSERT: Final = (
-    "INSERT INTO hot SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE EXISTS"
-    " (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?6)"
+    "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"
+    " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
+"""Without its layout a pack has no node, which the table refuses. As `INSERT ... SELECT` each would have its page copied first, to undo half of it."""
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
@@ -105,8 +107,8 @@ class SqliteMetrics:
                 if marks is not None or session.node not in answer:
                     answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
             tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
-            if tx.do_many(_INSERT, stored) != len(stored):
-                raise Conflict("a node sent a pack whose layout is not stored")
+            if stored:
+                _store(tx, stored)
             return answer
 
         return await self._writer.run(command)
@@ -156,7 +158,7 @@ class SqliteMetrics:
         return await self._reader.run(lambda rows: read_gaps(rows, no, int(start * 1000), int(end * 1000)))
 
     async def hot_hours(self) -> Sequence[HotHour]:
-        return await compacting.hot_hours(self._reader)
+        return await compacting.hot_hours(self._reader, self._writer)
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
         return await compacting.compact(self._reader, self._writer, no, hour, slow=slow)
@@ -218,7 +220,7 @@ def _append(
     moved: list[tuple[int, int, int]],
     stored: list[tuple[Value, ...]],
 ) -> Marks | None:
-    """What a batch of one session comes to: rows for `boot` and `hot` are added to `moved` and `stored`, to be written with all others."""
+    """What a batch of one session comes to: rows for `boot` and `arrived` are added to `moved` and `stored`, to be written with all others."""
     if state is None:
         return None
     boot = state["no"]
@@ -239,9 +241,20 @@ def _append(
     return Marks(*marks)
 
 
+def _store(tx: Tx, stored: list[tuple[Value, ...]]) -> None:
+    batch = hot.next_batch(tx)
+    stored.sort(key=itemgetter(0))  # as they lie in the table: one page after the other
+    try:
+        tx.do_many(_INSERT, [(batch, *row) for row in stored])
+    except sqlite3.IntegrityError as exc:
+        raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
+    if batch >= hot.MOST_BATCHES:
+        hot.settle(tx)
+
+
 def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
-    """Rows of `hot` for a pack, with the number of the boot or journal that counted it."""
+    """Rows of `arrived` for a pack, but for the commit, with the number of the boot or journal that counted it."""
     return [
-        (p.first_ms // HOUR_MS, session.no, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
+        (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
         for p in _within_hours(pack)
     ]

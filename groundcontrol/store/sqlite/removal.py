@@ -67,6 +67,7 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
     """Packs of hours that no tier keeps, and of the future."""
+    hot.settle(tx)
     return tx.do(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
         " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
@@ -86,6 +87,7 @@ def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
     }
     if not dead:
         return
+    hot.settle(tx)
     for looked, hour in enumerate(hot.hours(tx, -hot.HIGHEST, hot.HIGHEST)):
         dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
         if not dead or looked >= hot.MOST_HOURS:  # another time, when there are fewer
@@ -115,6 +117,7 @@ def _drop_step(tx: Tx, no: int) -> int:
         if removed:
             return removed
     removed = 0
+    hot.settle(tx)
     for hour in hot.hours(tx, -hot.HIGHEST, hot.HIGHEST):
         removed += tx.do(
             "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"

@@ -230,9 +230,13 @@ async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_a
     assert await hub.store.metrics.latest(other.no)
 
 
-async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub) -> None:
+@pytest.mark.parametrize("table", ["arrived", "hot"])
+async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub, table: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
-    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE hot SET body = x'00' WHERE seq = 5"))
+    if table == "hot":
+        await hub.store.metrics.hot_hours()
+    harmed = await hub.database._samples.writer.run(lambda tx: tx.do(f"UPDATE {table} SET body = x'00' WHERE seq = 5"))
+    assert harmed == 1
 
     window = (await admin.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60, "points": 60}))).json
 
@@ -245,7 +249,8 @@ async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_star
     harmed, newer, sound = await measured(hub, "a"), await measured(hub, "b"), await measured(hub, "c")
 
     def harm(tx: Tx) -> None:
-        tx.do("UPDATE hot SET body = x'00' WHERE node = ?", harmed.no)
+        for table in ("arrived", "hot"):
+            tx.do(f"UPDATE {table} SET body = x'00' WHERE node = ?", harmed.no)
         tx.do("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later') WHERE node = ?", newer.no)
 
     await hub.database._samples.writer.run(harm)
