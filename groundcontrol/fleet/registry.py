@@ -451,6 +451,8 @@ class Registry:
         for node, gone in list(self._gone.items()):
             if self._draining or now - gone.since < OFFLINE_GRACE_S:
                 continue
+            if self._gone.get(node) is not gone:
+                continue  # it came back, or was removed, while others were told of
             del self._gone[node]
             if node not in self._agents:
                 found, lost = await self._store.nodes.find_node(node), self._untold.pop(node, None)

@@ -24,9 +24,9 @@ NODE = NodeId("node")
 class Agent:
     """As much of a session as is asked for what it told."""
 
-    def __init__(self, epoch: int) -> None:
-        self.node = SimpleNamespace(id=NODE, org=1, name="web-1", version=1)
-        self.session = Session(NODE, 1, epoch, HubId("hub"), BootId("0f" * 16))
+    def __init__(self, epoch: int, node: NodeId = NODE) -> None:
+        self.node = SimpleNamespace(id=node, org=1, name="web-1", version=1)
+        self.session = Session(node, 1, epoch, HubId("hub"), BootId("0f" * 16))
         self.lost: list[LostRows] = []
         self.over = False
         self.verdict = (1001, "")
@@ -57,8 +57,8 @@ class Hub:
     async def add_event(self, told: Event) -> None:
         self.told.append(told)
 
-    async def find_node(self, _node: NodeId) -> object:
-        return Agent(0).node if self.known else None
+    async def find_node(self, node: NodeId) -> object:
+        return Agent(0, node).node if self.known else None
 
     async def save_seen(self, _seen: object) -> None:
         pass
