@@ -50,7 +50,7 @@ AHEAD_EVERY_S: Final = 6 * 3600.0
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
-GATHER_S: Final = 0.03
+GATHER_S: Final = 0.025
 """New values are told of at once when none were for so long; else those of this time together: a thousand nodes are not a thousand messages."""
 WRITTEN_S: Final = 60.0
 """For so long after somebody asked for lists as JSON what they show is written when it comes: who asks does so again, and should not wait."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-LISTED_S: Final = 0.03
+LISTED_S: Final = 0.025
 """What values wait that lists show: no longer than lists waited to be told of them."""
 UNSEEN_S: Final = 0.25
 """The same where nobody looks. A batch is committed a second after its first pack."""
