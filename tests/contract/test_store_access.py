@@ -241,6 +241,22 @@ async def test_what_is_switched_off_is_gone(store: Store, clock: ManualClock) ->
         await store.factors.stop_totp(STRANGER, user.id, None)
 
 
+async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_off_and_ends_nobody(store: Store, clock: ManualClock) -> None:
+    user, owner = await with_factor(store, clock)
+    thief = await with_session(store, clock, user)
+    await store.users.revoke_session(SCOPE, thief.id)
+    with pytest.raises(NotFound):
+        await store.factors.stop_totp(SCOPE, user.id, thief.id)
+    with pytest.raises(NotFound):
+        await store.people.revoke_others(SCOPE, user.id, thief.id)
+    other = await with_session(store, clock, await made_user(store, "eve"))
+    with pytest.raises(NotFound):
+        await store.people.revoke_others(SCOPE, user.id, other.id)
+    standing = await store.people.standing(owner.id)
+    assert standing is not None
+    assert standing.user.totp_since is not None
+
+
 # -- tokens ----------------------------------------------------------------------------------
 
 

@@ -115,7 +115,10 @@ class PeopleStore(Protocol):
         ...
 
     async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession: ...
-    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int: ...
+    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
+        """End every session of the user but `keep`. NotFound: `keep` is over by now, and ends nobody."""
+        ...
+
     async def totp_rule(self) -> TotpRule: ...
     async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None: ...
 
@@ -131,7 +134,10 @@ class FactorStore(Protocol):
     """Second factors. The sealed seed is read through `SecretStore.secret("totp", user, "seed")`."""
 
     async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
-        """Keep a seed that does not count yet, in place of an earlier one. Conflict: a second factor is on, or the version is not the next."""
+        """Keep a seed that does not count yet, in place of an earlier one.
+
+        Conflict: a second factor is on, or the version is not the next; of many callers with one version one gets through.
+        """
         ...
 
     async def confirm_totp(
@@ -153,7 +159,7 @@ class FactorStore(Protocol):
 
     async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
-        """Switch it off, shred the seed, forget the codes, and end every session but `keep`."""
+        """Switch it off, shred the seed, forget the codes, and end every session but `keep`. NotFound: it is on, and `keep` is over by now."""
         ...
 
 

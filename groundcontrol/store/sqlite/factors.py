@@ -19,6 +19,7 @@ from groundcontrol.store.sqlite.writer import Writer
 
 TOTP: Final = "totp"
 SEED: Final = "seed"
+_KEPT: Final = "SELECT version, sealed FROM secret WHERE org = ? AND kind = ? AND record = ? AND field = ?"
 
 
 class SqliteFactors:
@@ -34,7 +35,7 @@ class SqliteFactors:
 
         def command(tx: Tx) -> None:
             row = _account(tx, scope, user)
-            if row["totp_version"] == record.version:
+            if row["totp_version"] == record.version and _kept(tx, row["org"], record):
                 return
             if row["totp_since"] is not None:
                 raise Conflict("there is a second factor already: switch it off first")
@@ -106,9 +107,11 @@ class SqliteFactors:
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
         def command(tx: Tx) -> User:
             row = _account(tx, scope, user)
-            known = shred(tx, row["org"], TOTP, user)
-            if row["totp_since"] is None and not known:
+            if row["totp_since"] is None and tx.one(_KEPT, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
+            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+                raise NotFound("this session is over")
+            shred(tx, row["org"], TOTP, user)
             _replace_codes(tx, row, ())
             tx.do("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
@@ -124,6 +127,12 @@ def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
     if row is None:
         raise NotFound("there is no such user")
     return row
+
+
+def _kept(rows: Rows, org: int, record: SealedRecord) -> bool:
+    """Whether this seed, and not another one of its version, is the one that is kept."""
+    row = rows.one(_KEPT, org, record.table, record.id, record.column)
+    return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
 
 
 def _codes(rows: Rows, account: int) -> list[bytes]:

@@ -139,6 +139,8 @@ class SqlitePeople:
 
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
         def command(tx: Tx) -> int:
+            if (login := tx.one(LOGIN, keep)) is None or login["user_id"] != user or not is_live(login, tx.now):
+                raise NotFound("this session is over")
             others = tx.all(
                 "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.org = ? AND account.id = ?"
                 " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from groundcontrol.auth.service import person_of
 from groundcontrol.bus.base import Revoked
 from groundcontrol.domain.permissions import allowed
-from groundcontrol.errors import NotFound
+from groundcontrol.errors import NotFound, Unauthenticated
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
 
@@ -32,5 +32,8 @@ async def end_session(call: Call) -> None:
 async def end_other_sessions(call: Call) -> None:
     """End every session of the caller but this one."""
     user, session = person_of(call.caller)
-    await call.services.store.people.revoke_others(call.scope, user.id, session.id)
+    try:
+        await call.services.store.people.revoke_others(call.scope, user.id, session.id)
+    except NotFound as exc:  # somebody else ended this one meanwhile: theirs counts
+        raise Unauthenticated("the session is over; log in again") from exc
     call.services.bus.publish(Revoked("", user.id))

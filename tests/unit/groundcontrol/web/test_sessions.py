@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from groundcontrol.bus.base import Revoked
@@ -90,6 +92,16 @@ async def test_all_others_end_and_nobody_elses(hub: TestHub) -> None:
     assert (await here.request("DELETE", "auth/sessions")).status == 204
 
     assert [(await one.get("auth/me")).status for one in (here, stranger, *others)] == [200, 200, 401, 401, 401]
+
+
+async def test_of_two_that_end_all_others_at_once_one_is_left(hub: TestHub) -> None:
+    one = await hub.logged_in("viewer")
+    both = (one, await hub.logged_in(user=one.user))
+
+    answers = await asyncio.gather(*(client.request("DELETE", "auth/sessions") for client in both))
+
+    assert sorted(answer.status for answer in answers) == [204, 401]
+    assert [(await client.get("auth/me")).status for client in both] == [200 if answer.status == 204 else 401 for answer in answers]
 
 
 async def test_a_demotion_reaches_an_open_socket(hub: TestHub) -> None:

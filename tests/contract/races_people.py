@@ -1,0 +1,387 @@
+"""Commands about people, their ways in, secrets and the audit log: what each needs, does and leaves (`racing.py`)."""
+
+from __future__ import annotations
+
+from groundcontrol.domain.ids import SessionId
+from groundcontrol.domain.preferences import Preferences, SavedView
+from groundcontrol.domain.scope import Actor, Grants
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.domain.users import TOTP_RULES, LoginSession, User
+from groundcontrol.errors import Conflict, NotFound
+from groundcontrol.store.base import AuditEntry
+from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
+from tests.contract.making import ADMIN, SCOPE, logged_in, login
+from tests.contract.racing import CALLERS, Ground, Race, Rivals, case
+from tests.contract.test_store_access import CODES, a_token, seed
+
+
+async def account(ground: Ground, user: User) -> User:
+    found = await ground.store.users.user(user.id)
+    assert found is not None
+    return found
+
+
+async def live(ground: Ground, user: User) -> list[SessionId]:
+    return [one.session.id for one in (await ground.store.people.listed_sessions(SCOPE, 100, user=user.id)).items]
+
+
+# -- accounts ------------------------------------------------------------------------------------------------
+
+
+@case("users.save_password")
+async def _save_password(ground: Ground) -> Race:
+    """Of twenty sessions of one user that set a password each, one does, and is the only one that is left."""
+    store, user = ground.store, await ground.user()
+    sessions = [await ground.login(user) for _ in range(CALLERS)]
+
+    async def held() -> object:
+        after = await account(ground, user)
+        return (after.password_hash, after.password_version, await live(ground, user))
+
+    rivals = Rivals(
+        "one",
+        lambda at: store.users.save_password(SCOPE, user.id, f"$argon2id${at}", sessions[at].id, must_change=False),
+        lambda at: (f"$argon2id${at}", 2, [sessions[at].id]),
+        NotFound,
+    )
+    return Race(
+        lambda: store.users.save_password(SCOPE, user.id, "$argon2id$x", sessions[0].id, must_change=False),
+        held,
+        ("$argon2id$x", 2, [sessions[0].id]),
+        ("auth.password",),
+        rivals=rivals,
+    )
+
+
+@case("users.save_password: resets")
+async def _reset_password(ground: Ground) -> Race:
+    store, user = ground.store, await ground.user()
+    await ground.login(user)
+    await store.tokens.create_token(SCOPE, a_token(user, ground.now))
+
+    async def held() -> object:
+        after = await account(ground, user)
+        tokens = (await store.tokens.tokens(SCOPE, 10, user=user.id)).items
+        return (after.password_hash, after.password_version, after.password_at, await live(ground, user), tokens)
+
+    rivals = Rivals(
+        "last",
+        lambda at: store.users.save_password(SCOPE, user.id, f"$argon2id${at}", None, must_change=True),
+        lambda at: (f"$argon2id${at}", 1 + CALLERS, ground.now, [], []),
+    )
+    return Race(
+        lambda: store.users.save_password(SCOPE, user.id, "$argon2id$x", None, must_change=True),
+        held,
+        ("$argon2id$x", 2, ground.now, [], []),
+        ("auth.password",),
+        rivals=rivals,
+    )
+
+
+@case("people.edit_user")
+async def _edit_user(ground: Ground) -> Race:
+    """Of twenty admins that are all made less at once, one stays."""
+    store, users = ground.store, [await ground.user() for _ in range(CALLERS)]
+    await ground.login(users[0])
+
+    async def held() -> object:
+        people = [person.user for person in (await store.people.people(SCOPE, 100)).items]
+        return ({user.id for user in people if user.role == "admin" and not user.disabled}, await live(ground, users[0]))
+
+    def all_but(at: int) -> object:
+        return ({users[at].id}, [])
+
+    rivals = Rivals(
+        "all but one",
+        lambda at: store.people.edit_user(SCOPE, users[at].id, role=None if at == 0 else "viewer", disabled=at == 0, grants=None),
+        all_but,
+    )
+    return Race(
+        lambda: store.people.edit_user(SCOPE, users[0].id, role="viewer", disabled=True, grants=Grants(tags=("web",))),
+        held,
+        ({user.id for user in users[1:]}, []),
+        ("user.edit",),
+        rivals=rivals,
+    )
+
+
+@case("people.save_totp_rule")
+async def _save_totp_rule(ground: Ground) -> Race:
+    store = ground.store
+    rivals = Rivals(
+        "last",
+        lambda at: store.people.save_totp_rule(SCOPE, TOTP_RULES[1 + at % 2]),
+        lambda at: TOTP_RULES[1 + at % 2],
+        writes=False,
+    )
+    return Race(lambda: store.people.save_totp_rule(SCOPE, "admins"), store.people.totp_rule, "admins", ("settings.edit",), rivals=rivals)
+
+
+@case("preferences.save_preferences")
+async def _save_preferences(ground: Ground) -> Race:
+    store, user = ground.store, await ground.user()
+
+    def wanted(number: int) -> Preferences:
+        return Preferences((SavedView(f"view {number}", f"q={number}"),), single_keys=False)
+
+    rivals = Rivals("last", lambda at: store.preferences.save_preferences(SCOPE, user.id, wanted(at)), wanted)
+    return Race(
+        lambda: store.preferences.save_preferences(SCOPE, user.id, wanted(99)),
+        lambda: store.preferences.preferences(SCOPE, user.id),
+        wanted(99),
+        ("preferences.edit",),
+        rivals=rivals,
+    )
+
+
+# -- log-in sessions -------------------------------------------------------------------------------------------
+
+
+@case("users.open_session")
+async def _open_session(ground: Ground) -> Race:
+    """An id stands for one session: nobody else's, however many come with it."""
+    store, user = ground.store, await ground.user()
+    wanted = login(user, ground.now)
+
+    def other(at: int) -> LoginSession:
+        return wanted._replace(refresh_hash=bytes([at]) * 32, csrf_token=f"{at:043}")
+
+    async def held() -> object:
+        found = await store.people.standing(wanted.id)
+        return found and found.session
+
+    rivals = Rivals("one", lambda at: store.users.open_session(other(at), logged_in(user), b"a place"), other, Conflict)
+    return Race(lambda: store.users.open_session(wanted, logged_in(user), b"a place"), held, wanted, ("auth.login",), rivals=rivals)
+
+
+@case("users.step_up")
+async def _step_up(ground: Ground) -> Race:
+    store, user = ground.store, await ground.user()
+    session, start = await ground.login(user), ground.now
+
+    async def held() -> object:
+        found = await store.people.standing(session.id)
+        return found and (found.session.authenticated_at, found.session.last_seen_at)
+
+    rivals = Rivals("most", lambda at: store.users.step_up(session.id, start + 1 + (at * 7) % CALLERS), lambda _: (start + CALLERS,) * 2)
+    return Race(lambda: store.users.step_up(session.id, start + 1), held, (start + 1,) * 2, ("auth.step_up",), rivals=rivals)
+
+
+@case("users.revoke_session")
+async def _revoke_session(ground: Ground) -> Race:
+    user = await ground.user()
+    session, kept = await ground.login(user), await ground.login(user)
+    scope = SCOPE._replace(actor=Actor("user", user.id, user.username, user.role))
+    return Race(lambda: ground.store.users.revoke_session(scope, session.id), lambda: live(ground, user), [kept.id], ("auth.logout",))
+
+
+@case("users.clear_attempts")
+async def _clear_attempts(ground: Ground) -> Race:
+    store = ground.store
+    names = ("account:a:60", "account:b:60", "address:c")
+    for name in names:
+        assert await store.users.reserve_attempt({name: (1, 900.0)}, ground.now) == 0.0
+
+    async def held() -> object:
+        return await store.users.reserve_attempt(dict.fromkeys(names, (1, 900.0)), ground.now)
+
+    return Race(lambda: store.users.clear_attempts(["address:c"], ["account:a:"]), held, 900.0)
+
+
+@case("people.revoke_others")
+async def _revoke_others(ground: Ground) -> Race:
+    """Of twenty sessions that end all others, one does and is left: who was ended meanwhile ends nobody."""
+    store, user = ground.store, await ground.user()
+    sessions = [await ground.login(user) for _ in range(CALLERS)]
+    rivals = Rivals("one", lambda at: store.people.revoke_others(SCOPE, user.id, sessions[at].id), lambda at: [sessions[at].id], NotFound)
+    return Race(
+        lambda: store.people.revoke_others(SCOPE, user.id, sessions[0].id),
+        lambda: live(ground, user),
+        [sessions[0].id],
+        ("auth.session_end",),
+        alone=(CALLERS - 1, 0),
+        rivals=rivals,
+    )
+
+
+# -- second factors --------------------------------------------------------------------------------------------
+
+
+@case("factors.begin_totp")
+async def _begin_totp(ground: Ground) -> Race:
+    """Who is told that it was begun has shown the seed that is kept: one of twenty."""
+    store, user = ground.store, await ground.user()
+
+    async def held() -> object:
+        return (await store.secrets.secret("totp", user.id, "seed"), (await account(ground, user)).totp_version)
+
+    def sealed(number: int) -> SealedRecord:
+        return seed(user, 1, b"seed %d" % number)
+
+    rivals = Rivals("one", lambda at: store.factors.begin_totp(SCOPE, user.id, sealed(at)), lambda at: (sealed(at), 1), Conflict)
+    return Race(
+        lambda: store.factors.begin_totp(SCOPE, user.id, sealed(99)), held, (sealed(99), 1), ("auth.second_factor_begin",), rivals=rivals
+    )
+
+
+@case("factors.confirm_totp")
+async def _confirm_totp(ground: Ground) -> Race:
+    store, user = ground.store, await ground.user()
+    sessions = [await ground.login(user) for _ in range(CALLERS)]
+    await store.factors.begin_totp(SCOPE, user.id, seed(user))
+    ends, at = ground.now + 1800, ground.now
+
+    async def confirm(number: int) -> object:
+        codes = [bytes([number]) * 32, bytes([number, 1]) * 16]
+        return await store.factors.confirm_totp(SCOPE, user.id, 1, 100, codes, sessions[number].id, at, ends)
+
+    async def held() -> object:
+        standings = [await store.people.standing(session) for session in await live(ground, user)]
+        on = (await account(ground, user)).totp_since
+        return (on, [(one.session.id, one.session.second_factor, one.session.expires_at) for one in standings if one])
+
+    def after(number: int) -> object:
+        return (at, [(sessions[number].id, True, ends)])
+
+    return Race(lambda: confirm(0), held, after(0), ("auth.second_factor_on",), rivals=Rivals("one", confirm, after, Conflict))
+
+
+@case("factors.save_recovery_codes")
+async def _save_recovery_codes(ground: Ground) -> Race:
+    store = ground.store
+    user, _ = await with_factor_of(ground)
+
+    def codes(number: int) -> list[bytes]:
+        return [bytes([number, at]) * 16 for at in range(2)]
+
+    async def held() -> object:
+        found = [number for number in range(100) for code in codes(number) if await spends(ground, user, code)]
+        return sorted(set(found)), len(found)
+
+    rivals = Rivals("last", lambda at: store.factors.save_recovery_codes(SCOPE, user.id, codes(at)), lambda at: ([at], 2))
+    return Race(
+        lambda: store.factors.save_recovery_codes(SCOPE, user.id, codes(99)), held, ([99], 2), ("auth.recovery_codes",), rivals=rivals
+    )
+
+
+async def spends(ground: Ground, user: User, code: bytes) -> bool:
+    return await ground.store.factors.use_recovery_code(user.id, code, "") is not None
+
+
+async def with_factor_of(ground: Ground) -> tuple[User, list[LoginSession]]:
+    """Somebody with a second factor, and twenty sessions that were opened with it."""
+    user = await ground.user()
+    first = await ground.login(user)
+    await ground.store.factors.begin_totp(SCOPE, user.id, seed(user))
+    user = await ground.store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, first.id, ground.now, ground.now + 1800)
+    return user, [first, *[await ground.login(user) for _ in range(CALLERS - 1)]]
+
+
+@case("factors.stop_totp")
+async def _stop_totp(ground: Ground) -> Race:
+    """Of twenty sessions that switch it off one does, and is the only one that is left; all are told that it is off."""
+    store = ground.store
+    user, sessions = await with_factor_of(ground)
+
+    async def held() -> object:
+        return ((await account(ground, user)).totp_since, await store.secrets.secret("totp", user.id, "seed"), await live(ground, user))
+
+    rivals = Rivals("same", lambda at: store.factors.stop_totp(SCOPE, user.id, sessions[at].id), lambda at: (None, None, [sessions[at].id]))
+    return Race(
+        lambda: store.factors.stop_totp(SCOPE, user.id, sessions[0].id),
+        held,
+        (None, None, [sessions[0].id]),
+        ("auth.second_factor_off",),
+        rivals=rivals,
+    )
+
+
+# -- tokens and secrets ----------------------------------------------------------------------------------------
+
+
+@case("tokens.create_token")
+async def _create_token(ground: Ground) -> Race:
+    """There is one place left: twenty that want it."""
+    store, user = ground.store, await ground.user()
+    for _ in range(MOST_LIVE - 1):
+        await store.tokens.create_token(SCOPE, a_token(user, ground.now))
+    wanted = [a_token(user, ground.now) for _ in range(CALLERS)]
+
+    async def held() -> object:
+        page = await store.tokens.tokens(SCOPE, 1, user=user.id)
+        return (page.items[0], len((await store.tokens.tokens(SCOPE, 200, page.next, user.id)).items))
+
+    rivals = Rivals("one", lambda at: store.tokens.create_token(SCOPE, wanted[at]), lambda at: (wanted[at], MOST_LIVE - 1))
+    return Race(lambda: store.tokens.create_token(SCOPE, wanted[0]), held, (wanted[0], MOST_LIVE - 1), ("token.create",), rivals=rivals)
+
+
+@case("tokens.revoke_token")
+async def _revoke_token(ground: Ground) -> Race:
+    store, user = ground.store, await ground.user()
+    token, kept = [await store.tokens.create_token(SCOPE, a_token(user, ground.now)) for _ in range(2)]
+
+    async def held() -> object:
+        return (await store.tokens.token_standing(token.hash), (await store.tokens.tokens(SCOPE, 10)).items)
+
+    return Race(lambda: store.tokens.revoke_token(SCOPE, token.id), held, (None, [kept]), ("token.revoke",))
+
+
+@case("tokens.touch_token")
+async def _touch_token(ground: Ground) -> Race:
+    store, user, start = ground.store, await ground.user(), ground.now
+    token = await store.tokens.create_token(SCOPE, a_token(user, start))
+
+    async def held() -> object:
+        found = await store.tokens.token(SCOPE, token.id)
+        return (found.last_used_at, found.last_address)
+
+    def use(number: int) -> tuple[float, str]:
+        return (start + number, f"192.0.2.{number}")
+
+    rivals = Rivals("most", lambda at: store.tokens.touch_token(token.id, *use((at * 7) % CALLERS)), lambda _: use(CALLERS - 1))
+    return Race(lambda: store.tokens.touch_token(token.id, *use(99)), held, use(99), rivals=rivals)
+
+
+@case("secrets.save_credentials")
+async def _save_credentials(ground: Ground) -> Race:
+    store, node = ground.store, await ground.node()
+
+    def records(number: int) -> list[SealedRecord]:
+        return [SealedRecord("credential", node.id, column, number, b"%d" % number) for column in ("passphrase", "private_key")]
+
+    async def held() -> object:
+        return list(await store.secrets.credentials(node.id))
+
+    rivals = Rivals("last", lambda at: store.secrets.save_credentials(SCOPE, node.id, records(at)), records)
+    return Race(lambda: store.secrets.save_credentials(SCOPE, node.id, records(99)), held, records(99), ("credential.save",), rivals=rivals)
+
+
+@case("secrets.shred_credentials")
+async def _shred_credentials(ground: Ground) -> Race:
+    store, node = ground.store, await ground.node()
+    await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "password", 1, b"sealed")])
+
+    async def held() -> object:
+        return list(await store.secrets.credentials(node.id))
+
+    return Race(lambda: store.secrets.shred_credentials(SCOPE, node.id), held, [], ("credential.shred",))
+
+
+# -- the audit log ---------------------------------------------------------------------------------------------
+
+
+@case("log.add_audit")
+async def _add_audit(ground: Ground) -> Race:
+    """An act that changes nothing else: each time it was tried counts."""
+    entry = AuditEntry(ADMIN, "auth.login", "eve", "refused")
+    return Race(lambda: ground.store.log.add_audit(entry, ground.now), ground.store.log.verify_audit, None, ("auth.login",), each=True)
+
+
+@case("log.accept_clock")
+async def _accept_clock(ground: Ground) -> Race:
+    """Rows of a time that was wrong say nothing about the clock from then on; whoever accepts it says so."""
+    await ground.node()
+    ground.clock.advance(-86_400.0)
+    return Race(
+        lambda: ground.store.log.accept_clock(SCOPE, 86_400.0), ground.store.log.last_audit_at, ground.now, ("clock.accept",), each=True
+    )

@@ -1,0 +1,153 @@
+"""One command of the store, as `test_store_raced.py` repeats it and has it raced by twenty callers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.errors import Conflict, HubError
+from groundcontrol.store.base import Store
+from spider.wire.ids import new_random_id
+from tests.contract.conftest import Backend
+from tests.contract.making import SCOPE, connect, new_node, new_user, with_session
+
+CALLERS: Final = 20
+
+Mode = Literal["one", "all but one", "same", "last", "most"]
+"""Who of twenty callers that ask for different things gets it.
+
+one: one does, all others are refused · all but one: one is refused · same: one does, and all are answered with what that one did ·
+last: each does in its turn, what the last one asked for stands · most: what was asked for furthest stands, in whatever order they came.
+"""
+
+
+class Rivals(NamedTuple):
+    """Twenty callers that ask for different things at the same time."""
+
+    mode: Mode
+    call: Callable[[int], Awaitable[object]]
+    shows: Callable[[int], object]
+    """What `Race.held` gives where this caller's wish stands."""
+    refusal: type[HubError] = Conflict
+    writes: bool = True
+    """Each that gets it leaves the rows of the audit log; without, some do that ask for what is there already."""
+
+
+class Race(NamedTuple):
+    """What must hold of one command, however often and by however many it is called."""
+
+    act: Callable[[], Awaitable[object]]
+    """Always with equal arguments."""
+    held: Callable[[], Awaitable[object]]
+    """All that it changes, as a reader sees it."""
+    after: object
+    """What `held` gives after one call, and after any number of them."""
+    rows: tuple[str, ...] = ()
+    """Of the audit log, that one call leaves, and any number of them."""
+    alone: tuple[object, object] | None = None
+    """What the one that changed something is answered, and what all others are; None: all are answered the same."""
+    each: bool = False
+    """It tells of an act: each call leaves its row."""
+    rivals: Rivals | None = None
+
+
+class Ground:
+    """What a command needs to be there; made anew as often as it is asked for."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.store: Store = backend.store
+        self.clock = backend.clock
+
+    @property
+    def now(self) -> float:
+        return self.clock.now()
+
+    async def node(self, tags: tuple[str, ...] = ("web",)) -> Node:
+        return await self.store.nodes.create_node(SCOPE, new_node(new_random_id(), tags=tags))
+
+    async def session(self) -> Session:
+        return await connect(self.store, (await self.node()).id)
+
+    async def user(self, name: str = "") -> User:
+        return await self.store.people.create_user(SCOPE, new_user(name or new_random_id()))
+
+    async def login(self, user: User) -> LoginSession:
+        return await with_session(self.store, self.clock, user)
+
+
+Case = Callable[[Ground], Awaitable[Race]]
+CASES: Final[dict[str, Case]] = {}
+"""By the command's name, as it is called: `nodes.edit_node`; a second one of a command says behind a colon what it is about."""
+
+
+def case(name: str) -> Callable[[Case], Case]:
+    """Make a function the case of a command."""
+
+    def add(made: Case) -> Case:
+        assert name not in CASES, name
+        CASES[name] = made
+        return made
+
+    return add
+
+
+class Rows:
+    """What a command leaves in the audit log, from now on."""
+
+    def __init__(self, store: Store, before: int) -> None:
+        self._store = store
+        self._before = before
+
+    @classmethod
+    async def from_now(cls, store: Store) -> Rows:
+        return cls(store, max([head.n for head in await store.log.audit_heads()], default=0))  # the first row begins the chain itself
+
+    async def written(self) -> tuple[str, ...]:
+        """In the order of their chain: a clock that was set tells another."""
+        rows = sorted((row.n, row.action) for row in (await self._store.log.audit(SCOPE, 1000)).items)
+        return tuple(action for n, action in rows if n > self._before)
+
+
+def check_answers(race: Race, answers: Sequence[object]) -> None:
+    """Those of callers that asked for the same."""
+    if race.alone is None:
+        assert all(answer == answers[0] for answer in answers), answers
+        return
+    first, rest = race.alone
+    assert [answer for answer in answers if answer == first] == [first], answers
+    assert [answer for answer in answers if answer != first] == [rest] * (len(answers) - 1), answers
+
+
+async def race_rivals(race: Race, rivals: Rivals, store: Store) -> None:
+    """Let twenty that ask for different things go at once, and hold what they leave against what they were told."""
+    rows = await Rows.from_now(store)
+    answers = await asyncio.gather(*(rivals.call(at) for at in range(CALLERS)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert all(isinstance(answer, rivals.refusal) for answer in refused), refused
+    got = [at for at, answer in enumerate(answers) if not isinstance(answer, BaseException)]
+    written = await rows.written()
+    held = await race.held()
+    if rivals.mode == "one":
+        assert len(got) == 1, answers
+        assert held == rivals.shows(got[0])
+    elif rivals.mode == "all but one":
+        assert len(got) == CALLERS - 1, answers
+        assert held == rivals.shows(next(at for at in range(CALLERS) if at not in got))
+    elif rivals.mode == "most":
+        assert CALLERS - 1 in got
+        assert held == rivals.shows(CALLERS - 1)
+    else:
+        assert not refused, refused
+        assert held in [rivals.shows(at) for at in range(CALLERS)]
+        if rivals.mode == "same":
+            assert all(answer == answers[0] for answer in answers), answers
+    done = {"one": 1, "all but one": CALLERS - 1, "same": 1, "last": CALLERS, "most": None}[rivals.mode] if rivals.writes else None
+    if done is None:
+        assert set(written) == set(race.rows)
+        assert len(race.rows) <= len(written) <= CALLERS * len(race.rows)
+    else:
+        assert written == race.rows * done

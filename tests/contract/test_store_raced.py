@@ -1,0 +1,151 @@
+"""Every command of the store: repeated, and raced by twenty callers that ask for the same and by twenty that do not.
+
+A command that has a race in another test names it in `ELSEWHERE`; a method of the protocols that is in none of the lists fails here.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, get_type_hints
+
+import pytest
+
+from groundcontrol.store.base import Store
+from tests.contract import races_fleet, races_people  # noqa: F401  # they fill the list of cases
+from tests.contract.conftest import Backend
+from tests.contract.racing import CALLERS, CASES, Ground, Rows, check_answers, race_rivals
+
+HERE: Final = Path(__file__).parent
+
+READS: Final = {
+    "batches": ("batch", "batches", "jobs_of"),
+    "deployments": ("deployment", "deployment_of_key", "deployments", "may_still_deploy", "unfinished_deployments"),
+    "facts": ("packages", "packages_digest", "tables", "updates", "updates_of"),
+    "invites": ("find_invite", "invite", "invites", "unsettled"),
+    "jobs": (
+        "any_open",
+        "finished",
+        "held",
+        "job",
+        "jobs",
+        "open_jobs",
+        "output",
+        "overdue",
+        "plan",
+        "report",
+        "stopping",
+        "undispatched",
+    ),
+    "journal": ("lines",),
+    "log": ("audit", "audit_heads", "events", "last_audit_at", "verify_audit"),
+    "metrics": ("dues", "figures", "gaps", "hot_hours", "latest", "read", "sizes", "window"),
+    "nodes": ("find_node", "granting", "node", "nodes"),
+    "people": ("listed_session", "listed_sessions", "people", "person", "standing", "totp_rule"),
+    "preferences": ("preferences",),
+    "recovery": ("adopt_until",),
+    "retention": ("retention",),
+    "secrets": ("credentials", "keyring", "secret", "secrets"),
+    "sessions": ("owner",),
+    "tokens": ("token", "token_standing", "tokens"),
+    "users": ("count_users", "initialised_at", "knock", "login_session", "setup_code_hash", "user", "user_by_name"),
+}
+"""They change nothing: there is nothing to be raced for."""
+
+ELSEWHERE: Final = {
+    "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_made_once_for_each_key",
+    "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_taken_back",
+    "deployments.save_deployment": "test_store_jobs.py::test_of_twenty_savers_of_one_version_one_wins",
+    "facts.save_packages": "test_store_facts.py::test_of_twenty_who_tell_the_same_one_changes",
+    "factors.use_recovery_code": "test_store_access.py::test_of_twenty_equal_recovery_codes_one_counts",
+    "factors.use_step": "test_store_access.py::test_of_twenty_equal_codes_one_counts_and_none_before_it",
+    "hubs.lease": "test_store.py::test_a_lease_has_one_holder_and_its_token_grows",
+    "invites.use_invite": "test_store_invites.py::test_of_twenty_callers_one_uses_an_invite",
+    "jobs.advance": "test_store_jobs.py::test_of_twenty_enders_one_writes_the_end",
+    "jobs.create_job": "test_store_jobs.py::test_of_twenty_equal_requests_one_makes_the_job",
+    "jobs.save_plan": "test_store_job_commands.py::test_of_twenty_who_tell_a_plan_one_changes_the_job",
+    "jobs.save_report": "test_store_job_commands.py::test_a_report_is_kept_and_the_node_follows_where_it_knows",
+    "jobs.stop_job": "test_store_job_commands.py::test_of_twenty_who_stop_a_waiting_job_one_takes_it_back",
+    "jobs.take": "test_store_jobs.py::test_of_twenty_takers_one_wins",
+    "jobs.withdraw": "test_store_standing.py::test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun",
+    "metrics.append": "test_store_metrics.py::test_twenty_senders_of_one_pack_store_it_once",
+    "metrics.compact": "test_store_history.py::test_twenty_that_compact_the_same_hour_move_it_once",
+    "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",
+    "nodes.create_node": "test_store.py::test_of_twenty_makers_of_one_name_one_wins",
+    "people.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_made",
+    "secrets.create_keyring": "test_store_users.py::test_the_first_keyring_wins_together_with_its_fleet_key",
+    "sessions.claim": "test_store.py::test_of_twenty_claims_each_has_its_own_epoch_and_the_last_owns",
+    "users.create_first_admin": "test_store_users.py::test_of_twenty_first_admins_one_wins",
+    "users.refresh_session": "test_store_users.py::test_of_twenty_refreshes_with_one_token_one_wins",
+    "users.reserve_attempt": "test_store_users.py::test_attempts_are_counted_before_they_are_made",
+}
+"""Commands whose race is a test of its own."""
+
+
+def methods() -> Iterator[str]:
+    """All that the protocols of the store promise, by the part of the store that has it."""
+    for part, protocol in get_type_hints(Store).items():
+        for name, value in vars(protocol).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                yield f"{part}.{name}"
+
+
+def test_every_command_of_the_store_is_repeated_and_raced() -> None:
+    raced = {name.partition(":")[0] for name in CASES}
+    lists = [*raced, *ELSEWHERE, *(f"{part}.{name}" for part, names in READS.items() for name in names)]
+    assert sorted(lists) == sorted(set(lists)), "a method is in two lists"
+    assert set(methods()) == set(lists)
+
+
+def test_what_is_called_a_read_never_reaches_the_one_who_writes(store: Store) -> None:
+    writing = [
+        f"{part}.{name}"
+        for part, names in READS.items()
+        for name in names
+        if "_writer." in inspect.getsource(getattr(getattr(store, part), name))
+    ]
+    assert writing == []
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_race_that_is_elsewhere_is_there(name: str) -> None:
+    file, _, test = ELSEWHERE[name].partition("::")
+    text = (HERE / file).read_text()
+    [found] = [node for node in ast.parse(text).body if isinstance(node, ast.AsyncFunctionDef) and node.name == test]
+    body = ast.get_source_segment(text, found) or ""
+    assert "asyncio.gather(" in body
+    assert f"range({CALLERS})" in body
+    assert f"{name.partition('.')[2]}(" in text
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_command_whose_answer_was_lost_is_repeated(backend: Backend, name: str) -> None:
+    race = await CASES[name](Ground(backend))
+    rows = await Rows.from_now(backend.store)
+    answers = [await race.act() for _ in range(2)]
+    assert await rows.written() == race.rows * (len(answers) if race.each else 1)
+    check_answers(race, answers)
+    assert await race.held() == race.after
+    assert await backend.store.log.verify_audit() is None
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_of_twenty_callers_of_one_command_one_does_it(backend: Backend, name: str) -> None:
+    race = await CASES[name](Ground(backend))
+    rows = await Rows.from_now(backend.store)
+    answers = await asyncio.gather(*(race.act() for _ in range(CALLERS)))
+    assert await rows.written() == race.rows * (len(answers) if race.each else 1)
+    check_answers(race, answers)
+    assert await race.held() == race.after
+    assert await backend.store.log.verify_audit() is None
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "rivals=" in inspect.getsource(case)])
+async def test_twenty_callers_that_want_different_things_leave_what_they_were_told(backend: Backend, name: str) -> None:
+    race = await CASES[name](Ground(backend))
+    assert race.rivals is not None
+    await race_rivals(race, race.rivals, backend.store)
+    assert await backend.store.log.verify_audit() is None
