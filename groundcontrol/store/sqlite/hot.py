@@ -24,6 +24,8 @@ PIECE_VALUES: Final = 1_000_000
 
 MOST_BATCHES: Final = 64
 """Commits after which their packs go over at the latest; compaction, which looks every few seconds, is nearly always first."""
+MOST_BYTES: Final = 16 << 20
+"""Bytes of packs after which they go over at the latest: a fleet that was away sends megabytes a commit."""
 MOST_HOURS: Final = 1000
 """Hours that are looked at in one go: a month and more. What is older has its turn when these are in chunks."""
 HEAD_HOURS: Final = 256
@@ -41,9 +43,10 @@ _PACKS: Final = (
     f" UNION ALL SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM {_ARRIVED}"
     " WHERE (boot, stream, seq) > (?3, ?4, ?5) ORDER BY boot, stream, seq LIMIT ?6"
 )
-_ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608
+_ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608  words of our own
+_HAVE_ARRIVED: Final = f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608  words of our own
 _HEADS: Final = (
-    f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608
+    f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608  words of our own
     " (SELECT layout, last_ms, coding, body FROM hot WHERE hour = ?1 AND node = ?2"
     f" UNION ALL SELECT layout, last_ms, coding, body FROM {_ARRIVED}) GROUP BY layout"
 )
@@ -124,7 +127,7 @@ def settled(rows: Rows, no: int, hour: int, after: Place, limit: int) -> list[sq
 
 def has_arrived(rows: Rows, no: int, hour: int) -> bool:
     """Whether some have not."""
-    return rows.one(f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1", hour, no) is not None  # noqa: S608
+    return rows.one(_HAVE_ARRIVED, hour, no) is not None
 
 
 def next_batch(tx: Tx) -> int:
@@ -134,7 +137,10 @@ def next_batch(tx: Tx) -> int:
 
 
 def settle(tx: Tx) -> None:
-    """Move what has arrived over to its hours and nodes."""
+    """Move what has arrived over to its hours and nodes.
+
+    Of a pack that lies there already, which only a restored or mended file could hold, the one that was there first stays.
+    """
     tx.do(
         "INSERT OR IGNORE INTO hot SELECT hour, node, boot, stream, seq, layout, first_ms, last_ms, coding, body FROM arrived"
         " ORDER BY hour, node, boot, stream, seq"

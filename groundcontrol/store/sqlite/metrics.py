@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Final
+from typing import Final, cast
 
 from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.domain.ids import NodeId
@@ -51,6 +51,8 @@ class SqliteMetrics:
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
         """Of each node, its newest boot and the number of that, which no other boot gets."""
+        self._arrived_bytes = 0
+        """Of packs in `arrived`, as far as this process has put them there; a commit that failed counts too."""
 
     async def marks(self, session: Session) -> Marks:
         boot = _boot_bytes(session)
@@ -108,10 +110,22 @@ class SqliteMetrics:
                     answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
             tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
             if stored:
-                _store(tx, stored)
+                self._store(tx, stored)
             return answer
 
         return await self._writer.run(command)
+
+    def _store(self, tx: Tx, stored: list[tuple[Value, ...]]) -> None:
+        batch = hot.next_batch(tx)
+        stored.sort(key=itemgetter(0))  # as they lie in the table: one page after the other
+        try:
+            tx.do_many(_INSERT, [(batch, *row) for row in stored])
+        except sqlite3.IntegrityError as exc:
+            raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
+        before = self._arrived_bytes if batch > 1 else 0  # what was there has gone over meanwhile
+        self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
+        if batch >= hot.MOST_BATCHES or self._arrived_bytes >= hot.MOST_BYTES:
+            hot.settle(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
         """Epoch, boot number and marks of those sessions that may write."""
@@ -239,17 +253,6 @@ def _append(
     for number, pack in late:
         stored += _rows_of(session, number, pack)
     return Marks(*marks)
-
-
-def _store(tx: Tx, stored: list[tuple[Value, ...]]) -> None:
-    batch = hot.next_batch(tx)
-    stored.sort(key=itemgetter(0))  # as they lie in the table: one page after the other
-    try:
-        tx.do_many(_INSERT, [(batch, *row) for row in stored])
-    except sqlite3.IntegrityError as exc:
-        raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
-    if batch >= hot.MOST_BATCHES:
-        hot.settle(tx)
 
 
 def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:

@@ -160,7 +160,8 @@ class Writer:
         finally:
             if db.total_changes != changes:
                 self.edition += 1
-        if db.total_changes != changes and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+        kept = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
+        if kept and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
             self._note_health(None)
         if self._shredding:
             self._shredding = not _fold_log(db)

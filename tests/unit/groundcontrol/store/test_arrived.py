@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.domain.history import Bounds, StoredPack
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import Conflict
-from groundcontrol.store.base import Store
+from groundcontrol.store.base import Marks, Store
 from groundcontrol.store.sqlite import Database, hot, open_database
 from spider.wire.ids import new_time_id
 from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
@@ -83,13 +83,24 @@ async def test_they_go_over_after_so_many_commits_though_nobody_looks(store: Sto
     assert await counts(database) == (0, hot.MOST_BATCHES + 3)
 
 
+async def test_they_go_over_when_they_are_long(store: Store, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await joined(store, "web-1")
+    monkeypatch.setattr(hot, "MOST_BYTES", 5 * len(pack(session, 0).body))
+    for seq in range(4):
+        await store.metrics.append([pack(session, seq)])
+    await settle(database)  # as compaction does: what was counted until then counts no more
+    for seq in range(4, 11):
+        await store.metrics.append([pack(session, seq)])
+    assert await counts(database) == (2, 9)
+
+
 async def test_a_pack_without_its_layout_is_refused_and_nothing_of_its_batch_is_stored(store: Store, database: Database) -> None:
     session = await joined(store, "web-1")
     unknown = pack(session, 1)._replace(layout=b"unknown!")
     with pytest.raises(Conflict, match="layout"):
         await store.metrics.append([pack(session, 0), unknown])
     assert await counts(database) == (0, 0)
-    assert (await store.metrics.append([pack(session, 0)]))[session.node].live == 0  # type: ignore[union-attr]
+    assert await store.metrics.append([pack(session, 0)]) == {session.node: Marks(0, -1)}
 
 
 async def test_what_has_just_arrived_goes_with_its_node_and_with_its_time(store: Store, database: Database) -> None:

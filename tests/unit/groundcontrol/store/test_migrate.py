@@ -92,6 +92,7 @@ def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_who
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a start for each statement, and each migration adds some
 @pytest.mark.parametrize("name", KINDS)
 def test_a_program_that_is_killed_at_any_statement_of_a_migration_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])

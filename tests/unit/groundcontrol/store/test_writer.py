@@ -139,6 +139,24 @@ async def test_a_full_disk_acknowledges_nothing_and_goes_on_by_itself(writer: Wr
     assert bodies(path) == acknowledged
 
 
+async def test_what_is_taken_back_does_not_tell_that_the_disk_has_room(writer: Writer) -> None:
+    pages = await writer._thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await writer._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    with pytest.raises(StoreFull):
+        await writer.run(put("x" * 30_000))
+
+    def half_done(tx: Tx) -> None:
+        tx.do("INSERT INTO item (body) VALUES ('half')")
+        raise Conflict("changed meanwhile")
+
+    for commands in ([half_done], [half_done, half_done]):
+        results = await asyncio.gather(*map(writer.run, commands), return_exceptions=True)
+        assert all(isinstance(result, Conflict) for result in results)
+        assert trouble_of(writer) is StoreFull
+    await writer.run(put("small"))
+    assert trouble_of(writer) is None
+
+
 async def test_a_lock_held_by_a_stranger_is_busy_and_passes(writer: Writer, path: Path) -> None:
     stranger = sqlite3.connect(path, isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
