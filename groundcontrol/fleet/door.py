@@ -180,7 +180,7 @@ class AgentDoor:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
             except Conflict:  # it was removed from this hub
                 raise Refused(CLOSE_UNKNOWN, "unknown") from None
-            await self._registry.tell_adopted(node, address)
+            await self._registry.events.adopted(node, address)
         if node is None or not known:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
@@ -206,7 +206,7 @@ class AgentDoor:
         now = self._with.clock.monotonic()
         if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_told[node.id] = now
-            await self._registry.tell_clone(node, address)
+            await self._registry.events.cloned(node, address)
         raise Refused(CLOSE_CLONE, "another machine with this key is connected")
 
     async def _welcome(self, node: Node, hello: Hello, link: Link, socket: AgentSocket, address: str) -> AgentSession:

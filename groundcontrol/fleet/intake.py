@@ -23,7 +23,7 @@ from spider.wire.metrics import RHYTHM_S, parse_series
 
 MAX_TEXT: Final = 256
 MAX_SERIES: Final = MAX_ITEMS
-MOST_SHARED: Final = 512
+MOST_SHARED: Final = 128
 """Layouts that are kept for whoever else has them, and how long they may be."""
 MOST_SHARED_SERIES: Final = 256
 MAX_ROWS: Final = 600

@@ -12,22 +12,21 @@ from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed, NodeLive, NodesFresh, SessionMoved, Topic
 from groundcontrol.domain.history import LayoutRow
-from groundcontrol.domain.ids import EventId, HubId, NodeId
+from groundcontrol.domain.ids import HubId, NodeId
 from groundcontrol.domain.late import LostRows
-from groundcontrol.domain.log import Event, Severity
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.domain.summary import Brief
 from groundcontrol.errors import HubError
+from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.intake import KnownLayout, scaled
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
-from groundcontrol.fleet.skew import Skews, in_words, skew_of
+from groundcontrol.fleet.skew import Skews, skew_of
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_SLOW, CLOSE_UNKNOWN, Row
-from spider.wire.ids import new_time_id
 from spider.wire.metrics import parse_series
 
 log = logging.getLogger(__name__)
@@ -91,6 +90,7 @@ class Registry:
         self._bus = bus
         self._clock = clock
         self._hub = hub
+        self.events = NodeEvents(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
         self._latest: dict[NodeId, dict[str, _Newest]] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
@@ -286,64 +286,8 @@ class Registry:
         away = node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S
         if node.pending or node.id in self._told_offline or away:
             self._told_offline.discard(node.id)
-            await self._tell(
-                "node.online", "info", node, f"{node.name} is online", {"address": agent.address, "version": agent.hello.version}
-            )
+            await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
-
-    async def tell_clone(self, node: Node, address: str) -> None:
-        """A second machine shows this node's key."""
-        await self._tell(
-            "node.cloned",
-            "warning",
-            node,
-            f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone",
-            {"address": address},
-        )
-
-    async def tell_adopted(self, node: Node, address: str) -> None:
-        """A node of this fleet was taken in that the store did not know."""
-        await self._tell("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
-
-    async def _tell_ahead(self, agent: AgentSession) -> None:
-        """A node's clock is far ahead of ours: its samples are counted, shown, and not stored."""
-        self._ahead_told[agent.node.id] = self._clock.monotonic()
-        text = f"the clock of {agent.node.name} is more than a day ahead; its samples are not stored until it is set right"
-        await self._tell("node.clock_ahead", "warning", agent.node, text, {"rows": agent.ahead_rows})
-
-    async def _tell_skew(self, node: Node, skew_s: float, wrong: bool) -> None:
-        """A node's clock has become wrong, or right again: what it measures is stored by its own time."""
-        facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
-        if wrong:
-            text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
-            await self._tell("node.clock_wrong", "warning", node, text, facts)
-        else:
-            await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
-        self._bus.publish(Changed("node", node.id, node.version))
-
-    async def _tell_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
-        """One event for all that a node has lost, when it has told the last of it for now; what it said again counts once."""
-        told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
-        families: dict[str, int] = {}
-        for lost in told:
-            families[lost.family] = families.get(lost.family, 0) + lost.rows
-        first, last = min(lost.first_ms for lost in told) / 1000, max(lost.last_ms for lost in told) / 1000
-        unknown = any(not lost.rows for lost in told)
-        facts = {"from": first, "to": last, "rows": families, "unknown": unknown}
-        count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
-        more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
-        text = f"{count}{more} that {node.name} kept for the hub are lost"
-        await self._tell("node.samples_lost", "warning", node, text, facts)
-
-    async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
-        at = self._clock.now()
-        told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
-        try:
-            await self._store.log.add_event(told)
-        except HubError as exc:
-            event(log, "event_lost", logging.WARNING, type=kind, node=node.id, error=exc.code)
-            return
-        self._bus.publish(Changed("event", told.id, 1))
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -422,6 +366,7 @@ class Registry:
                 if not agent.calm(now) or agent.ahead_rows or agent.lost or self._skews.any_news:
                     await self._tick(agent)
             try:
+                await self.events.tell_waiting()
                 await self._tell_gone()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
                     seen_at = self._clock.monotonic()
@@ -433,13 +378,15 @@ class Registry:
         try:
             await agent.tick()
             if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
-                await self._tell_ahead(agent)
+                self._ahead_told[agent.node.id] = self._clock.monotonic()
+                await self.events.clock_ahead(agent.node, agent.ahead_rows)
             if (skew := self._skews.news(agent.node.id)) is not None:
-                await self._tell_skew(agent.node, *skew)
+                await self.events.clock_moved(agent.node, *skew)
+                self._bus.publish(Changed("node", agent.node.id, agent.node.version))
             if agent.lost:
                 if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNTOLD:
                     told, agent.lost = agent.lost, []
-                    await self._tell_lost(agent.node, told)
+                    await self.events.samples_lost(agent.node, told)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary: a fault of ours in one session leaves the others alone
@@ -454,15 +401,29 @@ class Registry:
             if self._gone.get(node) is not gone:
                 continue  # it came back, or was removed, while others were told of
             del self._gone[node]
-            if node not in self._agents:
-                found, lost = await self._store.nodes.find_node(node), self._untold.pop(node, None)
-                if found is not None:
-                    self._told_offline.add(node)
-                    await self._store.nodes.save_seen({node: gone.seen_at})
-                    await self._tell("node.offline", "warning", found, f"{found.name} is offline", {"how": gone.how})
-                    if lost:
-                        await self._tell_lost(found, lost)
-                    self._bus.publish(Changed("node", node, found.version))
+            try:
+                await self._tell_offline(node, gone)
+            except HubError:
+                if node not in self._agents:
+                    self._gone.setdefault(node, gone)  # nobody was told: once more, as soon as the store is there
+                raise
+
+    async def _tell_offline(self, node: NodeId, gone: _Gone) -> None:
+        """Raises: HubError: nobody was told."""
+        found = await self._store.nodes.find_node(node)
+        if node in self._agents:
+            return
+        if found is None:
+            self._untold.pop(node, None)
+            return
+        await self._store.nodes.save_seen({node: gone.seen_at})
+        if node in self._agents:
+            return
+        self._told_offline.add(node)
+        await self.events.offline(found, gone.how)
+        if lost := self._untold.pop(node, None):
+            await self.events.samples_lost(found, lost)
+        self._bus.publish(Changed("node", node, found.version))
 
     async def _save_seen(self, agents: Sequence[AgentSession]) -> None:
         now = self._clock.now()

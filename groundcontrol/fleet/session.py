@@ -471,7 +471,7 @@ class AgentSession:
             and now - self._sent_at < HEARTBEAT_S
             and not self._outbox
             and self._stuck_since is None
-            and not (self._acks and self.owes_answer)
+            and not self.owes_answer
         )
 
     async def tick(self) -> None:

@@ -18,6 +18,7 @@ from groundcontrol.web.control import local_actor
 from groundcontrol.web.cookies import Cookies
 from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
 from groundcontrol.web.peer import client_by
+from groundcontrol.web.protocol import answer_for
 from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "
@@ -56,6 +57,8 @@ class Gate:
         caller: Caller | None = None
         if action is not None:
             caller = await self._caller(request, address)
+            if caller.user is not None:
+                answer_for(request, caller.user.id)
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)

@@ -58,6 +58,6 @@ class Rounds:
                 continue
             try:
                 read()
-            except Exception:  # the boundary: a fault with one connection leaves the others alone
+            except Exception:  # the boundary: a fault with one leaves the others alone; its session falls silent and is ended for that
                 event(log, "round_failed", logging.ERROR, exc_info=True)
                 self.remove(descriptor, read)

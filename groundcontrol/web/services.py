@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
 
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.base import Bus
@@ -20,6 +20,7 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.server_lists import Format, Reading
 from groundcontrol.domain.summary import Brief
 from groundcontrol.store.base import Store
+from groundcontrol.web.places import Places, Room
 from spider.clock import Clock
 
 
@@ -108,6 +109,16 @@ class Updates(Protocol):
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment: ...
 
 
+MAX_EXPORTS: Final = 8
+"""Each holds an hour of rows, 10 MB and more, until its reader has taken them."""
+MAX_EXPORTS_OF_A_USER: Final = 4
+MAX_HISTORY_VALUES: Final = 400_000
+"""Points times lines of the histories that are worked out at once: each takes up to 250 bytes meanwhile."""
+MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
+"""And of one answer: of many lines there are fewer points."""
+HISTORY_PATIENCE_S: Final = 20.0
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything that a handler may use."""
@@ -127,3 +138,12 @@ class Services:
     hub_id: HubId
     build: str
     """Of the hub; the page has its own."""
+    exports: Places = field(default_factory=lambda: Places("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER))
+    histories: Room = field(
+        default_factory=lambda: Room(
+            "more history is asked for than this hub works out at once: ask for fewer series or points, or for one thing after the other",
+            MAX_HISTORY_VALUES,
+            MAX_HISTORY_VALUES_OF_A_USER,
+            HISTORY_PATIENCE_S,
+        )
+    )

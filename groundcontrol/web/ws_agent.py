@@ -270,11 +270,11 @@ class _Socket:
         self._in_rounds = True
 
     def leave_rounds(self) -> None:
-        """Be read by the loop, as soon as there is something."""
+        """Be read by the loop, as soon as there is something and not too much waits."""
         if self._in_rounds:
             self._in_rounds = False
             self._rounds.remove(self._descriptor, self._read_round)
-            if not self._transport.is_closing():
+            if not (self._paused or self._transport.is_closing()):
                 self._transport.resume_reading()
 
     def _read_round(self) -> None:
@@ -294,6 +294,7 @@ class _Socket:
         self._waiting_bytes += len(message) + MESSAGE_BYTES
         if self._waiting_bytes > READ_AHEAD_BYTES and not self._paused:
             self._paused = True
+            self.leave_rounds()
             self._transport.pause_reading()
 
     def _hear_waiting(self) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from groundcontrol.domain.ids import NodeId
+from groundcontrol.errors import StoreFull
 from groundcontrol.fleet.registry import OFFLINE_GRACE_S
 from groundcontrol.fleet.session import AgentSession
 from tests.unit.groundcontrol.fleet.test_lost import Agent, Hub
@@ -21,8 +22,9 @@ class SlowHub(Hub):
 
     meanwhile: Callable[[], None] | None = None
 
-    async def save_seen(self, _seen: object) -> None:
+    async def save_seen(self, seen: object) -> None:
         await asyncio.sleep(0)
+        await super().save_seen(seen)
         if self.meanwhile is not None:
             self.meanwhile()
 
@@ -72,3 +74,15 @@ async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) 
     hub.clock.advance(OFFLINE_GRACE_S)
     await hub.registry._tell_gone()
     assert hub.offline() == [FIRST, THIRD, SECOND]
+
+
+async def test_while_the_disk_is_full_nobody_is_forgotten(hub: SlowHub) -> None:
+    hub.fails = StoreFull("no space")
+    for _ in range(2):
+        with pytest.raises(StoreFull):
+            await hub.registry._tell_gone()
+    back = Agent(2, FIRST)  # which is then nobody who stays away
+    hub.registry.add(cast("AgentSession", back))
+    hub.fails = None
+    await hub.registry._tell_gone()
+    assert sorted(map(str, hub.offline())) == [SECOND, THIRD]

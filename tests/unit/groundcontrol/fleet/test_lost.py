@@ -13,6 +13,7 @@ from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import Session
+from groundcontrol.errors import HubError
 from groundcontrol.fleet.registry import MOST_UNTOLD, OFFLINE_GRACE_S, Registry
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
@@ -52,16 +53,20 @@ class Hub:
         self.clock = ManualClock()
         self.told: list[Event] = []
         self.known = True
+        self.fails: HubError | None = None
         self.registry = Registry(cast("Store", SimpleNamespace(nodes=self, log=self)), LocalBus(), self.clock, HubId("hub"))
 
     async def add_event(self, told: Event) -> None:
+        if self.fails is not None:
+            raise self.fails
         self.told.append(told)
 
     async def find_node(self, node: NodeId) -> object:
         return Agent(0, node).node if self.known else None
 
     async def save_seen(self, _seen: object) -> None:
-        pass
+        if self.fails is not None:
+            raise self.fails
 
     def comes(self, epoch: int) -> Agent:
         agent = Agent(epoch)

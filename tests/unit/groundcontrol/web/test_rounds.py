@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from groundcontrol.fleet.session import AgentSocket, SocketClosed
 from groundcontrol.web.rounds import AT_ONCE, ROUND_S, Rounds
-from groundcontrol.web.ws_agent import ROUND_BYTES, _Socket
+from groundcontrol.web.ws_agent import READ_AHEAD_BYTES, ROUND_BYTES, _Socket
+from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.rfc6455 import OP_BINARY, build_frame
 from tests.support.agent import until
 from tests.unit.groundcontrol.web.test_ws_agent import Ear, met, raw
@@ -82,6 +84,30 @@ async def test_who_says_much_is_read_by_the_loop_again_and_nothing_is_lost() -> 
         assert not ear.in_rounds()
 
 
+async def test_what_waits_is_bounded_though_it_began_in_rounds() -> None:
+    """A message that has to be waited for, heard when a long one comes behind it: what follows is not read, in rounds or by the loop."""
+    ear = Listed()
+    ear.patience = lambda _message: ear.waits_s  # type: ignore[method-assign,assignment]
+    ear.waits_s = 0.0
+    async with met(ear.live) as (_door, ws):
+        await ws.send_bytes(b"a")
+        await ear.has(1)
+        socket = ear.socket
+        assert isinstance(socket, _Socket)
+        ear.waits_s = ROUND_S
+        await raw(ws, build_frame(OP_BINARY, b"!") + build_frame(OP_BINARY, b"~" * (READ_AHEAD_BYTES + 1)))
+        await until(lambda: socket._waiting_bytes > READ_AHEAD_BYTES, 10, "nothing waits")
+        assert not ear.in_rounds()
+        for _ in range(100):
+            await raw(ws, build_frame(OP_BINARY, b"~" * READ_AHEAD_BYTES))
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(ROUND_S * 4)
+        assert socket._waiting_bytes < READ_AHEAD_BYTES + 2 * MAX_FRAME_BYTES
+        ear.go_on.set()
+        await ear.has(103)
+        assert not socket._paused
+
+
 @pytest.mark.parametrize("code", [1000, 1001])
 async def test_a_node_that_says_that_it_goes_is_heard_in_a_round(code: int) -> None:
     ear = Listed()
@@ -136,6 +162,10 @@ def _reader(got: list[int], number: int, descriptor: int) -> Callable[[], None]:
     return read
 
 
+def _so_many(got: list[int], count: int) -> bool:
+    return len(got) == count
+
+
 async def test_all_that_have_something_are_read_however_many_and_nobody_else(pipes: list[tuple[int, int]]) -> None:
     rounds = Rounds()
     got: list[int] = []
@@ -169,7 +199,7 @@ async def test_a_fault_with_one_leaves_the_others_alone(pipes: list[tuple[int, i
         for count in (1, 2):
             os.write(into_first, b"x")
             os.write(into_second, b"x")
-            await until(lambda count=count: len(got) == count, 10, "the other one was not read")  # type: ignore[misc]
+            await until(partial(_so_many, got, count), 10, "the other one was not read")
     assert [record.getMessage() for record in caplog.records].count("round_failed") == 1
     for pair in pipes:
         for descriptor in pair:

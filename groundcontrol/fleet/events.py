@@ -1,0 +1,112 @@
+"""What happens to nodes, told as events. What the store does not take at the moment (its disk is full, say) waits, and is told with its own time."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.domain.ids import EventId
+from groundcontrol.domain.late import LostRows
+from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import HubError, StoreError
+from groundcontrol.fleet.skew import in_words
+from groundcontrol.store.base import Store
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_time_id
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING: Final = 1000
+"""Events that wait for the store; the newest ones are kept."""
+AT_ONCE: Final = 50
+"""Of these so many are told in one go: each is a commit, and heartbeats wait behind it."""
+
+
+class NodeEvents:
+    """Tells of nodes; none of this raises because of the store."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._waiting: deque[Event] = deque()
+
+    async def online(self, node: Node, address: str, version: str) -> None:
+        """It is back, or here for the first time."""
+        await self._tell("node.online", "info", node, f"{node.name} is online", {"address": address, "version": version})
+
+    async def offline(self, node: Node, how: str) -> None:
+        """It stays away; `how`: in one word how it left."""
+        await self._tell("node.offline", "warning", node, f"{node.name} is offline", {"how": how})
+
+    async def cloned(self, node: Node, address: str) -> None:
+        """A second machine shows this node's key."""
+        text = f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone"
+        await self._tell("node.cloned", "warning", node, text, {"address": address})
+
+    async def adopted(self, node: Node, address: str) -> None:
+        """A node of this fleet was taken in that the store did not know."""
+        await self._tell("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
+
+    async def clock_ahead(self, node: Node, rows: int) -> None:
+        """Its clock is far ahead of ours: its samples are counted, shown, and not stored."""
+        text = f"the clock of {node.name} is more than a day ahead; its samples are not stored until it is set right"
+        await self._tell("node.clock_ahead", "warning", node, text, {"rows": rows})
+
+    async def clock_moved(self, node: Node, skew_s: float, wrong: bool) -> None:
+        """Its clock has become wrong, or right again: what it measures is stored by its own time."""
+        facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
+        if wrong:
+            text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
+            await self._tell("node.clock_wrong", "warning", node, text, facts)
+        else:
+            await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
+
+    async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
+        """One event for all that it has lost, when it has told the last of it for now; what it said again counts once."""
+        told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
+        families: dict[str, int] = {}
+        for lost in told:
+            families[lost.family] = families.get(lost.family, 0) + lost.rows
+        first, last = min(lost.first_ms for lost in told) / 1000, max(lost.last_ms for lost in told) / 1000
+        unknown = any(not lost.rows for lost in told)
+        facts = {"from": first, "to": last, "rows": families, "unknown": unknown}
+        count = f"{sum(families.values())} samples" if any(families.values()) else "samples"
+        more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
+        text = f"{count}{more} that {node.name} kept for the hub are lost"
+        await self._tell("node.samples_lost", "warning", node, text, facts)
+
+    async def tell_waiting(self) -> None:
+        """Tell some of what waits, the oldest first, as far as the store takes it."""
+        for _ in range(min(AT_ONCE, len(self._waiting))):
+            told = self._waiting.popleft()  # taken out before: what is one too many meanwhile is another one
+            if not await self._write(told):
+                self._waiting.appendleft(told)
+                return
+
+    async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
+        at = self._clock.now()
+        told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
+        if self._waiting or not await self._write(told):
+            self._waiting.append(told)
+            if len(self._waiting) > MOST_WAITING:
+                lost = self._waiting.popleft()
+                event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id)
+
+    async def _write(self, told: Event) -> bool:
+        """Returns: False: not now; it may be told again, which counts once."""
+        try:
+            await self._store.log.add_event(told)
+        except StoreError as exc:
+            event(log, "event_waits", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)
+            return False
+        except HubError as exc:  # it would be refused again
+            event(log, "event_lost", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)
+            return True
+        self._bus.publish(Changed("event", told.id, 1))
+        return True

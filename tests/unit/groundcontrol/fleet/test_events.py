@@ -1,0 +1,66 @@
+"""Events of nodes wait for a store that takes none, and are told once, in their order and with their own times."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import Conflict, StoreFull
+from groundcontrol.fleet import events
+from tests.unit.groundcontrol.fleet.test_lost import NODE, Agent, Hub
+
+ONE = cast("Node", Agent(0, NODE).node)
+
+
+def told(hub: Hub) -> list[tuple[str, float]]:
+    return [(one.type, one.at) for one in hub.told]
+
+
+async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
+    hub = Hub()
+    at = hub.clock.now()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    hub.clock.advance(5)
+    await hub.registry.events.tell_waiting()
+    assert told(hub) == []
+    hub.fails = None
+    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")  # is told behind what waits
+    await hub.registry.events.tell_waiting()
+    await hub.registry.events.tell_waiting()
+    assert told(hub) == [("node.offline", at), ("node.online", at + 5)]
+
+
+async def test_what_would_be_refused_again_holds_nothing_up() -> None:
+    hub = Hub()
+    hub.fails = Conflict("never")
+    await hub.registry.events.offline(ONE, "cut")
+    hub.fails = None
+    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")
+    assert [kind for kind, _ in told(hub)] == ["node.online"]
+
+
+async def test_so_many_wait_and_of_more_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub()
+    monkeypatch.setattr(events, "MOST_WAITING", 3)
+    hub.fails = StoreFull("no space")
+    for _ in range(5):
+        hub.clock.advance(1)
+        await hub.registry.events.cloned(ONE, "127.0.0.1")
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert [at for _, at in told(hub)] == [hub.clock.now() - 2, hub.clock.now() - 1, hub.clock.now()]
+
+
+async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> None:
+    hub = Hub()
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    hub.fails = StoreFull("no space")
+    await hub.ticks(agent)
+    assert not agent.over
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert hub.losses() == [{"pulse": 5}]
