@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 
@@ -15,6 +15,7 @@ from groundcontrol.errors import BadRequest, HubError, TooLarge
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.peer import is_one_of
+from groundcontrol.web.unread import Unread
 from spider.logs import event
 
 MAX_LINE_BYTES: Final = 8190
@@ -55,6 +56,7 @@ class _Crowd:
         self._all: dict[_Connection, None] = {}
         self._of: dict[str, dict[_Connection, None]] = {}
         """All of an address; empty = of named proxies and of the local socket."""
+        self.unread = Unread()
 
     def place_of(self, transport: asyncio.BaseTransport) -> str:
         """What connections are counted by."""
@@ -103,7 +105,7 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("_crowd", "_deadline", "_headers_of", "_unread", "place")
+    __slots__ = ("_crowd", "_deadline", "_headers_of", "_unread", "answer_bytes", "place", "user")
 
     def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -112,6 +114,10 @@ class _Connection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self.place = ""
+        self.user = ""
+        """Who asks at this moment."""
+        self.answer_bytes = 0
+        """How long the answer is that is written at this moment, where it is in one piece."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -142,10 +148,23 @@ class _Connection(web.RequestHandler):
         super().pause_writing()
         if self.transport is not None:
             self._unread = asyncio.get_running_loop().call_later(UNREAD_TIMEOUT_S, self.transport.abort)
+            if self._payload_parser is None:  # what waits for a page or a node is bounded where it is sent
+                self._crowd.unread.add(self)
 
     def resume_writing(self) -> None:
         self._end_unread()
         super().resume_writing()
+
+    @property
+    def whose(self) -> str:
+        """For whom counts what it does not take."""
+        return self.user or self.place
+
+    @property
+    def unread_bytes(self) -> int:
+        """What waits until its client takes it: an answer in one piece is held to its end, however much of it the network has."""
+        waiting = 0 if self.transport is None else cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
+        return max(waiting, self.answer_bytes)
 
     @property
     def silent(self) -> bool:
@@ -169,7 +188,13 @@ class _Connection(web.RequestHandler):
             self._crowd.remove(self)
             self.force_close()
 
+    def drop_unread(self) -> None:
+        """End a connection whose client takes too little. Not at once: its transport may be in the midst of writing."""
+        if self.transport is not None:
+            asyncio.get_running_loop().call_soon(self.transport.abort)
+
     def _end_unread(self) -> None:
+        self._crowd.unread.remove(self)
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
@@ -178,6 +203,19 @@ class _Connection(web.RequestHandler):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer. What is written is let go: the library would hold it until the next request, a minute of an idle connection."""
+        if not isinstance(resp, web.Response):
+            return await super().finish_response(request, resp, start_time)
+        self.answer_bytes = len(resp.body) if isinstance(resp.body, bytes) else 0
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            resp.body = None
+            self.answer_bytes = 0
 
     def handle_error(
         self,
@@ -214,10 +252,17 @@ class _Server(web.Server):
         return _Connection(self._headers, self._crowd, self, loop=asyncio.get_running_loop(), **self._options)
 
 
+def answer_for(request: web.BaseRequest, user: str) -> None:
+    """What the client does not take of this answer counts for a user; without a name, for the address it comes from."""
+    if isinstance(request.protocol, _Connection):
+        request.protocol.user = user
+
+
 def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
     """An `Expect` that nobody knows is refused here: the library would do it before any middleware, in its own words."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        answer_for(request, "")
         expected = request.headers.getall(hdrs.EXPECT, [])
         if all(one.lower() in ("", "100-continue") for one in expected):
             return await handler(request)

@@ -144,7 +144,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter("metric", "a series such as `disk.read{device=sda}`; up to 200 lines with all nodes", required=True, many=True),
             Parameter("from", "Unix seconds; without it an hour before `to`"),
             Parameter("to", "Unix seconds; without it now"),
-            Parameter("points", "at most this many steps, 1 to 4000 (600)", "integer"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600); fewer where they would be more than 200,000 with all lines", "integer"),
         ),
         answers=("application/msgpack", "text/csv"),
     ),

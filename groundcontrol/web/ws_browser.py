@@ -53,6 +53,7 @@ class Live:
         self.patience_s = patience_s
         self._gate = gate
         self._build = page_build
+        self._started_at = services.clock.now()
         self._connections: set[Connection] = set()
         self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -120,7 +121,9 @@ class Live:
     def _hello(self, caller: Caller) -> schema.LiveHello:
         now = self.services.clock.now()
         ends = ends_at(caller) or now + 86_400.0
-        return schema.LiveHello(hub_id=self.services.hub_id, build=self._build, now=now, session_expires_at=ends)
+        return schema.LiveHello(
+            hub_id=self.services.hub_id, build=self._build, now=now, started_at=self._started_at, session_expires_at=ends
+        )
 
     async def _revocations(self) -> None:
         async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as told:

@@ -198,24 +198,34 @@ async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no
             await check_all(tmp_path / "hub", node)
 
 
-@pytest.mark.slow
-def test_a_database_of_a_newer_program_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
-    """F-35."""
-    with HubProcess(tmp_path / "hub"):
-        pass
-    for name in ("stardust.db", "stardust-samples.db"):
-        path = tmp_path / "hub" / name
-        kept = path.read_bytes()
-        with contextlib.closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA user_version = 900")
-        done = serve(tmp_path / "hub")
-        assert done.returncode == EXIT_CONFIG
-        assert "newer Stardust" in done.stderr
-        for left in (f"{name}-wal", f"{name}-shm"):
-            (tmp_path / "hub" / left).unlink(missing_ok=True)
-        path.write_bytes(kept)
-    with HubProcess(tmp_path / "hub") as hub:
-        hub.login()
+async def test_a_database_of_a_newer_program_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    """F-35; once the program is the right one again, the node goes on where it was."""
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path) as [node]:
+            job = await begin_job(hub, node)
+            await node.seconds(20)
+            assert await hub.stop() == 0
+            for name in ("stardust.db", "stardust-samples.db"):
+                await asyncio.to_thread(refused_when_newer, hub.folder, name)
+            await node.seconds(20)
+            await hub.start()
+            await end_job(hub, node, job)
+            await node.settle()
+            await check_all(hub.folder, node, job)
+
+
+def refused_when_newer(folder: Path, name: str) -> None:
+    path = folder / name
+    kept = path.read_bytes()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 900")
+    done = serve(folder)
+    assert done.returncode == EXIT_CONFIG
+    assert "newer Stardust" in done.stderr
+    for left in (f"{name}-wal", f"{name}-shm"):
+        (folder / left).unlink(missing_ok=True)
+    path.write_bytes(kept)
 
 
 @pytest.mark.slow

@@ -219,7 +219,6 @@ def hear_nothing(keeper: socket.socket) -> None:
 # -- twice ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_nothing(tmp_path: Path) -> None:
     """F-40; the first is under load, and the lock of a killed one keeps nobody out."""
     hub = HubProcess(tmp_path / "hub")

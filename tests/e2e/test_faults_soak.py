@@ -45,9 +45,11 @@ async def measure(nodes: list[WorkingNode], count: int) -> None:
     await asyncio.gather(*(node.seconds(count) for node in nodes))
 
 
-async def one_fault(dice: random.Random, hub: HubProcess, nodes: list[WorkingNode]) -> str:
-    """Something bad, chosen at random."""
-    what = dice.choice(("kill", "stop", "cut", "cut often", "freeze", "read"))
+FAULTS = ("kill", "stop", "cut", "cut often", "freeze", "read")
+
+
+async def one_fault(what: str, dice: random.Random, hub: HubProcess, nodes: list[WorkingNode]) -> None:
+    """Something bad."""
     if what == "kill":
         await hub.kill()
         await measure(nodes, dice.randrange(0, 100))
@@ -66,7 +68,23 @@ async def one_fault(dice: random.Random, hub: HubProcess, nodes: list[WorkingNod
     else:
         for _ in range(20):
             await hub.call("GET", f"/api/v1/nodes/{dice.choice(nodes).config.node}/history?metric=load.1")
-    return what
+
+
+async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -> None:
+    """F-38, briefly: one job and the samples of three nodes outlive all of it."""
+    dice = random.Random(38)
+    hub = HubProcess(tmp_path / "hub")
+    with hub:
+        async with working(hub, tmp_path, 3) as nodes:
+            job = await begin_job(hub, nodes[0])
+            for what in ("kill", "cut often", "freeze"):
+                await measure(nodes, 20)
+                await one_fault(what, dice, hub, nodes)
+                await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, "not all nodes come back")
+            await end_job(hub, nodes[0], job)
+            for node in nodes:
+                await node.settle()
+            await check_fleet(hub.folder, nodes, {job: nodes[0]})
 
 
 @pytest.mark.slow
@@ -86,7 +104,8 @@ async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_pat
                 job = await begin_job(hub, node)
                 for _ in range(3):
                     await measure(nodes, dice.randrange(10, 60))
-                    done.append(await one_fault(dice, hub, nodes))
+                    done.append(dice.choice(FAULTS))
+                    await one_fault(done[-1], dice, hub, nodes)
                     await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, f"not all nodes come back after {done[-1]}")
                 assert (await end_job(hub, node, job))["state"] == "succeeded", done
                 for each in nodes:
@@ -102,26 +121,25 @@ async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_pat
     assert done
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
-    """F-33: whichever it is, its databases are whole and everything acknowledged is there."""
-    hub = HubProcess(tmp_path / "hub")
+async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> None:
+    """Give the hub no more memory under the work of so many nodes and many long answers, then as much as it likes."""
+    hub = HubProcess(folder / "hub")
     with hub:
-        async with working(hub, tmp_path, CROWD, limit_s=2 * SETTLE_LIMIT_S) as nodes:
+        async with working(hub, folder, crowd, limit_s=2 * SETTLE_LIMIT_S) as nodes:
             node = nodes[0]
             job = await begin_job(hub, node)
             size = address_space(hub.pid)
-            resource.prlimit(hub.pid, resource.RLIMIT_AS, (size, size + SHORT_BYTES))
-            deadline = time.monotonic() + 40
-            while hub.running and time.monotonic() < deadline:
+            resource.prlimit(hub.pid, resource.RLIMIT_AS, (size, size + short_bytes))
+            for _ in range(rounds):
+                if not hub.running:
+                    break
                 await measure(nodes, 100)
                 await asyncio.gather(
                     *(hub.call("GET", f"/api/v1/nodes/{node.config.node}/history?metric=load.1&points=4000") for _ in range(8)),
                     return_exceptions=True,
                 )
             if hub.running:
-                resource.prlimit(hub.pid, resource.RLIMIT_AS, (size + SHORT_BYTES, size + SHORT_BYTES))
+                resource.prlimit(hub.pid, resource.RLIMIT_AS, (size + short_bytes, size + short_bytes))
                 await hub.kill()
             else:
                 assert await asyncio.to_thread(hub.outlive) in (EXIT_AGAIN, EXIT_SOFTWARE, -6, -9, -11)
@@ -132,3 +150,15 @@ async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_los
             for each in nodes:
                 await each.settle()
             await check_fleet(hub.folder, nodes, {job: node})
+
+
+async def test_a_small_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
+    """F-33, briefly."""
+    await run_short(tmp_path, 5, SHORT_BYTES // 6, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
+    """F-33: whichever it is, its databases are whole and everything acknowledged is there."""
+    await run_short(tmp_path, CROWD, SHORT_BYTES, 20)

@@ -21,6 +21,8 @@ from spider.wire.frames import (
 from tests.e2e.ordering import LINE, ended, job_is, order
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
+from tests.support.invariants import Journal, check_databases, check_samples, held_samples, told_holes
+from tests.support.invariants_jobs import NodeSide, check_acknowledged
 from tests.support.wire import open_order
 
 FIRST = {5: 8, 6: 1, 7: 2, 8: 3, 9: 1, 20: 2, 21: 2, 22: 1, 23: 2, 24: 1}
@@ -44,16 +46,21 @@ def heard_before(data: bytes) -> Message | None:
     return NODE_CODEC.decode(data)
 
 
-async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(shared_hub: HubProcess) -> None:
-    [node] = await asyncio.to_thread(shared_hub.enrol, "two-releases-behind")
-    async with agents(shared_hub, node) as [agent]:
+async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: HubProcess) -> None:
+    """F-35."""
+    journal, at = Journal(), time.time() - 10
+    [node] = await asyncio.to_thread(hub.enrol, "two-releases-behind")
+    async with agents(hub, node) as [agent]:
         assert isinstance(await agent.join(), Welcome)
         assert agent.link is not None
         agent.link._codec = agent.link._codec._replace(encode=as_before, decode=heard_before)
-        await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=VERBS), layout_of(), pack_of(0), pack_of(1))
+        packs = [pack_of(seq, at=at + seq) for seq in range(2)]
+        for seq in range(2):
+            journal.measured("pulse", int((at + seq) * 1000), seq * 100)
+        await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=VERBS), layout_of(), *packs)
         await agent.wait_acked(1)
-        await until(lambda: shared_hub.node(node.node_id)["policy"])
-        job = await order(shared_hub, node)
+        await until(lambda: hub.node(node.node_id)["policy"])
+        job = await order(hub, node)
         start = await agent.expect(JobStart)
         assert open_order(node.launch_key, start.order).verb == "upgrade"
         answer = JobAnswer(job["id"], "accepted", "", int(time.time() * 1000))
@@ -61,12 +68,15 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(shared
         await agent.expect(JobAck)
         await agent.say(ended(job["id"], LINE))
         await agent.expect(JobDone)
-        done = await job_is(shared_hub, job["id"], "succeeded")
+        done = await job_is(hub, job["id"], "succeeded")
         assert done["changes"] == [{"package": "lab-slow", "from": "1.0", "to": "1.1"}]
         # What it cannot do it is never asked for, and it is said why.
-        reply = await shared_hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
+        reply = await hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
         [row] = reply.json["deployments"]
-        await until(lambda: shared_hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
-        row = (await shared_hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
+        await until(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
+        row = (await hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
         assert (row["state"], row["error"]["code"]) == ("failed", "node.policy_refuses")
         assert heard_before(pack([45, list(Bundle(b"", 0, 1, b"x"))])) is None
+    check_samples(journal, await held_samples(hub.folder, {"pulse": "load.1"}, at - 10, at + 60), told_holes(hub.folder))
+    check_acknowledged(hub.folder, NodeSide(job["id"], 1, LINE, len(LINE)))
+    check_databases(hub.folder)

@@ -772,6 +772,8 @@ export interface LiveHello {
   /** Of the page; another one means that a newer page is there. */
   build: string;
   now: number;
+  /** When the hub was: who was seen last before then has not come back since. */
+  started_at: number;
   session_expires_at: number;
 }
 

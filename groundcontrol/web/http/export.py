@@ -47,6 +47,12 @@ async def export_node(call: Call) -> web.StreamResponse:
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
     node = await call.services.store.nodes.node(call.scope, call.node_id)
+    user = call.caller.user
+    with call.services.exports.take(None if user is None else user.id):
+        return await _stream(call, node, tier, start, end, form)
+
+
+async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type = form
     ending = "csv" if form == CSV else "ndjson"

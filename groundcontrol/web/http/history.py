@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
-import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,12 +16,13 @@ from aiohttp import hdrs, web
 from groundcontrol.domain.history import Damage, Retention, Window
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, NotAcceptable, NotFound
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.web import schema
-from groundcontrol.web.call import Call, whole_number
-from groundcontrol.web.services import Services
+from groundcontrol.web.call import Call, StillAllowed, whole_number
+from groundcontrol.web.services import MAX_HISTORY_VALUES_OF_A_USER, Services
 from spider.wire.ids import is_id
 
 MAX_SERIES: Final = 50
@@ -28,9 +30,14 @@ MAX_POINTS: Final = 4000
 MAX_NODES: Final = 50
 MAX_LINES: Final = 200
 """Nodes times series of one answer."""
+LEAST_VALUES: Final = 4000
+"""What the shortest history counts for: an hour of rows is read for a single point of it, too."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?")
+"""As programs write one. `float` would take more: blanks, `1_0`, digits of other scripts."""
 
 _WHAT: Final = ("avg", "min", "max")
 
@@ -46,8 +53,9 @@ async def get_history(call: Call) -> web.Response:
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     asked = _asked(call, _KNOWN)
     node = await call.services.store.nodes.node(call.scope, call.node_id)
-    window = await _window(call.services, node, asked)
-    body = await asyncio.to_thread(_write, window, asked.series, form)
+    async with _room(call, asked, [node]):
+        window = await _window(call.services, node, asked)
+        body = await asyncio.to_thread(_write, window, asked.series, form)
     return _answer(body, form, f"history-{node.id}")
 
 
@@ -62,15 +70,22 @@ async def get_histories(call: Call) -> web.Response:
         raise BadRequest(f"{len(ids)} nodes with {len(asked.series)} series each are more than {MAX_LINES} lines: ask for fewer")
     if not all(map(is_id, ids)):
         raise NotFound("there is no node of this id")
+    asked = asked._replace(points=min(asked.points, MAX_HISTORY_VALUES_OF_A_USER // (len(ids) * len(asked.series))))
     nodes = [await call.services.store.nodes.node(call.scope, NodeId(node)) for node in ids]
-    windows = {node.id: await _window(call.services, node, asked) for node in nodes}
+    async with _room(call, asked, nodes):
+        windows = await _windows(call.services, nodes, asked)
+        body = await asyncio.to_thread(_write_all, windows, asked.series, form)
+    return _answer(body, form, "history")
+
+
+async def _windows(services: Services, nodes: Sequence[Node], asked: Asked) -> dict[NodeId, Window]:
+    windows = {node.id: await _window(services, node, asked) for node in nodes}
     while (
         len({window.tier for window in windows.values()}) > 1
     ):  # of one of them nothing finer is kept of that time, and all have the same steps
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
-        windows = {node.id: await _window(call.services, node, asked, least) for node in nodes}
-    body = await asyncio.to_thread(_write_all, windows, asked.series, form)
-    return _answer(body, form, "history")
+        windows = {node.id: await _window(services, node, asked, least) for node in nodes}
+    return windows
 
 
 class Asked(NamedTuple):
@@ -80,6 +95,21 @@ class Asked(NamedTuple):
     start: float
     end: float
     points: int
+
+
+@contextlib.asynccontextmanager
+async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterator[None]:
+    """Room to work an answer out. What nobody takes of it afterwards is bounded with all other answers (`unread.py`)."""
+
+    async def find(scope: Scope) -> None:
+        for node in nodes:
+            await call.services.store.nodes.node(scope, node.id)
+
+    allowed, user = StillAllowed(call, "history.read", find), call.caller.user
+    size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
+    async with call.services.histories.take(None if user is None else user.id, size):
+        await allowed.check()  # who has waited may have been shut out meanwhile
+        yield
 
 
 async def _window(services: Services, node: Node, asked: Asked, least: Tier = SECONDS) -> Window:
@@ -152,13 +182,9 @@ def moment(text: str | None, name: str, default: float) -> float:
     """
     if text is None:
         return default
-    try:
-        found = float(text) if len(text) <= 32 else math.nan
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+    if not _NUMBER.fullmatch(text):
         raise BadRequest(f"the parameter {name} must be a time in Unix seconds")
-    return found
+    return float(text)
 
 
 def _write(window: Window, series: list[str], form: str) -> bytes:

@@ -129,7 +129,10 @@ class Feed(ABC):
         for seat in list(self._seats.values()):
             if seat.early is None:
                 seat.early = []
-                await self._seat_down(seat)
+                try:
+                    await self._seat_down(seat)
+                finally:
+                    seat.early = None  # where it failed nothing more is kept for this page: it was told that something is missing
 
     def end(self, error: HubError) -> None:
         """Tell all that there is nothing here any more."""

@@ -36,6 +36,8 @@ class LiveHello(Answer):
     build: str
     """Of the page; another one means that a newer page is there."""
     now: float
+    started_at: float
+    """When the hub was: who was seen last before then has not come back since."""
     session_expires_at: float
 
 

@@ -107,7 +107,7 @@ async def test_without_times_the_last_hour_is_shown(hub: TestHub) -> None:
 @pytest.mark.parametrize(
     "query",
     ["", "metric=nonsense", "metric=disk.read", "metric=cpu.total{core=1}", "metric=cpu.total&points=0", "metric=cpu.total&points=4001", "metric=cpu.total&from=x",
-     "metric=cpu.total&from=nan", "metric=cpu.total&from=inf", "metric=cpu.total&from=10&to=5", "metric=cpu.total&from=-1e300", "metric=cpu.total&to=1e300",
+     "metric=cpu.total&from=nan", "metric=cpu.total&from=inf", "metric=cpu.total&from=1_0", "metric=cpu.total&from=%D9%A1", "metric=cpu.total&from=+1", "metric=cpu.total&from=", "metric=cpu.total&from=10&to=5", "metric=cpu.total&from=-1e300", "metric=cpu.total&to=1e300",
      "metric=cpu.total&step=5", "metric=cpu.total&to=5&to=6", "&".join(f"metric=disk.read{{device=d{number}}}" for number in range(51))],
 )  # fmt: skip
 async def test_a_question_that_makes_no_sense_is_refused(hub: TestHub, query: str) -> None:

@@ -17,6 +17,9 @@ from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
+from groundcontrol.errors import StoreBusy
+from groundcontrol.web.live import feeds
+from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
 from spider.wire.ids import new_random_id, new_time_id
 from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
@@ -102,6 +105,7 @@ async def test_hello_names_hub_page_and_end_of_session(hub: TestHub) -> None:
     async with admin.live() as live:
         assert (live.hello["hub_id"], live.hello["build"]) == (hub.services.hub_id, "test")
         assert live.hello["session_expires_at"] == admin.login.expires_at
+        assert live.hello["started_at"] <= live.hello["now"]
         await live.send("ping", {})
         assert await live.expect("pong") == {}
 
@@ -208,6 +212,26 @@ async def test_what_the_bus_lost_is_shown_anew(hub: TestHub) -> None:
             reader.lose(3)
         assert await live.expect("gap") == {"topic": f"node:{node.id}"}
         assert (await live.expect("snapshot"))["data"]["id"] == node.id
+
+
+async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+
+        async def busy(_feed: NodeFeed) -> None:
+            raise StoreBusy("more to read than it can")
+
+        monkeypatch.setattr(feeds, "RETRY_S", 0.0)
+        with monkeypatch.context() as patched:
+            patched.setattr(NodeFeed, "snapshot", busy)
+            for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):
+                reader.lose(3)
+            for _ in range(2):  # that something was lost, and that it is not known anew
+                assert await live.next() == ("gap", {"topic": f"node:{node.id}"})
+        hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
+        assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
 
 
 async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:

@@ -1,0 +1,160 @@
+"""How many of what takes much memory go on at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from groundcontrol.domain.ids import UserId
+from groundcontrol.errors import Unavailable
+from groundcontrol.web.call import AGAIN_S
+from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
+from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER
+from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.test_history import START, asked, measured
+from tests.unit.groundcontrol.web.test_long_answers import limit_to_no_node
+
+ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")
+
+
+def test_one_takes_not_the_places_of_others_and_each_is_given_back() -> None:
+    places = Places("exports", 3, 2)
+    with contextlib.ExitStack() as held:
+        held.enter_context(places.take(ANNA))
+        with places.take(ANNA):
+            for _ in range(2):
+                with pytest.raises(Unavailable, match="2 exports of this user"):
+                    held.enter_context(places.take(ANNA))
+            with places.take(BOB), pytest.raises(Unavailable, match="3 exports are under way"):
+                held.enter_context(places.take(None))
+        held.enter_context(places.take(ANNA))
+        held.enter_context(places.take(None))
+    assert not places._taken
+
+
+async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sent(hub: TestHub) -> None:
+    viewer, node = await hub.logged_in("viewer"), await measured(hub)
+    assert viewer.user is not None
+    with contextlib.ExitStack() as held:
+        for _ in range(MAX_EXPORTS_OF_A_USER):
+            held.enter_context(hub.services.exports.take(viewer.user.id))
+        answer = await viewer.get(f"nodes/{node.id}/export")
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert (await (await hub.logged_in("operator")).get(f"nodes/{node.id}/export")).status == 200
+    for _ in range(MAX_EXPORTS_OF_A_USER + 1):
+        assert (await viewer.get(f"nodes/{node.id}/export")).status == 200
+
+
+class Taking:
+    """Somebody who asks for room, and holds it until told."""
+
+    def __init__(self, room: Room, who: UserId | None, size: int) -> None:
+        self.inside = False
+        self._leave = asyncio.Event()
+        self.task = asyncio.create_task(self._take(room, who, size))
+
+    async def _take(self, room: Room, who: UserId | None, size: int) -> None:
+        async with room.take(who, size):
+            self.inside = True
+            await self._leave.wait()
+        self.inside = False
+
+    async def leave(self) -> None:
+        self._leave.set()
+        await self.task
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_room_is_waited_for_and_users_have_their_turns() -> None:
+    room = Room("too much", 10, 6, 600)
+    first, second, third = (Taking(room, ANNA, size) for size in (6, 4, 1))
+    other, last = Taking(room, BOB, 5), Taking(room, CLEO, 1)
+    await settle()
+    # what is larger than what is left is not passed by somebody who came after it, or it would never have its turn
+    assert [one.inside for one in (first, second, third, other, last)] == [True, False, False, False, False]
+    await first.leave()
+    assert [one.inside for one in (second, third, other, last)] == [True, False, True, True]
+    await other.leave()
+    assert third.inside
+    for one in (second, third, last):
+        await one.leave()
+    assert not room._taken
+    assert not room._waiting
+
+
+async def test_who_waits_for_too_long_or_goes_leaves_nothing_and_keeps_nobody_out() -> None:
+    room = Room("too much; ask for less", 10, 10, 0.01)
+    first = Taking(room, ANNA, 10)
+    with pytest.raises(Unavailable, match="ask for less") as refused:
+        await Taking(room, BOB, 10).task
+    assert refused.value.detail == {"retry_after_s": 10}
+    patient = Room("too much", 10, 10, 600)
+    held, gone, after = (Taking(patient, who, 10) for who in (ANNA, BOB, CLEO))
+    await settle()
+    gone.task.cancel()
+    await held.leave()
+    assert after.inside
+    await after.leave()
+    await first.leave()
+    assert not any((room._taken, room._waiting, patient._taken, patient._waiting))
+
+
+async def test_only_so_many_of_one_wait() -> None:
+    room = Room("too much", 1, 1, 600)
+    inside = [Taking(room, ANNA, 1) for _ in range(MAX_WAITING_OF_ONE + 1)]
+    await settle()
+    with pytest.raises(Unavailable):
+        await Taking(room, ANNA, 1).task
+    for one in inside:
+        one.task.cancel()
+    await asyncio.gather(*(one.task for one in inside), return_exceptions=True)
+    assert not room._taken
+    assert not room._waiting
+
+
+async def test_histories_at_once_have_an_end_for_one_user(hub: TestHub) -> None:
+    viewer, node = await hub.logged_in("viewer"), await measured(hub)
+    operator = await hub.logged_in("operator")
+    assert viewer.user is not None
+    chart = asked(node, "cpu.total", **{"from": START, "to": START + 60})
+    hub.services.histories._patience_s = 0.01
+    async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
+        answer = await viewer.get(**chart)
+        assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "10")
+        assert "ask for fewer series or points" in answer.json["detail"]
+        assert (await operator.get(**chart)).status == 200
+    hub.services.histories._patience_s = 600
+    many = await asyncio.gather(*(viewer.get(**chart) for _ in range(80)))
+    assert {one.status for one in many} == {200}  # a page that shows everything waits, and is never refused
+
+
+async def test_of_many_lines_there_are_fewer_points(hub: TestHub) -> None:
+    viewer, nodes = await hub.logged_in("viewer"), [await hub.node(f"web-{number}") for number in range(50)]
+    series = ["cpu.total", *(f"cpu.core{{core={core}}}" for core in range(3))]
+    params: list[tuple[str, object]] = [*(("node", node.id) for node in nodes), *(("metric", name) for name in series)]
+
+    answer = await viewer.get("history", params=[*params, ("points", 4000), ("from", START), ("to", START + 4000)])
+
+    assert answer.status == 200
+    assert len(answer.json["nodes"]) * len(series) * len(answer.json["times"]) <= MAX_HISTORY_VALUES_OF_A_USER
+
+
+async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> None:
+    """S-22: room that others hold must not carry somebody beyond the end of their right."""
+    viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
+    assert viewer.user is not None
+    async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
+        waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
+        async with asyncio.timeout(60):
+            while not hub.services.histories._waiting:  # noqa: ASYNC110  # nothing tells of it
+                await asyncio.sleep(0.01)
+        await limit_to_no_node(hub, viewer)
+        hub.clock.shift += AGAIN_S + 0.1
+    assert (await waiting).status == 404
