@@ -191,7 +191,9 @@ def _slope(hours: Sequence[float], values: Sequence[float]) -> tuple[float, floa
 
 
 def soak() -> Results:
-    """Two hours (STARDUST_SOAK_MINUTES changes it) of servers that come and go: by how much memory, descriptors and tasks grow in an hour."""
+    """Two hours (STARDUST_SOAK_MINUTES changes it) of servers that come and go: by how much memory, descriptors and tasks grow in an hour.
+
+    Each session that is there has a descriptor and two tasks: how many more there are at the end is said beside them."""
     minutes = float(os.environ.get("STARDUST_SOAK_MINUTES", "120"))
     points: list[dict[str, float]] = []
     with (
@@ -209,11 +211,12 @@ def soak() -> Results:
                     "rss": resident_mb(hub.pid),
                     "open_files": float(len(os.listdir(f"/proc/{hub.pid}/fd"))),
                     "tasks": figure(hub, "loop_tasks"),
+                    "sessions": figure(hub, "agents_online"),
                 }
             )
     kept = points[int(len(points) * SOAK_WARM_UP_SHARE) :]
     hours = [point["hours"] for point in kept]
-    units = {"rss": "MB/h", "open_files": "1/h", "tasks": "1/h"}
+    units = {"rss": "MB/h", "open_files": "1/h", "tasks": "1/h", "sessions": "1/h"}
     results: Results = []
     for name, unit in units.items():
         values = [point[name] for point in kept]

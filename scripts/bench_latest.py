@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
+from groundcontrol.bus.base import Topic
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.ids import HubId, NodeId
@@ -39,7 +40,13 @@ class _Crowd:
         self._agents = [
             cast(
                 "AgentSession",
-                SimpleNamespace(node=SimpleNamespace(id=NodeId(f"n{at}")), session=SimpleNamespace(epoch=1), watched_until=0.0),
+                SimpleNamespace(
+                    node=SimpleNamespace(id=(node := NodeId(f"n{at}"))),
+                    session=SimpleNamespace(epoch=1),
+                    watched_until=0.0,
+                    lost=[],
+                    live=Topic("node_live", node),
+                ),
             )
             for at in range(NODES)
         ]

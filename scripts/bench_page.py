@@ -41,6 +41,7 @@ NODES, SMALL = 500, 48
 MANY_CHARTS = 60
 PAINTS = 12
 TICKS_S = 120
+"""Of forty seconds the worst one would be what p99 is."""
 TYPED = "web cpu>5 tag:production node-1"
 KEY_EVERY_S = 0.25
 OUTPUT_S = 12
