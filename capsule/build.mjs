@@ -20,7 +20,7 @@ const FONTS = {
   "assets/jbmono.woff2": "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2",
 };
 
-/** Fonts come from their packages; each `[data-theme=dark]{…}` also holds where the theme is auto and the system is dark. */
+/** Fonts come from their packages; each `[data-theme=dark]{…}` also holds where the theme is auto and the system is dark, and none of it on paper. */
 const styles = {
   name: "styles",
   setup(build) {
@@ -28,8 +28,8 @@ const styles = {
     build.onLoad({ filter: /src\/styles\/.*\.css$/, namespace: "file" }, async (args) => {
       const text = await fs.promises.readFile(args.path, "utf8");
       const dark = [...text.matchAll(/\[data-theme=dark\]([^{},]*)\{[^}]*\}/g)].map((found) => found[0].replace("data-theme=dark", "data-theme=auto"));
-      const auto = dark.length ? `\n@media (prefers-color-scheme:dark){${dark.join("\n")}}` : "";
-      return { contents: text + auto, loader: "css" };
+      const auto = dark.length ? `\n@media screen and (prefers-color-scheme:dark){${dark.join("\n")}}` : "";
+      return { contents: text.replace(/^\[data-theme=dark\][^{},]*\{[^}]*\}/gm, "@media screen{$&}") + auto, loader: "css" };
     });
   },
 };
@@ -83,19 +83,21 @@ fs.writeFileSync(path.join(out, icon), iconText);
 const files = made.map((one) => name(one.file)).sort();
 const language = catalogue ? path.basename(catalogue, ".json") : "en";
 let ahead = "";
+const words = catalogue ? JSON.parse(fs.readFileSync(catalogue, "utf8")) : {};
 if (catalogue) {
-  const words = JSON.stringify({ ...JSON.parse(fs.readFileSync(catalogue, "utf8")), "{}": language });
-  const text = `stardustWords={__proto__:null,${words.slice(1)}\n`;
+  const text = `stardustWords={__proto__:null,${JSON.stringify({ ...words, "{}": language }).slice(1)}\n`;
   const file = `a/words-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`;
   fs.writeFileSync(path.join(out, file), text);
   files.push(file);
   ahead = `<script src="/${file}"></script>\n`; // not deferred: it is there before the first module is evaluated
 }
+const loading = (words["Loading {0}"] ?? "Loading {0}").replace("{0}", "Stardust");
 const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
 const html = fs
   .readFileSync(path.join(here, "assets/index.html"), "utf8")
   .replace("<html lang=\"en\"", `<html lang="${language}"`)
   .replace('<script type="module"', `${ahead}<script type="module"`)
+  .replace("{loading}", () => loading.replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`))
   .replaceAll("{build}", build)
   .replaceAll("{app}", `/${entry("src/app/main.tsx")}`)
   .replaceAll("{style}", `/${entry("src/styles/main.css")}`)

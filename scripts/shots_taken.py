@@ -7,12 +7,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from scripts import shots_asked
+from scripts import shots_asked, shots_states
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.stage import Stage, play_jobs
 
@@ -177,6 +178,12 @@ class Camera:
         print(f"docs/screens/{name}-{scheme}-{width}.webp", flush=True)
 
 
+def taking(context: BrowserContext, url: str, only: set[str], page: Page) -> Callable[[str, str, Act], None]:
+    """Takes screens of another page of the same browser."""
+    camera = Camera(context, url, only, page)
+    return lambda name, path, act: camera.take(Screen(name, path, act))
+
+
 def sign_in(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_label("User name").fill("admin")
@@ -224,6 +231,9 @@ def main() -> int:
     SCREENS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        if not only or shots_states.LOCKED in only:
+            page = browser.new_context().new_page()
+            shots_states.of_a_locked_door(page, Path(folder) / "locked", Camera(page.context, "", only, page).looks)
         if not only or only & {*FIRST_START, *shots_asked.FIRST}:
             with HubProcess(Path(folder) / "first", default_admin=True) as hub:
                 camera = Camera(browser.new_context(), hub.url, only)
@@ -233,7 +243,7 @@ def main() -> int:
                     shots_asked.of_a_command(camera.page, hub, camera.looks)
                     camera.page.set_viewport_size({"width": 1440, "height": 900})
                     shots_asked.of_many(camera.page, hub.url, camera.looks)
-        if only and only <= {*FIRST_START, *shots_asked.FIRST}:
+        if only and only <= {*FIRST_START, *shots_asked.FIRST, shots_states.LOCKED}:
             browser.close()
             return 0
         with HubProcess(Path(folder) / "hub") as hub, Stage(hub) as stage:
@@ -248,6 +258,10 @@ def main() -> int:
                 camera.page.set_viewport_size({"width": 1440, "height": 900})
                 shots_asked.of_a_server(camera.page, hub.url, camera.looks)
                 shots_asked.of_a_viewer(browser, hub, stage, lambda page: Camera(page.context, hub.url, only, page).looks)
+            if not only or only & set(shots_states.NAMES):
+                takes = partial(taking, camera.page.context, hub.url, only)
+                shots_states.of_waits_and_failures(camera.page.context, stage, takes)
+                shots_states.of_saved_views(camera.page.context, hub.url, takes)
             if not only or "hub-lost" in only:
                 camera.page.set_viewport_size({"width": 1440, "height": 900})  # rows have lines, cards have none
                 camera.page.goto(hub.url)

@@ -17,6 +17,7 @@ const flag = (name, otherwise) => {
 const port = Number(flag("port", "8940"));
 const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), flag("static", "../../groundcontrol/web/static"));
 const now = () => Date.now() / 1000;
+const started = now();
 const HUB = newId();
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain" };
 const CSP = `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' ws://127.0.0.1:${port} ws://localhost:${port}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'`;
@@ -151,7 +152,7 @@ function live(request, socket) {
     () => sockets.delete(one),
   );
   sockets.add(one);
-  one.send(encode(["hello", { hub_id: HUB, build, now: now(), session_expires_at: now() + 3600 }]));
+  one.send(encode(["hello", { hub_id: HUB, build, now: now(), started_at: started, session_expires_at: now() + 3600 }]));
   return undefined;
 }
 

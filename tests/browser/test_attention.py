@@ -83,6 +83,26 @@ def test_a_server_that_is_lost_says_how(browser: Browser, hub: HubProcess) -> No
         assert "127.0.0.1" not in lost.inner_text()
 
 
+def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("WebSocket", "ERR_CONNECTION_REFUSED")) as seen:
+        page = seen.page
+        with Stage(hub, only=("db-01", "web-01")) as stage:
+            seen.sign_in()
+            stage.leave("web-01")
+            silent = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="web-01")
+            expect(silent).to_contain_text("Ended its session itself", timeout=60_000)
+            away = stage.ids["db-01"]
+            hub.end()
+        hub.launch()
+        page.reload()
+        lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
+        expect(lost).to_contain_text("Not back since Ground Control restarted")
+        expect(silent).to_contain_text("Ended its session itself")  # it had left before
+        seen.open(f"/n/{away}")
+        banner = page.get_by_role("status").filter(has_text="db-01 is offline.")
+        expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
+
+
 def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(browser: Browser, hub: HubProcess) -> None:
     [never] = hub.enrol("lab-07")
     with gate(browser, hub) as seen:

@@ -416,6 +416,7 @@ def test_a_node_tells_its_worst_its_failures_and_why_it_is_gone(page: Page, hub:
         page.get_by_role("radio", name="24h").click()
         failed = page.get_by_role("alert").filter(has_text="History could not be read.")
         expect(failed).to_contain_text("req-7f31c")
+        expect(page.get_by_role("figure", name="CPU chart").get_by_text("Could not be read")).to_be_visible()
         page.unroute(re.compile(r"/history\?"))
         failed.get_by_role("button", name="Try again").click()
         expect(failed).to_have_count(0)

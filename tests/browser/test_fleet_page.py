@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 from playwright.sync_api import Page, expect
 
-from spider.wire.frames import JobAnswer, JobPlan, JobStart, Message, Table, Updates
+from spider.wire.codec import pack_rows
+from spider.wire.frames import STREAM_LIVE, JobAnswer, JobPlan, JobStart, Message, Pack, Row, Table, Updates
 from spider.wire.orders import Order
 from tests.browser.test_settings import sign_in
 from tests.e2e.ordering import ended
@@ -37,6 +38,7 @@ OLD = "db-1"
 """Its package lists are not all there, so that nothing newer means nothing."""
 COLUMNS = ["package", "installed", "candidate", "security", "repository"]
 DIGEST = "b" * 64
+BUSY = layout_of(series=["cpu.total"])
 
 
 class Fleet(PlayedNodes):
@@ -98,6 +100,108 @@ class Chatty(PlayedNodes):
             for seq in itertools.count():
                 await agent.say(pack_of(seq))
                 await asyncio.sleep(0.5)
+
+
+class Busy(PlayedNodes):
+    """Uses so much CPU that it is a worry; then a little less, with which it stays one until it has much less."""
+
+    cpu = 85
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name), BUSY)
+        asyncio.get_running_loop().create_task(self._talk(agent), name=f"talk of {node.name}")
+
+    async def _talk(self, agent: TestAgent) -> None:
+        with contextlib.suppress(OSError, aiohttp.ClientError):
+            for seq in itertools.count():
+                coding, body = pack_rows([Row(int(time.time() * 1000), [self.cpu * 100])])
+                await agent.say(Pack(STREAM_LIVE, seq, BUSY.layout, coding, body))
+                await asyncio.sleep(1)
+
+
+def test_what_makes_a_node_a_warning_is_what_is_marked(page: Page, hub: HubProcess) -> None:
+    with Busy(hub, hub.enrol("vm")) as busy:
+        sign_in(page, hub)
+        expect(page.get_by_role("row", name=re.compile("^vm, warning, CPU 85%"))).to_be_visible()
+        busy.cpu = 78
+        row = page.get_by_role("row", name=re.compile("^vm, warning, CPU 78%"))
+        expect(row).to_be_visible()
+        expect(row.locator(".figure.warn [aria-label=Warning]")).to_be_visible()
+        expect(row.locator(".figure")).to_have_text("78%")
+        page.get_by_role("radio", name="Cards").click()
+        expect(page.locator(".node-card .three b.warn")).to_have_text("78%")
+
+
+class Late(PlayedNodes):
+    """What is known of them is a minute old, until they are asked to talk: then the last of them is in need."""
+
+    talks = False
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name), BUSY)
+        await self._tell(agent, 0, time.time() - 60, 1)
+        asyncio.get_running_loop().create_task(self._talk(agent, 99 if node.name == "z-1" else 1), name=f"talk of {node.name}")
+
+    async def _talk(self, agent: TestAgent, cpu: int) -> None:
+        with contextlib.suppress(OSError, aiohttp.ClientError):
+            for seq in itertools.count(1):
+                await asyncio.sleep(0.5)
+                if self.talks:
+                    await self._tell(agent, seq, time.time(), cpu)
+
+    async def _tell(self, agent: TestAgent, seq: int, at: float, cpu: int) -> None:
+        coding, body = pack_rows([Row(int(at * 1000), [cpu * 100])])
+        await agent.say(Pack(STREAM_LIVE, seq, BUSY.layout, coding, body))
+
+
+def test_the_worst_come_first_with_the_first_values(page: Page, hub: HubProcess) -> None:
+    """By the page's own clock: before the five seconds are over that an order lasts otherwise."""
+    page.clock.install()
+    with Late(hub, hub.enrol("a-1", "m-1", "z-1")) as late:
+        sign_in(page, hub)
+        page.set_viewport_size({"width": 390, "height": 844})
+        tabs = page.get_by_role("navigation", name="Main, phone")
+        expect(page.get_by_role("link", name=re.compile("Stale"))).to_have_count(3)
+        tabs.get_by_role("link", name="Jobs").click()
+        expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_attached()
+        page.clock.pause_at(page.evaluate("() => Date.now() + 200") / 1000)
+        tabs.get_by_role("link", name="Fleet").click()
+        names = page.locator(".node-card .first b")
+        expect(names).to_have_text(["a-1", "m-1", "z-1"])
+        late.talks = True
+        for _ in range(40):
+            page.clock.run_for(100)
+            page.evaluate("() => new Promise((done) => queueMicrotask(done))")
+            if names.all_inner_texts() == ["z-1", "a-1", "m-1"]:
+                break
+            time.sleep(0.2)
+        expect(names).to_have_text(["z-1", "a-1", "m-1"])
+
+
+def test_when_a_node_was_last_seen_is_read_in_its_row(page: Page, hub: HubProcess) -> None:
+    page.clock.install()
+    enrolled = hub.enrol("backup-hel")
+    with PlayedNodes(hub, enrolled):
+        sign_in(page, hub)
+        expect(page.get_by_text("1of 1 online")).to_be_visible()
+    seen = page.locator(".fleet .also")
+    expect(seen).to_contain_text("last seen", timeout=60_000)
+    page.clock.fast_forward(82_000)
+    expect(seen).to_have_text(re.compile(r"last seen 1\smin ago"))
+    assert seen.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
+
+
+POINTS = """() => {
+    const lines = [...document.querySelectorAll(".vitals .spark path")].map((one) => one.getAttribute("d").split(/[ML]/).length - 1);
+    return lines.length === 2 && lines;
+}"""
+
+
+def test_the_lines_of_the_strip_stand_there_once_they_say_something(page: Page, hub: HubProcess) -> None:
+    with Chatty(hub, hub.enrol("n-0")):
+        sign_in(page, hub)
+        first = page.wait_for_function(POINTS).json_value()
+    assert min(first) >= 5, first
 
 
 COUNT_DRAWINGS = """() => {
@@ -226,6 +330,8 @@ def test_an_order_that_moves_waits_while_a_row_is_looked_at(page: Page, hub: Hub
 def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()
+    warned = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text=OLD)
+    expect(warned).to_contain_text("Old package lists1\u00a0update in all")
     for key in ("j", "j", "k", "x"):  # a row need not be stood on before
         page.keyboard.press(key)
     expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("^db-1"))
@@ -240,6 +346,9 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     expect(
         page.get_by_text(f"Old or missing package lists on 1 node. What was published since is not counted there: {OLD}.")
     ).to_be_visible()
+    page.get_by_role("button", name="Refresh on 1 node…").click()
+    expect(page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name="Refresh package lists on 1")).to_be_visible()
+    page.keyboard.press("Escape")
     for key in ("j", "ArrowDown", "o"):
         page.keyboard.press(key)
     expect(table.get_by_text("watched only, by its own policy")).to_be_visible()
@@ -256,6 +365,11 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     [(name, order)] = [(name, order) for name, order in nodes.orders if order.verb == "upgrade"]
     assert (name, order.args) == ("web-1", {"packages": ["curl"], "plan": DIGEST})
 
+    page.goto(hub.url)
+    warned.click()
+    page.get_by_role("status").get_by_role("button", name="Refresh package lists").click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+
     page.goto(f"{hub.url}/updates?by=node&q=w")
     expect(page.get_by_role("table", name="Nodes with updates").get_by_role("row")).to_have_count(4)
     expect(page.get_by_text("1 node: watched only, by its own policy")).to_be_visible()
@@ -266,7 +380,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     page.get_by_role("button", name="To look at").click()
     expect(page.get_by_text("No job matches")).to_be_visible()
     page.get_by_role("button", name="Show all jobs").click()
-    expect(jobs).to_have_count(4)
+    expect(jobs).to_have_count(5)
 
     page.goto(f"{hub.url}/events?type=job&q=upgrade")
     events = page.get_by_role("table", name="Events").get_by_role("row")

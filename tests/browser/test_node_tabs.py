@@ -79,3 +79,21 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             expect(page.get_by_text("No data in this time")).to_have_count(0)
         finally:
             spider.close()
+
+
+def test_the_way_back_from_a_part_of_a_node_takes_the_focus_along(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("lab-08")
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}")
+    overview, values, services = (page.get_by_role("tab", name=name) for name in ("Overview", "All values", "Services"))
+    overview.focus()
+    page.keyboard.press("ArrowRight")
+    expect(values).to_be_focused()
+    services.click()
+    expect(services).to_be_focused()
+    page.go_back()
+    expect(values).to_have_attribute("aria-selected", "true")
+    expect(values).to_be_focused()
+    page.go_back()
+    expect(overview).to_be_focused()
+    expect(overview).to_have_attribute("tabindex", "0")

@@ -341,6 +341,18 @@ def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: Hub
         assert page.locator(".state-bar i").first.evaluate(marked) == "solid"
         assert page.get_by_role("radio", name="Table").evaluate(marked) == "solid"
         assert page.get_by_role("radio", name="Cards").evaluate(marked) == "none"
+        inks = "(all) => all.map((one) => getComputedStyle(one).backgroundColor)"
+        states = page.locator(".state-bar i").evaluate_all(inks)
+        assert len(set(states)) > 1, states
+        seen.open(f"/n/{stage.ids['db-01']}")
+        series = page.locator(".legend").first.locator("i")
+        expect(series.nth(2)).to_be_visible()
+        colours = series.evaluate_all(inks)
+        assert len(set(colours)) == len(colours), colours  # which line is whose
+        expect(page.locator("figure.card").first).to_have_css("outline-style", "solid")
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("dialog")).to_have_css("outline-style", "solid")
+        page.keyboard.press("Escape")
         seen.open("/settings/appearance")
         switch = page.get_by_role("switch").first
         assert switch.evaluate(marked) == "solid"

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailWords, deviceName, grantsWords, grouped, recoveryText, rolesUpTo } from "./access";
-import { auditCsv, auditFits } from "./audit";
+import { auditCsv, auditDetail, auditFits, auditNames, auditWord } from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -82,6 +82,27 @@ test("a part of actor and action finds a row", () => {
   assert.ok(auditFits(row, { actor: " AD", action: "create" }));
   assert.ok(auditFits(row, { actor: "", action: "" }));
   assert.ok(!auditFits(row, { actor: "grace", action: "" }));
+});
+
+test("an action is found by its words and by its name", () => {
+  assert.ok(auditFits(row, { actor: "", action: "user added" }));
+  assert.equal(auditWord("job.dispatch"), "Job sent to the server");
+  assert.equal(auditWord("job.of_a_later_hub"), "job.of_a_later_hub");
+});
+
+test("a row is told in the words of the page, with names in the place of ids", () => {
+  const [node, job, batch] = ["0".repeat(25) + "n", "0".repeat(25) + "j", "0".repeat(20) + "abcdef"];
+  const ordered = { ...row, action: "job.create", target: job, detail: { node, batch, action: "upgrade" } };
+  const began = { ...row, action: "job.running", target: `job:${job}`, detail: { from: "accepted", exit_code: null, error: null } };
+  const signed = { ...row, action: "auth.login", target: `user:${"0".repeat(25)}u`, actor: "ada", detail: {} };
+  const nodeName = (id: string): string | undefined => (id === node ? "web-1" : undefined);
+  const names = auditNames([began, ordered, signed], nodeName);
+  assert.equal(names.get(job), "Upgrade packages, web-1");
+  assert.equal(names.get(`${"0".repeat(25)}u`), "ada");
+  const nameOf = (id: string): string | undefined => nodeName(id) ?? names.get(id);
+  assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · order: …abcdef · what: Upgrade packages");
+  assert.equal(auditDetail(began, nameOf, 0), "before: Accepted by the server");
+  assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
 });
 
 test("a file of the log holds what it was given, and no formula", () => {

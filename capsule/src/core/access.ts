@@ -61,12 +61,45 @@ export function recoveryText(codes: readonly string[], username: string, host: s
 /** Who is limited to nothing sees everything. */
 const NOT_LIMITED = "grants";
 
+/** What the hub calls short or in its own way. */
+const DETAIL_NAMES: Readonly<Record<string, string>> = {
+  action: t`what`,
+  address: t`address`,
+  batch: t`order`,
+  before: t`before`,
+  disabled: t`disabled`,
+  error: t`error`,
+  exit_code: t`exit code`,
+  expires_at: t`expires`,
+  follows: t`asked for by`,
+  for: t`in the name of`,
+  grants: t`grants`,
+  host: t`host`,
+  jobs: t`jobs`,
+  left: t`left`,
+  made_at: t`made`,
+  most_uses: t`most uses`,
+  name: t`name`,
+  node: t`node`,
+  nodes: t`nodes`,
+  packages: t`packages`,
+  reboot: t`restart`,
+  role: t`role`,
+  state: t`state`,
+  tags: t`tags`,
+  user: t`user`,
+  username: t`user name`,
+  why: t`why`,
+};
+
+const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
+
 /** A detail of the audit log on one line. What is not there (no error, no exit code) takes no room. */
 export function detailWords(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {
       const words = value === null && name === NOT_LIMITED ? t`every node` : valueWords(value);
-      return words ? [`${name.replace(/_/g, " ")}: ${words}`] : [];
+      return words ? [`${detailName(name)}: ${words}`] : [];
     })
     .join(" · ");
 }
@@ -78,7 +111,7 @@ function valueWords(value: unknown): string {
   if (typeof value !== "object") return String(value);
   const parts = Object.entries(value).flatMap(([name, part]) => {
     const words = valueWords(part);
-    return words ? [`${name.replace(/_/g, " ")} ${words}`] : [];
+    return words ? [`${detailName(name)} ${words}`] : [];
   });
   return parts.join(", ") || t`none`;
 }

@@ -1,4 +1,9 @@
-/** Rows of the audit log: which fit a filter, and how they are written into a file. */
+/** Rows of the audit log: how they are called, which fit a filter, and how they are written into a file. */
+
+import { detailWords } from "./access";
+import { t } from "./say";
+import { moment } from "./time";
+import { actionWord, stateWord } from "./words";
 
 export interface AuditRowLike {
   n: number;
@@ -18,8 +23,104 @@ export interface AuditFilter {
 
 const within = (text: string, part: string): boolean => text.toLowerCase().includes(part.trim().toLowerCase());
 
-/** A part of the name is enough, whatever its case. */
-export const auditFits = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && within(row.action, action);
+const AUDIT_WORDS: Readonly<Record<string, string>> = {
+  "auth.login": t`Signed in`,
+  "auth.logout": t`Signed out`,
+  "auth.password": t`Password changed`,
+  "auth.recovery_code": t`Recovery code used`,
+  "auth.recovery_codes": t`Recovery codes made`,
+  "auth.refresh_reused": t`Old session key shown again`,
+  "auth.second_factor": t`Code of the second factor`,
+  "auth.second_factor_begin": t`Second factor begun`,
+  "auth.second_factor_off": t`Second factor switched off`,
+  "auth.second_factor_on": t`Second factor switched on`,
+  "auth.session_end": t`Session ended`,
+  "auth.step_up": t`Password confirmed`,
+  "batch.create": t`Order for many given`,
+  "clock.accept": t`Hub’s clock accepted`,
+  "credential.save": t`SSH login kept`,
+  "credential.shred": t`SSH login erased`,
+  "deployment.awaiting_host_key": t`Deployment waits for the host key`,
+  "deployment.cancelled": t`Deployment cancelled`,
+  "deployment.create": t`Deployment ordered`,
+  "deployment.failed": t`Deployment failed`,
+  "deployment.host_key": t`Host key answered`,
+  "deployment.redirect": t`Deployment sent to another address`,
+  "deployment.running": t`Deployment goes on`,
+  "deployment.succeeded": t`Deployment succeeded`,
+  "hub.restore": t`Hub restored from a backup`,
+  "invite.create": t`Invite made`,
+  "invite.revoke": t`Invite revoked`,
+  "invite.use": t`Invite used`,
+  "job.accepted": t`Job accepted by the server`,
+  "job.cancelled": t`Job cancelled`,
+  "job.create": t`Job ordered`,
+  "job.dispatch": t`Job sent to the server`,
+  "job.evidence": t`Word of a job that was not believed`,
+  "job.expired": t`Job expired`,
+  "job.failed": t`Job failed`,
+  "job.interrupted": t`Job interrupted`,
+  "job.running": t`Job began`,
+  "job.stop": t`Stop of a job asked for`,
+  "job.succeeded": t`Job succeeded`,
+  "job.unknown": t`Outcome of a job unknown`,
+  "job.withdraw": t`Job withdrawn`,
+  "node.approve": t`Node approved`,
+  "node.create": t`Node added`,
+  "node.delete": t`Node removed`,
+  "node.edit": t`Node changed`,
+  "node.join": t`Node joined`,
+  "node.move": t`Node came from another address`,
+  "node.rekeyed": t`Node took new keys`,
+  "preferences.edit": t`Preferences changed`,
+  "recovery.end": t`Recovery of the fleet ended`,
+  "recovery.print": t`Recovery key printed`,
+  "settings.edit": t`Settings changed`,
+  "token.create": t`API token made`,
+  "token.revoke": t`API token revoked`,
+  "user.create": t`User added`,
+  "user.edit": t`User changed`,
+};
+
+/** In words; what a later hub may note is shown as it is called. */
+export const auditWord = (action: string): string => AUDIT_WORDS[action] ?? action;
+
+/** A part of the name is enough, whatever its case; an action is found by its words and by the name that programs know. */
+export const auditFits = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && (within(row.action, action) || within(auditWord(row.action), action));
+
+const ID = /^[0-9a-z]{26}$/;
+/** As much as tells two of them apart; the whole one stands in a title. */
+export const shortId = (id: string): string => `…${id.slice(-6)}`;
+/** Without the kind that some rows write before it. */
+export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
+
+/** What the rows themselves tell of the names of their targets. */
+export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const { action, actor, target, result, detail } of rows) {
+    const told = action === "auth.login" && result === "done" ? actor : (detail.username ?? detail.name ?? detail.host);
+    const id = bareId(target);
+    if (action === "job.create" && typeof detail.action === "string") {
+      const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;
+      names.set(id, node ? `${actionWord(detail.action)}, ${node}` : actionWord(detail.action));
+    } else if (typeof told === "string" && told && ID.test(id) && !names.has(id)) names.set(id, told);
+  }
+  return names;
+}
+
+/** The details of a row in words: states and actions as elsewhere on the page, ids by the name of what they stand for. */
+export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
+  const ofJob = /^(?:job|deployment|batch)\./.test(action);
+  const said = Object.entries(detail).map(([name, value]) => {
+    if (typeof value === "number" && name.endsWith("_at")) return [name, moment(value, now)];
+    if (typeof value !== "string") return [name, value];
+    if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
+    if (ofJob && name === "from") return ["before", stateWord(value)];
+    if (ofJob && name === "state") return [name, stateWord(value)];
+    return [name, ofJob && name === "action" ? actionWord(value) : value];
+  });
+  return detailWords(Object.fromEntries(said) as Record<string, unknown>);
+}
 
 /** A table calculation must not take a cell for a formula: what begins like one gets an apostrophe. */
 function cell(value: string | number): string {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "./backoff";
 import { factsOf, listsAreOld, standingOf, type NodeLike } from "./facts";
-import { parseFilter, type Filterable } from "./filter";
+import { parseFilter, tokensOf, type Filterable } from "./filter";
+import { faultOf } from "./filter-fault";
 import { passwordRules, strength } from "./password";
 import { labelled, parseSeries } from "./series";
 import { fixFor, leftBehind } from "./steps";
@@ -98,12 +99,22 @@ test("the filter knows words, keys, comparisons and their opposite", () => {
   for (const no of ["db", "tag:prod", "state:offline", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
 });
 
+test("a filter is understood with blanks round its operators, with quotes and with addresses", () => {
+  for (const yes of ["cpu > 80", "web cpu >80 memory> 90", "os: debian", 'os:"Debian 12"', "os:“debian 12”", 'os:"debian 1', 'tag:"web" "web-03"', "tag=web", "-os: arch", "-cpu < 80"]) assert.ok(fits(yes), yes);
+  for (const no of ["cpu > 99", 'os:"arch linux"', '"web 03"', '"cpu > 80"', "-cpu > 80", "web fe80::1", "cafe:1"]) assert.ok(!fits(no), no);
+  for (const text of ["cpu > 80", 'os:"arch linux"', '"cpu > 80"', "fe80::1 ::1", "cafe:1", "-"]) assert.equal(parseFilter(text).wrong, "", text);
+  assert.deepEqual(tokensOf('  state: warning  updates > 0 -os:"arch  linux" web '), ["state:warning", "updates>0", '-os:"arch  linux"', "web"]);
+});
+
 test("what the filter does not understand is said in words", () => {
-  assert.match(parseFilter("cpu>").error, /needs a number/);
-  assert.match(parseFilter("foo>3").error, /cannot be compared/);
-  assert.match(parseFilter("state:fine").error, /is no state/);
-  assert.match(parseFilter("tag:").error, /needs a value/);
-  assert.equal(parseFilter("web cpu>3").error, "");
+  const said = (text: string): string => faultOf(parseFilter(text).wrong);
+  for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
+  for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1"]) assert.match(said(text), /is no key: use tag, state or os, and cpu, memory, disk/, text);
+  assert.match(said("state:fine"), /“fine” is no state/);
+  for (const text of ["tag:", 'os:""', "state:"]) assert.match(said(text), /needs a value/, text);
+  assert.match(said("cpu:80"), /is compared: use cpu>80/);
+  assert.equal(parseFilter("web cpu>3").wrong, "");
 });
 
 test("waits grow to fifteen seconds, each with jitter", () => {

@@ -1,7 +1,5 @@
 /** The fleet's filter: words, `tag:` `state:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
 
-import { t } from "./say";
-
 export interface Filterable {
   name: string;
   address: string;
@@ -19,38 +17,52 @@ export interface Filterable {
 type Test = (row: Filterable) => boolean;
 
 export interface Filter {
-  text: string;
   matches: Test;
-  /** In words, for what could not be understood; empty = fine. */
-  error: string;
+  /** The first part that could not be understood, which `faultOf` says in words; empty = fine. */
+  wrong: string;
 }
 
-const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
-const ALIASES: Record<string, (typeof NUMBERS)[number]> = { mem: "memory" };
-const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
+export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
+const ALIASES: Record<string, string> = { mem: "memory" };
+export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
+
+/** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one. */
+export const tokensOf = (text: string): string[] =>
+  text
+    .replace(/[“”]/g, '"')
+    .replace(/("[^"]*"?)|\s*([<>=]+)\s*|(?<=[a-z]:)\s+/gi, "$1$2")
+    .match(/("[^"]*"?|[^\s"])+/g) ?? [];
+
+/** What an operator stands between; an address with colons is a word. */
+export const partsOf = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token);
+
+/** Which number a word names. */
+export const numberOf = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (ALIASES[word] ?? word));
 
 export function parseFilter(text: string): Filter {
   const tests: Test[] = [];
-  const errors: string[] = [];
-  for (const token of text.trim().split(/\s+/)) {
-    if (!token || token === "-") continue;
+  let wrong = "";
+  for (const token of tokensOf(text)) {
+    if (token === "-") continue;
     const negated = token.startsWith("-");
     const test = one(negated ? token.slice(1) : token);
-    if (typeof test === "string") errors.push(test);
+    if (!test) wrong ||= token;
     else tests.push(negated ? (row) => !test(row) : test);
   }
-  return { text, matches: (row) => tests.every((test) => test(row)), error: errors[0] ?? "" };
+  return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-function one(token: string): Test | string {
-  const compared = /^([a-z]+)(<=|>=|<|>|=)(.*)$/i.exec(token);
-  if (compared) {
-    const word = (compared[1] ?? "").toLowerCase();
-    const name = ALIASES[word] ?? NUMBERS.find((known) => known === word);
-    const limit = Number((compared[3] ?? "").replace(/%$/, ""));
-    if (!name) return t`“${word}” cannot be compared: use ${NUMBERS.join(", ")}`;
-    if (!compared[3] || Number.isNaN(limit)) return t`“${token}” needs a number, as in ${name}>80`;
-    const operator = compared[2] ?? "=";
+function one(token: string): Test | null {
+  const [, word = "", operator, rest = token] = partsOf(token) ?? [];
+  const want = rest.replace(/"/g, "").toLowerCase();
+  if (!operator) return /^[^"]*[<>=]/.test(token) ? null : (row) => row.name.toLowerCase().includes(want) || row.address.toLowerCase().includes(want) || row.tags.some((tag) => tag.toLowerCase().includes(want));
+  const key = word.toLowerCase();
+  const name = numberOf(key);
+  const compares = operator !== ":" && operator !== "=";
+  if (!want || (name ? operator === ":" : compares)) return null;
+  if (name) {
+    const limit = Number(want.replace(/%$/, ""));
+    if (Number.isNaN(limit)) return null;
     return (row) => {
       const value = row[name];
       if (value === null) return false;
@@ -61,16 +73,8 @@ function one(token: string): Test | string {
       return value === limit;
     };
   }
-  const keyed = /^(tag|state|os):(.*)$/i.exec(token);
-  if (keyed) {
-    const key = (keyed[1] ?? "").toLowerCase();
-    const want = (keyed[2] ?? "").toLowerCase();
-    if (!want) return t`“${token}” needs a value, as in ${key}:${key === "state" ? "offline" : key === "os" ? "debian" : "web"}`;
-    if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase() === want);
-    if (key === "os") return (row) => row.os.toLowerCase().includes(want);
-    if (!STATES.includes(want)) return t`“${want}” is no state: use ${STATES.join(", ")}`;
-    return (row) => row.state === want || (want === "online" && ["warning", "critical", "stale"].includes(row.state));
-  }
-  const word = token.toLowerCase();
-  return (row) => row.name.toLowerCase().includes(word) || row.address.toLowerCase().includes(word) || row.tags.some((tag) => tag.toLowerCase().includes(word));
+  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase() === want);
+  if (key === "os") return (row) => row.os.toLowerCase().includes(want);
+  if (key !== "state" || !STATES.includes(want)) return null;
+  return (row) => row.state === want || (want === "online" && ["warning", "critical", "stale"].includes(row.state));
 }

@@ -3,7 +3,7 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
-import { factsOf, standingOf, type Facts, type Standing } from "../core/facts";
+import { cpuLevel, factsOf, standingOf, type Facts, type Level, type Standing } from "../core/facts";
 import { now } from "./clock";
 import { watch } from "./link";
 import { place } from "./router";
@@ -44,8 +44,10 @@ export interface Row {
   node: NodeView;
   facts: Facts;
   standing: Standing;
-  /** Of the last seconds, which is what `standing` rests on. */
+  /** Of the last seconds. */
   cpu: Settled | null;
+  /** How much of a worry its CPU is by that, or by the newest second where no more is known: what `standing` rests on, and so what is marked. */
+  busy: Level;
 }
 
 /** By id, and for which view: facts change only with that, standing also with time. A table by views would grow by all of them each second. */
@@ -62,7 +64,8 @@ function knownOf(node: NodeView): Facts {
 export function rowOf(node: NodeView, at: number): Row {
   const facts = knownOf(node);
   const cpu = settledCpu(node.id);
-  return { node, facts, standing: standingOf(node, facts, at, cpu?.level), cpu };
+  const busy = cpu?.level ?? cpuLevel(facts.cpu);
+  return { node, facts, standing: standingOf(node, facts, at, busy), cpu, busy };
 }
 
 /** Every node with its facts, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */
@@ -116,6 +119,7 @@ function change(data: FleetChange): void {
     noteCpu(id, latest["cpu.total"]);
     const before = node.peek();
     const labels = labelledOf(latest);
+    // What is held takes the new values in: five hundred new objects a second would be for the collector to follow.
     const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
     const held = known.get(id);
     if (!labels && held?.node === before) known.set(id, { node: next, facts: factsOf(next, held.facts) });

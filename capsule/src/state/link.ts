@@ -15,6 +15,8 @@ const state = signal<LinkState>({ at: "closed" });
 const lostAt = signal<number | null>(null);
 const builtAs = document.querySelector<HTMLMetaElement>('meta[name="stardust-build"]')?.content ?? "";
 
+/** When the hub was. */
+export let hubStarted = 0;
 /** A newer page is there; loading it is the user's decision. */
 export const newerBuild = signal(false);
 export const live = computed(() => state.value.at === "open");
@@ -37,6 +39,7 @@ const connection = new Connection(
   },
   (hello) => {
     setHubTime(hello.now);
+    hubStarted = hello.started_at;
     connections.value += 1;
     if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
   },

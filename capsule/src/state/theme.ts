@@ -5,23 +5,25 @@ import { signal } from "@preact/signals";
 export type Theme = "auto" | "light" | "dark";
 
 const root = document.documentElement;
-const known = (text: string | undefined): Theme => (text === "dark" || text === "light" ? text : "auto");
-const fromCookie = (): Theme => known(/(?:^|;\s*)theme=(\w+)/.exec(document.cookie)?.[1]);
+const fromCookie = (): Theme => (/(?:^|;\s*)theme=(dark|light)\b/.exec(document.cookie)?.[1] ?? "auto") as Theme;
 const system = matchMedia("(prefers-color-scheme: dark)");
+/** Tabs of this browser tell each other that the cookie has changed, and nothing else. */
+const tabs = new BroadcastChannel("theme");
 
-export const theme = signal<Theme>(fromCookie());
+export const theme = signal<Theme>("auto");
 /** What is seen; charts and terminals read their colours again when it changes. */
 export const shade = signal<"light" | "dark">("light");
 
 function apply(): void {
-  root.dataset.theme = theme.value;
-  shade.value = theme.value === "auto" ? (system.matches ? "dark" : "light") : theme.value;
+  const chosen = fromCookie();
+  root.dataset.theme = theme.value = chosen;
+  shade.value = chosen === "auto" ? (system.matches ? "dark" : "light") : chosen;
 }
 
 export function setTheme(wanted: Theme): void {
-  theme.value = wanted;
   document.cookie = `theme=${wanted}; Path=/; Max-Age=31536000; SameSite=Strict${location.protocol === "https:" ? "; Secure" : ""}`;
   apply();
+  tabs.postMessage(0);
 }
 
 export function nextTheme(): Theme {
@@ -32,4 +34,5 @@ export function nextTheme(): Theme {
 }
 
 system.addEventListener("change", apply);
+tabs.onmessage = apply;
 apply();

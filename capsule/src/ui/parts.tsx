@@ -1,7 +1,7 @@
 /** Small pieces that only show: meters, sparks, tags, banners, empty and loading states. */
 
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Level } from "../core/facts";
 import { t } from "../core/say";
 import { clock, iso } from "../core/time";
@@ -177,53 +177,6 @@ export function Segmented<T extends string>({ label, value, options, onPick }: {
         <button key={option.key} type="button" role="radio" aria-checked={option.key === value} tabIndex={option.key === value ? 0 : -1} aria-label={option.label} title={option.show ? option.label : undefined} onClick={() => onPick(option.key)}>
           {option.show ?? option.label}
         </button>
-      ))}
-    </div>
-  );
-}
-
-export interface Tab {
-  key: string;
-  label: string;
-  href: string;
-  count?: number;
-}
-
-export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
-  const list = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen: the chosen one stands in the middle, also once the font is there and all are wider.
-  useEffect(() => {
-    const centre = (): void => {
-      const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
-      if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
-    };
-    centre();
-    void document.fonts.ready.then(centre);
-    addEventListener("resize", centre);
-    return () => removeEventListener("resize", centre);
-  }, [current]);
-  return (
-    <div
-      ref={list}
-      class="tabs"
-      role="tablist"
-      aria-label={label}
-      onKeyDown={(event) => {
-        const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-        if (!step) return;
-        const at = tabs.findIndex((tab) => tab.key === current);
-        const next = tabs[(at + step + tabs.length) % tabs.length];
-        if (!next) return;
-        event.preventDefault();
-        onPick(next);
-        (event.currentTarget.children[tabs.indexOf(next)] as HTMLElement).focus();
-      }}
-    >
-      {tabs.map((tab) => (
-        <a key={tab.key} href={tab.href} role="tab" aria-selected={tab.key === current} tabIndex={tab.key === current ? 0 : -1} aria-controls="panel">
-          {tab.label}
-          {tab.count !== undefined && <span class="count">{tab.count}</span>}
-        </a>
       ))}
     </div>
   );

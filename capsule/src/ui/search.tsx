@@ -1,4 +1,4 @@
-import type { VNode } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon";
 
@@ -8,7 +8,7 @@ interface Props {
   text: string;
   onText: (text: string) => void;
   /** What is wrong with it, said below the field. */
-  error?: string;
+  error?: ComponentChildren;
 }
 
 /** What is typed is kept while somebody types, whatever the address says; Esc clears it, then leaves. */

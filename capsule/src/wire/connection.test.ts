@@ -54,7 +54,7 @@ function rig(mayConnect = async (): Promise<boolean> => true): Rig {
     states,
     hello: (hub = "one") => {
       const end = ends.at(-1) as End;
-      end.say(["hello", { hub_id: hub, build: "b", now: 1, session_expires_at: 2 }]);
+      end.say(["hello", { hub_id: hub, build: "b", now: 1, started_at: 0, session_expires_at: 2 }]);
       return end;
     },
   };

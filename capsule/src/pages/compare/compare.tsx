@@ -105,7 +105,7 @@ export function ComparePage(): VNode {
             binary={unit === "bytes"}
             {...(unit === "percent" ? { max: 100 } : {})}
             columns={there.map(({ name }) => `${name} ${series}`)}
-            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{t`No data in this time`}</div>}
+            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
               return { value: sample?.value ?? null, live: liveAttributes(series, sample) };

@@ -1,10 +1,10 @@
 /** Who needs a person, worst first, each in two short lines. */
 
 import type { VNode } from "preact";
-import { cpuLevel, fillLevel, heatLevel, worry, type Level, type Standing } from "../../core/facts";
+import { fillLevel, heatLevel, listsAreOld, worry, type Level, type Standing } from "../../core/facts";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
-import { degrees, load, percent, size } from "../../core/units";
+import { degrees, load, percent, plural, size } from "../../core/units";
 import type { Row } from "../../state/fleet";
 
 export interface Trouble {
@@ -41,7 +41,7 @@ export function troubles(rows: readonly Row[], at: number): Trouble[] {
 
 const worse = (a: Row, b: Row): boolean => (weight(a) - weight(b) || names.compare(b.node.name, a.node.name)) > 0;
 
-function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | null {
+function describe({ node, facts, standing, cpu, busy }: Row, at: number): Trouble | null {
   const base = { id: node.id, name: node.name };
   if (standing === "off") {
     const seen = node.last_seen_at;
@@ -51,16 +51,17 @@ function describe({ node, facts, standing, cpu }: Row, at: number): Trouble | nu
     const cores = node.identity.cpu_cores;
     const found: [Level, Omit<Trouble, keyof typeof base | "kind">][] = [
       [fillLevel(facts.disk), { what: t`${facts.mount} ${percent(facts.disk)} full`, more: node.address, mount: facts.mount }],
-      [cpu?.level ?? cpuLevel(facts.cpu), { what: t`CPU ${percent(cpu?.value ?? facts.cpu)}`, more: t`load ${load(facts.load)} on ${cores} cores`, busy: standing }],
+      [busy, { what: t`CPU ${percent(cpu?.value ?? facts.cpu)}`, more: t`load ${load(facts.load)} on ${cores} cores`, busy: standing }],
       [fillLevel(facts.memory), { what: t`Memory ${percent(facts.memory)}`, more: t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}` }],
       [heatLevel(facts.temperature), { what: `${degrees(facts.temperature)}C`, more: t`CPU ${percent(facts.cpu)}` }],
+      [listsAreOld(node.updates, at) ? "warn" : "", { what: t`Old package lists`, more: t`${plural(node.updates.total ?? 0, "update")} in all` }],
     ];
     const first = found.find(([level]) => level === standing);
     return first ? { ...base, kind: standing, ...first[1] } : null;
   }
   if (standing === "ok" && node.updates.security) {
     const many = node.updates.security;
-    return { ...base, kind: "warn", what: t`${many} security ${form(many, "update")}`, more: t`${node.updates.total ?? many} updates in all` };
+    return { ...base, kind: "warn", what: t`${many} security ${form(many, "update")}`, more: t`${plural(node.updates.total ?? many, "update")} in all` };
   }
   return null;
 }

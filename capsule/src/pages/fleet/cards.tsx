@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
-import { cpuLevel, fillLevel, type Level } from "../../core/facts";
+import { fillLevel, type Level } from "../../core/facts";
 import { t } from "../../core/say";
 import { degrees, load, network, percent } from "../../core/units";
 import { now } from "../../state/clock";
@@ -53,7 +53,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
     );
   }
   const row = rowOf(node, now.value);
-  const { facts, standing } = row;
+  const { facts, standing, busy } = row;
   const { latest } = node;
   const gone = standing === "off" || standing === "wait";
   const job = jobOn(id);
@@ -68,7 +68,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
       </div>
       <div class="three">
-        <Third name={t`CPU`} value={gone ? null : facts.cpu} level={cpuLevel(facts.cpu)} live={liveAttributes("cpu.total", latest["cpu.total"])} />
+        <Third name={t`CPU`} value={gone ? null : facts.cpu} level={busy} live={liveAttributes("cpu.total", latest["cpu.total"])} />
         <Third name={t`Memory`} value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
         <Third name={t`Disk`} value={gone ? null : facts.disk} level={fillLevel(facts.disk)} live={{}} />
       </div>

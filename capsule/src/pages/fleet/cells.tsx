@@ -4,7 +4,7 @@ import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Level, Standing } from "../../core/facts";
 import { t } from "../../core/say";
-import { age } from "../../core/time";
+import { age, short } from "../../core/time";
 import { percent, UNKNOWN } from "../../core/units";
 import { actionWord, phaseWord } from "../../core/words";
 import { now } from "../../state/clock";
@@ -39,7 +39,7 @@ export const glyphOf = (standing: Standing, busy: boolean): GlyphKind => (busy &
 export function Also({ row }: { row: Row }): VNode {
   const { node, facts, standing } = row;
   const job = jobOn(node.id);
-  if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${age(now.value - node.last_seen_at)} ago`}</span>;
+  if (standing === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${short(now.value - node.last_seen_at)} ago`}</span>;
   if (standing === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
   if (job) {
     const what = job.phase ? phaseWord(job.phase, job.action) : actionWord(job.action).toLowerCase();

@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { tokensOf } from "../../core/filter";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
 import { t } from "../../core/say";
 import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
@@ -29,6 +30,7 @@ import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
 const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, troubleWords);
+const FilterFault = lazy("", async () => (await import("../trouble")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
 const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
 const Waiting = lazy(t`who waits`, async () => (await import("../orders")).Waiting);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
@@ -94,6 +96,7 @@ const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=
 function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const began = useRef(Date.now());
   const held = useRef<Held>({ groups: [], asked: "", members: [], at: 0, late: false });
   const [, again] = useState(0);
   const asked = `${text}|${key}|${down}|${by}`;
@@ -116,7 +119,10 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     const moved = JSON.stringify(wanted) !== JSON.stringify(current.groups);
     const frozen = !fresh && moved && (touched.current || rowFocused());
     const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: kept(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
-    held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: Date.now(), late: frozen };
+    const at = Date.now();
+    // What the page comes with may be old: an order by that lasts no longer than until the first values are there.
+    const early = at - began.current < REORDER_MS && found.some(({ standing, facts }) => standing === "stale" || (standing === "ok" && facts.at === null));
+    held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: early ? 0 : at, late: frozen };
   }
   return {
     groups: held.current.groups,
@@ -147,7 +153,7 @@ function Nodes(): VNode {
   const grouping = by ? (GROUPING_WORDS[by] ?? by) : t`none`;
   const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
   const { groups, pending, touch, apply } = useOrder(text, key, down, by);
-  const filter = parseFilter(text);
+  const { wrong } = parseFilter(text);
   const closed = closedOf(query.get("closed"));
   const fold = (group: string): void => {
     const next = new Set(closed);
@@ -158,16 +164,16 @@ function Nodes(): VNode {
     const turned = next === key ? !down : next !== "name";
     setQuery({ sort: next === "name" && !turned ? null : (turned ? "-" : "") + next });
   };
-  const has = (token: string): boolean => text.split(/\s+/).includes(token);
+  const has = (token: string): boolean => tokensOf(text).includes(token);
   const toggle = (token: string): void => {
-    const tokens = text.split(/\s+/).filter(Boolean);
+    const tokens = tokensOf(text);
     setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
   };
-  const setState = (state: string): void => setQuery({ q: [...text.split(/\s+/).filter((one) => one && !one.startsWith("state:")), ...(state ? [`state:${state}`] : [])].join(" ") });
+  const setState = (state: string): void => setQuery({ q: [...tokensOf(text).filter((one) => !one.startsWith("state:")), ...(state ? [`state:${state}`] : [])].join(" ") });
   return (
     <>
       <div class="tools">
-        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={filter.error} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={wrong && <FilterFault token={wrong} />} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         {mayAct.value && (
           <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => show({ kind: "add" })}>
             <Icon name="plus" />

@@ -2,7 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Line } from "../../core/lineup";
-import { cpuLevel, fillLevel, heatLevel } from "../../core/facts";
+import { fillLevel, heatLevel } from "../../core/facts";
 import { t } from "../../core/say";
 import { seriesName } from "../../core/series";
 import { short } from "../../core/time";
@@ -178,9 +178,6 @@ function GroupRow({ line, ids, index, current }: Placed & { line: Extract<Line, 
   );
 }
 
-/** Made once: a part that is the same one as before is passed by. */
-const WAYS = { received: <Icon name="arrow-down" size="tiny" />, sent: <Icon name="arrow-up" size="tiny" /> };
-
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? short(at - identity.booted_at) : UNKNOWN);
 
 function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
@@ -192,11 +189,10 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const node = nodeSignal(id)?.value;
   if (!node || !aged.value) return null;
   const row = rowOf(node, now.peek());
-  const { facts, standing } = row;
+  const { facts, standing, busy } = row;
   const { latest } = node;
   const gone = standing === "off" || standing === "wait";
   const glyph = glyphOf(standing, jobOn(id) !== undefined);
-  const cpu = cpuLevel(facts.cpu);
   const heat = heatLevel(facts.temperature);
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? t`unknown`} updates`;
@@ -249,8 +245,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     [node.identity, standing, facts.temperature, up],
   );
   const way = (name: "received" | "sent"): VNode => (
-    <span {...liveAttributes(`network.${name}`, latest[`network.${name}`])}>
-      {WAYS[name]}
+    <span class={name} {...liveAttributes(`network.${name}`, latest[`network.${name}`])}>
       {network(facts[name], inBits(), true)}
     </span>
   );
@@ -265,7 +260,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
       data-node={id}
     >
       {who}
-      {shareCell(gone ? null : facts.cpu, cpu, liveAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={cpu} />)}
+      {shareCell(gone ? null : facts.cpu, busy, liveAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
       {shareCell(gone ? null : facts.memory, fillLevel(facts.memory), liveAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`)}
       {disk}
       <span role="cell" class="both-ways">

@@ -16,9 +16,13 @@ const STANDINGS = [
   ["wait", "pending"],
 ] as const;
 
+/** A line through fewer points, each a second, says nothing. */
+const LEAST_POINTS = 10;
+
 export function Vitals(): VNode {
   const v = vitals.value;
   const { cpu, network } = trail.value;
+  const drawn = cpu.length >= LEAST_POINTS;
   const total = sizeParts(v.memoryTotal);
   const unit = 1024 ** SIZES.indexOf(total.unit as (typeof SIZES)[number]);
   const received = networkParts(v.received, inBits());
@@ -56,7 +60,7 @@ export function Vitals(): VNode {
           <small>{t`% avg`}</small>
         </div>
         <div class="under">{t`${v.cores} cores`}</div>
-        <Spark values={cpu} height={30} />
+        {drawn && <Spark values={cpu} height={30} />}
       </div>
       <div>
         <a class="name" href="/?sort=-memory">
@@ -80,7 +84,7 @@ export function Vitals(): VNode {
           <small>{t`${received.unit} in`}</small>
         </div>
         <div class="under num">{v.online ? t`${sent.value} ${sent.unit} out` : ""}</div>
-        <Spark values={network} height={30} kind="second" />
+        {drawn && <Spark values={network} height={30} kind="second" />}
       </div>
       <div>
         <a class="name" href="/?q=updates%3E0&sort=-updates">

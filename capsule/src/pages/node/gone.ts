@@ -1,7 +1,11 @@
-/** How a node was lost, as the hub's event says. */
+/** How a node was lost, as the hub's event says, or its start. */
 
 import { t } from "../../core/say";
+import { moment } from "../../core/time";
+import { now } from "../../state/clock";
 import { events } from "../../state/events";
+import { nodeSignal } from "../../state/fleet";
+import { hubStarted } from "../../state/link";
 
 interface How {
   /** Where a line has to do. */
@@ -16,5 +20,15 @@ const LOST: Record<string, How> = {
   sent_away: { short: t`Sent away by Ground Control`, long: t`Ground Control ended the session; its log says why.` },
 };
 
-/** Undefined where it is too long ago to be among the newest events, or is not known. */
-export const lostHow = (id: string): How | undefined => LOST[String(events.value.find((one) => one.node_id === id && one.type === "node.offline")?.details.how)];
+/**
+ * Undefined where it is too long ago to be among the newest events, or is not known. What ended an earlier stretch, before it was seen last,
+ * says nothing of this one: who was there when the hub stopped, and did not come back to it, has left without an event.
+ */
+export function lostHow(id: string): How | undefined {
+  const seen = nodeSignal(id)?.value.last_seen_at ?? 0;
+  const left = events.value.find((one) => one.node_id === id && one.type === "node.offline" && one.at >= seen);
+  if (left) return LOST[String(left.details.how)];
+  if (!seen || seen >= hubStarted) return undefined;
+  const at = moment(hubStarted, now.value);
+  return { short: t`Not back since Ground Control restarted`, long: t`Ground Control was restarted at ${at}, and the node has not come back since.` };
+}

@@ -19,9 +19,11 @@ import { go } from "../../state/router";
 import { settledCpu } from "../../state/sparks";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner, Empty, Failure, Tabs } from "../../ui/parts";
+import { Banner, Empty, Failure } from "../../ui/parts";
+import { Tabs } from "../../ui/tabs";
 import { Available, Hardware, Processes, Services } from "./facts";
 import { Measures } from "./measures";
 import { Overview } from "./overview";
@@ -34,7 +36,7 @@ import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import type { NodeTab } from "./tabs";
 import { Ranges, viewShown } from "./timeline";
-import { UpgradeMenu } from "./upgrade";
+import { refusal, start, UpgradeMenu } from "./upgrade";
 
 export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
   const detail = useMemo(() => new NodeDetail(id), [id]);
@@ -244,9 +246,19 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
   if (listsAreOld(view.updates, now.value)) {
     const { checked_at } = view.updates;
     return (
-      <Banner mark={<Glyph kind="warn" label="" />}>
+      <Banner
+        mark={<Glyph kind="warn" label="" />}
+        action={
+          mayAct.value &&
+          !refusal(view, "refresh") && (
+            <Button slim onClick={() => start(view, "refresh")}>
+              {t`Refresh package lists`}
+            </Button>
+          )
+        }
+      >
         <b>{checked_at === null ? t`Not all package lists are known.` : t`The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
-        <span class="plain">{t`What was published since is not counted. Refresh them; where that fails, its output names the repository.`}</span>
+        <span class="plain">{t`What was published since is not counted. Where a refresh fails, its output names the repository.`}</span>
       </Banner>
     );
   }

@@ -18,26 +18,28 @@ const OrderDialog = lazy<OrderProps>(t`the order`, async () => (await import("..
 type Action = JobBody["action"];
 
 /** Why nothing can be started here; empty = it can. */
-function refusal(view: NodeView, action?: Action): string {
+export function refusal(view: NodeView, action?: Action): string {
   const why = policyRefusal(view.policy, action);
   if (why) return why;
   if (view.state !== "online") return t`The node is not connected: a job can start when it is back.`;
   return "";
 }
 
+/** What changes nothing that is installed is not asked about: it starts, and its output is shown. */
+export async function start(view: NodeView, action: Action): Promise<void> {
+  try {
+    const job = await submitJob(view.id, { action }, newKey());
+    go(`/jobs/${job.id}`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", t`${view.name}: the job was not started`, error.detail, { label: t`Retry`, run: () => void start(view, action) });
+  }
+}
+
 export function UpgradeMenu({ view }: { view: NodeView }): VNode {
   const [asked, setAsked] = useState<Action | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
-  const start = async (action: Action): Promise<void> => {
-    try {
-      const job = await submitJob(view.id, { action }, newKey());
-      go(`/jobs/${job.id}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`${view.name}: the job was not started`, error.detail, { label: t`Retry`, run: () => void start(action) });
-    }
-  };
   const item = (action: Action, label: string, hint: string, icon: MenuItem["icon"], run: () => void): MenuItem[] => {
     const why = refusal(view, action);
     return why ? [] : [{ label, hint, ...(icon ? { icon } : {}), run }];
@@ -54,8 +56,8 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
             ? []
             : [
                 [
-                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, today.value)}` : t`not checked yet`, "search", () => void start("check")),
-                  ...item("refresh", t`Refresh package lists`, t`reads the repositories anew`, "refresh-cw", () => void start("refresh")),
+                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, today.value)}` : t`not checked yet`, "search", () => void start(view, "check")),
+                  ...item("refresh", t`Refresh package lists`, t`reads the repositories anew`, "refresh-cw", () => void start(view, "refresh")),
                 ],
                 [
                   ...ask("upgrade", t`Upgrade packages…`, total === null ? t`what is known there is not known here` : t`${total} ${form(total, "update")}`, "package"),

@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { detailWords } from "../../core/access";
-import { auditCsv, type AuditFilter } from "../../core/audit";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { auditCsv, auditDetail, auditNames, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
-import { ids, nodeName, nodeSignal } from "../../state/fleet";
+import { actionWord } from "../../core/words";
+import { ids, nodeName } from "../../state/fleet";
+import { jobs } from "../../state/jobs";
 import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -21,7 +22,8 @@ import { useAct } from "./refusal";
 const SETTLE_MS = 300;
 /** The result of what was not refused and did not fail. */
 const DONE = "done";
-const JOB = /^(?:job:)?([0-9a-z]{26})$/;
+const REFUSED = "refused";
+const ID = /^[0-9a-z]{26}$/;
 const MOST_EXPORTED = 200_000;
 const COUNT = new Intl.NumberFormat("en");
 
@@ -50,7 +52,7 @@ export function AuditPage(): VNode {
       </div>
       <div class="audit-filter" role="search" aria-label={t`Filter the audit log`}>
         <FilterText label={t`Actor`} name="actor" value={filter.actor} placeholder="admin" />
-        <FilterText label={t`Action`} name="action" value={filter.action} placeholder="user.create" />
+        <FilterText label={t`Action`} name="action" value={filter.action} placeholder={t`User added`} />
       </div>
       <ListView
         list={list}
@@ -62,20 +64,7 @@ export function AuditPage(): VNode {
           </Empty>
         }
       >
-        {(items) => (
-          <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
-            <div role="row" class="head">
-              {[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`].map((label) => (
-                <span key={label} role="columnheader">
-                  {label === t`Result` ? <span class="hidden-text">{t`Result`}</span> : label}
-                </span>
-              ))}
-            </div>
-            {items.map((row) => (
-              <Row key={row.n} row={row} />
-            ))}
-          </div>
-        )}
+        {(items) => <Rows rows={items} />}
       </ListView>
     </div>
   );
@@ -128,24 +117,48 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
   );
 }
 
-function Row({ row }: { row: AuditView }): VNode {
-  const { node } = row.detail;
-  const details = detailWords(typeof node === "string" ? { ...row.detail, node: nodeName(node) ?? node } : row.detail);
+function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
+  const known = ids.value;
+  const told = useMemo(() => auditNames(rows, nodeName), [rows, known]);
+  const nameOf = (id: string): string | undefined => {
+    const job = jobs.value.find((one) => one.id === id);
+    return nodeName(id) ?? told.get(id) ?? (job && `${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}`);
+  };
+  return (
+    <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
+      <div role="row" class="head">
+        {[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`].map((label) => (
+          <span key={label} role="columnheader">
+            {label === t`Result` ? <span class="hidden-text">{t`Result`}</span> : label}
+          </span>
+        ))}
+      </div>
+      {rows.map((row) => (
+        <Row key={row.n} row={row} nameOf={nameOf} />
+      ))}
+    </div>
+  );
+}
+
+type NameOf = (id: string) => string | undefined;
+
+function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
+  const details = auditDetail(row, nameOf, today.value);
   return (
     <div role="row">
       <span role="cell">
         <Glyph kind={row.result === DONE ? "done" : "fail"} label={row.result} />
       </span>
       <span role="cell" class="medium wrap-any">
-        {row.action}
-        {row.result !== DONE && <span class="crit"> {row.result}</span>}
+        <span title={row.action}>{auditWord(row.action)}</span>
+        {row.result !== DONE && <span class="crit"> {row.result === REFUSED ? t`refused` : row.result}</span>}
       </span>
       <span role="cell" class="t2 wrap-any">
-        <Target text={row.target} ofJob={row.action.startsWith("job.")} />
+        <Target text={row.target} action={row.action} nameOf={nameOf} />
         {details && <small class="t3">{details}</small>}
       </span>
       <span role="cell" class="t2 cut">
-        <Target text={row.actor} />
+        <Target text={row.actor} nameOf={nameOf} />
       </span>
       <span role="cell" class="t3 cut">
         {row.address || "—"}
@@ -157,15 +170,17 @@ function Row({ row }: { row: AuditView }): VNode {
   );
 }
 
-/** A node that is still there by its name; a job leads to its output. */
-function Target({ text, ofJob = false }: { text: string; ofJob?: boolean }): VNode {
-  const id = text.replace(/^node:/, "");
-  const name = ids.value.includes(id) ? nodeSignal(id)?.value.name : undefined;
-  const job = ofJob ? JOB.exec(text)?.[1] : undefined;
-  if (name === undefined && job === undefined) return <>{text || "—"}</>;
+/** By its name where one is known, with the id in the title: a node that is still there, a job and an order for many lead to their pages. */
+function Target({ text, action = "", nameOf }: { text: string; action?: string; nameOf: NameOf }): VNode {
+  const id = bareId(text);
+  if (!ID.test(id)) return <>{text || "—"}</>;
+  const ofJob = action.startsWith("job.");
+  const name = nameOf(id) ?? (ofJob ? t`Job ${shortId(id)}` : shortId(id));
+  const href = ids.value.includes(id) ? `/n/${id}` : ofJob ? `/jobs/${id}` : action.startsWith("batch.") ? `/batches/${id}` : "";
+  if (!href) return <span title={text}>{name}</span>;
   return (
-    <a href={job ? `/jobs/${job}` : `/n/${id}`} class="accent" title={text}>
-      {name ?? text}
+    <a href={href} class="accent" title={text}>
+      {name}
     </a>
   );
 }

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { t } from "../../core/say";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
-import { Tabs } from "../../ui/parts";
+import { Tabs } from "../../ui/tabs";
 import { AccountPage } from "./account";
 import { AppearancePage } from "./appearance";
 import { AuditPage } from "./audit";

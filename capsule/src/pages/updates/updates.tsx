@@ -27,6 +27,7 @@ export function UpdatesPage(): VNode {
   const v = vitals.value;
   const wanting = rows.value.filter(({ node }) => (security ? node.updates.security : node.updates.total));
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
+  const readable = old.filter(({ node }) => !hindrance(node, "refresh"));
   const able = wanting.filter(({ node }) => !hindrance(node, security ? "security-upgrade" : "upgrade"));
   return (
     <div class="page">
@@ -44,9 +45,19 @@ export function UpdatesPage(): VNode {
         )}
       </div>
       {old.length > 0 && (
-        <Banner mark={<Glyph kind="warn" label="" />}>
+        <Banner
+          mark={<Glyph kind="warn" label="" />}
+          action={
+            mayAct.value &&
+            readable.length > 0 && (
+              <Button slim onClick={() => show({ kind: "many", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
+                {t`Refresh on ${plural(readable.length, "node")}…`}
+              </Button>
+            )
+          }
+        >
           <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
-          <span class="plain">{t`What was published since is not counted there: ${someOf(old.map(({ node }) => node.name), 5)}. Refresh them.`}</span>
+          <span class="plain">{t`What was published since is not counted there: ${someOf(old.map(({ node }) => node.name), 5)}.`}</span>
         </Banner>
       )}
       {!mayAct.value && <p class="t3">{t`Your role may look at updates; operators and admins may bring them in.`}</p>}

@@ -1,0 +1,21 @@
+/** In words, what is wrong with a part of the fleet's filter that could not be understood. */
+
+import { numberOf, NUMBERS, partsOf, STATES } from "./filter";
+import { t } from "./say";
+
+const EXAMPLES: Record<string, string> = { tag: "web", state: "offline", os: "debian" };
+
+export function faultOf(token: string): string {
+  const said = token.replace(/^-/, "");
+  const [, word = said, operator = "", want = ""] = partsOf(said) ?? [];
+  const key = word.toLowerCase();
+  const name = numberOf(key);
+  const compared = NUMBERS.join(", ");
+  if (name && operator === ":") return t`“${key}” is compared: use ${name}>80`;
+  if (name) return t`“${said}” needs a number, as in ${name}>80`;
+  if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
+  const example = EXAMPLES[key];
+  if (!example) return t`“${word}” is no key: use tag, state or os, and ${compared} as in cpu>80. Names and addresses are found by a word alone.`;
+  if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is no state: use ${STATES.join(", ")}`;
+  return t`“${said}” needs a value, as in ${key}:${example}`;
+}

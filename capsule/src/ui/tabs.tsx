@@ -1,0 +1,50 @@
+import type { VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+export interface Tab {
+  key: string;
+  label: string;
+  href: string;
+  count?: number;
+}
+
+export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
+  const list = useRef<HTMLDivElement>(null);
+  // On a phone the tabs are wider than the screen: the chosen one stands in the middle, also once the font is there and all are wider.
+  useEffect(() => {
+    const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
+    // The arrows, a click and the way back through what was shown: the focus is never left on a tab that is not shown any more.
+    if (list.current?.contains(document.activeElement)) chosen?.focus();
+    const centre = (): void => {
+      if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+    };
+    centre();
+    void document.fonts.ready.then(centre);
+    addEventListener("resize", centre);
+    return () => removeEventListener("resize", centre);
+  }, [current]);
+  return (
+    <div
+      ref={list}
+      class="tabs"
+      role="tablist"
+      aria-label={label}
+      onKeyDown={(event) => {
+        const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+        if (!step) return;
+        const at = tabs.findIndex((tab) => tab.key === current);
+        const next = tabs[(at + step + tabs.length) % tabs.length];
+        if (!next) return;
+        event.preventDefault();
+        onPick(next);
+      }}
+    >
+      {tabs.map((tab) => (
+        <a key={tab.key} href={tab.href} role="tab" aria-selected={tab.key === current} tabIndex={tab.key === current ? 0 : -1} aria-controls="panel">
+          {tab.label}
+          {tab.count !== undefined && <span class="count">{tab.count}</span>}
+        </a>
+      ))}
+    </div>
+  );
+}

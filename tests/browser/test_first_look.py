@@ -1,0 +1,99 @@
+"""How the page looks before it is there, on paper, and in another tab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser.gates import LOOKS, gate
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+SURFACES = """() => ["body", ".card, main", "main"].map((part) => {
+    const {backgroundColor, color} = getComputedStyle(document.querySelector(part));
+    return [backgroundColor, color].map((text) => text.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3);
+})"""
+"""How bright the page and its letters are, 0 to 255."""
+BRIGHT, DARK = 240, 100
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/a/app-*.js", hold)
+        page.goto(hub.url, wait_until="commit")
+        mark = page.get_by_role("status")
+        expect(mark).to_have_text("Loading Stardust")
+        expect(mark).to_be_visible()
+        assert page.title() == "Stardust"
+        for look in LOOKS:
+            seen.look(look)
+            assert seen.axe() == [], look
+        page.emulate_media(reduced_motion="no-preference")
+        for motion in ("no-preference", "reduce"):
+            page.emulate_media(reduced_motion=motion)
+            hidden_at_first = mark.evaluate("(mark) => [getComputedStyle(mark).animationName, getComputedStyle(mark).animationDelay]")
+            assert hidden_at_first == ["boot", "0.4s"], "over a fast link nothing flashes"
+        until(page, lambda: held)
+        for route in held:
+            route.continue_()
+        expect(page.get_by_label("User name")).to_be_visible()
+        expect(page.get_by_text("Loading Stardust")).to_be_hidden()
+        assert seen.refused() == []
+
+
+def test_another_tab_takes_the_theme_over_at_once(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        with page.context.expect_page():
+            page.evaluate("() => void window.open('/', '_blank', 'noopener')")
+        other = next(one for one in page.context.pages if one is not page)
+        expect(other.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
+        for theme in ("light", "dark", "auto"):
+            page.goto(f"{hub.url}/settings/appearance")
+            page.get_by_role("radio", name={"light": "Light", "dark": "Dark", "auto": "As the system"}[theme]).check()
+            expect(other.locator("html")).to_have_attribute("data-theme", theme)
+        other.keyboard.press("t")
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.get_by_role("radio", name="Light")).to_be_checked()
+
+
+@pytest.mark.parametrize("theme", ["dark", "auto"])
+def test_paper_is_light_and_has_no_bars(browser: Browser, hub: HubProcess, theme: str) -> None:
+    hub.enrol("web-1")
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.context.add_cookies([{"name": "theme", "value": theme, "url": hub.url}])
+        seen.sign_in()
+        seen.open("/")
+        bars = [page.get_by_role("navigation", name="Main", exact=True), page.locator(".top"), page.get_by_role("button", name="Add node")]
+        expect(page.get_by_role("link", name="web-1").first).to_be_visible()
+        assert page.evaluate(SURFACES)[0][0] < DARK
+        page.emulate_media(media="print")
+        for bar in bars:
+            for one in bar.all():
+                expect(one).to_be_hidden()
+        expect(page.get_by_role("link", name="web-1").first).to_be_visible()
+        [(paper, _), *parts] = page.evaluate(SURFACES)
+        assert paper > BRIGHT
+        assert all(letters < DARK for _, letters in parts)
+        page.emulate_media(media="screen")
+        expect(bars[0]).to_be_visible()
+        assert page.evaluate(SURFACES)[0][0] < DARK
