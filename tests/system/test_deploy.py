@@ -397,7 +397,7 @@ def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("root", policy="readonly"))
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
-    version = desk.hub.node(row["node_id"])["agent_version"]
+    version = until(lambda: desk.hub.node(row["node_id"])["agent_version"], "the node has said what it is")
     assert desk.host.run("stardust-spider", "--version").stdout == f"spider {version}\n"
     until(lambda: "state      connected\n" in desk.host.sh("stardust-spider status"), "its log tells what the hub knows already")
     told = desk.host.run("stardust-spider", "status").stdout.splitlines()
