@@ -349,6 +349,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     page.get_by_role("button", name="Refresh on 1 node…").click()
     expect(page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name="Refresh package lists on 1")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     for key in ("j", "ArrowDown", "o"):
         page.keyboard.press(key)
     expect(table.get_by_text("watched only, by its own policy")).to_be_visible()

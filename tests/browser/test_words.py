@@ -77,6 +77,7 @@ def even(text: str) -> str:
     return re.sub(r"[\s,]+", " ", re.sub(r"^\W+|\W+$", "", text))
 
 
+ID = re.compile(r"[0-9a-z]{26}")
 EXAMPLES = frozenset({"BEGIN OPENSSH PRIVATE KEY"})
 """Of what may be entered."""
 
@@ -144,6 +145,8 @@ class Reader:
         match value:
             case str():
                 self.sent.add(even(value))
+                if ID.fullmatch(value):
+                    self.sent.add(value[-6:])  # as it is shown where no name is known
             case list():
                 for one in value:
                     self._note(one)
