@@ -16,8 +16,10 @@ from groundcontrol.errors import Conflict, Fenced
 from groundcontrol.store.base import HubFacts
 from spider.wire.ids import new_random_id
 from tests.contract.making import BOOT, HUB, SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
-from tests.contract.racing import CALLERS, Ground, Race, Rivals, case
+from tests.contract.racing import CALLERS, Cases, Ground, Race, Rivals
 from tests.contract.test_store_invites import an_invite
+
+CASES = Cases()
 
 AT_MS = 1_790_000_000_000
 HOUR_S = 3600.0
@@ -38,7 +40,7 @@ async def samples(ground: Ground, no: int) -> int:
 # -- hubs and sessions -------------------------------------------------------------------------------------
 
 
-@case("hubs.beat")
+@CASES.of("hubs.beat")
 async def _beat(ground: Ground) -> Race:
     session = await ground.session()
     facts = HubFacts(session.hub, "127.0.0.1:8933", "0.1.0")
@@ -50,13 +52,13 @@ async def _beat(ground: Ground) -> Race:
     return Race(lambda: ground.store.hubs.beat(facts.id, facts, 15.0), held, True)
 
 
-@case("sessions.release")
+@CASES.of("sessions.release")
 async def _release(ground: Ground) -> Race:
     session = await ground.session()
     return Race(lambda: ground.store.sessions.release(session), lambda: ground.store.sessions.owner(session.node), None)
 
 
-@case("sessions.release: of one that is not the current one")
+@CASES.of("sessions.release: of one that is not the current one")
 async def _release_older(ground: Ground) -> Race:
     older = await ground.session()
     current = await connect(ground.store, older.node)
@@ -71,7 +73,7 @@ async def _release_older(ground: Ground) -> Race:
 # -- nodes -------------------------------------------------------------------------------------------------
 
 
-@case("nodes.edit_node")
+@CASES.of("nodes.edit_node")
 async def _edit_node(ground: Ground) -> Race:
     store, node = ground.store, await ground.node()
 
@@ -95,7 +97,7 @@ async def _edit_node(ground: Ground) -> Race:
     )
 
 
-@case("nodes.edit_node: one name for twenty nodes")
+@CASES.of("nodes.edit_node: one name for twenty nodes")
 async def _one_name(ground: Ground) -> Race:
     store, nodes = ground.store, [await ground.node() for _ in range(CALLERS)]
 
@@ -110,7 +112,7 @@ async def _one_name(ground: Ground) -> Race:
     )
 
 
-@case("nodes.move_node")
+@CASES.of("nodes.move_node")
 async def _move_node(ground: Ground) -> Race:
     store, node = ground.store, await ground.node()
 
@@ -134,7 +136,7 @@ async def _move_node(ground: Ground) -> Race:
     )
 
 
-@case("nodes.renew_keys")
+@CASES.of("nodes.renew_keys")
 async def _renew_keys(ground: Ground) -> Race:
     store, node = ground.store, await ground.node()
 
@@ -145,7 +147,7 @@ async def _renew_keys(ground: Ground) -> Race:
     return Race(lambda: store.nodes.renew_keys(node.id, 2), held, 2, ("node.rekeyed",), rivals=rivals)
 
 
-@case("nodes.delete_node")
+@CASES.of("nodes.delete_node")
 async def _delete_node(ground: Ground) -> Race:
     store = ground.store
     session = await ground.session()
@@ -158,7 +160,7 @@ async def _delete_node(ground: Ground) -> Race:
     return Race(lambda: store.nodes.delete_node(SCOPE, session.node), held, (None, 0, []), ("node.delete",))
 
 
-@case("nodes.save_identity")
+@CASES.of("nodes.save_identity")
 async def _save_identity(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     version, at = (await shown(ground, session.node)).version, ground.now
@@ -177,7 +179,7 @@ async def _save_identity(ground: Ground) -> Race:
     return Race(lambda: say("h"), held, after("h", 1), rivals=rivals)
 
 
-@case("nodes.save_updates")
+@CASES.of("nodes.save_updates")
 async def _save_updates(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     version = (await shown(ground, session.node)).version
@@ -195,7 +197,7 @@ async def _save_updates(ground: Ground) -> Race:
     return Race(lambda: store.nodes.save_updates(session, counted(99)), held, (counted(99), version + 1), rivals=rivals)
 
 
-@case("nodes.save_seen")
+@CASES.of("nodes.save_seen")
 async def _save_seen(ground: Ground) -> Race:
     store, node, start = ground.store, await ground.node(), ground.now
 
@@ -209,7 +211,7 @@ async def _save_seen(ground: Ground) -> Race:
     return Race(lambda: store.nodes.save_seen({node.id: start}), held, (start, node.version), rivals=rivals)
 
 
-@case("facts.save_table")
+@CASES.of("facts.save_table")
 async def _save_table(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
 
@@ -226,7 +228,7 @@ async def _save_table(ground: Ground) -> Race:
 # -- samples and log lines ----------------------------------------------------------------------------------
 
 
-@case("metrics.marks")
+@CASES.of("metrics.marks")
 async def _marks(ground: Ground) -> Race:
     """Of many sessions of a node the newest may write, whenever the older ones ask."""
     store, node = ground.store, await ground.node()
@@ -246,7 +248,7 @@ async def _marks(ground: Ground) -> Race:
     return Race(lambda: store.metrics.marks(sessions[-1]), held, {newest}, rivals=rivals)
 
 
-@case("metrics.save_layout")
+@CASES.of("metrics.save_layout")
 async def _save_layout(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     layout = layout_row("breathe", ("temperature{sensor=cpu}",), 60)
@@ -262,7 +264,7 @@ async def _save_layout(ground: Ground) -> Race:
     return Race(lambda: store.metrics.save_layout(session, layout), held, [layout], rivals=rivals)
 
 
-@case("metrics.expire")
+@CASES.of("metrics.expire")
 async def _expire_samples(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     await store.metrics.append([pack(session, 0, layout_row(), AT_MS), pack(session, 1, layout_row(), AT_MS + 10 * 3_600_000)])
@@ -271,7 +273,7 @@ async def _expire_samples(ground: Ground) -> Race:
     return Race(lambda: store.metrics.expire(bounds), lambda: samples(ground, session.no), 10, alone=(1, 0))
 
 
-@case("metrics.drop_node")
+@CASES.of("metrics.drop_node")
 async def _drop_node(ground: Ground) -> Race:
     store, session = ground.store, await ground.session()
     await store.metrics.append([pack(session, 0, layout_row(), AT_MS)])
@@ -284,7 +286,7 @@ async def _drop_node(ground: Ground) -> Race:
     return Race(lambda: store.metrics.drop_node(session.no), held, (0, None, []))
 
 
-@case("journal.add_lines")
+@CASES.of("journal.add_lines")
 async def _add_lines(ground: Ground) -> Race:
     """Of twenty that follow on the same line one is taken, whole; all are told up to where lines are held now."""
     store, session = ground.store, await ground.session()
@@ -299,7 +301,7 @@ async def _add_lines(ground: Ground) -> Race:
     return Race(lambda: store.journal.add_lines(session, batch("c")), held, ["c/1", "c/0"], rivals=rivals)
 
 
-@case("retention.save_retention")
+@CASES.of("retention.save_retention")
 async def _save_retention(ground: Ground) -> Race:
     store, wanted = ground.store, Retention(7200, 86_400, 864_000)
     rivals = Rivals(
@@ -313,7 +315,7 @@ async def _save_retention(ground: Ground) -> Race:
 # -- jobs and deployments -------------------------------------------------------------------------------------
 
 
-@case("jobs.append_output")
+@CASES.of("jobs.append_output")
 async def _append_output(ground: Ground) -> Race:
     """Of twenty that bring other bytes of one place those of one are kept, and all are told the same end."""
     store = ground.store
@@ -326,7 +328,7 @@ async def _append_output(ground: Ground) -> Race:
     return Race(lambda: store.jobs.append_output(job.id, 0, b"hello", session), held, b"hello", rivals=rivals)
 
 
-@case("jobs.output_digest")
+@CASES.of("jobs.output_digest")
 async def _output_digest(ground: Ground) -> Race:
     """It changes nothing, and goes by the one who writes: it must be of what is held at one moment."""
     store = ground.store
@@ -339,7 +341,7 @@ async def _output_digest(ground: Ground) -> Race:
     return Race(held, held, (5, hashlib.sha256(b"hello").hexdigest()))
 
 
-@case("jobs.expire")
+@CASES.of("jobs.expire")
 async def _expire_jobs(ground: Ground) -> Race:
     store = ground.store
     job, session = await running_job(store, ground.now, new_random_id())
@@ -353,7 +355,7 @@ async def _expire_jobs(ground: Ground) -> Race:
     return Race(lambda: store.jobs.expire(ground.now + 1), held, [kept.id], alone=(1, 0))
 
 
-@case("deployments.create_deployment")
+@CASES.of("deployments.create_deployment")
 async def _create_deployment(ground: Ground) -> Race:
     store = ground.store
     wanted = [new_deployment(ground.now + at) for at in range(CALLERS)]
@@ -367,7 +369,7 @@ async def _create_deployment(ground: Ground) -> Race:
     )
 
 
-@case("deployments.create_deployments")
+@CASES.of("deployments.create_deployments")
 async def _create_deployments(ground: Ground) -> Race:
     """One for each of two servers, by one key: all of one caller's, none of the others'."""
     store = ground.store
@@ -399,7 +401,7 @@ async def joined(ground: Ground) -> tuple[Invite, Node]:
     return invite, await ground.store.invites.use_invite(invite.id, SCOPE, new_node(new_random_id()))
 
 
-@case("invites.create_invite")
+@CASES.of("invites.create_invite")
 async def _create_invite(ground: Ground) -> Race:
     """There is one place left: twenty that want it."""
     store = ground.store
@@ -416,7 +418,7 @@ async def _create_invite(ground: Ground) -> Race:
     return Race(lambda: store.invites.create_invite(SCOPE, wanted[0]), held, (wanted[0], MOST_OPEN - 1), ("invite.create",), rivals=rivals)
 
 
-@case("invites.revoke_invite")
+@CASES.of("invites.revoke_invite")
 async def _revoke_invite(ground: Ground) -> Race:
     invite = await ground.store.invites.create_invite(SCOPE, an_invite(ground.now))
     at = ground.now
@@ -428,13 +430,13 @@ async def _revoke_invite(ground: Ground) -> Race:
     return Race(lambda: ground.store.invites.revoke_invite(SCOPE, invite.id), held, (at, None), ("invite.revoke",))
 
 
-@case("invites.settle_joining")
+@CASES.of("invites.settle_joining")
 async def _settle_joining(ground: Ground) -> Race:
     _, node = await joined(ground)
     return Race(lambda: ground.store.invites.settle_joining(node.id), ground.store.invites.unsettled, [])
 
 
-@case("invites.approve_node")
+@CASES.of("invites.approve_node")
 async def _approve_node(ground: Ground) -> Race:
     _, node = await joined(ground)
 
@@ -445,7 +447,7 @@ async def _approve_node(ground: Ground) -> Race:
     return Race(lambda: ground.store.invites.approve_node(SCOPE, node.id), held, (False, node.version + 1), ("node.approve",))
 
 
-@case("recovery.print_recovery")
+@CASES.of("recovery.print_recovery")
 async def _print_recovery(ground: Ground) -> Race:
     """One prints it; all others are told when, and that it is not to be printed again, unless they insist."""
     store = ground.store
@@ -464,7 +466,7 @@ async def _print_recovery(ground: Ground) -> Race:
     )
 
 
-@case("recovery.end_adoption")
+@CASES.of("recovery.end_adoption")
 async def _end_adoption(ground: Ground) -> Race:
     record = SealedRecord("fleet", "fleet", "key", 1, b"sealed")
     await ground.backend.database.secrets.restore_keyring(b"keyring", record, ground.now + 3600)
@@ -472,7 +474,7 @@ async def _end_adoption(ground: Ground) -> Race:
     return Race(lambda: ground.store.recovery.end_adoption(SCOPE), ground.store.recovery.adopt_until, 0.0, ("recovery.end",))
 
 
-@case("log.add_event")
+@CASES.of("log.add_event")
 async def _add_event(ground: Ground) -> Race:
     event = new_event(ground.now)
 

@@ -11,8 +11,10 @@ from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import AuditEntry
 from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
 from tests.contract.making import ADMIN, SCOPE, logged_in, login
-from tests.contract.racing import CALLERS, Ground, Race, Rivals, case
+from tests.contract.racing import CALLERS, Cases, Ground, Race, Rivals
 from tests.contract.test_store_access import CODES, a_token, seed
+
+CASES = Cases()
 
 
 async def account(ground: Ground, user: User) -> User:
@@ -28,7 +30,7 @@ async def live(ground: Ground, user: User) -> list[SessionId]:
 # -- accounts ------------------------------------------------------------------------------------------------
 
 
-@case("users.save_password")
+@CASES.of("users.save_password")
 async def _save_password(ground: Ground) -> Race:
     """Of twenty sessions of one user that set a password each, one does, and is the only one that is left."""
     store, user = ground.store, await ground.user()
@@ -53,7 +55,7 @@ async def _save_password(ground: Ground) -> Race:
     )
 
 
-@case("users.save_password: resets")
+@CASES.of("users.save_password: resets")
 async def _reset_password(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
     await ground.login(user)
@@ -78,7 +80,7 @@ async def _reset_password(ground: Ground) -> Race:
     )
 
 
-@case("people.edit_user")
+@CASES.of("people.edit_user")
 async def _edit_user(ground: Ground) -> Race:
     """Of twenty admins that are all made less at once, one stays."""
     store, users = ground.store, [await ground.user() for _ in range(CALLERS)]
@@ -105,7 +107,7 @@ async def _edit_user(ground: Ground) -> Race:
     )
 
 
-@case("people.save_totp_rule")
+@CASES.of("people.save_totp_rule")
 async def _save_totp_rule(ground: Ground) -> Race:
     store = ground.store
     rivals = Rivals(
@@ -117,7 +119,7 @@ async def _save_totp_rule(ground: Ground) -> Race:
     return Race(lambda: store.people.save_totp_rule(SCOPE, "admins"), store.people.totp_rule, "admins", ("settings.edit",), rivals=rivals)
 
 
-@case("preferences.save_preferences")
+@CASES.of("preferences.save_preferences")
 async def _save_preferences(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
 
@@ -137,7 +139,7 @@ async def _save_preferences(ground: Ground) -> Race:
 # -- log-in sessions -------------------------------------------------------------------------------------------
 
 
-@case("users.open_session")
+@CASES.of("users.open_session")
 async def _open_session(ground: Ground) -> Race:
     """An id stands for one session: nobody else's, however many come with it."""
     store, user = ground.store, await ground.user()
@@ -154,7 +156,7 @@ async def _open_session(ground: Ground) -> Race:
     return Race(lambda: store.users.open_session(wanted, logged_in(user), b"a place"), held, wanted, ("auth.login",), rivals=rivals)
 
 
-@case("users.step_up")
+@CASES.of("users.step_up")
 async def _step_up(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
     session, start = await ground.login(user), ground.now
@@ -167,7 +169,7 @@ async def _step_up(ground: Ground) -> Race:
     return Race(lambda: store.users.step_up(session.id, start + 1), held, (start + 1,) * 2, ("auth.step_up",), rivals=rivals)
 
 
-@case("users.revoke_session")
+@CASES.of("users.revoke_session")
 async def _revoke_session(ground: Ground) -> Race:
     user = await ground.user()
     session, kept = await ground.login(user), await ground.login(user)
@@ -175,7 +177,7 @@ async def _revoke_session(ground: Ground) -> Race:
     return Race(lambda: ground.store.users.revoke_session(scope, session.id), lambda: live(ground, user), [kept.id], ("auth.logout",))
 
 
-@case("users.clear_attempts")
+@CASES.of("users.clear_attempts")
 async def _clear_attempts(ground: Ground) -> Race:
     store = ground.store
     names = ("account:a:60", "account:b:60", "address:c")
@@ -188,7 +190,7 @@ async def _clear_attempts(ground: Ground) -> Race:
     return Race(lambda: store.users.clear_attempts(["address:c"], ["account:a:"]), held, 900.0)
 
 
-@case("people.revoke_others")
+@CASES.of("people.revoke_others")
 async def _revoke_others(ground: Ground) -> Race:
     """Of twenty sessions that end all others, one does and is left: who was ended meanwhile ends nobody."""
     store, user = ground.store, await ground.user()
@@ -207,7 +209,7 @@ async def _revoke_others(ground: Ground) -> Race:
 # -- second factors --------------------------------------------------------------------------------------------
 
 
-@case("factors.begin_totp")
+@CASES.of("factors.begin_totp")
 async def _begin_totp(ground: Ground) -> Race:
     """Who is told that it was begun has shown the seed that is kept: one of twenty."""
     store, user = ground.store, await ground.user()
@@ -224,7 +226,7 @@ async def _begin_totp(ground: Ground) -> Race:
     )
 
 
-@case("factors.confirm_totp")
+@CASES.of("factors.confirm_totp")
 async def _confirm_totp(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
     sessions = [await ground.login(user) for _ in range(CALLERS)]
@@ -246,7 +248,7 @@ async def _confirm_totp(ground: Ground) -> Race:
     return Race(lambda: confirm(0), held, after(0), ("auth.second_factor_on",), rivals=Rivals("one", confirm, after, Conflict))
 
 
-@case("factors.save_recovery_codes")
+@CASES.of("factors.save_recovery_codes")
 async def _save_recovery_codes(ground: Ground) -> Race:
     store = ground.store
     user, _ = await with_factor_of(ground)
@@ -277,7 +279,7 @@ async def with_factor_of(ground: Ground) -> tuple[User, list[LoginSession]]:
     return user, [first, *[await ground.login(user) for _ in range(CALLERS - 1)]]
 
 
-@case("factors.stop_totp")
+@CASES.of("factors.stop_totp")
 async def _stop_totp(ground: Ground) -> Race:
     """Of twenty sessions that switch it off one does, and is the only one that is left; all are told that it is off."""
     store = ground.store
@@ -299,7 +301,7 @@ async def _stop_totp(ground: Ground) -> Race:
 # -- tokens and secrets ----------------------------------------------------------------------------------------
 
 
-@case("tokens.create_token")
+@CASES.of("tokens.create_token")
 async def _create_token(ground: Ground) -> Race:
     """There is one place left: twenty that want it."""
     store, user = ground.store, await ground.user()
@@ -315,7 +317,7 @@ async def _create_token(ground: Ground) -> Race:
     return Race(lambda: store.tokens.create_token(SCOPE, wanted[0]), held, (wanted[0], MOST_LIVE - 1), ("token.create",), rivals=rivals)
 
 
-@case("tokens.revoke_token")
+@CASES.of("tokens.revoke_token")
 async def _revoke_token(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()
     token, kept = [await store.tokens.create_token(SCOPE, a_token(user, ground.now)) for _ in range(2)]
@@ -326,7 +328,7 @@ async def _revoke_token(ground: Ground) -> Race:
     return Race(lambda: store.tokens.revoke_token(SCOPE, token.id), held, (None, [kept]), ("token.revoke",))
 
 
-@case("tokens.touch_token")
+@CASES.of("tokens.touch_token")
 async def _touch_token(ground: Ground) -> Race:
     store, user, start = ground.store, await ground.user(), ground.now
     token = await store.tokens.create_token(SCOPE, a_token(user, start))
@@ -342,7 +344,7 @@ async def _touch_token(ground: Ground) -> Race:
     return Race(lambda: store.tokens.touch_token(token.id, *use(99)), held, use(99), rivals=rivals)
 
 
-@case("secrets.save_credentials")
+@CASES.of("secrets.save_credentials")
 async def _save_credentials(ground: Ground) -> Race:
     store, node = ground.store, await ground.node()
 
@@ -356,7 +358,7 @@ async def _save_credentials(ground: Ground) -> Race:
     return Race(lambda: store.secrets.save_credentials(SCOPE, node.id, records(99)), held, records(99), ("credential.save",), rivals=rivals)
 
 
-@case("secrets.shred_credentials")
+@CASES.of("secrets.shred_credentials")
 async def _shred_credentials(ground: Ground) -> Race:
     store, node = ground.store, await ground.node()
     await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "password", 1, b"sealed")])
@@ -370,14 +372,14 @@ async def _shred_credentials(ground: Ground) -> Race:
 # -- the audit log ---------------------------------------------------------------------------------------------
 
 
-@case("log.add_audit")
+@CASES.of("log.add_audit")
 async def _add_audit(ground: Ground) -> Race:
     """An act that changes nothing else: each time it was tried counts."""
     entry = AuditEntry(ADMIN, "auth.login", "eve", "refused")
     return Race(lambda: ground.store.log.add_audit(entry, ground.now), ground.store.log.verify_audit, None, ("auth.login",), each=True)
 
 
-@case("log.accept_clock")
+@CASES.of("log.accept_clock")
 async def _accept_clock(ground: Ground) -> Race:
     """Rows of a time that was wrong say nothing about the clock from then on; whoever accepts it says so."""
     await ground.node()

@@ -80,19 +80,20 @@ class Ground:
 
 
 Case = Callable[[Ground], Awaitable[Race]]
-CASES: Final[dict[str, Case]] = {}
-"""By the command's name, as it is called: `nodes.edit_node`; a second one of a command says behind a colon what it is about."""
 
 
-def case(name: str) -> Callable[[Case], Case]:
-    """Make a function the case of a command."""
+class Cases(dict[str, Case]):
+    """By the command's name, as it is called: `nodes.edit_node`; a second one of a command says behind a colon what it is about."""
 
-    def add(made: Case) -> Case:
-        assert name not in CASES, name
-        CASES[name] = made
-        return made
+    def of(self, name: str) -> Callable[[Case], Case]:
+        """Make a function the case of a command."""
 
-    return add
+        def add(made: Case) -> Case:
+            assert name not in self, name
+            self[name] = made
+            return made
+
+        return add
 
 
 class Rows:

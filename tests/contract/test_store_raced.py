@@ -15,10 +15,12 @@ from typing import Final, get_type_hints
 import pytest
 
 from groundcontrol.store.base import Store
-from tests.contract import races_fleet, races_people  # noqa: F401  # they fill the list of cases
 from tests.contract.conftest import Backend
-from tests.contract.racing import CALLERS, CASES, Ground, Rows, check_answers, race_rivals
+from tests.contract.races_fleet import CASES as OF_THE_FLEET
+from tests.contract.races_people import CASES as OF_PEOPLE
+from tests.contract.racing import CALLERS, Ground, Rows, check_answers, race_rivals
 
+CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE}
 HERE: Final = Path(__file__).parent
 
 READS: Final = {
