@@ -271,7 +271,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
     services = Services(
-        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(store, bus, clock), jobs=orders,
+        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(registry.events), jobs=orders,
         deployments=deployments, updates=updates, invites=invites, auth=auth, hub_id=hub, build=VERSION,
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)

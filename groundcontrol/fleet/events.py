@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.domain.history import Damage
 from groundcontrol.domain.ids import EventId
 from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.log import Event, Severity
@@ -80,6 +82,12 @@ class NodeEvents:
         more = (" and an unknown number more" if any(families.values()) else ", an unknown number of them,") if unknown else ""
         text = f"{count}{more} that {node.name} kept for the hub are lost"
         await self._tell("node.samples_lost", "warning", node, text, facts)
+
+    async def history_damaged(self, node: Node, damage: Damage) -> None:
+        """Samples of it that are stored cannot be read any more."""
+        since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(edge)) for edge in (damage.start, damage.end))
+        text = f"something that {node.name} measured between {since} and {until} UTC cannot be read any more: stardust doctor tells more"
+        await self._tell("node.history_damaged", "error", node, text, dict(damage._asdict()))
 
     async def tell_waiting(self) -> None:
         """Tell some of what waits, the oldest first, as far as the store takes it."""

@@ -6,9 +6,11 @@ from typing import cast
 
 import pytest
 
+from groundcontrol.domain.history import Damage
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import Conflict, StoreFull
 from groundcontrol.fleet import events
+from groundcontrol.fleet.damage import Damages
 from tests.unit.groundcontrol.fleet.test_lost import NODE, Agent, Hub
 
 ONE = cast("Node", Agent(0, NODE).node)
@@ -31,6 +33,17 @@ async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
     await hub.registry.events.tell_waiting()
     await hub.registry.events.tell_waiting()
     assert told(hub) == [("node.offline", at), ("node.online", at + 5)]
+
+
+async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_once() -> None:
+    hub = Hub()
+    damages, damage = Damages(hub.registry.events), Damage("1s", 0.0, 60.0)
+    hub.fails = StoreFull("no space")
+    await damages.tell(ONE, [damage])
+    await damages.tell(ONE, [damage])
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert [kind for kind, _ in told(hub)] == ["node.history_damaged"]
 
 
 async def test_what_would_be_refused_again_holds_nothing_up() -> None:

@@ -26,7 +26,7 @@ class Agent:
     """As much of a session as is asked for what it told."""
 
     def __init__(self, epoch: int, node: NodeId = NODE) -> None:
-        self.node = SimpleNamespace(id=node, org=1, name="web-1", version=1)
+        self.node = SimpleNamespace(id=node, no=1, org=1, name="web-1", version=1)
         self.session = Session(node, 1, epoch, HubId("hub"), BootId("0f" * 16))
         self.lost: list[LostRows] = []
         self.over = False

@@ -15,11 +15,12 @@ from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import HOUR_BYTES, STORED_BYTES, STORED_BYTES_PER_S, Quotas
-from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators
+from groundcontrol.fleet.quota import COSTLY, FRAMES_PER_S, HOUR_BYTES, STORED_BYTES, STORED_BYTES_PER_S, Quotas
+from groundcontrol.fleet.session import MAX_JOURNALS, AgentSession, AgentSocket, Collaborators
 from groundcontrol.store.base import Marks
 from spider.wire.codec import NODE_CODEC, pack_rows
-from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Late, Layout, Pack, Row
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from spider.wire.session import Hello, Link
 from tests.support.agent import layout_of
 from tests.support.clock import ManualClock
@@ -86,7 +87,7 @@ class Meeting:
         self.agent = agent
         self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
 
-    def says(self, message: Layout | Pack | Late) -> asyncio.Task[None]:
+    def says(self, message: Layout | Pack | Late | Gap) -> asyncio.Task[None]:
         """What the hub does about it."""
         work = self.agent._hear(self._link.send(message))
 
@@ -100,6 +101,12 @@ class Meeting:
 def layout(number: int) -> Layout:
     """One of twenty kilobytes."""
     return layout_of(series=[f"cpu.core{{core={core}}}" for core in range(number, number + 1500)])
+
+
+def lost_in(hub: Hub, journal: int, seq: int) -> Gap:
+    """A second that an earlier start of Spider has lost."""
+    at_ms = int(hub.clock.now() * 1000)
+    return Gap(seq, journal.to_bytes(16), 0, 0, 0, 0, "pulse", at_ms, at_ms, 1)
 
 
 @pytest.fixture
@@ -160,3 +167,13 @@ async def test_a_pack_counts_for_each_hour_that_it_reaches_over(hub: Hub, kind: 
     await hub.passes(0.1)
     assert hearing.done() is not waits
     hearing.cancel()
+
+
+async def test_of_more_starts_than_can_be_no_session_tells(hub: Hub) -> None:
+    meeting = hub.meet()
+    for seq in range(MAX_JOURNALS):
+        hub.clock.advance(COSTLY / FRAMES_PER_S)
+        await meeting.says(lost_in(hub, seq, seq))
+    await meeting.says(lost_in(hub, 0, MAX_JOURNALS))
+    with pytest.raises(ProtocolError, match="too many journals"):
+        await meeting.says(lost_in(hub, MAX_JOURNALS, MAX_JOURNALS + 1))

@@ -41,6 +41,7 @@ from groundcontrol.domain.summary import Brief, Summary
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import NotFound
 from groundcontrol.fleet.damage import Damages
+from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
@@ -302,7 +303,7 @@ class TestHub:
             bus=self.bus,
             registry=self.nodes,
             facts=self.facts,
-            damage=Damages(store, self.bus, clock),
+            damage=Damages(NodeEvents(store, self.bus, clock)),
             jobs=JobService(store, self.bus, clock, 20),
             deployments=self.deployer,
             invites=Invitations(
