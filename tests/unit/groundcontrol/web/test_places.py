@@ -12,6 +12,7 @@ from groundcontrol.errors import Unavailable
 from groundcontrol.web.call import AGAIN_S
 from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER
+from tests.support.agent import until
 from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.test_history import START, asked, measured
 from tests.unit.groundcontrol.web.test_long_answers import limit_to_no_node
@@ -152,9 +153,7 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
     assert viewer.user is not None
     async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
-        async with asyncio.timeout(60):
-            while not hub.services.histories._waiting:  # noqa: ASYNC110  # nothing tells of it
-                await asyncio.sleep(0.01)
+        await until(lambda: hub.services.histories._waiting, 60, "it does not wait")
         await limit_to_no_node(hub, viewer)
         hub.clock.shift += AGAIN_S + 0.1
     assert (await waiting).status == 404

@@ -35,6 +35,13 @@ class Listed(Ear):
         await super().live(socket)
 
 
+class Waiting(Listed):
+    """All that it says is waited for by one and the same time."""
+
+    def patience(self, _message: bytes) -> float:
+        return self.waits_s
+
+
 async def test_who_says_nothing_but_what_lists_show_is_read_in_rounds_until_it_says_something_else() -> None:
     ear = Listed()
     async with met(ear.live) as (_door, ws):
@@ -86,8 +93,7 @@ async def test_who_says_much_is_read_by_the_loop_again_and_nothing_is_lost() -> 
 
 async def test_what_waits_is_bounded_though_it_began_in_rounds() -> None:
     """A message that has to be waited for, heard when a long one comes behind it: what follows is not read, in rounds or by the loop."""
-    ear = Listed()
-    ear.patience = lambda _message: ear.waits_s  # type: ignore[method-assign,assignment]
+    ear = Waiting()
     ear.waits_s = 0.0
     async with met(ear.live) as (_door, ws):
         await ws.send_bytes(b"a")

@@ -63,7 +63,8 @@ async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_no
     monkeypatch.setattr("groundcontrol.web.unread.MAX_UNREAD_BYTES", 3 * whole)
     assert hub.server.runner is not None
     [site] = hub.server.runner.sites
-    site._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # type: ignore[union-attr]  # or the network takes it all
+    assert isinstance(site._server, asyncio.Server)
+    site._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # or the network takes it all
 
     async with contextlib.AsyncExitStack() as open_readers:
         mine, first, *others = [
