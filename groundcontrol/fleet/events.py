@@ -100,7 +100,10 @@ class NodeEvents:
     async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
         at = self._clock.now()
         told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
-        if self._waiting or not await self._write(told):
+        begins = not self._waiting
+        if not begins or not await self._write(told):
+            if begins:
+                event(log, "events_wait", logging.WARNING, type=told.type, node=told.node_id)
             self._waiting.append(told)
             if len(self._waiting) > MOST_WAITING:
                 lost = self._waiting.popleft()
@@ -110,8 +113,7 @@ class NodeEvents:
         """Returns: False: not now; it may be told again, which counts once."""
         try:
             await self._store.log.add_event(told)
-        except StoreError as exc:
-            event(log, "event_waits", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)
+        except StoreError:
             return False
         except HubError as exc:  # it would be refused again
             event(log, "event_lost", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)

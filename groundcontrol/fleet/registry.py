@@ -17,7 +17,7 @@ from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.domain.summary import Brief
-from groundcontrol.errors import HubError
+from groundcontrol.errors import HubError, StoreError
 from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.intake import KnownLayout, scaled
 from groundcontrol.fleet.session import AgentSession
@@ -96,6 +96,8 @@ class Registry:
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
+        self._unsaved: dict[NodeId, float] = {}
+        """When nodes that left were seen last, which the store did not take then."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_told: dict[NodeId, float] = {}
@@ -416,7 +418,10 @@ class Registry:
         if found is None:
             self._untold.pop(node, None)
             return
-        await self._store.nodes.save_seen({node: gone.seen_at})
+        try:
+            await self._store.nodes.save_seen({node: gone.seen_at})
+        except StoreError:
+            self._unsaved[node] = gone.seen_at  # the event waits by itself, with the time of now
         if node in self._agents:
             return
         self._told_offline.add(node)
@@ -427,8 +432,10 @@ class Registry:
 
     async def _save_seen(self, agents: Sequence[AgentSession]) -> None:
         now = self._clock.now()
-        if agents:
-            await self._store.nodes.save_seen({agent.node.id: now - agent.silent_s for agent in agents})
+        seen = self._unsaved | {agent.node.id: now - agent.silent_s for agent in agents}
+        if seen:
+            await self._store.nodes.save_seen(seen)
+            self._unsaved = {node: at for node, at in self._unsaved.items() if at > seen.get(node, 0.0)}
 
     async def drain(self) -> None:
         """Send everybody away, each to come back after its own time."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import pytest
 
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import StoreFull
-from groundcontrol.fleet.registry import OFFLINE_GRACE_S
+from groundcontrol.fleet.registry import OFFLINE_GRACE_S, SEEN_EVERY_S
 from groundcontrol.fleet.session import AgentSession
 from tests.unit.groundcontrol.fleet.test_lost import Agent, Hub
 
@@ -22,7 +23,7 @@ class SlowHub(Hub):
 
     meanwhile: Callable[[], None] | None = None
 
-    async def save_seen(self, seen: object) -> None:
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
         await asyncio.sleep(0)
         await super().save_seen(seen)
         if self.meanwhile is not None:
@@ -76,13 +77,34 @@ async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) 
     assert hub.offline() == [FIRST, THIRD, SECOND]
 
 
-async def test_while_the_disk_is_full_nobody_is_forgotten(hub: SlowHub) -> None:
+async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hub: SlowHub) -> None:
+    left_at = hub.clock.now()
     hub.fails = StoreFull("no space")
-    for _ in range(2):
-        with pytest.raises(StoreFull):
-            await hub.registry._tell_gone()
-    back = Agent(2, FIRST)  # which is then nobody who stays away
-    hub.registry.add(cast("AgentSession", back))
-    hub.fails = None
     await hub.registry._tell_gone()
-    assert sorted(map(str, hub.offline())) == [SECOND, THIRD]
+    hub.clock.advance(3600)
+    back = Agent(2, FIRST)
+    hub.registry.add(cast("AgentSession", back))
+    with pytest.raises(StoreFull):
+        await hub.registry._save_seen(hub.registry.agents())
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert [(told.node_id, told.at) for told in hub.told] == [(node, left_at) for node in (FIRST, SECOND, THIRD)]
+    await hub.registry._save_seen(hub.registry.agents())
+    assert hub.seen == {FIRST: hub.clock.now(), **dict.fromkeys((SECOND, THIRD), left_at - OFFLINE_GRACE_S)}
+    hub.seen.clear()
+    await hub.registry._save_seen(())
+    assert hub.seen == {}, "what was saved once is not saved again"
+
+
+async def test_a_full_disk_is_not_filled_with_what_is_logged_of_it(hub: SlowHub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.fails = StoreFull("no space")
+    running = asyncio.create_task(hub.registry.run(), name="registry")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(120):
+            hub.clock.advance(1)
+            for _ in range(5):
+                await asyncio.sleep(0)
+    running.cancel()
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("events_wait") == 1
+    assert len(said) <= 1 + 120 / SEEN_EVERY_S

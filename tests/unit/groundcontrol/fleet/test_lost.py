@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
@@ -52,6 +53,7 @@ class Hub:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.told: list[Event] = []
+        self.seen: dict[NodeId, float] = {}
         self.known = True
         self.fails: HubError | None = None
         self.registry = Registry(cast("Store", SimpleNamespace(nodes=self, log=self)), LocalBus(), self.clock, HubId("hub"))
@@ -64,9 +66,10 @@ class Hub:
     async def find_node(self, node: NodeId) -> object:
         return Agent(0, node).node if self.known else None
 
-    async def save_seen(self, _seen: object) -> None:
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
         if self.fails is not None:
             raise self.fails
+        self.seen.update(seen)
 
     def comes(self, epoch: int) -> Agent:
         agent = Agent(epoch)
