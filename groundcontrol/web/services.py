@@ -116,7 +116,8 @@ MAX_HISTORY_VALUES: Final = 400_000
 """Points times lines of the histories that are worked out at once: each takes up to 250 bytes meanwhile."""
 MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
 """And of one answer: of many lines there are fewer points."""
-HISTORY_PATIENCE_S: Final = 20.0
+HISTORY_PATIENCE_S: Final = 10.0
+"""Less than the fifteen seconds of a page, which is told why then."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from groundcontrol.domain.history import Damage, Retention, Window
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, NotAcceptable, NotFound
+from groundcontrol.errors import BadRequest, NotAcceptable, NotFound, Unavailable
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.web import schema
@@ -105,9 +105,12 @@ async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterato
         for node in nodes:
             await call.services.store.nodes.node(scope, node.id)
 
+    WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # what is wrong is told without waiting
     allowed, user = StillAllowed(call, "history.read", find), call.caller.user
     size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
     async with call.services.histories.take(None if user is None else user.id, size):
+        if call.request.transport is None:
+            raise Unavailable("whoever asked has gone")
         await allowed.check()  # who has waited may have been shut out meanwhile
         yield
 

@@ -131,6 +131,8 @@ async def test_histories_at_once_have_an_end_for_one_user(hub: TestHub) -> None:
         assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "10")
         assert "ask for fewer series or points" in answer.json["detail"]
         assert (await operator.get(**chart)).status == 200
+        wrong = await viewer.get(**asked(node, "cpu.nothing", **{"from": START, "to": START + 60}))
+        assert wrong.status == 400, "what can never be answered does not wait"
     hub.services.histories._patience_s = 600
     many = await asyncio.gather(*(viewer.get(**chart) for _ in range(80)))
     assert {one.status for one in many} == {200}  # a page that shows everything waits, and is never refused
@@ -157,3 +159,19 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
         await limit_to_no_node(hub, viewer)
         hub.clock.shift += AGAIN_S + 0.1
     assert (await waiting).status == 404
+
+
+async def test_for_who_has_gone_while_waiting_nothing_is_worked_out(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
+    assert viewer.user is not None
+    read: list[object] = []
+    monkeypatch.setattr(hub.store.metrics, "window", lambda *args: read.append(args))
+    histories = hub.services.histories
+    async with histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
+        waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
+        await until(lambda: histories._waiting, 60, "it does not wait")
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.sleep(0.1)
+    await until(lambda: not histories._taken, 60, "its place is not given back")
+    assert read == []
