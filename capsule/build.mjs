@@ -91,13 +91,14 @@ if (catalogue) {
   files.push(file);
   ahead = `<script src="/${file}"></script>\n`; // not deferred: it is there before the first module is evaluated
 }
-const loading = (words["Loading {0}"] ?? "Loading {0}").replace("{0}", "Stardust");
+const boot = ["Loading {0}", "Loading {0} takes longer than usual."].map((message) => (words[message] ?? message).replace("{0}", "Stardust").replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`));
 const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
 const html = fs
   .readFileSync(path.join(here, "assets/index.html"), "utf8")
   .replace("<html lang=\"en\"", `<html lang="${language}"`)
   .replace('<script type="module"', `${ahead}<script type="module"`)
-  .replace("{loading}", () => loading.replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`))
+  .replace("{loading}", () => boot[0])
+  .replace("{slow}", () => boot[1])
   .replaceAll("{build}", build)
   .replaceAll("{app}", `/${entry("src/app/main.tsx")}`)
   .replaceAll("{style}", `/${entry("src/styles/main.css")}`)

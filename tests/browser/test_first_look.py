@@ -39,8 +39,10 @@ def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: B
         page.route("**/a/app-*.js", hold)
         page.goto(hub.url, wait_until="commit")
         mark = page.get_by_role("status")
-        expect(mark).to_have_text("Loading Stardust")
+        expect(mark).to_contain_text("Loading Stardust")
         expect(mark).to_be_visible()
+        late = mark.get_by_text("Loading Stardust takes longer than usual.")
+        expect(late).to_be_hidden()
         assert page.title() == "Stardust"
         for look in LOOKS:
             seen.look(look)
@@ -50,6 +52,7 @@ def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: B
             page.emulate_media(reduced_motion=motion)
             hidden_at_first = mark.evaluate("(mark) => [getComputedStyle(mark).animationName, getComputedStyle(mark).animationDelay]")
             assert hidden_at_first == ["boot", "0.4s"], "over a fast link nothing flashes"
+        expect(late).to_be_visible()  # ten seconds on, and for as long as nothing comes
         until(page, lambda: held)
         for route in held:
             route.continue_()

@@ -91,7 +91,7 @@ SHOWN = """() => {
         if (data.trim() && !holder.closest(typed) && holder.checkVisibility({visibilityProperty: true})) found.push([place(holder), data]);
     }
     for (const name of ["aria-label", "title", "placeholder", "alt", "aria-roledescription", "aria-valuetext", "aria-description"])
-        for (const one of document.querySelectorAll(`[${name}]`)) if (one.checkVisibility()) found.push([name, one.getAttribute(name)]);
+        for (const one of document.querySelectorAll(`[${name}]`)) if (one.checkVisibility()) found.push([place(one) === "detail" ? "detail" : name, one.getAttribute(name)]);
     found.push(["title of the document", document.title]);
     return found;
 }"""

@@ -103,17 +103,26 @@ test("a filter is understood with blanks round its operators, with quotes and wi
   for (const yes of ["cpu > 80", "web cpu >80 memory> 90", "os: debian", 'os:"Debian 12"', "os:“debian 12”", 'os:"debian 1', 'tag:"web" "web-03"', "tag=web", "-os: arch", "-cpu < 80"]) assert.ok(fits(yes), yes);
   for (const no of ["cpu > 99", 'os:"arch linux"', '"web 03"', '"cpu > 80"', "-cpu > 80", "web fe80::1", "cafe:1"]) assert.ok(!fits(no), no);
   for (const text of ["cpu > 80", 'os:"arch linux"', '"cpu > 80"', "fe80::1 ::1", "cafe:1", "-"]) assert.equal(parseFilter(text).wrong, "", text);
+  assert.deepEqual(tokensOf('web os:"a b'), ["web", 'os:"a b"']);
   assert.deepEqual(tokensOf('  state: warning  updates > 0 -os:"arch  linux" web '), ["state:warning", "updates>0", '-os:"arch  linux"', "web"]);
+});
+
+test("a key that nobody knows is a word, and never all there is", () => {
+  const tagged: Filterable = { ...row, tags: ["env:prod"] };
+  for (const text of ["env:prod", '"env:prod"', "ENV: prod", "-env:test"]) assert.ok(parseFilter(text).matches(tagged), text);
+  for (const text of ["env:test", "name:web", "-env:prod", "ip=10.0.0.1"]) assert.ok(!parseFilter(text).matches(tagged), text);
+  assert.equal(parseFilter('"env:prod"').wrong, "");
 });
 
 test("what the filter does not understand is said in words", () => {
   const said = (text: string): string => faultOf(parseFilter(text).wrong);
   for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
   for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
-  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1"]) assert.match(said(text), /is no key: use tag, state or os, and cpu, memory, disk/, text);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1"]) assert.match(said(text), /is no key, so “.+” is looked for as a word. Keys are tag, state and os, and cpu, memory, disk/, text);
   assert.match(said("state:fine"), /“fine” is no state/);
   for (const text of ["tag:", 'os:""', "state:"]) assert.match(said(text), /needs a value/, text);
   assert.match(said("cpu:80"), /is compared: use cpu>80/);
+  for (const text of ["cpu>", "-foo>3", "state:fine", "tag:", "cpu:80", "web >80"]) assert.ok(fits(text), text); // what is not understood leaves nothing out
   assert.equal(parseFilter("web cpu>3").wrong, "");
 });
 

@@ -23,21 +23,20 @@ export interface Filter {
 }
 
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
-const ALIASES: Record<string, string> = { mem: "memory" };
 export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
 
-/** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one. */
+/** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one, also where they are still open. */
 export const tokensOf = (text: string): string[] =>
-  text
+  `${text}"` // which closes what is open, and is passed over alone
     .replace(/[“”]/g, '"')
-    .replace(/("[^"]*"?)|\s*([<>=]+)\s*|(?<=[a-z]:)\s+/gi, "$1$2")
-    .match(/("[^"]*"?|[^\s"])+/g) ?? [];
+    .replace(/("[^"]*")|\s*([<>=]+)\s*|([a-z]:)\s+/gi, "$1$2$3")
+    .match(/("[^"]*"|[^\s"])+/g) ?? [];
 
 /** What an operator stands between; an address with colons is a word. */
 export const partsOf = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token);
 
 /** Which number a word names. */
-export const numberOf = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (ALIASES[word] ?? word));
+export const numberOf = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
 
 export function parseFilter(text: string): Filter {
   const tests: Test[] = [];
@@ -45,27 +44,23 @@ export function parseFilter(text: string): Filter {
   for (const token of tokensOf(text)) {
     if (token === "-") continue;
     const negated = token.startsWith("-");
-    const test = one(negated ? token.slice(1) : token);
-    if (!test) wrong ||= token;
-    else tests.push(negated ? (row) => !test(row) : test);
+    const test = one(token.slice(negated ? 1 : 0).toLowerCase(), () => void (wrong ||= token));
+    if (test) tests.push(negated ? (row) => !test(row) : test);
   }
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-function one(token: string): Test | null {
-  const [, word = "", operator, rest = token] = partsOf(token) ?? [];
-  const want = rest.replace(/"/g, "").toLowerCase();
-  if (!operator) return /^[^"]*[<>=]/.test(token) ? null : (row) => row.name.toLowerCase().includes(want) || row.address.toLowerCase().includes(want) || row.tags.some((tag) => tag.toLowerCase().includes(want));
-  const key = word.toLowerCase();
+/** What a part asks for, if that can be said. `tell` is called where it was not understood: a key that nobody knows is looked for as a word. */
+function one(token: string, tell: () => void): Test | void {
+  const [, key = "", operator = "", rest = token] = partsOf(token) ?? [];
+  const want = rest.replace(/"/g, "");
   const name = numberOf(key);
-  const compares = operator !== ":" && operator !== "=";
-  if (!want || (name ? operator === ":" : compares)) return null;
+  if (operator ? !want || (name ? operator === ":" : /[<>]/.test(operator)) : /^[^"]*[<>=]/.test(token)) return tell();
   if (name) {
     const limit = Number(want.replace(/%$/, ""));
-    if (Number.isNaN(limit)) return null;
+    if (Number.isNaN(limit)) return tell();
     return (row) => {
-      const value = row[name];
-      if (value === null) return false;
+      const value = row[name] ?? NaN; // which compares with nothing
       if (operator === ">") return value > limit;
       if (operator === "<") return value < limit;
       if (operator === ">=") return value >= limit;
@@ -75,6 +70,7 @@ function one(token: string): Test | null {
   }
   if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase() === want);
   if (key === "os") return (row) => row.os.toLowerCase().includes(want);
-  if (key !== "state" || !STATES.includes(want)) return null;
-  return (row) => row.state === want || (want === "online" && ["warning", "critical", "stale"].includes(row.state));
+  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !["offline", "pending"].includes(row.state)) : tell();
+  if (operator) tell();
+  return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }

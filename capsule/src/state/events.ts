@@ -24,12 +24,13 @@ effect(() => {
     "events",
     {
       snapshot: (data) => {
-        events.value = (data as { events: EventView[] }).events.slice(0, HELD).sort((a, b) => b.at - a.at);
+        events.value = (data as { events: EventView[] }).events.sort((a, b) => b.at - a.at);
         eventsLoaded.value = true;
       },
       change: (data) => {
         const event = data as EventView;
-        if (!events.value.some((one) => one.id === event.id)) events.value = [event, ...events.value].slice(0, HELD);
+        // What waited in the hub, for room on its disk say, comes later than it happened.
+        if (!events.value.some((one) => one.id === event.id)) events.value = [event, ...events.value].sort((a, b) => b.at - a.at).slice(0, HELD);
         for (const tell of listeners) tell(event);
       },
       refused: () => {

@@ -169,7 +169,7 @@ function Nodes(): VNode {
     const tokens = tokensOf(text);
     setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
   };
-  const setState = (state: string): void => setQuery({ q: [...tokensOf(text).filter((one) => !one.startsWith("state:")), ...(state ? [`state:${state}`] : [])].join(" ") });
+  const setState = (state: string): void => setQuery({ q: [...tokensOf(text).filter((one) => !/^state[:=]/i.test(one)), ...(state ? [`state:${state}`] : [])].join(" ") });
   return (
     <>
       <div class="tools">

@@ -155,10 +155,14 @@ function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
       </span>
       <span role="cell" class="t2 wrap-any">
         <Target text={row.target} action={row.action} nameOf={nameOf} />
-        {details && <small class="t3">{details}</small>}
+        {details && (
+          <small class="t3" title={auditDetail(row, (id) => id, today.value)}>
+            {details}
+          </small>
+        )}
       </span>
       <span role="cell" class="t2 cut">
-        <Target text={row.actor} nameOf={nameOf} />
+        <Target text={row.actor} nameOf={(id) => nameOf(id) ?? id} />
       </span>
       <span role="cell" class="t3 cut">
         {row.address || "—"}
