@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import accumulate
 from operator import add, sub
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -67,20 +66,20 @@ class Chunk:
             if whole > MAX_BYTES:
                 raise ValueError("a chunk of absurd size")
             self._data = memoryview(columns.inflate(self._data[_LENGTH.size :], whole))
-        self._ends = list(accumulate(map(columns.size, self._shapes), initial=0))
+        self._ends = columns.ends(self._shapes)
         if self._ends[-1] != len(self._data):
             raise ValueError("a chunk has not the length that its head says")
 
-    def column(self, place: int, count: int) -> Sequence[int]:
-        """Read the column at `place`, which has `count` values.
+    def column(self, place: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
+        """Read the column at `place`, which has `count` values: those from `start` to before `end`, or all.
 
         Raises: ValueError: it is damaged.
         """
-        found = columns.decode(self._shapes[place], self._data[self._ends[place] : self._ends[place + 1]], count)
+        found = columns.decode(self._shapes[place], self._data[self._ends[place] : self._ends[place + 1]], count, start, end)
         for other in self._relations.get(place, ()):
             if abs(other) in self._relations or not 0 < abs(other) < len(self._shapes):
                 raise ValueError("a column that rests on one that rests on another")
-            found = list(map(add if other > 0 else sub, found, self.column(abs(other), count)))
+            found = list(map(add if other > 0 else sub, found, self.column(abs(other), count, start, end)))
         return found
 
     def shape(self, place: int) -> Shape:

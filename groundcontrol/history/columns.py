@@ -103,7 +103,7 @@ def _planes(values: Sequence[int], low: int, high: int, bare: bool) -> tuple[int
     if factor > 1:
         values = [(value - base) // factor for value in values]
     elif base:
-        values = list(map((-base).__add__, values))
+        values = [value - base for value in values]
     width = _width((high - base) // factor)
     lies = array("B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q", values)
     if not _LITTLE:
@@ -132,16 +132,22 @@ def _plane(data: bytes, bare: bool) -> tuple[int, bytes]:
     return (_DEFLATED, best) if len(best) < len(data) else (_RAW, data)
 
 
-def size(shape: Sequence[int]) -> int:
-    """How many bytes of data belong to a shape."""
-    return sum(plane >> 2 for plane in shape[4:])
+def ends(shapes: Sequence[Shape]) -> list[int]:
+    """Where the data of each column end that lie one behind the other, from 0 on."""
+    found, at = [0], 0
+    for shape in shapes:
+        for plane in shape[4:]:
+            at += plane >> 2
+        found.append(at)
+    return found
 
 
-def decode(shape: Sequence[int], data: memoryview, count: int) -> Sequence[int]:
-    """Read `count` values.
+def decode(shape: Sequence[int], data: memoryview, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
+    """Read a column of `count` values: those from `start` to before `end`, or all.
 
     Raises: ValueError: this is no column of that length.
     """
+    end = count if end is None else end
     if len(shape) < 4 or len(shape) > 12:
         raise ValueError("a column of no shape")
     mode, base, factor, first = shape[:4]
@@ -150,17 +156,17 @@ def decode(shape: Sequence[int], data: memoryview, count: int) -> Sequence[int]:
         found = [int(word) for word in inflate(data[: planes[0] >> 2], base).split(b",")]
         if len(found) != count:
             raise ValueError("a column has not as many values as it should have")
-        return found
+        return found[start:end]
     if mode == PLAIN:
-        return [base] * count if not planes else _values(planes, data, count, base, factor)
+        return _values(planes, data, count, base, factor, start, end) if planes else [base] * (end - start)
     if mode != DELTA or not count:
         raise ValueError("a column of no kind")
     if not planes:
-        return range(first, first + base * count, base) if base else [first] * count
-    return list(accumulate(_values(planes, data, count - 1, base, factor), initial=first))
+        return range(first, first + base * count, base)[start:end] if base else [first] * (end - start)
+    return list(accumulate(_values(planes, data, count - 1, base, factor, 0, end - 1), initial=first))[start:] if end else []
 
 
-def _values(planes: Sequence[int], data: memoryview, count: int, base: int, factor: int) -> Sequence[int]:
+def _values(planes: Sequence[int], data: memoryview, count: int, base: int, factor: int, start: int, end: int) -> Sequence[int]:
     width = len(planes)
     kind = "B" if width == 1 else "H" if width == 2 else "I" if width <= 4 else "Q"
     lies = array(kind)
@@ -182,6 +188,8 @@ def _values(planes: Sequence[int], data: memoryview, count: int, base: int, fact
     lies.frombytes(whole)
     if not _LITTLE:
         lies.byteswap()
+    if end - start < count:
+        lies = lies[start:end]
     if factor != 1:
         return [base + factor * value for value in lies]
-    return list(map(base.__add__, lies)) if base else lies.tolist()
+    return [base + value for value in lies] if base else lies.tolist()

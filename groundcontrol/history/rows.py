@@ -6,7 +6,7 @@ Of each series and row one of three things is kept: a value, that measuring fail
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import add, itemgetter, sub
+from operator import add, itemgetter, le, sub
 from typing import Any, Final, NamedTuple, cast
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
@@ -118,7 +118,7 @@ def _sorted(table: RowTable) -> RowTable:
 
 def _order(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
     """What puts rows into the order of their times; None: they are."""
-    return None if all(map(int.__le__, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
+    return None if all(map(le, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
 
 
 RELATED: Final = {

@@ -7,7 +7,7 @@ over any number of steps is weighted by what was really measured.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from operator import add, itemgetter, le, mul
 from typing import Final, NamedTuple, cast
 
 from groundcontrol.history import chunk
@@ -89,11 +89,20 @@ def join(tables: Sequence[StatTable]) -> StatTable:
             for figures, more in zip(whole, [[0] * len(table.places)] * 4 if line is None else line, strict=True):
                 figures.extend(more)
         lines[name] = Line(*whole)
-    if not all(map(int.__le__, places, places[1:])):
+    if not all(map(le, places, places[1:])):
         pick = itemgetter(*sorted(range(len(places)), key=places.__getitem__))
         places = list(pick(places))
         lines = {name: Line(*map(pick, line)) for name, line in lines.items()}
     return _folded(StatTable(min(table.rhythm_s for table in tables), places, lines))
+
+
+def steps(places: Sequence[int], width: int) -> list[tuple[int, int, int]]:
+    """As `runs`, of places that ascend and are each there once: where none is missing, it is known where each step ends."""
+    count = len(places)
+    if not count or places[-1] - places[0] != count - 1:
+        return runs(places, width)
+    first = places[0]
+    return [((first + at) // width, max(0, at), min(count, at + width)) for at in range(-(first % width), count, width)]
 
 
 def _folded(table: StatTable) -> StatTable:
@@ -163,20 +172,23 @@ class StatChunk:
         self.places = self._chunk.column(0, self._chunk.rows)
         self._most = self._chunk.column(1, self._chunk.rows)
 
-    def line(self, series: int) -> Line:
-        """The figures of the series at this place of `names`."""
+    def line(self, series: int, start: int = 0, end: int | None = None) -> Line:
+        """The figures of the series at this place of `names`: those from `start` to before `end`, or all."""
         at = 2 + _PER_SERIES * series
         read = self._chunk.column
-        full = self._chunk.shape(at) == _SAME.shape
-        counts = self._most if full else read(at, len(self.places))
-        there = len(counts) if full else len(counts) - counts.count(0)
-        least = read(at + 1, there)
-        above = read(at + 2, there)
-        more = read(at + 3, there)
-        greatest = list(map(int.__add__, least, above))
-        kept = counts if full or there == len(counts) else [count for count in counts if count]
-        sums = list(map(int.__add__, more, map(int.__mul__, kept, least)))
-        if there == len(counts):
+        if self._chunk.shape(at) == _SAME.shape:
+            whole = self._most
+            low, high, there = start, len(whole) if end is None else end, len(whole)
+        else:
+            whole = read(at, len(self.places))
+            # A step in which nothing was measured has a count, and no figures.
+            low, high, there = (len(part) - part.count(0) for part in (whole[:start], whole[:end], whole))
+        counts = whole[start:end]
+        least, above, more = (read(at + figure, there, low, high) for figure in (1, 2, 3))
+        kept = counts if len(counts) == len(least) else [count for count in counts if count]
+        greatest = list(map(add, least, above))
+        sums = list(map(add, more, map(mul, kept, least)))
+        if kept is counts:
             return Line(counts, least, greatest, sums)
         spread = (iter(least), iter(greatest), iter(sums))
         return Line(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Final
 
 from groundcontrol.domain.history import Buckets, Damage, LayoutRow, Retention, StoredRow, Window
 from groundcontrol.errors import BadRequest
 from groundcontrol.history.rates import Point, rates, scale_of
 from groundcontrol.history.rows import RowChunk, Values, runs
-from groundcontrol.history.stats import Line, StatChunk
+from groundcontrol.history.stats import Line, StatChunk, steps
 from groundcontrol.history.tiers import SECONDS, Tier, choose_tier, finest_tier
 from spider.wire.metrics import RHYTHM_S, parse_series
 
@@ -122,9 +124,12 @@ class WindowBuilder:
             return
         step = self.tier.step_ms
         low, high = bisect_left(chunk.places, self.start_ms // step), bisect_left(chunk.places, self.end_ms // step)
-        found = self._inside(runs(chunk.places[low:high], self.step_s // self.tier.step_s), low)
+        if low == high:
+            return
+        found = self._inside(steps(chunk.places[low:high], self.step_s // self.tier.step_s), 0)
+        steady = _steady(found)
         for name, at in wanted:
-            self._columns[name].add_line(chunk.line(at), found)
+            self._columns[name].add_line(chunk.line(at, low, high), found, steady)
 
     def miss(self, tier: Tier, span: int) -> None:
         """Say that something of this span cannot be read: it stays a gap."""
@@ -155,6 +160,19 @@ class WindowBuilder:
         times_s = [float((self._first + at) * self.step_s) for at in range(self._length)]
         columns = {name: column.finish() for name, column in self._columns.items()}
         return Window(self.step_s, self.tier.name, times_s, columns, sorted(self._damaged, key=lambda one: one.start))
+
+
+def _added(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return list(map(add, some, others))
+
+
+# A call of min() for each bucket takes three times as long.
+def _lower(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return [one if one < other else other for one, other in zip(some, others, strict=True)]  # noqa: FURB136
+
+
+def _higher(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return [one if one > other else other for one, other in zip(some, others, strict=True)]  # noqa: FURB136
 
 
 def _taken_at(row: StoredRow) -> int:
@@ -204,12 +222,11 @@ class _Column:
             if part:
                 self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # no None is left
 
-    def add_line(self, line: Line, found: Sequence[tuple[int, int, int]]) -> None:
-        """Count in figures by runs (bucket, from, to)."""
+    def add_line(self, line: Line, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
+        """Count in figures by runs (bucket, from, to), and what `_steady` says of those."""
         counts, least, greatest, sums = line
         full = 0 not in counts
-        steady = _steady(found) if full else None
-        if steady is not None and not any(self._counts[found[1][0] : found[-1][0]]):
+        if full and steady is not None and not any(self._counts[found[1][0] : found[-1][0]]):
             self._add_steady(line, found[1][0], *steady)
             found = (found[0], found[-1])
         put = self._put
@@ -233,9 +250,8 @@ class _Column:
         def beside(figures: Sequence[int]) -> list[Sequence[int]]:
             return [figures[start + at : end : width] for at in range(width)]
 
-        counts, sums = ([sum(step) for step in zip(*beside(figures), strict=True)] for figures in (line.counts, line.sums))
-        least, greatest = beside(line.least), beside(line.greatest)
-        low, high = (least[0], greatest[0]) if width == 1 else (list(map(min, *least)), list(map(max, *greatest)))
+        counts, sums = reduce(_added, beside(line.counts)), reduce(_added, beside(line.sums))
+        low, high = reduce(_lower, beside(line.least)), reduce(_higher, beside(line.greatest))
         to = slice(place, place + len(counts))
         self._counts[to], self._sums[to], self._least[to], self._greatest[to] = counts, sums, low, high
 

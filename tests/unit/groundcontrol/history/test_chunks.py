@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,22 @@ drifting = st.lists(st.integers(-3, 9), min_size=1, max_size=400).map(
 )
 
 
-@given(values=st.one_of(st.lists(numbers, max_size=40), drifting, st.integers(1, 500).map(lambda length: [7] * length)), bare=st.booleans())
-def test_a_column_comes_out_as_it_went_in(values: list[int], bare: bool) -> None:
+@given(
+    values=st.one_of(
+        st.lists(numbers, max_size=40),
+        drifting,
+        st.integers(1, 500).map(lambda length: [7] * length),
+        st.integers(1, 500).map(lambda length: list(range(9, 9 + 7 * length, 7))),
+    ),
+    bare=st.booleans(),
+    cut=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
+)
+def test_a_column_and_each_part_of_it_come_out_as_they_went_in(values: list[int], bare: bool, cut: list[float]) -> None:
     shape, data = columns.encode(values, bare=bare)
-    assert columns.size(shape) == len(data)
+    assert columns.ends([shape, shape]) == [0, len(data), 2 * len(data)]
     assert list(columns.decode(shape, memoryview(data), len(values))) == values
+    start, end = (round(share * len(values)) for share in cut)
+    assert list(columns.decode(shape, memoryview(data), len(values), start, end)) == values[start:end]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +108,22 @@ def test_merged_chunks_hold_what_their_parts_held(first: RowTable, second: RowTa
 
 def as_figures(table: StatTable) -> object:
     return [list(table.places), {name: [list(figures) for figures in line] for name, line in table.lines.items()}]
+
+
+@given(table=tables(), cut=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
+def test_a_part_of_a_line_is_what_the_whole_says_there(table: RowTable, cut: list[float]) -> None:
+    read = StatChunk(encode_stats(roll(1, table.times, table.columns, 1000)))
+    start, end = (round(share * len(read.places)) for share in cut)
+    for at in range(len(read.names)):
+        assert [list(figures) for figures in read.line(at, start, end)] == [list(figures[start:end]) for figures in read.line(at)]
+
+
+@given(
+    places=st.one_of(st.sets(st.integers(0, 300)).map(sorted), st.integers(0, 99).map(lambda first: range(first, first + 77))),
+    width=st.integers(1, 90),
+)
+def test_steps_are_runs_also_where_no_place_is_missing(places: Sequence[int], width: int) -> None:
+    assert stats.steps(places, width) == runs(places, width)
 
 
 @given(table=tables(), cut=st.integers(0, 30))
