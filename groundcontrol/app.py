@@ -282,8 +282,9 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact)
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
+    runner = make_runner(app)
     counting = Counting(
-        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], lambda: database.stats, lambda: bus.dropped,
+        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
     vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
@@ -296,7 +297,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ]
     )
     return Parts(
-        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, make_runner(app)
+        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, runner
     )  # fmt: skip
 
 
@@ -377,6 +378,7 @@ async def _drain_agents(parts: Parts) -> None:
     await parts.registry.drain()
     if not await parts.ingest.flush(FLUSH_LIMIT_S):
         event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
+    await parts.registry.events.close(FLUSH_LIMIT_S)
 
 
 def _trouble(door: AgentDoor, database: Database) -> str:

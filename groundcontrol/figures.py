@@ -14,6 +14,7 @@ from groundcontrol.fleet.registry import Registry
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.web.http.health import Figure
+from groundcontrol.web.protocol import HubRunner
 from groundcontrol.web.ws_browser import Live
 
 
@@ -39,6 +40,7 @@ class Counting(NamedTuple):
     compactor: Compactor
     lag: LoopLag
     live: Live
+    runner: HubRunner
     databases: Callable[[], Mapping[str, Written]]
     """By file name, that of the control database first."""
     bus_dropped: Callable[[], int]
@@ -66,6 +68,10 @@ def figures(parts: Counting) -> Iterator[Figure]:
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
     yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)
+    yield _counter(
+        "connections_cut_total", "Connections that were ended since they did not take what waited for them.", parts.runner.unread_cut
+    )
+    yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", parts.registry.events.waiting)
     yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))

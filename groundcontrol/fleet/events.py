@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -93,9 +95,30 @@ class NodeEvents:
         """Tell some of what waits, the oldest first, as far as the store takes it."""
         for _ in range(min(AT_ONCE, len(self._waiting))):
             told = self._waiting.popleft()  # taken out before: what is one too many meanwhile is another one
-            if not await self._write(told):
+            try:
+                taken = await self._write(told)
+            except asyncio.CancelledError:
+                self._waiting.appendleft(told)
+                raise
+            if not taken:
                 self._waiting.appendleft(told)
                 return
+
+    @property
+    def waiting(self) -> int:
+        """How many the store has not taken yet."""
+        return len(self._waiting)
+
+    async def close(self, limit_s: float) -> None:
+        """Tell what still waits; what the store does not take by then stands in the log of the hub alone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                left = 0
+                while left != (left := len(self._waiting)):
+                    await self.tell_waiting()
+        for lost in self._waiting:
+            event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id, at=lost.at, text=lost.message)
+        self._waiting.clear()
 
     async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
         at = self._clock.now()

@@ -57,6 +57,8 @@ class _Crowd:
         self._of: dict[str, dict[_Connection, None]] = {}
         """All of an address; empty = of named proxies and of the local socket."""
         self.unread = Unread()
+        self.cut = 0
+        """Connections that were ended since they did not take what waited for them."""
 
     def place_of(self, transport: asyncio.BaseTransport) -> str:
         """What connections are counted by."""
@@ -147,7 +149,7 @@ class _Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:
-            self._unread = asyncio.get_running_loop().call_later(UNREAD_TIMEOUT_S, self.transport.abort)
+            self._unread = asyncio.get_running_loop().call_later(UNREAD_TIMEOUT_S, self.drop_unread)
             if self._payload_parser is None:  # what waits for a page or a node is bounded where it is sent
                 self._crowd.unread.add(self)
 
@@ -191,6 +193,8 @@ class _Connection(web.RequestHandler):
     def drop_unread(self) -> None:
         """End a connection whose client takes too little. Not at once: its transport may be in the midst of writing."""
         if self.transport is not None:
+            self._crowd.cut += 1
+            self._end_unread()
             asyncio.get_running_loop().call_soon(self.transport.abort)
 
     def _end_unread(self) -> None:
@@ -289,7 +293,12 @@ class HubRunner(web.AppRunner):
             max_headers=MAX_HEADERS,
         )
         self._header_writer = headers
-        self._proxies = proxies
+        self._crowd = _Crowd(proxies)
+
+    @property
+    def unread_cut(self) -> int:
+        """Connections that were ended since they did not take what waited for them."""
+        return self._crowd.cut
 
     async def _make_server(self) -> web.Server:
-        return _Server(self._header_writer, _Crowd(self._proxies), await super()._make_server(), **self._kwargs)
+        return _Server(self._header_writer, self._crowd, await super()._make_server(), **self._kwargs)

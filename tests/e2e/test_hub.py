@@ -365,8 +365,20 @@ def test_metrics_are_for_whoever_has_a_token(shared_hub: HubProcess) -> None:
     assert reply.status == 200
     lines = reply.body.decode().splitlines()
     named = {line.partition(" ")[0] for line in lines}
-    assert {"stardust_agents_online", "stardust_pages_open", "stardust_compaction_backlog", "stardust_loop_lag_seconds_max"} <= named
-    dropped = {"packs_dropped_total", "bus_dropped_total", "pages_cut_total", 'commands_refused_total{database="samples"}'}
+    assert {
+        "stardust_agents_online",
+        "stardust_pages_open",
+        "stardust_compaction_backlog",
+        "stardust_events_waiting",
+        "stardust_loop_lag_seconds_max",
+    } <= named
+    dropped = {
+        "packs_dropped_total",
+        "bus_dropped_total",
+        "pages_cut_total",
+        "connections_cut_total",
+        'commands_refused_total{database="samples"}',
+    }
     assert {f"stardust_{name}" for name in dropped} <= named, "what has a limit counts what it did not take"
     assert all(line.startswith(("# HELP stardust_", "# TYPE stardust_", "stardust_")) for line in lines)
 

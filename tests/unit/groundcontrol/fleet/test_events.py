@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -65,6 +66,38 @@ async def test_so_many_wait_and_of_more_the_newest(monkeypatch: pytest.MonkeyPat
     hub.fails = None
     await hub.registry.events.tell_waiting()
     assert [at for _, at in told(hub)] == [hub.clock.now() - 2, hub.clock.now() - 1, hub.clock.now()]
+
+
+async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    for _ in range(events.AT_ONCE + 1):
+        await hub.registry.events.cloned(ONE, "127.0.0.1")
+    hub.fails = None
+    await hub.registry.events.close(5)
+    assert (len(told(hub)), hub.registry.events.waiting) == (events.AT_ONCE + 1, 0)
+    assert "event_lost" not in caplog.messages
+
+
+async def test_what_is_not_taken_to_the_end_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    assert hub.registry.events.waiting == 1
+    await hub.registry.events.close(5)
+    [line] = [record for record in caplog.records if record.message == "event_lost"]
+    assert {"type": "node.offline", "at": hub.clock.now(), "text": "web-1 is offline"}.items() <= line.facts.items()  # type: ignore[attr-defined]
+
+
+async def test_a_database_that_never_answers_holds_the_end_up_for_a_moment(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    monkeypatch.setattr(hub, "add_event", lambda _: asyncio.Event().wait())
+    await hub.registry.events.close(0.05)
+    assert "event_lost" in caplog.messages
 
 
 async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> None:

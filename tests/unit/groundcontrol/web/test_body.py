@@ -11,6 +11,7 @@ import zlib
 
 import pytest
 
+from groundcontrol.web.protocol import HubRunner
 from tests.unit.groundcontrol.web.hub import TestHub
 
 LOGIN = "auth/login"
@@ -107,7 +108,7 @@ async def test_a_connection_that_says_nothing_is_dropped(hub: TestHub, monkeypat
 
 async def test_who_asks_and_never_reads_is_dropped(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.web.protocol.UNREAD_TIMEOUT_S", 0.05)
-    assert hub.server.runner is not None
+    assert isinstance(hub.server.runner, HubRunner)
     assert hub.server.runner.server is not None
     loop, dropped = asyncio.get_running_loop(), asyncio.Event()
     served = hub.server.runner.server.connection_lost
@@ -117,6 +118,7 @@ async def test_who_asks_and_never_reads_is_dropped(hub: TestHub, monkeypatch: py
         await asyncio.to_thread(greedy.sendall, b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         async with asyncio.timeout(60):
             await dropped.wait()
+    assert hub.server.runner.unread_cut == 1
 
 
 async def test_a_private_key_over_16_kib_is_refused(hub: TestHub) -> None:
