@@ -38,7 +38,7 @@ const styles = {
 const sheets = {
   name: "sheets",
   setup(build) {
-    build.onResolve({ filter: /^sheet:/ }, (args) => ({ path: path.join(here, args.path.slice("sheet:".length)), namespace: "sheet" }));
+    build.onResolve({ filter: /^sheet:/ }, (args) => ({ path: args.path.slice("sheet:".length), namespace: "sheet" }));
     build.onLoad({ filter: /.*/, namespace: "sheet" }, async (args) => {
       const made = await esbuild.build({ absWorkingDir: here, entryPoints: [args.path], bundle: true, minify: true, write: false, target: "es2022", plugins: [styles], legalComments: "none", logLevel: "warning" });
       return { contents: made.outputFiles[0].text, loader: "text" };

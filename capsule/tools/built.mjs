@@ -1,0 +1,46 @@
+/** Holds the built page to its sources: another folder makes the same of them, byte for byte. One line per breach; exit 1 when there is one. */
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const { out, outputs } = JSON.parse(fs.readFileSync(path.join(here, ".types/build.json"), "utf8"));
+const found = [];
+
+/** Files by their names; what begins with a dot is not of the page. */
+const read = (folder) =>
+  new Map(
+    fs
+      .readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
+      .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
+      .map((file) => [path.relative(folder, file), fs.readFileSync(file)]),
+  );
+const page = read(out);
+
+const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), "capsule-"));
+try {
+  const copy = path.join(elsewhere, "of/the/page");
+  for (const part of ["package.json", "build.mjs", "assets", "src", "tools"]) fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
+  // The bundler names a file by where it really is: packages that end up in the page are there, the others are linked to.
+  const bundled = new Set(Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])));
+  const { dependencies } = JSON.parse(fs.readFileSync(path.join(here, "package.json"), "utf8"));
+  for (const name of new Set([...bundled, ...Object.keys(dependencies)])) {
+    const [from, to] = [here, copy].map((folder) => path.join(folder, "node_modules", name));
+    fs.mkdirSync(path.dirname(to), { recursive: true });
+    if (bundled.has(name)) fs.cpSync(from, to, { recursive: true });
+    else fs.symlinkSync(from, to);
+  }
+  const built = spawnSync(process.execPath, ["build.mjs", "--out", path.join(elsewhere, "built")], { cwd: copy, encoding: "utf8" });
+  if (built.status) found.push(`it cannot be built in another folder: ${built.stderr}`);
+  else {
+    const other = read(path.join(elsewhere, "built"));
+    for (const file of new Set([...page.keys(), ...other.keys()])) if (!other.get(file)?.equals(page.get(file) ?? Buffer.of())) found.push(`${file}: another one, or none, where it is built in another folder`);
+  }
+} finally {
+  fs.rmSync(elsewhere, { recursive: true, force: true });
+}
+for (const line of found) console.error(line);
+process.exit(found.length ? 1 : 0);
