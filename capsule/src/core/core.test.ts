@@ -4,6 +4,7 @@ import { backoff } from "./backoff";
 import { factsOf, listsAreOld, standingOf, type NodeLike } from "./facts";
 import { parseFilter, tokensOf, type Filterable } from "./filter";
 import { faultOf } from "./filter-fault";
+import { withState } from "./filter-state";
 import { passwordRules, strength } from "./password";
 import { labelled, parseSeries } from "./series";
 import { fixFor, leftBehind } from "./steps";
@@ -112,6 +113,15 @@ test("a key that nobody knows is a word, and never all there is", () => {
   for (const text of ["env:prod", '"env:prod"', "ENV: prod", "-env:test"]) assert.ok(parseFilter(text).matches(tagged), text);
   for (const text of ["env:test", "name:web", "-env:prod", "ip=10.0.0.1"]) assert.ok(!parseFilter(text).matches(tagged), text);
   assert.equal(parseFilter('"env:prod"').wrong, "");
+});
+
+test("the menu of states asks for one in place of every other, however that is written", () => {
+  const picked = (text: string, state: string): string => withState(tokensOf(text), state).join(" ");
+  for (const text of ["state:offline", "state=warning", "State: Offline", 'STATE="stale" state:offline']) {
+    assert.equal(picked(`web ${text} cpu>80`, "critical"), "web cpu>80 state:critical", text);
+    assert.equal(picked(text, ""), "", text);
+  }
+  assert.equal(picked('stateless tag:state os:"a state:b"', "stale"), 'stateless tag:state os:"a state:b" state:stale');
 });
 
 test("what the filter does not understand is said in words", () => {

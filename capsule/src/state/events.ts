@@ -1,11 +1,10 @@
 /** The newest events, live. Lists that an event makes old are loaded again from here. */
 
 import { effect, signal } from "@preact/signals";
+import { newest } from "../core/newest";
 import type { EventView } from "../wire/schema.gen";
 import { watch } from "./link";
 import { onSessionEnd, phase } from "./session";
-
-const HELD = 200;
 
 export const events = signal<readonly EventView[]>([]);
 export const eventsLoaded = signal(false);
@@ -29,8 +28,7 @@ effect(() => {
       },
       change: (data) => {
         const event = data as EventView;
-        // What waited in the hub, for room on its disk say, comes later than it happened.
-        if (!events.value.some((one) => one.id === event.id)) events.value = [event, ...events.value].sort((a, b) => b.at - a.at).slice(0, HELD);
+        events.value = newest(events.value, event);
         for (const tell of listeners) tell(event);
       },
       refused: () => {

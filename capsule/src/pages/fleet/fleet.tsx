@@ -2,6 +2,7 @@ import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { tokensOf } from "../../core/filter";
+import { withState } from "../../core/filter-state";
 import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
 import { t } from "../../core/say";
 import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
@@ -164,16 +165,14 @@ function Nodes(): VNode {
     const turned = next === key ? !down : next !== "name";
     setQuery({ sort: next === "name" && !turned ? null : (turned ? "-" : "") + next });
   };
-  const has = (token: string): boolean => tokensOf(text).includes(token);
-  const toggle = (token: string): void => {
-    const tokens = tokensOf(text);
-    setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
-  };
-  const setState = (state: string): void => setQuery({ q: [...tokensOf(text).filter((one) => !/^state[:=]/i.test(one)), ...(state ? [`state:${state}`] : [])].join(" ") });
+  const tokens = tokensOf(text);
+  const has = (token: string): boolean => tokens.includes(token);
+  const toggle = (token: string): void => setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
+  const setState = (state: string): void => setQuery({ q: withState(tokens, state).join(" ") });
   return (
     <>
       <div class="tools">
-        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={wrong && <FilterFault token={wrong} />} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={wrong && <FilterFault token={wrong} />} onText={(next) => setQuery({ q: next.trim() && next })} />
         {mayAct.value && (
           <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => show({ kind: "add" })}>
             <Icon name="plus" />

@@ -1,5 +1,6 @@
 /** How a node was lost, as the hub's event says, or its start. */
 
+import { goneBy, RESTARTED } from "../../core/gone";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { now } from "../../state/clock";
@@ -20,20 +21,10 @@ const LOST: Record<string, How> = {
   sent_away: { short: t`Sent away by Ground Control`, long: t`Ground Control ended the session; its log says why.` },
 };
 
-/** As many events as the hub tells of first: fewer are all there are. */
-const RECENT = 50;
-
-/**
- * Undefined where it is too long ago to be among the newest events, or is not known. What ended an earlier stretch, before it was seen last,
- * says nothing of this one: who was there when the hub stopped, and did not come back to it, has left without an event.
- */
+/** Undefined where it is too long ago to be among the newest events, or is not known. */
 export function lostHow(id: string): How | undefined {
-  const seen = nodeSignal(id)?.value.last_seen_at ?? 0;
-  const left = events.value.find((one) => one.node_id === id && one.type === "node.offline" && one.at >= seen);
-  if (left) return LOST[String(left.details.how)];
-  const oldest = events.value[events.value.length - 1];
-  const reachesBack = events.value.length < RECENT || (oldest !== undefined && oldest.at < seen);
-  if (!seen || seen >= hubStarted || !reachesBack) return undefined;
+  const how = goneBy(id, nodeSignal(id)?.value.last_seen_at ?? 0, hubStarted, events.value);
+  if (how !== RESTARTED) return how === undefined ? how : LOST[how];
   const at = moment(hubStarted, now.value);
   return { short: t`Not back since Ground Control restarted`, long: t`Ground Control was restarted at ${at}, and the node has not come back since.` };
 }
