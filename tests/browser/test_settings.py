@@ -24,7 +24,10 @@ ENDED_LIMIT_MS = 30_000
 FORBIDDEN = 403
 UNAUTHORIZED = 401
 OK = 200
+ACCEPTED = 202
 LONGEST_NAME = 64
+ACTOR = 3
+"""Its column in the audit log, counted from nought."""
 OUTSIDE = """() => [...document.querySelectorAll(".audit-table [role=cell]")].filter((cell) => {
     const letters = document.createRange();
     letters.selectNodeContents(cell);
@@ -396,6 +399,23 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
     expect(made).to_be_visible()
     page.get_by_label("Action").fill("no such thing")
     expect(page.get_by_text("No entry fits")).to_be_visible()
+
+
+def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(page: Page, hub: HubProcess) -> None:
+    """A job tells of its node by an id; a user may be called what looks like one."""
+    [node] = hub.enrol("lab-07", simulated=True)
+    assert hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}).status == ACCEPTED
+    actor = "d" * len(node.node_id)
+    sign_in(page, hub)
+    settings(page, "Users")
+    password = add_user(page, actor, "Viewer")
+    assert hub.login(actor, password).token
+    settings(page, "Audit")
+    rows = page.get_by_role("table", name="Audit log").get_by_role("row")
+    details = rows.filter(has_text="Job ordered").locator("small")
+    expect(details).to_contain_text("node: lab-07")
+    expect(details).to_have_attribute("title", re.compile(rf"node: {node.node_id}\b"))
+    expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
 
 
 def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: Page, hub: HubProcess) -> None:
