@@ -3,7 +3,7 @@ import { useId, useState } from "preact/hooks";
 import { t } from "../core/say";
 import { Button } from "./button";
 
-interface FieldProps {
+export interface FieldProps {
   label: string;
   hint?: ComponentChildren;
   /** What is wrong with the entry; empty = nothing. */
@@ -64,7 +64,7 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
   );
 }
 
-function Below({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }): VNode | null {
+export function Below({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }): VNode | null {
   if (wrong) {
     return (
       <p class="wrong" id={`${id}-wrong`} role="alert">
@@ -77,90 +77,4 @@ function Below({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong
       {hint}
     </p>
   ) : null;
-}
-
-export function SelectField({ label, hint, value, onPick, options }: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <select id={id} class="input" value={value} aria-describedby={hint ? `${id}-hint` : undefined} onChange={(event) => onPick(event.currentTarget.value)}>
-        {options.map(([key, words]) => (
-          <option key={key} value={key}>
-            {words}
-          </option>
-        ))}
-      </select>
-      <Below id={id} hint={hint} wrong="" />
-    </div>
-  );
-}
-
-export function Check({ checked, onCheck, children }: { checked: boolean; onCheck: (on: boolean) => void; children: ComponentChildren }): VNode {
-  return (
-    <label class="check">
-      <input type="checkbox" checked={checked} onChange={(event) => onCheck(event.currentTarget.checked)} />
-      <span>{children}</span>
-    </label>
-  );
-}
-
-export function Switch({ label, hint, checked, onCheck }: { label: string; hint?: string; checked: boolean; onCheck: (on: boolean) => void }): VNode {
-  const id = useId();
-  return (
-    <div class="switch-row">
-      <button type="button" class="switch" role="switch" aria-checked={checked} aria-labelledby={id} aria-describedby={hint ? `${id}-hint` : undefined} onClick={() => onCheck(!checked)} />
-      <div onClick={() => onCheck(!checked)}>
-        <span id={id} class="medium">
-          {label}
-        </span>
-        {hint && (
-          <p class="meta t3" id={`${id}-hint`}>
-            {hint}
-          </p>
-        )}
-      </div>
-    </div>
-  );
-}
-
-export function TagsField({ label, tags, onTags }: { label: string; tags: readonly string[]; onTags: (tags: string[]) => void }): VNode {
-  const id = useId();
-  const [text, setText] = useState("");
-  const add = (): void => {
-    const fresh = text.split(/[\s,]+/).map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
-    if (fresh.length) onTags([...tags, ...new Set(fresh)]);
-    setText("");
-  };
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <div class="row wrap">
-        {tags.map((tag) => (
-          <span class="tag tall" key={tag}>
-            {tag}
-            <button type="button" aria-label={t`Remove tag ${tag}`} onClick={() => onTags(tags.filter((one) => one !== tag))}>
-              ×
-            </button>
-          </span>
-        ))}
-        <input
-          id={id}
-          class="input tag-input"
-          value={text}
-          placeholder={t`add a tag`}
-          maxLength={64}
-          autocomplete="off"
-          onInput={(event) => setText(event.currentTarget.value)}
-          onBlur={add}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" || event.key === ",") {
-              if (text) event.preventDefault();
-              add();
-            } else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
-          }}
-        />
-      </div>
-    </div>
-  );
 }

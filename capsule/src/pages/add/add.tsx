@@ -11,7 +11,8 @@ import { ApiError, type DeploymentView, type RetryBody } from "../../state/types
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
-import { Check, SelectField, Switch, TagsField, TextField } from "../../ui/field";
+import { TextField } from "../../ui/field";
+import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { JumpFields, ServerFields, SignInFields } from "./connection";

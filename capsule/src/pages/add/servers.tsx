@@ -15,7 +15,7 @@ import { toast } from "../../state/toasts";
 import { today } from "../../state/today";
 import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Check } from "../../ui/field";
+import { Check } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
 import { useFollowed } from "../many/followed";

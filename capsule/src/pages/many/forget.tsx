@@ -12,9 +12,9 @@ import { unpick } from "../../state/selection";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
+import { Check } from "../../ui/form";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
-import { Check } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 

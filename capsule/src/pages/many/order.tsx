@@ -16,7 +16,8 @@ import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../s
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
-import { SelectField, TextField } from "../../ui/field";
+import { TextField } from "../../ui/field";
+import { SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";

@@ -8,8 +8,8 @@ import { each } from "../../state/each";
 import { nodeSignal, patchNode } from "../../state/fleet";
 import { toast } from "../../state/toasts";
 import { Button } from "../../ui/button";
+import { Check, TagsField } from "../../ui/form";
 import { Dialog } from "../../ui/dialog";
-import { Check, TagsField } from "../../ui/field";
 
 const AT_ONCE = 4;
 const MOST_TAGS = 40;

@@ -9,7 +9,8 @@ import { toast } from "../../state/toasts";
 import { today } from "../../state/today";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { TagsField, TextField } from "../../ui/field";
+import { TextField } from "../../ui/field";
+import { TagsField } from "../../ui/form";
 import { Upkeep } from "./upkeep";
 
 export function NodeSettings({ view }: { view: NodeView }): VNode {

@@ -15,7 +15,8 @@ import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "..
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
-import { Check, TextField } from "../../ui/field";
+import { TextField } from "../../ui/field";
+import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";

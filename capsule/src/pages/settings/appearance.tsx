@@ -5,7 +5,7 @@ import { setTheme, theme, type Theme } from "../../state/theme";
 import { toast } from "../../state/toasts";
 import { ApiError, type PreferencesPatch } from "../../state/types";
 import { Choice } from "../../ui/choice";
-import { Switch } from "../../ui/field";
+import { Switch } from "../../ui/form";
 
 async function save(patch: PreferencesPatch): Promise<void> {
   try {

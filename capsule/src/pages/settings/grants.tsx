@@ -3,7 +3,7 @@ import { useId } from "preact/hooks";
 import { t } from "../../core/say";
 import { rows } from "../../state/fleet";
 import type { GrantsView } from "../../state/types";
-import { TagsField } from "../../ui/field";
+import { TagsField } from "../../ui/form";
 import { Segmented } from "../../ui/parts";
 
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });

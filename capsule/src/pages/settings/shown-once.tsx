@@ -2,9 +2,9 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { Button } from "../../ui/button";
+import { Check } from "../../ui/form";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
-import { Check } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 
