@@ -3,8 +3,8 @@
 import { signal } from "@preact/signals";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
 import type { JobBody, JobChange, JobChunk, JobView, JobsView } from "../wire/schema.gen";
+import { follow } from "./faithful";
 import { noteJob } from "./jobs";
-import { watch } from "./link";
 
 const PAGE = 50;
 
@@ -31,6 +31,7 @@ export const outputUrl = (id: string): string => url(`jobs/${id}/output`);
 /** One job followed live. `onOutput` gets every byte from `from` on, once and in order. */
 export class JobDetail {
   readonly view = signal<JobView | null>(null);
+  /** Once it was read: what is shown may be old, and is no longer told anew or will be later. */
   readonly failure = signal<ApiError | null>(null);
   /** Bytes not shown because the output is too long to show whole. */
   readonly skipped = signal(0);
@@ -65,7 +66,7 @@ export class JobDetail {
 
   #follow(): void {
     this.#end?.();
-    this.#end = watch(
+    this.#end = follow(
       `job:${this.id}`,
       {
         offset: () => this.#offset,
@@ -75,15 +76,21 @@ export class JobDetail {
           if ("output" in said) this.#chunk(said);
           else this.#see(said.job);
         },
-        refused: ({ code, message }) => {
-          this.failure.value = new ApiError(code as ApiError["code"], 404, message);
+        refused: (error) => {
+          this.failure.value = error;
         },
       },
-      { whileHidden: true },
+      true,
     );
   }
 
+  /** Of a job that is shown already: asks for what comes next, without waiting any longer. */
+  again(): void {
+    if (!this.#closed) this.#follow();
+  }
+
   #see(job: JobView): void {
+    this.failure.value = null;
     this.view.value = job;
     noteJob(job);
   }
@@ -93,6 +100,7 @@ export class JobDetail {
     if (offset > this.#offset) return this.#follow(); // something is missing between: go on from what is held
     if (end <= this.#offset) return;
     const fresh = output.subarray(this.#offset - offset);
+    this.failure.value = null;
     this.#offset = end;
     this.received.value = end;
     if (this.#sink) this.#sink(fresh.slice());

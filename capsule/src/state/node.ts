@@ -3,14 +3,19 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
+import { t } from "../core/say";
 import { LIVE_S, type Span } from "../core/view";
 import { GAP_INTERVALS, holes, LiveWindow } from "../core/window";
 import { hubNow, now } from "./clock";
 import { active } from "./deployments";
 import { onEvent } from "./events";
+import { follow } from "./faithful";
 import { loaded, nodeSignal, rowOf } from "./fleet";
-import { connections, watch } from "./link";
+import { connections } from "./link";
+import { dismiss, toast } from "./toasts";
 
+/** How the hub writes one. */
+const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 const MOST_POINTS = 600;
 const MOST_SERIES = 50;
 const MARK_PAGE = 200;
@@ -65,17 +70,20 @@ export class NodeDetail {
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
+  /** It was refused once and for all. */
+  #over = false;
+  /** Tells that nothing new comes. */
+  #note = 0;
 
   constructor(readonly id: string) {
-    this.#ends.push(
-      watch(`node:${id}`, {
-        snapshot: (data) => this.#snapshot(data as NodeView),
-        change: (data) => this.#change(data as NodeChange),
-        refused: ({ code, message }) => {
-          this.failure.value = new ApiError(code as ApiError["code"], 404, message);
-        },
-      }),
-    );
+    const topic = {
+      snapshot: (data: unknown) => this.#snapshot(data as NodeView),
+      change: (data: unknown) => this.#change(data as NodeChange),
+      refused: (error: ApiError, last: boolean) => this.#refused(error, last),
+    };
+    if (ID.test(id)) this.#ends.push(follow(`node:${id}`, topic));
+    else this.#refused(new ApiError("not_found", 404, ""), true);
+    this.#ends.push(() => dismiss(this.#note));
     this.#ends.push(
       onEvent((event) => {
         if (event.node_id !== id || !Number.isFinite(this.#marksFrom)) return;
@@ -106,8 +114,17 @@ export class NodeDetail {
     for (const end of this.#ends) end();
   }
 
+  /** In the place of what there is nothing of; a page that stands goes on standing, since it is asked for again. */
+  #refused(error: ApiError, last: boolean): void {
+    this.#over = last;
+    if (last || !this.view.peek()) this.failure.value = error;
+    else this.#note ||= toast("fail", t`Nothing new comes of ${this.view.peek()?.name ?? ""}`, t`${error.detail}. It is asked for again.`);
+  }
+
   #snapshot(node: NodeView): void {
     this.failure.value = null;
+    dismiss(this.#note);
+    this.#note = 0;
     this.view.value = node;
     this.#take(node.latest);
   }
@@ -158,7 +175,7 @@ export class NodeDetail {
 
   /** It was removed, or is being removed: there is nothing more to ask for, and what is asked is answered by "no such node". */
   #leaving(): boolean {
-    return this.failure.peek() !== null || (loaded.peek() && !nodeSignal(this.id)) || active.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
+    return this.#over || (loaded.peek() && !nodeSignal(this.id)) || active.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
   }
 
   /** Whether the live window has a hole with samples after it. */

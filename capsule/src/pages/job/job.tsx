@@ -111,6 +111,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
+      <Fault detail={detail} />
       {!ended && job.stop && (
         <Banner kind={job.stop.state === "too_late" ? "" : "info"} mark={<Glyph kind="pause" label="" />}>
           {stopWord(job)}
@@ -130,6 +131,24 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       <Output detail={detail} job={job} node={node} />
       {ended && job.changes.length > 0 && <Changes changes={job.changes} />}
     </div>
+  );
+}
+
+/** Why nothing new comes of what is shown. */
+function Fault({ detail }: { detail: JobDetail }): VNode | null {
+  const failure = detail.failure.value;
+  if (!failure) return null;
+  if (failure.status === 404 || failure.status === 403) {
+    return (
+      <Banner mark={<Glyph kind="stale" label="" />}>
+        <b>{failure.status === 404 ? t`This job is no longer kept.` : t`This job is no longer shown to you.`}</b> <span class="plain">{t`What stands here is the last that was told.`}</span>
+      </Banner>
+    );
+  }
+  return (
+    <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => detail.again()}>{t`Try again`}</Button>}>
+      <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
+    </Banner>
   );
 }
 
