@@ -180,6 +180,36 @@ def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, no
     expect(form.get_by_role("button", name="Save")).to_be_disabled()
     form.get_by_label("Every second").fill("12 h")
     expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
-    form.get_by_role("button", name="Save and delete older samples").click()
+    form.get_by_label("Every second").press("Enter")
+    asked = page.get_by_role("dialog", name="Delete older samples")
+    expect(asked).to_contain_text("Every second: everything from before ")
+    expect(asked).to_contain_text("older than 12 h; up to now 24 h were kept")
+    expect(asked.get_by_role("button", name="Cancel")).to_be_focused()
+    act = asked.get_by_role("button", name="Save and delete older samples")
+    typed = asked.get_by_label("Type Every second to confirm")
+    typed.press("Enter")
+    expect(act).to_be_disabled()
+    typed.fill("Every second")
+    typed.press("Enter")
+    expect(act).to_be_enabled()
+    assert kept(hub) == [86_400, 30 * 86_400, 400 * 86_400], "nothing is written before the button is pressed"
+    asked.get_by_role("button", name="Cancel").click()
+    expect(form.get_by_label("Every second")).to_have_value("12 h")
+    form.get_by_role("button", name="Save and delete older samples…").click()
+    typed.fill("Every second")
+    act.click()
+    expect(asked).to_have_count(0)
     expect(form.get_by_role("button", name="Save", exact=True)).to_be_disabled()
-    assert [tier["kept_s"] for tier in hub.local("GET", "/api/v1/settings").json["retention"]] == [12 * 3600, 30 * 86_400, 400 * 86_400]
+    assert kept(hub) == [12 * 3600, 30 * 86_400, 400 * 86_400]
+
+    longer = {"retention": {"seconds_s": 7 * 86_400}}
+    assert hub.local("PATCH", "/api/v1/settings", longer).status == 200  # by somebody else, while the form says 12 h
+    form.get_by_label("By the hour").fill("500 d")
+    form.get_by_label("By the hour").press("Enter")
+    expect(form.get_by_label("Every second")).to_have_value("7 d")
+    assert kept(hub) == [7 * 86_400, 30 * 86_400, 500 * 86_400], "what becomes longer is saved at once, and nothing else is written"
+
+
+def kept(hub: HubProcess) -> list[int]:
+    """How long samples are kept, the finest first."""
+    return [tier["kept_s"] for tier in hub.local("GET", "/api/v1/settings").json["retention"]]

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keptFault, keptSeconds, keptText } from "./retention";
+import { keptFault, keptSeconds, keptText, lossName, lossText, shortened } from "./retention";
 
 test("a length of time is read as people write it, and written so that reading it gives the same", () => {
   for (const seconds of [7200, 86_400, 90_000, 30 * 86_400, 400 * 86_400, 7261]) assert.equal(keptSeconds(keptText(seconds)), seconds);
@@ -19,4 +19,31 @@ test("what the hub would not take is said before it is asked", () => {
   assert.match(keptFault("7 d", "30 d"), /as long as the finer/);
   assert.equal(keptFault("30 d", "30 d"), "");
   assert.equal(keptFault("30 d", "nonsense"), "");
+});
+
+const DAY_S = 86_400;
+const TIERS = [
+  { tier: "1s", kept_s: DAY_S, bytes_per_value: 0.5, values_per_day: 4 * 1024 * 1024 },
+  { tier: "1m", kept_s: 30 * DAY_S, bytes_per_value: 2, values_per_day: 1024 },
+  { tier: "1h", kept_s: 400 * DAY_S, bytes_per_value: 4, values_per_day: 64 },
+] as const;
+
+test("only what is kept for less time than up to now becomes shorter", () => {
+  const of = (wanted: Parameters<typeof shortened>[1]): string => shortened(TIERS, wanted).map(({ tier }) => tier).join();
+  assert.equal(of({}), "");
+  assert.equal(of({ "1s": 2 * DAY_S, "1m": 30 * DAY_S }), "");
+  assert.equal(of({ "1s": DAY_S - 1, "1m": 31 * DAY_S, "1h": 300 * DAY_S }), "1s,1h");
+});
+
+test("what goes is said with the tier, the moment and the size, with the year where it is another one", () => {
+  const now = new Date(2026, 10, 22, 15, 0).getTime() / 1000;
+  const text = lossText(TIERS[0], DAY_S / 2, now).replaceAll("\u00a0", " ");
+  assert.match(text, /^Every second: everything from before 03:00 \(older than 12 h; up to now 24 h were kept\), up to about 1\.00 MiB\.$/);
+  assert.match(lossText(TIERS[0], DAY_S * 0.9, now).replaceAll("\u00a0", " "), /before 21 Nov, 17:24/);
+  assert.match(lossText(TIERS[2], 365 * DAY_S, now).replaceAll("\u00a0", " "), /^By the hour: everything from before 22 Nov 2025 /);
+});
+
+test("one tier is confirmed by its name, several by their number", () => {
+  assert.equal(lossName([TIERS[1]]), "By the minute");
+  assert.equal(lossName([TIERS[1], TIERS[2]]), "2");
 });

@@ -1,6 +1,8 @@
 /** How long samples are kept: as people write it, and what the hub would not take. */
 
 import { t } from "./say";
+import { day, moment } from "./time";
+import { size } from "./units";
 
 const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
 const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
@@ -31,3 +33,27 @@ export function keptFault(text: string, finer?: string): string {
   const before = finer === undefined ? null : keptSeconds(finer);
   return before !== null && seconds < before ? t`At least as long as the finer samples above.` : "";
 }
+
+interface Kept {
+  tier: Tier;
+  kept_s: number;
+  bytes_per_value: number;
+  values_per_day: number;
+}
+
+/** What the tier takes once it is full, kept for so long. */
+export const bytesFor = (tier: Kept, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
+
+/** The tiers that become shorter; where nothing is wanted of one it stays. */
+export const shortened = <T extends Kept>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
+
+/** What goes of one tier when it is kept for so long only: from when back, and how much that is at most. */
+export function lossText(tier: Kept, seconds: number, now: number): string {
+  const from = now - seconds;
+  const year = new Date(from * 1000).getFullYear();
+  const when = year === new Date(now * 1000).getFullYear() ? moment(from, now) : `${day(from)} ${year}`;
+  return t`${TIER_WORDS[tier.tier]}: everything from before ${when} (older than ${keptText(seconds)}; up to now ${keptText(tier.kept_s)} were kept), up to about ${size(bytesFor(tier, tier.kept_s - seconds))}.`;
+}
+
+/** What is typed before it goes: one tier by its name, several by their number. */
+export const lossName = (tiers: readonly Kept[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_WORDS[tier]).join() : String(tiers.length));

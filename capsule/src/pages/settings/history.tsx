@@ -3,9 +3,10 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { plainMark } from "../../core/legend";
-import { keptFault, keptSeconds, keptText, TIER_WORDS } from "../../core/retention";
+import { bytesFor, keptFault, keptSeconds, keptText, lossName, lossText, shortened, TIER_WORDS, type Tier } from "../../core/retention";
 import { rich, t } from "../../core/say";
 import { count, size } from "../../core/units";
+import { now } from "../../state/clock";
 import { loadSettings, patchSettings } from "../../state/people";
 import { toast } from "../../state/toasts";
 import { ApiError, type TierView } from "../../state/types";
@@ -15,8 +16,9 @@ import { Glyph } from "../../ui/glyph";
 import { Banner, Failure, Loading } from "../../ui/parts";
 import { Refused } from "./list";
 import { Refusal, useAct } from "./refusal";
+import { Typed } from "./user-dialogs";
 
-const DAY_S = 86_400;
+type Wanted = Readonly<Partial<Record<Tier, number>>>;
 
 export function HistoryPage(): VNode {
   const [tiers, setTiers] = useState<readonly TierView[] | null>(null);
@@ -37,23 +39,32 @@ export function HistoryPage(): VNode {
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
 }
 
-/** What the tier takes once it is full, kept for so long. */
-const bytesFor = (tier: TierView, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / DAY_S;
+/** Only what was changed here: the others stay as somebody else may have made them meanwhile. */
+async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted): Promise<readonly TierView[]> {
+  const asked = { ...(seconds_s ? { seconds_s } : {}), ...(minutes_s ? { minutes_s } : {}), ...(hours_s ? { hours_s } : {}) };
+  const { retention } = await patchSettings({ retention: asked });
+  toast("done", t`Saved`, t`How long samples are kept was changed.`);
+  return retention;
+}
 
 function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
   const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => keptText(kept_s)));
+  /** What would go, and is asked about first. */
+  const [asking, setAsking] = useState<{ going: readonly TierView[]; wanted: Wanted; at: number } | null>(null);
   const act = useAct();
   const faults = texts.map((text, index) => keptFault(text, texts[index - 1]));
-  const wanted = texts.map((text, index) => keptSeconds(text) ?? tiers[index]?.kept_s ?? 0);
-  const changed = tiers.some(({ kept_s }, index) => wanted[index] !== kept_s);
-  const shorter = tiers.filter(({ kept_s }, index) => (wanted[index] ?? 0) < kept_s);
+  const seconds = texts.map((text, index) => keptSeconds(text) ?? tiers[index]?.kept_s ?? 0);
+  const wanted: Wanted = Object.fromEntries(tiers.flatMap(({ tier, kept_s }, index) => (seconds[index] === kept_s ? [] : [[tier, seconds[index]]])));
+  const changed = Object.keys(wanted).length > 0;
+  const shorter = shortened(tiers, wanted);
   const valid = faults.every((fault) => fault === "");
-  const total = tiers.reduce((sum, tier, index) => sum + bytesFor(tier, wanted[index] ?? 0), 0);
+  const total = tiers.reduce((sum, tier, index) => sum + bytesFor(tier, seconds[index] ?? 0), 0);
   const save = (): void =>
     void act.run(async () => {
-      const [seconds_s = 0, minutes_s = 0, hours_s = 0] = wanted;
-      onSaved((await patchSettings({ retention: { seconds_s, minutes_s, hours_s } })).retention);
-      toast("done", t`Saved`, t`How long samples are kept was changed.`);
+      // What holds now, not when this was opened: a length that was changed meanwhile makes of a longer one a shorter one.
+      const going = shortened((await loadSettings()).retention, wanted);
+      if (going.length) setAsking({ going, wanted, at: now.peek() });
+      else onSaved(await write(wanted));
     });
   return (
     <div class="settings">
@@ -74,7 +85,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_WORDS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesFor(tier, wanted[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
+              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
@@ -88,12 +99,26 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
             </Banner>
           )}
           <div>
-            <Button kind={shorter.length ? "destroy" : "primary"} type="submit" busy={act.busy} disabled={!changed || !valid}>
-              {shorter.length ? t`Save and delete older samples` : t`Save`}
+            <Button kind={shorter.length ? "danger" : "primary"} type="submit" busy={act.busy} disabled={!changed || !valid}>
+              {shorter.length ? t`Save and delete older samples…` : t`Save`}
             </Button>
           </div>
         </form>
       </section>
+      {asking && (
+        <Typed
+          name={lossName(asking.going)}
+          title={t`Delete older samples`}
+          text={[...asking.going.map((tier) => lossText(tier, asking.wanted[tier.tier] ?? tier.kept_s, asking.at)), t`This is so for every node, and cannot be undone.`].join(" ")}
+          button={t`Save and delete older samples`}
+          onClose={() => setAsking(null)}
+          act={async () => {
+            const kept = await write(asking.wanted);
+            setAsking(null);
+            onSaved(kept);
+          }}
+        />
+      )}
     </div>
   );
 }
