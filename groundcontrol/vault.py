@@ -337,6 +337,14 @@ async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord, carried:
     return Vault(_unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet, carried)
 
 
+def fleet_of(keyring_blob: bytes) -> str:
+    """The fleet's id, which needs no secret.
+
+    Raises: ConfigError: the keyring is damaged.
+    """
+    return _read_keyring(keyring_blob).fleet_id
+
+
 def _read_keyring(blob: bytes) -> Keyring:
     try:
         keyring = msgspec.msgpack.decode(blob, type=Keyring)

@@ -14,8 +14,11 @@ from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings, count, file_path
 from groundcontrol.cli.table import moment
+from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite import backup
+from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.replacing import is_unfinished
+from groundcontrol.vault import fleet_of
 from spider.version import VERSION
 
 ENDING: Final = ".stardust-backup"
@@ -33,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a file that is not there yet, or a folder: then the file is named by the time, {ENDING}",
     )
     parser.add_argument(
-        "--keep", type=count, default=None, metavar="N", help="with a folder: afterwards remove all but its N newest backups"
+        "--keep",
+        type=count,
+        default=None,
+        metavar="N",
+        help="with a folder: afterwards remove all but the N newest of this hub's backups in it",
     )
     add_settings(parser)
 
@@ -57,8 +64,9 @@ async def run(args: argparse.Namespace) -> int:
     def tell(text: str) -> None:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)
 
-    manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell)
-    removed = await asyncio.to_thread(_remove_old, target.parent, args.keep) if args.keep is not None else []
+    fleet = await _fleet(settings.control_db)
+    manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell, fleet=fleet)
+    removed = await asyncio.to_thread(_remove_old, target, fleet, args.keep) if args.keep is not None else []
     size = target.stat().st_size
     if args.json:
         facts = {"file": str(target), "bytes": size, "made_at": manifest.made_at, "removed": [str(path) for path in removed]}
@@ -72,9 +80,27 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _remove_old(folder: Path, keep: int) -> list[Path]:
-    """Those that this command has named, all but the newest."""
-    old = sorted(path for path in folder.glob(f"????????-??????{ENDING}") if path.is_file())[:-keep]
+async def _fleet(control: Path) -> str:
+    """Whose backup this is; nothing where the keyring does not say it: then the backup is made, and no other one removed for it."""
+    async with await Inspection.open(control) as inspection:
+        try:
+            keyring = await inspection.secrets.keyring()
+            return "" if keyring is None else fleet_of(keyring)
+        except (ConfigError, HubError):
+            return ""
+
+
+def _remove_old(made: Path, fleet: str, keep: int) -> list[Path]:
+    """Those of this hub that this command has named, all but the newest, of which `made` is one whatever the others say of themselves.
+
+    Other hubs may use the folder, and a name may say anything: what is in the file counts, and what cannot be read stays.
+    """
+    found = {path: backup.manifest_of(path) for path in made.parent.glob(f"????????-??????{ENDING}") if path != made}
+    own = [(manifest.made_at, path) for path, manifest in found.items() if manifest is not None and fleet and manifest.fleet == fleet]
+    old = [path for _, path in sorted(own, reverse=True)[keep - 1 :]]
     for path in old:
-        path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise CliError(f"{made} was made, but {path} cannot be removed: {exc.strerror}") from exc
     return old

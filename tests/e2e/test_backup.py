@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -226,19 +227,56 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
     assert min(counts) > 0, "packs were acknowledged while each backup was made"
 
 
-def test_the_file_is_private_is_never_written_over_and_old_ones_go(hub: HubProcess, tmp_path: Path) -> None:
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    for day in ("20200101", "20200102", "20200103"):
-        (folder / f"{day}-000000.stardust-backup").touch()
-    (folder / "mine.txt").touch()
-    told = json.loads(stardust(hub.folder, "backup", str(folder), "--keep", "2", "--json").stdout)
+def test_the_file_is_private_and_is_never_written_over(hub: HubProcess, tmp_path: Path) -> None:
+    told = json.loads(stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json").stdout)
     made = Path(told["file"])
     assert made.stat().st_mode & 0o777 == 0o600
-    assert {path.name for path in folder.iterdir()} == {made.name, "20200103-000000.stardust-backup", "mine.txt"}
     assert "there already" in stardust(hub.folder, "backup", str(made), status=1).stderr
     assert "no folder" in stardust(hub.folder, "backup", str(tmp_path / "none" / "x"), status=1).stderr
     assert made.stat().st_size == told["bytes"]
+
+
+def as_of(source: Path, target: Path, **said: object) -> Path:
+    """The same backup, which says something else of itself."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, json.dumps(json.loads(data) | said) if name == "manifest.json" else data)
+    return target
+
+
+def test_old_backups_of_this_hub_go_by_what_is_in_them_and_nothing_else_goes(
+    kept: tuple[Path, dict[str, str]], hub: HubProcess, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    first = back_up(hub, tmp_path / "first")
+    other = folder / "20200101-000000.stardust-backup"
+    shutil.copy(kept[0], other)
+    staying = {
+        other,
+        as_of(first, folder / "20200102-000000.stardust-backup", fleet=""),
+        as_of(first, folder / "20200103-000000.stardust-backup", format=99),
+        as_of(first, folder / "before-the-move.stardust-backup"),
+        folder / "20990101-000000.stardust-backup",
+        folder / "20200104-000000.stardust-backup",
+    }
+    (folder / "20990101-000000.stardust-backup").touch()
+    (folder / "20200104-000000.stardust-backup").symlink_to(first)
+    older = as_of(first, folder / "20980101-000000.stardust-backup", made_at=5.0)
+    newer = as_of(first, folder / "20190101-000000.stardust-backup", made_at=6.0)
+
+    told = json.loads(stardust(hub.folder, "backup", str(folder), "--keep", "2", "--json").stdout)
+    assert told["removed"] == [str(older)]
+    made = Path(told["file"])
+    assert set(folder.iterdir()) == staying | {made, newer}
+
+    ahead = as_of(first, folder / "20200105-000000.stardust-backup", made_at=4e9)
+    while made.exists() and made.name == time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ".stardust-backup":
+        time.sleep(0.05)
+    told = json.loads(stardust(hub.folder, "backup", str(folder), "--keep", "1", "--json").stdout)
+    assert set(told["removed"]) == {str(made), str(newer), str(ahead)}, "the one just made stays, whatever another says of its time"
+    assert set(folder.iterdir()) == staying | {Path(told["file"])}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="making a file system of its own size needs root")

@@ -11,6 +11,8 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
+import struct
 import tempfile
 import time
 import zipfile
@@ -57,9 +59,11 @@ class Manifest(msgspec.Struct, frozen=True):
     files: dict[str, Content]
     audit_heads: list[AuditHead]
     """The ends of the audit log at that time: what is restored must have them."""
+    fleet: str = ""
+    """Whose it is: the fleet's id. Empty: it cannot be told."""
 
 
-def make(control: Path, target: Path, version: str, tell: Told) -> Manifest:
+def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "") -> Manifest:
     """Write a backup to `target`, which must not exist; it has its name only when it is whole and was read back.
 
     Raises: ConfigError: it could not be made; nothing is left of it.
@@ -70,14 +74,14 @@ def make(control: Path, target: Path, version: str, tell: Told) -> Manifest:
         raise ConfigError(f"there is no folder {target.parent}")
     try:
         with tempfile.TemporaryDirectory(prefix=".stardust-backup-", dir=target.parent) as folder:
-            return _make(control, target, Path(folder), version, tell)
+            return _make(control, target, Path(folder), version, tell, fleet)
     except sqlite3.Error as exc:
         raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
     except OSError as exc:
         raise ConfigError(f"no backup was made: {target.parent}: {exc.strerror}") from exc
 
 
-def _make(control: Path, target: Path, folder: Path, version: str, tell: Told) -> Manifest:
+def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str) -> Manifest:
     sources = {"control.db": control, "samples.db": samples_beside(control)}
     made_at, files = time.time(), {}
     for name, kind in COPIES:
@@ -92,7 +96,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told) -
         files[name] = Content((folder / name).stat().st_size, _sha256_of(folder / name), schema)
     with _opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
-        manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)))
+        manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
     packed = folder / "backup"
     tell("packing")
     with (
@@ -125,6 +129,17 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
         raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """What this backup says of itself; None: it is none that this program can read, or no plain file."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        with open_backup(path) as (manifest, _):
+            return manifest
+    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # somebody's archive may be broken in any way
+        return None
 
 
 def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
