@@ -6,9 +6,9 @@ import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { removeNode } from "../../state/deployment";
 import { hide } from "../../state/dialogs";
-import { each, type Outcome } from "../../state/each";
+import type { Outcome } from "../../state/each";
 import { nodeSignal } from "../../state/fleet";
-import { unpick } from "../../state/selection";
+import { pick } from "../../state/selection";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -17,6 +17,7 @@ import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+import { RunEnd, useRun } from "./run";
 
 const AT_ONCE = 2;
 
@@ -25,33 +26,40 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const [views] = useState(() => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []));
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
-  const [through, setThrough] = useState<number | null>(null);
+  const run = useRun<NodeView>();
   const [outcome, setOutcome] = useState<Outcome<NodeView> | null>(null);
   const asks = views.filter((view) => removalWay(view) === "ask" && !view.simulated);
   const remove = async (): Promise<void> => {
-    setThrough(0);
-    const first = await each(views.slice(0, 1), 1, ({ id }) => removeNode(id, {}, force), setThrough); // the password is asked for once
-    const stopped = first.failed[0]?.error.code === "auth.step_up_required" || first.failed[0]?.error.code === "auth.forbidden";
-    const rest: Outcome<NodeView> = stopped ? { done: [], failed: [] } : await each(views.slice(1), AT_ONCE, ({ id }) => removeNode(id, {}, force), (count) => setThrough(count + 1));
-    const all = { done: [...first.done, ...rest.done], failed: [...first.failed, ...rest.failed] };
+    const all = await run.start(views, AT_ONCE, ({ id }) => removeNode(id, {}, force));
+    const there = run.here();
     if (all.done.length) {
-      unpick();
+      pick(all.done.map(({ id }) => id), false);
       toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It goes on in the background.`);
     }
-    if (!all.failed.length) return hide();
-    setThrough(null);
-    setOutcome(all);
+    if (!all.failed.length && !all.left.length) return there ? hide() : undefined;
+    if (there) setOutcome(all);
+    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0]?.error.detail ?? "");
   };
   return (
-    <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={hide}>
+    <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={run.through === null ? hide : run.stop}>
       <div class="body">
         {outcome ? (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
-            <span class="plain">
-              {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0]?.error.detail}
-            </span>
-          </Banner>
+          <>
+            {outcome.failed.length > 0 && (
+              <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+                <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
+                <span class="plain">
+                  {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0]?.error.detail}
+                </span>
+              </Banner>
+            )}
+            {outcome.left.length > 0 && (
+              <Banner mark={<Glyph kind="off" label="" />}>
+                <b>{t`${plural(outcome.left.length, "node")} not begun:`}</b> <span class="plain">{t`${someOf(outcome.left.map(({ name }) => name), 8)}. Nothing of them was changed.`}</span>
+              </Banner>
+            )}
+            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${someOf(outcome.done.map(({ name }) => name), 8)}. It goes on in the background.` : t`No node was removed.`}</p>
+          </>
         ) : (
           <>
             <p class="t2">
@@ -70,14 +78,9 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
         )}
       </div>
       <footer>
-        <span class="t3 aside" role="status">
-          {through === null ? "" : t`${through} of ${views.length}`}
-        </span>
-        <Button class="end" more={{ autofocus: true }} onClick={hide}>
-          {outcome ? t`Close` : t`Cancel`}
-        </Button>
+        <RunEnd run={run} total={views.length} over={outcome !== null} onClose={hide} />
         {!outcome && (
-          <Button kind="destroy" icon="trash-2" busy={through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
+          <Button kind="destroy" icon="trash-2" busy={run.through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
             {t`Remove ${plural(views.length, "node")}`}
           </Button>
         )}

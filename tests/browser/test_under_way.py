@@ -1,0 +1,90 @@
+"""What is under way when somebody changes their mind: what is sent is said to be sent, what is not begun can be left, and both are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.test_settings import sign_in
+from tests.browser.waits import until
+from tests.support.hub import HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+NAMES = ("web-1", "web-2", "web-3", "web-4", "web-5")
+
+
+class Kept:
+    """Requests of a kind, each kept from the hub until it is let go."""
+
+    def __init__(self, page: Page, method: str, pattern: str) -> None:
+        self._page, self._method = page, method
+        self._routes: list[Route] = []
+        page.route(pattern, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if route.request.method == self._method:
+            self._routes.append(route)
+        else:
+            route.fallback()
+
+    def wait(self, count: int = 1) -> list[Route]:
+        """The next ones, as soon as there are so many."""
+        taken = until(self._page, lambda: self._routes[:count], lambda found: len(found) == count)
+        del self._routes[:count]
+        return taken
+
+    def none(self) -> bool:
+        """No other one has come."""
+        return not self._routes
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def tags(hub: HubProcess) -> dict[str, list[str]]:
+    """By node."""
+    return {node["name"]: node["tags"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
+
+
+def choose_all(page: Page, act: str) -> None:
+    page.get_by_role("checkbox", name="Select all shown").check()
+    page.get_by_role("region", name="Selection").get_by_role("button", name=act).click()
+
+
+@pytest.mark.refusals("409 (Conflict)")
+def test_a_removal_of_many_is_stopped_after_those_under_way(page: Page, hub: HubProcess) -> None:
+    hub.enrol(*NAMES)
+    sign_in(page, hub)
+    choose_all(page, "Remove…")
+    dialog = page.get_by_role("dialog", name="Remove 5 nodes")
+    dialog.get_by_text("The servers are gone, only forget the nodes").click()
+    dialog.get_by_label("Type 5 to confirm").fill("5")
+    asked = Kept(page, "DELETE", "**/api/v1/nodes/*")
+    dialog.get_by_role("button", name="Remove 5 nodes").click()
+    [first] = asked.wait()
+    assert asked.none(), "the first goes alone"
+    first.continue_()
+    [second, third] = asked.wait(2)
+    expect(dialog.get_by_text("1 of 5")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
+    dialog.get_by_role("button", name="Stop after those under way").click()
+    expect(dialog.get_by_text("Stopping after those under way…")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    second.continue_()
+    third.fulfill(status=409, json={"code": "conflict", "detail": "It is being deployed."})
+    expect(dialog).to_contain_text("2 nodes being removed: web-1, web-2.")
+    expect(dialog.get_by_role("alert")).to_contain_text("1 node not removed: web-3. It is being deployed.")
+    expect(dialog).to_contain_text("2 nodes not begun: web-4, web-5. Nothing of them was changed.")
+    assert asked.none()
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("3 nodes selected")
+    until(page, lambda: sorted(tags(hub)), lambda left: left == ["web-3", "web-4", "web-5"])
