@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, only_here, read_settings
-from groundcontrol.cli.options import add_settings, count, file_path
+from groundcontrol.cli.options import add_settings, complain, count, file_path
 from groundcontrol.cli.table import moment
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite import backup
@@ -65,7 +66,13 @@ async def run(args: argparse.Namespace) -> int:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)
 
     fleet = await _fleet(settings.control_db)
-    manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell, fleet=fleet)
+    ending, caught = backup.Ending(), list[int]()
+    _end_at_signals(ending, caught)
+    try:
+        manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell, fleet=fleet, ending=ending)
+    except backup.Ended:
+        complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
+        return 128 + caught[0]
     removed = await asyncio.to_thread(_remove_old, target, fleet, args.keep) if args.keep is not None else []
     size = target.stat().st_size
     if args.json:
@@ -78,6 +85,17 @@ async def run(args: argparse.Namespace) -> int:
     for path in removed:
         print(f"removed: {shown(str(path))}")
     return 0
+
+
+def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
+    """Without this, copies of both databases would stay behind."""
+
+    def end(number: int) -> None:
+        caught.append(number)
+        ending.ask()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
 async def _fleet(control: Path) -> str:

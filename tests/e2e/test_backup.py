@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 
 from groundcontrol import failpoints
+from groundcontrol.store.sqlite import open_database
+from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
@@ -277,6 +279,78 @@ def test_old_backups_of_this_hub_go_by_what_is_in_them_and_nothing_else_goes(
     told = json.loads(stardust(hub.folder, "backup", str(folder), "--keep", "1", "--json").stdout)
     assert set(told["removed"]) == {str(made), str(newer), str(ahead)}, "the one just made stays, whatever another says of its time"
     assert set(folder.iterdir()) == staying | {Path(told["file"])}
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of which a backup takes seconds."""
+    folder = tmp_path_factory.mktemp("heavy") / "data"
+
+    async def fill_it() -> None:
+        await (await open_database(folder, clock=SystemClock())).close()
+
+    asyncio.run(fill_it())
+    with contextlib.closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
+        db.execute("CREATE TABLE ballast (body BLOB)")
+        db.executemany("INSERT INTO ballast VALUES (randomblob(?))", [(1 << 20,)] * 96)
+    return folder
+
+
+@contextlib.contextmanager
+def backing_up(folder: Path, target: Path, said: str) -> Iterator[subprocess.Popen[str]]:
+    """A backup that has come to this."""
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder)}
+    command = [sys.executable, "-m", "groundcontrol", "backup", str(target)]
+    with subprocess.Popen(command, cwd="/", env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        try:
+            for line in running.stderr:
+                if said in line:
+                    break
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "status"),
+    [("copying stardust-samples", signal.SIGINT, 130), ("packing", signal.SIGTERM, 143), ("reading it back", signal.SIGTERM, 143)],
+)
+def test_a_backup_that_is_ended_leaves_nothing(heavy: Path, tmp_path: Path, said: str, number: signal.Signals, status: int) -> None:
+    with backing_up(heavy, tmp_path, said) as running:
+        running.send_signal(number)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == status, told
+    assert told.splitlines()[-1] == "stardust: no backup was made: it was ended, and nothing is left of it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one_and_nothing_else(heavy: Path, hub: HubProcess, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with backing_up(heavy, folder, "packing") as killed:
+        killed.kill()
+    [left] = folder.iterdir()
+    assert (left / "control.db").exists()
+
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / "mine" / "control.db").touch()
+    strange = [folder / f".stardust-backup-{name}" for name in ("linked__", "readable", "with_mine")]
+    strange[0].symlink_to(tmp_path / "mine")
+    for path in strange[1:]:
+        path.mkdir(mode=0o700)
+        (path / "control.db").touch()
+    strange[1].chmod(0o755)
+    (strange[2] / "notes").touch()
+    with backing_up(heavy, folder, "packing") as running:
+        assert not left.exists(), "the next backup removes it as it begins"
+        [held] = set(folder.iterdir()) - set(strange)
+        back_up(hub, folder / "made")
+        assert (held / "control.db").exists(), "somebody works in it"
+        assert running.wait(60) == 0
+    [done] = folder.glob("*.stardust-backup")
+    assert set(folder.iterdir()) == {*strange, folder / "made", done}
+    assert all((path / "control.db").exists() for path in strange)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="making a file system of its own size needs root")

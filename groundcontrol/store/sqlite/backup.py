@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import stat
 import struct
-import tempfile
+import threading
 import time
 import zipfile
 import zlib
@@ -30,12 +30,15 @@ from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check_whole, copy, migrations
 from groundcontrol.store.sqlite.tx import Rows
+from groundcontrol.store.sqlite.workfolders import sweep, work_folder
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 COPIES: Final = (("control.db", CONTROL), ("samples.db", SAMPLES))
 MAX_MANIFEST_BYTES: Final = 4 << 20
 BLOCK_BYTES: Final = 1 << 20
+_STEPS: Final = 20_000
+"""Of SQLite between two looks whether it shall end: some milliseconds."""
 
 Told = Callable[[str], None]
 """Hears what is being done."""
@@ -63,37 +66,81 @@ class Manifest(msgspec.Struct, frozen=True):
     """Whose it is: the fleet's id. Empty: it cannot be told."""
 
 
-def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "") -> Manifest:
+class Ended(Exception):
+    """Somebody wanted no backup any more; nothing is left of it."""
+
+
+class Ending:
+    """Lets a backup that is being made on one thread be ended from another."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._at_work: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        """End it, also in the middle of a statement."""
+        with self._lock:
+            self._wanted = True
+            for db in self._at_work:
+                db.interrupt()
+
+    def check(self) -> None:
+        """Raises: Ended."""
+        if self._wanted:
+            raise Ended
+
+    @contextlib.contextmanager
+    def watch(self, db: sqlite3.Connection) -> Iterator[None]:
+        """Statements of this connection fail once it was asked; those that begin later do as well."""
+        db.set_progress_handler(lambda: self._wanted, _STEPS)
+        with self._lock:
+            self._at_work.append(db)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.remove(db)
+            db.set_progress_handler(None, 0)
+
+
+def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist; it has its name only when it is whole and was read back.
 
-    Raises: ConfigError: it could not be made; nothing is left of it.
+    Raises: ConfigError: it could not be made; nothing is left of it. Ended.
     """
     if target.exists():
         raise ConfigError(f"{target} is there already: a backup never replaces another file")
     if not target.parent.is_dir():
         raise ConfigError(f"there is no folder {target.parent}")
+    ending = ending or Ending()
+    sweep(target.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".stardust-backup-", dir=target.parent) as folder:
-            return _make(control, target, Path(folder), version, tell, fleet)
-    except sqlite3.Error as exc:
-        raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
-    except OSError as exc:
-        raise ConfigError(f"no backup was made: {target.parent}: {exc.strerror}") from exc
+        with work_folder(target.parent) as folder:
+            return _make(control, target, folder, version, tell, fleet, ending)
+    except (sqlite3.Error, OSError, ConfigError) as exc:
+        ending.check()
+        if isinstance(exc, sqlite3.Error):
+            raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
+        if isinstance(exc, OSError):
+            raise ConfigError(f"no backup was made: {target.parent}: {exc.strerror}") from exc
+        raise
 
 
-def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str) -> Manifest:
+def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str, ending: Ending) -> Manifest:
     sources = {"control.db": control, "samples.db": samples_beside(control)}
     made_at, files = time.time(), {}
     for name, kind in COPIES:
         source = sources[name]
         tell(f"copying {source.name} ({_size(source.stat().st_size)})")
-        with _opened(source) as db:
+        with _opened(source) as db, ending.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
                 raise ConfigError(f"{source} is not a database of Stardust")
-            copy(db, folder / name)
+            copy(db, folder / name, ending.watch)
         with _opened(folder / name) as db:
             schema: int = db.execute("PRAGMA user_version").fetchone()[0]
-        files[name] = Content((folder / name).stat().st_size, _sha256_of(folder / name), schema)
+        with open(folder / name, "rb") as file:
+            files[name] = Content((folder / name).stat().st_size, _sha256_of(file, ending), schema)
     with _opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
         manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
@@ -101,16 +148,20 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
     tell("packing")
     with (
         open(os.open(packed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
-        zipfile.ZipFile(out, "w") as archive,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
-        archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-        for name, _ in COPIES:
-            archive.write(folder / name, name, zipfile.ZIP_DEFLATED, 1)
+        archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), zipfile.ZIP_STORED)
+        for name, content in files.items():
+            with open(folder / name, "rb") as file, archive.open(name, "w", force_zip64=content.bytes > 1 << 30) as member:
+                for block in _blocks(file, ending):
+                    member.write(block)
     tell("reading it back")
     with open_backup(packed) as (_, archive):
         for name, content in files.items():
-            if _sha256_in(archive, name) != content.sha256:
-                raise ConfigError("no backup was made: what was written is not what was read")
+            with archive.open(name) as member:
+                if _sha256_of(member, ending) != content.sha256:
+                    raise ConfigError("no backup was made: what was written is not what was read")
+    ending.check()
     os.link(packed, target)  # never over a file that came meanwhile
     sync(target)
     return manifest
@@ -216,16 +267,16 @@ def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
     return digest.hexdigest()
 
 
-def _sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _blocks(file: IO[bytes], ending: Ending) -> Iterator[bytes]:
+    while block := file.read(BLOCK_BYTES):
+        ending.check()
+        yield block
 
 
-def _sha256_in(archive: zipfile.ZipFile, name: str) -> str:
+def _sha256_of(file: IO[bytes], ending: Ending) -> str:
     digest = hashlib.sha256()
-    with archive.open(name) as source:
-        while block := source.read(BLOCK_BYTES):
-            digest.update(block)
+    for block in _blocks(file, ending):
+        digest.update(block)
     return digest.hexdigest()
 
 

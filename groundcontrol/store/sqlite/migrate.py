@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,9 @@ from groundcontrol.errors import ConfigError
 CHECK_LIMIT_BYTES: Final = 1 << 30
 """Larger files are not read through at each start: a hub has to be back within seconds."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
+
+Watched = contextlib.AbstractContextManager[object]
+"""For as long as a connection works."""
 
 
 class Kind(NamedTuple):
@@ -146,14 +150,15 @@ def size(path: Path) -> int:
         return 0
 
 
-def copy(db: sqlite3.Connection, target: Path) -> None:
+def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], Watched] = contextlib.nullcontext) -> None:
     """Write a consistent copy of the open database (never `cp`), open it and check it.
 
+    Args:   watched: is given the connection that checks it.
     Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written.
     """
     with contextlib.suppress(FileNotFoundError):
         target.unlink()
     db.execute("VACUUM INTO ?", (str(target),))
     target.chmod(0o600)
-    with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+    with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as opened, watched(opened):
         check_whole(opened, target)

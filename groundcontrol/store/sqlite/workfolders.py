@@ -1,0 +1,106 @@
+"""Folders in which a backup is put together, beside where it goes. Each is held by a lock, so that one whose program was killed is known as such."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = ".stardust-backup-"
+FILES: Final = ("control.db", "samples.db", "backup")
+"""What is made in one."""
+_NAME: Final = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")
+_LOCK: Final = "lock"
+_OURS: Final = {_LOCK, *FILES, *(f"{name}{ending}" for name in FILES for ending in ("-journal", "-wal", "-shm"))}
+_TRIES: Final = 10
+
+
+@contextlib.contextmanager
+def work_folder(beside: Path) -> Iterator[Path]:
+    """An empty private folder, which goes with all that is made in it.
+
+    Raises: OSError.
+    """
+    path, folder, held = _make(beside)
+    try:
+        yield path
+    finally:
+        with held:
+            _empty(path, folder)
+        _discard(path)
+
+
+def sweep(beside: Path) -> None:
+    """Remove the folders of programs that were killed: those of our name, owner, mode and content that nobody holds. No link is followed."""
+    try:
+        found = [path for path in beside.iterdir() if _NAME.fullmatch(path.name)]
+    except OSError:  # where nothing can be listed, new files may still be made
+        return
+    for path in found:
+        with contextlib.suppress(OSError):  # it is held, or no folder, or where no lock tells whether somebody works in it
+            _sweep(path)
+
+
+def _sweep(path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        folder = _open(path, held)
+        told = os.fstat(folder)
+        if told.st_uid != os.geteuid() or stat.S_IMODE(told.st_mode) != 0o700 or not _OURS.issuperset(os.listdir(folder)):
+            return
+        fcntl.flock(_open_lock(folder, held), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _empty(path, folder)
+    _discard(path)
+
+
+def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
+    for _ in range(_TRIES):
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as held:  # else somebody sweeps at this moment
+            folder = _open(path, held)
+            _hold(path, _open_lock(folder, held))
+            return path, folder, held.pop_all()
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _hold(path: Path, lock: int) -> None:
+    """Raises: BlockingIOError, FileNotFoundError: somebody removes it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks, on which nobody sweeps
+        pass
+    path.stat()
+
+
+def _open(path: Path, held: contextlib.ExitStack) -> int:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    held.callback(os.close, folder)
+    return folder
+
+
+def _open_lock(folder: int, held: contextlib.ExitStack) -> int:
+    lock = os.open(_LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    held.callback(os.close, lock)
+    return lock
+
+
+def _empty(path: Path, folder: int) -> None:
+    """Remove what is ours in it, the lock last, and it while the lock is held."""
+    for name in sorted(_OURS, key=lambda name: name == _LOCK):
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+    _discard(path)
+
+
+def _discard(path: Path) -> None:
+    """Again when nothing is open any more: over NFS a file that is open keeps its place."""
+    with contextlib.suppress(OSError):
+        path.rmdir()
