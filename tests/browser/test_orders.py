@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop, Message
 from spider.wire.orders import Order
 from tests.browser.test_settings import password_step
+from tests.browser.test_under_way import Kept
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
@@ -139,6 +140,31 @@ def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProce
         expect(restart).to_be_disabled()
     name.fill("web-1")
     restart.click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    assert [order.verb for order in node.orders] == ["reboot"]
+
+
+def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Reboot…").click()
+    dialog = page.get_by_role("dialog", name="Reboot: web-1")
+    dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+    asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
+    dialog.get_by_role("button", name="Reboot server").click()
+    [sent] = asked.wait()
+    expect(dialog.get_by_text("Sent, waiting for the answer.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)
+    before = page.url
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="Reboot: web-1")
+    expect(note).to_contain_text("It was started.")
+    assert page.url == before
+    note.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
     assert [order.verb for order in node.orders] == ["reboot"]

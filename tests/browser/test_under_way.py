@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,45 @@ def test_a_removal_of_many_is_stopped_after_those_under_way(page: Page, hub: Hub
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("region", name="Selection")).to_contain_text("3 nodes selected")
     until(page, lambda: sorted(tags(hub)), lambda left: left == ["web-3", "web-4", "web-5"])
+
+
+@pytest.mark.refusals("503 (Service Unavailable)")
+def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_once_its_dialog_is_gone(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2")
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/jobs")
+    choose_all(page, "Run…")
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    start = dialog.get_by_role("button", name="Check for updates on 2")
+    start.click()
+    [first] = asked.wait()
+    expect(dialog.get_by_text("Sent, waiting for the answer. It goes on when this is closed.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
+    first.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
+    expect(dialog.get_by_role("alert")).to_contain_text("It is busy. Whether it was started is not known.")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
+    start.click()
+    [second] = asked.wait()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Tag…").click()
+    other = page.get_by_role("dialog", name="Tag 2 nodes")
+    expect(other).to_be_visible()
+    second.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy still."})
+    told = page.get_by_role("alert").filter(has_text="It is busy still.")
+    expect(told).to_contain_text("Check for updates on 2 nodes")
+    page.keyboard.press("Escape")
+    told.get_by_role("button", name="Retry").click()
+    [third] = asked.wait()
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Tag…").click()
+    third.continue_()
+    note = page.get_by_role("status").filter(has_text="It was started.")
+    expect(note).to_be_visible()
+    expect(other).to_be_visible()
+    assert "/batches/" not in page.url
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("2 nodes selected")
+    note.get_by_role("button", name="Open").click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    keys = {route.request.headers["idempotency-key"] for route in (first, second, third)}
+    assert len(keys) == 1, "the same order, however often it was sent"

@@ -9,9 +9,7 @@ import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
-import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
-import { withStepUp } from "../../state/stepup";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
@@ -22,6 +20,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlansTable, usePlans, withWork } from "./plans";
+import { SENT, useSending } from "./sending";
 
 type Action = BatchBody["action"];
 
@@ -38,7 +37,8 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   const plans = usePlans(planning);
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
-  const [busy, setBusy] = useState(false);
+  const [asking, setAsking] = useState(false);
+  const { sending, give } = useSending();
   const chosen = given.length > 0 && action === first;
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? namesOf(names) : [];
@@ -67,7 +67,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   };
   const plan = async (): Promise<void> => {
     if (!isPlanned(action)) return;
-    setBusy(true);
+    setAsking(true);
     setWrong("");
     try {
       setPlanning(await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planKey));
@@ -75,23 +75,22 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
     }
-    setBusy(false);
+    setAsking(false);
   };
-  const start = async (): Promise<void> => {
-    if (!ready || busy) return;
-    setBusy(true);
+  const start = (): void => {
+    if (!ready || asking || sending) return;
     setWrong("");
-    try {
-      const bound = planning ? { nodes: working, plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
-      const batch = await withStepUp(() => submitBatch({ action, ...bound, ...(naming ? { packages } : {}) }, key));
-      onClose();
-      unpick();
-      go(`/batches/${batch.id}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setWrong(error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail);
-      setBusy(false);
-    }
+    const bound = planning ? { nodes: working, plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
+    const body = { action, ...bound, ...(naming ? { packages } : {}) };
+    void give({
+      what: t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`,
+      send: async () => `/batches/${(await submitBatch(body, key)).id}`,
+      taken: () => {
+        onClose();
+        unpick();
+      },
+      refused: setWrong,
+    });
   };
   return (
     <Dialog size={planning ? "wide" : ""} title={t`Run on ${plural(nodes.length, "node")}`} subtitle={someOf(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
@@ -143,15 +142,18 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         )}
       </div>
       <footer>
+        <span class="t3 aside" role="status">
+          {sending && SENT}
+        </span>
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          {t`Cancel`}
+          {sending ? t`Close` : t`Cancel`}
         </Button>
         {isPlanned(action) && !planning && (
-          <Button kind="primary" busy={busy} disabled={willing === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
+          <Button kind="primary" busy={asking} disabled={sending || willing === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
             {t`Show plans`}
           </Button>
         )}
-        <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={busy && (planning !== null || !isPlanned(action))} disabled={!ready} onClick={() => void start()}>
+        <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
           {planning ? t`${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : t`${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
         </Button>
       </footer>

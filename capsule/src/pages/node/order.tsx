@@ -5,8 +5,6 @@ import { t } from "../../core/say";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
 import { JobDetail, newKey, submitJob } from "../../state/job";
 import { planOf } from "../../state/plans";
-import { go } from "../../state/router";
-import { withStepUp } from "../../state/stepup";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
@@ -16,6 +14,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlanTable } from "../job/plan-table";
+import { SENT, useSending } from "../many/sending";
 
 type Action = JobBody["action"];
 
@@ -36,6 +35,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  const { sending, give } = useSending();
   const [typed, setTyped] = useState("");
   const planKey = useRef(newKey());
   const runKey = useRef(newKey());
@@ -60,13 +60,18 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
       if (!isPlanned(action)) return;
       setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey.current));
     });
-  const start = (): Promise<void> =>
-    attempt(async () => {
-      const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
-      const job = await withStepUp(() => submitJob(view.id, body, runKey.current));
-      onClose();
-      go(`/jobs/${job.id}`);
+  const start = (): void => {
+    if (sending) return;
+    setWrong("");
+    const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
+    const key = runKey.current;
+    void give({
+      what: `${actionWord(action)}: ${view.name}`,
+      send: async () => `/jobs/${(await submitJob(view.id, body, key)).id}`,
+      taken: onClose,
+      refused: setWrong,
     });
+  };
   const again = (): void => {
     planKey.current = newKey();
     runKey.current = newKey();
@@ -134,19 +139,22 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
       </div>
       <footer>
         {(plan !== null || (wrong !== "" && asked !== null)) && (
-          <Button icon="refresh-cw" onClick={again}>
+          <Button icon="refresh-cw" disabled={sending} onClick={again}>
             {t`Plan again`}
           </Button>
         )}
+        <span class="t3 aside" role="status">
+          {sending && SENT}
+        </span>
         <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
-          {t`Cancel`}
+          {sending ? t`Close` : t`Cancel`}
         </Button>
         {plans && naming && !asked ? (
           <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void askForPlan()}>
             {t`Show plan`}
           </Button>
         ) : (
-          <Button kind={danger ? "destroy" : "primary"} busy={busy} disabled={!sure || (plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={() => void start()}>
+          <Button kind={danger ? "destroy" : "primary"} busy={sending} disabled={busy || !sure || (plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={start}>
             {START_WORDS[action] ?? t`Start`}
           </Button>
         )}
