@@ -78,6 +78,8 @@ class Node(NamedTuple):
     simulated: bool = False
     waiting: bool = False
     """It came with an organisation secret, and somebody has to approve it before it may do anything."""
+    damaged: tuple[str, ...] = ()
+    """What the store holds of it and cannot read; it is empty or at its default above."""
 
 
 class NewNode(NamedTuple):

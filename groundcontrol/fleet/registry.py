@@ -17,7 +17,7 @@ from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.domain.summary import Brief
-from groundcontrol.errors import HubError, StoreError
+from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError
 from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.intake import KnownLayout, scaled
 from groundcontrol.fleet.session import AgentSession
@@ -335,7 +335,10 @@ class Registry:
         self._bus.publish(NodesFresh(nodes))
 
     async def recall(self) -> None:
-        """After a start: show what was stored last, until the nodes report again."""
+        """After a start: show what was stored last, until the nodes report again; and tell in the log of what cannot be read.
+
+        What is the matter with one node keeps nothing of the others, and never ends the hub.
+        """
         try:
             await self._recall()
         except HubError as exc:
@@ -343,18 +346,40 @@ class Registry:
 
     async def _recall(self) -> None:
         cursor: str | None = None
+        unreadable: dict[int, set[str]] = {}
+        for no, family in await self._store.metrics.unreadable():
+            unreadable.setdefault(no, set()).add(family)
         while True:
             page = await self._store.nodes.nodes(SYSTEM, 200, cursor)
             for node in page.items:
-                for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
-                    known = self._latest.setdefault(node.id, {})
-                    if family not in known and len(row.values) == len(layout.series):
-                        with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
-                            known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
-                            self._skews.known(node.id, layout, known[family].row)
+                if node.damaged:
+                    event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out; the node may say it anew")
+                if families := unreadable.get(node.no):
+                    event(
+                        log,
+                        "layouts_damaged",
+                        logging.ERROR,
+                        node=node.id,
+                        families=sorted(families),
+                        means="samples of these are left out",
+                    )
+                try:
+                    await self._recall_node(node)
+                except (StoreDown, StoreBusy):
+                    raise
+                except Exception:  # the boundary
+                    event(log, "recall_failed", logging.ERROR, node=node.id, exc_info=True)
             cursor = page.next
             if cursor is None:
                 return
+
+    async def _recall_node(self, node: Node) -> None:
+        for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
+            known = self._latest.setdefault(node.id, {})
+            if family not in known and len(row.values) == len(layout.series):
+                with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
+                    known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
+                    self._skews.known(node.id, layout, known[family].row)
 
     # -- the clockwork ---------------------------------------------------------------------------
 

@@ -58,6 +58,10 @@ class MetricStore(Protocol):
         """The newest row of each family: what a fresh process shows before the node reports again."""
         ...
 
+    async def unreadable(self) -> Sequence[tuple[int, str]]:
+        """Which nodes (by number) have layouts, of which families, that cannot be read: samples of theirs are there and mean nothing."""
+        ...
+
     async def hot_hours(self) -> Sequence[HotHour]:
         """Which hours of which nodes have rows that are in no chunk yet; the newest thousand hours, where there are more."""
         ...

@@ -17,7 +17,7 @@ import msgspec
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
-from groundcontrol.store.sqlite.records import object_from_json
+from groundcontrol.store.sqlite.records import decoded, object_from_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
 _START: Final = bytes(32)
@@ -25,6 +25,7 @@ _TEXT_LIMIT: Final = 1000
 _SECRETS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
 _ANCHOR: Final = "audit.anchor"
 _CLOCK: Final = "clock_accepted"
+_mark: Final = msgspec.json.Decoder(tuple[str, int])
 
 
 def node_scope(session: Session, org: int) -> Scope:
@@ -162,7 +163,7 @@ def last_at(rows: Rows) -> float | None:
     if mark is None:
         found = rows.all("SELECT max(at) AS at FROM audit")[0]["at"]
     else:
-        chain, n = msgspec.json.decode(mark["value"], type=tuple[str, int])
+        chain, n = decoded(_mark, mark["value"])
         since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
         found = rows.all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608  a constant
     return None if found is None else float(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from groundcontrol.domain.deployments import Deployment, DeploymentError, HostKey, Step, Wishes
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound
+from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.store.base import AuditEntry, Page
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
@@ -127,7 +128,11 @@ class SqliteDeployments:
         found = await self._reader.run(
             lambda rows: rows.all("SELECT * FROM deployment WHERE state IN ('running', 'awaiting_host_key') ORDER BY id")
         )
-        return [_to_deployment(row) for row in found]
+        left = []
+        for row in found:
+            with contextlib.suppress(StoreError):  # damaged: the hub has to start all the same, and the doctor tells of it
+                left.append(_to_deployment(row))
+        return left
 
 
 def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:

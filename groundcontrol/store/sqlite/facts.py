@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -15,12 +16,12 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.updates import NodeUpdate, NodeUpdateList, UpdateList
-from groundcontrol.errors import NotFound
+from groundcontrol.errors import NotFound, StoreError
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
 from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.records import digest, texts_from_json, to_json
+from groundcontrol.store.sqlite.records import digest, inflated, texts_from_json, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 
@@ -56,10 +57,7 @@ class SqliteFacts:
     async def tables(self, scope: Scope, node: NodeId) -> tuple[FactTable, ...]:
         def read(rows: Rows) -> tuple[FactTable, ...]:
             found = rows.all("SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node))
-            return tuple(
-                FactTable(row["subject"], row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
-                for row in found
-            )
+            return tuple(table for row in found if (table := _read_table(row["subject"], row)) is not None)
 
         return await self._reader.run(read)
 
@@ -71,9 +69,12 @@ class SqliteFacts:
         def command(tx: Tx) -> PackageState:
             check_session(tx, session)
             row = tx.one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
+            try:
+                before = {} if row is None else _read_packages(row["packages"])
+            except StoreError:  # then all of it is asked for again
+                row, before = None, {}
             if row is not None and row["digest"] == changes.digest:
                 return PackageState(changes.digest, 0)
-            before = {} if row is None else _read_packages(row["packages"])
             if changes.since and (row is None or row["digest"] != changes.since):
                 return PackageState("", 0)
             after = {**(before if changes.since else {}), **changes.versions}
@@ -173,12 +174,7 @@ def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tu
         )
         for row in found:
             failed = row["taken_at"] is None or row["total"] < 0
-            table = (
-                None
-                if failed
-                else FactTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
-            )
-            yield NodeId(row["id"]), row["no"], table
+            yield NodeId(row["id"]), row["no"], None if failed else _read_table(subject, row)
         if len(found) < _FEW:
             return
         after = found[-1]["no"]
@@ -196,8 +192,17 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
     return int(row["no"])
 
 
+def _read_table(subject: str, row: sqlite3.Row) -> FactTable | None:
+    """None: it is damaged, and nothing is known until the node tells it again."""
+    try:
+        return FactTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
+    except StoreError:
+        return None
+
+
 def _read_cells(blob: bytes) -> tuple[Cell, ...]:
-    return tuple(_cells.decode(zlib.decompress(blob)))
+    found = inflated(_cells, blob)
+    return tuple(found)
 
 
 def _first_cells(table: FactTable) -> tuple[Cell, ...]:
@@ -205,4 +210,4 @@ def _first_cells(table: FactTable) -> tuple[Cell, ...]:
 
 
 def _read_packages(blob: bytes) -> dict[str, str]:
-    return _packages.decode(zlib.decompress(blob))
+    return inflated(_packages, blob)

@@ -10,7 +10,7 @@ from groundcontrol.store.sqlite.tx import Value
 
 _ADMITTED: Final = (
     " AND (node.id IN (SELECT value FROM json_each(?))"
-    " OR EXISTS (SELECT 1 FROM json_each(node.tags) AS tag WHERE tag.value IN (SELECT value FROM json_each(?))))"
+    " OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(node.tags) THEN node.tags ELSE '[]' END) AS tag WHERE tag.value IN (SELECT value FROM json_each(?))))"
 )
 _SOME_NODE: Final = "EXISTS (SELECT 1 FROM node WHERE node.id = "
 NO_SUCH_NODE: Final = "NOT EXISTS (SELECT 1 FROM node WHERE node.id = "

@@ -101,14 +101,36 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
 
 
-def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> dict[bytes, LayoutRow]:
+class Layouts(dict[bytes, LayoutRow]):
+    """Layouts by their ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damaged: dict[bytes, str] = {}
+        """Those that cannot be read, with their families: no pack of theirs can, until the node says them anew."""
+
+
+def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> Layouts:
     """The node's layouts, of these families or of all."""
     wanted = None if families is None else set(families)
-    return {
-        row["layout"]: LayoutRow(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
-        for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no)
-        if wanted is None or row["family"] in wanted
-    }
+    found = Layouts()
+    for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
+        if wanted is not None and row["family"] not in wanted:
+            continue
+        try:
+            found[row["layout"]] = LayoutRow(row["layout"], row["family"], row["rhythm_s"], texts_from_json(row["series"]))
+        except StoreError:
+            found.damaged[row["layout"]] = row["family"]
+    return found
+
+
+def unreadable(rows: Rows) -> list[tuple[int, str]]:
+    """The nodes (by number) and families of layouts that cannot be read."""
+    return [
+        (row["node"], family)
+        for row in rows.all("SELECT DISTINCT node FROM layout")
+        for family in layouts(rows, row["node"]).damaged.values()
+    ]
 
 
 def packs(rows: Rows, no: int, hour: int, after: Place = START, limit: int = -1) -> list[sqlite3.Row]:
@@ -148,11 +170,14 @@ def settle(tx: Tx) -> None:
     tx.do("DELETE FROM arrived")
 
 
-def read_pack(row: sqlite3.Row, layout: LayoutRow) -> list[StoredRow]:
+def read_pack(row: sqlite3.Row, layout: LayoutRow | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
+    Args:   layout: None: it cannot be read.
     Raises: StoreError: it is damaged.
     """
+    if layout is None:
+        raise StoreError("the layout of a stored pack cannot be read")
     try:
         found = unpack(row["coding"], row["body"])
     except ValueError as exc:
@@ -171,9 +196,7 @@ def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
         after = Place(*(page[-1][name] for name in Place._fields))
 
 
-def groups(
-    found: Iterable[sqlite3.Row], known: Mapping[bytes, LayoutRow], start_ms: int, end_ms: int, miss: Callable[[], None] | None = None
-) -> list[Group]:
+def groups(found: Iterable[sqlite3.Row], known: Layouts, start_ms: int, end_ms: int, miss: Callable[[], None] | None = None) -> list[Group]:
     """The rows of these packs by layout, as far as they were taken in [start, end).
 
     Args:   miss: is told of a pack that is damaged, which is left out then.
@@ -184,7 +207,7 @@ def groups(
 
 def pieces(
     found: Iterable[sqlite3.Row],
-    known: Mapping[bytes, LayoutRow],
+    known: Layouts,
     start_ms: int,
     end_ms: int,
     miss: Callable[[], None] | None = None,
@@ -196,7 +219,7 @@ def pieces(
     values = 0
     for pack in found:
         layout = known.get(pack["layout"])
-        if layout is None or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
+        if (layout is None and pack["layout"] not in known.damaged) or pack["last_ms"] < start_ms or pack["first_ms"] >= end_ms:
             continue
         try:
             taken = read_pack(pack, layout)
@@ -207,7 +230,7 @@ def pieces(
             continue
         if pack["first_ms"] < start_ms or pack["last_ms"] >= end_ms:
             taken = [row for row in taken if start_ms <= row.taken_at_ms < end_ms]
-        if taken:
+        if layout is not None and taken:
             gathered.setdefault(pack["layout"], []).extend(taken)
             values += len(taken) * len(layout.series)
             if most is not None and values >= most:

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import msgspec
-
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import NodeIdentity, units_state
@@ -25,6 +23,7 @@ from groundcontrol.store.sqlite.hot import layouts, read_pack
 from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
 from groundcontrol.store.sqlite.places import TABLES, Body
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.recorded import DamagedRecord, damaged_records
 from groundcontrol.store.sqlite.records import record_from_json
 from groundcontrol.store.sqlite.secrets import KeyringReader
 from groundcontrol.store.sqlite.tx import Rows
@@ -126,7 +125,7 @@ class Inspection:
         found = await self._reader.run(
             lambda rows: rows.all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
-        states = [(row["name"], units_state(record_from_json(NodeIdentity, row["identity"]).units, current)) for row in found]
+        states = [(row["name"], units_state(_units(row["identity"]), current)) for row in found]
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
     async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
@@ -134,6 +133,11 @@ class Inspection:
         wanted = set(numbers)
         found = await self._reader.run(lambda rows: rows.all("SELECT no, name FROM node"))
         return {row["no"]: row["name"] for row in found if row["no"] in wanted}
+
+    async def names_by_id(self) -> dict[str, str]:
+        """The name of each node by its id."""
+        found = await self._reader.run(lambda rows: rows.all("SELECT id, name FROM node"))
+        return {row["id"]: row["name"] for row in found}
 
     async def kept_credentials(self) -> list[KeptCredential]:
         """What is kept of each server's log-in, by the name of its node."""
@@ -146,11 +150,19 @@ class Inspection:
         return [KeptCredential(row["node"], row["field"]) for row in found]
 
 
+def _units(identity: str) -> int:
+    """Of one that cannot be read nobody knows: another check tells of that."""
+    try:
+        return record_from_json(NodeIdentity, identity).units
+    except StoreError:
+        return 0
+
+
 def _readable(row: sqlite3.Row) -> AuditRow:
     """A row that somebody has broken can still be shown."""
     try:
         return to_audit_row(row)
-    except msgspec.MsgspecError:
+    except StoreError:
         return AuditRow(
             *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
             {"unreadable": row["detail"]},
@@ -181,6 +193,22 @@ class DamagedPiece(NamedTuple):
     """The node's."""
     tier: Tier
     span: int
+
+
+async def broken_records(path: Path) -> list[DamagedRecord]:
+    """Read every record of either database: no check of SQLite looks into them.
+
+    Raises: ConfigError: the file cannot be read.
+    """
+
+    def look() -> list[DamagedRecord]:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return list(damaged_records(db))
+
+    try:
+        return await asyncio.to_thread(look)
+    except sqlite3.Error as exc:
+        raise ConfigError(translate(exc, path.name).message) from exc
 
 
 async def damaged_pieces(path: Path) -> list[DamagedPiece]:

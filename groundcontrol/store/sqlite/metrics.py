@@ -12,7 +12,7 @@ from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved,
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import BadRequest, Conflict, Fenced
+from groundcontrol.errors import BadRequest, Conflict, Fenced, StoreError
 from groundcontrol.history.packs import split
 from groundcontrol.history.stats import StatTable
 from groundcontrol.history.tiers import HOUR_MS, TIERS
@@ -22,7 +22,7 @@ from groundcontrol.store.sqlite import compacting, hot, removal, windows
 from groundcontrol.store.sqlite.hot import Group
 from groundcontrol.store.sqlite.late import begin_session, read_gaps, take_late
 from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.records import to_json
+from groundcontrol.store.sqlite.records import texts_from_json, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
@@ -81,7 +81,12 @@ class SqliteMetrics:
                 raise _fenced(session)
             wanted = (layout.family, layout.rhythm_s, series)
             known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, layout.layout)
-            if known is not None and tuple(known) != wanted:
+            if known is not None and not _is_readable(known):
+                tx.do(
+                    "UPDATE layout SET family = ?, rhythm_s = ?, series = ? WHERE node = ? AND layout = ?",
+                    *(*wanted, session.no, layout.layout),
+                )
+            elif known is not None and tuple(known) != wanted:
                 raise Conflict(f"node {session.node} gave one layout id to two layouts")
             tx.do(
                 "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
@@ -168,6 +173,9 @@ class SqliteMetrics:
     async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
         return await self._reader.run(lambda rows: windows.latest(rows, no))
 
+    async def unreadable(self) -> Sequence[tuple[int, str]]:
+        return await self._reader.run(hot.unreadable)
+
     async def gaps(self, no: int, start: float, end: float) -> Sequence[GapRow]:
         return await self._reader.run(lambda rows: read_gaps(rows, no, int(start * 1000), int(end * 1000)))
 
@@ -196,6 +204,14 @@ class SqliteMetrics:
 
 def _rows_of_hour(no: int, hour: int, start_ms: int, end_ms: int, families: Sequence[str], rows: Rows) -> list[Group]:
     return windows.rows_of_hour(rows, no, hour, start_ms, end_ms, families)
+
+
+def _is_readable(layout: sqlite3.Row) -> bool:
+    try:
+        texts_from_json(layout["series"])
+    except StoreError:
+        return False
+    return True
 
 
 def _fenced(session: Session) -> Fenced:

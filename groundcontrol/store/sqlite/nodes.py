@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Final, TypeVar
 
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
 from groundcontrol.domain.permissions import check_granting_tags
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, NotFound
+from groundcontrol.errors import Conflict, NotFound, StoreError
 from groundcontrol.store.base import MetricStore, Page
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
@@ -25,6 +26,8 @@ from groundcontrol.store.sqlite.secrets import shred
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import Clock
+
+T = TypeVar("T")
 
 _NODE: Final = "SELECT * FROM node "
 _GRANTING: Final = (
@@ -243,23 +246,34 @@ def _of_session(rows: Rows, session: Session) -> Node:
 
 
 def _to_node(row: sqlite3.Row) -> Node:
+    """A node of the fleet. What of it is damaged is left out, and named: it says most of that anew when it connects."""
+    damaged: list[str] = []
+
+    def read(column: str, build: Callable[[str], T], otherwise: T) -> T:
+        try:
+            return build(row[column])
+        except StoreError:
+            damaged.append(column)
+            return otherwise
+
     return Node(
         id=NodeId(row["id"]),
         no=row["no"],
         org=row["org"],
         name=row["name"],
         address=row["address"],
-        tags=texts_from_json(row["tags"]),
+        tags=read("tags", texts_from_json, ()),
         generation=row["generation"],
         pending=bool(row["pending"]),
-        identity=record_from_json(NodeIdentity, row["identity"]),
+        identity=read("identity", partial(record_from_json, NodeIdentity), NodeIdentity()),
         agent_version=row["agent_version"],
-        policy=None if row["policy"] is None else record_from_json(NodePolicy, row["policy"]),
-        updates=record_from_json(NodeUpdates, row["updates"]),
+        policy=None if row["policy"] is None else read("policy", partial(record_from_json, NodePolicy), None),
+        updates=read("updates", partial(record_from_json, NodeUpdates), NodeUpdates()),
         reboot_required=row["reboot_required"],
         created_at=row["created_at"],
         last_seen_at=row["last_seen_at"],
         version=row["version"],
         simulated=bool(row["simulated"]),
         waiting=bool(row["waiting"]),
+        damaged=tuple(damaged),
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from groundcontrol.domain.plans import MAX_STEPS, KeptBack, Plan, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.errors import Conflict
-from groundcontrol.store.sqlite.records import record_from_json, record_to_json, to_json
+from groundcontrol.store.sqlite.records import decoded, record_from_json, record_to_json, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
 _steps: Final = msgspec.json.Decoder(tuple[PlanStep, ...])
@@ -48,8 +48,8 @@ def read_plan(rows: Rows, job: int) -> Plan | None:
     return Plan(
         head=record_from_json(PlanHead, found[0]["head"]),
         complete=len(found) == found[0]["parts"],
-        steps=tuple(step for row in found for step in _steps.decode(row["steps"])),
-        kept=tuple(kept for row in found for kept in _kept.decode(row["kept"])),
+        steps=tuple(step for row in found for step in decoded(_steps, row["steps"])),
+        kept=tuple(kept for row in found for kept in decoded(_kept, row["kept"])),
     )
 
 
@@ -69,4 +69,4 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
 def read_report(rows: Rows, job: int) -> Report | None:
     """What the job left; None: it told nothing."""
     row = rows.one("SELECT body FROM job_report WHERE job = ?", job)
-    return None if row is None else _report.decode(row["body"])
+    return None if row is None else decoded(_report, row["body"])

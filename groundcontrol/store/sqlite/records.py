@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from groundcontrol.errors import BadRequest
+from groundcontrol.errors import BadRequest, StoreError
 
 T = TypeVar("T", bound=tuple[Any, ...])
+V = TypeVar("V")
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -40,27 +43,60 @@ def records_to_json(records: Sequence[Any]) -> str:
     return to_json([record._asdict() for record in records])
 
 
-def record_from_json(kind: type[T], text: str) -> T:
-    """Read what `record_to_json` wrote; fields that it lacks get their defaults."""
-    return _build(kind, msgspec.json.decode(text))
+@contextlib.contextmanager
+def _or_damage() -> Iterator[None]:
+    """Whatever does not come out of a column as it went in is damage, and all of it comes through here.
+
+    Raises: StoreError: it is not.
+    """
+    try:
+        yield
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError, zlib.error) as exc:
+        raise StoreError("a stored record cannot be read") from exc
 
 
-def records_from_json(kind: type[T], text: str) -> tuple[T, ...]:
+def record_from_json(kind: type[T], text: str | bytes) -> T:
+    """Read what `record_to_json` wrote; fields that it lacks get their defaults.
+
+    Raises: StoreError: it is damaged, as with all that read below.
+    """
+    with _or_damage():
+        return _build(kind, msgspec.json.decode(text))
+
+
+def records_from_json(kind: type[T], text: str | bytes) -> tuple[T, ...]:
     """Read what `records_to_json` wrote."""
-    return tuple(_build(kind, item) for item in msgspec.json.decode(text))
+    with _or_damage():
+        return tuple(_build(kind, item) for item in msgspec.json.decode(text))
 
 
-def texts_from_json(text: str) -> tuple[str, ...]:
+def texts_from_json(text: str | bytes) -> tuple[str, ...]:
     """Read a list of texts."""
-    return tuple(msgspec.json.decode(text, type=list[str]))
+    with _or_damage():
+        return tuple(msgspec.json.decode(text, type=list[str]))
 
 
-def object_from_json(text: str) -> dict[str, object]:
+def object_from_json(text: str | bytes) -> dict[str, object]:
     """Read an object of anything."""
-    return msgspec.json.decode(text, type=dict[str, object])
+    with _or_damage():
+        return msgspec.json.decode(text, type=dict[str, object])
 
 
-def _build(kind: type[T], found: Mapping[str, object]) -> T:
+def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
+    """Read what a decoder made beforehand is for."""
+    with _or_damage():
+        return decoder.decode(text)
+
+
+def inflated(decoder: msgspec.json.Decoder[V], body: bytes) -> V:
+    """The same of deflated JSON."""
+    with _or_damage():
+        return decoder.decode(zlib.decompress(body))
+
+
+def _build(kind: type[T], found: object) -> T:
+    if not isinstance(found, dict):
+        raise TypeError("not an object")
     fields: Sequence[str] = kind._fields  # type: ignore[attr-defined]  # every NamedTuple has them
     defaults: Mapping[str, object] = kind._field_defaults  # type: ignore[attr-defined]
     built: T = msgspec.convert([found[field] if field in found else defaults[field] for field in fields], kind)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.domain.history import Bounds, TierSize
+from groundcontrol.errors import StoreError
 from groundcontrol.history.tiers import HOUR_S, MINUTES, TIERS, Tier
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.late import drop_late
@@ -143,8 +144,12 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
     for row in newest:
         if row["node"] not in giving:
             continue
+        try:
+            series = len(texts_from_json(row["series"]))
+        except StoreError:
+            continue
         for tier in TIERS:
-            per_day[tier.no] += len(texts_from_json(row["series"])) * 86_400 / max(tier.step_s, row["rhythm_s"])
+            per_day[tier.no] += series * 86_400 / max(tier.step_s, row["rhythm_s"])
     nodes = [row["node"] for row in rows.all("SELECT node FROM fence WHERE node > 0 ORDER BY node DESC LIMIT ?", SAMPLED_NODES)]
     found = []
     for tier in TIERS:

@@ -13,6 +13,9 @@ from groundcontrol.errors import BadRequest
 Value = str | bytes | int | float | None
 
 _INT_LIMIT: Final = 1 << 63
+_NOT_UTF8: Final = "Could not decode to UTF-8"
+_QUERIES: Final = ("SELECT ", "WITH ")
+"""What may be asked twice."""
 _BAD_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -39,6 +42,10 @@ def _check(values: Sequence[Value]) -> Sequence[Value]:
     return values
 
 
+def _read_text(text: bytes) -> str:
+    return text.decode(errors="backslashreplace")
+
+
 class Rows:
     """Reading inside one transaction. Values are checked as `check_text` and finite 64-bit numbers demand."""
 
@@ -46,8 +53,17 @@ class Rows:
         self._db = db
 
     def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Every row of the answer."""
-        return self._db.execute(sql, _check(values)).fetchall()
+        """Every row of the answer. A text that is not UTF-8, which only damage makes, has its bad bytes written out, as `\\xe3`."""
+        try:
+            return self._db.execute(sql, _check(values)).fetchall()
+        except sqlite3.OperationalError as exc:
+            if not str(exc).startswith(_NOT_UTF8) or not sql.startswith(_QUERIES):
+                raise
+        before, self._db.text_factory = self._db.text_factory, _read_text
+        try:
+            return self._db.execute(sql, values).fetchall()
+        finally:
+            self._db.text_factory = before
 
     def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
         """The first row of the answer, or None."""

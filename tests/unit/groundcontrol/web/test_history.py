@@ -245,6 +245,34 @@ async def test_a_pack_that_is_damaged_costs_its_own_values_only(hub: TestHub, ta
     assert window["series"]["cpu.total"]["avg"][4:7] == [4.0, None, 6.0]
 
 
+async def test_what_is_damaged_of_one_node_is_told_once_at_a_start_and_hides_no_other(
+    hub: TestHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = [await measured(hub, name) for name in ("a", "b", "c")]
+    harmed, unlaid, _ = nodes
+    await hub.database._control.writer.run(
+        lambda tx: tx.do("UPDATE node SET identity = 'z' || substr(identity, 2) WHERE no = ?", harmed.no)
+    )
+    await hub.database._samples.writer.run(
+        lambda tx: tx.do("UPDATE layout SET series = 'Z' || substr(series, 2) WHERE node = ?", unlaid.no)
+    )
+    registry = Registry(hub.store, LocalBus(), hub.clock, HubId("next"))
+
+    await registry.recall()
+
+    assert [bool(registry.latest(node.id)) for node in nodes] == [True, False, True]
+    told = [(record.getMessage(), record.__dict__["facts"]) for record in caplog.records if record.getMessage().endswith("_damaged")]
+    assert [(name, facts["node"], facts.get("what", facts.get("families"))) for name, facts in told] == [
+        ("node_damaged", harmed.id, ("identity",)),
+        ("layouts_damaged", unlaid.id, ["pulse"]),
+    ]
+    admin = await hub.logged_in()
+    assert {node["name"] for node in (await admin.get("nodes")).json["nodes"]} == {"a", "b", "c"}
+    window = (await admin.get(**asked(unlaid, "cpu.total", **{"from": START, "to": START + 60, "points": 60}))).json
+    assert window["damaged"]
+    assert set(window["series"]["cpu.total"]["avg"]) == {None}
+
+
 async def test_newest_values_that_cannot_be_read_hide_no_other_node_after_a_start(hub: TestHub) -> None:
     harmed, newer, sound = await measured(hub, "a"), await measured(hub, "b"), await measured(hub, "c")
 
