@@ -19,7 +19,8 @@ from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
-from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, damaged_pieces, quick_check
+from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
+from groundcontrol.store.sqlite.recorded import DamagedRecord
 from groundcontrol.store.sqlite.replacing import is_unfinished
 from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.control import SOCKET_NAME
@@ -218,6 +219,29 @@ async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPi
     text = f"{path}: {len(damaged)} pieces of samples cannot be read: {'; '.join(named)}{more}"
     remedy = "charts show gaps there, and the hub goes on; to have them again, restore a backup of before; look at the disk"
     return Finding("database", "problem", text, remedy)
+
+
+async def records_finding(control: Path) -> Finding:
+    """Whether every record of both databases can be read."""
+    broken: list[tuple[Path, DamagedRecord]] = []
+    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+        if path.is_file():
+            broken += [(path, one) for one in await broken_records(path)]
+    if not broken:
+        return Finding("records", "ok", "every record of both databases can be read")
+    names: dict[str, str] = {}
+    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+        async with await Inspection.open(control) as inspection:
+            numbers = {int(one.node) for _, one in broken if one.node.isdecimal()}
+            names = {str(no): name for no, name in (await inspection.node_names(numbers)).items()} | await inspection.names_by_id()
+    named = [
+        f"{path.name}: {one.column} of {one.table} {one.row}" + (f" (node {names.get(one.node, one.node)})" if one.node else "")
+        for path, one in broken[:MOST_NAMED]
+    ]
+    more = " …" if len(broken) > MOST_NAMED else ""
+    text = f"{len(broken)} records cannot be read: {'; '.join(named)}{more}"
+    remedy = "the hub goes on without them; what a node says of itself it says anew when it connects; the rest: restore a backup of before; look at the disk"
+    return Finding("records", "problem", text, remedy)
 
 
 def _utc(at: float) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import time
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +17,13 @@ from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.folder import Settings, become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings
+from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite.inspection import Inspection
 
+Found = Finding | Iterable[Finding]
+
+_RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
 _ORDER: Final = ("ok", "warning", "problem")
 
 
@@ -45,44 +52,65 @@ async def run(args: argparse.Namespace) -> int:
 async def examine(args: argparse.Namespace) -> list[Finding]:
     """Every check that can be made from here."""
     secret_file = os.environ.get("STARDUST_SECRET_FILE")
-    findings = [checkup.secret_file_finding(Path(secret_file))] if secret_file else []
+    findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file))) if secret_file else []
     settings = read_settings(args)
-    findings += checkup.settings_findings(settings)
-    findings += [checkup.sqlite_finding(), checkup.bundle_finding(settings.config)]
-    if settings.config is not None:
-        findings += checkup.address_findings(settings.config)
+    config, folder, control = settings.config, settings.data_dir, settings.control_db
+    findings += await _look("settings", lambda: checkup.settings_findings(settings))
+    findings += await _look("sqlite", checkup.sqlite_finding)
+    findings += await _look("bundle", lambda: checkup.bundle_finding(config))
+    if config is not None:
+        findings += await _look("address", lambda: checkup.address_findings(config))
     try:
-        become_owner(settings.data_dir)
+        become_owner(folder)
     except CliError:
-        return [*findings, *checkup.folder_findings(settings.data_dir)]
-    findings += checkup.folder_findings(settings.data_dir)
-    findings += checkup.copy_findings(settings.control_db)
-    findings += checkup.lasting_findings(settings.data_dir)
-    findings += checkup.space_findings(settings.data_dir, settings.control_db.parent)
-    findings.append(checkup.lock_finding(settings.data_dir, await _health(args)))
-    findings += await checkup.database_findings(settings)
+        return [*findings, *await _look("folder", lambda: checkup.folder_findings(folder))]
+    health = await _health(args)
+    findings += await _look("folder", lambda: checkup.folder_findings(folder))
+    findings += await _look("copies", lambda: checkup.copy_findings(control))
+    findings += await _look("folder", lambda: checkup.lasting_findings(folder))
+    findings += await _look("space", lambda: checkup.space_findings(folder, control.parent))
+    findings += await _look("hub", lambda: checkup.lock_finding(folder, health))
+    findings += await _look("database", lambda: checkup.database_findings(settings))
     return [*findings, *await _inside(settings)]
+
+
+async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> list[Finding]:
+    """What one check finds. Where it cannot even look, that is what it found, and the others look all the same."""
+    try:
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
+        return [found] if isinstance(found, Finding) else list(found)
+    except (ConfigError, HubError) as exc:
+        return [Finding(check, "problem", str(exc), _RESTORE)]
+    except Exception as exc:  # the boundary: what harms a database harms what reads it in ways that nobody has thought of
+        return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
 
 
 async def _inside(settings: Settings) -> list[Finding]:
     """What the control database itself tells."""
-    findings: list[Finding] = []
     try:
-        async with await Inspection.open(settings.control_db) as inspection:
-            findings.append(await checkup.schema_finding(inspection))
-            if findings[0].state == "problem":
-                return findings
-            if settings.config is not None and settings.secret_given:
-                finding, vault = await checkup.keyring_finding(settings.config, inspection)
-                findings.append(finding)
-                if vault is not None:
-                    findings.append(await checkup.audit_finding(inspection, vault))
-            findings.append(await checkup.clock_finding(inspection, time.time()))
-            findings.append(await checkup.password_finding(inspection))
-            findings.append(await checkup.units_finding(inspection))
+        inspection = await Inspection.open(settings.control_db)
     except (ConfigError, HubError) as exc:
-        findings.append(Finding("database", "problem", str(exc), "stop the hub, keep a copy of the folder, restore a backup"))
-    return findings
+        return [Finding("database", "problem", str(exc), _RESTORE)]
+    async with inspection:
+        findings = await _look("schema", lambda: checkup.schema_finding(inspection))
+        if findings[0].state == "problem":
+            return findings
+        findings += await _look("records", lambda: checkup.records_finding(settings.control_db))
+        if settings.config is not None and settings.secret_given:
+            findings += await _look("keyring", partial(_sealed, settings.config, inspection))
+        findings += await _look("clock", lambda: checkup.clock_finding(inspection, time.time()))
+        findings += await _look("password", lambda: checkup.password_finding(inspection))
+        findings += await _look("units", lambda: checkup.units_finding(inspection))
+        return findings
+
+
+async def _sealed(config: Config, inspection: Inspection) -> list[Finding]:
+    finding, vault = await checkup.keyring_finding(config, inspection)
+    if vault is None:
+        return [finding]
+    return [finding, *await _look("audit", lambda: checkup.audit_finding(inspection, vault))]
 
 
 async def _health(args: argparse.Namespace) -> str | None:

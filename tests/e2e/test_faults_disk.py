@@ -240,3 +240,28 @@ def test_the_folder_of_the_data_can_be_copied_once_the_hub_has_ended(tmp_path: P
         shutil.copy2(tmp_path / "hub" / name, tmp_path / "copy" / name)
     with HubProcess(tmp_path / "copy") as hub:
         assert [node["name"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]] == ["moved"]
+
+
+async def test_a_damaged_record_of_one_node_takes_nobody_else_down(tmp_path: Path) -> None:
+    """One letter of what a node said of itself, and one of a layout of its samples: the hub starts and serves, and the doctor names both."""
+    with HubProcess(tmp_path / "hub") as hub:
+        async with working(hub, tmp_path) as [node]:
+            await node.seconds(30)
+            await node.settle()
+        (other,) = await asyncio.to_thread(hub.enrol, "web-2")
+        assert await hub.stop() == 0
+        for name, sql in (
+            ("stardust.db", "UPDATE node SET identity = 'z' || substr(identity, 2) WHERE name <> 'web-2'"),
+            ("stardust-samples.db", "UPDATE layout SET series = 'Z' || substr(series, 2)"),
+        ):
+            with contextlib.closing(sqlite3.connect(hub.folder / name)) as db, db:
+                assert db.execute(sql).rowcount > 0
+        await hub.start()
+        told = [await hub.event(name) for name in ("node_damaged", "layouts_damaged")]
+        assert {line["node"] for line in told} == {node.config.node}
+        assert health(hub) == 200
+        assert (await asyncio.to_thread(hub.node, other.node_id))["name"] == "web-2"
+        said = await asyncio.to_thread(stardust, hub, "doctor", status=1)
+        assert "identity of node" in said
+        assert "series of layout" in said
+        assert await hub.stop() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import sqlite3
@@ -12,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundcontrol.cli import checkup
+from groundcontrol.cli import checkup, doctor
 from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.folder import Settings, lock_holder
 from groundcontrol.config import Config
@@ -225,6 +226,43 @@ async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path)
             harm(folder, f"UPDATE node SET {apart} = 1")
             assert (await checkup.units_finding(inspection, 1)).state == "ok"
             harm(folder, f"UPDATE node SET {apart} = 0")
+
+
+async def test_a_record_that_cannot_be_read_is_named_by_table_row_and_node(folder: Path) -> None:
+    assert (await checkup.records_finding(folder / "stardust.db")).state == "ok"
+    harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2), tags = 'y'")
+    with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
+        db.execute("INSERT INTO layout (node, layout, family, rhythm_s, series) VALUES (1, x'01ff', 'pulse', 1, '[\"cpu.total')")
+
+    found = await checkup.records_finding(folder / "stardust.db")
+
+    assert found.state == "problem"
+    assert "3 records cannot be read" in found.text
+    assert "stardust.db: identity of node " in found.text
+    assert "stardust-samples.db: series of layout 01ff (node web-1)" in found.text
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        assert (await checkup.units_finding(inspection)).state in ("ok", "warning"), "another check does not stop there"
+
+
+async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harm(folder, "INSERT OR REPLACE INTO fact VALUES ('clock_accepted', CAST('[1' AS BLOB))")
+    harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2)")
+    monkeypatch.setenv("STARDUST_SECRET", SECRET)
+    args = argparse.Namespace(data_dir=str(folder), db=None, config=None, url=None)
+
+    found = {finding.check: finding.state for finding in await doctor.examine(args)}
+
+    assert {name: found[name] for name in ("schema", "records", "clock")} == {"schema": "ok", "records": "problem", "clock": "problem"}
+    assert {"hub", "database", "keyring", "password", "units"} <= found.keys()
+
+
+async def test_a_check_that_fails_in_a_way_that_nobody_has_thought_of_is_a_finding_too() -> None:
+    def look() -> list[Finding]:
+        raise LookupError("no such thing")
+
+    (found,) = await doctor._look("things", look)
+
+    assert (found.check, found.state, found.text) == ("things", "problem", "this check failed: LookupError: no such thing")
 
 
 async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
