@@ -273,6 +273,30 @@ def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> Non
         expect(page.get_by_role("dialog").get_by_role("radio", name="Over SSH")).to_have_attribute("aria-checked", "true")
 
 
+LONGEST_TAG = "a-tag-of-sixty-four-characters-which-is-all-that-one-may-have".ljust(64, "0")
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    path = f"/api/v1/nodes/{stage.ids['db-01']}"
+    before = hub.local("GET", path).json["tags"]
+    assert hub.local("PATCH", path, {"tags": ["prod", LONGEST_TAG]}).status == 200
+    try:
+        with gate(browser, hub) as seen:
+            seen.sign_in()
+            page = on_phone(seen, width)
+            for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
+                seen.open(part)
+                tag = page.locator(".tag" if shortened else ".tag.tall").filter(has_text=LONGEST_TAG)
+                expect(tag).to_be_visible()
+                assert inside(page, tag), tag.bounding_box()
+                until(page, lambda: beside(page), lambda points: points <= 0)
+                cut = tag.evaluate("(tag) => tag.scrollWidth > tag.clientWidth && getComputedStyle(tag).textOverflow")
+                assert cut == ("ellipsis" if shortened else False), cut
+    finally:
+        hub.local("PATCH", path, {"tags": before})
+
+
 INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
     '.node-card b, .fleet :is(.figure, .both-ways, [role=cell].right, .right > span:not(.pill))')].map((one) => getComputedStyle(one).color))]"""
 """The page's first, then those of its figures."""
