@@ -297,6 +297,29 @@ def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: H
         hub.local("PATCH", path, {"tags": before})
 
 
+def test_a_dialog_scrolls_as_a_whole_on_a_screen_as_low_as_one_at_four_hundred_percent(
+    browser: Browser, hub: HubProcess, stage: Stage
+) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = seen.page
+        page.set_viewport_size({"width": 1440, "height": 540})
+        page.get_by_role("button", name="Add node", exact=True).first.click()
+        dialog = page.get_by_role("dialog")
+        body, connect = dialog.locator(".deploy-form"), dialog.get_by_role("button", name="Connect")
+        expect(connect).to_be_in_viewport(ratio=1)
+        inner = "(part) => part.scrollHeight - part.clientHeight"
+        assert body.evaluate(inner) > 0, "a high screen keeps head and foot where they are"
+        page.set_viewport_size({"width": 360, "height": 225})
+        until(page, lambda: body.evaluate(inner), lambda hidden: hidden == 0)
+        until(page, lambda: dialog.evaluate(inner), lambda hidden: hidden > 0)
+        for part in (dialog.get_by_label("Host name or IP"), connect, dialog.get_by_role("button", name="Close")):
+            part.scroll_into_view_if_needed()
+            assert inside(page, part), part.bounding_box()
+            expect(part).to_be_in_viewport(ratio=1)
+        assert beside(page) <= 0
+
+
 INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
     '.node-card b, .fleet :is(.figure, .both-ways, [role=cell].right, .right > span:not(.pill))')].map((one) => getComputedStyle(one).color))]"""
 """The page's first, then those of its figures."""
