@@ -45,6 +45,8 @@ addEventListener("scroll", () => {
 addEventListener("pagehide", keep);
 addEventListener("popstate", (event) => {
   clearTimeout(settling);
+  // As by Esc: a dialog belongs to the page beneath it. One that is being sent stays for its answer.
+  for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
   place.value = read();
   aim(event.state);
 });
