@@ -108,6 +108,11 @@ test("a filter is understood with blanks round its operators, with quotes and wi
   assert.deepEqual(tokensOf('  state: warning  updates > 0 -os:"arch  linux" web '), ["state:warning", "updates>0", '-os:"arch  linux"', "web"]);
 });
 
+test("a tag with quotes in it is found by what its link asks for", () => {
+  for (const tag of ['a"b', '"a"', 'a"b c"d', "“x”"]) assert.ok(parseFilter(`tag:${tag}`).matches({ ...row, tags: [tag] }), tag);
+  assert.ok(!parseFilter('tag:a"b').matches({ ...row, tags: ["a", "b"] }));
+});
+
 test("a key that nobody knows is a word, and never all there is", () => {
   const tagged: Filterable = { ...row, tags: ["env:prod"] };
   for (const text of ["env:prod", '"env:prod"', "ENV: prod", "-env:test"]) assert.ok(parseFilter(text).matches(tagged), text);

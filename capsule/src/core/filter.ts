@@ -68,7 +68,7 @@ function one(token: string, tell: () => void): Test | void {
       return value === limit;
     };
   }
-  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase() === want);
+  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // as those of the filter are passed over
   if (key === "os") return (row) => row.os.toLowerCase().includes(want);
   if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !["offline", "pending"].includes(row.state)) : tell();
   if (operator) tell();
