@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.gates import gate
+from tests.browser.conftest import DESKTOP
+from tests.browser.gates import PHONE, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 from tests.support.ssh_end import SshEnd
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -154,3 +161,94 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         expect(page.get_by_role("dialog", name="Deployment to 127.0.0.1 cancelled")).to_be_visible()
         dialog.get_by_role("button", name="Close").last.click()
         expect(page.get_by_text("No nodes yet")).to_be_visible()
+
+
+def pumped(taken: socket.socket, given: socket.socket) -> None:
+    """Hand on what is said, until one of both is gone."""
+    with contextlib.suppress(OSError):
+        while said := taken.recv(65536):
+            given.sendall(said)
+        given.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def held_back(port: int) -> Iterator[tuple[int, threading.Event]]:
+    """A way to a port of this machine that is silent until the event."""
+    let_go = threading.Event()
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            let_go.wait(30)
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as far:
+                back = threading.Thread(target=pumped, args=(far, self.request))
+                back.start()
+                pumped(self.request, far)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as ways:
+        ways.daemon_threads = True
+        threading.Thread(target=ways.serve_forever, daemon=True).start()
+        try:
+            yield ways.server_address[1], let_go
+        finally:
+            let_go.set()
+            ways.shutdown()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(browser: Browser, hub: HubProcess, size: dict[str, int]) -> None:
+    with SshEnd() as end, held_back(end.port) as (port, let_go), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
+        body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": "one", "password": "wrong"}
+        assert hub.local("POST", "/api/v1/deployments", body).status == 202
+        with page.expect_response(re.compile(r"/deployments\?")):
+            page.reload()
+        notes, dialog = page.get_by_role("region", name="Notes"), page.get_by_role("dialog")
+        let_go.set()
+        note = notes.get_by_role("status").filter(has_text="one waits: compare its host key")
+        note.get_by_role("button", name="Open").click()
+        expect(dialog.get_by_text("Is this the right server?")).to_be_visible()
+        expect(note).to_have_count(0)
+        fingerprint = dialog.get_by_label("Fingerprint", exact=True).inner_text()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+        [one] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        assert hub.local("POST", f"/api/v1/deployments/{one['id']}/host-key", {"fingerprint": fingerprint}).status < 300
+        failed = notes.get_by_role("alert").filter(has_text="one could not be added")
+        expect(failed).to_contain_text("password")
+        page.evaluate("() => new Promise((done) => setTimeout(done, 6500))")  # longer than a note stays that is only news
+        failed.get_by_role("button", name="Open").click()
+        expect(page.get_by_role("dialog", name="Could not deploy to one")).to_be_visible()
+        expect(dialog.locator("[data-step=authenticate][data-state=failed]")).to_be_visible()
+        expect(dialog.locator(".failure").get_by_role("button", name="Retry")).to_be_visible()
+        expect(failed).to_have_count(0)
+
+
+def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, hub: HubProcess) -> None:
+    names = {"one", "two", "three", "four"}
+    with contextlib.ExitStack() as ways, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        let_go = []
+        for name in names:
+            port, event = ways.enter_context(held_back(free_port()))
+            let_go.append(event)
+            body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": name, "password": "wrong"}
+            assert hub.local("POST", "/api/v1/deployments", body).status == 202
+        page.reload()
+        expect(page.get_by_role("button", name="4 deployments")).to_be_visible()
+        for event in let_go:
+            event.set()
+        expect(page.get_by_role("button", name="4 deployments")).to_have_count(0)
+        notes = page.get_by_role("region", name="Notes").get_by_role("alert")
+        told = set()
+        for left in (3, 3, 2, 1):
+            expect(notes).to_have_count(left)
+            [name] = [name for name in names if f"{name} could not be added" in notes.last.inner_text()]
+            told.add(name)
+            notes.last.get_by_role("button", name="Close note").click()
+        expect(notes).to_have_count(0)
+        assert told == names

@@ -1,13 +1,13 @@
 import type { VNode } from "preact";
 import { t } from "../core/say";
-import { dismiss, hold, resume, toasts } from "../state/toasts";
+import { dismiss, hold, MOST, resume, toasts } from "../state/toasts";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 
 export function Toasts(): VNode {
   return (
     <div class="toasts" role="region" aria-label={t`Notes`}>
-      {toasts.value.map(({ id, kind, title, text, action }) => (
+      {toasts.value.slice(-MOST).map(({ id, kind, title, text, action }) => (
         <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => hold(id)} onMouseLeave={() => resume(id)} onFocusCapture={() => hold(id)} onBlurCapture={() => resume(id)}>
           <Glyph kind={kind} size="large" label="" />
           <div class="grow">

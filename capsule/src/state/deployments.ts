@@ -4,13 +4,17 @@ import { computed, signal, type Signal } from "@preact/signals";
 import { t } from "../core/say";
 import { ApiError, call } from "../wire/http";
 import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
+import { show } from "./dialogs";
 import { watch } from "./link";
+import { go } from "./router";
 import { onSessionEnd, phase } from "./session";
-import { toast } from "./toasts";
+import { dismiss, toast } from "./toasts";
 
 const known = new Map<string, Signal<DeploymentView>>();
 const ends = new Map<string, () => void>();
 const shown = new Set<string>();
+/** The note that tells of one. */
+const notes = new Map<string, number>();
 const version = signal(0);
 
 export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
@@ -27,7 +31,7 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
     const before = held.peek();
     if (one.version < before.version) return held;
     held.value = one;
-    if (!deploymentEnded(before) && deploymentEnded(one)) ended(one);
+    if (one.state !== before.state) turned(one);
     return held;
   }
   const made = signal(one);
@@ -36,15 +40,24 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
   return made;
 }
 
-/** A deployment that nobody looks at says how it ended. */
-function ended(one: DeploymentView): void {
-  ends.get(one.id)?.();
-  ends.delete(one.id);
-  if (shown.has(one.id) || one.batch_id) return; // of many the page of all tells
+/** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */
+function turned(one: DeploymentView): void {
+  const { id, kind, node_id: node } = one;
+  if (deploymentEnded(one)) {
+    ends.get(id)?.();
+    ends.delete(id);
+  }
+  dismiss(notes.get(id) ?? 0);
+  if (shown.has(id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
-  const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[one.kind];
+  const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
+  const open = {
+    label: t`Open`,
+    run: (): void => (kind === "update" ? go(`/n/${node}`) : show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id })),
+  };
   if (one.state === "succeeded") toast("done", t`${name} was ${done}`);
-  else if (one.state === "failed") toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "");
+  else if (one.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "", open));
+  else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name} waits: compare its host key`, "", open));
 }
 
 /** Follows one deployment live; the signal is the same for every caller. */
@@ -60,6 +73,7 @@ export function follow(one: DeploymentView): Signal<DeploymentView> {
 /** While its dialog is open no toast is needed. Returns its own end. */
 export function look(id: string): () => void {
   shown.add(id);
+  dismiss(notes.get(id) ?? 0);
   return () => shown.delete(id);
 }
 
@@ -81,5 +95,6 @@ onSessionEnd(() => {
   ends.clear();
   known.clear();
   shown.clear();
+  notes.clear();
   version.value += 1;
 });

@@ -1,25 +1,30 @@
-/** Short notes in a corner: at most three; errors stay until closed. */
+/** Short notes in a corner: the newest three; errors and what waits for somebody stay until closed. */
 
 import { signal } from "@preact/signals";
+import { onSessionEnd } from "./session";
 
 export interface Toast {
   id: number;
-  kind: "done" | "run" | "fail";
+  kind: "done" | "run" | "wait" | "fail";
   title: string;
   text: string;
   action?: { label: string; run: () => void };
 }
 
 const STAY_MS = 6000;
-const MOST = 3;
+/** So many are shown. */
+export const MOST = 3;
 let last = 0;
 const timers = new Map<number, ReturnType<typeof setTimeout>>();
 
 export const toasts = signal<readonly Toast[]>([]);
 
+const stays = ({ kind }: Toast): boolean => kind === "fail" || kind === "wait";
+
 export function toast(kind: Toast["kind"], title: string, text = "", action?: Toast["action"]): number {
   const id = ++last;
-  toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].slice(-MOST);
+  // Newer ones stand before one that stays and is the way to something, and do not push it out.
+  toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter((one, at, all) => at >= all.length - MOST || (one.action && stays(one)));
   resume(id);
   return id;
 }
@@ -36,7 +41,11 @@ export function hold(id: number): void {
 }
 
 export function resume(id: number): void {
-  if (toasts.value.find((one) => one.id === id)?.kind === "fail") return;
+  if (toasts.value.some((one) => one.id === id && stays(one))) return;
   hold(id);
   timers.set(id, setTimeout(() => dismiss(id), STAY_MS));
 }
+
+onSessionEnd(() => {
+  toasts.value = [];
+});
