@@ -23,8 +23,8 @@ SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network
 SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.used")
 """A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`."""
 
-SUMMARY_HIGHEST: Final = ("disk.busy", "temperature")
-"""A summary holds one of each under its full name: the busiest device and the hottest sensor."""
+SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
+"""A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor."""
 
 LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 

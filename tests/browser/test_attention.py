@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.gates import gate
 from tests.support.hub import HubProcess
-from tests.support.stage import BY_STAR, Stage
+from tests.support.stage import BY_STAR, Stage, Star, values
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -114,3 +114,22 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
         page.get_by_role("tab", name="Settings").click()
         for act in ("Deploy again…", "Remove node…"):
             expect(page.get_by_role("button", name=act)).to_be_enabled()
+
+
+def test_a_file_system_out_of_inodes_is_marked_in_the_fleet_as_on_its_own_page(
+    browser: Browser, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worn(star: Star, at: int) -> dict[str, float]:
+        return {**values(star, at), "filesystem.inodes_used": 99.0}
+
+    monkeypatch.setattr("tests.support.stage.values", worn)
+    with Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        row = page.get_by_role("table", name="Nodes").locator("[data-node]")
+        expect(row.get_by_role("img", name="Critical")).to_be_visible()
+        seen.open("/?q=state:critical")
+        expect(row).to_have_count(1)
+        seen.open(f"/n/{stage.ids['cache-01']}")
+        expect(page.get_by_text("/ has used 99% of its inodes.")).to_be_visible()
+        expect(page.locator(".node-head").get_by_role("img", name="Critical")).to_be_visible()

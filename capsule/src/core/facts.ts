@@ -27,6 +27,8 @@ export interface Facts {
   memoryTotal: number | null;
   disk: number | null;
   mount: string;
+  /** Of the file system with the fewest left. */
+  inodes: number | null;
   received: number | null;
   sent: number | null;
   load: number | null;
@@ -43,7 +45,7 @@ const plus = (sum: number | null, value: number | null): number | null => (value
  * Sums come from a summary, which holds them under the bare name, or are made here, the loopback left out.
  * `before`: what it was until then, where no labelled series has changed since: five hundred nodes a second are not searched for them.
  */
-export function factsOf({ latest }: NodeLike, before?: Facts): Facts {
+export function factsOf({ latest }: Pick<NodeLike, "latest">, before?: Facts): Facts {
   const cpu = latest["cpu.total"];
   const used = latest["memory.used"]?.value ?? null;
   const whole = latest["memory.total"]?.value ?? null;
@@ -55,6 +57,7 @@ export function factsOf({ latest }: NodeLike, before?: Facts): Facts {
     memoryTotal: whole,
     disk: before?.disk ?? null,
     mount: before?.mount ?? "",
+    inodes: before?.inodes ?? null,
     received: received ? received.value : (before?.received ?? null),
     sent: sent ? sent.value : (before?.sent ?? null),
     load: latest["load.1"]?.value ?? null,
@@ -62,14 +65,20 @@ export function factsOf({ latest }: NodeLike, before?: Facts): Facts {
     at: cpu?.at ?? latest["load.1"]?.at ?? null,
   };
   if (before) return facts;
+  let newest = 0;
   for (const name in latest) {
     if (!name.endsWith("}")) continue;
-    const { value } = latest[name] as SampleLike;
+    const { value, at } = latest[name] as SampleLike;
     if (name.startsWith("filesystem.used{")) {
       const part = share(value, latest[name.replace("used", "size")]?.value);
       if (part === null || part <= (facts.disk ?? -1)) continue;
       facts.disk = part;
       facts.mount = labelOf(name);
+    } else if (name.startsWith("filesystem.inodes_used{")) {
+      // A summary names the worst of its moment: one that was it before says nothing any more.
+      if (at < newest || (at === newest && (value ?? 0) <= (facts.inodes ?? -1))) continue;
+      facts.inodes = value;
+      newest = at;
     } else if (name.startsWith("temperature{")) {
       if (!heat && value !== null && value > (facts.temperature ?? -Infinity)) facts.temperature = value;
     } else if (name.startsWith("network.") && labelOf(name) !== "lo") {
@@ -90,13 +99,22 @@ export const cpuLevel = (value: number | null): Level => above(value, 80, 92);
 export const fillLevel = (value: number | null): Level => above(value, 85, 95);
 export const heatLevel = (value: number | null): Level => above(value, 80, 95);
 
+/** How much of a worry each of its values is: what a list marks and what the node's own page says come from here. */
+export const levelsOf = (facts: Facts, cpu: Level): Record<"disk" | "inodes" | "memory" | "cpu" | "heat", Level> => ({
+  disk: fillLevel(facts.disk),
+  inodes: fillLevel(facts.inodes),
+  memory: fillLevel(facts.memory),
+  cpu,
+  heat: heatLevel(facts.temperature),
+});
+
 /** `cpu`: how much of a worry the CPU is by now, where more is known than the newest second. */
 export function standingOf(node: NodeLike, facts: Facts, now: number, cpu: Level = cpuLevel(facts.cpu)): Standing {
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return "off";
   if (facts.at !== null && now - facts.at > STALE_S) return "stale";
-  const levels = [cpu, fillLevel(facts.memory), fillLevel(facts.disk), heatLevel(facts.temperature), listsAreOld(node.updates, now) ? "warn" : ""];
-  return levels.includes("crit") ? "crit" : levels.includes("warn") ? "warn" : "ok";
+  const levels = Object.values(levelsOf(facts, cpu));
+  return levels.includes("crit") ? "crit" : levels.includes("warn") || listsAreOld(node.updates, now) ? "warn" : "ok";
 }
 
 /** Larger is worse: the order of "needs attention" and of the phone's list. */

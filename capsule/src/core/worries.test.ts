@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { factsOf, standingOf } from "./facts";
 import { worstOf } from "./worries";
 
 const at = 1000;
@@ -9,4 +10,25 @@ test("the worst of what is measured is named, a disk before what may pass by its
   assert.deepEqual(worstOf(latest), { level: "crit", title: "/ is 96% full.", mount: "/" });
   assert.equal(worstOf({ "cpu.total": { value: 85, at } })?.level, "warn");
   assert.equal(worstOf({ "cpu.total": { value: null, at } }), null);
+});
+
+test("what the node's page says of it is what its mark in a list says", () => {
+  const node = (latest: Record<string, { value: number; at: number }>) => ({ state: "online" as const, latest: { "cpu.total": { value: 5, at }, ...latest }, identity: { cpu_cores: 4 }, last_seen_at: at, updates: { total: null, checked_at: null } });
+  for (const [latest, level, title] of [
+    [{ "filesystem.inodes_used{mount=/}": { value: 3, at }, "filesystem.inodes_used{mount=/srv}": { value: 99, at } }, "crit", "/srv has used 99% of its inodes."],
+    [{ "filesystem.inodes_used{mount=/}": { value: 85, at } }, "warn", "/ has used 85% of its inodes."],
+    [{ "memory.used": { value: 96, at }, "memory.total": { value: 100, at } }, "crit", "Memory is 96% full."],
+    [{ "temperature{sensor=a}": { value: 40, at }, "temperature{sensor=b}": { value: 85, at } }, "warn", "b is at 85°."],
+  ] as const) {
+    const one = node(latest);
+    const worst = worstOf(one.latest);
+    assert.equal(standingOf(one, factsOf(one), at), level);
+    assert.deepEqual([worst?.level, worst?.title], [level, title]);
+  }
+});
+
+test("a mount that had the fewest inodes left is no worry once a summary names another", () => {
+  const latest = { "filesystem.inodes_used{mount=/old}": { value: 99, at }, "filesystem.inodes_used{mount=/}": { value: 40, at: at + 60 } };
+  assert.equal(factsOf({ latest }).inodes, 40);
+  assert.equal(factsOf({ latest: Object.fromEntries(Object.entries(latest).reverse()) }).inodes, 40);
 });

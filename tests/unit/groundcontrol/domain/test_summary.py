@@ -31,6 +31,7 @@ FULL: Named = {
     "filesystem.size{mount=/}": 100, "filesystem.used{mount=/}": 50,
     "filesystem.size{mount=/var}": 10, "filesystem.used{mount=/var}": 9,
     "filesystem.size{mount=/proc}": 0, "filesystem.used{mount=/proc}": 0,
+    "filesystem.inodes_used{mount=/}": 9900, "filesystem.inodes_used{mount=/var}": 300,
     "temperature{sensor=cpu}": 6000, "temperature{sensor=nvme}": 7000, "temperature{sensor=broken}": None,
 }  # fmt: skip
 
@@ -88,6 +89,7 @@ def test_a_summary_holds_sums_the_fullest_and_the_hottest() -> None:
         "disk.busy{device=sdb}": 50.0,
         "filesystem.size{mount=/var}": 10.0,
         "filesystem.used{mount=/var}": 9.0,
+        "filesystem.inodes_used{mount=/}": 99.0,
         "temperature{sensor=nvme}": 70.0,
     }
 
