@@ -141,6 +141,43 @@ def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProc
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_what_is_no_longer_held_is_told_and_the_download_has_it(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("builder")
+    with Builder(hub, node) as builder:
+        begun(page, hub, node, builder)
+        builder.print(400)
+        rows, note = page.locator(".xterm-rows"), page.get_by_text("can be scrolled to, searched and copied here")
+        found, box = page.get_by_role("search").get_by_role("status"), page.get_by_label("Search in output")
+        expect(rows).to_contain_text(f"{399:07}")
+        box.fill("line 0000003 of")
+        expect(found).to_have_text("1 of 1")
+        expect(note).to_have_count(0)
+        box.fill("not there")
+        expect(found).to_have_text("none")
+
+        builder.print(20_000)
+        page.get_by_role("button", name=re.compile("^Follow")).click()
+        expect(rows).to_contain_text(f"{19_999:07}")
+        expect(note).to_be_visible()
+        told = re.search("last ([\\d\u202f]+) lines", note.inner_text())
+        assert told is not None
+        kept = int(told[1].replace("\u202f", ""))
+        assert 5_000 <= kept < 5_200
+        box.fill("line 0000003 of")
+        expect(found).to_have_text(f"none in the last {told[1]} lines")
+        box.fill(f"line {20_000 - kept:07} of")
+        expect(found).to_have_text("1 of 1")
+        box.press("Escape")
+        expect(page.get_by_role("button", name=f"Copy the last {told[1]} lines")).to_be_visible()
+        page.get_by_role("button", name="View as plain text").click()
+        text = page.get_by_role("log", name=re.compile("plain text"))
+        expect(text).to_contain_text(f"{19_999:07}")
+        assert len(text.inner_text().splitlines()) == kept, "as many as it says"
+        href = page.get_by_role("link", name="Download the whole output").get_attribute("href")
+        held = page.request.get(f"{hub.url}{href}").body()
+        assert hashlib.sha256(held).hexdigest() == builder.digest.hexdigest()
+
+
 def test_fifty_megabytes_are_shown_to_their_end_and_are_whole_after_a_reload_in_the_middle(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:

@@ -25,6 +25,8 @@ export interface ScreenHandle {
   wrap(on: boolean): void;
   /** Everything that is held, as plain text. */
   text(): string;
+  /** How many lines are held, however many rows they take. */
+  lines(): number;
   toEnd(): void;
 }
 
@@ -35,6 +37,8 @@ export interface ScreenProps {
   onReady: (screen: ScreenHandle) => void;
   /** False once the reader scrolls up, true when the end is in sight again. */
   onFollow: (following: boolean) => void;
+  /** No more is held than there is: with each new line an old one is let go. Told once. */
+  onFull: () => void;
 }
 
 function colours(): ITheme {
@@ -69,7 +73,7 @@ function colours(): ITheme {
   };
 }
 
-export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode {
+export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps): VNode {
   const box = useRef<HTMLDivElement>(null);
   const terminal = useRef<Terminal | null>(null);
   useEffect(() => {
@@ -97,11 +101,18 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
     let gone = false;
     const fit = new FitAddon();
     made.loadAddon(fit);
+    let full = false;
+    const fills = (): void => {
+      if (full || made.buffer.normal.length < SCROLLBACK + made.rows) return;
+      full = true;
+      onFull();
+    };
     let wrapping = false;
     const resize = (): void => {
       const size = fit.proposeDimensions();
       if (!size || !Number.isFinite(size.rows) || !element.clientHeight) return;
       made.resize(wrapping ? Math.max(FEWEST_COLUMNS, Math.min(COLUMNS, size.cols)) : COLUMNS, Math.max(FEWEST_ROWS, size.rows));
+      fills();
     };
     let cleaner = new OutputCleaner();
     const rows = (): ScreenRow[] =>
@@ -122,7 +133,11 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
       });
       made.onScroll(() => onFollow(atEnd(made)));
       onReady({
-        write: (bytes, done) => made.write(cleaner.clean(bytes), done),
+        write: (bytes, done) =>
+          made.write(cleaner.clean(bytes), () => {
+            fills();
+            done();
+          }),
         restart: () => {
           cleaner = new OutputCleaner();
         },
@@ -139,6 +154,13 @@ export function Screen({ label, shade, onReady, onFollow }: ScreenProps): VNode 
         wrap: (on) => {
           wrapping = on;
           resize();
+        },
+        lines: () => {
+          const { active } = made.buffer;
+          // The one with the cursor may have nothing on it yet.
+          let lines = active.getLine(active.length - 1)?.translateToString(true) ? 0 : -1;
+          for (let row = 0; row < active.length; row += 1) if (!active.getLine(row)?.isWrapped) lines += 1;
+          return lines;
         },
         text: () => {
           const lines: string[] = [];

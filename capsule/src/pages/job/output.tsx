@@ -21,6 +21,8 @@ import { Time } from "../../ui/parts";
 
 const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;
+/** Of the search, with room for how far it looked. */
+const WIDE = "330px";
 
 interface Props {
   detail: JobDetail;
@@ -36,6 +38,9 @@ export function Output({ detail, job, node }: Props): VNode {
   const [skipped, setSkipped] = useState(0);
   const [wrapped, setWrapped] = useState(false);
   const [plain, setPlain] = useState(false);
+  const [full, setFull] = useState(false);
+  /** So many lines are all that is held of it; 0 = it is held whole. */
+  const [kept, setKept] = useState(0);
   const ended = jobEnded(job.state);
   // Each piece that arrives draws this anew, so that what waits is told as it grows.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
@@ -52,6 +57,15 @@ export function Output({ detail, job, node }: Props): VNode {
     feed.current = next;
     detail.onOutput((bytes) => next.push(bytes));
   };
+  useEffect(() => {
+    if (!full) return undefined;
+    // With what comes and with the width, lines take more rows or fewer.
+    const look = (): void => setKept(screen.current?.lines() ?? 0);
+    look();
+    const timer = setInterval(look, TEXT_MS);
+    return () => clearInterval(timer);
+  }, [full]);
+  const file = { href: outputUrl(job.id), download: `${node}-${job.action}-${job.id}.log` };
   const follow = (): void => {
     feed.current?.go();
     setPaused(false);
@@ -72,7 +86,7 @@ export function Output({ detail, job, node }: Props): VNode {
         <b class="cut strong">{node}</b>
         <span class="t3 cut only-desk">{actionWord(job.action).toLowerCase()}</span>
         <span class="grow" />
-        <Search screen={screen} />
+        <Search screen={screen} kept={kept} />
         {!ended ? (
           <Button slim kind="quiet" icon={following ? "pause" : "arrow-down"} more={{ "aria-pressed": following }} onClick={following ? pause : follow}>
             {following ? t`Following` : waiting ? t`Follow (${decimalSize(waiting)} new)` : t`Follow`}
@@ -93,8 +107,8 @@ export function Output({ detail, job, node }: Props): VNode {
           {t`Wrap`}
         </Button>
         <Button slim kind="quiet" icon="scroll-text" name={t`View as plain text`} more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
-        <CopyButton name={t`Copy output`} text={() => screen.current?.text() ?? ""} />
-        <a class="button quiet slim only-icon" href={outputUrl(job.id)} download={`${node}-${job.action}-${job.id}.log`} aria-label={t`Download log`} title={t`Download log`}>
+        <CopyButton name={kept ? t`Copy the last ${count(kept)} lines` : t`Copy output`} text={() => screen.current?.text() ?? ""} />
+        <a class="button quiet slim only-icon" {...file} aria-label={t`Download log`} title={t`Download log`}>
           <Icon name="download" size="small" />
         </a>
       </div>
@@ -104,9 +118,18 @@ export function Output({ detail, job, node }: Props): VNode {
           {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, some of them because they came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
         </p>
       )}
+      {kept > 0 && (
+        <p class="terminal-foot">
+          <Icon name="info" size="small" />
+          {t`Only the last ${count(kept)} lines can be scrolled to, searched and copied here.`}
+          <a class="accent" {...file}>
+            {t`Download the whole output`}
+          </a>
+        </p>
+      )}
       {plain && <Plain label={label} screen={screen} received={received} />}
       <div class="screen-box" hidden={plain}>
-        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !feed.current?.held && setFollowing(on)} />
+        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !feed.current?.held && setFollowing(on)} onFull={() => setFull(true)} />
       </div>
       <div class="terminal-foot">
         <span class="row">
@@ -136,7 +159,7 @@ export function Output({ detail, job, node }: Props): VNode {
 type ScreenRef = { readonly current: ScreenHandle | null };
 
 /** Steps through what is on the screen, from the newest match backwards. */
-function Search({ screen }: { screen: ScreenRef }): VNode {
+function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
   const [found, setFound] = useState(0);
@@ -147,7 +170,7 @@ function Search({ screen }: { screen: ScreenRef }): VNode {
   const step = (by: number): void => look(words, found ? (place + by + found) % found : 0);
   return (
     <span class="row terminal-search" role="search">
-      <span class="search">
+      <span class="search" style={kept ? { width: WIDE } : undefined}>
         <Icon name="search" size="small" />
         <input
           type="search"
@@ -171,7 +194,7 @@ function Search({ screen }: { screen: ScreenRef }): VNode {
           }}
         />
         <span class="num meta" role="status">
-          {words ? (found ? t`${count(found - place)} of ${count(found)}` : t`none`) : ""}
+          {words ? (found ? t`${count(found - place)} of ${count(found)}` : kept ? t`none in the last ${count(kept)} lines` : t`none`) : ""}
         </span>
       </span>
       {words && (
