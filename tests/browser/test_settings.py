@@ -404,7 +404,9 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
 def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(page: Page, hub: HubProcess) -> None:
     """A job tells of its node by an id; a user may be called what looks like one."""
     [node] = hub.enrol("lab-07", simulated=True)
-    assert hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}).status == ACCEPTED
+    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
+    assert job.status == ACCEPTED
+    assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == OK
     actor = "d" * len(node.node_id)
     sign_in(page, hub)
     settings(page, "Users")
@@ -415,6 +417,8 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
     details = rows.filter(has_text="Job ordered").locator("small")
     expect(details).to_contain_text("node: lab-07")
     expect(details).to_have_attribute("title", re.compile(rf"node: {node.node_id}\b"))
+    expect(rows.filter(has_text="Job ordered").get_by_role("img", name="done")).to_be_visible()
+    expect(rows.filter(has_text="Job cancelled").get_by_role("img", name="Cancelled")).to_be_visible()
     expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
 
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailWords, deviceName, grantsWords, grouped, recoveryText, rolesUpTo } from "./access";
-import { auditCsv, auditDetail, auditFits, auditNames, auditWord } from "./audit";
+import { auditCsv, auditDetail, auditFits, auditNames, auditOutcome, auditWord } from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -103,6 +103,31 @@ test("a row is told in the words of the page, with names in the place of ids", (
   assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · order: …abcdef · what: Upgrade packages");
   assert.equal(auditDetail(began, nameOf, 0), "before: Accepted by the server");
   assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
+});
+
+test("a deployment is called after its server, not after who logs in there; a user by the user name", () => {
+  const [one, other, user] = ["d", "e", "u"].map((end) => "0".repeat(25) + end) as [string, string, string];
+  const names = auditNames(
+    [
+      { ...row, action: "deployment.create", target: one, detail: { kind: "deploy", host: "10.0.0.7", port: 22, username: "root" } },
+      { ...row, action: "deployment.create", target: other, detail: { name: "web-1", host: "10.0.0.8", username: "root" } },
+      { ...row, action: "user.create", target: `user:${user}`, detail: { username: "grace", role: "viewer" } },
+    ],
+    () => undefined,
+  );
+  assert.deepEqual([one, other, user].map((id) => names.get(id)), ["10.0.0.7", "web-1", "grace"]);
+});
+
+test("what failed is shown as failed, and what was only noted as done", () => {
+  const shown = (action: string, result = "done"): string => Object.values(auditOutcome({ action, result })).join(" ");
+  assert.equal(shown("deployment.failed"), "fail Failed");
+  assert.equal(shown("job.failed"), "fail Failed");
+  assert.equal(shown("job.interrupted").split(" ")[0], "warn");
+  assert.equal(shown("job.unknown").split(" ")[0], "warn");
+  assert.equal(shown("job.cancelled").split(" ")[0], "off");
+  assert.equal(shown("job.expired").split(" ")[0], "off");
+  for (const action of ["job.create", "job.dispatch", "job.accepted", "job.running", "job.succeeded", "deployment.running", "deployment.succeeded", "deployment.awaiting_host_key", "node.edit", "of_a_later_hub.failed"]) assert.equal(shown(action), "done done", action);
+  assert.equal(shown("auth.login", "refused"), "fail refused");
 });
 
 test("a file of the log holds what it was given, and no formula", () => {

@@ -3,7 +3,7 @@
 import { detailWords } from "./access";
 import { t } from "./say";
 import { moment } from "./time";
-import { actionWord, stateWord } from "./words";
+import { actionWord, jobGlyph, stateWord } from "./words";
 
 export interface AuditRowLike {
   n: number;
@@ -85,6 +85,19 @@ const AUDIT_WORDS: Readonly<Record<string, string>> = {
 /** In words; what a later hub may note is shown as it is called. */
 export const auditWord = (action: string): string => AUDIT_WORDS[action] ?? action;
 
+export interface AuditOutcome {
+  glyph: "done" | "fail" | "off" | "warn";
+  label: string;
+}
+
+/** How it went: what was refused failed, and so did what the action itself says of a job or a deployment. That one is on its way is done. */
+export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
+  if (result !== "done") return { glyph: "fail", label: result };
+  const [, of, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
+  const glyph = of ? jobGlyph(state) : "done";
+  return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateWord(state) };
+}
+
 /** A part of the name is enough, whatever its case; an action is found by its words and by the name that programs know. */
 export const auditFits = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && (within(row.action, action) || within(auditWord(row.action), action));
 
@@ -98,7 +111,9 @@ export const bareId = (target: string): string => target.replace(/^(?:node|job|u
 export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { action, actor, target, result, detail } of rows) {
-    const told = action === "auth.login" && result === "done" ? actor : (detail.username ?? detail.name ?? detail.host);
+    const signed = action === "auth.login" && result === "done";
+    // Of a server, the user name is whom one logs in as.
+    const told = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
     const id = bareId(target);
     if (action === "job.create" && typeof detail.action === "string") {
       const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { auditCsv, auditDetail, auditNames, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
+import { auditCsv, auditDetail, auditNames, auditOutcome, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { actionWord } from "../../core/words";
@@ -144,10 +144,11 @@ type NameOf = (id: string) => string | undefined;
 
 function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
   const details = auditDetail(row, nameOf, today.value);
+  const { glyph, label } = auditOutcome(row);
   return (
     <div role="row">
       <span role="cell">
-        <Glyph kind={row.result === DONE ? "done" : "fail"} label={row.result} />
+        <Glyph kind={glyph} label={label} />
       </span>
       <span role="cell" class="medium wrap-any">
         <span title={row.action}>{auditWord(row.action)}</span>
