@@ -8,7 +8,7 @@ import { withState } from "./filter-state";
 import { passwordRules, strength } from "./password";
 import { labelled, parseSeries } from "./series";
 import { fixFor, leftBehind } from "./steps";
-import { age, duration, short, took } from "./time";
+import { age, date, duration, moment, sameDay, short, took } from "./time";
 import { count, digits3, network, percent, rate, share, size } from "./units";
 
 test("sizes are binary, rates decimal, both with three digits", () => {
@@ -37,6 +37,17 @@ test("durations have two parts at most", () => {
   assert.equal(age(8_040), "2\u00a0h 14\u00a0min");
   assert.equal(age(142 * 86400 + 6 * 3600 + 59), "142\u00a0d 6\u00a0h");
   assert.equal(short(400_000), "4\u00a0d");
+});
+
+test("a day of another year is another day, and says its year", () => {
+  const at = (year: number, month: number, day: number): number => new Date(year, month, day, 14, 5).getTime() / 1000;
+  const now = at(2026, 10, 22);
+  assert.equal(moment(now, now), "14:05");
+  assert.equal(moment(at(2026, 10, 21), now), "21\u00a0Nov, 14:05");
+  assert.equal(moment(at(2025, 10, 22), now), "22\u00a0Nov\u00a02025, 14:05");
+  assert.equal(date(at(2027, 0, 1), now), "1\u00a0Jan\u00a02027");
+  assert.ok(sameDay(now, now + 60));
+  assert.ok(!sameDay(at(2025, 10, 22), now));
 });
 
 test("series are read with and without a label", () => {

@@ -3,29 +3,30 @@
 import { t } from "./say";
 
 const NBSP = "\u00a0";
-const two = (value: number): string => String(value).padStart(2, "0");
 const MONTHS = [t`Jan`, t`Feb`, t`Mar`, t`Apr`, t`May`, t`Jun`, t`Jul`, t`Aug`, t`Sep`, t`Oct`, t`Nov`, t`Dec`];
 /** Said once: these stand on every row of a fleet, each second. */
 const [D, H, MIN, S] = [t`d`, t`h`, t`min`, t`s`];
 
-export function clock(at: number, withSeconds = true): string {
-  const date = new Date(at * 1000);
-  const base = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  return withSeconds ? `${base}:${two(date.getSeconds())}` : base;
-}
+const local = (at: number): Date => new Date(at * 1000);
 
-export function day(at: number): string {
-  const date = new Date(at * 1000);
-  return `${date.getDate()}${NBSP}${MONTHS[date.getMonth()] ?? ""}`;
-}
+/** As every browser writes it, whatever its language: "14:05:09 GMT…". */
+export const clock = (at: number, withSeconds = true): string => local(at).toTimeString().slice(0, withSeconds ? 8 : 5);
+
+/** Without the year: for an axis, where the window says it. */
+export const day = (at: number): string => `${local(at).getDate()}${NBSP}${MONTHS[local(at).getMonth()] ?? ""}`;
+
+/** "Sun Nov 22 2026": of a day and no other. */
+const dayText = (at: number): string => local(at).toDateString();
+
+/** With the year, where it is not this one. */
+export const date = (at: number, now: number): string => day(at) + (dayText(at).slice(11) === dayText(now).slice(11) ? "" : NBSP + dayText(at).slice(11));
+
+export const sameDay = (one: number, other: number): boolean => dayText(one) === dayText(other);
 
 /** The time when it was today, else the day with the time. */
-export function moment(at: number, now: number): string {
-  const same = new Date(at * 1000).toDateString() === new Date(now * 1000).toDateString();
-  return same ? clock(at, false) : `${day(at)}, ${clock(at, false)}`;
-}
+export const moment = (at: number, now: number): string => (sameDay(at, now) ? "" : `${date(at, now)}, `) + clock(at, false);
 
-export const iso = (at: number): string => new Date(at * 1000).toISOString();
+export const iso = (at: number): string => local(at).toISOString();
 
 /** "6 min 12 s", "142 d 6 h", "0.4 s". */
 export function duration(seconds: number): string {

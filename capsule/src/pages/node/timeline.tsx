@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
-import { age, clock, day } from "../../core/time";
+import { age, clock, date, sameDay } from "../../core/time";
 import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
 import type { ChartMark } from "../../core/marks";
 import type { ChartGroup } from "../../charts/panel";
@@ -119,7 +119,7 @@ export function Ranges({ view, mark }: { view: View; mark: ComponentChildren }):
   );
 }
 
-const moment = (at: number, dated: boolean): string => (dated ? `${day(at)}, ${clock(at, false)}` : clock(at));
+const moment = (at: number, dated: boolean): string => (dated ? `${date(at, today.value)}, ${clock(at, false)}` : clock(at));
 
 /** Which window is shown, while it is none of the ranges; buttons for what a drag does. */
 export function WindowBar({ view, loading }: { view: View; loading: boolean }): VNode | null {
@@ -127,7 +127,7 @@ export function WindowBar({ view, loading }: { view: View; loading: boolean }): 
   if (!zoom) return null;
   const show = (next: Span): void => showView({ range, zoom: next });
   const middle = (zoom.from + zoom.to) / 2;
-  const dated = zoom.to - zoom.from > DAY_S || day(zoom.from) !== day(today.value);
+  const dated = !sameDay(zoom.from, today.value) || !sameDay(zoom.to, today.value);
   return (
     <div class="window-bar">
       <Banner
