@@ -1,4 +1,4 @@
-"""Windows of time of a node's charts: how they are named."""
+"""Windows of time of a node's charts: how they are named, and which keys choose them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_settings import sign_in
-from tests.support.hub import Enrolled, HubProcess
+from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -25,13 +25,16 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield made
 
 
-@pytest.fixture
-def node(hub: HubProcess) -> Enrolled:
-    [made] = hub.enrol("moon")
-    return made
+def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
+    """Switch them on the page itself."""
+    page.goto(f"{hub.url}/settings/appearance")
+    switch = page.get_by_role("switch", name="Single keys")
+    with page.expect_response("**/auth/preferences"):
+        switch.click()
+    expect(switch).to_be_checked(checked=on)
 
 
-def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(page: Page, hub: HubProcess, node: Enrolled) -> None:
+def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub)
         bar = page.locator(".window-bar b")
@@ -45,3 +48,38 @@ def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(
         since, still = (today - timedelta(seconds=ago) for ago in (60, 30))
         page.goto(f"{hub.url}/n/{stage.ids['web-01']}?from={int(since.timestamp())}&to={int(still.timestamp())}")
         expect(bar).to_have_text(f"{since:%H:%M:%S} \u2013 {still:%H:%M:%S}" if since.date() == today.date() else re.compile(""))
+
+
+def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        node_page = f"{hub.url}/n/{stage.ids['web-01']}"
+        cpu = page.get_by_role("figure", name=re.compile("^CPU")).first
+        for on in (False, True):
+            single_keys(hub, page, on=on)
+            page.goto(node_page)
+            plot = cpu.locator(".u-over")
+            expect(plot).to_be_visible()
+            plot.hover()
+            page.keyboard.press("v")
+            page.keyboard.press("3")
+            expect(page.get_by_role("radio", name="24h")).to_be_checked(checked=on)
+            expect(cpu.get_by_role("table")).to_have_count(1 if on else 0)
+            page.keyboard.press("Escape")
+            page.keyboard.press("1")
+
+            page.get_by_role("button", name="Add node").first.click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_text("One-line command").click()
+            dialog.get_by_role("button", name="Make the command").click()
+            expect(dialog.get_by_label("Checksum")).to_be_visible()
+            expect(dialog.get_by_text("or press")).to_have_count(1 if on else 0)
+            page.keyboard.press("c")
+            copied = dialog.get_by_role("status").get_by_text("Copied")
+            if on:
+                expect(copied.first).to_be_attached()
+            else:
+                page.wait_for_timeout(500)
+                expect(copied).to_have_count(0)
+            page.keyboard.press("Escape")
+            expect(dialog).to_have_count(0)

@@ -7,6 +7,7 @@ import { now } from "../../state/clock";
 import { events } from "../../state/events";
 import { rows } from "../../state/fleet";
 import { endInvite, lookInvite, makeInvite } from "../../state/invites";
+import { preferences, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
 import { ApiError, type NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -103,7 +104,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   useEffect(() => {
     if (state !== "open") return;
     const onKey = (event: KeyboardEvent): void => {
-      if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+      if (event.key !== "c" || !singleKeys() || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
       event.preventDefault();
       void copy();
     };
@@ -131,9 +132,11 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
             </div>
             <div class="row">
               <CopyButton text={() => made.command} />
-              <span class="t3">
-                {rich`or press ${<kbd>c</kbd>}`}
-              </span>
+              {preferences.value.single_keys && (
+                <span class="t3">
+                  {rich`or press ${<kbd>c</kbd>}`}
+                </span>
+              )}
               <span class="hidden-text" role="status">
                 {copied ? t`Copied` : ""}
               </span>

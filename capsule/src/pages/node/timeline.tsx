@@ -11,6 +11,7 @@ import type { ChartGroup } from "../../charts/panel";
 import { hubNow } from "../../state/clock";
 import { open } from "../../state/dialogs";
 import { pointsFor } from "../../state/node";
+import { singleKeys } from "../../state/preferences";
 import { place, setQuery } from "../../state/router";
 import { today } from "../../state/today";
 import { Button } from "../../ui/button";
@@ -64,7 +65,7 @@ export function useGroup(view: View, marks: readonly ChartMark[], zone: string):
   };
 }
 
-/** 1–5 ranges, Space freezes, Escape goes back, v shows the chart under the pointer as a table. */
+/** Single keys, where their owner has not switched them off: 1–5 ranges, v shows the chart under the pointer as a table. Space freezes, Escape goes back. */
 export function useViewKeys(): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
@@ -72,11 +73,12 @@ export function useViewKeys(): void {
       const at = event.target instanceof Element ? event.target : document.body;
       if (at.closest(TYPED_INTO)) return;
       const view = viewShown();
+      const single = singleKeys();
       const range = RANGE_KEYS[Number(event.key) - 1];
-      if (range && /^[1-5]$/.test(event.key)) showView({ range, zoom: null });
+      if (single && range && /^[1-5]$/.test(event.key)) showView({ range, zoom: null });
       else if (event.key === " " && !at.closest(PRESSED)) toggleLive(view);
       else if (event.key === "Escape" && view.zoom) showView({ ...view, zoom: null });
-      else if (event.key === "v") document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
+      else if (single && event.key === "v") document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
       else return;
       event.preventDefault();
     };
