@@ -1,4 +1,4 @@
-"""Windows of time of a node's charts: how they are named, and which keys choose them."""
+"""Windows of time of a node's charts: how they are named, which keys choose them, and that nobody asks for what nobody looks at."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser.test_settings import sign_in
+from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+HIDING = """
+let hidden = false;
+Object.defineProperty(Document.prototype, "hidden", {get: () => hidden});
+Object.defineProperty(Document.prototype, "visibilityState", {get: () => hidden ? "hidden" : "visible"});
+window.__hide = (on) => { hidden = on; document.dispatchEvent(new Event("visibilitychange")); };
+"""
 HOUR_S = 3600
 
 
@@ -83,3 +90,31 @@ def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing
                 expect(copied).to_have_count(0)
             page.keyboard.press("Escape")
             expect(dialog).to_have_count(0)
+
+
+def test_a_tab_that_is_not_seen_asks_for_no_history_and_once_it_is_seen_at_once(page: Page, hub: HubProcess) -> None:
+    page.add_init_script(HIDING)
+    page.clock.install()
+    asked: list[str] = []
+
+    def heard(request: Request) -> None:
+        if "/history?" in request.url:
+            asked.append(request.url)
+
+    page.on("request", heard)
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{stage.ids['web-01']}?range=1h")
+        expect(page.get_by_role("figure").first).to_be_visible()
+        until(page, lambda: len(asked))
+        page.wait_for_load_state("networkidle")
+        page.evaluate("() => window.__hide(true)")
+        before = len(asked)
+        page.clock.fast_forward(600_000)
+        page.wait_for_timeout(1_000)
+        assert len(asked) == before, "nobody looks"
+        page.evaluate("() => window.__hide(false)")
+        until(page, lambda: len(asked), lambda count: count > before)
+        seen = len(asked)
+        page.clock.fast_forward(60_000)
+        until(page, lambda: len(asked), lambda count: count > seen)

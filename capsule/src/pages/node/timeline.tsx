@@ -32,23 +32,37 @@ export const showView = (view: View): void => setQuery(viewQuery(view));
 const spanShown = (view: View): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
 export const points = (): number => pointsFor(innerWidth);
 
-/** Reads what a window needs, again as often as it gets another bucket; a window of the past is read once. */
+/** Reads what a window needs, again as often as it gets another bucket while the page is seen; a window of the past is read once. */
 export function useHistory(view: View, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
   const key = viewKey(view);
   useEffect(() => {
     if (key === "live") return undefined;
     let timer: ReturnType<typeof setTimeout>;
     let gone = false;
+    /** When it is to be read again; Infinity = it is being read, or there is nothing more to read. */
+    let due = 0;
     const read = async (): Promise<void> => {
+      due = Infinity;
       const span = spanOf(view, hubNow(), points());
       const step = await load(key, span, points());
       // Samples of the last seconds may still be on their way.
-      if (!gone && (!view.zoom || span.to > hubNow() - SHORTEST_RELOAD_S)) timer = setTimeout(() => void read(), Math.max(SHORTEST_RELOAD_S, step) * 1000);
+      if (gone || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
+      due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
+      wind();
     };
-    void read();
+    const wind = (): void => {
+      clearTimeout(timer);
+      if (document.hidden || due === Infinity) return;
+      const wait = due - performance.now();
+      if (wait > 0) timer = setTimeout(() => void read(), wait);
+      else void read();
+    };
+    wind();
+    document.addEventListener("visibilitychange", wind);
     return () => {
       gone = true;
       clearTimeout(timer);
+      document.removeEventListener("visibilitychange", wind);
     };
   }, [key, names]);
 }
