@@ -92,6 +92,8 @@ class Compactor:
         self._moved: dict[tuple[int, int], float] = {}
         """When something of the current hour was last moved."""
         self._aside: dict[tuple[int, int], _Aside] = {}
+        self._full: dict[tuple[int, int], float] = {}
+        """Hours of which a span has as many parts as it can, and when each was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
         """Spans whose parts cannot be merged."""
         self.packs = 0
@@ -130,13 +132,14 @@ class Compactor:
         current = int(here // HOUR_S)
         found = {(hour.no, hour.hour) for hour in hours}
         self._aside = {key: aside for key, aside in self._aside.items() if key in found}
+        self._full = {key: at for key, at in self._full.items() if key in found}
         self.backlog = sum(hour.hour != current and not self._rests(hour, now) for hour in hours)
         self._moved = {key: at for key, at in self._moved.items() if key[1] == current}
         seen: dict[tuple[int, int], _Seen] = {}
         ripe = []
         for hour in hours:
             key = hour.no, hour.hour
-            if key in self._damaged:
+            if key in self._damaged or now - self._full.get(key, -PIECE_S) < PIECE_S:
                 continue
             if hour.hour == current:
                 moved = self._moved.get(key)
@@ -180,7 +183,14 @@ class Compactor:
         hour = ripe.hour
         if not ripe.slow:
             self._moved[hour.no, hour.hour] = self._clock.monotonic()
-        moved = await self._chunks.compact(hour.no, hour.hour, slow=ripe.slow)
+        key = hour.no, hour.hour
+        moved = await self._chunks.compact(*key, slow=ripe.slow)
+        if moved.full:  # its parts may be merged until it is tried again
+            if key not in self._full:
+                event(log, "span_full", logging.ERROR, node=hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
+            self._full[key] = self._clock.monotonic()
+            return
+        self._full.pop(key, None)
         self.packs += moved.packs
         before = self._aside.pop((hour.no, hour.hour), None)
         if moved.aside:

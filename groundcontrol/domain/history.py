@@ -103,6 +103,8 @@ class Moved(NamedTuple):
     """Those that were moved; 0: there was nothing, or another did it."""
     aside: int
     """Those that cannot be read: they stay where they are."""
+    full: bool = False
+    """A span of theirs lies in as many parts as it can: nothing was moved, and nothing can be before they are merged."""
 
 
 class Due(NamedTuple):

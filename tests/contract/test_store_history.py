@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack, Window
+from groundcontrol.domain.history import Bounds, LayoutRow, Moved, StoredPack, Window
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import Conflict
 from groundcontrol.history.window import WindowBuilder
@@ -231,7 +231,7 @@ async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> N
     assert sum(one.packs for one in moved) == 6
     assert await rows_of(store, session) == before
     assert [hour.hour for hour in await store.metrics.hot_hours()] == [AT_MS // HOUR_MS + 1]
-    assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == (0, 0)
+    assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == Moved(0, 0)
 
 
 async def test_a_node_that_has_said_something_of_every_hour_for_years_leaves_room_for_the_others(store: Store) -> None:
@@ -401,12 +401,12 @@ async def test_a_damaged_pack_is_set_aside_and_the_rest_of_its_hour_goes_into_ch
     narrow = pack(session, 2, LAYOUTS[2], AT_MS)._replace(layout=LAYOUT.layout)
     sound = [pack(session, seq, LAYOUT, AT_MS + seq * 10_000) for seq in (1, 3)]
     await store.metrics.append([broken, sound[0], narrow, sound[1]])
-    assert await store.metrics.compact(session.no, hour) == (2, 2)
-    assert await store.metrics.compact(session.no, hour) == (0, 2)
+    assert await store.metrics.compact(session.no, hour) == Moved(2, 2)
+    assert await store.metrics.compact(session.no, hour) == Moved(0, 2)
     [left] = await store.metrics.hot_hours()
     assert (left.no, left.hour) == (session.no, hour), "they stay, to be told of"
     await store.metrics.append([pack(session, 4, LAYOUT, AT_MS + 40_000)])
-    assert await store.metrics.compact(session.no, hour) == (1, 2)
+    assert await store.metrics.compact(session.no, hour) == Moved(1, 2)
 
 
 async def test_what_the_tiers_take_is_measured(store: Store) -> None:

@@ -89,6 +89,8 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
         await writer.run(lambda tx: _move(tx, no, hour, sound, made))
     except _Faster:
         return Moved(0, 0)
+    except places.SpanFull:
+        return Moved(0, aside, full=True)
     return Moved(len(sound), aside)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.errors import StoreBusy, StoreError
+from groundcontrol.errors import StoreError
 from groundcontrol.history.tiers import TIERS, Tier
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
@@ -21,6 +21,10 @@ _MOST_PARTS: Final = 1 << _FAMILY_SHIFT
 LAST_SPAN: Final = _MOST_SPANS - 1
 _PAGE: Final = 8
 """Chunks that a walk holds at once."""
+
+
+class SpanFull(Exception):
+    """A span lies in as many parts as it can: they have to be merged before another one comes."""
 
 
 class Body(NamedTuple):
@@ -123,14 +127,14 @@ def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[Body]
 def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:
     """Put a chunk beside what the span has; what lies in several parts is noted as due.
 
-    Raises: StoreBusy: there is no room for another part before they are merged.
+    Raises: SpanFull: there is no room for another part before they are merged.
     """
     first = place_of(no, span, family)
     table = TABLES[tier.no]
     last = tx.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
     place = first if last is None else last + 1
     if place == first + _MOST_PARTS:
-        raise StoreBusy("a span has as many parts as it can: they have to be merged first")
+        raise SpanFull
     tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", place, samples, body)  # noqa: S608  a name of our own
     if last is not None:
         tx.do(

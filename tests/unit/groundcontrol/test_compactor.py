@@ -21,6 +21,8 @@ class Shelf:
         self.parts: list[Due] = []
         self.done: list[tuple[object, ...]] = []
         self.fails: StoreError | None = None
+        self.full: set[int] = set()
+        """Nodes with a span that is full."""
         self.moves = Moved(1, 0)
 
     async def hot_hours(self) -> Sequence[HotHour]:
@@ -29,6 +31,8 @@ class Shelf:
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
         if self.fails is not None:
             raise self.fails
+        if no in self.full:
+            return Moved(0, 0, full=True)
         self.done.append(("compact", no, hour, slow))
         return self.moves
 
@@ -182,3 +186,27 @@ async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
     else:
         raise AssertionError("it went on")
     assert compactor.packs == 0
+
+
+async def test_a_span_that_is_full_waits_for_its_parts_to_be_merged_and_holds_nothing_else_up(caplog: pytest.LogCaptureFixture) -> None:
+    clock, shelf, compactor = made()
+    full, other = shelf.hot(1, 1, 4000), shelf.hot(2, 1, 4000)
+    shelf.parts = [Due(0, 1, full.hour, 1, 4096, 0.0)]
+    shelf.full = {1}
+    await compactor.round()
+    shelf.taken()
+    clock.advance(SETTLE_S)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 2, other.hour, True), ("merge", 1, full.hour, True)]
+    shelf.hours = [full]
+    shelf.parts = []
+    await compactor.round()
+    clock.advance(PIECE_S)
+    await compactor.round()
+    assert [(record.message, vars(record)["facts"]["node"]) for record in caplog.records] == [("span_full", 1)], "told once"
+    shelf.full = set()
+    await compactor.round()
+    assert shelf.taken() == [], "it is not tried again and again"
+    clock.advance(PIECE_S)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, full.hour, True)]

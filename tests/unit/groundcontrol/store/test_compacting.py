@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from groundcontrol.domain.history import LayoutRow, StoredPack, StoredRow
+from groundcontrol.domain.history import LayoutRow, Moved, StoredPack, StoredRow
 from groundcontrol.domain.nodes import Session
 from groundcontrol.history import compaction
 from groundcontrol.history.compaction import Made
@@ -16,7 +18,7 @@ from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.tiers import Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import compacting, hot, open_database
+from groundcontrol.store.sqlite import compacting, hot, open_database, places
 from spider.wire.ids import new_time_id
 from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
 from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of, window_of
@@ -109,3 +111,23 @@ async def test_a_window_takes_rows_in_pieces_and_says_the_same(store: Store, mon
     assert await window_of(store, session, LAYOUT.series, *span, 50) == whole
     assert sum(held) == PACKS * ROWS * 2
     assert max(held) <= 100 + ROWS * 2
+
+
+async def test_a_span_with_as_many_parts_as_it_can_have_is_told_as_such_and_loses_nothing(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    try:
+        store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+        session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
+        await store.metrics.save_layout(session, LAYOUT)
+        packs = packs_of(session)
+        await store.metrics.append(packs[:20])
+        [hour] = await store.metrics.hot_hours()
+        await store.metrics.compact(hour.no, hour.hour)
+        with closing(sqlite3.connect(tmp_path / "data" / "stardust-samples.db")) as db, db:
+            db.execute(f"UPDATE {places.TABLES[0]} SET place = place | 4095")
+        await store.metrics.append(packs[20:40])
+        assert await store.metrics.compact(hour.no, hour.hour) == Moved(0, 0, full=True)
+        assert [found.no for found in await store.metrics.hot_hours()] == [hour.no], "what was to be moved is where it was"
+    finally:
+        await database.close()

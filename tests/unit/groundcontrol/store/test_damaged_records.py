@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from groundcontrol.domain.history import Moved
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import StoreError
@@ -98,13 +99,13 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
     await store.metrics.sizes(0.0)
     for hour in await store.metrics.hot_hours():
         moved = await store.metrics.compact(hour.no, hour.hour)
-        assert moved == ((0, 1) if hour.no == one.no else (1, 0))
+        assert moved == (Moved(0, 1) if hour.no == one.no else Moved(1, 0))
 
     await store.metrics.save_layout(one, LAYOUT)
 
     assert await store.metrics.unreadable() == []
     assert await shown(store, one) == (10, 0)
-    assert await store.metrics.compact(one.no, AT_MS // 3_600_000) == (1, 0)
+    assert await store.metrics.compact(one.no, AT_MS // 3_600_000) == Moved(1, 0)
 
 
 async def test_every_record_is_looked_through_and_what_is_damaged_is_named(database: Database, store: Store, tmp_path: Path) -> None:
