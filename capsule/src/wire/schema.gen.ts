@@ -1576,8 +1576,8 @@ export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "n
 /** A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`. */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.used"] as const;
 
-/** A summary holds one of each under its full name: the busiest device and the hottest sensor. */
-export const SUMMARY_HIGHEST = ["disk.busy", "temperature"] as const;
+/** A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */
+export const SUMMARY_HIGHEST = ["disk.busy", "filesystem.inodes_used", "temperature"] as const;
 
 /** `code` of a Problem and of an ErrorMessage. */
 export type ErrorCode =
