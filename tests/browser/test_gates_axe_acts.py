@@ -42,6 +42,14 @@ def full_disk(seen: Gate) -> None:
 
 def told_of_a_failure(seen: Gate) -> None:
     """A note that stays, since what was asked for did not happen."""
+    answered(r"/api/v1/nodes/[^/]+/jobs", "/?q=web-1", 500, "internal", "web-1")(seen)
+    seen.page.get_by_role("row").get_by_text("web-1").first.click()
+    seen.page.get_by_role("button", name="Upgrade").click()
+    seen.page.get_by_role("menuitem", name="Check for updates").click()
+    expect(seen.page.get_by_text("the job was not started")).to_be_visible()
+
+
+def tags_not_changed(seen: Gate) -> None:
     answered(r"/api/v1/nodes/", "/?q=web-1", 500, "internal", "web-1")(seen)
     seen.page.get_by_role("checkbox", name="Select web-1", exact=True).check()
     seen.page.get_by_role("button", name="Tag…").click()
@@ -49,7 +57,7 @@ def told_of_a_failure(seen: Gate) -> None:
     dialog.get_by_role("textbox").last.fill("edge")
     dialog.get_by_role("textbox").last.press("Enter")
     dialog.get_by_role("button", name="Change 1 node").click()
-    expect(seen.page.get_by_text("1 node not changed")).to_be_visible()
+    expect(dialog.get_by_text("1 node not changed")).to_be_visible()
 
 
 def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
@@ -108,6 +116,7 @@ def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
             ("saved views, none", no_views),
             ("nothing can be stored", full_disk),
             ("a failure that is told", told_of_a_failure),
+            ("tags that were not changed", tags_not_changed),
             ("a node that was forgotten", forgotten),
         ]
         found = sweep(seen, alone(screens), every=bool(request.config.getoption("--slow")))

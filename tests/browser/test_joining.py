@@ -197,7 +197,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         asked.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("3 nodes not changed")).to_be_visible()
         assert {name: tags for name, tags in left() if tags} == {"web-1": ["web"], "web-2": ["web"], "web-3": ["web"]}
-        page.get_by_role("button", name="Retry").click()
+        dialog.get_by_role("button", name="Change 3 nodes").click()
         asked.get_by_role("textbox", name="Your password").fill(PASSWORD)
         asked.get_by_role("button", name="Confirm").click()
         expect(asked).to_have_count(0)

@@ -131,3 +131,85 @@ def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_onc
     page.wait_for_url(re.compile(r"/batches/"))
     keys = {route.request.headers["idempotency-key"] for route in (first, second, third)}
     assert len(keys) == 1, "the same order, however often it was sent"
+
+
+def write_tags(hub: HubProcess, name: str, *given: str) -> None:
+    """As somebody else does it."""
+    [node] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == name]
+    reply = hub.local("PATCH", f"/api/v1/nodes/{node['id']}", {"tags": list(given)})
+    assert reply.status == 200, reply.body
+
+
+def test_tags_of_many_are_changed_and_taken_back_on_what_they_are_then(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2")
+    write_tags(hub, "web-1", "old", "web")
+    write_tags(hub, "web-2", "web")
+    sign_in(page, hub)
+    choose_all(page, "Tag…")
+    dialog = page.get_by_role("dialog", name="Tag 2 nodes")
+    dialog.get_by_label("Add").fill("eu,")
+    dialog.get_by_role("checkbox", name="old on 1").check()
+    write_tags(hub, "web-1", "old", "web", "night")
+    dialog.get_by_role("button", name="Change 2 nodes").click()
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()
+    expect(page.get_by_text("Tags changed on 2 nodes")).to_be_visible()
+    expect(dialog).to_have_count(0)
+    assert tags(hub) == {"web-1": ["web", "night", "eu"], "web-2": ["web", "eu"]}
+    write_tags(hub, "web-2", "web", "eu", "late")
+    undo.click()
+    expect(page.get_by_text("The change of tags was taken back on 2 nodes")).to_be_visible()
+    assert {name: sorted(found) for name, found in tags(hub).items()} == {"web-1": ["night", "old", "web"], "web-2": ["late", "web"]}
+
+
+def test_tags_of_many_show_how_far_they_are_and_stop_at_the_first_refusal(page: Page, hub: HubProcess) -> None:
+    hub.enrol(*NAMES)
+    sign_in(page, hub)
+    asked = Kept(page, "PATCH", "**/api/v1/nodes/*")
+    choose_all(page, "Tag…")
+    dialog = page.get_by_role("dialog", name="Tag 5 nodes")
+    dialog.get_by_label("Add").fill("eu")
+    dialog.get_by_label("Add").press("Enter")
+    dialog.get_by_role("button", name="Change 5 nodes").click()
+    [first] = asked.wait()
+    first.fulfill(status=403, json={"code": "auth.step_up_required", "detail": "The password is wanted once more."})
+    question = page.get_by_role("dialog", name="Confirm that it is you")
+    question.get_by_role("button", name="Cancel").click()
+    expect(dialog.get_by_role("alert")).to_contain_text(
+        "5 nodes not changed: web-1, web-2, web-3, web-4, web-5. The password is wanted once more."
+    )
+    expect(question).to_have_count(0)
+    assert asked.none(), "who would rather not is not asked again for each node"
+
+    dialog.get_by_role("button", name="Change 5 nodes").click()
+    [again] = asked.wait()
+    again.continue_()
+    others = asked.wait(4)
+    expect(dialog.get_by_text("1 of 5")).to_be_visible()
+    for other in others:
+        other.continue_()
+    expect(page.get_by_text("Tags changed on 5 nodes")).to_be_visible()
+    expect(dialog).to_have_count(0)
+    assert set(map(tuple, tags(hub).values())) == {("eu",)}
+
+
+def test_tags_that_others_add_stay_when_those_of_a_node_are_saved_and_taken_back(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    write_tags(hub, "web-1", "old", "web")
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    card = page.get_by_role("region", name="Name and tags")
+    card.get_by_label("Tags", exact=True).fill("eu,")
+    card.get_by_role("button", name="Remove tag old").click()
+    write_tags(hub, "web-1", "old", "web", "night")
+    expect(card.get_by_role("button", name="Remove tag night")).to_be_visible()
+    expect(card.get_by_role("button", name="Remove tag eu")).to_be_visible()
+    card.get_by_role("button", name="Save").click()
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()
+    assert tags(hub) == {"web-1": ["web", "night", "eu"]}
+    write_tags(hub, "web-1", "web", "night", "eu", "late")
+    undo.click()
+    expect(page.get_by_text("Undone")).to_be_visible()
+    assert sorted(tags(hub)["web-1"]) == ["late", "night", "old", "web"]
+    expect(card.get_by_role("button", name="Save")).to_be_disabled()

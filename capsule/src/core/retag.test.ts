@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { retagged, tagCounts } from "./retag";
+import { carried, carriedPatch, retagged, tagCounts } from "./retag";
 
 test("tags are added behind those there are, and taken away, and a node that has them already is left alone", () => {
   assert.deepEqual(retagged(["web", "prod"], ["eu", "web"], ["prod"]), ["web", "eu"]);
@@ -10,4 +10,24 @@ test("tags are added behind those there are, and taken away, and a node that has
 
 test("tags are counted over nodes", () => {
   assert.deepEqual(tagCounts([{ tags: ["b", "a"] }, { tags: ["a"] }, { tags: [] }]), [["a", 2], ["b", 1]]);
+});
+
+test("a change is made on the tags as they are now: what others made of them meanwhile stays", () => {
+  assert.deepEqual(carried(["web", "prod"], ["web", "prod"], ["prod", "eu"]), ["prod", "eu"]);
+  assert.deepEqual(carried(["web", "prod", "night"], ["web", "prod"], ["prod", "eu"]), ["prod", "night", "eu"]);
+  assert.deepEqual(carried(["prod"], ["web", "prod"], ["web", "prod", "eu"]), ["prod", "eu"]);
+  assert.equal(carried(["prod", "eu", "night"], ["web", "prod"], ["prod", "eu"]), null);
+  assert.equal(carried(["web"], ["web"], ["web"]), null);
+});
+
+test("what is taken back is as before, in its order, where nobody did anything since", () => {
+  assert.deepEqual(carried(["b", "new"], ["b", "new"], ["a", "b"]), ["a", "b"]);
+  assert.deepEqual(carried(["b", "new", "late"], ["b", "new"], ["a", "b"]), ["b", "late", "a"]);
+});
+
+test("a name that somebody else has given since stays", () => {
+  const [before, after] = [{ name: "one", tags: ["a"] }, { name: "two", tags: ["a", "b"] }];
+  assert.deepEqual(carriedPatch(before, before, after), { name: "two", tags: ["a", "b"] });
+  assert.deepEqual(carriedPatch({ name: "other", tags: ["a"] }, before, after), { tags: ["a", "b"] });
+  assert.equal(carriedPatch({ name: "other", tags: ["b", "a"] }, before, after), null);
 });

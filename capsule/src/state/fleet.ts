@@ -10,7 +10,6 @@ import { place } from "./router";
 import { onSessionEnd, phase } from "./session";
 import type { Settled } from "../core/settle";
 import { forgetSparks, noteCpu, settledCpu } from "./sparks";
-import { withStepUp } from "./stepup";
 
 /**
  * Nodes have new values all the time, each once a second: they are drawn together. Of more nodes than a screen shows at once, once a second, so that
@@ -168,10 +167,10 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more. */
+/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more: `edits.ts` asks for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = told.get(id);
-  const node = await withStepUp(() => call<NodeView>("PATCH", `nodes/${id}`, { body: patch }));
+  const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
   const held = map.get(id);
   // Where the node was told live in the meantime, that is as new as the answer, or newer; this change is told live as well.
   if (held && told.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };

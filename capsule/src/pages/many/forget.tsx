@@ -78,7 +78,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
         )}
       </div>
       <footer>
-        <RunEnd run={run} total={views.length} over={outcome !== null} onClose={hide} />
+        <RunEnd run={run} total={views.length} over={outcome !== null} focused onClose={hide} />
         {!outcome && (
           <Button kind="destroy" icon="trash-2" busy={run.through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
             {t`Remove ${plural(views.length, "node")}`}

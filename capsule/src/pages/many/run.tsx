@@ -39,14 +39,14 @@ export function useRun<T>(): Run<T> {
 }
 
 /** How far it is, and the button that closes the dialog or, while it goes on, stops it. */
-export function RunEnd<T>({ run, total, over, onClose }: { run: Run<T>; total: number; over: boolean; onClose: () => void }): VNode {
+export function RunEnd<T>({ run, total, over, focused = false, onClose }: { run: Run<T>; total: number; over: boolean; focused?: boolean; onClose: () => void }): VNode {
   const { through, stopping } = run;
   return (
     <>
       <span class="t3 aside" role="status">
         {through === null ? "" : stopping ? t`${through} of ${total}. Stopping after those under way…` : t`${through} of ${total}`}
       </span>
-      <Button class="end" more={{ autofocus: true }} busy={stopping && through !== null} onClick={through === null ? onClose : run.stop}>
+      <Button class="end" more={{ autofocus: focused }} busy={stopping && through !== null} onClick={through === null ? onClose : run.stop}>
         {through !== null ? t`Stop after those under way` : over ? t`Close` : t`Cancel`}
       </Button>
     </>

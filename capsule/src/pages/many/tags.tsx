@@ -1,57 +1,103 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { retagged, tagCounts } from "../../core/retag";
+import { someOf } from "../../core/batch";
+import { carried, retagged, tagCounts } from "../../core/retag";
 import { t } from "../../core/say";
 import { plural } from "../../core/units";
 import { hide } from "../../state/dialogs";
-import { each } from "../../state/each";
-import { nodeSignal, patchNode } from "../../state/fleet";
-import { toast } from "../../state/toasts";
+import { each, isRefusal } from "../../state/each";
+import { editNode, type Edit } from "../../state/edits";
+import { nodeSignal } from "../../state/fleet";
+import { dismiss, toast } from "../../state/toasts";
+import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Check, TagsField } from "../../ui/form";
 import { Dialog } from "../../ui/dialog";
+import { Check, TagsField } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { RunEnd, useRun } from "./run";
 
 const AT_ONCE = 4;
 const MOST_TAGS = 40;
 
-interface Change {
-  id: string;
-  before: readonly string[];
-  after: readonly string[];
+function offerUndo(what: string, edits: readonly Edit[]): void {
+  if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
 }
 
-/** Writes the tags; what went through can be taken back, what did not can be tried again. */
-async function write(changes: readonly Change[], what: (nodes: string) => string): Promise<void> {
-  const { done, failed } = await each(changes, AT_ONCE, ({ id, after }) => patchNode(id, { tags: [...after] }));
-  if (done.length) {
-    const back = done.map(({ id, before, after }) => ({ id, before: after, after: before }));
-    toast("done", what(plural(done.length, "node")), "", { label: t`Undo`, run: () => void write(back, (nodes) => t`Tags are as before on ${nodes}`) });
+/** Takes back what was added and taken away, and nothing that others did since. */
+async function undo(edits: readonly Edit[]): Promise<void> {
+  const note = toast("run", t`Taking the change of tags back on ${plural(edits.length, "node")}`);
+  const made: Edit[] = [];
+  const take = async ({ before, after }: Edit): Promise<void> => {
+    const edit = await editNode(after.id, (now) => {
+      const tags = carried(now.tags, after.tags, before.tags);
+      return tags && { tags };
+    });
+    if (edit) made.push(edit);
+  };
+  const { done, failed, left } = await each(edits, AT_ONCE, take, { alone: true, over: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  dismiss(note);
+  const what = t`The change of tags was taken back on ${plural(done.length, "node")}`;
+  if (made.length) offerUndo(what, made);
+  else if (done.length) toast("done", what);
+  if (failed[0]) {
+    const rest = [...failed.map(({ one }) => one), ...left];
+    toast("fail", t`${plural(rest.length, "node")} not changed`, failed[0].error.detail, { label: t`Retry`, run: () => void undo(rest) });
   }
-  if (failed[0]) toast("fail", t`${plural(failed.length, "node")} not changed`, failed[0].error.detail, { label: t`Retry`, run: () => void write(failed.map(({ one }) => one), what) });
 }
 
 /** Adds and takes tags of several nodes; undone by one press. */
 export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
-  const [views] = useState(() => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []));
+  const read = (): NodeView[] => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []);
+  const [views, setViews] = useState(read);
   const [add, setAdd] = useState<string[]>([]);
   const [remove, setRemove] = useState<readonly string[]>([]);
-  const changes = views.flatMap(({ id, tags }) => {
-    const after = retagged(tags, add, remove);
-    return after ? [{ id, before: tags, after }] : [];
-  });
+  const [total, setTotal] = useState(0);
+  const [missed, setMissed] = useState<{ names: readonly string[]; why: string } | null>(null);
+  const run = useRun<NodeView>();
+  const busy = run.through !== null;
+  const wanting = (seen: readonly NodeView[]): NodeView[] => seen.filter(({ tags }) => retagged(tags, add, remove));
+  const changes = wanting(views).length;
   const there = tagCounts(views);
+  const write = async (): Promise<void> => {
+    const wanted = wanting(read());
+    const edits: Edit[] = [];
+    setTotal(wanted.length);
+    setMissed(null);
+    const { failed, left } = await run.start(wanted, AT_ONCE, async ({ id }) => {
+      const edit = await editNode(id, (now) => {
+        const tags = retagged(now.tags, add, remove);
+        return tags && { tags };
+      });
+      if (edit) edits.push(edit);
+    });
+    offerUndo(t`Tags changed on ${plural(edits.length, "node")}`, edits);
+    const names = [...failed.map(({ one }) => one), ...left].map(({ name }) => name);
+    const why = failed[0]?.error.detail ?? t`It was stopped.`;
+    if (run.here()) {
+      if (!names.length) return hide();
+      setViews(read());
+      setMissed({ names, why });
+    } else if (names.length) toast("fail", t`${plural(names.length, "node")} not changed`, why);
+  };
   return (
-    <Dialog title={t`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={hide}>
+    <Dialog title={t`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={busy ? run.stop : hide}>
       <form
         class="sheet"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!changes.length) return;
-          hide();
-          void write(changes, (nodes) => t`Tags changed on ${nodes}`);
+          if (changes && !busy) void write();
         }}
       >
         <div class="body">
+          {missed && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              <b>{t`${plural(missed.names.length, "node")} not changed:`}</b>{" "}
+              <span class="plain">
+                {someOf(missed.names, 8)}. {missed.why}
+              </span>
+            </Banner>
+          )}
           <TagsField label={t`Add`} tags={add} onTags={setAdd} />
           {there.length > 0 && (
             <fieldset class="choice">
@@ -65,11 +111,9 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
           )}
         </div>
         <footer>
-          <Button class="end" onClick={hide}>
-            {t`Cancel`}
-          </Button>
-          <Button kind="primary" type="submit" disabled={!changes.length}>
-            {changes.length ? t`Change ${plural(changes.length, "node")}` : t`Change`}
+          <RunEnd run={run} total={total} over={missed !== null} onClose={hide} />
+          <Button kind="primary" type="submit" busy={busy} disabled={!changes}>
+            {changes ? t`Change ${plural(changes, "node")}` : t`Change`}
           </Button>
         </footer>
       </form>

@@ -1,9 +1,10 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { carried, carriedPatch } from "../../core/retag";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { show } from "../../state/dialogs";
-import { patchNode } from "../../state/fleet";
+import { editNode, type Edit } from "../../state/edits";
 import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { today } from "../../state/today";
@@ -66,22 +67,25 @@ function Names({ view }: { view: NodeView }): VNode {
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const seen = useRef(view);
-  // What nobody has touched follows what others make of it, and is not written back over it.
+  // What others make of it meanwhile is followed, and not written back over; of the tags, what was added and taken away here stays so on theirs.
   useEffect(() => {
     const before = seen.current;
     seen.current = view;
     setName((held) => (held === before.name ? view.name : held));
-    setTags((held) => (held.join() === before.tags.join() ? view.tags : held));
+    setTags((held) => carried(view.tags, before.tags, held) ?? view.tags);
   }, [view.name, view.tags.join()]);
   const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
   const save = async (): Promise<void> => {
     if (!changed || busy) return;
     setBusy(true);
     setWrong("");
-    const before = { name: view.name, ...(mayTag.value ? { tags: [...view.tags] } : {}) };
+    const wanted = { name: name.trim(), tags };
     try {
-      const after = await patchNode(view.id, { name: name.trim(), ...(mayTag.value ? { tags: [...tags] } : {}) });
-      toast("done", t`Saved`, after.name, { label: t`Undo`, run: () => void undo(before) });
+      // A name that is typed here is meant, whatever it is by now.
+      const edit = await editNode(view.id, (now) => carriedPatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
+      if (!edit) return;
+      setTags(edit.after.tags);
+      toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
@@ -89,16 +93,17 @@ function Names({ view }: { view: NodeView }): VNode {
       setBusy(false);
     }
   };
-  /** Back to what it was before. */
-  const undo = async (before: { name: string; tags?: string[] }): Promise<void> => {
+  /** Takes back what was changed, and nothing that others changed since. */
+  const undo = async (edit: Edit): Promise<void> => {
     try {
-      const back = await patchNode(view.id, before);
-      setName(back.name);
-      setTags(back.tags);
-      toast("done", t`Undone`, back.name);
+      const back = await editNode(view.id, (now) => carriedPatch(now, edit.after, edit.before));
+      if (!back) return void toast("done", t`Nothing was left to undo`, view.name);
+      setName(back.after.name);
+      setTags(back.after.tags);
+      toast("done", t`Undone`, back.after.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It was not undone`, error.detail, { label: t`Retry`, run: () => void undo(before) });
+      toast("fail", t`It was not undone`, error.detail, { label: t`Retry`, run: () => void undo(edit) });
     }
   };
   return (
