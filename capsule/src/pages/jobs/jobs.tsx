@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Paged, type Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { ACTION_WORDS } from "../../core/words";
 import { jobs as known, newest } from "../../state/jobs";
@@ -26,12 +27,7 @@ const CHIPS = [
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
-interface Found {
-  /** What was asked for. */
-  asked: string;
-  jobs: readonly JobView[];
-  next: string | null;
-}
+type Found = Page<JobView>;
 
 export function JobsPage(): VNode {
   const { query } = place.value;
@@ -41,22 +37,30 @@ export function JobsPage(): VNode {
   const asked = `${state}|${action}|${mine}`;
   const [found, setFound] = useState<Found | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
-  const turn = useRef(0);
-  const load = async (cursor?: string): Promise<void> => {
-    const now = ++turn.current;
-    try {
-      const page = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
-      if (now !== turn.current) return;
-      setFound((before) => ({ asked, jobs: cursor && before?.asked === asked ? [...before.jobs, ...page.jobs] : page.jobs, next: page.next }));
-      setFailure(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (now === turn.current) setFailure(error);
-    }
-  };
+  const list = useMemo(
+    () =>
+      new Paged<JobView, Found>(
+        async (cursor) => {
+          const { jobs, next } = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
+          return { items: jobs, next };
+        },
+        (job) => job.id,
+        (all) => {
+          setFound(all);
+          setFailure(null);
+        },
+        (error) => {
+          if (!(error instanceof ApiError)) throw error;
+          setFailure(error);
+        },
+      ),
+    [asked],
+  );
+  useEffect(() => () => list.close(), [list]);
+  const load = (): void => void list.refresh();
   // The newest jobs are read again by each event about one: then this list is, too.
   const heard = known.value.map((job) => `${job.id}${job.state}`).join();
-  useEffect(() => void load(), [asked, heard]);
+  useEffect(load, [list, heard]);
   const filtered = state !== "" || action !== "" || mine;
   return (
     <div class="page">
@@ -76,15 +80,15 @@ export function JobsPage(): VNode {
         </select>
       </div>
       {failure && found && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
           <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
       {failure && !found ? (
-        <Failure title={t`The jobs could not be read`} error={failure} onRetry={() => void load()} />
+        <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />
       ) : !found ? (
-        <Loading rows={8} what={t`the jobs`} onRetry={() => void load()} />
-      ) : !found.jobs.length ? (
+        <Loading rows={8} what={t`the jobs`} onRetry={load} />
+      ) : !found.items.length ? (
         filtered ? (
           <Empty icon="filter" title={t`No job matches`} text={t`None of this kind is kept here.`}>
             <Button onClick={() => setQuery({ state: null, action: null, by: null })}>{t`Show all jobs`}</Button>
@@ -94,10 +98,10 @@ export function JobsPage(): VNode {
         )
       ) : (
         <>
-          <JobsTable jobs={found.jobs.map(newest)} />
+          <JobsTable jobs={found.items.map(newest)} />
           {found.next && (
             <div>
-              <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more`}</Button>
+              <Button onClick={() => void list.more()}>{t`Show more`}</Button>
             </div>
           )}
         </>

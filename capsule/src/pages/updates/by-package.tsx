@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { hindrance } from "../../core/able";
+import { Paged, type Page } from "../../core/paged";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { count, plural } from "../../core/units";
@@ -19,39 +20,50 @@ const SETTLE_MS = 250;
 const VERSIONS = 2;
 const NAMES = 100;
 
+type Found = PackageUpdatesView & Page<PackageUpdateView>;
+
 export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
-  const [found, setFound] = useState<PackageUpdatesView | null>(null);
+  const [found, setFound] = useState<Found | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [open, setOpen] = useState<string | null>(null);
-  const asked = useRef(0);
-  const load = async (cursor?: string): Promise<void> => {
-    const mine = ++asked.current;
-    try {
-      const page = await loadUpdates(search.trim(), security, cursor);
-      if (mine !== asked.current) return;
-      setFound((before) => (cursor && before ? { ...page, packages: [...before.packages, ...page.packages] } : page));
-      setFailure(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (mine === asked.current) setFailure(error);
-    }
-  };
+  const words = search.trim();
+  const list = useMemo(
+    () =>
+      new Paged<PackageUpdateView, Found>(
+        async (cursor) => {
+          const page = await loadUpdates(words, security, cursor);
+          return { ...page, items: page.packages };
+        },
+        (one) => one.package,
+        (all) => {
+          setFound(all);
+          setFailure(null);
+        },
+        (error) => {
+          if (!(error instanceof ApiError)) throw error;
+          setFailure(error);
+        },
+      ),
+    [words, security],
+  );
+  useEffect(() => () => list.close(), [list]);
+  const load = (): void => void list.refresh();
   // What the nodes tell changes their counts: the list is put together anew then.
   const { updates, updateNodes } = vitals.value;
   useEffect(() => {
-    const timer = setTimeout(() => void load(), found ? SETTLE_MS : 0);
+    const timer = setTimeout(load, found ? SETTLE_MS : 0);
     return () => clearTimeout(timer);
-  }, [search, security, updates, updateNodes]);
-  if (failure && !found) return <Failure title={t`The updates could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading rows={10} what={t`the updates`} onRetry={() => void load()} />;
+  }, [list, updates, updateNodes]);
+  if (failure && !found) return <Failure title={t`The updates could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading rows={10} what={t`the updates`} onRetry={load} />;
   return (
     <>
       {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
           <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
-      {!found.packages.length ? (
+      {!found.items.length ? (
         search || security ? (
           <Empty icon="filter" title={t`No package matches`} text={security && !search ? t`Nothing for security is waiting.` : security ? t`Nothing with “${search}” in its name is waiting for security.` : t`Nothing with “${search}” in its name is waiting.`} />
         ) : found.told ? (
@@ -68,7 +80,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
               </span>
             ))}
           </div>
-          {found.packages.map((one, index) => (
+          {found.items.map((one, index) => (
             <Line key={one.package} one={one} index={index} open={open === one.package} onOpen={() => setOpen(open === one.package ? null : one.package)} />
           ))}
         </div>
@@ -80,7 +92,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
       </p>
       {found.next && (
         <div>
-          <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more of ${count(found.total)}`}</Button>
+          <Button onClick={() => void list.more()}>{t`Show more of ${count(found.total)}`}</Button>
         </div>
       )}
     </>

@@ -1,0 +1,120 @@
+"""Lists of several pages that change while they are read: what is shown stays, and what was asked for comes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from spider.wire.frames import Table, Updates
+from tests.browser.test_fleet_page import COLUMNS
+from tests.browser.test_settings import sign_in
+from tests.browser.waits import until
+from tests.support.agent import IDENTITY, TestAgent
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+ACCEPTED, OK = 202, 200
+PAGE = 50
+JOBS = 2 * PAGE + 10
+PACKAGES = 130
+
+
+class Shelf(PlayedNodes):
+    """A node that could be brought up to date by many packages."""
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.told = threading.Event()
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        self.agent = agent
+        await agent.say(IDENTITY._replace(hostname=node.name))
+        await self._tell(PACKAGES)
+        self.told.set()
+
+    async def _tell(self, count: int) -> None:
+        now_ms = int(time.time() * 1000)
+        cells: list[str | int | None] = [cell for no in range(count) for cell in (f"pack-{no:03}", "1.0", "1.1", "no", "main")]
+        await self.agent.say(Updates(count, 0, now_ms), Table("updates", now_ms, count, COLUMNS, cells))
+
+    def tell(self, count: int) -> None:
+        """From the test's thread."""
+        asyncio.run_coroutine_threadsafe(self._tell(count), self._loop).result(10)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def order(hub: HubProcess, node: Enrolled) -> str:
+    """A job of it, which waits."""
+    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
+    assert job.status == ACCEPTED, job.body
+    made: str = job.json["id"]
+    return made
+
+
+def cancel(hub: HubProcess, job: str) -> None:
+    assert hub.local("POST", f"/api/v1/jobs/{job}/cancel").status == OK
+
+
+def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    for _ in range(JOBS):
+        cancel(hub, order(hub, node))
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/jobs")
+    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+    more = page.get_by_role("button", name="Show more")
+    expect(rows).to_have_count(PAGE)
+    more.click()
+    expect(rows).to_have_count(2 * PAGE)
+    more.scroll_into_view_if_needed()
+    at = page.evaluate("() => scrollY")
+    assert at > 0
+
+    job = order(hub, node)
+    first = rows.first
+    expect(first).to_contain_text("Waiting for the server")
+    expect(rows).to_have_count(2 * PAGE)
+    cancel(hub, job)
+    expect(first).to_contain_text("Cancelled")
+    expect(rows).to_have_count(2 * PAGE)
+    assert page.evaluate("() => scrollY") >= at - 1
+
+    # a page that is on its way while a job changes comes all the same
+    held: list[Route] = []
+    page.route("**/api/v1/jobs?*cursor=*", lambda route: route.fallback() if held else held.append(route))
+    more.click()
+    until(page, lambda: held)
+    job = order(hub, node)
+    expect(page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")).to_contain_text("1 running")
+    held[0].continue_()
+    expect(rows).to_have_count(JOBS + 2)
+    expect(first).to_contain_text("Waiting for the server")
+    expect(more).to_have_count(0)
+
+
+def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    with Shelf(hub, node) as shelf:
+        assert shelf.told.wait(30)
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/updates")
+        rows = page.get_by_role("table", name="Packages").get_by_role("row").filter(has_text="pack-")
+        expect(rows).to_have_count(100)
+        page.get_by_role("button", name="Show more of 130").click()
+        expect(rows).to_have_count(PACKAGES)
+        shelf.tell(PACKAGES + 1)
+        expect(page.get_by_text("131 packages")).to_be_visible()
+        expect(rows).to_have_count(PACKAGES + 1)
