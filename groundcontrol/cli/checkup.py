@@ -20,6 +20,7 @@ from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
 from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
+from groundcontrol.store.sqlite.migrate import is_blank
 from groundcontrol.store.sqlite.recorded import DamagedRecord
 from groundcontrol.store.sqlite.replacing import is_unfinished
 from groundcontrol.vault import Vault, open_existing_vault
@@ -189,7 +190,7 @@ async def database_findings(settings: Settings) -> list[Finding]:
         if not path.exists():
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
             continue
-        if not path.stat().st_size:
+        if is_blank(path):
             found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
             continue
         said = await quick_check(path)

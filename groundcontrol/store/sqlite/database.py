@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +28,20 @@ from groundcontrol.store.sqlite.jobs import SqliteJobs
 from groundcontrol.store.sqlite.journal import SqliteJournal
 from groundcontrol.store.sqlite.log import SqliteLog
 from groundcontrol.store.sqlite.metrics import SqliteMetrics
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, check_not_lost, damaged, migrations, size, suspect
+from groundcontrol.store.sqlite.migrate import (
+    CONTROL,
+    SAMPLES,
+    Kind,
+    bring_up,
+    check_not_lost,
+    check_samples_not_lost,
+    damaged,
+    is_blank,
+    make,
+    migrations,
+    size,
+    suspect,
+)  # fmt: skip
 from groundcontrol.store.sqlite.nodes import SqliteNodes
 from groundcontrol.store.sqlite.people import SqlitePeople
 from groundcontrol.store.sqlite.preferences import SqlitePreferences
@@ -48,6 +62,8 @@ log = logging.getLogger(__name__)
 CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
 """STRICT tables."""
+_LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
+"""Of a hub that has had both databases open, once."""
 
 
 class _File:
@@ -63,6 +79,7 @@ class _File:
         await asyncio.to_thread(make_private_file, path)
         thread: Thread | None = None
         try:
+            await asyncio.to_thread(_make_if_blank, path, kind)
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
@@ -80,6 +97,16 @@ class _File:
         await self.writer.close(fold=await self.reader.close())
         if self.reader.damaged or self.writer.damaged:
             await asyncio.to_thread(suspect, self.path)
+
+
+def _make_if_blank(path: Path, kind: Kind) -> None:
+    if is_blank(path):
+        try:
+            make(path, kind)
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(f"no space is left for the database {path.name}") from exc
+            raise ConfigError(f"the database {path} cannot be made: {exc.strerror}") from exc
 
 
 class Database:
@@ -180,7 +207,7 @@ class Database:
 
     async def latest(self) -> float | None:
         """The latest time that the wall clock ever showed to a hub on this database."""
-        row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'latest_at'"))
+        row = await self._control.reader.run(lambda rows: rows.one(_LATEST))
         return None if row is None else float(row["value"])
 
     async def close(self) -> None:
@@ -199,7 +226,7 @@ def _touch_control(tx: Tx) -> None:
 
 def _note_latest(tx: Tx) -> None:
     """The latest that the wall clock ever showed here, so that one which was set back is known as such after any number of starts."""
-    before = tx.one("SELECT value FROM fact WHERE name = 'latest_at'")
+    before = tx.one(_LATEST)
     tx.do("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
 
 
@@ -234,8 +261,10 @@ async def open_database(
     try:
         await asyncio.to_thread(finish, path)
         await asyncio.to_thread(check_not_lost, path, samples_beside(path))
-        is_new = not size(path)
+        is_new = is_blank(path)
         opened.append(await _File.open(path, CONTROL, clock))
+        if await opened[0].reader.run(lambda rows: rows.one(_LATEST)) is not None:
+            await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples, or an empty one")
         samples = _File.open(samples_beside(path), SAMPLES, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from groundcontrol.errors import ConfigError
+from groundcontrol.store.sqlite.files import make_private_file, sync
 
 CHECK_LIMIT_BYTES: Final = 1 << 30
 """Larger files are not read through at each start: a hub has to be back within seconds."""
+_VERSION: Final = slice(60, 64)
+"""Where the version of the schema stands in the head of a file."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 Watched = contextlib.AbstractContextManager[object]
@@ -65,7 +69,7 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
     """
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     found: int = db.execute("PRAGMA application_id").fetchone()[0]
-    is_new = version == 0 and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    is_new = _is_new(db)
     if not is_new and found != kind.application_id:
         raise ConfigError(f"{path} is not a database of this kind")
     if version > len(steps):
@@ -82,6 +86,7 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # what a killed program left in the log: the file alone says what it is
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
@@ -129,16 +134,77 @@ def _newest_copy(path: Path) -> str:
     return f"; the newest copy is {copies[-1]}" if copies else ""
 
 
+def make(path: Path, kind: Kind) -> None:
+    """Put a new database in the place of one in which nothing is: whole from the first moment that the name has it, and all of it in that one file.
+
+    So a file with nothing in it is none that a program was killed over.
+    Raises: OSError, sqlite3.Error, and as `make_private_file`.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    make_private_file(fresh)
+    try:
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.execute(f"PRAGMA page_size = {kind.page_size}")
+            db.execute("PRAGMA journal_mode = MEMORY").fetchall()
+            db.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
+            bring_up(db, fresh, kind, migrations(kind))
+        sync(fresh)
+        for ending in ("-wal", "-shm"):  # of one that is lost: SQLite would read them into this one
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync(path)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether there is no such database, or nothing in it: of one that lost its write-ahead log early, a page may be left that says so."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(100)
+    except OSError as exc:
+        return isinstance(exc, FileNotFoundError)
+    if not head:
+        return True
+    if not head.startswith(b"SQLite format 3\0") or any(head[_VERSION]):
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return _is_new(db)
+    except sqlite3.Error:  # whoever opens it says what is the matter
+        return False
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return version == 0 and tables == 0
+
+
 def check_not_lost(control: Path, samples: Path) -> None:
     """Refuse what would be a first start beside the samples of a hub: its users, keys and nodes are lost, and nobody has said so yet.
 
     The other way round is a hub that was killed at its first start: the samples are made last.
     Raises: ConfigError.
     """
-    if size(samples) and not size(control):
+    if size(samples) and is_blank(control):
         raise ConfigError(
             f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
             f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
+        )
+
+
+def check_samples_not_lost(samples: Path) -> None:
+    """Refuse to begin anew, beside the control database of a hub that has run, in a file that is there and holds nothing.
+
+    Raises: ConfigError.
+    """
+    if size(samples) and is_blank(samples):
+        raise ConfigError(
+            f"the database {samples} is empty, though a hub has run on it: restore a backup{_newest_copy(samples)};"
+            f" to begin with no samples, move {samples} away"
         )
 
 

@@ -64,6 +64,7 @@ class Keyring(KeyringReader):
                 return bytes(known["body"])
             tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
+            tx.shredding = True  # folded in at once: a hub that lost its log must not be taken for a new one
             return keyring
 
         return await self._writer.run(command)
@@ -80,6 +81,7 @@ class Keyring(KeyringReader):
             tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
             tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_fact(adopt_until))
+            tx.shredding = True  # as above
 
         await self._writer.run(command)
 

@@ -20,10 +20,12 @@ from groundcontrol.errors import ConfigError, StoreDown
 from groundcontrol.store.sqlite import migrate, open_database
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
 from groundcontrol.store.sqlite.secrets import Keyring
+from groundcontrol.vault import LEAST_ROUNDS, open_vault
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.contract.making import SCOPE, connect, new_node
 from tests.support.clock import ManualClock
+from tests.support.hub import ROOT
 
 CLOCK = SystemClock()
 _OPEN = """
@@ -132,6 +134,88 @@ async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path
     control.write_bytes(whole)
     control.chmod(0o600)
     await open_and_close(tmp_path / "data")
+
+
+def without_its_log(path: Path, page_size: int) -> None:
+    """As it is when its write-ahead log is gone before anything of it was folded in: one page that says nothing."""
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA page_size = {page_size}")
+        db.execute("PRAGMA journal_mode = WAL")
+    path.chmod(0o600)
+    assert path.stat().st_size == page_size
+
+
+async def test_a_control_database_of_one_empty_page_beside_samples_is_lost_and_alone_is_a_new_one(tmp_path: Path) -> None:
+    await open_and_close(tmp_path / "data")
+    control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
+    without_its_log(control, 4096)
+    before = control.read_bytes()
+    with pytest.raises(ConfigError, match=r"stardust.db is empty, but there are samples .* restore a backup; for a new hub, move"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    assert control.read_bytes() == before
+    samples.unlink()
+    await open_and_close(tmp_path / "data")
+
+
+async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await open_and_close(tmp_path / "data")
+    control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
+    without_its_log(samples, 16384)
+    with pytest.raises(ConfigError, match=r"stardust-samples.db is empty, though a hub has run on it: restore a backup; to begin with no"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    edit(control, "DELETE FROM fact WHERE name = 'latest_at'")  # as of an earlier program that was killed at its first start
+    await open_and_close(tmp_path / "data")
+    assert "samples_begun_anew" not in caplog.text
+
+
+async def test_the_keyring_of_a_new_hub_is_in_the_file_itself_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        await open_vault("Zq7hV2-mB9tKx4-Lw8pRf", database.secrets, LEAST_ROUNDS)
+        (tmp_path / "alone.db").write_bytes((tmp_path / "data" / "stardust.db").read_bytes())
+        edit(tmp_path / "alone.db", "PRAGMA journal_mode = DELETE")
+        with closing(sqlite3.connect(tmp_path / "alone.db")) as db:
+            assert db.execute("SELECT count(*) FROM keyring").fetchone() == (1,)
+    finally:
+        await database.close()
+
+
+_KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from groundcontrol.store.sqlite import open_database
+from spider.clock import SystemClock
+
+async def start(folder):
+    await open_database(folder, clock=SystemClock())
+
+for at in range(1, 1000):
+    folder, left = Path(sys.argv[1]) / str(at), at
+    def count(name, args):
+        global left
+        if name in ("open", "sqlite3.connect", "os.rename", "os.remove", "os.chmod", "os.mkdir") and str(folder) in str(args[0]):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+    child = os.fork()
+    if not child:
+        sys.addaudithook(count)
+        asyncio.run(start(folder))
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+        break
+"""
+
+
+async def test_a_first_start_that_is_killed_anywhere_is_made_again(tmp_path: Path) -> None:
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED, tmp_path, cwd=ROOT)
+    assert await done.wait() == 0
+    folders = [path for path in tmp_path.iterdir() if path.name.isdigit()]  # noqa: ASYNC240  a test may wait
+    assert len(folders) > 20
+    for folder in folders:
+        await open_and_close(folder)
+        assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
 
 
 async def test_samples_that_are_lost_or_were_not_made_yet_are_begun_anew_and_that_is_said(
