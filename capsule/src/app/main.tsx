@@ -1,7 +1,7 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LoginPage } from "../pages/login/login";
-import * as link from "../state/link";
+import { answers, connections, lostSince, retryIn, tryNow } from "../state/link";
 import { place } from "../state/router";
 import { phase, resume } from "../state/session";
 import { setHub } from "../ui/lost";
@@ -60,7 +60,7 @@ function Signed(): VNode {
   );
 }
 
-setHub(link);
+setHub({ lostSince, retryIn, connections, tryNow, answers });
 listenToKeys();
 void resume();
 render(<App />, document.getElementById("root") as HTMLElement);

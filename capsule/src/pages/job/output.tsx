@@ -19,7 +19,7 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Time } from "../../ui/parts";
 
-const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
+const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../terminal")).Screen);
 const TEXT_MS = 1000;
 /** Of the search, with room for how far it looked. */
 const WIDE = "330px";
