@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import DESKTOP
-from tests.browser.gates import PHONE, gate
+from tests.browser.gates import LOOKS, PHONE, Look, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
 from tests.browser.waits import forgotten
@@ -154,8 +154,13 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         expect(page.get_by_text("It goes on in the background.")).to_be_visible()
         expect(page.get_by_role("heading", name="Adding 127.0.0.1")).to_be_visible()  # an empty fleet says so too
         page.reload()
-        page.get_by_role("button", name="Adding 127.0.0.1").click()
+        back = page.get_by_role("button", name="Adding 127.0.0.1")
+        expect(back).to_be_visible()
+        seen.look(Look("dark", PHONE))
+        expect(back).to_be_in_viewport(ratio=1)
+        back.click()
         expect(page.get_by_role("dialog", name="Deploying to 127.0.0.1")).to_be_visible()
+        seen.look(LOOKS[0])
         expect(dialog.locator("[data-step=host_key][data-state=done]")).to_be_visible()
         dialog.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("dialog", name="Deployment to 127.0.0.1 cancelled")).to_be_visible()

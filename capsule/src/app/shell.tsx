@@ -142,6 +142,7 @@ function under({ kind, again, name, host }: DeploymentView): string {
 function Top({ route }: { route: Route }): VNode {
   const working = active.value;
   const first = working[0];
+  const work = first && (working.length > 1 ? plural(working.length, "deployment") : under(first));
   return (
     <header class="top">
       <a class="only-phone" href="/" aria-label={t`Fleet`}>
@@ -157,7 +158,7 @@ function Top({ route }: { route: Route }): VNode {
         <Button
           slim
           kind="quiet"
-          class="only-desk"
+          more={{ "aria-label": work }}
           onClick={() => {
             if (first.batch_id) go(`/deployments/${first.batch_id}`);
             else if (first.kind === "update") go(`/n/${first.node_id}`);
@@ -165,7 +166,7 @@ function Top({ route }: { route: Route }): VNode {
           }}
         >
           <Glyph kind="run" label="" />
-          {working.length > 1 ? plural(working.length, "deployment") : under(first)}
+          <span class="only-desk">{work}</span>
         </Button>
       )}
       <span class="live only-desk" role="status">
