@@ -1,16 +1,30 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
+import { named, withoutView, withView } from "../../core/views";
 import { hide } from "../../state/dialogs";
-import { preferences, savePreferences } from "../../state/preferences";
+import { preferences } from "../../state/preferences";
 import { place } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type SavedViewView } from "../../state/types";
+import { editViews } from "../../state/views";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+
+/** Where it stood; one that has been given its name since stays. */
+async function putBack(before: readonly SavedViewView[], name: string): Promise<void> {
+  const gone = named(before, name);
+  if (!gone) return;
+  try {
+    await editViews((there) => (named(there, name) ? [...there] : withView(there, gone, before.indexOf(gone))));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", t`“${name}” could not be put back`, error.detail, { label: t`Try again`, run: () => void putBack(before, name) });
+  }
+}
 
 /** Gives the filter, order and grouping that are shown a name; takes names away again. */
 export function ViewsDialog(): VNode {
@@ -19,31 +33,30 @@ export function ViewsDialog(): VNode {
   const [busy, setBusy] = useState(false);
   const query = place.value.path === "/" ? place.value.query.toString() : "";
   const { views } = preferences.value;
-  const same = views.find((view) => view.name.toLowerCase() === name.trim().toLowerCase());
-  const write = async (next: readonly SavedViewView[]): Promise<boolean> => {
+  const same = named(views, name.trim());
+  const write = async (edit: (views: readonly SavedViewView[]) => SavedViewView[]): Promise<readonly SavedViewView[] | null> => {
     setBusy(true);
     setWrong("");
     try {
-      await savePreferences({ views: [...next] });
-      return true;
+      return await editViews(edit);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
-      return false;
+      return null;
     } finally {
       setBusy(false);
     }
   };
   const save = async (): Promise<void> => {
     const made = { name: name.trim(), query };
-    if (await write(same ? views.map((view) => (view === same ? made : view)) : [...views, made])) {
+    if (await write((there) => withView(there, made))) {
       hide();
       toast("done", t`“${made.name}” was saved`, t`It stands in the sidebar, wherever you log in.`);
     }
   };
-  const drop = async (gone: SavedViewView): Promise<void> => {
-    const before = views;
-    if (await write(views.filter((view) => view !== gone))) toast("done", t`“${gone.name}” was removed`, "", { label: t`Undo`, run: () => void savePreferences({ views: [...before] }) });
+  const drop = async ({ name: gone }: SavedViewView): Promise<void> => {
+    const before = await write((there) => withoutView(there, gone));
+    if (before) toast("done", t`“${gone}” was removed`, "", { label: t`Undo`, run: () => void putBack(before, gone) });
   };
   return (
     <Dialog title={t`Saved views`} icon="filter" size="narrow" onClose={hide}>
