@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../wire/connection";
 import { ROOT } from "../wire/http";
 import { hubNow, now, setHubTime, tick } from "./clock";
 import { onFrame } from "./frames";
-import { phase, stillSignedIn, suspect } from "./session";
+import { phase, stillSignedIn, suspect, user } from "./session";
 
 /** So long after the loss it is told: three seconds, less what drawing takes. */
 const BANNER_S = 2.9;
@@ -85,9 +85,13 @@ export function watch(name: string, topic: Topic, { whileHidden = false, patienc
 }
 
 export { answers } from "../wire/http";
-export const tryNow = (): void => connection.retryNow();
+export const tryNow = (): void => connection.again();
 
 phase.subscribe((at) => {
   if (at === "ready") connection.start();
   else connection.stop();
+});
+// A hub that has just said who this is, at a renewal say, is there: what waits for it need wait no longer.
+user.subscribe((who) => {
+  if (who) connection.retryNow();
 });

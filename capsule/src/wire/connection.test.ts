@@ -150,6 +150,55 @@ test("a session that is over ends the attempts", async () => {
   }
 });
 
+test("what may not be tried now is tried later, or as soon as somebody knows better", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    let may = false;
+    const { connection, ends, states, hello } = rig(async () => may);
+    const turns = async (): Promise<void> => {
+      for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+    };
+    connection.start();
+    hello();
+    ends[0]?.onclose?.();
+    for (let time = 0; time < 3; time += 1) {
+      mock.timers.tick(20_000);
+      await turns();
+      assert.equal(states.at(-1)?.at, "waiting");
+    }
+    assert.equal(ends.length, 1);
+    may = true;
+    mock.timers.tick(20_000);
+    await turns();
+    assert.equal(ends.length, 2);
+    hello();
+    ends[1]?.onclose?.();
+    connection.retryNow();
+    hello();
+    mock.timers.tick(5_000);
+    await turns();
+    assert.equal(ends.length, 3, "and what was waited for is not tried beside it");
+    connection.stop();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test("who asks again has all of it anew, by another socket", () => {
+  const { connection, ends, hello } = rig();
+  connection.subscribe("fleet", listener([]));
+  connection.start();
+  hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
+  connection.retryNow();
+  assert.equal(ends.length, 1, "what stands is left alone by what only wakes it");
+  connection.again();
+  assert.equal(ends[0]?.closed, true);
+  connection.again();
+  assert.equal(ends.length, 2, "what is being opened is waited for");
+  assert.deepEqual(hello().sent, [["subscribe", { topic: "fleet" }]]);
+  connection.stop();
+});
+
 test("a hub that falls silent is asked, then given up", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {

@@ -59,7 +59,7 @@ export class Connection {
     readonly url: string,
     readonly onState: (state: LinkState) => void,
     readonly onHello: (hello: LiveHello) => void,
-    /** Called before each new attempt after a loss; false = do not connect (the session is over). */
+    /** Called before each new attempt after a loss; false = not now. Who finds the session over stops the connection. */
     readonly mayConnect: () => Promise<boolean>,
     readonly around: Surroundings = browser,
     /** What is shown is no longer whole: the page was too slow, or may see other things than before. */
@@ -85,6 +85,15 @@ export class Connection {
     if (!this.#wanted || this.#socket) return;
     clearTimeout(this.#timer);
     this.#connect();
+  }
+
+  /** What was asked for does not come: asks for all of it once more, by another socket where there is one. */
+  again(): void {
+    if (this.#ready) {
+      for (const watch of this.#watches.values()) watch.seq = null;
+      this.#drop();
+    }
+    this.retryNow();
   }
 
   /** Returns its own end. */
@@ -214,16 +223,23 @@ export class Connection {
     if (this.#socket !== socket) return;
     this.#drop();
     if (!this.#wanted) return;
+    this.#wait();
+  }
+
+  #wait(): void {
     const now = this.around.now();
     this.#lostAt ||= now;
     const wait = backoff(this.#attempt, this.around.random()) * 1000;
     this.#attempt += 1;
     this.onState({ at: "waiting", until: now + wait, since: this.#lostAt });
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#next(), wait);
   }
 
   async #next(): Promise<void> {
-    if (!(await this.mayConnect()) || !this.#wanted || this.#socket) return;
-    this.#connect();
+    const may = await this.mayConnect();
+    if (!this.#wanted || this.#socket) return;
+    if (may) this.#connect();
+    else this.#wait();
   }
 }
