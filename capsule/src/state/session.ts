@@ -3,15 +3,17 @@
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/backoff";
 import { t } from "../core/say";
-import { ApiError, call, setHooks } from "../wire/http";
+import { ApiError, call, hubAhead, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 
-export type Phase = "loading" | "unreachable" | "login" | "change" | "enrol" | "ready";
+export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
 
 const EARLY_S = 60;
 const SOONEST_S = 5;
-/** So long a blank page is no question. */
+/** So long a blank page is no question, nor one that is being left. */
 const SILENT_MS = 2000;
+/** That somebody signs out and the hub has not said yet that it is done: also for who loads the page anew meanwhile. It says nothing else. */
+const LEAVING = location.protocol === "https:" ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
@@ -41,15 +43,21 @@ export function onSessionEnd(listener: () => void): void {
   endings.add(listener);
 }
 
+const leaving = (): boolean => document.cookie.includes(`${LEAVING}=1`);
+function mark(on: boolean): void {
+  document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${location.protocol === "https:" ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
+}
+
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
   taken = asking;
   csrf = csrf_token;
+  if (leaving()) return;
   user.value = who;
   notice.value = "";
   enrolling ||= who.must_enrol_totp && !who.must_change_password;
   phase.value = who.must_change_password ? "change" : enrolling ? "enrol" : "ready";
   clearTimeout(timer);
-  const wait = Math.max(SOONEST_S, expires_at - Date.now() / 1000 - EARLY_S);
+  const wait = Math.max(SOONEST_S, expires_at - Date.now() / 1000 - hubAhead() - EARLY_S);
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
 }
 
@@ -61,7 +69,9 @@ async function askWho(): Promise<void> {
   enter(answer, mine);
 }
 
-function leave(why: string): void {
+function leave(why: string, to: Phase = "login"): void {
+  if (to === "login") mark(false);
+  clearTimeout(again);
   taken = ++asked;
   turn += 1;
   clearTimeout(timer);
@@ -70,8 +80,8 @@ function leave(why: string): void {
   enrolling = false;
   const was = phase.value;
   user.value = null;
-  phase.value = "login";
-  notice.value = was === "login" || was === "loading" ? "" : why;
+  phase.value = to;
+  notice.value = was === "login" || was === "loading" || was === "leaving" ? "" : why;
   for (const end of endings) end();
 }
 
@@ -134,8 +144,16 @@ export const resumesAt = signal(0);
 let attempt = 0;
 let again: ReturnType<typeof setTimeout> | undefined;
 
-/** On start: is there a session already? Asked until there is an answer. */
+function later(act: () => Promise<void>): void {
+  const wait = backoff(attempt, Math.random()) * 1000;
+  attempt += 1;
+  resumesAt.value = Date.now() + wait;
+  again = setTimeout(() => void act(), wait);
+}
+
+/** On start: is there a session already? Asked until there is an answer. One that somebody was leaving is left. */
 export async function resume(): Promise<void> {
+  if (leaving()) return logOut();
   clearTimeout(again);
   resumesAt.value = 0;
   const silent = setTimeout(() => {
@@ -149,10 +167,7 @@ export async function resume(): Promise<void> {
       return;
     }
     phase.value = "unreachable";
-    const wait = backoff(attempt, Math.random()) * 1000;
-    attempt += 1;
-    resumesAt.value = Date.now() + wait;
-    again = setTimeout(() => void resume(), wait);
+    later(resume);
   } finally {
     clearTimeout(silent);
   }
@@ -174,6 +189,7 @@ export async function logIn(username: string, password: string, { setupCode = ""
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";
+  mark(false);
   turn += 1;
   enter(answer);
 }
@@ -187,11 +203,35 @@ export async function changePassword(current: string, next: string): Promise<voi
   enter(answer);
 }
 
+/** Asked until the hub has said that the session is over. Before that nothing of it is shown any more, and nobody comes back into it. */
 export async function logOut(): Promise<void> {
+  clearTimeout(again);
+  resumesAt.value = 0;
+  mark(true);
+  const clear = (): void => {
+    if (phase.peek() !== "leaving") leave("", "leaving");
+  };
+  const silent = setTimeout(clear, SILENT_MS);
   try {
-    await call<undefined>("POST", "auth/logout", { renews: false });
-  } finally {
+    if (!csrf) await askWho();
+    await call<undefined>("POST", "auth/logout");
     leave("");
-    notice.value = "";
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (!leaving()) {
+      notice.value = ""; // that it is over already was the answer
+      return;
+    }
+    clear();
+    csrf = "";
+    later(stillLeaving);
+  } finally {
+    clearTimeout(silent);
   }
+}
+
+/** Another tab may have been answered meanwhile, or somebody has signed in there: that session is not the one to end. */
+async function stillLeaving(): Promise<void> {
+  if (leaving()) await logOut();
+  else leave("");
 }

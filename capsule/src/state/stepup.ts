@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
+import { onSessionEnd } from "./session";
 
 export interface StepUp {
   confirm(password: string, code: string): Promise<void>;
@@ -11,6 +12,8 @@ export interface StepUp {
 export const stepUp = signal<StepUp | null>(null);
 /** The question that is being asked: acts that go on side by side wait for the one answer. */
 let asking: Promise<void> | null = null;
+
+onSessionEnd(() => stepUp.peek()?.cancel());
 
 /** Runs `act`; when the hub wants the password first, asks for it. Cancelled = the hub's refusal. */
 export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {

@@ -54,6 +54,10 @@ export function url(path: string, query: Query = {}): string {
   return ROOT + path + (text ? `?${text}` : "");
 }
 
+let ahead = 0;
+/** By how many seconds the hub's clock is ahead of this machine's, by the newest answer. */
+export const hubAhead = (): number => ahead;
+
 async function once(method: Method, path: string, query: Query, body: unknown, headers: Record<string, string>): Promise<Response> {
   const init: RequestInit = {
     method,
@@ -68,7 +72,10 @@ async function once(method: Method, path: string, query: Query, body: unknown, h
     init.body = JSON.stringify(body ?? {});
   }
   try {
-    return await fetch(url(path, query), init);
+    const response = await fetch(url(path, query), init);
+    const at = Date.parse(response.headers.get("date") ?? "");
+    if (at) ahead = (at - Date.now()) / 1000;
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "TimeoutError") throw new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`);
     throw new ApiError("network", 0, t`Ground Control could not be reached.`);

@@ -20,6 +20,7 @@ export function LoginPage(): VNode {
     case "enrol":
       return <EnrolPage />;
     case "unreachable":
+    case "leaving":
       return <Unreachable />;
     default:
       return <SignIn />;
@@ -126,10 +127,15 @@ function words(error: ApiError): string {
 
 function Unreachable(): VNode {
   const left = useCountdown(resumesAt.value);
+  const leaving = phase.value === "leaving";
   return (
-    <Frame title={t`No connection to Ground Control`} text={location.host}>
+    <Frame
+      title={leaving ? t`Not signed out yet` : t`No connection to Ground Control`}
+      text={location.host}
+      refusal={leaving ? t`Ground Control did not answer: your session may still be open. It is asked again until it has ended it; before that, this browser does not go on with it.` : ""}
+    >
       <div class="panel">
-        <p class="t2">{t`The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.`}</p>
+        {!leaving && <p class="t2">{t`The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.`}</p>}
         <p class="t3 num" aria-hidden="true">
           {left ? t`Trying again in ${left} s.` : t`Trying now…`}
         </p>

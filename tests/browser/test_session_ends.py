@@ -1,0 +1,201 @@
+"""A session ends when the hub says so: not before, and what is shown of it is never more than that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+
+from tests.browser.conftest import HUB_AWAY
+from tests.browser.gates import Gate, gate
+from tests.browser.test_gates_live import Wire as Line
+from tests.browser.waits import until
+from tests.support.hub import PASSWORD, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+OPEN = "() => fetch('/api/v1/auth/me').then((answer) => answer.status)"
+"""200: the browser still has a session."""
+HOURS_6 = 6 * 3600
+
+
+class Wire(Line):
+    """A link that also can be cut alone, or say hello and nothing more."""
+
+    mute = False
+
+    def _socket(self, opened: WebSocketRoute) -> None:
+        if self.cut:
+            opened.close()
+            return
+        server = opened.connect_to_server()
+        opened.on_message(lambda message: None if self.mute else server.send(message))
+        self._held.append(opened)
+
+    def drop(self) -> None:
+        for one in self._held:
+            one.close()
+        self._held.clear()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("session") / "hub") as made:
+        yield made
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").first.click()
+
+
+def at_the_door(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Sign in to Stardust")).to_be_visible()
+
+
+def not_yet(seen: Gate) -> None:
+    """It is said that the session may still be open, and nothing of it is shown."""
+    expect(seen.page.get_by_role("heading", name="Not signed out yet")).to_be_visible()
+    expect(seen.page.get_by_role("alert")).to_contain_text("Ground Control did not answer: your session may still be open.")
+    expect(seen.page.get_by_role("navigation")).to_have_count(0)
+    expect(seen.page.get_by_label("User name")).to_have_count(0)
+
+
+def test_who_signs_out_while_the_hub_is_away_is_told_and_signed_out_once_it_is_back(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
+        page = seen.page
+        wire = Wire(page)
+        seen.sign_in()
+        wire.lose()
+        sign_out(page)
+        not_yet(seen)
+        assert seen.axe() == []
+        page.reload()
+        not_yet(seen)
+        another = page.context.new_page()
+        another.route("**/auth/logout", lambda route: route.fulfill(status=503, json={}))
+        another.goto(hub.url)
+        expect(another.get_by_role("heading", name="Not signed out yet")).to_be_visible()
+        assert another.evaluate(OPEN) == 200, "nobody has ended it so far"
+        another.close()
+        wire.mend()
+        page.get_by_role("button", name="Try now").click()
+        at_the_door(page)
+        assert page.evaluate(OPEN) == 401
+        page.reload()
+        at_the_door(page)
+        seen.sign_in()
+
+
+def test_who_signs_out_is_asked_after_until_it_is_done(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=(*HUB_AWAY, "ERR_FAILED")) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/auth/logout", lambda route: route.abort())
+        sign_out(page)
+        not_yet(seen)
+        page.unroute("**/auth/logout")
+        at_the_door(page)
+        assert page.evaluate(OPEN) == 401
+
+
+def test_a_hub_that_says_nothing_does_not_keep_on_the_screen_what_was_left(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/auth/logout", lambda _: None)
+        sign_out(page)
+        not_yet(seen)
+
+
+def test_a_session_whose_token_has_run_out_is_ended_as_well(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.context.clear_cookies(name="stardust-plain")  # as the browser does after ten minutes
+        sign_out(page)
+        at_the_door(page)
+        page.reload()
+        at_the_door(page)
+        assert not [cookie for cookie in page.context.cookies() if "refresh" in cookie["name"]]
+
+
+def test_a_renewal_that_fails_for_a_while_does_not_end_the_link_for_good(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("401 (Unauthorized)", "503 (Service Unavailable)")) as seen:
+        page = seen.page
+        wire = Wire(page)
+        seen.sign_in()
+        live = page.get_by_text("Live · 1 s")
+        expect(live).to_be_visible()
+        page.route("**/auth/me", lambda route: route.fulfill(status=401, json={"code": "auth.required"}))
+        page.route("**/auth/refresh", lambda route: route.fulfill(status=503, json={}))
+        with page.expect_response("**/auth/refresh"):
+            wire.drop()
+        expect(live).to_have_count(0)
+        page.unroute("**/auth/me")
+        page.unroute("**/auth/refresh")
+        expect(live).to_be_visible()
+
+
+@pytest.mark.parametrize("wrong_s", [HOURS_6, -HOURS_6], ids=["ahead", "behind"])
+def test_a_session_is_renewed_in_time_whatever_the_browser_s_clock_says(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
+    with gate(browser, hub, expected=HUB_AWAY) as seen:
+        page = seen.page
+        page.clock.install(time=time.time() + wrong_s)
+        renewals: list[str] = []
+        page.on("request", lambda request: renewals.append(request.url) if request.url.endswith("auth/refresh") else None)
+        seen.sign_in()
+        renewals.clear()
+        page.clock.run_for(30_000)
+        page.wait_for_timeout(500)
+        assert renewals == [], "a log-in is good for ten minutes"
+        for _ in range(18):
+            page.clock.run_for(30_000)
+        until(page, lambda: renewals)
+
+
+def test_trying_again_asks_anew_for_what_does_not_come(browser: Browser, hub: HubProcess) -> None:
+    """By a socket that stands and says hello, and nothing more."""
+    with gate(browser, hub) as seen:
+        page = seen.page
+        wire = Wire(page)
+        wire.mute = True
+        seen.sign_in()
+        again = page.get_by_role("button", name="Try again")
+        expect(again).to_be_visible()
+        [node] = hub.enrol("slow")
+        seen.page.evaluate(
+            "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/n/{node.node_id}"
+        )
+        expect(page.get_by_text("Loading the node takes longer than usual.")).to_be_visible()
+        wire.mute = False
+        again.click()
+        expect(page.get_by_role("heading", level=1, name="slow")).to_be_visible()
+        wire.mute = True
+        page.goto(hub.url)
+        expect(page.get_by_text("Loading the fleet takes longer than usual.")).to_be_visible()
+        wire.mute = False
+        again.click()
+        expect(page.get_by_role("table", name="Nodes")).to_contain_text("slow")
+
+
+def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/auth/password", lambda route: route.fulfill(status=403, json={"code": "auth.step_up_required"}))
+        seen.open("/settings/account")
+        page.get_by_role("button", name="Change password…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
+        for label in ("New password", "Repeat it"):
+            dialog.get_by_label(label, exact=True).fill("far beyond the pale blue dot")
+        dialog.get_by_role("button", name="Change password").click()
+        expect(page.get_by_role("dialog", name="Confirm that it is you")).to_be_visible()
+        another = page.context.new_page()
+        another.goto(hub.url)
+        sign_out(another)
+        at_the_door(page)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        another.close()
