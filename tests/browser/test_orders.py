@@ -145,6 +145,48 @@ def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProce
     assert [order.verb for order in node.orders] == ["reboot"]
 
 
+@pytest.mark.refusals("ERR_FAILED", "503 (Service Unavailable)")
+def test_a_plan_that_cannot_be_asked_for_read_or_started_is_tried_again(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    sent, read = Kept(page, "POST", "**/api/v1/nodes/*/jobs"), Kept(page, "GET", "**/api/v1/jobs/*")
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Upgrade packages…").click()
+    dialog = page.get_by_role("dialog")
+    told, again = dialog.get_by_role("alert"), dialog.get_by_role("button", name="Try again")
+    [lost] = sent.wait()
+    lost.fetch()
+    lost.abort()
+    expect(told).to_contain_text("Ground Control could not be reached. Whether it was started is not known.")
+    again.click()
+    [asked] = sent.wait()
+    asked.continue_()
+    [unread] = read.wait()
+    unread.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
+    expect(told).to_contain_text("It is busy.")
+    again.click()
+    [found] = read.wait()
+    found.continue_()
+    expect(dialog.get_by_role("table", name="Planned changes")).to_be_visible()
+    expect(told).to_have_count(0)
+
+    start = dialog.get_by_role("button", name="Start upgrade")
+    start.click()
+    [refused] = sent.wait()
+    refused.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy still."})
+    expect(told).to_contain_text("It is busy still.")
+    expect(start).to_be_enabled()
+    again.click()
+    [taken] = sent.wait()
+    taken.continue_()
+    page.unroute_all()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_text("installing curl")).to_be_visible()
+    keys = [route.request.headers["idempotency-key"] for route in (lost, asked, refused, taken)]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    assert [order.verb for order in node.orders] == ["plan", "upgrade"]
+
+
 def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()

@@ -24,7 +24,8 @@ interface Sending {
 /** Whether the hub may have done it all the same. */
 const isUnheard = ({ status, code }: ApiError): boolean => status === 0 || status >= 500 || code === "answer.unreadable";
 
-const whyNot = (error: ApiError): string => {
+/** In words that claim no more than is known. */
+export const whyNot = (error: ApiError): string => {
   if (error.code === "auth.forbidden") return t`Your role does not allow this.`;
   return isUnheard(error) ? t`${error.detail} Whether it was started is not known. To try again does not start it twice.` : error.detail;
 };

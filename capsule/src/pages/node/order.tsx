@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
 import { t } from "../../core/say";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
@@ -14,7 +14,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlanTable } from "../job/plan-table";
-import { SENT, useSending } from "../many/sending";
+import { SENT, useSending, whyNot } from "../many/sending";
 
 type Action = JobBody["action"];
 
@@ -28,95 +28,125 @@ export interface OrderProps {
 
 const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job goes on when this page, the link or Ground Control is away, and runs once.`];
 
+/** What went wrong, and what "Try again" does about it: ask for the plan, read it, make another one, start. */
+interface Trouble {
+  why: string;
+  again: "ask" | "read" | "anew" | "start";
+}
+
 /** From the wish to the plan, and from the plan to the job. */
 export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNode {
   const [names, setNames] = useState("");
   const [asked, setAsked] = useState<JobView | null>(null);
   const [plan, setPlan] = useState<PlanView | null>(null);
-  const [wrong, setWrong] = useState("");
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [busy, setBusy] = useState(false);
+  const [reading, setReading] = useState(0);
+  const [round, setRound] = useState(0);
   const { sending, give } = useSending();
   const [typed, setTyped] = useState("");
-  const planKey = useRef(newKey());
-  const runKey = useRef(newKey());
   const naming = wantsPackages(action);
   const packages = naming ? namesOf(names) : [];
+  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  const planKey = useMemo(newKey, [packages.join(" "), round]);
+  const runKey = useMemo(newKey, [packages.join(" "), round]);
   const plans = planned && isPlanned(action);
 
-  const attempt = async (act: () => Promise<void>): Promise<void> => {
+  const askForPlan = async (): Promise<void> => {
+    if (!isPlanned(action) || busy) return;
     setBusy(true);
-    setWrong("");
+    setTrouble(null);
     try {
-      await act();
+      setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
+      setTrouble({ why: whyNot(error), again: "ask" });
     } finally {
       setBusy(false);
     }
   };
-  const askForPlan = (): Promise<void> =>
-    attempt(async () => {
-      if (!isPlanned(action)) return;
-      setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey.current));
-    });
   const start = (): void => {
     if (sending) return;
-    setWrong("");
+    setTrouble(null);
     const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
-    const key = runKey.current;
     void give({
       what: `${actionWord(action)}: ${view.name}`,
-      send: async () => `/jobs/${(await submitJob(view.id, body, key)).id}`,
+      send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
       taken: onClose,
-      refused: setWrong,
+      refused: (why) => setTrouble(why ? { why, again: "start" } : null),
     });
   };
-  const again = (): void => {
-    planKey.current = newKey();
-    runKey.current = newKey();
+  const planAgain = (): void => {
+    setRound(round + 1);
     setAsked(null);
     setPlan(null);
-    setWrong("");
+    setTrouble(null);
+  };
+  const readAgain = (): void => {
+    setTrouble(null);
+    setReading(reading + 1);
   };
 
   useEffect(() => {
-    if (plans && !naming && !asked && !wrong) void askForPlan();
-  }, [asked]);
+    if (plans && !naming) void askForPlan();
+  }, [round]);
   useEffect(() => {
     if (!asked) return;
     const detail = new JobDetail(asked.id);
-    const end = detail.view.subscribe((job) => {
-      if (!job) return;
-      if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) {
-        void planOf(job.id).then(setPlan, (error: unknown) => setWrong(error instanceof ApiError ? error.detail : String(error)));
-      } else if (jobEnded(job.state)) setWrong(job.error?.message ?? t`The plan was not made: ${stateWord(job.state).toLowerCase()}.`);
-      setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
-    });
+    let left = false;
+    const missed = (error: unknown): void => {
+      if (!left) setTrouble({ why: error instanceof ApiError ? error.detail : String(error), again: "read" });
+    };
+    const found = (one: PlanView): void => {
+      if (left) return;
+      setPlan(one);
+      setTrouble((before) => (before?.again === "read" ? null : before));
+    };
+    const ends = [
+      detail.failure.subscribe((error) => error && missed(error)),
+      detail.view.subscribe((job) => {
+        if (!job) return;
+        if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void planOf(job.id).then(found, missed);
+        else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateWord(job.state).toLowerCase()}.`, again: "anew" });
+        setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
+      }),
+    ];
     return () => {
-      end();
+      left = true;
+      for (const end of ends) end();
       detail.close();
     };
-  }, [asked?.id]);
+  }, [asked?.id, reading]);
 
   const empty = plan !== null && plan.steps.length === 0;
   const sure = action !== "reboot" || typed === view.name;
+  const ready = sure && !(plans && (!plan || !plan.complete || empty)) && !(naming && packages.length === 0);
+  const again = { ask: () => void askForPlan(), read: readAgain, anew: planAgain, start };
   const danger = action === "remove" || action === "autoremove" || action === "reboot";
   return (
     <Dialog title={`${actionWord(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
       <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
+        {trouble && (
+          <Banner
+            kind="crit"
+            alert
+            mark={<Glyph kind="fail" label="" />}
+            action={
+              <Button slim icon="rotate-cw" disabled={trouble.again === "start" && !ready} onClick={again[trouble.again]}>
+                {t`Try again`}
+              </Button>
+            }
+          >
+            {trouble.why}
           </Banner>
         )}
         {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
-        {plans && asked && !plan && !wrong && (
+        {plans && (asked || busy) && !plan && !trouble && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked.phase ? t`The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`The server says what it would do…`}
+            {asked?.phase ? t`The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`The server says what it would do…`}
           </p>
         )}
         {plan && <PlanTable plan={plan} />}
@@ -138,8 +168,8 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
         )}
       </div>
       <footer>
-        {(plan !== null || (wrong !== "" && asked !== null)) && (
-          <Button icon="refresh-cw" disabled={sending} onClick={again}>
+        {(plan !== null || trouble?.again === "read") && (
+          <Button icon="refresh-cw" disabled={sending} onClick={planAgain}>
             {t`Plan again`}
           </Button>
         )}
@@ -154,7 +184,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {t`Show plan`}
           </Button>
         ) : (
-          <Button kind={danger ? "destroy" : "primary"} busy={sending} disabled={busy || !sure || (plans && (!plan || !plan.complete || empty)) || (naming && packages.length === 0)} onClick={start}>
+          <Button kind={danger ? "destroy" : "primary"} busy={sending} disabled={busy || !ready} onClick={start}>
             {START_WORDS[action] ?? t`Start`}
           </Button>
         )}
