@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import configparser
 import contextlib
+import fcntl
 import gc
 import json
 import logging
@@ -15,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -303,6 +305,33 @@ def _whole(dice: random.Random, rate: float) -> int:
     return int(rate) + (dice.random() < rate % 1)
 
 
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Only one of them at a time: two would be the same servers, each ending the sessions of the other.
+
+    Raises: FleetError: there is one.
+    """
+    if not state.is_dir():
+        raise FleetError("no hub is running in this checkout; start it with scripts/run")
+    pid = state / "fleet.pid"
+    held = os.open(state / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = f" (process {pid.read_text().strip()})" if pid.exists() else ""
+            raise FleetError(
+                f"scripts/fleet is running already in this checkout{who}; end it with Ctrl-C, or scripts/stop, which ends the hub as well"
+            ) from None
+        pid.write_text(f"{os.getpid()}\n")
+        try:
+            yield
+        finally:
+            pid.unlink(missing_ok=True)
+    finally:
+        os.close(held)
+
+
 async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None) -> None:
     """Enrol, connect a few at a time, wait for the end."""
     nodes, url = await enrol(state, count)
@@ -310,8 +339,6 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    pid = state / "fleet.pid"
-    pid.write_text(f"{os.getpid()}\n")
     folder = state / "fleet"
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -341,7 +368,6 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
         await asyncio.gather(*tasks, return_exceptions=True)
         if stamps is not None and noted is not None:
             stamps.save(noted)
-        pid.unlink(missing_ok=True)
         sockets.cleanup()
 
 
@@ -369,7 +395,8 @@ def main() -> int:
     options = parsed(sys.argv[1:])
     logging.getLogger("spider").setLevel(logging.ERROR)
     try:
-        asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile), options.stamps))
+        with alone(options.state):
+            asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile), options.stamps))
     except FleetError as exc:
         print(f"scripts/fleet: {exc}", file=sys.stderr)
         return 1

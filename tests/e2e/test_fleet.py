@@ -43,6 +43,17 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             for node in nodes():
                 for sample in node["latest"].values():
                     assert round(sample["at"] * 1000) % 1000 == phase_ms_of(from_text(node["id"])), "each at its own moment of the second"
+            second = subprocess.run(
+                [sys.executable, "-m", "scripts.fleet_run", str(hub.folder), "8"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert second.returncode == 1
+            assert f"is running already in this checkout (process {fleet.pid}); end it with" in second.stderr
+            assert (hub.folder / "fleet.pid").read_text().strip() == str(fleet.pid), "scripts/stop still finds the first"
             chosen = [node["id"] for node in nodes()][:4]
             token = hub.login().token
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
@@ -56,6 +67,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         finally:
             fleet.terminate()
             assert fleet.wait(30) == 0
+        assert not (hub.folder / "fleet.pid").exists()
         assert (hub.folder / "fleet").stat().st_mode & 0o777 == 0o700, "what is in the data folder is private"
         stamps = msgspec.msgpack.decode((tmp_path / "stamps").read_bytes())
         assert {node for node, _taken_at_ms, _sent_at in stamps} >= set(chosen), "when each pulse went out is written down"
