@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -97,16 +98,58 @@ def become_owner(folder: Path) -> None:
 
 def lock_holder(folder: Path) -> int | None:
     """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
-    try:
-        wanted = {str(path.stat().st_ino) for path in (folder, folder / LOCK_NAME) if path.exists()}
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
-        words = line.split()
-        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] in wanted:
-            return int(words[4])
+    for path in (folder, folder / LOCK_NAME):
+        try:
+            wanted, device = path.stat(), _device_of(path)
+            locks = Path("/proc/locks").read_text(encoding="ascii")
+        except (OSError, ValueError):
+            continue
+        for pid in flock_holders(locks, device, wanted.st_ino):
+            if device == wanted.st_dev or _may_have_open(pid, wanted):
+                return pid
     return None
+
+
+def flock_holders(locks: str, device: int, inode: int) -> list[int]:
+    """Who holds a whole-file lock, by the text of /proc/locks. A device here is that of the file system, an inode's number is its alone."""
+    wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    found = []
+    for line in locks.splitlines():  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
+        words = line.split()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5] == wanted:
+            found.append(int(words[4]))
+    return found
+
+
+def _device_of(path: Path) -> int:
+    """What /proc/locks calls the device of this file: on btrfs that is another than `stat` tells, which has one for each subvolume.
+
+    Raises: OSError, ValueError.
+    """
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
+    finally:
+        os.close(fd)
+    [mount] = [line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:")]
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        words = line.split()
+        if words[0] == mount:
+            major, minor = words[2].split(":")
+            return os.makedev(int(major), int(minor))
+    return path.stat().st_dev
+
+
+def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
+    """Whether a process has this very file open; also when that cannot be seen, for a hub that runs must not be overlooked."""
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(entry.stat(), wanted):
+                    return True
+    except OSError:
+        return True
+    return False
 
 
 def told_pid(folder: Path) -> str:

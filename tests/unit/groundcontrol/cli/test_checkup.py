@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import os
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from groundcontrol.cli import checkup, doctor
 from groundcontrol.cli.checkup import Finding
-from groundcontrol.cli.folder import Settings, lock_holder
+from groundcontrol.cli.folder import Settings, flock_holders, lock_holder
 from groundcontrol.config import Config
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.history.rows import RowTable, encode_rows
@@ -115,6 +116,41 @@ def test_who_holds_the_lock_is_seen_without_touching_it(folder: Path) -> None:
         assert checkup.lock_finding(folder, None).state == "problem"
         assert checkup.lock_finding(folder, "ok").state == "ok"
         assert "draining" in checkup.lock_finding(folder, "draining").text
+
+
+LOCKS = """\
+1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
+1: -> FLOCK  ADVISORY  WRITE 77 fe:00:131075 0 EOF
+2: POSIX  ADVISORY  WRITE 78 fe:00:131075 0 EOF
+3: FLOCK  ADVISORY  WRITE 99 fe:00:131075 0 EOF
+4: FLOCK  ADVISORY  WRITE 100 00:2a:131075 0 EOF
+"""
+
+
+def test_a_lock_is_of_a_device_and_an_inode() -> None:
+    assert flock_holders(LOCKS, os.makedev(0xFE, 0), 131075) == [99]
+    assert flock_holders(LOCKS, os.makedev(0, 0x2A), 131075) == [100]
+    assert flock_holders(LOCKS, os.makedev(0xFE, 1), 13107) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a file system of its own needs root")
+def test_the_lock_of_another_program_on_another_disk_is_not_taken_for_this_folders(tmp_path: Path) -> None:
+    places = [tmp_path / "ours", tmp_path / "theirs"]
+    for place in places:
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=True)
+    try:
+        ours, theirs = (place / "hub.lock" for place in places)
+        ours.touch()
+        theirs.touch()
+        assert ours.stat().st_ino == theirs.stat().st_ino
+        with open(theirs, "rb+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert lock_holder(places[0]) is None
+            assert lock_holder(places[1]) == os.getpid()
+    finally:
+        for place in places:
+            subprocess.run(["umount", place], check=True)
 
 
 async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
