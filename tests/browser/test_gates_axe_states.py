@@ -154,6 +154,12 @@ def shorter_retention(seen: Gate) -> None:
     expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
 
 
+def retention_asked_about(seen: Gate) -> None:
+    shorter_retention(seen)
+    seen.page.get_by_label("Every second").press("Enter")
+    expect(seen.page.get_by_role("dialog", name="Delete older samples")).to_be_visible()
+
+
 def empty_form(seen: Gate) -> None:
     dialog_by("/", "Add node")(seen)
     seen.page.get_by_role("button", name="Connect").click()
@@ -217,6 +223,7 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         ("organisation secret", dialog_by("/settings/joining", "New organisation secret")),
         ("retention that cannot be", wrong_retention),
         ("retention that deletes", shorter_retention),
+        ("retention that deletes, asked about", retention_asked_about),
         ("a refusal in a dialog", change_refused(500, "internal", refusal)),
         ("the password once more", change_refused(403, "auth.step_up_required", question)),
         ("jobs that cannot be read", answered(r"/api/v1/jobs\?", "/jobs", 500, "internal", "The jobs could not be read")),
