@@ -116,7 +116,8 @@ def test_what_a_killed_hub_had_not_folded_in_does_not_come_back_with_a_backup(ke
     """The databases were taken away, their write-ahead logs were not: SQLite would read them into whatever has the name."""
     file, _ = kept
     with HubProcess(tmp_path / "hub") as hub:
-        hub.enrol("another")
+        [node] = hub.enrol("another")
+        asyncio.run(fill(hub, node))
         hub.slay()
     for name in ("stardust.db", "stardust-samples.db"):
         assert (hub.folder / f"{name}-wal").stat().st_size > 0
