@@ -98,7 +98,7 @@ def test_a_tab_that_is_not_seen_asks_for_no_history_and_once_it_is_seen_at_once(
     asked: list[str] = []
 
     def heard(request: Request) -> None:
-        if "/history?" in request.url:
+        if re.search(r"/nodes/\w+/history\?", request.url):
             asked.append(request.url)
 
     page.on("request", heard)
