@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
@@ -21,6 +23,9 @@ from groundcontrol.web.routes import ROOT, ROUTES, Route
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
 from groundcontrol.web.ws_browser import Live
+from spider.logs import event
+
+log = logging.getLogger(__name__)
 
 SERVICES: Final = web.AppKey("services", Services)
 GATE: Final = web.AppKey("gate", Gate)
@@ -109,8 +114,19 @@ def _answer_errors(page: Page) -> Middleware:
 
 
 def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
-    """Answer an error; where the answer has begun already, cut it off instead."""
+    """Answer an error; where the answer has begun already, cut it off instead, and say in the log why."""
     if request.writer.output_size > 0:
+        event(
+            log,
+            "request_failed",
+            logging.ERROR,
+            exc_info=sys.exc_info()[0] is not None,
+            code=error.code,
+            message=error.message,
+            method=request.method,
+            route=_route_of(request),
+            means="the answer had begun, and was cut off",
+        )
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer had begun") from error

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import AsyncGenerator
 
+import aiohttp
 import pytest
 
+from groundcontrol.domain.history import LayoutRow, StoredRow
 from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.test_history import START, measured
 
@@ -86,3 +89,23 @@ async def test_an_export_up_to_a_far_day_ends_and_holds_that_node_alone(hub: Tes
 
     assert near.body
     assert far.body == near.body
+
+
+async def test_a_handler_that_crashes_in_the_middle_of_its_answer_is_in_the_log(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is cut off, so that nobody takes it for whole."""
+    admin, node = await hub.logged_in(), await measured(hub)
+
+    async def crash(*_: object) -> AsyncGenerator[tuple[LayoutRow, list[StoredRow]]]:
+        yield LayoutRow(b"", "pulse", 1, ("cpu.total",)), [StoredRow(1000, [5])]
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(hub.store.metrics, "read", crash)
+    with pytest.raises(aiohttp.ClientError):
+        await admin.get(f"nodes/{node.id}/export")
+
+    (record,) = [record for record in caplog.records if record.getMessage() == "request_failed"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+    assert record.__dict__["facts"]["route"].endswith("/export")
