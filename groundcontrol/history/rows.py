@@ -176,13 +176,14 @@ class RowChunk:
             return None
         return bytes(self._chunk.column(1 + 2 * place, len(self.times)))
 
-    def column(self, place: int) -> Values:
-        """The values of the series at `place`, one for each row; None: there is none."""
+    def column(self, place: int, start: int = 0, end: int | None = None) -> Values:
+        """The values of the series at `place`, one for each row from `start` to before `end`, or each of all; None: there is none."""
         states = self.states(place)
         if states is None:
-            return self._chunk.column(2 + 2 * place, len(self.times))
-        found = iter(self._chunk.column(2 + 2 * place, states.count(VALUE)))
-        return [next(found) if state == VALUE else None for state in states]
+            return self._chunk.column(2 + 2 * place, len(self.times), start, end)
+        low, high = states[:start].count(VALUE), states[:end].count(VALUE)
+        found = iter(self._chunk.column(2 + 2 * place, states.count(VALUE), low, high))
+        return [next(found) if state == VALUE else None for state in states[start:end]]
 
     def table(self, only: Iterable[str] | None = None) -> RowTable:
         """The rows, with these series or all."""

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, Retention, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.domain.history import (
+    Bounds,
+    Damage,
+    Due,
+    HotHour,
+    LayoutRow,
+    Moved,
+    Retention,
+    StoredPack,
+    StoredRow,
+    TierName,
+    TierSize,
+)
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.loglines import LogBatch, LogLine
@@ -42,12 +54,23 @@ class MetricStore(Protocol):
         """Rows that the node measured between these times and lost, oldest first."""
         ...
 
-    def read(self, no: int, start: float, end: float, families: Sequence[str]) -> AsyncIterator[tuple[LayoutRow, Sequence[StoredRow]]]:
-        """Rows of node number `no` taken in [start, end), by layout, each group in no particular order."""
+    def read(
+        self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
+        """Rows of node number `no` taken in [start, end), by the hour, in pieces that are small whatever a node sent.
+
+        Each hour is of one moment, and stays where it is as long as it is read: close the iterator. `miss` is told of what is damaged, which
+        is left out then; without it that is a StoreError.
+        """
         ...
 
-    def figures(self, no: int, tier: TierName, start: float, end: float, families: Sequence[str]) -> AsyncIterator[tuple[str, StatTable]]:
-        """What a coarser tier holds of node number `no`, by whole spans that touch [start, end) and by family."""
+    def figures(
+        self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[str, StatTable]]:
+        """What a coarser tier holds of node number `no`, by whole spans that touch [start, end) and by family, in such pieces too.
+
+        All of a series and step is in one of them.
+        """
         ...
 
     async def window(self, no: int, builder: WindowBuilder) -> None:

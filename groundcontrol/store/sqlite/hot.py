@@ -196,15 +196,6 @@ def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
         after = Place(*(page[-1][name] for name in Place._fields))
 
 
-def groups(found: Iterable[sqlite3.Row], known: Layouts, start_ms: int, end_ms: int, miss: Callable[[], None] | None = None) -> list[Group]:
-    """The rows of these packs by layout, as far as they were taken in [start, end).
-
-    Args:   miss: is told of a pack that is damaged, which is left out then.
-    Raises: StoreError: one is damaged, and nobody is to be told.
-    """
-    return list(pieces(found, known, start_ms, end_ms, miss, most=None))
-
-
 def pieces(
     found: Iterable[sqlite3.Row],
     known: Layouts,
@@ -212,9 +203,14 @@ def pieces(
     end_ms: int,
     miss: Callable[[], None] | None = None,
     *,
-    most: int | None = PIECE_VALUES,
+    most: int = PIECE_VALUES,
 ) -> Iterator[Group]:
-    """The same in pieces of about `most` values, so that one layout may come several times."""
+    """The rows of these packs by layout, as far as they were taken in [start, end): in pieces of about `most` values, so that one layout may
+    come several times.
+
+    Args:   miss: is told of a pack that is damaged, which is left out then.
+    Raises: StoreError: one is damaged, and nobody is to be told.
+    """
     gathered: dict[bytes, list[StoredRow]] = {}
     values = 0
     for pack in found:
@@ -233,7 +229,7 @@ def pieces(
         if layout is not None and taken:
             gathered.setdefault(pack["layout"], []).extend(taken)
             values += len(taken) * len(layout.series)
-            if most is not None and values >= most:
+            if values >= most:
                 yield from [(known[key], rows) for key, rows in gathered.items()]
                 gathered, values = {}, 0
     yield from [(known[key], rows) for key, rows in gathered.items()]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, cast
 
-from groundcontrol.domain.history import Bounds, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.domain.history import Bounds, Damage, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import GapRow, LatePack, LostRows
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import BadRequest, Conflict, Fenced, StoreError
 from groundcontrol.history.packs import split
 from groundcontrol.history.stats import StatTable
-from groundcontrol.history.tiers import HOUR_MS, TIERS
+from groundcontrol.history.tiers import HOUR_MS, HOUR_S, TIERS
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks
 from groundcontrol.store.sqlite import compacting, hot, removal, windows
-from groundcontrol.store.sqlite.hot import Group
+from groundcontrol.store.sqlite.exports import Export
 from groundcontrol.store.sqlite.late import begin_session, read_gaps, take_late
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import texts_from_json, to_json
+from groundcontrol.store.sqlite.stretches import Stretches
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
@@ -51,6 +52,7 @@ class SqliteMetrics:
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
         """Of each node, its newest boot and the number of that, which no other boot gets."""
+        self._stretches = Stretches()
         self._arrived_bytes = 0
         """Of packs in `arrived`, as far as this process has put them there; a commit that failed counts too."""
 
@@ -151,24 +153,21 @@ class SqliteMetrics:
         await self._reader.run(lambda rows: windows.fill(rows, no, builder))
 
     async def read(
-        self, no: int, start: float, end: float, families: Sequence[str]
-    ) -> AsyncIterator[tuple[LayoutRow, Sequence[StoredRow]]]:
-        start_ms, end_ms = int(start * 1000), int(end * 1000)
-        first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
-        while (hour := await self._reader.run(partial(windows.next_hour, no=no, first=first, last=last))) is not None:
-            for layout, taken in await self._reader.run(partial(_rows_of_hour, no, hour, start_ms, end_ms, families)):
-                yield layout, taken
-            first = hour + 1
+        self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
+        export = Export(self._reader, self._stretches, no, families, miss)
+        async with contextlib.aclosing(export.rows(int(start * 1000), int(end * 1000))) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def figures(
-        self, no: int, tier: TierName, start: float, end: float, families: Sequence[str]
-    ) -> AsyncIterator[tuple[str, StatTable]]:
+        self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[str, StatTable]]:
+        export = Export(self._reader, self._stretches, no, families, miss)
         asked = next(known for known in TIERS if known.name == tier)
-        span, last = max(0, int(start // asked.span_s)), int(-(-end // asked.span_s)) - 1
-        while (found := await self._reader.run(partial(windows.next_span, no=no, tier=asked, first=span, last=last))) is not None:
-            for family, table in await self._reader.run(partial(windows.figures_of_span, no=no, tier=asked, span=found, families=families)):
-                yield family, table
-            span = found + 1
+        async with contextlib.aclosing(export.figures(asked, start, end)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
         return await self._reader.run(lambda rows: windows.latest(rows, no))
@@ -183,13 +182,16 @@ class SqliteMetrics:
         return await compacting.hot_hours(self._reader, self._writer)
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        return await compacting.compact(self._reader, self._writer, no, hour, slow=slow)
+        with self._stretches.moving(no, hour - 1, hour + 1) as may:  # rates reach over the end of an hour
+            return await compacting.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
 
     async def dues(self) -> Sequence[Due]:
         return await compacting.dues(self._reader)
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
-        return await compacting.merge(self._reader, self._writer, due, everything=everything)
+        hours = TIERS[due.tier].span_s // HOUR_S
+        with self._stretches.moving(due.no, due.span * hours, (due.span + 1) * hours - 1) as may:
+            return may and await compacting.merge(self._reader, self._writer, due, everything=everything)
 
     async def sizes(self, since: float) -> Sequence[TierSize]:
         return await self._reader.run(lambda rows: removal.sizes(rows, since))
@@ -200,10 +202,6 @@ class SqliteMetrics:
     async def drop_node(self, no: int) -> None:
         self._boots.pop(no, None)
         await removal.drop_node(self._writer, no)
-
-
-def _rows_of_hour(no: int, hour: int, start_ms: int, end_ms: int, families: Sequence[str], rows: Rows) -> list[Group]:
-    return windows.rows_of_hour(rows, no, hour, start_ms, end_ms, families)
 
 
 def _is_readable(layout: sqlite3.Row) -> bool:

@@ -5,17 +5,15 @@ because it moves from the hot table into a chunk meanwhile.
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
-from groundcontrol.errors import StoreError
-from groundcontrol.history import stats
-from groundcontrol.history.compaction import needs_neighbours, roll
-from groundcontrol.history.rows import ABSENT, RowChunk, RowTable, Values, join, table_of
-from groundcontrol.history.stats import StatChunk, StatTable, coarser
-from groundcontrol.history.tiers import HOUR_MS, MINUTES, SECONDS, TIERS, Tier
+from groundcontrol.history.rows import ABSENT, RowChunk, Values
+from groundcontrol.history.stats import StatChunk
+from groundcontrol.history.tiers import HOUR_MS, SECONDS, TIERS, Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.sqlite import hot, places
 from groundcontrol.store.sqlite.hot import Group
@@ -93,36 +91,29 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     return fresh if fresh is not None else chunk
 
 
-def rows_of_hour(rows: Rows, no: int, hour: int, start_ms: int, end_ms: int, families: Sequence[str]) -> list[Group]:
-    """Every row of an hour, each group with its layout; those of chunks have no id."""
-    found = hot.groups(hot.packs(rows, no, hour), hot.layouts(rows, no, families), start_ms, end_ms)
-    names = places.families(rows, families)
-    for chunk in places.walk(rows, SECONDS, no, hour, hour, list(names)) if hour >= 0 else ():
-        try:
-            found += _groups(RowChunk(chunk.body), names[chunk.family], start_ms, end_ms)
-        except ValueError as exc:
-            raise StoreError("a stored chunk cannot be read") from exc
-    return found
+def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[Group]:
+    """The rows of a chunk from number `first` to before `end`; those of one group had the same series.
 
-
-def _groups(chunk: RowChunk, family: str, start_ms: int, end_ms: int) -> list[Group]:
-    """The rows of a chunk; those of one group had the same series."""
-    columns: list[Values] = [chunk.column(at) for at in range(len(chunk.names))]
-    states = [(at, state) for at in range(len(chunk.names)) if (state := chunk.states(at)) is not None and ABSENT in state]
+    Raises: ValueError: it is damaged.
+    """
+    times = chunk.times[first:end]
+    columns: list[Values] = [chunk.column(at, first, end) for at in range(len(chunk.names))]
+    states = [
+        (at, state[first:end]) for at in range(len(chunk.names)) if (state := chunk.states(at)) is not None and ABSENT in state[first:end]
+    ]
     gathered: dict[bytes, list[int]] = {}
-    for at, time in enumerate(chunk.times):
-        if start_ms <= time < end_ms:
-            gathered.setdefault(bytes(state[at] for _, state in states), []).append(at)
+    for at in range(len(times)):
+        gathered.setdefault(bytes(state[at] == ABSENT for _, state in states), []).append(at)
     found: list[Group] = []
     for pattern, there in gathered.items():
-        missing = {at for (at, _), state in zip(states, pattern, strict=True) if state == ABSENT}
+        missing = {at for (at, _), absent in zip(states, pattern, strict=True) if absent}
         kept = [at for at in range(len(chunk.names)) if at not in missing]
         layout = LayoutRow(b"", family, chunk.rhythm_s, tuple(chunk.names[at] for at in kept))
-        lines = zip(*(columns[at] for at in kept), strict=True)
-        if len(there) < len(chunk.times):
-            wanted = set(there)
-            lines = (line for at, line in enumerate(lines) if at in wanted)  # type: ignore[assignment]
-        found.append((layout, [StoredRow(chunk.times[at], line) for at, line in zip(there, lines, strict=True)]))
+        if len(there) == len(times):
+            lines = zip(*(columns[place] for place in kept), strict=True)
+        else:
+            lines = zip(*([columns[place][at] for at in there] for place in kept), strict=True)
+        found.append((layout, [StoredRow(times[at], line) for at, line in zip(there, lines, strict=True)]))
     return found
 
 
@@ -132,30 +123,6 @@ def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | N
     chunk = places.next_span(rows, tier, no, first, last)
     fresh = hot.next_hour(rows, no, first * hours, (last + 1) * hours - 1)
     return min((span for span in (chunk, None if fresh is None else fresh // hours) if span is not None), default=None)
-
-
-def figures_of_span(rows: Rows, no: int, tier: Tier, span: int, families: Sequence[str]) -> list[tuple[str, StatTable]]:
-    """Every figure of a span of a coarser tier, by family."""
-    names = places.families(rows, families)
-    found: dict[str, list[StatTable]] = {}
-    try:
-        for chunk in places.walk(rows, tier, no, span, span, list(names)):
-            found.setdefault(names[chunk.family], []).append(StatChunk(chunk.body).table())
-        hours = tier.span_s // SECONDS.span_s
-        layouts = hot.layouts(rows, no, families)
-        numbers = {name: number for number, name in names.items()}
-        for hour in hot.hours(rows, span * hours, (span + 1) * hours - 1):
-            by_family: dict[str, list[RowTable]] = {}
-            for layout, taken in hot.groups(hot.packs(rows, no, hour), layouts, -hot.HIGHEST, hot.HIGHEST):
-                by_family.setdefault(layout.family, []).append(table_of(layout, taken))
-            for family, tables in by_family.items():
-                beside = [numbers[family]] if family in numbers and needs_neighbours(layouts.values()) & {family} else []
-                known = [RowChunk(chunk.body) for chunk in places.walk(rows, SECONDS, no, max(0, hour - 1), hour + 1, beside)]
-                fresh = roll(join(tables), known)
-                found.setdefault(family, []).append(fresh if tier is MINUTES else coarser(fresh, tier.step_s // MINUTES.step_s))
-    except ValueError as exc:
-        raise StoreError("a stored chunk cannot be read") from exc
-    return [(family, stats.join(tables)) for family, tables in found.items()]
 
 
 def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
@@ -168,7 +135,7 @@ def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
                 read = RowChunk(chunk.body)
                 if row["name"] in newest and newest[row["name"]][1].taken_at_ms >= read.times[-1]:
                     continue
-                found = _groups(read, row["name"], read.times[-1], read.times[-1] + 1)
+                found = groups_of(read, row["name"], bisect_left(read.times, read.times[-1]), len(read.times))
             except ValueError:  # the node will report anew; a damaged chunk must not hide what others said
                 continue
             layout, taken = found[-1]

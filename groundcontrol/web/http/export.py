@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.domain.history import LayoutRow, StoredRow
+from groundcontrol.domain.history import Damage, LayoutRow, StoredRow
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import BadRequest, HubError
 from groundcontrol.history.rates import scale_of
@@ -21,13 +22,13 @@ from groundcontrol.history.tiers import GRACE_S, SECONDS, TIERS, Tier, kept_s
 from groundcontrol.web.call import Call, StillAllowed
 from groundcontrol.web.http.history import CSV, choose_form, kept, moment
 from spider.logs import event
-from spider.wire.metrics import RHYTHM_S, parse_series
+from spider.wire.metrics import RHYTHM_S, Metric, parse_series
 
 log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
-PIECE_ROWS: Final = 200
-"""Rows that are written at once."""
+PIECE_VALUES: Final = 20_000
+"""Values that are written at once; a row of more comes alone."""
 WRITE_LIMIT_S: Final = 60.0
 """A reader that takes nothing for this long is cut off."""
 _FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
@@ -60,34 +61,99 @@ async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, 
     await response.prepare(call.request)
     allowed = StillAllowed(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
     try:
-        async for piece in _pieces(call, node, tier, start, end, form):
-            await allowed.check()
-            async with asyncio.timeout(WRITE_LIMIT_S):
-                await response.write(piece)
+        async with contextlib.aclosing(_pieces(call, node, tier, start, end, form)) as pieces:
+            async for piece in pieces:
+                if not piece:
+                    continue
+                await allowed.check()
+                async with asyncio.timeout(WRITE_LIMIT_S):
+                    await response.write(piece)
     except (HubError, TimeoutError) as exc:
-        event(log, "export_cut", logging.WARNING, node=node.id, why=getattr(exc, "code", "slow"))
+        event(log, "export_cut", logging.WARNING, node=node.id, tier=tier.name, why=getattr(exc, "code", "slow"))
         if call.request.transport is not None:
             call.request.transport.abort()  # a short answer must not look like a whole one
     return response
 
 
-async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncIterator[bytes]:
+async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
     metrics, families = call.services.store.metrics, sorted(RHYTHM_S)
+    notes = _Notes(form, tier)
     if form == CSV:
         yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
     if tier is SECONDS:
-        async for layout, rows in metrics.read(node.no, start, end, families):
-            for first in range(0, len(rows), PIECE_ROWS):
-                yield await asyncio.to_thread(_rows, layout, rows[first : first + PIECE_ROWS], form)
-        return
-    async for family, table in metrics.figures(node.no, tier.name, start, end, families):
-        steps = [at for at, place in enumerate(table.places) if start <= place * tier.step_s < end]
-        for first in range(0, len(steps), PIECE_ROWS):
-            yield await asyncio.to_thread(_figures, family, tier, table, steps[first : first + PIECE_ROWS], form)
+        async with contextlib.aclosing(metrics.read(node.no, start, end, families, notes.miss)) as groups:
+            async for layout, rows in groups:
+                yield await _told(call, node, notes, layout.series, rows[0].taken_at_ms / 1000)
+                at_once = max(1, PIECE_VALUES // max(1, len(layout.series)))
+                for first in range(0, len(rows), at_once):
+                    yield await asyncio.to_thread(_rows, layout, rows[first : first + at_once], form)
+    else:
+        async with contextlib.aclosing(metrics.figures(node.no, tier.name, start, end, families, notes.miss)) as tables:
+            async for family, table in tables:
+                steps = [at for at, place in enumerate(table.places) if start <= place * tier.step_s < end]
+                if steps:
+                    yield await _told(call, node, notes, list(table.lines), float(table.places[steps[0]] * tier.step_s))
+                at_once = max(1, PIECE_VALUES // max(1, len(table.lines)))
+                for first in range(0, len(steps), at_once):
+                    yield await asyncio.to_thread(_figures, family, tier, table, steps[first : first + at_once], form)
+    yield await _told(call, node, notes, (), 0.0)
+
+
+async def _told(call: Call, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
+    """What is to be said before what comes: of damage that was met, and of series that nobody knows. Whoever is responsible hears of damage, too."""
+    damaged = notes.take_damaged()
+    if damaged:
+        await call.services.damage.tell(node, damaged)
+    return b"".join([*map(notes.write_damaged, damaged), notes.write_unknown(series, at)])
+
+
+class _Notes:
+    """What an export says of itself, in its own lines: each thing once."""
+
+    def __init__(self, form: str, tier: Tier) -> None:
+        self._form = form
+        self._blank = [""] * (1 if tier is SECONDS else 4)
+        self._met: dict[Damage, None] = {}
+        self._said: set[Damage] = set()
+        self._unknown: set[str] = set()
+
+    def miss(self, damage: Damage) -> None:
+        """Something is left out."""
+        self._met[damage] = None
+
+    def take_damaged(self) -> list[Damage]:
+        """What was met since somebody asked last."""
+        new = [one for one in self._met if one not in self._said]
+        self._met.clear()
+        self._said.update(new)
+        return new
+
+    def write_damaged(self, one: Damage) -> bytes:
+        if self._form == CSV:
+            return _csv(iter([(one.start, f"#damaged {one.tier} until {one.end}", *self._blank)]))
+        return msgspec.json.Encoder().encode_lines([{"damaged": {"tier": one.tier, "from": one.start, "to": one.end}}])
+
+    def write_unknown(self, series: Sequence[str], at: float) -> bytes:
+        """Of series that the catalogue does not name: their figures go out as they are kept, since nobody knows their scale."""
+        new = [name for name in series if name not in self._unknown and _metric(name) is None]
+        self._unknown.update(new)
+        if not new:
+            return b""
+        if self._form == CSV:
+            return _csv((at, f"#unknown {name}", *self._blank) for name in new)
+        return msgspec.json.Encoder().encode_lines([{"unknown": {"series": new}}])
+
+
+def _metric(series: str) -> Metric | None:
+    """None: a newer program, which ran on this database before, knew it."""
+    try:
+        return parse_series(series)[0]
+    except ValueError:
+        return None
 
 
 def _rows(layout: LayoutRow, rows: Sequence[StoredRow], form: str) -> bytes:
-    scales = [parse_series(name)[0].scale for name in layout.series]
+    scales = [1 if (metric := _metric(name)) is None else metric.scale for name in layout.series]
     lines = (
         (row.taken_at_ms / 1000, [None if value is None else value / scale for value, scale in zip(row.values, scales, strict=True)])
         for row in rows
@@ -100,7 +166,7 @@ def _rows(layout: LayoutRow, rows: Sequence[StoredRow], form: str) -> bytes:
 
 
 def _figures(family: str, tier: Tier, table: StatTable, steps: Sequence[int], form: str) -> bytes:
-    scales = {name: scale_of(parse_series(name)[0]) for name in table.lines}
+    scales = {name: 1 if (metric := _metric(name)) is None else scale_of(metric) for name in table.lines}
     found = [
         (
             float(table.places[at] * tier.step_s),

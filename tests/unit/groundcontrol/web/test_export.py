@@ -91,6 +91,56 @@ async def test_an_export_up_to_a_far_day_ends_and_holds_that_node_alone(hub: Tes
     assert far.body == near.body
 
 
+async def damage_a_chunk(hub: TestHub, table: str) -> None:
+    for hour in await hub.store.metrics.hot_hours():
+        await hub.store.metrics.compact(hour.no, hour.hour)
+    await hub.database._samples.writer.run(lambda tx: tx.do(f"UPDATE {table} SET body = substr(body, 2)"))
+
+
+@pytest.mark.parametrize(("tier", "span_s"), [("1s", 3600), ("1m", 86_400)])
+async def test_what_is_damaged_is_left_out_and_said_in_the_export_itself_and_once_as_an_event(hub: TestHub, tier: str, span_s: int) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await damage_a_chunk(hub, f"chunk_{tier}")
+    start = START // span_s * span_s
+
+    lines = [json.loads(line) for line in (await admin.get(f"nodes/{node.id}/export?tier={tier}")).body.splitlines()]
+    text = (await admin.get(f"nodes/{node.id}/export?tier={tier}", headers={"Accept": "text/csv"})).body.decode()
+
+    assert lines == [{"damaged": {"tier": tier, "from": float(start), "to": float(start + span_s)}}]
+    head, *rows = list(csv.reader(io.StringIO(text)))
+    assert rows == [[str(float(start)), f"#damaged {tier} until {float(start + span_s)}", *[""] * (len(head) - 2)]]
+    events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "node.history_damaged"]
+    assert [(one["node_id"], one["details"]["tier"]) for one in events] == [(node.id, tier)]
+
+
+async def test_a_pack_that_is_damaged_costs_an_export_its_own_rows_only(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE arrived SET body = x'00' WHERE seq = 5"))
+
+    lines = [json.loads(line) for line in (await admin.get(f"nodes/{node.id}/export")).body.splitlines()]
+
+    hour = float((START + 5) // 3600 * 3600)
+    assert [line for line in lines if "damaged" in line] == [{"damaged": {"tier": "1s", "from": hour, "to": hour + 3600}}]
+    assert len(lines) == 50
+
+
+@pytest.mark.parametrize("tier", ["1s", "1m"])
+async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(hub: TestHub, tier: str) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await hub.database._samples.writer.run(lambda tx: tx.do("UPDATE layout SET series = replace(series, 'cpu.total', 'cpu.later')"))
+
+    lines = [json.loads(line) for line in (await admin.get(f"nodes/{node.id}/export?tier={tier}")).body.splitlines()]
+    text = (await admin.get(f"nodes/{node.id}/export?tier={tier}", headers={"Accept": "text/csv"})).body.decode()
+
+    assert lines[0] == {"unknown": {"series": ["cpu.later"]}}
+    assert sum("unknown" in line for line in lines) == 1
+    assert {"cpu.later", "disk.read{device=sda}"} == set(lines[-1]["values"])
+    head, first, *rows = list(csv.reader(io.StringIO(text)))
+    assert first == [first[0], "#unknown cpu.later", *[""] * (len(head) - 2)]
+    assert {len(row) for row in rows} == {len(head)}
+    assert {row[1] for row in rows} == {"cpu.later", "disk.read{device=sda}"}
+
+
 async def test_a_handler_that_crashes_in_the_middle_of_its_answer_is_in_the_log(
     hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
