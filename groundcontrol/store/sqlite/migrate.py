@@ -86,7 +86,6 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # what a killed program left in the log: the file alone says what it is
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
