@@ -128,6 +128,8 @@ def test_a_file_system_out_of_inodes_is_marked_in_the_fleet_as_on_its_own_page(
         seen.sign_in()
         row = page.get_by_role("table", name="Nodes").locator("[data-node]")
         expect(row.get_by_role("img", name="Critical")).to_be_visible()
+        strip = page.get_by_role("region", name="Needs attention")
+        expect(strip.get_by_role("link").filter(has_text="cache-01")).to_contain_text("99% of inodes used")
         seen.open("/?q=state:critical")
         expect(row).to_have_count(1)
         seen.open(f"/n/{stage.ids['cache-01']}")

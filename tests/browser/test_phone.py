@@ -290,6 +290,8 @@ def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: H
                 tag = page.locator(".tag" if shortened else ".tag.tall").filter(has_text=LONGEST_TAG)
                 expect(tag).to_be_visible()
                 assert inside(page, tag), tag.bounding_box()
+                if shortened:
+                    expect(tag).to_have_attribute("title", LONGEST_TAG)
                 until(page, lambda: beside(page), lambda points: points <= 0)
                 cut = tag.evaluate("(tag) => tag.scrollWidth > tag.clientWidth && getComputedStyle(tag).textOverflow")
                 assert cut == ("ellipsis" if shortened else False), cut

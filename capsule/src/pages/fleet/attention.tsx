@@ -51,6 +51,7 @@ function describe({ node, facts, standing, cpu, busy }: Row, at: number): Troubl
     const cores = node.identity.cpu_cores;
     const found: [Level, Omit<Trouble, keyof typeof base | "kind">][] = [
       [fillLevel(facts.disk), { what: t`${facts.mount} ${percent(facts.disk)} full`, more: node.address, mount: facts.mount }],
+      [fillLevel(facts.inodes), { what: t`${percent(facts.inodes)} of inodes used`, more: node.address }],
       [busy, { what: t`CPU ${percent(cpu?.value ?? facts.cpu)}`, more: t`load ${load(facts.load)} on ${cores} cores`, busy: standing }],
       [fillLevel(facts.memory), { what: t`Memory ${percent(facts.memory)}`, more: t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}` }],
       [heatLevel(facts.temperature), { what: `${degrees(facts.temperature)}C`, more: t`CPU ${percent(facts.cpu)}` }],

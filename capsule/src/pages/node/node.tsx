@@ -143,7 +143,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
         <div class="row wrap">
           <h1 tabIndex={-1}>{view.name}</h1>
           {view.tags.map((tag) => (
-            <a key={tag} class="tag" href={`/?q=${encodeURIComponent(`tag:${tag}`)}`}>
+            <a key={tag} class="tag" title={tag} href={`/?q=${encodeURIComponent(`tag:${tag}`)}`}>
               {tag}
             </a>
           ))}

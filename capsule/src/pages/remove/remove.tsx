@@ -5,7 +5,7 @@ import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/rem
 import { t } from "../../core/say";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
-import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
+import { historyUrl, loadDeployment, removeNode, retryDeployment } from "../../state/deployment";
 import { active, deploymentEnded, follow, look } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
@@ -31,6 +31,14 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     const held = active.peek().find((one) => one.id === deployment);
     return held ? follow(held) : null;
   });
+  useEffect(() => {
+    // One that has ended is not followed: it is read.
+    if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", t`The deployment could not be read`, error.detail);
+      hide();
+    });
+  }, [deployment]);
   const started = running?.peek().id;
   useEffect(() => (started ? look(started) : undefined), [started]);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
@@ -41,7 +49,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
-  if (!view) return null;
+  if (!view || deployment) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
 
