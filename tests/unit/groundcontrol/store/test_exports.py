@@ -13,7 +13,7 @@ import pytest
 
 from groundcontrol.domain.history import Damage, LayoutRow, StoredPack, TierName
 from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import StoreError
+from groundcontrol.errors import StoreBusy, StoreError
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.store.sqlite.exports import PAGE_PACKS
@@ -27,6 +27,7 @@ HOUR = 1_790_000_000 // HOUR_S // 24 * 24
 AT_MS = HOUR * HOUR_S * 1000
 LAYOUT = layout_row("pulse", ("cpu.total", "disk.read{device=sda}"))
 COUNTERS = layout_row("breathe", ("memory.oom_kills", "memory.free"), 60)
+WIDE = layout_row("pulse", tuple(f"disk.read{{device=d{number}}}" for number in range(400)))
 FAMILIES = ["pulse", "breathe"]
 
 
@@ -61,6 +62,13 @@ async def send(store: Store, session: Session, layout: LayoutRow, packs: int, ro
         ]
         sent = StoredPack(session, 0, number, layout.layout, made[0][0], made[-1][0], 1, pack_body(made))
         await store.metrics.append([sent])
+
+
+async def send_a_lot(store: Store, session: Session, packs: int = 25) -> None:
+    """Of one hour, a quarter of a million values in each pack."""
+    for number in range(packs):
+        rows = [(AT_MS + (number * 600 + at) % 3000 * 1000, [1] * 400) for at in range(600)]
+        await store.metrics.append([StoredPack(session, 0, number, WIDE.layout, AT_MS, AT_MS + 3_000_000, 1, pack_body(rows))])
 
 
 async def times_of(store: Store, no: int, pause_s: float = 0.0) -> Counter[int]:
@@ -189,11 +197,8 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
 @pytest.mark.parametrize("tier", ["1s", "1m"])
 async def test_what_a_node_sends_in_an_hour_is_never_in_memory_at_once(store: Store, tier: TierName, moved: bool) -> None:
     """Six million values in some kilobytes: as objects they would be hundreds of megabytes."""
-    layout = layout_row("pulse", tuple(f"disk.read{{device=d{number}}}" for number in range(400)))
-    session = await session_of(store, layout)
-    for number in range(25):
-        rows = [(AT_MS + (number * 600 + at) % 3000 * 1000, [1] * 400) for at in range(600)]
-        await store.metrics.append([StoredPack(session, 0, number, layout.layout, AT_MS, AT_MS + 3_000_000, 1, pack_body(rows))])
+    session = await session_of(store, WIDE)
+    await send_a_lot(store, session)
     if moved:
         while await move(store):
             pass
@@ -212,6 +217,24 @@ async def test_what_a_node_sends_in_an_hour_is_never_in_memory_at_once(store: St
 
     assert values == 25 * 600 * 400
     assert peak < 40 << 20
+
+
+async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(database: Database, store: Store) -> None:
+    """What Python does with so many values hears no interrupt: it is done beside the queries, a piece at a time."""
+    session = await session_of(store, WIDE)
+    await send_a_lot(store, session, 80)
+
+    async def read() -> None:
+        async for _ in store.metrics.figures(session.no, "1m", 0, 2e9, FAMILIES):
+            pass
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.2)  # of the seconds that it takes
+
+    assert await database._samples.reader.close(), "no query was left to itself"
+
+    with pytest.raises(StoreBusy):
+        await reading
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m"])
