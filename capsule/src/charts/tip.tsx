@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/marks";
 import { rich, t } from "../core/say";
-import { age, clock, day } from "../core/time";
+import { age, clock, date, sameDay } from "../core/time";
 import { holes, sampleRow } from "../core/window";
 import { clockThere } from "../core/zone";
 import type { ChartProps } from "./types";
@@ -42,7 +42,7 @@ export function momentAt({ data, group }: ChartProps, at: number, reach: number)
 }
 
 export function when(at: number, { from, to }: { from: number; to: number }, now = Date.now() / 1000): string {
-  return to - from > DAY_S || day(at) !== day(now) ? `${day(at)}, ${clock(at)}` : clock(at);
+  return to - from > DAY_S || !sameDay(at, now) ? `${date(at, now)}, ${clock(at)}` : clock(at);
 }
 
 /** One sentence for those who do not see the chart. */

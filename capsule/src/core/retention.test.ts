@@ -40,7 +40,7 @@ test("what goes is said with the tier, the moment and the size, with the year wh
   const text = lossText(TIERS[0], DAY_S / 2, now).replaceAll("\u00a0", " ");
   assert.match(text, /^Every second: everything from before 03:00 \(older than 12 h; up to now 24 h were kept\), up to about 1\.00 MiB\.$/);
   assert.match(lossText(TIERS[0], DAY_S * 0.9, now).replaceAll("\u00a0", " "), /before 21 Nov, 17:24/);
-  assert.match(lossText(TIERS[2], 365 * DAY_S, now).replaceAll("\u00a0", " "), /^By the hour: everything from before 22 Nov 2025 /);
+  assert.match(lossText(TIERS[2], 365 * DAY_S, now).replaceAll("\u00a0", " "), /^By the hour: everything from before 22 Nov 2025, 15:00 /);
 });
 
 test("one tier is confirmed by its name, several by their number", () => {

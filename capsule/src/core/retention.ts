@@ -1,7 +1,7 @@
 /** How long samples are kept: as people write it, and what the hub would not take. */
 
 import { t } from "./say";
-import { day, moment } from "./time";
+import { moment } from "./time";
 import { size } from "./units";
 
 const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
@@ -50,8 +50,7 @@ export const shortened = <T extends Kept>(tiers: readonly T[], wanted: Readonly<
 /** What goes of one tier when it is kept for so long only: from when back, and how much that is at most. */
 export function lossText(tier: Kept, seconds: number, now: number): string {
   const from = now - seconds;
-  const year = new Date(from * 1000).getFullYear();
-  const when = year === new Date(now * 1000).getFullYear() ? moment(from, now) : `${day(from)} ${year}`;
+  const when = moment(from, now);
   return t`${TIER_WORDS[tier.tier]}: everything from before ${when} (older than ${keptText(seconds)}; up to now ${keptText(tier.kept_s)} were kept), up to about ${size(bytesFor(tier, tier.kept_s - seconds))}.`;
 }
 

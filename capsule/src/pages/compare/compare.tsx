@@ -37,6 +37,9 @@ interface Compared {
   detail: NodeDetail;
 }
 
+/** Other refusals pass: it is asked for again. */
+const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 404 || failure.value?.status === 403;
+
 export function ComparePage(): VNode {
   const { query } = place.value;
   const asked = readIds(query.get("nodes")).join();
@@ -45,8 +48,8 @@ export function ComparePage(): VNode {
   const comparison = useMemo(() => new Comparison(), []);
   const shown = viewShown();
   const key = viewKey(shown);
-  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (detail.failure.value ? t`removed node` : "…"), detail }));
-  const there = nodes.filter(({ detail }) => !detail.failure.value);
+  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? t`removed node` : "…"), detail }));
+  const there = nodes.filter(({ detail }) => !isGone(detail));
   const ids = there.map(({ id }) => id);
   useEffect(() => {
     if (key === "live") for (const { detail } of there) void detail.fill([series]);
@@ -226,8 +229,8 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
       <td role="cell">
         <span class="row">
           {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
-          <Glyph kind={detail.failure.value ? "fail" : standing} />
-          {detail.failure.value ? (
+          <Glyph kind={isGone(detail) ? "fail" : standing} />
+          {isGone(detail) ? (
             <span class="t3 cut">{name}</span>
           ) : (
             <a class="accent cut" title={name} href={`/n/${id}`}>

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
-import { clock, day } from "../../core/time";
+import { clock, date, sameDay } from "../../core/time";
 import { plural } from "../../core/units";
 import { loadLogs } from "../../state/logs";
 import { today } from "../../state/today";
@@ -98,8 +98,6 @@ export function NodeLogs({ id }: { id: string }): VNode {
   );
 }
 
-const isToday = (at: number): boolean => day(at) === day(today.value);
-
 function Line({ line }: { line: LogLineView }): VNode {
   const level = LEVELS[line.priority] ?? String(line.priority);
   return (
@@ -120,7 +118,7 @@ function Line({ line }: { line: LogLineView }): VNode {
       </span>
       <span role="cell" class="t3">
         <Time at={line.at}>
-          {isToday(line.at) ? "" : `${day(line.at)}, `}
+          {sameDay(line.at, today.value) ? "" : `${date(line.at, today.value)}, `}
           {clock(line.at)}
         </Time>
       </span>

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { form, t } from "../../core/say";
-import { age, day, short } from "../../core/time";
+import { age, date, short } from "../../core/time";
 import { plural } from "../../core/units";
 import { POLICIES } from "../../core/words";
 import { now } from "../../state/clock";
@@ -139,7 +139,7 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
         {t`${one.uses} of ${one.most_uses}`}
       </span>
       <span role="cell" class="t2">
-        <Time at={one.expires_at}>{left <= 0 ? t`${age(-left)} ago` : left < 86_400 ? t`in ${short(left)}` : t`${day(one.expires_at)}, in ${short(left)}`}</Time>
+        <Time at={one.expires_at}>{left <= 0 ? t`${age(-left)} ago` : left < 86_400 ? t`in ${short(left)}` : t`${date(one.expires_at, now.value)}, in ${short(left)}`}</Time>
       </span>
       <span role="cell" class="t3 cut">
         {one.created_by}

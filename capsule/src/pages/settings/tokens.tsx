@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsWords, noGrants, ROLE_WORDS, rolesUpTo, type Role } from "../../core/access";
 import { t } from "../../core/say";
-import { age, day, short } from "../../core/time";
+import { age, date, short } from "../../core/time";
 import { now } from "../../state/clock";
 import { addToken, loadTokens, revokeToken } from "../../state/people";
 import { user } from "../../state/session";
@@ -107,7 +107,7 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
         {grantsWords(one.grants, mine ? t`Every node of yours` : t`Every node of theirs`)}
       </span>
       <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
-        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${short(left)}` : t`${day(one.expires_at)}, in ${short(left)}`}</Time>}
+        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${short(left)}` : t`${date(one.expires_at, now.value)}, in ${short(left)}`}</Time>}
       </span>
       <span role="cell" class="t3 cut">
         {one.last_used_at === null ? t`never` : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
