@@ -17,7 +17,7 @@ import msgspec
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
-from groundcontrol.store.sqlite.records import decoded, object_from_json
+from groundcontrol.store.sqlite.records import decoded, object_from_json, object_or_damage
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
 _START: Final = bytes(32)
@@ -179,7 +179,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
     """A row as the domain knows it."""
     return AuditRow(
         *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
-        object_from_json(row["detail"]),
+        object_or_damage(row["detail"]),
         *(row["prev"], row["hash"]),
     )
 

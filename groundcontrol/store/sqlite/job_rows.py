@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Final
 
@@ -9,7 +10,7 @@ from groundcontrol.domain.ids import BatchId, JobId, NodeId
 from groundcontrol.domain.jobs import TERMINAL, Change, Job, JobError, JobFilter, NewJob, Stop
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import NotFound
+from groundcontrol.errors import NotFound, StoreError
 from groundcontrol.store.sqlite.hubs import check_session
 from groundcontrol.store.sqlite.records import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
@@ -19,6 +20,7 @@ _SELECT: Final = (
     " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report"
     " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
 )
+DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job cannot be read: stardust doctor tells more")
 
 
 def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
@@ -82,14 +84,29 @@ def is_finished(row: sqlite3.Row) -> bool:
     return row["state"] in TERMINAL and is_whole(row)
 
 
+def is_order(row: sqlite3.Row) -> bool:
+    """Whether what was ordered can be read: else it may be listed and ended, and is never sent. Without its packages it would be an order for all."""
+    with contextlib.suppress(StoreError):
+        texts_from_json(row["packages"])
+        return True
+    return False
+
+
 def to_job(row: sqlite3.Row) -> Job:
-    """A row of `select` as the domain knows it."""
+    """A row of `select` as the domain knows it. What of it is damaged is left out, and said as its error."""
+    packages: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    try:
+        packages, changes = texts_from_json(row["packages"]), records_from_json(Change, row["changes"])
+        error = None if row["error"] is None else record_from_json(JobError, row["error"])
+    except StoreError:
+        error = DAMAGED
     return Job(
         id=JobId(row["id"]),
         org=row["org"],
         node_id=NodeId(row["node_id"]),
         action=row["action"],
-        packages=texts_from_json(row["packages"]),
+        packages=packages,
         reboot=bool(row["reboot"]),
         state=row["state"],
         phase=row["phase"],
@@ -102,8 +119,8 @@ def to_job(row: sqlite3.Row) -> Job:
         not_after=row["not_after"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        changes=records_from_json(Change, row["changes"]),
-        error=None if row["error"] is None else record_from_json(JobError, row["error"]),
+        changes=changes,
+        error=error,
         version=row["version"],
         for_action=row["for_action"],
         plan=row["plan"],

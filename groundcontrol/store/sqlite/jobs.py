@@ -19,7 +19,7 @@ from groundcontrol.store.sqlite.audit import Chain, node_scope
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
-from groundcontrol.store.sqlite.job_rows import chosen_by, insert, is_finished, is_whole, load, load_for, select, to_job
+from groundcontrol.store.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_to_json, records_to_json
 from groundcontrol.store.sqlite.standing import may_still
@@ -98,7 +98,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[Dispatch]:
             waiting = tx.all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.created_at, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
@@ -108,7 +108,7 @@ class SqliteJobs:
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
-                if (row["batch"] is not None and room <= 0) or not may_still(tx, row, now):
+                if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still(tx, row, now):
                     continue  # `withdraw` closes what nobody stands for any more
                 won = tx.do(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
@@ -148,7 +148,7 @@ class SqliteJobs:
         def query(rows: Rows) -> list[Job]:
             check_session(rows, session)
             where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"
-            return [to_job(row) for row in select(rows, where, session.no)]
+            return [to_job(row) for row in select(rows, where, session.no) if is_order(row)]
 
         return await self._reader.run(query)
 

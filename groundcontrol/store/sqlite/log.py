@@ -14,7 +14,7 @@ from groundcontrol.store.sqlite.audit import Chain, heads, last_at, mark_clock, 
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.records import digest, object_from_json, to_json
+from groundcontrol.store.sqlite.records import digest, object_or_damage, to_json
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
@@ -128,5 +128,5 @@ def _to_event(row: sqlite3.Row) -> Event:
         at=row["at"],
         node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
         message=row["message"],
-        details=object_from_json(row["details"]),
+        details=object_or_damage(row["details"]),
     )

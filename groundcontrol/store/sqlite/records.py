@@ -82,6 +82,14 @@ def object_from_json(text: str | bytes) -> dict[str, object]:
         return msgspec.json.decode(text, type=dict[str, object])
 
 
+def object_or_damage(text: str | bytes) -> dict[str, object]:
+    """The same where a list of many is not to be lost for one: of a damaged one it says only that."""
+    try:
+        return object_from_json(text)
+    except StoreError:
+        return {"damaged": True}
+
+
 def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
     """Read what a decoder made beforehand is for."""
     with _or_damage():

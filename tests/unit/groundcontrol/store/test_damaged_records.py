@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -12,17 +13,19 @@ import msgspec
 import pytest
 
 from groundcontrol.domain.history import Moved
+from groundcontrol.domain.jobs import JobError, JobEvidence
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import StoreError
 from groundcontrol.history.window import WindowBuilder
-from groundcontrol.store.base import Store
+from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite.job_rows import DAMAGED
 from groundcontrol.store.sqlite.recorded import COLUMNS, damaged_records
 from groundcontrol.store.sqlite.records import decoded, inflated, object_from_json, record_from_json, records_from_json, texts_from_json
 from groundcontrol.store.sqlite.tx import Tx
 from spider.clock import SystemClock
-from tests.contract.making import SCOPE, connect, layout_row, new_node, pack
+from tests.contract.making import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
 from tests.contract.writing import AUDIT_KEY
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
@@ -106,6 +109,49 @@ async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_say
     assert await store.metrics.unreadable() == []
     assert await shown(store, one) == (10, 0)
     assert await store.metrics.compact(one.no, AT_MS // 3_600_000) == Moved(1, 0)
+
+
+@pytest.mark.parametrize("column", ["packages", "changes", "error"])
+@pytest.mark.parametrize("spoilt", SPOILT)
+async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: Database, store: Store, column: str, spoilt: str) -> None:
+    now = time.time()
+    job, session = await running_job(store, now)
+    await store.jobs.advance(job.id, "running", session, JobEvidence(error=JobError("x", "before")))
+    await database._control.writer.run(lambda tx: tx.do(f"UPDATE job SET {column} = {spoilt.format(column)}"))
+
+    [shown] = (await store.jobs.jobs(SCOPE, 10)).items
+    assert (shown.id, shown.state, shown.error) == (job.id, "running", DAMAGED)
+    assert [one.id for one in await store.jobs.open_jobs(session.node)] == [job.id]
+    ended = await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))
+    assert ended.state == "succeeded"
+
+
+async def test_an_order_that_cannot_be_read_is_never_sent_and_holds_up_no_other(database: Database, store: Store) -> None:
+    now = time.time()
+    one, other = await session_of(store, "web-1"), await session_of(store, "web-2")
+    spoilt, good = new_job(one.node, now, packages=("bash",)), new_job(other.node, now)
+    for job in (spoilt, good):
+        await store.jobs.create_job(SCOPE, job, None)
+    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET packages = 'Z' || substr(packages, 2) WHERE id = ?", spoilt.id))
+
+    assert [taken.job.id for taken in await store.jobs.take(None, [one, other], now)] == [good.id]
+    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET state = 'dispatched' WHERE id = ?", spoilt.id))
+    assert await store.jobs.undispatched(one) == []
+    assert [job.id for job in await store.jobs.overdue(spoilt.not_after + 1) if job.id == spoilt.id] == [spoilt.id]
+
+
+async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_others(database: Database, store: Store) -> None:
+    now = time.time()
+    told = [new_event(now), new_event(now + 1)]
+    for event in told:
+        await store.log.add_event(event)
+    await store.log.add_audit(AuditEntry(SCOPE.actor, "test.row", "x", detail={"a": 1}), now)
+    await database._control.writer.run(lambda tx: tx.do("UPDATE event SET details = 'z' WHERE id = ?", told[0].id))
+    await database._control.writer.run(lambda tx: tx.do("UPDATE audit SET detail = 'z'"))
+
+    assert [event.details for event in (await store.log.events(SCOPE, 10)).items] == [told[1].details, {"damaged": True}]
+    assert all(row.detail == {"damaged": True} for row in (await store.log.audit(SCOPE, 10)).items)
+    assert await store.log.verify_audit() is not None
 
 
 async def test_every_record_is_looked_through_and_what_is_damaged_is_named(database: Database, store: Store, tmp_path: Path) -> None:
