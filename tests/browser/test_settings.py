@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, PATIENCE_MS
 from tests.browser.waits import forgotten
@@ -420,6 +420,24 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
     expect(rows.filter(has_text="Job ordered").get_by_role("img", name="done")).to_be_visible()
     expect(rows.filter(has_text="Job cancelled").get_by_role("img", name="Cancelled")).to_be_visible()
     expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_what_is_refused_when_its_dialog_is_closed_already_is_told_by_a_note(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    settings(page, "History")
+    held: list[Route] = []
+    page.route("**/api/v1/settings", lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_())
+    page.get_by_label("Every second").fill("12 h")
+    page.get_by_role("button", name="Save and delete older samples…").click()
+    asked = page.get_by_role("dialog", name="Delete older samples")
+    asked.get_by_label("Type Every second to confirm").fill("Every second")
+    with page.expect_request(lambda request: request.method == "PATCH"):
+        asked.get_by_role("button", name="Save and delete older samples").click()
+    asked.get_by_role("button", name="Cancel").click()
+    expect(asked).to_have_count(0)
+    held[0].abort()
+    expect(page.get_by_role("alert").filter(has_text="Not done")).to_contain_text("could not be reached")
 
 
 def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: Page, hub: HubProcess) -> None:

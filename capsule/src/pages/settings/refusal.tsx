@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/say";
+import { toast } from "../../state/toasts";
 import { ApiError } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
@@ -12,10 +13,20 @@ export interface Act {
   run: (act: () => Promise<void>) => Promise<boolean>;
 }
 
-/** An act that the hub may refuse. Not doing it after all (the question for the password was closed) is no refusal. */
+/**
+ * An act that the hub may refuse. Not doing it after all (the question for the password was closed) is no refusal. A refusal that finds its dialog
+ * closed is told by a note.
+ */
 export function useAct(): Act {
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState("");
+  const gone = useRef(false);
+  useEffect(
+    () => () => {
+      gone.current = true;
+    },
+    [],
+  );
   const run = async (act: () => Promise<void>): Promise<boolean> => {
     if (busy) return false;
     setBusy(true);
@@ -25,7 +36,10 @@ export function useAct(): Act {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setRefusal(error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail);
+      if (error.code === "auth.step_up_required") return false;
+      const text = error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail;
+      if (gone.current) toast("fail", t`Not done`, text);
+      else setRefusal(text);
       return false;
     } finally {
       setBusy(false);
