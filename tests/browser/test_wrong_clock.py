@@ -60,5 +60,5 @@ def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_
             page.goto(f"{hub.url}/events")
             at = page.get_by_role("row").filter(has_text="web-01").first.locator("time")
             expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
-            page.clock.set_fixed_time((time.time() + 86_400) * 1000)
-            expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w, \d\d:\d\d$"))
+            page.clock.set_fixed_time(time.time() + 86_400)
+            expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w(\s\d{4})?, \d\d:\d\d$"))

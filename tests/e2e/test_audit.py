@@ -141,7 +141,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(copied: Stopped, tmp
     (copied.folder / "stardust-samples.db").write_bytes(b"no database at all" * 400)
     said = stardust(copied.folder, "doctor", status=1)
     assert f"chmod 700 {copied.folder}" in said
-    assert [line.split()[1] for line in said.splitlines() if line.startswith("problem")] == ["folder", "database"]
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("problem")] == ["folder", "database", "records"]
     (copied.folder / "stardust.toml").write_text("port = 99999\n")
     assert "99999" in stardust(copied.folder, "doctor", status=1, secret=False)
     assert "cannot be used" in stardust(tmp_path / "none", "doctor", status=1)
