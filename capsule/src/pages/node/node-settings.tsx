@@ -5,6 +5,7 @@ import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { show } from "../../state/dialogs";
 import { editNode, type Edit } from "../../state/edits";
+import { nodeSignal } from "../../state/fleet";
 import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { today } from "../../state/today";
@@ -85,6 +86,8 @@ function Names({ view }: { view: NodeView }): VNode {
       const edit = await editNode(view.id, (now) => carriedPatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
       if (!edit) return;
       setTags(edit.after.tags);
+      // It may be another one by now, told in one go with ours.
+      setName((held) => (held.trim() === wanted.name ? (nodeSignal(view.id)?.peek().name ?? held) : held));
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
