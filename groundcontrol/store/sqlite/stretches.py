@@ -11,7 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from groundcontrol.errors import StoreBusy
+
+MOVE_LIMIT_S: Final = 60.0
+"""A move is one hour of one node, or one span: seconds."""
 
 
 class _Stretch(NamedTuple):
@@ -32,13 +37,20 @@ class Stretches:
 
     @contextlib.asynccontextmanager
     async def reading(self, no: int, first: int, last: int) -> AsyncIterator[None]:
-        """Hold what a node has in these hours, both included, where it is."""
+        """Hold what a node has in these hours, both included, where it is.
+
+        Raises: StoreBusy: a move of it does not end.
+        """
         wanted = _Stretch(no, first, last)
         self._read.append(wanted)  # at once: a move that comes after this one does not begin
         try:
-            for over, stretch in list(self._moved.items()):
-                if stretch.meets(wanted):
-                    await over.wait()
+            try:
+                async with asyncio.timeout(MOVE_LIMIT_S):
+                    for over, stretch in list(self._moved.items()):
+                        if stretch.meets(wanted):
+                            await over.wait()
+            except TimeoutError as exc:
+                raise StoreBusy("what is wanted of the history is being moved; try again later") from exc
             yield
         finally:
             self._read.remove(wanted)

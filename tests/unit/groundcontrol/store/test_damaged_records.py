@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,33 +19,17 @@ from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import StoreError
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import AuditEntry, Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite import Database
 from groundcontrol.store.sqlite.job_rows import DAMAGED
 from groundcontrol.store.sqlite.recorded import COLUMNS, damaged_records
 from groundcontrol.store.sqlite.records import decoded, inflated, object_from_json, record_from_json, records_from_json, texts_from_json
 from groundcontrol.store.sqlite.tx import Tx
-from spider.clock import SystemClock
 from tests.contract.making import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
-from tests.contract.writing import AUDIT_KEY
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
 LAYOUT = layout_row()
 SPOILT = ("'Z' || substr({0}, 2)", "substr({0}, 1, length({0}) / 2)", "'17'", "CAST(x'e3' || substr(CAST({0} AS BLOB), 2) AS TEXT)")
 """What becomes of a text: another first letter, half of it, another kind, and no UTF-8."""
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await open_database(tmp_path, clock=SystemClock())
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@pytest.fixture
-async def store(database: Database) -> Store:
-    return await database.store(audit_key=AUDIT_KEY, chain="0" * 26)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "5", "null", '"x"', '{"hostname": 5}', '{"hostname": "\\ud8"}', "[" * 100_000, b"\xff"])

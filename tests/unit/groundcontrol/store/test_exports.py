@@ -6,8 +6,7 @@ import asyncio
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,12 +14,10 @@ from groundcontrol.domain.history import Damage, LayoutRow, StoredPack, TierName
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import StoreBusy, StoreError
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite import Database
 from groundcontrol.store.sqlite.exports import PAGE_PACKS
 from groundcontrol.store.sqlite.stretches import Stretches
-from spider.clock import SystemClock
 from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
-from tests.contract.writing import AUDIT_KEY
 
 HOUR_S = 3600
 HOUR = 1_790_000_000 // HOUR_S // 24 * 24
@@ -29,20 +26,6 @@ LAYOUT = layout_row("pulse", ("cpu.total", "disk.read{device=sda}"))
 COUNTERS = layout_row("breathe", ("memory.oom_kills", "memory.free"), 60)
 WIDE = layout_row("pulse", tuple(f"disk.read{{device=d{number}}}" for number in range(400)))
 FAMILIES = ["pulse", "breathe"]
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await open_database(tmp_path, clock=SystemClock())
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@pytest.fixture
-async def store(database: Database) -> Store:
-    return await database.store(audit_key=AUDIT_KEY, chain="0" * 26)
 
 
 async def session_of(store: Store, *layouts: LayoutRow) -> Session:
@@ -237,6 +220,16 @@ async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(data
         await reading
 
 
+async def test_who_reads_does_not_wait_for_ever_for_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.store.sqlite.stretches.MOVE_LIMIT_S", 0.01)
+    stretches = Stretches()
+    with stretches.moving(1, 4, 6), pytest.raises(StoreBusy):
+        async with stretches.reading(1, 5, 5):
+            pass
+    with stretches.moving(1, 4, 6) as may:
+        assert may, "who gave up holds nothing"
+
+
 @pytest.mark.parametrize("tier", ["1s", "1m"])
 async def test_what_is_damaged_is_told_and_the_rest_goes_on(database: Database, store: Store, tier: TierName) -> None:
     session = await session_of(store, LAYOUT, COUNTERS)
@@ -250,10 +243,10 @@ async def test_what_is_damaged_is_told_and_the_rest_goes_on(database: Database, 
     )
     missed: list[Damage] = []
 
-    async def families(*miss: object) -> set[str]:
+    async def families(miss: Callable[[Damage], None] | None = None) -> set[str]:
         if tier == "1s":
-            return {layout.family async for layout, _ in store.metrics.read(session.no, 0, 2e9, FAMILIES, *miss)}  # type: ignore[arg-type]
-        return {family async for family, _ in store.metrics.figures(session.no, tier, 0, 2e9, FAMILIES, *miss)}  # type: ignore[arg-type]
+            return {layout.family async for layout, _ in store.metrics.read(session.no, 0, 2e9, FAMILIES, miss)}
+        return {family async for family, _ in store.metrics.figures(session.no, tier, 0, 2e9, FAMILIES, miss)}
 
     assert await families(missed.append) == {"breathe"}
     span_s = HOUR_S if tier == "1s" else 24 * HOUR_S

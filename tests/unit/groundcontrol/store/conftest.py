@@ -1,0 +1,27 @@
+"""A database of its own for a test, and the store on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite import Database, open_database
+from spider.clock import SystemClock
+from tests.contract.writing import AUDIT_KEY
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await open_database(tmp_path, clock=SystemClock())
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def store(database: Database) -> Store:
+    return await database.store(audit_key=AUDIT_KEY, chain="0" * 26)
