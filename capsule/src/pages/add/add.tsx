@@ -1,9 +1,8 @@
-import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { t } from "../../core/say";
-import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
-import { active, deploymentEnded, follow, look } from "../../state/deployments";
+import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } from "../../state/deployment";
+import { deploymentEnded } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -21,6 +20,7 @@ import { FailureBox } from "./failure";
 import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
 import { OneLine } from "./one-line";
+import { useOpened } from "./opened";
 import { Bar, Steps } from "./steps";
 import { ofJump, placeText } from "../../core/servers";
 import { duration } from "../../core/time";
@@ -29,22 +29,9 @@ import { POLICIES } from "../../core/words";
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
 export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
   const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
-  const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
-    const held = active.peek().find((one) => one.id === deployment);
-    return held ? follow(held) : null;
-  });
+  const [running, setRunning] = useOpened(deployment);
   const [editing, setEditing] = useState(false);
   const [method, setMethod] = useState<MethodKey>(first);
-  useEffect(() => {
-    // One that has ended is not followed: it is read.
-    if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The deployment could not be read`, error.detail);
-      hide();
-    });
-  }, [deployment]);
-  const id = running?.peek().id;
-  useEffect(() => (id ? look(id) : undefined), [id]);
   const close = (): void => {
     setEntries(NO_ENTRIES);
     if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", t`Adding ${running.peek().name || running.peek().host}`, t`It goes on in the background.`);

@@ -1,17 +1,18 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { Paged, type Page } from "../../core/paged";
+import { useEffect } from "preact/hooks";
+import type { Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { ACTION_WORDS } from "../../core/words";
 import { jobs as known, newest } from "../../state/jobs";
 import { findJobs } from "../../state/lists";
 import { place, setQuery } from "../../state/router";
 import { user } from "../../state/session";
-import { ApiError, type JobView } from "../../state/types";
+import type { JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { usePaged } from "../paged";
 import { JobsTable } from "./table";
 
 const STATES: Readonly<Record<string, string>> = {
@@ -27,36 +28,20 @@ const CHIPS = [
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
-type Found = Page<JobView>;
-
 export function JobsPage(): VNode {
   const { query } = place.value;
   const state = query.get("state") ?? "";
   const action = query.get("action") ?? "";
   const mine = query.get("by") === "me";
   const asked = `${state}|${action}|${mine}`;
-  const [found, setFound] = useState<Found | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const list = useMemo(
-    () =>
-      new Paged<JobView, Found>(
-        async (cursor) => {
-          const { jobs, next } = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
-          return { items: jobs, next };
-        },
-        (job) => job.id,
-        (all) => {
-          setFound(all);
-          setFailure(null);
-        },
-        (error) => {
-          if (!(error instanceof ApiError)) throw error;
-          setFailure(error);
-        },
-      ),
+  const { list, found, failure } = usePaged<JobView, Page<JobView>>(
+    async (cursor) => {
+      const { jobs, next } = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
+      return { items: jobs, next };
+    },
+    (job) => job.id,
     [asked],
   );
-  useEffect(() => () => list.close(), [list]);
   const load = (): void => void list.refresh();
   // The newest jobs are read again by each event about one: then this list is, too.
   const heard = known.value.map((job) => `${job.id}${job.state}`).join();

@@ -1,12 +1,12 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
 import { t } from "../../core/say";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
-import { historyUrl, loadDeployment, removeNode, retryDeployment } from "../../state/deployment";
-import { active, deploymentEnded, follow, look } from "../../state/deployments";
+import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
+import { deploymentEnded } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { go, place } from "../../state/router";
@@ -22,25 +22,13 @@ import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
 import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
 import { FailureBox } from "../add/failure";
+import { useOpened } from "../add/opened";
 import { Bar, Steps } from "../add/steps";
 
 /** Type the name, then watch the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
-  const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
-    const held = active.peek().find((one) => one.id === deployment);
-    return held ? follow(held) : null;
-  });
-  useEffect(() => {
-    // One that has ended is not followed: it is read.
-    if (deployment && !running) loadDeployment(deployment).then(setRunning, (error: unknown) => {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The deployment could not be read`, error.detail);
-      hide();
-    });
-  }, [deployment]);
-  const started = running?.peek().id;
-  useEffect(() => (started ? look(started) : undefined), [started]);
+  const [running, setRunning] = useOpened(deployment);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
   const close = (): void => {
     hide();

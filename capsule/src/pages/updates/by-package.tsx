@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { hindrance } from "../../core/able";
-import { Paged, type Page } from "../../core/paged";
+import type { Page } from "../../core/paged";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { count, plural } from "../../core/units";
@@ -15,6 +15,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { usePaged } from "../paged";
 
 const SETTLE_MS = 250;
 const VERSIONS = 2;
@@ -23,30 +24,16 @@ const NAMES = 100;
 type Found = PackageUpdatesView & Page<PackageUpdateView>;
 
 export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
-  const [found, setFound] = useState<Found | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
   const [open, setOpen] = useState<string | null>(null);
   const words = search.trim();
-  const list = useMemo(
-    () =>
-      new Paged<PackageUpdateView, Found>(
-        async (cursor) => {
-          const page = await loadUpdates(words, security, cursor);
-          return { ...page, items: page.packages };
-        },
-        (one) => one.package,
-        (all) => {
-          setFound(all);
-          setFailure(null);
-        },
-        (error) => {
-          if (!(error instanceof ApiError)) throw error;
-          setFailure(error);
-        },
-      ),
+  const { list, found, failure } = usePaged<PackageUpdateView, Found>(
+    async (cursor) => {
+      const page = await loadUpdates(words, security, cursor);
+      return { ...page, items: page.packages };
+    },
+    (one) => one.package,
     [words, security],
   );
-  useEffect(() => () => list.close(), [list]);
   const load = (): void => void list.refresh();
   // What the nodes tell changes their counts: the list is put together anew then.
   const { updates, updateNodes } = vitals.value;

@@ -1,0 +1,29 @@
+/** The deployment that a dialog was opened for. */
+
+import type { Signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/say";
+import { loadDeployment } from "../../state/deployment";
+import { active, follow, look } from "../../state/deployments";
+import { hide } from "../../state/dialogs";
+import { toast } from "../../state/toasts";
+import { ApiError, type DeploymentView } from "../../state/types";
+
+/** It is looked at for as long as the dialog stands. Null: there is none yet, or it is on its way; the second sets the one that was begun here. */
+export function useOpened(id?: string): [Signal<DeploymentView> | null, (one: Signal<DeploymentView>) => void] {
+  const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
+    const held = active.peek().find((one) => one.id === id);
+    return held ? follow(held) : null;
+  });
+  useEffect(() => {
+    // One that has ended is not followed: it is read.
+    if (id && !running) loadDeployment(id).then(setRunning, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", t`The deployment could not be read`, error.detail);
+      hide();
+    });
+  }, [id]);
+  const shown = running?.peek().id;
+  useEffect(() => (shown ? look(shown) : undefined), [shown]);
+  return [running, setRunning];
+}
