@@ -117,7 +117,7 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
 def studio(browser: Browser, hub: HubProcess) -> Iterator[Gate]:
     """A page whose clock, zone and language stand."""
     with gate(browser, hub, timezone_id="UTC", locale="en-GB", reduced_motion="reduce", device_scale_factor=1) as seen:
-        seen.page.clock.set_fixed_time(FROZEN_AT * 1000)
+        seen.page.clock.set_fixed_time(FROZEN_AT)
         yield seen
 
 
