@@ -1,4 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
+import { tagFilter } from "../core/filter";
 import { rich, t } from "../core/say";
 import { clock } from "../core/time";
 import { plural } from "../core/units";
@@ -87,7 +88,7 @@ function Side({ route }: { route: Route }): VNode {
         <div class="tags">
           <h2>{t`Tags`}</h2>
           {shownTags.map(([tag, count]) => (
-            <a key={tag} class="nav" href={`/?q=${encodeURIComponent(`tag:${tag}`)}`} aria-current={route.key === "fleet" && query === `tag:${tag}` ? "true" : undefined}>
+            <a key={tag} class="nav" href={`/?q=${encodeURIComponent(tagFilter(tag))}`} aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}>
               <Icon name="tag" size="small" />
               <span class="cut">{tag}</span>
               <span class="count">{count}</span>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "./backoff";
 import { factsOf, listsAreOld, standingOf, type NodeLike } from "./facts";
-import { parseFilter, tokensOf, type Filterable } from "./filter";
+import { parseFilter, tagFilter, tokensOf, type Filterable } from "./filter";
 import { faultOf } from "./filter-fault";
 import { withState } from "./filter-state";
 import { passwordRules, strength } from "./password";
@@ -120,7 +120,11 @@ test("a filter is understood with blanks round its operators, with quotes and wi
 });
 
 test("a tag with quotes in it is found by what its link asks for", () => {
-  for (const tag of ['a"b', '"a"', 'a"b c"d', "“x”"]) assert.ok(parseFilter(`tag:${tag}`).matches({ ...row, tags: [tag] }), tag);
+  for (const tag of ['a"b', '"a"', 'a"b c"d', "“x”", "two words", 'a"b c', "a=b", "web"]) {
+    assert.ok(parseFilter(tagFilter(tag)).matches({ ...row, tags: [tag] }), tag);
+    assert.ok(!parseFilter(tagFilter(tag)).matches({ ...row, tags: ["other"] }), tag);
+  }
+  assert.equal(tagFilter("web"), "tag:web");
   assert.ok(!parseFilter('tag:a"b').matches({ ...row, tags: ["a", "b"] }));
 });
 

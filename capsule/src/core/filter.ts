@@ -25,6 +25,9 @@ export interface Filter {
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
 export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
 
+/** What asks for this tag: in quotes where it would be taken apart; quotes of its own are passed over on both sides. */
+export const tagFilter = (tag: string): string => (/[\s<>="“”]/.test(tag) ? `tag:"${tag.replace(/["“”]/g, "")}"` : `tag:${tag}`);
+
 /** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one, also where they are still open. */
 export const tokensOf = (text: string): string[] =>
   `${text}"` // which closes what is open, and is passed over alone

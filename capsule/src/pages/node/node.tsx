@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { listsAreOld } from "../../core/facts";
+import { tagFilter } from "../../core/filter";
 import { forecast } from "../../core/growth";
 import { form, t } from "../../core/say";
 import { labelled } from "../../core/series";
@@ -143,7 +144,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
         <div class="row wrap">
           <h1 tabIndex={-1}>{view.name}</h1>
           {view.tags.map((tag) => (
-            <a key={tag} class="tag" title={tag} href={`/?q=${encodeURIComponent(`tag:${tag}`)}`}>
+            <a key={tag} class="tag" title={tag} href={`/?q=${encodeURIComponent(tagFilter(tag))}`}>
               {tag}
             </a>
           ))}
