@@ -118,3 +118,25 @@ test("a failure leaves what is shown, and the next question is asked", async () 
   await one.answer();
   assert.equal(one.shown.length, 2);
 });
+
+test("a change that is made here outlasts what was asked before it", async () => {
+  const one = hub(..."hgfedcba");
+  void one.list.refresh();
+  await settle();
+  await one.answer();
+  void one.list.more();
+  await settle();
+  one.items = [..."hfedcba"];
+  one.list.change((items) => items.filter((item) => item !== "g"));
+  assert.equal(last(one), "hf f");
+  await one.answer();
+  assert.equal(last(one), "hfedc c", "the next page goes behind what stands now");
+  void one.list.refresh();
+  await settle();
+  const asked = one.asked.length;
+  one.list.change((items) => items.filter((item) => item !== "h"));
+  one.items = [..."fedcba"];
+  for (let left = 6; left; left -= 1) await one.answer();
+  assert.ok(one.asked.length > asked + 1, "read again, for the first answer may not know of it");
+  assert.equal(last(one), "fedcba -");
+});

@@ -16,6 +16,7 @@ export class Paged<T, P extends Page<T>> {
   #rereads = false;
   #grows = false;
   #closed = false;
+  #changes = 0;
 
   constructor(
     readonly read: (cursor?: string) => Promise<P>,
@@ -32,8 +33,13 @@ export class Paged<T, P extends Page<T>> {
     return this.#inTurn(async () => {
       this.#rereads = false;
       const wanted = this.#shown?.items.length ?? 0;
-      let all = await this.read();
-      while (all.next !== null && all.items.length < wanted && !this.#closed) all = this.#joined(all, await this.read(all.next));
+      let all: P;
+      let changes: number;
+      do {
+        changes = this.#changes; // what was read before a change may not know of it
+        all = await this.read();
+        while (all.next !== null && all.items.length < wanted && !this.#closed) all = this.#joined(all, await this.read(all.next));
+      } while (changes !== this.#changes && !this.#closed);
       this.#take(all);
     });
   }
@@ -43,9 +49,16 @@ export class Paged<T, P extends Page<T>> {
     this.#grows = true;
     return this.#inTurn(async () => {
       this.#grows = false;
-      const before = this.#shown;
-      if (before?.next) this.#take(this.#joined(before, await this.read(before.next)));
+      if (!this.#shown?.next) return;
+      const page = await this.read(this.#shown.next);
+      this.#take(this.#joined(this.#shown, page));
     });
+  }
+
+  /** Changes what is shown without asking again. */
+  change(change: (items: readonly T[]) => readonly T[]): void {
+    this.#changes += 1;
+    if (this.#shown) this.#take({ ...this.#shown, items: change(this.#shown.items) });
   }
 
   close(): void {

@@ -20,10 +20,13 @@ import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {
   const who = user.value;
-  const sessions = useListed<SessionView>(async (cursor) => {
-    const page = await loadSessions(cursor);
-    return { items: page.sessions, next: page.next };
-  });
+  const sessions = useListed<SessionView>(
+    async (cursor) => {
+      const page = await loadSessions(cursor);
+      return { items: page.sessions, next: page.next };
+    },
+    (one) => one.id,
+  );
   if (!who) return <></>;
   return (
     <div class="settings">

@@ -38,6 +38,7 @@ export function AuditPage(): VNode {
       setRead((before) => (cursor ? before : 0) + found.read);
       return { items: found.rows, next: found.next };
     },
+    (row) => String(row.n),
     JSON.stringify(filter),
   );
   const filtered = filter.actor !== "" || filter.action !== "";

@@ -28,10 +28,13 @@ type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "ma
 
 /** How servers join by themselves: the secrets that let them, and those that wait to be let in. */
 export function JoiningPage(): VNode {
-  const list = useListed<InviteView>(async (cursor) => {
-    const page = await loadInvites(cursor);
-    return { items: page.invites, next: page.next };
-  });
+  const list = useListed<InviteView>(
+    async (cursor) => {
+      const page = await loadInvites(cursor);
+      return { items: page.invites, next: page.next };
+    },
+    (one) => one.id,
+  );
   const [asked, setAsked] = useState<Asked | null>(null);
   const close = (): void => setAsked(null);
   return (

@@ -1,11 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
+import type { Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { user } from "../../state/session";
-import { ApiError } from "../../state/types";
+import type { ApiError } from "../../state/types";
 import { ROLE_WORDS } from "../../core/access";
 import { Button } from "../../ui/button";
 import { Empty, Failure, Loading } from "../../ui/parts";
+import { usePaged } from "../paged";
 
 export interface Listed<T> {
   items: readonly T[] | null;
@@ -17,32 +19,11 @@ export interface Listed<T> {
   set: (change: (items: readonly T[]) => readonly T[]) => void;
 }
 
-/** Pages of a list. `key` changing loads it anew; an answer that comes late for an older key is dropped. */
-export function useListed<T>(load: (cursor?: string) => Promise<{ items: readonly T[]; next: string | null }>, key = ""): Listed<T> {
-  const [items, setItems] = useState<readonly T[] | null>(null);
-  const [next, setNext] = useState<string | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const turn = useRef(0);
-  const get = async (cursor?: string): Promise<void> => {
-    const mine = ++turn.current;
-    try {
-      const page = await load(cursor);
-      if (turn.current !== mine) return;
-      setItems((before) => (cursor ? [...(before ?? []), ...page.items] : page.items));
-      setNext(page.next);
-      setFailure(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (turn.current === mine) setFailure(error);
-    }
-  };
-  useEffect(() => {
-    void get();
-    return () => {
-      turn.current += 1;
-    };
-  }, [key]);
-  return { items, next, failure, load: () => void get(), more: () => void (next && get(next)), set: (change) => setItems((before) => before && change(before)) };
+/** Pages of a list. Another question is another list. */
+export function useListed<T>(load: (cursor?: string) => Promise<Page<T>>, key: (item: T) => string, question = ""): Listed<T> {
+  const { list, found, failure } = usePaged<T, Page<T>>(load, key, [question]);
+  useEffect(() => void list.refresh(), [list]);
+  return { items: found?.items ?? null, next: found?.next ?? null, failure, load: () => void list.refresh(), more: () => void list.more(), set: (change) => list.change(change) };
 }
 
 /** What a role may not see, said plainly. */

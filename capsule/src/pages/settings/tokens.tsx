@@ -25,10 +25,13 @@ const LIVES: readonly [string, string][] = [["7", t`7 days`], ["30", t`30 days`]
 type Asked = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
 export function TokensPage(): VNode {
-  const list = useListed<ApiTokenView>(async (cursor) => {
-    const page = await loadTokens(cursor);
-    return { items: page.tokens, next: page.next };
-  });
+  const list = useListed<ApiTokenView>(
+    async (cursor) => {
+      const page = await loadTokens(cursor);
+      return { items: page.tokens, next: page.next };
+    },
+    (one) => one.id,
+  );
   const [asked, setAsked] = useState<Asked | null>(null);
   const close = (): void => setAsked(null);
   const button = (

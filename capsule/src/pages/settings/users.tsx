@@ -25,10 +25,13 @@ import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 type Asked = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
 export function UsersPage(): VNode {
-  const list = useListed<AccountView>(async (cursor) => {
-    const page = await loadUsers(cursor);
-    return { items: page.users, next: page.next };
-  });
+  const list = useListed<AccountView>(
+    async (cursor) => {
+      const page = await loadUsers(cursor);
+      return { items: page.users, next: page.next };
+    },
+    (who) => who.username,
+  );
   const [asked, setAsked] = useState<Asked | null>(null);
   const act = useAct();
   const close = (): void => setAsked(null);
@@ -138,10 +141,13 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
 }
 
 function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
-  const list = useListed<SessionView>(async (cursor) => {
-    const page = await loadSessions(cursor, who.username);
-    return { items: page.sessions, next: page.next };
-  });
+  const list = useListed<SessionView>(
+    async (cursor) => {
+      const page = await loadSessions(cursor, who.username);
+      return { items: page.sessions, next: page.next };
+    },
+    (one) => one.id,
+  );
   return (
     <Dialog title={t`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
       <div class="body">

@@ -9,7 +9,7 @@ import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { nodeSignal, vitals } from "../../state/fleet";
 import { mayAct } from "../../state/session";
-import { ApiError, type NodeUpdateView, type PackageUpdatesView, type PackageUpdateView } from "../../state/types";
+import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
@@ -120,31 +120,28 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
 
 /** Where one package is to be had, and who cannot take it now. */
 function NodesOf({ name }: { name: string }): VNode {
-  const [found, setFound] = useState<{ nodes: readonly NodeUpdateView[]; total: number; next: string | null } | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (cursor?: string): Promise<void> => {
-    try {
+  const { list, found, failure } = usePaged<NodeUpdateView, NodeUpdatesView & Page<NodeUpdateView>>(
+    async (cursor) => {
       const page = await loadNodesOf(name, cursor);
-      setFound((before) => ({ ...page, nodes: [...(cursor ? (before?.nodes ?? []) : []), ...page.nodes] }));
-      setFailure(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), [name]);
+      return { ...page, items: page.nodes };
+    },
+    (one) => one.node_id,
+    [name],
+  );
+  const load = (): void => void list.refresh();
+  useEffect(load, [list]);
   const whyNot = (one: NodeUpdateView): string => {
     const view = nodeSignal(one.node_id)?.value;
     return !view ? t`gone` : one.held ? t`held on the server` : hindrance(view, "upgrade");
   };
-  const able = found?.nodes.filter((one) => !whyNot(one)) ?? [];
+  const able = found?.items.filter((one) => !whyNot(one)) ?? [];
   return (
     <div role="row" class="opened">
       <div role="cell" class="stack">
         {failure && (
           <p class="crit row" role="alert">
             {failure.detail}{" "}
-            <Button slim onClick={() => void load()}>
+            <Button slim onClick={load}>
               {t`Try again`}
             </Button>
           </p>
@@ -153,7 +150,7 @@ function NodesOf({ name }: { name: string }): VNode {
         {found && (
           <>
             <ul class="node-chips">
-              {found.nodes.slice(0, NAMES).map((one) => {
+              {found.items.slice(0, NAMES).map((one) => {
                 const why = whyNot(one);
                 return (
                   <li key={one.node_id} title={why || undefined} class={why ? "t3" : ""}>
@@ -166,11 +163,11 @@ function NodesOf({ name }: { name: string }): VNode {
                 );
               })}
             </ul>
-            {found.nodes.length > NAMES && <p class="t3">{t`${count(found.total - NAMES)} more nodes.`}</p>}
+            {found.items.length > NAMES && <p class="t3">{t`${count(found.total - NAMES)} more nodes.`}</p>}
             {found.next && (
               <p class="t3">
-                {t`${count(found.nodes.length)} of ${count(found.total)} nodes are read.`}{" "}
-                <Button slim onClick={() => void load(found.next ?? undefined)}>
+                {t`${count(found.items.length)} of ${count(found.total)} nodes are read.`}{" "}
+                <Button slim onClick={() => void list.more()}>
                   {t`Read more`}
                 </Button>
               </p>
