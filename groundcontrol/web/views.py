@@ -172,6 +172,7 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         host_key=None if key is None else _host_key_view(key, deployment),
         steps=[schema.StepView(**step._asdict()) for step in deployment.steps],
         error=schema.DeploymentErrorView(**error._asdict()) if error is not None else None,
+        created_by=deployment.created_by,
         created_at=deployment.created_at,
         ended_at=deployment.ended_at,
         jump=None if jump is None else _jump_view(jump),

@@ -19,6 +19,7 @@ from tests.browser.conftest import DESKTOP
 from tests.browser.gates import LOOKS, PHONE, Look, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
+from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
@@ -230,6 +231,36 @@ def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(brows
         expect(dialog.locator("[data-step=authenticate][data-state=failed]")).to_be_visible()
         expect(dialog.locator(".failure").get_by_role("button", name="Retry")).to_be_visible()
         expect(failed).to_have_count(0)
+
+
+def test_those_that_have_ended_are_listed_with_the_jobs_and_opened_from_there(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open("/jobs")
+        page.get_by_role("radio", name="Deployments").click()
+        expect(page.get_by_text("No deployments yet")).to_be_visible()
+        body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": "one", "password": "wrong"}
+        assert hub.local("POST", "/api/v1/deployments", body).status == 202
+        page.reload()
+        row = page.get_by_role("table", name="Deployments").get_by_role("row").filter(has_text="one")
+        expect(row).to_contain_text("Add server")
+        expect(row).to_have_attribute("data-state", "failed")
+        expect(row).to_contain_text("nothing listens on port")
+        expect(row).to_contain_text("local:")
+
+        read = Kept(page, "GET", "**/api/v1/deployments/*")
+        row.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("group", name="Loading its steps")).to_be_visible()
+        [asked] = read.wait()
+        asked.continue_()
+        expect(page.get_by_role("dialog", name="Could not deploy to one")).to_be_visible()
+        expect(dialog.locator("[data-step=connect][data-state=failed]")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(row).to_be_focused()
+        assert not seen.axe()
 
 
 def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, hub: HubProcess) -> None:

@@ -175,6 +175,7 @@ def first_update(seen: Gate) -> None:
 def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
     return [
         ("jobs", at("/jobs")),
+        ("deployments", at("/jobs?of=deployments")),
         ("updates", at("/updates")),
         *((f"job that {state}", at(f"/jobs/{jobs[state]}")) for state in ("succeeded", "failed", "running")),
         ("order for many", at(f"/batches/{jobs['batch']}")),
@@ -232,6 +233,7 @@ WAY_IN: list[Screen] = [
     ("first password", first_password),
     ("no nodes yet", no_nodes_yet),
     ("no jobs yet", at("/jobs")),
+    ("no deployments yet", at("/jobs?of=deployments")),
     ("events of an empty hub", at("/events")),
 ]
 

@@ -1,5 +1,6 @@
 /** Words for the steps and failures of a deployment. */
 
+import { wasTakenOff } from "./removal";
 import { t } from "./say";
 
 export const STEP_TITLES: Record<string, string> = {
@@ -24,6 +25,30 @@ export function stepTitle(name: string, kind = "install"): string {
 }
 
 export type FixField = "host" | "port" | "username" | "private_key" | "passphrase" | "password" | "sudo_password" | "install_python" | "name" | null;
+
+interface DeploymentLike {
+  kind: "install" | "update" | "remove";
+  state: string;
+  again: boolean;
+  error: { message: string } | null;
+  steps: readonly { name: string; state: string }[];
+}
+
+/** What was asked for. */
+export function deploymentWord({ kind, again }: DeploymentLike): string {
+  if (kind === "install") return again ? t`Deploy again` : t`Add server`;
+  return kind === "update" ? t`Update agent` : t`Remove server`;
+}
+
+/** Where it stands, in words. */
+export function deploymentStanding({ kind, state, error, steps }: DeploymentLike): string {
+  if (error) return error.message;
+  if (state === "awaiting_host_key") return t`Waits for its fingerprint to be confirmed`;
+  if (state === "succeeded") return { install: t`Connected`, update: t`Updated`, remove: wasTakenOff(steps) ? t`Removed` : t`Forgotten, the server was not contacted` }[kind];
+  if (state === "cancelled") return t`Cancelled`;
+  const step = steps.find((each) => each.state === "running") ?? steps.find((each) => each.state === "waiting");
+  return !step || steps.every((each) => each.state === "waiting") ? t`Waits for its turn` : stepTitle(step.name, kind);
+}
 
 const FIXES: Record<string, FixField> = {
   host_unknown: "host",

@@ -24,6 +24,18 @@ export const active = computed<readonly DeploymentView[]>(() => {
   return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
 });
 
+/** Those that this page has heard of and where they stand: changes when a list of them is old. */
+export const turns = computed(() => {
+  void version.value;
+  return [...known.values()].map(({ value: one }) => `${one.id}${one.state}`).join();
+});
+
+/** A view, or the one that was told live if that is newer. */
+export function newestDeployment(one: DeploymentView): DeploymentView {
+  const held = known.get(one.id)?.value;
+  return held && held.version > one.version ? held : one;
+}
+
 /** Takes a view, unless a newer one is held: an answer may come after what was told live in the meantime. */
 export function note(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
@@ -40,9 +52,15 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
   return made;
 }
 
+/** Where it is looked at, under way or ended: its dialog, or the page of the node whose agent it brought up to date. */
+export function openDeployment({ id, kind, node_id: node }: DeploymentView): void {
+  if (kind === "update") go(`/n/${node}`);
+  else show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
+}
+
 /** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */
 function turned(one: DeploymentView): void {
-  const { id, kind, node_id: node } = one;
+  const { id, kind } = one;
   if (deploymentEnded(one)) {
     ends.get(id)?.();
     ends.delete(id);
@@ -51,10 +69,7 @@ function turned(one: DeploymentView): void {
   if (shown.has(id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
   const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
-  const open = {
-    label: t`Open`,
-    run: (): void => (kind === "update" ? go(`/n/${node}`) : show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id })),
-  };
+  const open = { label: t`Open`, run: (): void => openDeployment(one) };
   if (one.state === "succeeded") toast("done", t`${name} was ${done}`);
   else if (one.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "", open));
   else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name} waits: compare its host key`, "", open));

@@ -1,7 +1,7 @@
-/** Jobs and events by what somebody asks for: pages from the hub, which does the filtering. */
+/** Jobs, events and what was done to servers, by what somebody asks for: pages from the hub, which does the filtering. */
 
 import { call } from "../wire/http";
-import type { EventsView, EventView, JobsView } from "../wire/schema.gen";
+import type { DeploymentsView, EventsView, EventView, JobsView } from "../wire/schema.gen";
 
 export interface JobsAsked {
   state?: string | undefined;
@@ -22,6 +22,7 @@ const EXPORT_PAGE = 500;
 export const MOST_EXPORTED = 20_000;
 
 export const findJobs = (asked: JobsAsked, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
+export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
 export const findEvents = (asked: EventsAsked, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
 
 /** All of them, newest first, as many as one file takes. `whole` = there are no more. */

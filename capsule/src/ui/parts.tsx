@@ -1,7 +1,6 @@
 /** Small pieces that only show: meters, sparks, tags, banners, empty and loading states. */
 
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import type { Level } from "../core/facts";
 import { t } from "../core/say";
 import { clock, iso } from "../core/time";
@@ -9,6 +8,7 @@ import { Button } from "./button";
 import { Glyph } from "./glyph";
 import { Icon, type IconName } from "./icon";
 import { isLost, Lost, useOnceBack } from "./lost";
+import { useStage } from "./stage";
 
 /** One element and no transform: a fleet has dozens of them, and each layer or clip more costs the browser at every value. */
 export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
@@ -112,16 +112,24 @@ export function Failure({ title, error, onRetry }: { title: string; error: Faile
   );
 }
 
-const QUIET_MS = 150;
-const LONG_MS = 8000;
+export function Skeletons({ rows }: { rows: number }): VNode {
+  return (
+    <>
+      {Array.from({ length: rows }, (_, index) => (
+        <div class="loading-row" key={index}>
+          <span class="skeleton dot" />
+          <span class={`skeleton w${index % 3}`} />
+          <span class="skeleton" />
+          <span class="skeleton" />
+        </div>
+      ))}
+    </>
+  );
+}
 
 /** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
 export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
-  const [stage, setStage] = useState(0);
-  useEffect(() => {
-    const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
-    return () => timers.forEach(clearTimeout);
-  }, []);
+  const stage = useStage();
   if (stage === 0) return null;
   if (isLost()) return <Lost what={what} />;
   const table = (
@@ -136,14 +144,7 @@ export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; wha
           )}
         </div>
       )}
-      {Array.from({ length: rows }, (_, index) => (
-        <div class="loading-row" key={index}>
-          <span class="skeleton dot" />
-          <span class={`skeleton w${index % 3}`} />
-          <span class="skeleton" />
-          <span class="skeleton" />
-        </div>
-      ))}
+      <Skeletons rows={rows} />
     </div>
   );
   return above ? (

@@ -153,6 +153,7 @@ export interface DeploymentView {
   host_key: HostKeyView | null;
   steps: StepView[];
   error: DeploymentErrorView | null;
+  created_by: string;
   created_at: number;
   ended_at: number | null;
   /** null: it is reached directly. */

@@ -252,6 +252,7 @@ class DeploymentView(Answer):
     host_key: HostKeyView | None
     steps: list[StepView]
     error: DeploymentErrorView | None
+    created_by: str
     created_at: float
     ended_at: float | None
     jump: JumpView | None

@@ -21,6 +21,7 @@ import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
 import { OneLine } from "./one-line";
 import { useOpened } from "./opened";
+import { Opening } from "./opening";
 import { Bar, Steps } from "./steps";
 import { ofJump, placeText } from "../../core/servers";
 import { duration } from "../../core/time";
@@ -37,7 +38,7 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
     if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", t`Adding ${running.peek().name || running.peek().host}`, t`It goes on in the background.`);
     hide();
   };
-  if (!running && deployment) return null;
+  if (!running && deployment) return <Opening title={t`Deployment`} />;
   if (!running && method === "many") return <Many onMethod={setMethod} onClose={close} />;
   if (!running && method === "command") return <OneLine onMethod={setMethod} onClose={close} />;
   if (!running || editing) {

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { rich, t } from "../../core/say";
 import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
-import { stepTitle } from "../../core/steps";
+import { deploymentStanding } from "../../core/steps";
 import { moment, took } from "../../core/time";
 import { plural } from "../../core/units";
 import { now } from "../../state/clock";
@@ -24,7 +24,7 @@ import { Refusal, useAct } from "../settings/refusal";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;
-const MARKS: Record<Standing, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
+export const STANDING_MARKS: Record<Standing, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
 const OPEN: readonly Standing[] = ["asks", "open"];
 
 /** Servers that one request asked for: their fingerprints, how far each is, and what failed tried again. */
@@ -102,7 +102,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         ended={ended}
         total={total}
         outcome={open ? "" : counts.failed ? "fail" : "done"}
-        groups={STANDINGS.map((key) => ({ key, words: STANDING_WORDS[key], mark: MARKS[key], count: counts[key] }))}
+        groups={STANDINGS.map((key) => ({ key, words: STANDING_WORDS[key], mark: STANDING_MARKS[key], count: counts[key] }))}
         only={only}
         onOnly={setOnly}
       />
@@ -169,27 +169,16 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
   );
 }
 
-/** Where it stands, in words. */
-function words(one: DeploymentView): string {
-  if (one.error) return one.error.message;
-  if (one.state === "awaiting_host_key") return t`Waits for its fingerprint to be confirmed`;
-  if (one.state === "succeeded") return t`Connected`;
-  if (one.state === "cancelled") return t`Cancelled`;
-  const step = one.steps.find((each) => each.state === "running") ?? one.steps.find((each) => each.state === "waiting");
-  if (!step || one.steps.every((each) => each.state === "waiting")) return t`Waits for its turn`;
-  return stepTitle(step.name);
-}
-
 function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
   const act = useAct();
   const at = standing(one.state);
   const name = one.name || one.host;
-  const said = act.refusal || words(one);
+  const said = act.refusal || deploymentStanding(one);
   const began = one.steps[0]?.started_at ?? null;
   return (
     <div role="row" data-host={one.host} data-state={one.state}>
       <span role="cell">
-        <Glyph kind={MARKS[at]} label={STANDING_WORDS[at]} />
+        <Glyph kind={STANDING_MARKS[at]} label={STANDING_WORDS[at]} />
       </span>
       <span role="rowheader" class="cut medium">
         {one.node_id && at === "done" ? <a href={`/n/${one.node_id}`}>{name}</a> : name}

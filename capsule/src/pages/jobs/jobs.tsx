@@ -11,8 +11,9 @@ import type { JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { Banner, Empty, Failure, Loading, Segmented } from "../../ui/parts";
 import { usePaged } from "../paged";
+import { Deployments } from "./deployments";
 import { JobsTable } from "./table";
 
 const STATES: Readonly<Record<string, string>> = {
@@ -28,7 +29,30 @@ const CHIPS = [
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
+/** What was ordered: jobs on nodes, and servers that were added or removed. */
 export function JobsPage(): VNode {
+  const of = place.value.query.get("of") === "deployments" ? "deployments" : "jobs";
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1 tabIndex={-1}>{t`Jobs`}</h1>
+        <span class="grow" />
+        <Segmented
+          label={t`Show`}
+          value={of}
+          onPick={(next) => setQuery({ of: next === "jobs" ? null : next, state: null, action: null, by: null })}
+          options={[
+            { key: "jobs", label: t`Jobs` },
+            { key: "deployments", label: t`Deployments` },
+          ]}
+        />
+      </div>
+      {of === "deployments" ? <Deployments /> : <Jobs />}
+    </div>
+  );
+}
+
+function Jobs(): VNode {
   const { query } = place.value;
   const state = query.get("state") ?? "";
   const action = query.get("action") ?? "";
@@ -48,10 +72,7 @@ export function JobsPage(): VNode {
   useEffect(load, [list, heard]);
   const filtered = state !== "" || action !== "" || mine;
   return (
-    <div class="page">
-      <div class="page-head">
-        <h1 tabIndex={-1}>{t`Jobs`}</h1>
-      </div>
+    <>
       <div class="tools wrap">
         <FilterChips label={t`State`} chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
         <FilterChips label={t`Who`} chips={[{ key: "me", label: t`Mine` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
@@ -91,6 +112,6 @@ export function JobsPage(): VNode {
           )}
         </>
       )}
-    </div>
+    </>
   );
 }

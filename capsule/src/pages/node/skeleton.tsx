@@ -1,24 +1,12 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { isLost, Lost } from "../../ui/lost";
 import { Banner } from "../../ui/parts";
+import { useStage } from "../../ui/stage";
 
-const QUIET_MS = 150;
-const LONG_MS = 8000;
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;
-
-/** How long something has been awaited: 0 = a moment, 1 = worth a shape, 2 = worth a word. */
-function useStage(): number {
-  const [stage, setStage] = useState(0);
-  useEffect(() => {
-    const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
-    return () => timers.forEach(clearTimeout);
-  }, []);
-  return stage;
-}
 
 /** A plot to come, in a plot's place. */
 export function Skeleton({ what }: { what: string }): VNode | null {

@@ -23,6 +23,7 @@ import { ServerFields, SignInFields } from "../add/connection";
 import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
 import { FailureBox } from "../add/failure";
 import { useOpened } from "../add/opened";
+import { Opening } from "../add/opening";
 import { Bar, Steps } from "../add/steps";
 
 /** Type the name, then watch the steps. */
@@ -37,7 +38,8 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
-  if (!view || deployment) return null;
+  if (deployment) return <Opening title={t`Removal`} />;
+  if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
 
