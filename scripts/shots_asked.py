@@ -17,7 +17,7 @@ from tests.support.stage import Stage
 LOOK = Callable[[str], None]
 """Takes what the page shows now, in both themes and widths, under a name."""
 NAMES = (
-    "host-key", "deploy-refused", "host-key-changed", "deploy-steps", "no-permission", "fleet-viewer", "newer-build", "second-factor", "log-in-code", "log-in-recovery",
+    "host-key", "deploy-refused", "host-key-changed", "deploy-steps", "deployments", "no-permission", "fleet-viewer", "newer-build", "second-factor", "log-in-code", "log-in-recovery",
 )  # fmt: skip
 FIRST = ("add-node-many", "add-node-many-keys", "add-node-many-ended", "add-node-command-made", "add-node-joining", "add-node-joined")
 """What a newcomer does on an empty hub."""
@@ -86,6 +86,9 @@ def of_a_server(page: Page, url: str, look: LOOK) -> None:
         dialog.locator("[data-step=host_key][data-state=done]").wait_for()
         look("deploy-steps")
         page.get_by_role("dialog").get_by_role("button", name="Cancel").first.click()
+        page.goto(f"{url}/jobs?of=deployments")
+        page.locator("[role=row][data-state=cancelled]").wait_for()
+        look("deployments")
 
 
 def _ask(page: Page, url: str, end: SshEnd, password: str) -> None:
