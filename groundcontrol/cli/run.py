@@ -16,6 +16,8 @@ from groundcontrol.cli.terminal import Cleaner
 from groundcontrol.domain.jobs import ACTIONS, PLANNED, TERMINAL
 
 POLL_S: Final = 0.25
+BUSY_S: Final = 2.0
+"""Before output is asked for again of a hub that sends as many as it can."""
 BATCH_POLL_S: Final = 1.0
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -78,7 +80,13 @@ async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:
             if job["phase"] == "waiting_lock" or job["stop"]:
                 print(f"[{_standing(job)}]", file=sys.stderr)
         if show and job["output_bytes"] > offset:
-            part = await hub.raw(f"/jobs/{job['id']}/output", {"offset": str(offset)})
+            try:
+                part = await hub.raw(f"/jobs/{job['id']}/output", {"offset": str(offset)})
+            except CliError as exc:
+                if exc.code != "unavailable":
+                    raise
+                await asyncio.sleep(BUSY_S)  # so many outputs are read already
+                continue
             offset += len(part)
             text = cleaner.feed(part)
             sys.stdout.write(text)

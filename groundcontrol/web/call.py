@@ -50,6 +50,12 @@ class Call:
     def scope(self) -> Scope:
         return self.caller.scope
 
+    @property
+    def user_id(self) -> UserId | None:
+        """For whom counts what is held for this call; None: whoever came through the local socket."""
+        user = self.caller.user
+        return None if user is None else user.id
+
     def authorize(self, action: Action, resource: Owned) -> None:
         """Ask again, now that the thing itself is known."""
         authorize(self.scope, action, resource)

@@ -112,6 +112,9 @@ class Updates(Protocol):
 MAX_EXPORTS: Final = 8
 """Each holds an hour of rows, 10 MB and more, until its reader has taken them."""
 MAX_EXPORTS_OF_A_USER: Final = 4
+MAX_OUTPUTS: Final = 16
+"""Outputs of jobs that are sent at once: each holds up to 1 MiB until its reader has taken it."""
+MAX_OUTPUTS_OF_A_USER: Final = 4
 MAX_HISTORY_VALUES: Final = 400_000
 """Points times lines of the histories that are worked out at once: each takes up to 250 bytes meanwhile."""
 MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
@@ -140,6 +143,7 @@ class Services:
     build: str
     """Of the hub; the page has its own."""
     exports: Places = field(default_factory=lambda: Places("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER))
+    outputs: Places = field(default_factory=lambda: Places("outputs of jobs", MAX_OUTPUTS, MAX_OUTPUTS_OF_A_USER))
     histories: Room = field(
         default_factory=lambda: Room(
             "more history is asked for than this hub works out at once: ask for fewer series or points, or for one thing after the other",

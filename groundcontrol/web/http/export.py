@@ -48,8 +48,7 @@ async def export_node(call: Call) -> web.StreamResponse:
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
     node = await call.services.store.nodes.node(call.scope, call.node_id)
-    user = call.caller.user
-    with call.services.exports.take(None if user is None else user.id):
+    with call.services.exports.take(call.user_id):
         return await _stream(call, node, tier, start, end, form)
 
 

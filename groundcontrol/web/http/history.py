@@ -106,9 +106,9 @@ async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterato
             await call.services.store.nodes.node(scope, node.id)
 
     WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # what is wrong is told without waiting
-    allowed, user = StillAllowed(call, "history.read", find), call.caller.user
+    allowed = StillAllowed(call, "history.read", find)
     size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
-    async with call.services.histories.take(None if user is None else user.id, size):
+    async with call.services.histories.take(call.user_id, size):
         if call.request.transport is None:
             raise Unavailable("whoever asked has gone")
         await allowed.check()  # who has waited may have been shut out meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Final, cast
 
@@ -9,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.jobs import ALL_ACTIONS, DANGEROUS, READONLY, TRANSITIONS, JobFilter, JobState, Wish
+from groundcontrol.domain.jobs import ALL_ACTIONS, DANGEROUS, READONLY, TRANSITIONS, Job, JobFilter, JobState, Wish
 from groundcontrol.errors import BadRequest, HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call, StillAllowed, whole_number
@@ -20,6 +21,8 @@ MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
 MANY_NODES: Final = 10
 """To change more than so many at once wants the password once more."""
+SHORT_OUTPUT_BYTES: Final = 65_536
+"""An answer of no more takes no place: it is little to hold, however slowly it is read, and who follows a job by offsets asks often."""
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +104,11 @@ async def job_output(call: Call) -> web.StreamResponse:
     offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
     job = await call.services.store.jobs.job(call.scope, call.job_id)
     size = max(0, job.output_bytes - offset)
+    with contextlib.nullcontext() if size <= SHORT_OUTPUT_BYTES else call.services.outputs.take(call.user_id):
+        return await _send_output(call, job, offset, size)
+
+
+async def _send_output(call: Call, job: Job, offset: int, size: int) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="job-{job.id}.log"'})
     response.content_type = "text/plain"
     response.content_length = size

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from groundcontrol.cli import run
-from groundcontrol.cli.client import Hub
+from groundcontrol.cli.client import CliError, Hub
 from groundcontrol.cli.nodes import updates_text
 
 STOP = {"state": "too_late", "by": "me", "why": "it is at its last step"}
@@ -25,11 +25,16 @@ class Told:
     def __init__(self, *answers: dict[str, Any], output: bytes = b"") -> None:
         self._answers = list(answers)
         self._output = output
+        self.busy = 0
+        """How many times output is refused, since others read as much as the hub sends."""
 
     async def get(self, _path: str) -> dict[str, Any]:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def raw(self, _path: str, params: dict[str, str]) -> bytes:
+        if self.busy:
+            self.busy -= 1
+            raise CliError("64 outputs are under way already", "unavailable")
         return self._output[int(params["offset"]) :]
 
 
@@ -53,6 +58,17 @@ async def test_what_is_said_of_a_job_begins_on_a_line_of_its_own(capsys: pytest.
     ended = await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
     assert ended["state"] == "succeeded"
     assert capsys.readouterr().out == shown
+
+
+async def test_output_that_a_busy_hub_refuses_is_asked_for_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "BUSY_S", 0.0)
+    hub = Told(job("running", "commit", 5), job("succeeded", "check", 5), output=b"done\n")
+    hub.busy = 2
+    ended = await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
+    assert (ended["state"], hub.busy) == ("succeeded", 0)
+    assert capsys.readouterr().out == "done\n"
 
 
 async def test_what_became_of_a_stop_is_said_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:

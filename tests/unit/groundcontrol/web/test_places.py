@@ -10,12 +10,14 @@ import pytest
 from groundcontrol.domain.ids import UserId
 from groundcontrol.errors import Unavailable
 from groundcontrol.web.call import AGAIN_S
+from groundcontrol.web.http.jobs import SHORT_OUTPUT_BYTES
 from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
-from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER
+from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.agent import until
 from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.test_history import START, asked, measured
-from tests.unit.groundcontrol.web.test_long_answers import limit_to_no_node
+from tests.unit.groundcontrol.web.test_live import Printing
+from tests.unit.groundcontrol.web.test_long_answers import PIECE, PIECES, limit_to_no_node, slow_reader
 
 ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")
 
@@ -46,6 +48,31 @@ async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sen
         assert (await (await hub.logged_in("operator")).get(f"nodes/{node.id}/export")).status == 200
     for _ in range(MAX_EXPORTS_OF_A_USER + 1):
         assert (await viewer.get(f"nodes/{node.id}/export")).status == 200
+
+
+async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: TestHub) -> None:
+    printing, slow = await Printing.start(hub), await hub.logged_in("viewer", cookie=False)
+    for _ in range(PIECES // 2):
+        await printing.print(PIECE, told=False)
+    whole = f"jobs/{printing.job.id}/output"
+    at = len(printing.printed) - SHORT_OUTPUT_BYTES
+    long = f"{whole}?offset={at - 1}"
+    assert slow.user is not None
+    async with contextlib.AsyncExitStack() as readers:
+        for _ in range(MAX_OUTPUTS_OF_A_USER):
+            await readers.enter_async_context(slow_reader(hub, slow, whole))
+        answer = await slow.get(whole)
+        assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "10")
+        assert "4 outputs of jobs of this user" in answer.json["detail"]
+        assert "Content-Disposition" not in answer.headers
+        assert (await slow.get(long)).status == 503
+        assert len((await slow.get(f"{whole}?offset={at}")).body) == SHORT_OUTPUT_BYTES
+        assert (await (await hub.logged_in("operator")).get(long)).status == 200
+        hub.services.outputs._most = MAX_OUTPUTS_OF_A_USER
+        assert (await (await hub.logged_in("operator")).get(long)).status == 503
+    await until(lambda: not hub.services.outputs._taken, 60, "a place is not given back")
+    for _ in range(MAX_OUTPUTS_OF_A_USER + 1):
+        assert len((await slow.get(long)).body) == SHORT_OUTPUT_BYTES + 1
 
 
 class Taking:
