@@ -280,7 +280,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
         outvoted=registry.outvoted, onward=onward.now, collect=Collector().look,
     )  # fmt: skip
-    compactor = Compactor(store.metrics, clock, janitor.may_compact)
+    compactor = Compactor(store.metrics, clock, janitor.may_compact, store.nodes.id_of)
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     runner = make_runner(app)
     counting = Counting(

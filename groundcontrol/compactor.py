@@ -6,12 +6,14 @@ it for a while; its parts are merged into one chunk later still. Killed at any m
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from groundcontrol.domain.history import Due, HotHour, Moved
+from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.history.tiers import HOUR_S, TIERS
 from spider.clock import Clock
@@ -81,11 +83,19 @@ def _in_turn(ripe: Sequence[_Ripe]) -> list[_Ripe]:
 class Compactor:
     """One task of the hub."""
 
-    def __init__(self, chunks: Chunks, clock: Clock, may_work: Callable[[], Awaitable[bool]], longest_pause: float = LONGEST_PAUSE) -> None:
-        """`may_work` says whether it is this hub's turn."""
+    def __init__(
+        self,
+        chunks: Chunks,
+        clock: Clock,
+        may_work: Callable[[], Awaitable[bool]],
+        id_of: Callable[[int], Awaitable[NodeId | None]],
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        """`may_work` says whether it is this hub's turn; `id_of` which node has a number, which is asked where something is told of it."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
+        self._id_of = id_of
         self._longest_pause = longest_pause
         self._seen: dict[tuple[int, int], _Seen] = {}
         """Hours other than the current one."""
@@ -174,7 +184,7 @@ class Compactor:
             raise
         except StoreError as exc:
             self._damaged.add(key)
-            event(log, "samples_damaged", logging.ERROR, place=key, why=exc.message)
+            await self._tell("samples_damaged", key[0], place=key[1:], why=exc.message)
         took = self._clock.monotonic() - started
         if took > 0:
             await self._clock.sleep(took * min(self._longest_pause, max(0.5, ROUND_LIMIT_S / (left * took))))
@@ -187,7 +197,7 @@ class Compactor:
         moved = await self._chunks.compact(*key, slow=ripe.slow)
         if moved.full:  # its parts may be merged until it is tried again
             if key not in self._full:
-                event(log, "span_full", logging.ERROR, node=hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
+                await self._tell("span_full", hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
             self._full[key] = self._clock.monotonic()
             return
         self._full.pop(key, None)
@@ -198,14 +208,16 @@ class Compactor:
                 moved.aside, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
             )
             if before is None or before.packs != moved.aside:
-                event(
-                    log,
-                    "samples_damaged",
-                    logging.ERROR,
-                    place=(hour.no, hour.hour),
-                    packs=moved.aside,
-                    means="set aside, `stardust doctor` tells more",
+                await self._tell(
+                    "samples_damaged", hour.no, place=(hour.hour,), packs=moved.aside, means="set aside, `stardust doctor` tells more"
                 )
+
+    async def _tell(self, name: str, no: int, **facts: Any) -> None:
+        """Log something of a node, by its id; by its number where that cannot be known now."""
+        node: NodeId | int | None = None
+        with contextlib.suppress(StoreError):  # the database of nodes is not that of samples
+            node = await self._id_of(no)
+        event(log, name, logging.ERROR, node=no if node is None else node, **facts)
 
     async def _merge(self, due: Due) -> None:
         self.merges += await self._chunks.merge(due, everything=self._is_over(due))

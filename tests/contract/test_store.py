@@ -25,6 +25,7 @@ async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -
     assert (node.name, node.address, node.tags, node.pending, node.generation) == ("web-1", "192.0.2.1", ("web",), True, 1)
     assert await store.nodes.node(SCOPE, node.id) == node
     assert await store.nodes.find_node(node.id) == node
+    assert await store.nodes.id_of(node.no) == node.id
     assert await audited(store) == [("local:1000", "node.create", node.id)]
 
 
@@ -120,6 +121,7 @@ async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_ba
     await twice(lambda: store.nodes.delete_node(SCOPE, node.id))
 
     assert await store.nodes.find_node(node.id) is None
+    assert await store.nodes.id_of(node.no) is None
     assert (await store.jobs.jobs(SCOPE, 10)).items == []
     assert await store.metrics.latest(node.no) == {}
     with pytest.raises(NotFound):

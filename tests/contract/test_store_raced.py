@@ -45,7 +45,7 @@ READS: Final = {
     "journal": ("lines",),
     "log": ("audit", "audit_heads", "events", "last_audit_at", "verify_audit"),
     "metrics": ("dues", "figures", "gaps", "hot_hours", "latest", "read", "sizes", "unreadable", "window"),
-    "nodes": ("find_node", "granting", "node", "nodes"),
+    "nodes": ("find_node", "granting", "id_of", "node", "nodes"),
     "people": ("listed_session", "listed_sessions", "people", "person", "standing", "totp_rule"),
     "preferences": ("preferences",),
     "recovery": ("adopt_until",),

@@ -25,6 +25,10 @@ class NodeStore(Protocol):
         """For the agents' door: any organisation; None: unknown or deleted."""
         ...
 
+    async def id_of(self, no: int) -> NodeId | None:
+        """Of the node whose samples are kept under this number; None: it is deleted."""
+        ...
+
     async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
         """Forbidden: a tag that somebody's limit names would come or go, and the caller may not change rights."""
         ...

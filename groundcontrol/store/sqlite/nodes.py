@@ -86,6 +86,10 @@ class SqliteNodes:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
         return None if row is None else _to_node(row)
 
+    async def id_of(self, no: int) -> NodeId | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT id FROM node WHERE no = ?", no))
+        return None if row is None else NodeId(row["id"])
+
     async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
         def command(tx: Tx) -> Node:
             before = load_node(tx, scope, node)

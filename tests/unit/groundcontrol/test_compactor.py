@@ -8,7 +8,8 @@ import pytest
 
 from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, SETTLE_S, Compactor
 from groundcontrol.domain.history import Due, HotHour, Moved
-from groundcontrol.errors import StoreError, StoreFull
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.errors import StoreBusy, StoreError, StoreFull
 from tests.support.clock import ManualClock
 
 
@@ -60,10 +61,21 @@ async def always() -> bool:
     return True
 
 
+async def id_of(no: int) -> NodeId | None:
+    if no > 8:
+        raise StoreBusy("the database is locked")
+    return None if no == 8 else NodeId(f"node-{no}")
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:
+    """What was logged, and of which node."""
+    return [(record.message, vars(record)["facts"]["node"]) for record in caplog.records]
+
+
 def made() -> tuple[ManualClock, Shelf, Compactor]:
     clock = ManualClock(1_790_000_000.0 // 3600 * 3600 + 1800)
     shelf = Shelf(clock)
-    return clock, shelf, Compactor(shelf, clock, always)
+    return clock, shelf, Compactor(shelf, clock, always, id_of)
 
 
 async def test_the_current_hour_goes_in_pieces() -> None:
@@ -142,7 +154,16 @@ async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog
     shelf.fails = None
     await compactor.round()
     assert shelf.taken() == []
-    assert [record.message for record in caplog.records] == ["samples_damaged"]
+    assert told(caplog) == [("samples_damaged", "node-1")]
+
+
+async def test_damage_is_told_by_a_number_of_which_no_node_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    _clock, shelf, compactor = made()
+    shelf.parts = [Due(0, no, 5, 1, MOST_PARTS, 0.0) for no in (7, 8, 9)]
+    shelf.fails = StoreError("a stored chunk cannot be read")
+    await compactor.round()
+    assert told(caplog) == [("samples_damaged", "node-7"), ("samples_damaged", 8), ("samples_damaged", 9)]
+    assert {vars(record)["facts"]["place"] for record in caplog.records} == {(5, 0, 1)}
 
 
 async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +193,7 @@ async def test_what_cannot_be_read_is_counted_told_once_and_looked_at_now_and_th
     shelf.hours = []
     await compactor.round()
     assert compactor.aside == 0, "it is gone with its time"
-    assert [record.message for record in caplog.records] == ["samples_damaged"]
+    assert told(caplog) == [("samples_damaged", "node-1")]
 
 
 async def test_a_full_disk_ends_the_round_and_nothing_else() -> None:
@@ -203,7 +224,7 @@ async def test_a_span_that_is_full_waits_for_its_parts_to_be_merged_and_holds_no
     await compactor.round()
     clock.advance(PIECE_S)
     await compactor.round()
-    assert [(record.message, vars(record)["facts"]["node"]) for record in caplog.records] == [("span_full", 1)], "told once"
+    assert told(caplog) == [("span_full", "node-1")], "told once"
     shelf.full = set()
     await compactor.round()
     assert shelf.taken() == [], "it is not tried again and again"
