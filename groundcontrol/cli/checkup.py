@@ -265,6 +265,12 @@ async def schema_finding(inspection: Inspection) -> Finding:
     return Finding("schema", "ok", f"schema {schema.found}")
 
 
+async def start_findings(inspection: Inspection) -> list[Finding]:
+    """Raises: ConfigError: what the hub wrote into the control database is lost, and no hub starts on what is left."""
+    await inspection.check_start()
+    return []
+
+
 async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:
     """Whether the configured secret opens the vault and everything in it."""
     restore = "restore a backup of the database together with the secret of its time"

@@ -97,6 +97,7 @@ async def _inside(settings: Settings) -> list[Finding]:
         findings = await _look("schema", lambda: checkup.schema_finding(inspection))
         if findings[0].state == "problem":
             return findings
+        findings += await _look("database", lambda: checkup.start_findings(inspection))
         findings += await _look("records", lambda: checkup.records_finding(settings.control_db))
         if settings.config is not None and settings.secret_given:
             findings += await _look("keyring", partial(_sealed, settings.config, inspection))

@@ -31,15 +31,18 @@ from groundcontrol.store.sqlite.metrics import SqliteMetrics
 from groundcontrol.store.sqlite.migrate import (
     CONTROL,
     SAMPLES,
+    STARTS,
     Kind,
     bring_up,
     check_not_lost,
     check_samples_not_lost,
     damaged,
     is_blank,
+    is_marked,
     make,
     migrations,
     size,
+    start_lost,
     suspect,
 )  # fmt: skip
 from groundcontrol.store.sqlite.nodes import SqliteNodes
@@ -242,6 +245,13 @@ def _forget_dead_hubs(tx: Tx) -> None:
     _note_latest(tx)
 
 
+def _mark(tx: Tx) -> None:
+    """That a hub has noted its start in the control database (`is_marked`)."""
+    if tx.one("SELECT 1 FROM fence WHERE node = 0") is None:
+        _touch_samples(tx)
+        tx.shredding = True  # folded in at once: somebody who removes one log removes the other, too
+
+
 async def open_database(
     data_dir: Path, *, clock: Clock, control: Path | None = None, meanwhile: Callable[[Keyring], Awaitable[None]] | None = None
 ) -> Database:
@@ -265,6 +275,8 @@ async def open_database(
         opened.append(await _File.open(path, CONTROL, clock))
         if await opened[0].reader.run(lambda rows: rows.one(_LATEST)) is not None:
             await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
+        elif await opened[0].reader.run(lambda rows: rows.one(STARTS)) is None and await asyncio.to_thread(is_marked, samples_beside(path)):
+            raise start_lost(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples, or an empty one")
         samples = _File.open(samples_beside(path), SAMPLES, clock)
@@ -275,6 +287,7 @@ async def open_database(
             if isinstance(one, BaseException):
                 raise one
         await opened[0].writer.run(_forget_dead_hubs)
+        await opened[1].writer.run(_mark)
     except BaseException as exc:
         for file in opened:
             await file.close()

@@ -17,10 +17,11 @@ from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.stats import StatChunk
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
+from groundcontrol.store.sqlite.backup import samples_beside
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.hot import layouts, read_pack
-from groundcontrol.store.sqlite.migrate import CONTROL, copy, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, STARTS, copy, is_marked, migrations, start_lost
 from groundcontrol.store.sqlite.places import TABLES, Body
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.recorded import DamagedRecord, damaged_records
@@ -69,6 +70,13 @@ class Inspection:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self._reader.close()
+
+    async def check_start(self) -> None:
+        """Raises: ConfigError: a hub has run on the samples beside it, and this database knows nothing of that."""
+        samples = samples_beside(self.path)
+        marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start beside this
+        if marked and await self._reader.run(lambda rows: rows.one(STARTS)) is None:
+            raise start_lost(self.path, samples)
 
     async def schema(self) -> Schema:
         """Which schema the database has.

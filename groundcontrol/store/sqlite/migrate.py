@@ -20,6 +20,9 @@ _VERSION: Final = slice(60, 64)
 """Where the version of the schema stands in the head of a file."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
+STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
+"""What a control database notes of starts."""
+
 Watched = contextlib.AbstractContextManager[object]
 """For as long as a connection works."""
 
@@ -193,6 +196,29 @@ def check_not_lost(control: Path, samples: Path) -> None:
             f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
             f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
         )
+
+
+def start_lost(control: Path, samples: Path) -> ConfigError:
+    """Why no hub starts on a control database that has its tables and keys, but lost every row that came after them with its write-ahead log:
+    it would be a first start.
+    """
+    return ConfigError(
+        f"the database {control} has lost what a hub wrote into it since its first start, as happens where its write-ahead log is removed:"
+        f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
+    )
+
+
+def is_marked(samples: Path) -> bool:
+    """Whether a hub has run on these samples. It marks them once it has noted its start in the control database, so a mark without a note
+    says that the note is lost.
+    """
+    if not size(samples):
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{samples.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT 1 FROM fence LIMIT 1").fetchone() is not None
+    except sqlite3.Error:  # whoever opens it says what is the matter
+        return False
 
 
 def check_samples_not_lost(samples: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.cli import checkup
 from groundcontrol.cli.folder import lock_holder
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import ConfigError, StoreDown
 from groundcontrol.store.sqlite import migrate, open_database
+from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
 from groundcontrol.store.sqlite.secrets import Keyring
 from groundcontrol.vault import LEAST_ROUNDS, open_vault
@@ -158,6 +161,44 @@ async def test_a_control_database_of_one_empty_page_beside_samples_is_lost_and_a
     await open_and_close(tmp_path / "data")
 
 
+def remove_logs(folder: Path, names: str) -> None:
+    for name in names.split():
+        (folder / f"{name}-wal").unlink(missing_ok=True)
+        (folder / f"{name}-shm").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("logs", ["stardust.db", "stardust.db stardust-samples.db"])
+async def test_a_hub_that_lost_its_log_is_none_that_starts_for_the_first_time(tmp_path: Path, logs: str) -> None:
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", _KEYS_THEN_KILLED, str(tmp_path / "data"))
+    assert await killed.wait() == -9
+    shutil.copytree(tmp_path / "data", tmp_path / "whole")
+    await open_and_close(tmp_path / "whole")
+    remove_logs(tmp_path / "data", logs)
+    control = (tmp_path / "data" / "stardust.db").read_bytes()
+    told = r"stardust.db has lost what a hub wrote .* restore a backup; for a new hub, move .*stardust.db and .*stardust-samples.db away"
+    with pytest.raises(ConfigError, match=told):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    assert (tmp_path / "data" / "stardust.db").read_bytes() == control
+    async with await Inspection.open(tmp_path / "data" / "stardust.db") as inspection:
+        with pytest.raises(ConfigError, match=told):
+            await checkup.start_findings(inspection)
+    async with await Inspection.open(tmp_path / "whole" / "stardust.db") as inspection:
+        assert await checkup.start_findings(inspection) == []
+
+
+async def test_a_hub_that_was_killed_at_its_first_start_makes_it_good_at_the_next(tmp_path: Path) -> None:
+    """With its keys and an unmarked file of samples: nobody could have told it anything yet."""
+    await open_and_close(tmp_path / "data")
+    edit(tmp_path / "data" / "stardust.db", "DELETE FROM fact")
+    edit(tmp_path / "data" / "stardust-samples.db", "DELETE FROM fence")
+    await open_and_close(tmp_path / "data")
+    edit(tmp_path / "data" / "stardust.db", "DELETE FROM fact")
+    with pytest.raises(ConfigError, match="has lost what a hub wrote"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    edit(tmp_path / "data" / "stardust.db", "INSERT INTO fact VALUES ('initialised_at', 1.0)")  # as an earlier program left it
+    await open_and_close(tmp_path / "data")
+
+
 async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
@@ -179,6 +220,21 @@ async def test_the_keyring_of_a_new_hub_is_in_the_file_itself_before_anything_is
             assert db.execute("SELECT count(*) FROM keyring").fetchone() == (1,)
     finally:
         await database.close()
+
+
+_KEYS_THEN_KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.vault import LEAST_ROUNDS, open_vault
+from spider.clock import SystemClock
+async def main():
+    async def unlock(store):
+        await open_vault("Zq7hV2-mB9tKx4-Lw8pRf", store, LEAST_ROUNDS)
+    await open_database(Path(sys.argv[1]), clock=SystemClock(), meanwhile=unlock)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
 
 
 _KILLED = """
