@@ -11,6 +11,7 @@ import pytest
 
 from groundcontrol.errors import HubError
 from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
+from groundcontrol.web.live.feeds import RECENT_EVENTS
 from majortom.errors import MESSAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,6 +157,12 @@ def test_every_file_that_is_named_with_its_package_exists(path: Path) -> None:
         path.read_text(),
     )
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
+    """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
+    found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "gone.ts").read_text())
+    assert found == [str(RECENT_EVENTS)]
 
 
 def test_the_page_makes_no_markup_of_texts() -> None:

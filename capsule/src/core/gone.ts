@@ -8,7 +8,7 @@ interface EventLike {
 }
 
 /** As many events as the hub tells of first: fewer are all there are. */
-const RECENT = 50;
+const RECENT_EVENTS = 50;
 
 /** No event's word. */
 export const RESTARTED = "restarted";
@@ -22,6 +22,6 @@ export function goneBy(id: string, seen: number, hubStarted: number, events: rea
   const left = events.find((one) => one.node_id === id && one.type === "node.offline" && one.at >= seen);
   if (left) return String(left.details.how);
   const oldest = events[events.length - 1];
-  const reachesBack = events.length < RECENT || (oldest !== undefined && oldest.at < seen);
+  const reachesBack = events.length < RECENT_EVENTS || (oldest !== undefined && oldest.at < seen);
   return seen && seen < hubStarted && reachesBack ? RESTARTED : undefined;
 }
