@@ -245,6 +245,25 @@ def _forget_dead_hubs(tx: Tx) -> None:
     _note_latest(tx)
 
 
+def _count_past(highest: int) -> Callable[[Tx], int]:
+    """Give no node a number that the samples have: they would be its past, and where one was removed they take nothing under it any more.
+    A control database that lost its newest changes counts from further back. Returns: how many numbers it knew nothing of.
+    """
+
+    def command(tx: Tx) -> int:
+        row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'node'")
+        last = 0 if row is None else int(row["seq"])
+        if last >= highest:
+            return 0
+        if row is None:
+            tx.do("INSERT INTO sqlite_sequence VALUES ('node', ?)", highest)
+        else:
+            tx.do("UPDATE sqlite_sequence SET seq = ? WHERE name = 'node'", highest)
+        return highest - last
+
+    return command
+
+
 def _mark(tx: Tx) -> None:
     """That a hub has noted its start in the control database (`is_marked`)."""
     if tx.one("SELECT 1 FROM fence WHERE node = 0") is None:
@@ -288,6 +307,11 @@ async def open_database(
                 raise one
         await opened[0].writer.run(_forget_dead_hubs)
         await opened[1].writer.run(_mark)
+        [numbered] = await opened[1].reader.run(lambda rows: rows.all("SELECT max(node) AS highest FROM fence"))
+        if unknown := await opened[0].writer.run(_count_past(numbered["highest"])):
+            event(
+                log, "nodes_unknown", logging.WARNING, count=unknown, means="samples of nodes that the control database lost or never had"
+            )
     except BaseException as exc:
         for file in opened:
             await file.close()

@@ -199,6 +199,28 @@ async def test_a_hub_that_was_killed_at_its_first_start_makes_it_good_at_the_nex
     await open_and_close(tmp_path / "data")
 
 
+async def test_a_node_gets_no_number_that_the_samples_have(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(CLOCK.now()))
+    first, lost = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
+    for node in (first, lost):
+        await connect(store, node.id)
+    await database.close()
+    back = f"DELETE FROM node_session WHERE node = {lost.no}; DELETE FROM node WHERE no = {lost.no}"
+    edit(tmp_path / "data" / "stardust.db", f"{back}; UPDATE sqlite_sequence SET seq = {first.no} WHERE name = 'node'")
+    for count in ([1], []):
+        caplog.clear()
+        database = await open_database(tmp_path / "data", clock=CLOCK)
+        told = [vars(record)["facts"]["count"] for record in caplog.records if record.message == "nodes_unknown"]
+        assert told == count, "once"
+        await database.close()
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(CLOCK.now()))
+    made = await store.nodes.create_node(SCOPE, new_node("web-3"))
+    assert made.no > lost.no, "what the lost one sent would be its past"
+    await database.close()
+
+
 async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
