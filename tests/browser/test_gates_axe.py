@@ -142,13 +142,18 @@ def of_the_node(stage: Stage) -> list[Screen]:
     ]
 
 
+def wrong_filter(seen: Gate) -> None:
+    seen.open("/?q=cpu>x")
+    expect(seen.page.locator("#search-says")).not_to_have_text("cpu>x")  # which stands there until the words come
+
+
 def of_the_fleet(stage: Stage) -> list[Screen]:
     return [
         ("fleet", at("/")),
         ("comparison", at(f"/compare?nodes={','.join(stage.ids[name] for name in ('web-01', 'web-02'))}")),
         ("cards", at("/?view=cards")),
         ("no match", at("/?q=nothing-fits")),
-        ("a filter that is wrong", at("/?q=cpu>x")),
+        ("a filter that is wrong", wrong_filter),
         ("filtered and sorted", at("/?q=tag%3Aprod&sort=-cpu")),
         ("groups", at("/?group=tag&closed=prod")),
         ("groups by state", at("/?group=state")),
