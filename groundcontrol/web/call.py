@@ -164,15 +164,21 @@ class StillAllowed:
     async def check(self) -> None:
         """Ask again, where that is a second ago.
 
+        Raises: as `check_now`.
+        """
+        if self._call.services.clock.monotonic() - self._asked_at >= AGAIN_S:
+            await self.check_now()
+
+    async def check_now(self) -> None:
+        """Ask again.
+
         Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
         """
         services = self._call.services
-        now = services.clock.monotonic()
-        if now - self._asked_at >= AGAIN_S:
-            self._asked_at = now
-            scope = (await services.auth.recheck(self._call.caller)).scope
-            authorize(scope, self._action)
-            await self._find(scope)
+        self._asked_at = services.clock.monotonic()
+        scope = (await services.auth.recheck(self._call.caller)).scope
+        authorize(scope, self._action)
+        await self._find(scope)
 
 
 def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:

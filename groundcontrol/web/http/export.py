@@ -67,6 +67,7 @@ async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, 
                 await allowed.check()
                 async with asyncio.timeout(WRITE_LIMIT_S):
                     await response.write(piece)
+        await allowed.check_now()  # of a node that was removed meanwhile there are no more samples: that is no end
     except (HubError, TimeoutError) as exc:
         event(log, "export_cut", logging.WARNING, node=node.id, tier=tier.name, why=getattr(exc, "code", "slow"))
         if call.request.transport is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import aiohttp
 import pytest
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
 from tests.unit.groundcontrol.web.test_history import START, measured
 
 
@@ -139,6 +141,25 @@ async def test_series_of_a_newer_program_go_out_as_they_are_kept_and_are_named(h
     assert first == [first[0], "#unknown cpu.later", *[""] * (len(head) - 2)]
     assert {len(row) for row in rows} == {len(head)}
     assert {row[1] for row in rows} == {"cpu.later", "disk.read{device=sda}"}
+
+
+@pytest.mark.parametrize(("tier", "reads"), [("1s", "read"), ("1m", "figures")])
+async def test_an_export_whose_node_is_removed_meanwhile_is_cut_and_never_as_if_it_were_whole(
+    hub: TestHub, tier: str, reads: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    real = getattr(hub.store.metrics, reads)
+
+    async def removed(*asked: Any) -> AsyncGenerator[Any]:
+        async with contextlib.aclosing(real(*asked)) as found:
+            async for one in found:
+                await hub.store.nodes.delete_node(ADMIN, node.id)
+                yield one
+
+    monkeypatch.setattr(hub.store.metrics, reads, removed)
+    with pytest.raises(aiohttp.ClientError):
+        await admin.get(f"nodes/{node.id}/export?tier={tier}")
+    assert "export_cut" in [record.getMessage() for record in caplog.records]
 
 
 async def test_a_handler_that_crashes_in_the_middle_of_its_answer_is_in_the_log(
