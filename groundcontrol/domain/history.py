@@ -50,6 +50,17 @@ class Retention(NamedTuple):
     hours_s: int = 400 * _DAY_S
 
 
+class RetentionChange(NamedTuple):
+    """What somebody wants otherwise; None: as it is."""
+
+    seconds_s: int | None = None
+    minutes_s: int | None = None
+    hours_s: int | None = None
+
+    def of(self, holds: Retention) -> Retention:
+        return Retention(*(before if wanted is None else wanted for before, wanted in zip(holds, self, strict=True)))
+
+
 LEAST_KEPT_S: Final = 2 * 3600
 MOST_KEPT_S: Final = 3660 * _DAY_S
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from groundcontrol.domain.facts import FactTable
-from groundcontrol.domain.history import Bounds, LayoutRow, Retention
+from groundcontrol.domain.history import Bounds, LayoutRow, Retention, RetentionChange
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.invites import MOST_OPEN, Invite
 from groundcontrol.domain.jobs import JobEvidence
@@ -306,10 +306,16 @@ async def _save_retention(ground: Ground) -> Race:
     store, wanted = ground.store, Retention(7200, 86_400, 864_000)
     rivals = Rivals(
         "last",
-        lambda at: store.retention.save_retention(SCOPE, wanted._replace(minutes_s=100_000 + at, hours_s=900_000 + at)),
+        lambda at: store.retention.save_retention(SCOPE, RetentionChange(minutes_s=100_000 + at, hours_s=900_000 + at), wanted),
         lambda at: wanted._replace(minutes_s=100_000 + at, hours_s=900_000 + at),
     )
-    return Race(lambda: store.retention.save_retention(SCOPE, wanted), store.retention.retention, wanted, ("settings.edit",), rivals=rivals)
+    return Race(
+        lambda: store.retention.save_retention(SCOPE, RetentionChange(*wanted), Retention()),
+        store.retention.retention,
+        wanted,
+        ("settings.edit",),
+        rivals=rivals,
+    )
 
 
 # -- jobs and deployments -------------------------------------------------------------------------------------

@@ -414,8 +414,8 @@ async def test_what_the_tiers_take_is_measured(store: Store) -> None:
     await compact_all(store)
     seconds, minutes, hours = await store.metrics.sizes(AT_MS / 1000)
     assert (seconds.tier, minutes.tier, hours.tier) == ("1s", "1m", "1h")
-    assert (seconds.samples, hours.samples) == (3 * 720, 3 * 2)
-    assert 0 < hours.bytes < seconds.bytes
+    assert (seconds.samples, minutes.samples, hours.samples) == (3 * 360, 0, 0), "what still grows says nothing of what it will take"
+    assert seconds.bytes > 0
     series = sum(len(layout.series) for layout in (LAYOUTS[2],))
     assert seconds.per_day == (series * DAY_S) + len(COUNTERS.series) * 1440
     assert session.no > 0

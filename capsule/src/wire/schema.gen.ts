@@ -1180,7 +1180,10 @@ export interface TierView {
   kept_s: number;
   /** As this hub has stored of late. */
   bytes_per_value: number;
-  /** False: nothing was stored yet, so this is what other hubs measured. */
+  /**
+   * False: nothing lies as it will stay yet (seconds after their first whole hour, minutes after a day, hours after 32 days), so this is what
+   * other hubs measured.
+   */
   measured: boolean;
   /** What those nodes of this hub give each day that have given something within the last day. */
   values_per_day: number;

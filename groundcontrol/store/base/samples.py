@@ -13,6 +13,7 @@ from groundcontrol.domain.history import (
     LayoutRow,
     Moved,
     Retention,
+    RetentionChange,
     StoredPack,
     StoredRow,
     TierName,
@@ -134,4 +135,9 @@ class RetentionStore(Protocol):
         """How long samples are kept; None: nobody has set it."""
         ...
 
-    async def save_retention(self, scope: Scope, retention: Retention) -> None: ...
+    async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+        """Change what holds at that moment, or `otherwise` where nobody has set it. Returns: what holds now.
+
+        Raises: BadRequest: the whole of it would be wrong.
+        """
+        ...

@@ -112,9 +112,18 @@ def newest(rows: Rows, no: int, family: int) -> list[Body]:
 
 
 def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, int]]:
-    """Bytes and samples of the node's newest chunks."""
-    sql = f"SELECT length(body) AS length, samples FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
-    return [(row["length"], row["samples"]) for row in rows.all(sql, place_of(no, 0), place_of(no + 1, 0), most)]
+    """Bytes and samples of the newest chunks of a node that are as they will stay: not of its newest span, which still grows, nor of one whose
+    parts are not merged. Those are several times as large for what they hold.
+    """
+    due = {(row["span"], row["family"]) for row in rows.all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
+    table, begin, end = TABLES[tier.no], place_of(no, 0), place_of(no + 1, 0)
+    last = rows.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
+    if last is None:
+        return []
+    sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+    found = rows.all(sql, begin, place_of(no, Body(last, b"").span), most + len(due))
+    whole = [row for row in found if (Body(row["place"], b"").span, Body(row["place"], b"").family) not in due]
+    return [(row["length"], row["samples"]) for row in whole[:most]]
 
 
 def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[Body]:

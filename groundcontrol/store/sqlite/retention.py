@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from groundcontrol.domain.history import Retention
+from groundcontrol.domain.history import Retention, RetentionChange, fault_of
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import StoreError
+from groundcontrol.errors import BadRequest, StoreError
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
@@ -27,13 +27,18 @@ class SqliteRetention:
     async def retention(self) -> Retention | None:
         return await self._reader.run(_read)
 
-    async def save_retention(self, scope: Scope, retention: Retention) -> None:
-        def command(tx: Tx) -> None:
-            if _read(tx) != retention:
+    async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+        def command(tx: Tx) -> Retention:
+            holds = _read(tx)
+            retention = change.of(holds or otherwise)
+            if fault := fault_of(retention):
+                raise BadRequest(fault, field="retention")
+            if holds != retention:
                 tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
                 self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
+            return retention
 
-        await self._writer.run(command)
+        return await self._writer.run(command)
 
 
 def _read(rows: Rows) -> Retention | None:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from groundcontrol.config import Config
-from groundcontrol.domain.history import Retention, TierName, fault_of
+from groundcontrol.domain.history import RetentionChange, TierName
 from groundcontrol.errors import BadRequest
 from groundcontrol.history.tiers import TIERS, kept_s
 from groundcontrol.web import schema
@@ -60,16 +60,9 @@ def _hub(config: Config) -> schema.HubView:
 
 
 async def _keep(call: Call, asked: schema.RetentionPatch) -> None:
-    holds = await kept(call.services)
-    retention = Retention(
-        holds.seconds_s if asked.seconds_s is msgspec.UNSET else asked.seconds_s,
-        holds.minutes_s if asked.minutes_s is msgspec.UNSET else asked.minutes_s,
-        holds.hours_s if asked.hours_s is msgspec.UNSET else asked.hours_s,
-    )
-    fault = fault_of(retention)
-    if fault:
-        raise BadRequest(fault, field="retention")
-    await call.services.store.retention.save_retention(call.scope, retention)
+    wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
+    change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
+    await call.services.store.retention.save_retention(call.scope, change, call.services.config.retention)
 
 
 async def _retention(call: Call) -> list[schema.TierView]:

@@ -105,7 +105,9 @@ class TierView(Answer):
     bytes_per_value: float
     """As this hub has stored of late."""
     measured: bool
-    """False: nothing was stored yet, so this is what other hubs measured."""
+    """False: nothing lies as it will stay yet (seconds after their first whole hour, minutes after a day, hours after 32 days), so this is what
+    other hubs measured.
+    """
     values_per_day: float
     """What those nodes of this hub give each day that have given something within the last day."""
     bytes: int

@@ -85,7 +85,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_WORDS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: nothing is stored here yet`}`}.`}
+              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />

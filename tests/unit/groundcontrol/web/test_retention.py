@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from groundcontrol.domain.history import Retention
+from groundcontrol.domain.history import Retention, TierSize
+from groundcontrol.web.http.settings import TYPICAL_BYTES
 from spider.version import VERSION
 from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.test_history import measured
@@ -25,7 +28,16 @@ async def test_retention_is_read_and_changed_tier_by_tier(hub: TestHub) -> None:
     assert "settings.edit" in [row["action"] for row in (await admin.get("audit")).json["audit"]]
 
 
-async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: TestHub) -> None:
+async def test_two_admins_who_change_different_tiers_at_once_both_get_what_they_asked_for(hub: TestHub) -> None:
+    one, other = await hub.logged_in(), await hub.logged_in("admin", cookie=False)
+    for days in range(1, 6):
+        changes = [(one, {"seconds_s": days * DAY_S}), (other, {"minutes_s": (30 + days) * DAY_S})]
+        answers = await asyncio.gather(*(who.request("PATCH", "settings", {"retention": change}) for who, change in changes))
+        assert [answer.status for answer in answers] == [200, 200]
+        assert await hub.store.retention.retention() == Retention(days * DAY_S, (30 + days) * DAY_S, 400 * DAY_S)
+
+
+async def test_what_a_tier_costs_follows_from_what_others_measured_until_something_lies_as_it_will_stay(hub: TestHub) -> None:
     admin = await hub.logged_in()
     await measured(hub)
     for hour in await hub.store.metrics.hot_hours():
@@ -33,10 +45,24 @@ async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: Test
 
     seconds, minutes, hours = (await admin.get("settings")).json["retention"]
 
-    assert {tier["measured"] for tier in (seconds, minutes, hours)} == {True}
+    assert [(tier["measured"], tier["bytes_per_value"]) for tier in (seconds, minutes, hours)] == [
+        (False, TYPICAL_BYTES[name]) for name in ("1s", "1m", "1h")
+    ]
     assert [tier["values_per_day"] for tier in (seconds, minutes, hours)] == [2 * DAY_S, 2 * 1440, 2 * 24]
     for tier in (seconds, minutes, hours):
         assert tier["bytes"] == pytest.approx(tier["bytes_per_value"] * tier["values_per_day"] * tier["kept_s"] / DAY_S, rel=0.01)
+
+
+async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = await hub.logged_in()
+
+    async def sizes(_since: float) -> list[TierSize]:
+        return [TierSize("1s", 600, 1000, 100.0), TierSize("1m", 0, 0, 10.0), TierSize("1h", 0, 0, 1.0)]
+
+    monkeypatch.setattr(hub.store.metrics, "sizes", sizes)
+    seconds, minutes, _hours = (await admin.get("settings")).json["retention"]
+    assert (seconds["measured"], seconds["bytes_per_value"], seconds["bytes"]) == (True, 0.6, 60)
+    assert (minutes["measured"], minutes["bytes_per_value"]) == (False, TYPICAL_BYTES["1m"])
 
 
 @pytest.mark.parametrize(
