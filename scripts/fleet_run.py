@@ -323,7 +323,9 @@ def alone(state: Path) -> Iterator[None]:
             raise FleetError(
                 f"scripts/fleet is running already in this checkout{who}; end it with Ctrl-C, or scripts/stop, which ends the hub as well"
             ) from None
-        pid.write_text(f"{os.getpid()}\n")
+        pid.unlink(missing_ok=True)
+        with open(os.open(pid, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(f"{os.getpid()}\n")
         try:
             yield
         finally:

@@ -341,7 +341,12 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
     ]
     if not told:
         return Finding("units", "ok", "the unit files of every node are of this release")
-    return Finding("units", "warning", "; ".join(told), "stardust redeploy brings them those of this release")
+    return Finding(
+        "units",
+        "warning",
+        "; ".join(told),
+        "stardust redeploy brings them those of this release; a Spider that somebody started by hand, as scripts/run does, needs none",
+    )
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 import time
@@ -54,6 +55,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             assert second.returncode == 1
             assert f"is running already in this checkout (process {fleet.pid}); end it with" in second.stderr
             assert (hub.folder / "fleet.pid").read_text().strip() == str(fleet.pid), "scripts/stop still finds the first"
+            assert stat.S_IMODE((hub.folder / "fleet.pid").stat().st_mode) == 0o600, "as everything there, or the doctor complains"
             chosen = [node["id"] for node in nodes()][:4]
             token = hub.login().token
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
