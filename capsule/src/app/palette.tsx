@@ -47,6 +47,7 @@ function actions(): Entry[] {
     act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
     act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
     act("jobs", t`Go to jobs`, "list-checks", () => go("/jobs"), "g j"),
+    act("deployments", t`Go to deployments`, "server", () => go("/jobs?of=deployments")),
     act("events", t`Go to events`, "scroll-text", () => go("/events"), "g e"),
     act("settings", t`Go to settings`, "settings", () => go("/settings"), "g s"),
     act("views", t`Saved views…`, "filter", () => show({ kind: "views" })),
