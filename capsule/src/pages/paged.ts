@@ -10,26 +10,21 @@ interface Shown<T, P extends Page<T>> {
   failure: ApiError | null;
 }
 
-/** `read` and `key` are those of when one of `asked` changed last: another question is another list. */
+/** `read` and `key` are those of when one of `asked` changed last: another question is another list, of which nothing is shown before its own first answer. */
 export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): Shown<T, P> {
-  const [found, setFound] = useState<P | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const list = useMemo(
-    () =>
-      new Paged<T, P>(
-        read,
-        key,
-        (all) => {
-          setFound(all);
-          setFailure(null);
-        },
-        (error) => {
-          if (!(error instanceof ApiError)) throw error;
-          setFailure(error);
-        },
-      ),
-    asked,
-  );
+  const [shown, setShown] = useState<Shown<T, P> | null>(null);
+  const list = useMemo(() => {
+    const made = new Paged<T, P>(
+      read,
+      key,
+      (found) => setShown({ list: made, found, failure: null }),
+      (failure) => {
+        if (!(failure instanceof ApiError)) throw failure;
+        setShown((before) => ({ list: made, found: before?.list === made ? before.found : null, failure }));
+      },
+    );
+    return made;
+  }, asked);
   useEffect(() => () => list.close(), [list]);
-  return { list, found, failure };
+  return shown?.list === list ? shown : { list, found: null, failure: null };
 }

@@ -1,16 +1,18 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { eventSearch, eventText } from "../../core/events";
+import type { Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { events } from "../../state/events";
 import { nodeName } from "../../state/fleet";
 import { findEvents, type EventsAsked } from "../../state/lists";
 import { today } from "../../state/today";
-import { ApiError, type EventView } from "../../state/types";
+import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { usePaged } from "../paged";
 
 interface Props {
   node?: string;
@@ -24,27 +26,20 @@ const fits = (event: EventView, { severity, type, search }: EventsAsked): boolea
 
 /** Events of the fleet or of one node: pages from the hub, with what comes live on top. */
 export function EventList({ node, only = {}, onClear }: Props): VNode {
-  const [pages, setPages] = useState<readonly EventView[] | null>(null);
-  const [next, setNext] = useState<string | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const turn = useRef(0);
   const asked = { ...only, node, search: only.search && eventSearch(only.search) };
-  const load = async (cursor?: string): Promise<void> => {
-    const mine = ++turn.current;
-    try {
+  const { list, found, failure } = usePaged<EventView, Page<EventView>>(
+    async (cursor) => {
       const page = await findEvents(asked, cursor);
-      if (mine !== turn.current) return;
-      setPages((before) => (cursor ? [...(before ?? []), ...page.events] : page.events));
-      setNext(page.next);
-      setFailure(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (mine === turn.current) setFailure(error);
-    }
-  };
-  useEffect(() => void load(), [JSON.stringify(asked)]);
-  if (failure && !pages) return <Failure title={t`The events could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!pages) return <Loading what={t`the events`} onRetry={() => void load()} />;
+      return { items: page.events, next: page.next };
+    },
+    (event) => event.id,
+    [JSON.stringify(asked)],
+  );
+  const load = (): void => void list.refresh();
+  useEffect(load, [list]);
+  if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading what={t`the events`} onRetry={load} />;
+  const pages = found.items;
   const known = new Set(pages.map((event) => event.id));
   const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, asked) && event.at >= (pages[0]?.at ?? 0));
   const shown = [...fresh, ...pages];
@@ -60,7 +55,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   return (
     <div class="stack">
       {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => void load()}>{t`Try again`}</Button>}>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
           <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
         </Banner>
       )}
@@ -90,9 +85,9 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
           </div>
         ))}
       </div>
-      {next && (
+      {found.next && (
         <div>
-          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
+          <Button onClick={() => void list.more()}>{t`Show more`}</Button>
         </div>
       )}
     </div>

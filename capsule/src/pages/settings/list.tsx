@@ -6,7 +6,8 @@ import { user } from "../../state/session";
 import type { ApiError } from "../../state/types";
 import { ROLE_WORDS } from "../../core/access";
 import { Button } from "../../ui/button";
-import { Empty, Failure, Loading } from "../../ui/parts";
+import { Glyph } from "../../ui/glyph";
+import { Banner, Empty, Failure, Loading } from "../../ui/parts";
 import { usePaged } from "../paged";
 
 export interface Listed<T> {
@@ -48,16 +49,15 @@ export function ListView<T>({ list, what, refused, empty, children }: Props<T>):
   if (failure?.status === 403) return <Refused what={refused} />;
   if (failure && !items) return <Failure title={t`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
   if (!items) return <Loading what={what} onRetry={list.load} />;
-  if (!items.length) return empty;
   return (
     <div class="stack">
-      {children(items)}
       {failure && (
-        <p class="wrong" role="alert">
-          {failure.detail}
-        </p>
+        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={list.load}>{t`Try again`}</Button>}>
+          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
+        </Banner>
       )}
-      {list.next && (
+      {items.length ? children(items) : empty}
+      {items.length > 0 && list.next && (
         <div>
           <Button onClick={list.more}>{t`Show more`}</Button>
         </div>

@@ -25,7 +25,12 @@ type Found = PackageUpdatesView & Page<PackageUpdateView>;
 
 export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   const [open, setOpen] = useState<string | null>(null);
-  const words = search.trim();
+  // Asked once who types has stopped: until then the last answer stands.
+  const [words, setWords] = useState(search.trim());
+  useEffect(() => {
+    const timer = setTimeout(() => setWords(search.trim()), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [search]);
   const { list, found, failure } = usePaged<PackageUpdateView, Found>(
     async (cursor) => {
       const page = await loadUpdates(words, security, cursor);
@@ -51,8 +56,8 @@ export function ByPackage({ search, security, old }: { search: string; security:
         </Banner>
       )}
       {!found.items.length ? (
-        search || security ? (
-          <Empty icon="filter" title={t`No package matches`} text={security && !search ? t`Nothing for security is waiting.` : security ? t`Nothing with “${search}” in its name is waiting for security.` : t`Nothing with “${search}” in its name is waiting.`} />
+        words || security ? (
+          <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`Nothing for security is waiting.` : security ? t`Nothing with “${words}” in its name is waiting for security.` : t`Nothing with “${words}” in its name is waiting.`} />
         ) : found.told ? (
           <Empty icon="package" title={old ? t`Nothing newer is known` : t`Everything is up to date`} text={t`${plural(found.told, "node")} told of nothing newer.`} />
         ) : (

@@ -1,0 +1,87 @@
+"""Lists that are asked for something else: what answered the question before does not stand as the answer of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.test_settings import sign_in
+from tests.browser.test_under_way import Kept
+from tests.support.hub import HubProcess
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+BUSY = {"code": "unavailable", "detail": "It is busy."}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        [node] = made.enrol("web-1")
+        job = made.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"})
+        assert made.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == 200
+        yield made
+
+
+def refused_then_answered(page: Page, asked: Kept, what: str, rows: Locator) -> None:
+    """What was found before is gone at once; a refusal can be tried again."""
+    [first] = asked.wait()
+    expect(page.get_by_role("group", name=f"Loading {what}")).to_be_visible()
+    expect(rows).to_have_count(0)
+    first.fulfill(status=503, json=BUSY)
+    told = page.get_by_role("alert").filter(has_text=f"{what.capitalize()} could not be read")
+    expect(told).to_contain_text("It is busy.")
+    expect(rows).to_have_count(0)
+    told.get_by_role("button", name="Try again").click()
+    [second] = asked.wait()
+    second.continue_()
+    expect(told).to_have_count(0)
+
+
+@pytest.mark.refusals("503 (Service Unavailable)")
+def test_no_list_shows_what_answered_another_question(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/jobs")
+    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+    expect(rows).to_have_count(1)
+    asked = Kept(page, "GET", "**/api/v1/jobs?*state=*")
+    page.get_by_role("group", name="State").get_by_role("button", name="Succeeded").click()
+    refused_then_answered(page, asked, "the jobs", rows)
+    expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
+
+    body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": "one", "password": "wrong"}
+    assert hub.local("POST", "/api/v1/deployments", body).status == 202
+    page.goto(f"{hub.url}/events")
+    rows = page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="Installing on one")
+    expect(rows).to_have_count(1)
+    asked = Kept(page, "GET", "**/api/v1/events?*severity=*")
+    page.get_by_role("group", name="Severity").get_by_role("button", name="Warnings").click()
+    refused_then_answered(page, asked, "the events", rows)
+    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+
+
+@pytest.mark.refusals("503 (Service Unavailable)")
+def test_what_a_setting_lists_may_be_old_and_can_be_read_again(page: Page, hub: HubProcess) -> None:
+    def of_two_pages(route: Route) -> None:
+        if "cursor=" in route.request.url:
+            route.fulfill(status=503, json=BUSY)
+        else:
+            answer = route.fetch()
+            route.fulfill(response=answer, json={**answer.json(), "next": "2"})
+
+    sign_in(page, hub)
+    page.route("**/api/v1/auth/sessions?*", of_two_pages)
+    page.goto(f"{hub.url}/settings")
+    page.get_by_role("button", name="Show more").click()
+    told = page.get_by_role("status").filter(has_text="What is shown may be old.")
+    expect(told).to_contain_text("It is busy.")
+    top, first = told.bounding_box(), page.get_by_role("list", name="Sessions").get_by_role("listitem").first.bounding_box()
+    assert top is not None
+    assert first is not None
+    assert top["y"] < first["y"]
+    told.get_by_role("button", name="Try again").click()
+    expect(told).to_have_count(0)
