@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from tests.browser.gates import LOOKS, gate
+from tests.browser.test_add_node import held_back
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 from tests.support.ssh_end import SshEnd
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -90,6 +92,33 @@ def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: B
         assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == 200
         expect(row).to_contain_text("Cancelled")
         expect(side).not_to_contain_text("running")
+
+
+def test_deployments_that_others_begin_end_and_try_again_are_shown(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, held_back(free_port()) as (port, let_go), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open("/jobs?of=deployments")
+        expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
+        body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": "one", "password": "wrong"}
+        made = hub.local("POST", "/api/v1/deployments", body)
+        assert made.status == 202, made.body
+        row = page.get_by_role("table", name="Deployments").get_by_role("row").filter(has_text="one")
+        expect(row).to_have_attribute("data-state", "running")
+        expect(page.get_by_role("button", name="Adding one")).to_be_visible()
+        let_go.set()
+        expect(row).to_have_attribute("data-state", "failed")
+        row.click()
+        dialog = page.get_by_role("dialog")
+        expect(page.get_by_role("dialog", name="Could not deploy to one")).to_be_visible()
+        for _ in range(2):
+            let_go.clear()
+            assert hub.local("POST", f"/api/v1/deployments/{made.json['id']}/retry", {"password": "wrong"}).status == 202
+            expect(dialog.locator("[data-step=connect][data-state=running]")).to_be_visible()
+            let_go.set()
+            expect(page.get_by_role("dialog", name="Could not deploy to one")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(row).to_have_attribute("data-state", "failed")
 
 
 def test_who_signed_out_is_not_signed_in_by_a_late_answer(browser: Browser, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import { t } from "../core/say";
 import { ApiError, call } from "../wire/http";
 import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
 import { show } from "./dialogs";
-import { watch } from "./link";
+import { onEvent } from "./events";
+import { connections, watch } from "./link";
 import { go } from "./router";
 import { onSessionEnd, phase } from "./session";
 import { dismiss, toast } from "./toasts";
@@ -16,6 +17,8 @@ const shown = new Set<string>();
 /** The note that tells of one. */
 const notes = new Map<string, number>();
 const version = signal(0);
+/** Several end at once. */
+const SETTLE_MS = 500;
 
 export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
 
@@ -41,7 +44,7 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
   if (held) {
     const before = held.peek();
-    if (one.version < before.version) return held;
+    if (one.version <= before.version) return held;
     held.value = one;
     if (one.state !== before.state) turned(one);
     return held;
@@ -61,10 +64,7 @@ export function openDeployment({ id, kind, node_id: node }: DeploymentView): voi
 /** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */
 function turned(one: DeploymentView): void {
   const { id, kind } = one;
-  if (deploymentEnded(one)) {
-    ends.get(id)?.();
-    ends.delete(id);
-  }
+  if (deploymentEnded(one)) leave(id);
   dismiss(notes.get(id) ?? 0);
   if (shown.has(id) || one.batch_id) return; // of many the page of all tells
   const name = one.name || one.host;
@@ -75,27 +75,43 @@ function turned(one: DeploymentView): void {
   else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name} waits: compare its host key`, "", open));
 }
 
+function hear(id: string): void {
+  if (ends.has(id)) return;
+  const take = (data: unknown): void => void note(data as DeploymentView);
+  ends.set(id, watch(`deployment:${id}`, { snapshot: take, change: take }, { whileHidden: true }));
+}
+
+/** One that has ended is heard no more, unless it is looked at: somebody may try it again. */
+function leave(id: string): void {
+  if (shown.has(id)) return;
+  ends.get(id)?.();
+  ends.delete(id);
+}
+
 /** Follows one deployment live; the signal is the same for every caller. */
 export function follow(one: DeploymentView): Signal<DeploymentView> {
   const held = note(one);
-  if (!ends.has(one.id) && !deploymentEnded(held.peek())) {
-    const take = (data: unknown): void => void note(data as DeploymentView);
-    ends.set(one.id, watch(`deployment:${one.id}`, { snapshot: take, change: take }, { whileHidden: true }));
-  }
+  if (!deploymentEnded(held.peek())) hear(one.id);
   return held;
 }
 
-/** While its dialog is open no toast is needed. Returns its own end. */
+/** While its dialog is open no toast is needed, and what others make of it is seen. Returns its own end. */
 export function look(id: string): () => void {
   shown.add(id);
   dismiss(notes.get(id) ?? 0);
-  return () => shown.delete(id);
+  hear(id);
+  return () => {
+    shown.delete(id);
+    const held = known.get(id);
+    if (!held || deploymentEnded(held.peek())) leave(id);
+  };
 }
 
-async function load(): Promise<void> {
+/** The newest of them, whoever began them: the hub tells nothing of one before it is known by its id. */
+export async function load(limit = 20): Promise<void> {
   try {
-    const page = await call<DeploymentsView>("GET", "deployments", { query: { limit: 20 } });
-    for (const one of page.deployments) if (!deploymentEnded(one)) follow(one);
+    const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
+    for (const one of page.deployments) follow(one);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Only what runs in the background is missing then; the link's own banner says that the hub is away.
@@ -104,6 +120,15 @@ async function load(): Promise<void> {
 
 phase.subscribe((at) => {
   if (at === "ready") void load();
+});
+connections.subscribe((made) => {
+  if (made > 1 && phase.peek() === "ready") void load();
+});
+let soon: ReturnType<typeof setTimeout> | undefined;
+onEvent(({ type }) => {
+  if (!type.startsWith("deployment.")) return;
+  clearTimeout(soon);
+  soon = setTimeout(() => phase.peek() === "ready" && void load(), SETTLE_MS);
 });
 onSessionEnd(() => {
   for (const end of ends.values()) end();

@@ -7,7 +7,7 @@ import { deploymentStanding, deploymentWord } from "../../core/steps";
 import { moment, took } from "../../core/time";
 import { stateWord } from "../../core/words";
 import { now } from "../../state/clock";
-import { deploymentEnded, follow, newestDeployment, openDeployment, turns } from "../../state/deployments";
+import { deploymentEnded, follow, load as readNewest, newestDeployment, openDeployment, turns } from "../../state/deployments";
 import { findDeployments } from "../../state/lists";
 import { today } from "../../state/today";
 import type { DeploymentView } from "../../state/types";
@@ -15,7 +15,11 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
 import { STANDING_MARKS } from "../add/servers";
+import { useFollowed } from "../many/followed";
 import { usePaged } from "../paged";
+
+const EVERY_MS = 4000;
+const NEWEST = 50;
 
 /** Servers that were added, removed or given a new agent, the newest first; each opens what it did, and how to go on where it failed. */
 export function Deployments(): VNode {
@@ -29,6 +33,8 @@ export function Deployments(): VNode {
   );
   const load = (): void => void list.refresh();
   useEffect(load, [list, turns.value]);
+  // What others begin is not told live: it is asked for while the list is seen.
+  useFollowed("", EVERY_MS, () => readNewest(NEWEST), () => true);
   useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || follow(one)), [found]);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
