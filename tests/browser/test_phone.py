@@ -14,11 +14,13 @@ from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
 from tests.browser.waits import try_now, until
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 from tests.support.stage import Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 LIVING = ("web-01", "web-02", "db-01", "db-02")
+LONGEST_NAME = 64
 AA = 4.5
 """What normal text must have, WCAG 1.4.3."""
 CONTRAST = """(button) => {
@@ -407,3 +409,27 @@ def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: Hub
         assert switch.evaluate(marked) == "solid"
         knob, track = switch.evaluate(WORN)
         assert knob != track, (knob, track)
+
+
+@pytest.mark.parametrize("width", [390, 800])
+def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: Path, width: int) -> None:
+    name = "w" * LONGEST_NAME
+    with HubProcess(tmp_path / "hub") as own, gate(browser, own) as seen:
+        [node] = own.enrol(name)
+        assert own.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "refresh"}).status == 202
+        body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": f"{name[1:]}x", "password": "wrong"}
+        assert own.local("POST", "/api/v1/deployments", body).status == 202
+        seen.sign_in()
+        page = on_phone(seen, width)
+        for path, table in (("/jobs", "Jobs"), ("/jobs?of=deployments", "Deployments")):
+            seen.open(path)
+            row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text="www")
+            expect(row).to_be_visible()
+            for cell in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(2)):
+                box = cell.bounding_box()
+                assert box is not None
+                assert box["width"] >= width / 5, (table, box)
+            assert beside(page) <= 0
+        seen.open("/events")
+        expect(page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="www")).to_be_visible()
+        assert beside(page) <= 0
