@@ -95,7 +95,8 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
     # a page that is on its way while a job changes comes all the same
     held: list[Route] = []
     page.route("**/api/v1/jobs?*cursor=*", lambda route: route.fallback() if held else held.append(route))
-    more.click()
+    more.focus()
+    page.keyboard.press("Enter")
     until(page, lambda: held)
     job = order(hub, node)
     expect(page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")).to_contain_text("1 running")
@@ -103,6 +104,7 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
     expect(rows).to_have_count(JOBS + 2)
     expect(first).to_contain_text("Waiting for the server")
     expect(more).to_have_count(0)
+    expect(rows.nth(2 * PAGE + 1)).to_be_focused()  # the first that came, below the job that began meanwhile
 
 
 def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hub: HubProcess) -> None:

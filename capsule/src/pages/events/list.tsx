@@ -12,6 +12,7 @@ import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
 interface Props {
@@ -85,11 +86,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
           </div>
         ))}
       </div>
-      {found.next && (
-        <div>
-          <Button onClick={() => void list.more()}>{t`Show more`}</Button>
-        </div>
-      )}
+      <ShowMore more={found.next !== null} onMore={() => void list.more()} />
     </div>
   );
 }

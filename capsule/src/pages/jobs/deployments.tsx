@@ -14,6 +14,7 @@ import type { DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { STANDING_MARKS } from "../add/servers";
 import { useFollowed } from "../many/followed";
 import { usePaged } from "../paged";
@@ -58,11 +59,7 @@ export function Deployments(): VNode {
           <Row key={one.id} one={newestDeployment(one)} />
         ))}
       </div>
-      {found.next && (
-        <div>
-          <Button onClick={() => void list.more()}>{t`Show more`}</Button>
-        </div>
-      )}
+      <ShowMore more={found.next !== null} onMore={() => void list.more()} />
     </>
   );
 }

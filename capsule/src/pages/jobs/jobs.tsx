@@ -12,6 +12,7 @@ import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Segmented } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 import { Deployments } from "./deployments";
 import { JobsTable } from "./table";
@@ -105,11 +106,7 @@ function Jobs(): VNode {
       ) : (
         <>
           <JobsTable jobs={found.items.map(newest)} />
-          {found.next && (
-            <div>
-              <Button onClick={() => void list.more()}>{t`Show more`}</Button>
-            </div>
-          )}
+          <ShowMore more={found.next !== null} onMore={() => void list.more()} />
         </>
       )}
     </>

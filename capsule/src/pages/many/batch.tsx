@@ -17,6 +17,7 @@ import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { useFollowed } from "./followed";
 import { StopMany, Sum } from "./sum";
 
@@ -127,11 +128,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           {!fitting.length && <p class="pad t3">{t`None now.`}</p>}
         </div>
       )}
-      {fitting.length > most && (
-        <div>
-          <Button onClick={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</Button>
-        </div>
-      )}
+      <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>
       {asking && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
     </div>
   );

@@ -4,8 +4,8 @@ import { t } from "../../core/say";
 import { loadJobsOf } from "../../state/job";
 import { jobs, newest } from "../../state/jobs";
 import { ApiError, type JobView } from "../../state/types";
-import { Button } from "../../ui/button";
 import { Empty, Failure, Loading } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { JobsTable } from "../jobs/table";
 
 export function NodeJobs({ id }: { id: string }): VNode {
@@ -35,11 +35,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
   return (
     <div class="stack">
       <JobsTable jobs={found.map(newest)} />
-      {next && (
-        <div>
-          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
-        </div>
-      )}
+      <ShowMore more={next !== null} onMore={() => void load(next ?? undefined)} />
     </div>
   );
 }

@@ -12,6 +12,7 @@ import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 
 const LEVELS = [t`emergency`, t`alert`, t`critical`, t`error`, t`warning`, t`notice`, t`info`, t`debug`];
 const ERROR = 3;
@@ -89,11 +90,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
           <Line key={`${line.at}-${lines.length - index}`} line={line} />
         ))}
       </div>
-      {next && (
-        <div>
-          <Button onClick={() => void load(next)}>{t`Show more`}</Button>
-        </div>
-      )}
+      <ShowMore more={next !== null} onMore={() => void load(next ?? undefined)} />
     </div>
   );
 }

@@ -8,9 +8,9 @@ import { count, plural } from "../../core/units";
 import type { NodeDetail } from "../../state/node";
 import { today } from "../../state/today";
 import { ApiError, type InstalledPackageView } from "../../state/types";
-import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 
 const SETTLE_MS = 250;
 
@@ -78,11 +78,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
           </table>
         </div>
       )}
-      {found.next && (
-        <p class="pad">
-          <Button onClick={() => void load(found.next ?? undefined)}>{t`Show more of ${count(found.total)}`}</Button>
-        </p>
-      )}
+      <ShowMore class="pad" more={found.next !== null} onMore={() => void load(found.next ?? undefined)}>{t`Show more of ${count(found.total)}`}</ShowMore>
     </section>
   );
 }

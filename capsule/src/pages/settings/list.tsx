@@ -8,6 +8,7 @@ import { ROLE_WORDS } from "../../core/access";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
 export interface Listed<T> {
@@ -57,11 +58,7 @@ export function ListView<T>({ list, what, refused, empty, children }: Props<T>):
         </Banner>
       )}
       {items.length ? children(items) : empty}
-      {items.length > 0 && list.next && (
-        <div>
-          <Button onClick={list.more}>{t`Show more`}</Button>
-        </div>
-      )}
+      <ShowMore more={items.length > 0 && list.next !== null} onMore={list.more} />
     </div>
   );
 }

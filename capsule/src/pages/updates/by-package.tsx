@@ -15,6 +15,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
 const SETTLE_MS = 250;
@@ -82,11 +83,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
         {found.oldest_at === null ? t`Told by ${plural(found.told, "node")}.` : t`Told by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`${plural(found.silent, "node")} told none.`}`}
         {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${form(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
-      {found.next && (
-        <div>
-          <Button onClick={() => void list.more()}>{t`Show more of ${count(found.total)}`}</Button>
-        </div>
-      )}
+      <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
     </>
   );
 }

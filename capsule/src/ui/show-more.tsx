@@ -1,0 +1,58 @@
+/** The button below a list of which there is more. Who pressed it is not left nowhere when it goes with the last page. */
+
+import type { ComponentChildren, VNode } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { t } from "../core/say";
+import { Button } from "./button";
+
+const LISTS = "[role=table],tbody,ul,ol";
+
+interface Pressed {
+  list: Element;
+  last: Element | null;
+  count: number;
+}
+
+function above(box: Element | null): Pressed | null {
+  for (let at = box?.previousElementSibling; at; at = at.previousElementSibling) {
+    const list = at.matches(LISTS) ? at : at.querySelector(LISTS);
+    if (list) return { list, last: list.lastElementChild, count: list.children.length };
+  }
+  return null;
+}
+
+/** The first of the rows that came, or the list. */
+function goOn({ list, last, count }: Pressed): void {
+  const row = last?.isConnected ? last.nextElementSibling : list.children[count];
+  const aim = (row ?? list) as HTMLElement;
+  if (!aim.hasAttribute("tabindex")) aim.tabIndex = -1;
+  aim.focus();
+}
+
+interface Props {
+  /** Whether there is more. */
+  more: boolean;
+  onMore: () => void;
+  class?: string;
+  children?: ComponentChildren;
+}
+
+export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props): VNode | null {
+  const box = useRef<HTMLDivElement>(null);
+  const pressed = useRef<Pressed | null>(null);
+  // Asked while the button that goes now still stands.
+  const loses = !more && box.current?.contains(document.activeElement) === true;
+  useLayoutEffect(() => {
+    if (loses && pressed.current) goOn(pressed.current);
+  }, [loses]);
+  if (!more) return null;
+  const press = (): void => {
+    pressed.current = above(box.current);
+    onMore();
+  };
+  return (
+    <div ref={box} class={extra}>
+      <Button onClick={press}>{children}</Button>
+    </div>
+  );
+}
