@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import DESKTOP
-from tests.browser.gates import LOOKS, PHONE, Look, gate
+from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
 from tests.browser.test_under_way import Kept
@@ -41,6 +41,20 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 def opened(page: Page) -> Locator:
     page.get_by_role("button", name="Add node").first.click()
     return page.get_by_role("dialog")
+
+
+def listed(seen: Gate, name: str) -> Locator:
+    """The row of a deployment beside the jobs."""
+    seen.open("/jobs")
+    seen.page.get_by_role("radio", name="Deployments").click()
+    return seen.page.get_by_role("table", name="Deployments").get_by_role("row").filter(has_text=name)
+
+
+def begun(hub: HubProcess, name: str, port: int) -> str:
+    body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": name, "password": "wrong"}
+    made = hub.local("POST", "/api/v1/deployments", body)
+    assert made.status == 202, made.body
+    return str(made.json["id"])
 
 
 def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
@@ -288,3 +302,36 @@ def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, 
             notes.last.get_by_role("button", name="Close note").click()
         expect(notes).to_have_count(0)
         assert told == names
+
+
+def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        begun(hub, "one", free_port())
+        row = listed(seen, "one")
+        expect(row).to_have_attribute("data-state", "failed")
+        read = Kept(page, "GET", "**/api/v1/deployments/*")
+        row.click()
+        dialog = page.get_by_role("dialog", name="Deployment")
+        [first] = read.wait()
+        expect(dialog.get_by_text("Loading its steps takes longer than usual.")).to_be_visible()
+        dialog.get_by_role("button", name="Try again").click()
+        [second] = read.wait()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        page.get_by_role("button", name="Add node").first.click()
+        other = page.get_by_role("dialog", name="Add node")
+        expect(other).to_be_visible()
+        for late in (first, second):
+            with page.expect_event("requestfinished", lambda request: "/deployments/" in request.url):
+                late.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
+        page.wait_for_timeout(200)
+        expect(other).to_be_visible()
+        expect(page.get_by_text("It is busy.")).to_have_count(0)
+        page.keyboard.press("Escape")
+        row.click()
+        [third] = read.wait()
+        third.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy still."})
+        expect(page.get_by_role("alert").filter(has_text="It is busy still.")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)

@@ -27,7 +27,8 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(page: Page, hub: HubProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sign_in(page, hub)
-        body = {"host": "127.0.0.1", "port": mute.getsockname()[1], "username": "root", "name": "one", "password": "first server's"}
+        port = mute.getsockname()[1]
+        body = {"host": "127.0.0.1", "port": port, "username": "root", "name": "one", "password": "first server's"}
         made = hub.local("POST", "/api/v1/deployments", body)  # and from now on the hub waits for some seconds for the mute one
         assert made.status == 202, made.body
         page.reload()
@@ -41,6 +42,7 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     failure = dialog.locator(".failure")
     expect(failure).to_be_visible(timeout=30_000)
     expect(failure.get_by_role("button", name="Paste key")).to_have_count(0)
+    expect(failure.get_by_label("Port")).to_have_value(str(port))
     failure.get_by_label("Port").fill(str(free_port()))
     failure.get_by_role("button", name="Retry").click()
     expect(failure.get_by_role("button", name="Paste key")).to_be_visible()

@@ -30,7 +30,7 @@ import { POLICIES } from "../../core/words";
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
 export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
   const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
-  const [running, setRunning] = useOpened(deployment);
+  const [running, setRunning, readAgain] = useOpened(deployment);
   const [editing, setEditing] = useState(false);
   const [method, setMethod] = useState<MethodKey>(first);
   const close = (): void => {
@@ -38,7 +38,7 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
     if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", t`Adding ${running.peek().name || running.peek().host}`, t`It goes on in the background.`);
     hide();
   };
-  if (!running && deployment) return <Opening title={t`Deployment`} />;
+  if (!running && deployment) return <Opening title={t`Deployment`} onRetry={readAgain} />;
   if (!running && method === "many") return <Many onMethod={setMethod} onClose={close} />;
   if (!running && method === "command") return <OneLine onMethod={setMethod} onClose={close} />;
   if (!running || editing) {

@@ -20,7 +20,7 @@ interface Props {
 
 export function FailureBox({ one, entries, onRetry }: Props): VNode {
   const fix = one.error ? fixFor(one.error.code) : null;
-  const [value, setValue] = useState(() => start(fix, one, entries));
+  const [value, setValue] = useState(() => start(fix, one));
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
   // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
@@ -75,9 +75,10 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
   );
 }
 
-function start(fix: FixField, one: DeploymentView, entries: Entries): string {
-  if (fix === "host") return entries.host || one.host;
-  if (fix === "port") return entries.port || String(one.port);
+/** What was tried last: it holds whatever was typed here, and all there is where nothing was. */
+function start(fix: FixField, one: DeploymentView): string {
+  if (fix === "host") return one.host;
+  if (fix === "port") return String(one.port);
   if (fix === "username") return one.username;
   if (fix === "name") return one.name;
   return "";

@@ -9,21 +9,32 @@ import { hide } from "../../state/dialogs";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView } from "../../state/types";
 
-/** It is looked at for as long as the dialog stands. Null: there is none yet, or it is on its way; the second sets the one that was begun here. */
-export function useOpened(id?: string): [Signal<DeploymentView> | null, (one: Signal<DeploymentView>) => void] {
+/** It is looked at for as long as the dialog stands. Null: there is none yet, or it is on its way; the second sets the one that was begun here, the third reads once more. */
+export function useOpened(id?: string): [Signal<DeploymentView> | null, (one: Signal<DeploymentView>) => void, () => void] {
   const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
     const held = active.peek().find((one) => one.id === id);
     return held ? follow(held) : null;
   });
+  const [reads, setReads] = useState(0);
   useEffect(() => {
     // One that has ended is not followed: it is read.
-    if (id && !running) loadDeployment(id).then(setRunning, (error: unknown) => {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The deployment could not be read`, error.detail);
-      hide();
-    });
-  }, [id]);
+    if (!id || running) return undefined;
+    let left = false;
+    loadDeployment(id).then(
+      (one) => left || setRunning(one),
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        // Another dialog may be open by now.
+        if (left) return;
+        toast("fail", t`The deployment could not be read`, error.detail);
+        hide();
+      },
+    );
+    return () => {
+      left = true;
+    };
+  }, [id, reads]);
   const shown = running?.peek().id;
   useEffect(() => (shown ? look(shown) : undefined), [shown]);
-  return [running, setRunning];
+  return [running, setRunning, () => setReads((count) => count + 1)];
 }

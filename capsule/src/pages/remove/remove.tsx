@@ -29,7 +29,7 @@ import { Bar, Steps } from "../add/steps";
 /** Type the name, then watch the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
-  const [running, setRunning] = useOpened(deployment);
+  const [running, setRunning, readAgain] = useOpened(deployment);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
   const close = (): void => {
     hide();
@@ -38,7 +38,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
-  if (deployment) return <Opening title={t`Removal`} />;
+  if (deployment) return <Opening title={t`Removal`} onRetry={readAgain} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
