@@ -19,6 +19,7 @@ from tests.browser.conftest import DESKTOP
 from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
 from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
+from tests.browser.test_settings import choose_password
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
@@ -335,3 +336,29 @@ def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub
         third.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy still."})
         expect(page.get_by_role("alert").filter(has_text="It is busy still.")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_viewer_looks_at_deployments_and_is_offered_no_act(browser: Browser, hub: HubProcess) -> None:
+    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
+    begun(hub, "one", free_port())
+    with SshEnd() as end, gate(browser, hub) as seen:
+        page = seen.page
+        begun(hub, "two", end.port)
+        choose_password(page, hub, "grace", made["password"])
+        expect(page.get_by_role("heading", name="No nodes yet").or_(page.get_by_text("Adding two")).first).to_be_visible()
+        listed(seen, "one").click()
+        dialog = page.get_by_role("dialog", name="Could not deploy to one")
+        expect(dialog.locator(".failure")).to_contain_text("Your role may look at deployments")
+        expect(dialog.get_by_role("textbox")).to_have_count(0)
+        expect(dialog.get_by_role("button")).to_have_text(["", "Close"])
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        listed(seen, "two").click()
+        question = page.get_by_role("dialog", name="Is this the right server?")
+        expect(question).to_contain_text("Your role may look at deployments")
+        expect(question.get_by_text("The fingerprints match")).to_have_count(0)
+        for name in ("Trust and deploy", "Cancel"):
+            expect(question.get_by_role("button", name=name)).to_have_count(0)
+        assert not seen.axe()
+        question.get_by_role("button", name="Close").last.click()
+        expect(question).to_have_count(0)

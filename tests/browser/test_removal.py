@@ -11,7 +11,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.gates import LOOKS, gate
+from tests.browser.test_add_node import listed
+from tests.browser.test_settings import choose_password
 from tests.support.hub import HubProcess
+from tests.support.ports import free_port
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -94,3 +97,41 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
             assert not seen.axe()
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         assert (row["kind"], row["node_id"]) == ("remove", stage.ids["web-01"])
+
+
+def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Browser, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    given = {"host": "127.0.0.1", "port": free_port(), "username": "root", "password": "no"}
+    assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}", given).status < 300
+    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        listed(seen, "web-1").click()
+        dialog = page.get_by_role("dialog", name="Could not remove web-1")
+        retry, name = dialog.get_by_role("button", name="Retry"), dialog.get_by_label("Type web-1 to confirm")
+        expect(dialog).to_contain_text("Trying again takes the server out of the fleet and deletes its history.")
+        expect(retry).to_be_disabled()
+        name.fill("web")
+        name.press("Enter")
+        expect(retry).to_be_disabled()
+        for look in LOOKS:
+            seen.look(look)
+            assert not seen.axe()
+        name.fill("web-1")
+        with page.expect_response(re.compile("/retry$")) as answer:
+            retry.click()
+        assert answer.value.request.post_data_json == {"port": given["port"]}
+        expect(dialog).to_contain_text("Try 2.")
+        expect(retry).to_be_disabled()
+        dialog.get_by_role("button", name="Settings of the node").click()
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_role("button", name="Remove node…")).to_be_visible()
+    with gate(browser, hub) as seen:
+        choose_password(seen.page, hub, "grace", made["password"])
+        expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
+        listed(seen, "web-1").click()
+        dialog = seen.page.get_by_role("dialog", name="Could not remove web-1")
+        expect(dialog.locator(".failure")).to_contain_text("Your role may look at deployments")
+        expect(dialog.get_by_role("textbox")).to_have_count(0)
+        expect(dialog.get_by_role("button")).to_have_text(["", "Close"])

@@ -5,6 +5,7 @@ import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } fr
 import { deploymentEnded } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
 import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -16,7 +17,7 @@ import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
 import { bodyOf, faults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
-import { FailureBox } from "./failure";
+import { FailureBox, LookOnly } from "./failure";
 import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
 import { OneLine } from "./one-line";
@@ -168,7 +169,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
         <FailureBox one={one} entries={entries} onRetry={onRetry} />
         <Steps deployment={one} last={t`Done`} />
         <footer>
-          {onEdit && (
+          {onEdit && mayAct.value && (
             <Button kind="quiet" onClick={onEdit}>
               {t`Edit connection`}
             </Button>
@@ -214,7 +215,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   );
 }
 
-function CancelButton({ id, words = t`Cancel` }: { id: string; words?: string }): VNode {
+function CancelButton({ id }: { id: string }): VNode | null {
   const [busy, setBusy] = useState(false);
   const cancel = async (): Promise<void> => {
     setBusy(true);
@@ -227,11 +228,11 @@ function CancelButton({ id, words = t`Cancel` }: { id: string; words?: string })
       setBusy(false);
     }
   };
-  return (
+  return mayAct.value ? (
     <Button kind="danger" busy={busy} onClick={() => void cancel()}>
-      {words}
+      {t`Cancel`}
     </Button>
-  );
+  ) : null;
 }
 
 const KEY_FILES: Record<string, string> = {
@@ -278,15 +279,25 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
             <CopyButton text={() => command} />
           </div>
         </div>
-        <Check checked={match} onCheck={setMatch}>
-          {t`The fingerprints match`}
-        </Check>
+        {mayAct.value ? (
+          <Check checked={match} onCheck={setMatch}>
+            {t`The fingerprints match`}
+          </Check>
+        ) : (
+          <LookOnly />
+        )}
       </div>
       <footer>
         <CancelButton id={one.id} />
-        <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
-          {t`Trust and deploy`}
-        </Button>
+        {mayAct.value ? (
+          <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
+            {t`Trust and deploy`}
+          </Button>
+        ) : (
+          <Button class="end" onClick={onClose}>
+            {t`Close`}
+          </Button>
+        )}
       </footer>
     </Dialog>
   );

@@ -1,11 +1,15 @@
-/** A failed deployment: the cause in one sentence, what was left, the one field that mends it, and the way on. */
+/** A failed deployment: the cause in one sentence, what was left, the one field that mends it, and the way on for who may go it. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { fixFor, leftBehind, type FixField } from "../../core/steps";
+import { nodeName } from "../../state/fleet";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
 import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
 import { SecretField, TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -15,19 +19,41 @@ import { signIn, type Entries } from "./entries";
 interface Props {
   one: DeploymentView;
   entries: Entries;
-  onRetry: (body: RetryBody) => Promise<void>;
+  /** The node's name, to be typed before its removal is tried again. */
+  confirm?: string;
+  /** null: it is not tried again, but ordered anew. */
+  onRetry: ((body: RetryBody) => Promise<void>) | null;
 }
 
-export function FailureBox({ one, entries, onRetry }: Props): VNode {
+/** In the place of what the hub would refuse. */
+export function LookOnly(): VNode {
+  return <p class="t2">{t`Your role may look at deployments; operators and admins may act on them.`}</p>;
+}
+
+/** To where a node is removed in another way and its update ordered anew, for as long as it is there. */
+export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode | null {
+  const id = one.node_id;
+  if (!mayAct.value || !id || nodeName(id) === undefined) return null;
+  const open = (): void => {
+    onClose();
+    go(`/n/${id}/settings`);
+  };
+  return <Button onClick={open}>{t`Settings of the node`}</Button>;
+}
+
+export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const fix = one.error ? fixFor(one.error.code) : null;
   const [value, setValue] = useState(() => start(fix, one));
+  const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
   // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
   const [again, setAgain] = useState<Entries | null>(null);
   const [direct, setDirect] = useState(false);
   const left = one.kind === "install" ? leftBehind(one) : "";
+  const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = async (): Promise<void> => {
+    if (!onRetry || busy || closed) return;
     setBusy(true);
     setWrong("");
     try {
@@ -46,30 +72,38 @@ export function FailureBox({ one, entries, onRetry }: Props): VNode {
         <span>{one.error?.message ?? t`It was cancelled before it was done.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
-      <form
-        class="fix"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void retry();
-        }}
-      >
-        <Fix fix={fix} one={one} value={value} onValue={setValue} />
-        {one.jump && (
-          <div class="field">
-            <Check checked={direct} onCheck={setDirect}>
-              {t`Without the jump host ${one.jump.host}: reach it directly`}
-            </Check>
-          </div>
-        )}
-        {again && (
-          <div class="again">
-            <SignInFields entries={again} wrong={{}} onChange={(part) => setAgain({ ...again, ...part })} />
-          </div>
-        )}
-        <Button kind="primary" type="submit" icon="rotate-cw" busy={busy} disabled={fix === "private_key" && !value}>
-          {t`Retry`}
-        </Button>
-      </form>
+      {confirm !== undefined && mayAct.value && <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>}
+      {!mayAct.value ? (
+        <LookOnly />
+      ) : (
+        onRetry && (
+          <form
+            class="fix"
+            onSubmit={(event) => {
+              event.preventDefault();
+              void retry();
+            }}
+          >
+            <Fix fix={fix} one={one} value={value} onValue={setValue} />
+            {one.jump && (
+              <div class="field">
+                <Check checked={direct} onCheck={setDirect}>
+                  {t`Without the jump host ${one.jump.host}: reach it directly`}
+                </Check>
+              </div>
+            )}
+            {again && (
+              <div class="again">
+                <SignInFields entries={again} wrong={{}} onChange={(part) => setAgain({ ...again, ...part })} />
+              </div>
+            )}
+            {confirm !== undefined && <ConfirmName name={confirm} value={typed} onText={setTyped} />}
+            <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={busy} disabled={closed}>
+              {t`Retry`}
+            </Button>
+          </form>
+        )
+      )}
       {wrong && <p class="wrong">{wrong}</p>}
     </div>
   );
