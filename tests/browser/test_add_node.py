@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.conftest import DESKTOP
 from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
@@ -21,7 +21,7 @@ from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.test_gates_safety import said
 from tests.browser.test_settings import choose_password
 from tests.browser.test_under_way import Kept
-from tests.browser.waits import forgotten
+from tests.browser.waits import forgotten, until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 from tests.support.ssh_end import SshEnd
@@ -362,3 +362,62 @@ def test_a_viewer_looks_at_deployments_and_is_offered_no_act(browser: Browser, h
         assert not seen.axe()
         question.get_by_role("button", name="Close").last.click()
         expect(question).to_have_count(0)
+
+
+def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    assert hub.local("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]}).status < 300
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        listed(seen, "web-1").click()
+        dialog = page.get_by_role("dialog", name="Updating Spider on web-1")
+        expect(dialog.locator("[data-step=wait][data-state=running]")).to_contain_text("Wait until the node is free")
+        expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
+    hub.end()
+    hub.launch()
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        listed(seen, "web-1").click()
+        dialog = page.get_by_role("dialog", name="Could not update Spider on web-1")
+        expect(dialog.locator(".failure")).to_contain_text("the hub was stopped before it had begun: order it anew")
+        expect(dialog.locator("[data-step=wait]")).to_be_visible()
+        expect(dialog.get_by_role("button", name="Retry")).to_have_count(0)
+        for look in LOOKS:
+            seen.look(look)
+            assert not seen.axe()
+        dialog.get_by_role("button", name="Settings of the node").click()
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_role("button", name="Update agent")).to_be_visible()
+
+
+def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: HubProcess) -> None:
+    [node] = hub.enrol("one")
+    begun(hub, "other", free_port())
+    batch = "0" * 20
+    told = {"name": "one", "state": "succeeded", "error": None, "node_id": node.node_id, "batch_id": batch}
+
+    def as_of_old(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for one in body.get("deployments", [body]):
+            one.update(told)
+        route.fulfill(response=answer, json=body)
+
+    with gate(browser, hub) as seen:
+        page = seen.page
+        until(page, lambda: hub.local("GET", "/api/v1/deployments").json["deployments"][0]["state"], lambda state: state == "failed")
+        page.route(re.compile(r"/api/v1/deployments([/?][^/]*)?$"), as_of_old)
+        seen.sign_in()
+        listed(seen, "one").click()
+        dialog = page.get_by_role("dialog", name="one was added")
+        expect(dialog).to_contain_text("The node is not connected now.")
+        expect(dialog.get_by_role("button", name="Open node")).to_be_visible()
+        assert not seen.axe()
+        assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}?force=true").status < 300
+        expect(dialog).to_contain_text("The node is not in the fleet now.")
+        expect(dialog.get_by_role("button", name="Open node")).to_have_count(0)
+        dialog.get_by_role("link", name="All servers of this request").click()
+        page.wait_for_url(re.compile(f"/deployments/{batch}$"))
+        expect(dialog).to_have_count(0)

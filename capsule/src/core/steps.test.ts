@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deploymentStanding, deploymentWord } from "./steps";
+import { deploymentStanding, deploymentWord, dialogTitle, stepTitle } from "./steps";
 
 const step = (name: string, state: string) => ({ name, state });
 const one = { kind: "install" as const, state: "running", again: false, error: null, steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")] };
@@ -19,4 +19,16 @@ test("a server that nobody reached was forgotten, not removed", () => {
   const removal = { ...one, kind: "remove" as const, state: "succeeded" };
   assert.equal(deploymentStanding({ ...removal, steps: [step("uninstall", "done"), step("verify", "done")] }), "Removed");
   assert.match(deploymentStanding({ ...removal, steps: [step("uninstall", "skipped"), step("verify", "skipped")] }), /^Forgotten/);
+});
+
+test("a dialog is called by what was done, and a node live only while it is", () => {
+  const done = { ...one, state: "succeeded" };
+  assert.equal(dialogTitle(done, "db-01", true), "db-01 is live");
+  assert.equal(dialogTitle(done, "db-01", false), "db-01 was added");
+  assert.equal(dialogTitle({ ...done, again: true }, "db-01", false), "db-01 was deployed again");
+  const update = { ...one, kind: "update" as const };
+  assert.equal(dialogTitle(update, "db-01", true), "Updating Spider on db-01");
+  assert.equal(dialogTitle({ ...update, state: "failed" }, "db-01", true), "Could not update Spider on db-01");
+  assert.equal(dialogTitle({ ...update, state: "succeeded" }, "db-01", true), "Spider on db-01 was updated");
+  assert.equal(stepTitle("install", "update"), "Install the new agent");
 });

@@ -18,7 +18,14 @@ export const STEP_TITLES: Record<string, string> = {
   wipe: t`Forget the credentials`,
 };
 
+const UPDATE_TITLES: Record<string, string> = {
+  wait: t`Wait until the node is free`,
+  install: t`Install the new agent`,
+  verify: t`Wait until it is connected again`,
+};
+
 export function stepTitle(name: string, kind = "install"): string {
+  if (kind === "update") return UPDATE_TITLES[name] ?? name;
   if (kind === "remove" && name === "verify") return t`Check that nothing is left`;
   if (kind === "remove" && name === "wipe") return t`Forget the node and its credentials`;
   return STEP_TITLES[name] ?? name.replaceAll("_", " ");
@@ -38,6 +45,17 @@ interface DeploymentLike {
 export function deploymentWord({ kind, again }: DeploymentLike): string {
   if (kind === "install") return again ? t`Deploy again` : t`Add server`;
   return kind === "update" ? t`Update agent` : t`Remove server`;
+}
+
+/** What the dialog of an installation or an update is called. `live` = its node is online now. */
+export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" | "state" | "again">, name: string, live: boolean): string {
+  const update = kind === "update";
+  if (state === "failed") return update ? t`Could not update Spider on ${name}` : t`Could not deploy to ${name}`;
+  if (state === "cancelled") return update ? t`Update of Spider on ${name} cancelled` : t`Deployment to ${name} cancelled`;
+  if (state !== "succeeded") return update ? t`Updating Spider on ${name}` : t`Deploying to ${name}`;
+  if (update) return t`Spider on ${name} was updated`;
+  if (live) return t`${name} is live`;
+  return again ? t`${name} was deployed again` : t`${name} was added`;
 }
 
 /** Where it stands, in words. */

@@ -7,7 +7,6 @@ import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
 import { show } from "./dialogs";
 import { onEvent } from "./events";
 import { connections, watch } from "./link";
-import { go } from "./router";
 import { onSessionEnd, phase } from "./session";
 import { dismiss, toast } from "./toasts";
 
@@ -55,10 +54,9 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
   return made;
 }
 
-/** Where it is looked at, under way or ended: its dialog, or the page of the node whose agent it brought up to date. */
+/** Its dialog, under way or ended. */
 export function openDeployment({ id, kind, node_id: node }: DeploymentView): void {
-  if (kind === "update") go(`/n/${node}`);
-  else show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
+  show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
 }
 
 /** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */

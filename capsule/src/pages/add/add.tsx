@@ -2,12 +2,12 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } from "../../state/deployment";
-import { deploymentEnded } from "../../state/deployments";
 import { hide } from "../../state/dialogs";
-import { go } from "../../state/router";
+import { nodeName, nodeSignal } from "../../state/fleet";
+import { go, place } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
+import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
@@ -17,7 +17,7 @@ import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
 import { bodyOf, faults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
-import { FailureBox, LookOnly } from "./failure";
+import { FailureBox, LookOnly, ToSettings } from "./failure";
 import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
 import { OneLine } from "./one-line";
@@ -25,6 +25,7 @@ import { useOpened } from "./opened";
 import { Opening } from "./opening";
 import { Bar, Steps } from "./steps";
 import { ofJump, placeText } from "../../core/servers";
+import { dialogTitle } from "../../core/steps";
 import { duration } from "../../core/time";
 import { POLICIES } from "../../core/words";
 
@@ -36,7 +37,8 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
   const [method, setMethod] = useState<MethodKey>(first);
   const close = (): void => {
     setEntries(NO_ENTRIES);
-    if (running && !deploymentEnded(running.peek()) && running.peek().state === "running") toast("run", t`Adding ${running.peek().name || running.peek().host}`, t`It goes on in the background.`);
+    const one = running?.peek();
+    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It goes on in the background.`);
     hide();
   };
   if (!running && deployment) return <Opening title={t`Deployment`} onRetry={readAgain} />;
@@ -159,14 +161,19 @@ interface RunningProps {
 }
 
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
-  const where = `${one.username}@${one.host}:${one.port}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
-  const name = one.name || one.host;
+  const update = one.kind === "update";
+  const where = update ? one.host : `${one.username}@${one.host}:${one.port}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
+  // It may have gone since, or be away.
+  const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
+  const live = node?.state === "online";
+  const title = dialogTitle(one, one.name || one.host, live);
   if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${placeText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
   if (one.state === "failed" || one.state === "cancelled") {
     const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`}`;
     return (
-      <Dialog key="failed" title={one.state === "failed" ? t`Could not deploy to ${name}` : t`Deployment to ${name} cancelled`} subtitle={where + took} icon="server" onClose={onClose}>
-        <FailureBox one={one} entries={entries} onRetry={onRetry} />
+      <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
+        <OfRequest one={one} />
+        <FailureBox one={one} entries={entries} onRetry={update ? null : onRetry} />
         <Steps deployment={one} last={t`Done`} />
         <footer>
           {onEdit && mayAct.value && (
@@ -174,7 +181,8 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
               {t`Edit connection`}
             </Button>
           )}
-          <span class="t3 end aside">{onEdit ? t`Your entries are kept until you close this.` : ""}</span>
+          <span class="t3 end aside">{update && node && mayAct.value ? t`An update is ordered anew in the settings of its node.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
+          {update && <ToSettings one={one} onClose={onClose} />}
           <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
       </Dialog>
@@ -186,17 +194,18 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
     if (one.node_id) go(`/n/${one.node_id}`);
   };
   return (
-    <Dialog key="running" title={done ? t`${name} is live` : t`Deploying to ${name}`} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
+    <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
+      <OfRequest one={one} />
       <Bar deployment={one} label={t`Deployment`} />
       <Steps deployment={one} last={t`Done`} />
       <footer>
-        <span class="t3 aside">{done ? t`The agent completed a session and sends samples.` : entries.keep ? t`Credentials are kept sealed for updates and removal.` : t`Key and passwords stay in memory for this deployment only.`}</span>
+        <span class="t3 aside">{asideOf(one, entries, node?.state)}</span>
         {done ? (
           <>
             <Button class="end" onClick={onClose}>
               {t`Close`}
             </Button>
-            {one.node_id && (
+            {node && (
               <Button kind="primary" onClick={open}>
                 {t`Open node`}
               </Button>
@@ -207,12 +216,31 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
             <Button class="end" onClick={onClose}>
               {t`Run in background`}
             </Button>
-            <CancelButton id={one.id} />
+            {(!update || one.steps[0]?.state === "waiting") && <CancelButton id={one.id} />}
           </>
         )}
       </footer>
     </Dialog>
   );
+}
+
+function asideOf(one: DeploymentView, entries: Entries, node: NodeView["state"] | undefined): string {
+  if (one.state === "succeeded") return node === "online" ? t`The agent completed a session and sends samples.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
+  if (!mayAct.value) return t`Your role may look at deployments; operators and admins may act on them.`;
+  if (one.kind === "update") return t`This goes on when the dialog is closed.`;
+  return entries.keep ? t`Credentials are kept sealed for updates and removal.` : t`Key and passwords stay in memory for this deployment only.`;
+}
+
+/** From one of many to all that were asked for with it, where those that failed are tried again together. */
+function OfRequest({ one }: { one: DeploymentView }): VNode | null {
+  const all = `/deployments/${one.batch_id}`;
+  return one.batch_id && place.value.path !== all ? (
+    <p class="earlier">
+      <a class="accent" href={all} onClick={hide}>
+        {t`All servers of this request`}
+      </a>
+    </p>
+  ) : null;
 }
 
 function CancelButton({ id }: { id: string }): VNode | null {
@@ -261,6 +289,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   };
   return (
     <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
+      <OfRequest one={one} />
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
