@@ -56,7 +56,7 @@ function Chosen(): VNode | null {
     case "add":
       return <AddNode key={wanted.deployment ?? "new"} {...wanted} />;
     case "remove":
-      return <RemoveNode key={wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+      return <RemoveNode key={wanted.deployment ?? wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
     case "redeploy":
       return <Redeploy key={wanted.node} node={wanted.node} />;
     case "order":

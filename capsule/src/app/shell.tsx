@@ -5,7 +5,7 @@ import { clock } from "../core/time";
 import { plural } from "../core/units";
 import { actionWord } from "../core/words";
 import { show } from "../state/dialogs";
-import { active } from "../state/deployments";
+import { active, openDeployment } from "../state/deployments";
 import { ids, loaded, nodeName, tags, updatesThere } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { connections, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
@@ -162,8 +162,7 @@ function Top({ route }: { route: Route }): VNode {
           more={{ "aria-label": work }}
           onClick={() => {
             if (first.batch_id) go(`/deployments/${first.batch_id}`);
-            else if (first.kind === "update") go(`/n/${first.node_id}`);
-            else show(first.kind === "remove" && first.node_id ? { kind: "remove", node: first.node_id, deployment: first.id } : { kind: "add", deployment: first.id });
+            else openDeployment(first);
           }}
         >
           <Glyph kind="run" label="" />
