@@ -94,9 +94,8 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
         await asyncio.sleep(3.0)
         began_ms = time.time() * 1000
         async with hub.running():
-            await hub.until(lambda: bool(hub.rows), limit_s=60.0)
-            first_ms = min(row.taken_at_ms for rows in hub.rows.values() for row in rows)
-            assert first_ms < began_ms
+            # What is measured now may come ahead of what waited.
+            await hub.until(lambda: any(row.taken_at_ms < began_ms for rows in hub.rows.values() for row in rows), limit_s=60.0)
 
 
 async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle: Path) -> None:
