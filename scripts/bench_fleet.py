@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import os
 import sqlite3
@@ -28,12 +29,15 @@ UNWATCHED_S = 60.0
 """Six packs of ten seconds."""
 UNITS = {
     "rss": "MB",
+    "rss_held": "MB",
     "disk": "MB/h",
     "unwatched_cpu": "% of a core",
     "watched_cpu": "% of a core",
     "unwatched_rows": "rows/s",
     "watched_rows": "rows/s",
 }
+GROWS = ("unwatched_cpu", "watched_cpu", "disk", "rss_held")
+"""What is held against the number of nodes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
 SOAK_RHYTHM_S = 30.0
@@ -122,22 +126,37 @@ async def _watched(hub: HubProcess) -> tuple[float, float]:
         return share, rows
 
 
+def _least_resident_mb(pid: int, duration_s: float) -> float:
+    """The least resident memory of so long a time: once a minute the hub gives back what its caches and heaps only keep for later."""
+    ends_at = time.monotonic() + duration_s
+    least = resident_mb(pid)
+    while time.monotonic() < ends_at:
+        time.sleep(0.5)
+        least = min(least, resident_mb(pid))
+    return least
+
+
 def crowd() -> Results:
-    """CPU, memory and disk of the hub by the size of the fleet, nobody looking and all watched; each beside the smallest fleet's, by node."""
+    """CPU, memory and disk of the hub by the size of the fleet, nobody looking and all watched; each beside the second smallest fleet's, by node.
+
+    Then what each further node adds, from one size to the next, beside its mean from the smallest to the largest."""
     results: Results = []
     floor: dict[str, float] = {}
+    by_size: dict[int, dict[str, float]] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size) as (hub, _):
             time.sleep(SETTLE_S)
             before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
-            time.sleep(UNWATCHED_S)
+            held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)
             values = {
+                "rss_held": held_mb,
                 "unwatched_cpu": (cpu_s(hub.pid) - before) / UNWATCHED_S * 100,
                 "unwatched_rows": (figure(hub, "rows_total") - rows_before) / UNWATCHED_S,
                 "disk": (_disk_mb(hub.folder) - disk_before) / UNWATCHED_S * 3600,
             }
             values["watched_cpu"], values["watched_rows"] = asyncio.run(_watched(hub))
             values["rss"] = resident_mb(hub.pid)
+        by_size[size] = values
         for name, value in values.items():
             unit = UNITS[name]
             line: dict[str, object] = {"name": f"hub.fleet.{name}.{size}", "value": round(value, 2), "unit": unit}
@@ -146,6 +165,21 @@ def crowd() -> Results:
             elif size > SIZES[1] and floor[name]:
                 line |= {"versus": round(floor[name] * size, 2), "ratio": round(value / size / floor[name], 2)}
             results.append(line)
+    return results + _further(by_size)
+
+
+def _further(by_size: dict[int, dict[str, float]]) -> Results:
+    """What a node more costs, by the sizes between which it comes."""
+
+    def slope(name: str, smaller: int, larger: int) -> float:
+        return (by_size[larger][name] - by_size[smaller][name]) / (larger - smaller)
+
+    results: Results = []
+    for smaller, larger in itertools.pairwise(SIZES):
+        for name in GROWS:
+            value, mean = slope(name, smaller, larger), slope(name, SIZES[0], SIZES[-1])
+            line: dict[str, object] = {"name": f"hub.fleet.further.{name}.{larger}", "value": round(value, 4), "unit": f"{UNITS[name]} a node"}
+            results.append(line | {"versus": round(mean, 4), "ratio": round(value / mean, 2)})
     return results
 
 

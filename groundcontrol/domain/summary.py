@@ -28,6 +28,9 @@ SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
 
 LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 
+_MAP_HEADS: Final = tuple(bytes((0x80 | entries,)) for entries in range(16))
+"""Of maps of MessagePack with so few entries."""
+
 Values = Sequence["int | None"]
 
 
@@ -67,7 +70,7 @@ def pack_summary(briefs: Sequence[Brief]) -> bytes:
     for brief in briefs:
         entries += brief.entries
         parts.append(brief.packed)
-    parts[0] = bytes((0x80 | entries,)) if entries < 16 else b"\xde" + entries.to_bytes(2)
+    parts[0] = _MAP_HEADS[entries] if entries < 16 else b"\xde" + entries.to_bytes(2)
     return b"".join(parts)
 
 
