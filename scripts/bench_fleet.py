@@ -178,7 +178,11 @@ def _further(by_size: dict[int, dict[str, float]]) -> Results:
     for smaller, larger in itertools.pairwise(SIZES):
         for name in GROWS:
             value, mean = slope(name, smaller, larger), slope(name, SIZES[0], SIZES[-1])
-            line: dict[str, object] = {"name": f"hub.fleet.further.{name}.{larger}", "value": round(value, 4), "unit": f"{UNITS[name]} a node"}
+            line: dict[str, object] = {
+                "name": f"hub.fleet.further.{name}.{larger}",
+                "value": round(value, 4),
+                "unit": f"{UNITS[name]} a node",
+            }
             results.append(line | {"versus": round(mean, 4), "ratio": round(value / mean, 2)})
     return results
 
