@@ -56,3 +56,25 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     assert sent["password"] == "second server's"
     expect(dialog.locator(".failure")).to_be_visible(timeout=30_000)
     expect(dialog.get_by_text("Try 2. The one before ended at “Reach the server”: it had changed nothing on the server")).to_be_visible()
+
+
+def test_the_form_shows_what_was_tried_last(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    page.get_by_role("button", name="Add node").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+    dialog.get_by_label("Port", exact=True).fill(str(free_port()))
+    dialog.get_by_label("SSH user").fill("root")
+    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_label("SSH password", exact=True).fill("typed once")
+    dialog.get_by_role("button", name="Connect").click()
+    failure = dialog.locator(".failure")
+    other = str(free_port())
+    failure.get_by_label("Port").fill(other)
+    with page.expect_response(lambda answer: answer.url.endswith("/retry")):
+        failure.get_by_role("button", name="Retry").click()
+    expect(dialog.get_by_text("Try 2.")).to_be_visible(timeout=30_000)
+    expect(failure).to_be_visible(timeout=30_000)
+    dialog.get_by_role("button", name="Edit connection").click()
+    expect(dialog.get_by_label("Port", exact=True)).to_have_value(other)
+    expect(dialog.get_by_label("SSH password", exact=True)).to_have_value("typed once")

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } from "../../state/deployment";
 import { hide } from "../../state/dialogs";
@@ -16,7 +16,7 @@ import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
-import { bodyOf, faults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
+import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
 import { FailureBox, LookOnly, ToSettings } from "./failure";
 import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
@@ -60,7 +60,11 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
       />
     );
   }
-  return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
+  const retry = async (body: RetryBody): Promise<void> => {
+    setRunning(await retryDeployment(running.peek().id, body));
+    setEntries((before) => (before.host ? tried(before, body) : before)); // of another page's nothing was typed here
+  };
+  return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
 
 interface FormProps {
@@ -274,6 +278,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   const [match, setMatch] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
+  useEffect(() => setWrong(""), [one]); // what was told since is newer
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
   const trust = async (): Promise<void> => {

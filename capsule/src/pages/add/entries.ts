@@ -110,6 +110,25 @@ export function signIn(entries: Entries): RetryBody {
   return { private_key, passphrase, password, sudo_password, certificate };
 }
 
+/** With what another try gave in the place of what was typed first. */
+export function tried(entries: Entries, body: RetryBody): Entries {
+  const { host, port, username, name, private_key, passphrase, password, sudo_password, install_python, jump } = body;
+  return {
+    ...entries,
+    host: host ?? entries.host,
+    port: port == null ? entries.port : String(port),
+    username: username ?? entries.username,
+    name: name ?? entries.name,
+    key: private_key ?? entries.key,
+    keyName: private_key == null || private_key === wholeKey(entries.key) ? entries.keyName : "",
+    passphrase: passphrase ?? entries.passphrase,
+    password: password ?? entries.password,
+    sudoPassword: sudo_password ?? entries.sudoPassword,
+    installPython: install_python ?? entries.installPython,
+    jump: jump === null ? null : entries.jump,
+  };
+}
+
 /** The connection alone: for a removal whose credentials were not kept. */
 export function credentialsOf(entries: Entries): RetryBody {
   const { host, port, username } = bodyOf(entries);
