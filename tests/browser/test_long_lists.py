@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from spider.wire.frames import Table, Updates
+from spider.wire.frames import InstalledPackages, Table, Updates
 from tests.browser.test_fleet_page import COLUMNS
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import until
@@ -25,6 +26,14 @@ ACCEPTED, OK = 202, 200
 PAGE = 50
 JOBS = 2 * PAGE + 10
 PACKAGES = 130
+INSTALLED = 230
+INSTALLED_PAGE = 200
+
+
+def installed(names: list[str]) -> InstalledPackages:
+    """All that a node has."""
+    digest = hashlib.sha256("".join(f"{name}\t1.0\n" for name in sorted(names)).encode()).hexdigest()[:32]
+    return InstalledPackages("", digest, 0, 1, names, ["1.0"] * len(names))
 
 
 class Shelf(PlayedNodes):
@@ -37,6 +46,7 @@ class Shelf(PlayedNodes):
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         self.agent = agent
         await agent.say(IDENTITY._replace(hostname=node.name))
+        await agent.say(installed([f"tool-{no:03}" for no in range(INSTALLED)]))
         await self._tell(PACKAGES)
         self.told.set()
 
@@ -107,6 +117,21 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
     expect(rows.nth(2 * PAGE + 1)).to_be_focused()  # the first that came, below the job that began meanwhile
 
 
+def test_jobs_of_one_node_that_were_asked_for_stay_while_another_begins(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    for _ in range(PAGE + 10):
+        cancel(hub, order(hub, node))
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}/jobs")
+    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+    expect(rows).to_have_count(PAGE)
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(PAGE + 10)
+    order(hub, node)
+    expect(rows.first).to_contain_text("Waiting for the server")
+    expect(rows).to_have_count(PAGE + 11)
+
+
 def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Shelf(hub, node) as shelf:
@@ -120,3 +145,28 @@ def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hu
         shelf.tell(PACKAGES + 1)
         expect(page.get_by_text("131 packages")).to_be_visible()
         expect(rows).to_have_count(PACKAGES + 1)
+
+
+def test_what_is_installed_stays_as_far_as_it_was_asked_for_and_a_search_shows_its_own_answer_only(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    with Shelf(hub, node) as shelf:
+        assert shelf.told.wait(30)
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{node.node_id}/packages")
+        rows = page.get_by_role("region", name="Packages, table").get_by_role("row").filter(has_text="tool-")
+        expect(rows).to_have_count(INSTALLED_PAGE)
+        page.get_by_role("button", name=f"Show more of {INSTALLED}").click()
+        expect(rows).to_have_count(INSTALLED)
+        with page.expect_response(lambda answer: "/packages?" in answer.url and "cursor=" in answer.url):  # both pages are read again
+            shelf.tell(PACKAGES + 1)
+        expect(rows).to_have_count(INSTALLED)
+
+        held: list[Route] = []
+        page.route("**/packages?*search=*", lambda route: route.fallback() if held else held.append(route))
+        search = page.get_by_label("Search in packages")
+        search.fill("22")
+        until(page, lambda: held)
+        expect(rows).to_have_count(0)  # none of the answer to another question
+        expect(search).to_be_focused()
+        held[0].continue_()
+        expect(rows).to_have_count(12)  # 022, 122, 220 to 229

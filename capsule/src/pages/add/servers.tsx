@@ -17,7 +17,8 @@ import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading } from "../../ui/parts";
 import { useFollowed } from "../many/followed";
 import { StopMany, Sum } from "../many/sum";
 import { Refusal, useAct } from "../settings/refusal";
@@ -91,11 +92,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         )}
       </div>
       <Refusal text={act.refusal} />
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} />
       <Sum
         mark={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"}
         words={counts.open ? t`On the way` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended, not all well` : t`Ended`}

@@ -11,7 +11,8 @@ import { today } from "../../state/today";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
@@ -55,11 +56,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   }
   return (
     <div class="stack">
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <div role="row" class="head">
           {[t`Severity`, t`Event`, t`Node`, t`From`, t`At`].map((label) => (

@@ -18,6 +18,7 @@ import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { lazy } from "../../ui/lazy";
+import { MaybeOld } from "../../ui/maybe-old";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
 import { Output } from "./output";
 
@@ -145,11 +146,7 @@ function Fault({ detail }: { detail: JobDetail }): VNode | null {
       </Banner>
     );
   }
-  return (
-    <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={() => detail.again()}>{t`Try again`}</Button>}>
-      <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-    </Banner>
-  );
+  return <MaybeOld failure={failure} onRetry={() => detail.again()} />;
 }
 
 /** How long a job has printed nothing, once that is long: it may hang, or ask something that nobody can answer. */

@@ -11,9 +11,9 @@ import { deploymentEnded, follow, load as readNewest, newestDeployment, openDepl
 import { findDeployments } from "../../state/lists";
 import { today } from "../../state/today";
 import type { DeploymentView } from "../../state/types";
-import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { STANDING_MARKS } from "../add/servers";
 import { useFollowed } from "../many/followed";
@@ -42,11 +42,7 @@ export function Deployments(): VNode {
   if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Each server that is added, updated or removed is listed here, with its steps.`} />;
   return (
     <>
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} onRetry={load} />
       <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
         <div role="row" class="head">
           {[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`].map((label) => (

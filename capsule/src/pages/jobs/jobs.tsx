@@ -11,7 +11,8 @@ import type { JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading, Segmented } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading, Segmented } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 import { Deployments } from "./deployments";
@@ -86,11 +87,7 @@ function Jobs(): VNode {
           ))}
         </select>
       </div>
-      {failure && found && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={found && failure} onRetry={load} />
       {failure && !found ? (
         <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />
       ) : !found ? (

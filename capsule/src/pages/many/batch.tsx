@@ -16,7 +16,8 @@ import { today } from "../../state/today";
 import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading, Time } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { useFollowed } from "./followed";
 import { StopMany, Sum } from "./sum";
@@ -80,11 +81,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           </Button>
         )}
       </div>
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} />
       <Sum
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
         words={counts.open ? t`Running` : counts.failed ? t`Ended, not all well` : total ? t`Ended` : t`Nothing was started`}

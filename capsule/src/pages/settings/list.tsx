@@ -5,9 +5,8 @@ import { t } from "../../core/say";
 import { user } from "../../state/session";
 import type { ApiError } from "../../state/types";
 import { ROLE_WORDS } from "../../core/access";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
@@ -52,11 +51,7 @@ export function ListView<T>({ list, what, refused, empty, children }: Props<T>):
   if (!items) return <Loading what={what} onRetry={list.load} />;
   return (
     <div class="stack">
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={list.load}>{t`Try again`}</Button>}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} onRetry={list.load} />
       {items.length ? children(items) : empty}
       <ShowMore more={items.length > 0 && list.next !== null} onMore={list.more} />
     </div>

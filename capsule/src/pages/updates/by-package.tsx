@@ -12,9 +12,9 @@ import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { MaybeOld } from "../../ui/maybe-old";
+import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../paged";
 
@@ -51,11 +51,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
   if (!found) return <Loading rows={10} what={t`the updates`} onRetry={load} />;
   return (
     <>
-      {failure && (
-        <Banner mark={<Glyph kind="stale" label="" />} action={<Button slim onClick={load}>{t`Try again`}</Button>}>
-          <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
-        </Banner>
-      )}
+      <MaybeOld failure={failure} onRetry={load} />
       {!found.items.length ? (
         words || security ? (
           <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`Nothing for security is waiting.` : security ? t`Nothing with “${words}” in its name is waiting for security.` : t`Nothing with “${words}” in its name is waiting.`} />
