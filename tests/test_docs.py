@@ -13,6 +13,7 @@ from groundcontrol.errors import HubError
 from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
 from groundcontrol.web.live.feeds import RECENT_EVENTS
 from majortom.errors import MESSAGES
+from scripts.bench import BENCHES, LONG
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -163,6 +164,14 @@ def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
     """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
     found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "gone.ts").read_text())
     assert found == [str(RECENT_EVENTS)]
+
+
+def test_every_benchmark_stands_in_the_help_and_each_that_a_page_names_is_one() -> None:
+    helped = re.findall(r"^  ([a-z]+(?:\.[a-z_0-9]+)?) ", (ROOT / "scripts/bench").read_text(), re.MULTILINE)
+    assert sorted(helped) == sorted(BENCHES | LONG)
+    named = {name for path in DOCS for names in re.findall(r"scripts/bench((?: [a-z]+(?:\.[a-z_0-9]+)?)+)`", path.read_text()) for name in names.split()}
+    assert len(named) > 25
+    assert named - set(BENCHES | LONG) == set()
 
 
 def test_the_page_makes_no_markup_of_texts() -> None:
