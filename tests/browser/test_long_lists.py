@@ -117,6 +117,34 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
     expect(rows.nth(2 * PAGE + 1)).to_be_focused()  # the first that came, below the job that began meanwhile
 
 
+def test_who_comes_back_to_a_list_finds_it_as_long_and_where_it_was_left(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    for _ in range(JOBS):
+        cancel(hub, order(hub, node))
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/jobs")
+    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+    more = page.get_by_role("button", name="Show more")
+    for count in (2 * PAGE, JOBS):
+        more.click()
+        expect(rows).to_have_count(count)
+    chosen = rows.nth(JOBS - 5)
+    chosen.scroll_into_view_if_needed()
+    at = page.evaluate("() => scrollY")
+    assert at > 1000
+    chosen.click()
+    expect(rows).to_have_count(0)
+    page.go_back()
+    expect(rows).to_have_count(JOBS)
+    until(page, lambda: abs(page.evaluate("() => scrollY") - at) < 3)
+    page.reload()
+    expect(rows).to_have_count(JOBS)
+    until(page, lambda: abs(page.evaluate("() => scrollY") - at) < 3)
+    page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Fleet").click()
+    page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs").click()
+    expect(rows).to_have_count(PAGE)  # a new step
+
+
 def test_jobs_of_one_node_that_were_asked_for_stay_while_another_begins(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     for _ in range(PAGE + 10):

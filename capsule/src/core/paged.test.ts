@@ -95,6 +95,24 @@ test("an item that moved between two pages stands once", async () => {
   assert.equal(shown.length, 2);
 });
 
+test("as many pages are read at first as are asked for, and later as many as are shown", async () => {
+  const pages: Page<string>[] = [{ items: ["a", "b"], next: "1" }, { items: ["c", "d"], next: "2" }, { items: ["e"], next: null }];
+  const shown: Page<string>[] = [];
+  const asked: (string | undefined)[] = [];
+  const list = new Paged<string, Page<string>>(async (cursor) => (asked.push(cursor), pages[Number(cursor ?? 0)] as Page<string>), String, (all) => shown.push(all), assert.ifError, 2);
+  assert.equal(list.pages, 0);
+  await list.refresh();
+  assert.deepEqual(shown, [{ items: ["a", "b", "c", "d"], next: "2" }]);
+  assert.equal(list.pages, 2);
+  await list.more();
+  assert.equal(list.pages, 3);
+  pages[0] = { items: ["z", "a", "b", "c", "d", "e"], next: null };
+  await list.refresh();
+  assert.deepEqual(shown.at(-1), pages[0]);
+  assert.equal(list.pages, 1);
+  assert.deepEqual(asked, [undefined, "1", "2", undefined]);
+});
+
 test("a failure leaves what is shown, and the next question is asked", async () => {
   const one = hub(..."cba");
   void one.list.refresh();

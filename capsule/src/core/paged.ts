@@ -17,6 +17,7 @@ export class Paged<T, P extends Page<T>> {
   #grows = false;
   #closed = false;
   #changes = 0;
+  #pages = 0;
 
   constructor(
     readonly read: (cursor?: string) => Promise<P>,
@@ -24,7 +25,14 @@ export class Paged<T, P extends Page<T>> {
     /** All that is held, with what else the newest page says. */
     readonly show: (all: P) => void,
     readonly failed: (error: unknown) => void,
+    /** How many pages are read at first. */
+    readonly first = 1,
   ) {}
+
+  /** In how many pages what is shown was read. */
+  get pages(): number {
+    return this.#pages;
+  }
 
   /** From its beginning on, as far as it is shown. What comes while this waits for its turn is in it. */
   refresh(): Promise<void> {
@@ -33,13 +41,16 @@ export class Paged<T, P extends Page<T>> {
     return this.#inTurn(async () => {
       this.#rereads = false;
       const wanted = this.#shown?.items.length ?? 0;
+      const least = this.#shown ? 1 : this.first;
       let all: P;
+      let pages: number;
       let changes: number;
       do {
         changes = this.#changes; // what was read before a change may not know of it
         all = await this.read();
-        while (all.next !== null && all.items.length < wanted && !this.#closed) all = this.#joined(all, await this.read(all.next));
+        for (pages = 1; all.next !== null && (all.items.length < wanted || pages < least) && !this.#closed; pages += 1) all = this.#joined(all, await this.read(all.next));
       } while (changes !== this.#changes && !this.#closed);
+      this.#pages = pages;
       this.#take(all);
     });
   }
@@ -51,6 +62,7 @@ export class Paged<T, P extends Page<T>> {
       this.#grows = false;
       if (!this.#shown?.next) return;
       const page = await this.read(this.#shown.next);
+      this.#pages += 1;
       this.#take(this.#joined(this.#shown, page));
     });
   }

@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Paged, type Page } from "../core/paged";
+import { keepPages, keptPages } from "../state/router";
 import { ApiError } from "../state/types";
 
 interface Shown<T, P extends Page<T>> {
@@ -10,9 +11,14 @@ interface Shown<T, P extends Page<T>> {
   failure: ApiError | null;
 }
 
-/** `read` and `key` are those of when one of `asked` changed last: another question is another list, of which nothing is shown before its own first answer. */
+/**
+ * `read` and `key` are those of when one of `asked` changed last: another question is another list, of which nothing is shown before its own first answer.
+ *
+ * Who comes back to it, or reads the page anew, finds it as long as it was left.
+ */
 export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): Shown<T, P> {
   const [shown, setShown] = useState<Shown<T, P> | null>(null);
+  const name = asked.map(String).join(" ");
   const list = useMemo(() => {
     const made = new Paged<T, P>(
       read,
@@ -22,9 +28,14 @@ export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promis
         if (!(failure instanceof ApiError)) throw failure;
         setShown((before) => ({ list: made, found: before?.list === made ? before.found : null, failure }));
       },
+      keptPages(name),
     );
     return made;
   }, asked);
   useEffect(() => () => list.close(), [list]);
+  const { pages } = list;
+  useEffect(() => {
+    if (pages) keepPages(name, pages);
+  }, [list, pages]);
   return shown?.list === list ? shown : { list, found: null, failure: null };
 }

@@ -1,4 +1,4 @@
-/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it. */
+/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled, and how long its lists were, is kept beside it. */
 
 import { signal } from "@preact/signals";
 
@@ -9,6 +9,16 @@ export interface Place {
 
 const SETTLE_MS = 150;
 const PATIENCE_MS = 3000;
+const MOST_PAGES = 10;
+
+/** What stands beside a step of the history. */
+interface Left {
+  y?: number;
+  /** Of each list: in how many pages it was read. */
+  pages?: Readonly<Record<string, number>>;
+}
+
+const left = (): Left => (history.state as Left | null) ?? {};
 
 const read = (): Place => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
@@ -21,17 +31,24 @@ let aiming = 0;
 
 const keep = (): void => {
   clearTimeout(settling);
-  history.replaceState({ y: scrollY }, "");
+  history.replaceState({ ...left(), y: scrollY }, "");
 };
 
+/** How many pages of this list are read at first: as many as when it was left. */
+export const keptPages = (list: string): number => Math.min(left().pages?.[list] ?? 1, MOST_PAGES);
+
+export function keepPages(list: string, pages: number): void {
+  if (pages !== keptPages(list)) history.replaceState({ ...left(), pages: { ...left().pages, [list]: pages } }, "");
+}
+
 /** Goes to where this page was left, as soon as it is long enough, unless somebody scrolls meanwhile. */
-function aim(state: unknown): void {
-  const y = (state as { y?: unknown } | null)?.y;
+function aim(): void {
+  const { y } = left();
   const mine = ++aiming;
   const until = performance.now() + PATIENCE_MS;
   const step = (): void => {
     if (mine !== aiming) return;
-    if (typeof y !== "number" || document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, typeof y === "number" ? y : 0);
+    if (y === undefined || document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, y ?? 0);
     else if (performance.now() < until) requestAnimationFrame(step);
   };
   requestAnimationFrame(() => requestAnimationFrame(step)); // the other page is drawn first
@@ -43,14 +60,14 @@ addEventListener("scroll", () => {
   settling = setTimeout(keep, SETTLE_MS);
 }, { passive: true });
 addEventListener("pagehide", keep);
-addEventListener("popstate", (event) => {
+addEventListener("popstate", () => {
   clearTimeout(settling);
   // As by Esc: a dialog belongs to the page beneath it. One that is being sent stays for its answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
   place.value = read();
-  aim(event.state);
+  aim();
 });
-aim(history.state);
+aim();
 
 /** Goes to a path of the page; `replace` leaves no step to go back to. */
 export function go(target: string, { replace = false }: { replace?: boolean } = {}): void {
