@@ -169,7 +169,12 @@ def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
 def test_every_benchmark_stands_in_the_help_and_each_that_a_page_names_is_one() -> None:
     helped = re.findall(r"^  ([a-z]+(?:\.[a-z_0-9]+)?) ", (ROOT / "scripts/bench").read_text(), re.MULTILINE)
     assert sorted(helped) == sorted(BENCHES | LONG)
-    named = {name for path in DOCS for names in re.findall(r"scripts/bench((?: [a-z]+(?:\.[a-z_0-9]+)?)+)`", path.read_text()) for name in names.split()}
+    named = {
+        name
+        for path in DOCS
+        for names in re.findall(r"scripts/bench((?: [a-z]+(?:\.[a-z_0-9]+)?)+)`", path.read_text())
+        for name in names.split()
+    }
     assert len(named) > 25
     assert named - set(BENCHES | LONG) == set()
 
