@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobStart, JobStop, LogLines, Message
 from spider.wire.orders import Order
 from tests.browser.test_settings import settings, sign_in
+from tests.browser.waits import until
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
@@ -156,6 +157,62 @@ def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_fo
     act.click()
     expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()
     assert [order.args for name, order in nodes.orders if name == "web-3" and order.verb == "stop"] == [{}, {"force": True}]
+
+
+@pytest.mark.refusals("404 (Not Found)")  # these nodes end their plans without one
+def test_a_plan_stands_for_the_order_it_was_asked_for_and_for_no_other(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    choose(page, "web-1", "web-3")
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    what = dialog.get_by_label("What to do")
+    what.select_option(label="Install packages")
+    dialog.get_by_label("Packages").fill("vim")
+    dialog.get_by_role("button", name="Show plans").click()
+    expect(dialog.get_by_role("button", name="as planned")).to_be_visible()
+    dialog.get_by_label("Packages").fill("nginx")
+    expect(dialog.get_by_role("button", name="as planned")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Show plans")).to_be_enabled()
+
+    held: list[Route] = []
+    page.route("**/api/v1/jobs", lambda route: route.fallback() if held else held.append(route))
+    dialog.get_by_role("button", name="Show plans").click()
+    until(page, lambda: held)
+    what.select_option("upgrade")
+    with page.expect_response("**/api/v1/jobs"):
+        held[0].continue_()
+    expect(dialog.get_by_role("button", name="Show plans")).to_be_enabled()
+    expect(dialog.get_by_role("button", name="as planned")).to_have_count(0)
+
+
+@pytest.mark.refusals("409 (Conflict)")
+def test_esc_again_and_again_hides_nothing_that_goes_on(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    for name in ("web-1", "web-2", "web-3"):
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    held: list[Route] = []
+    page.route("**/api/v1/nodes/*", lambda route: held.append(route) if route.request.method == "DELETE" else route.fallback())
+    remove = page.get_by_role("region", name="Selection").get_by_role("button", name="Remove…")
+    remove.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("3")
+    dialog.get_by_role("button", name="Remove").last.click()
+    until(page, lambda: held)
+    for _ in range(4):
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(100)
+    expect(dialog).to_be_visible()
+    held[0].fulfill(
+        status=409,
+        content_type="application/problem+json",
+        body='{"code":"conflict","title":"Conflict","status":409,"detail":"busy with a job","instance":"r1"}',
+    )
+    expect(dialog.get_by_text("1 node not removed")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    remove.click()
+    expect(dialog).to_be_visible()
 
 
 def test_log_lines_and_how_long_samples_are_kept(page: Page, hub: HubProcess, nodes: Fleet) -> None:

@@ -46,10 +46,12 @@ export function policyRefusal(policy: PolicyLike | null, action?: string): strin
 export const isDangerous = (action: string): boolean => action === "remove" || action === "autoremove" || action === "reboot";
 
 /** What happens if it is done to so many, in words; empty = nothing that cannot be undone. */
-export function consequence(action: string, nodes: number): string {
+/** `planned`: what goes on each is shown beside it. */
+export function consequence(action: string, nodes: number, planned = false): string {
   const servers = t`${nodes} ${form(nodes, "server")}`;
   switch (action) {
     case "remove":
+      if (planned) return t`The packages are removed from ${servers}, and with them what the plans name.`;
       return t`The packages are removed from ${servers}, and with them whatever needs them there. Which that is differs from server to server, and is not shown before.`;
     case "autoremove":
       return t`On ${servers} every package goes that was installed for another one and that nothing needs now.`;

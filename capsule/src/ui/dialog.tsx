@@ -18,6 +18,8 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
   const ref = useRef<HTMLDialogElement>(null);
   const head = useRef<HTMLHeadingElement>(null);
   const id = useId();
+  const closing = useRef(onClose);
+  closing.current = onClose;
   useEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
     const opener = document.activeElement;
@@ -31,10 +33,21 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     const gone = new MutationObserver(() => {
       if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
     });
+    // Chromium shuts one at a second Esc, whatever is said to `cancel`: one that is still to be seen opens again.
+    let leaving = false;
+    const shut = (): void => {
+      if (leaving) return;
+      const at = last;
+      dialog.showModal();
+      (at instanceof HTMLElement && at.isConnected ? at : head.current)?.focus();
+      closing.current();
+    };
+    dialog.addEventListener("close", shut);
     dialog.addEventListener("focusin", held);
     gone.observe(dialog, { childList: true, subtree: true });
     return () => {
       gone.disconnect();
+      leaving = true;
       dialog.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
 import { rich, t } from "../../core/say";
@@ -54,10 +54,11 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   }
   const onClose = hide;
   const working = plans?.complete ? withWork(plans) : [];
-  const willing = able.length;
+  /** So many servers it comes to: those that can, and once their plans are there those of them that have something to do. */
+  const willing = plans?.complete ? working.length : able.length;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
-  const effect = consequence(action, willing);
+  const effect = consequence(action, willing, plans?.complete);
   const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
   const choose = (next: string): void => {
     setAction(next as Action);
@@ -65,12 +66,22 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     setWrong("");
     setPlanning(null);
   };
+  const rename = (next: string): void => {
+    setNames(next);
+    setTyped("");
+    setPlanning(null);
+  };
+  const wish = useRef("");
+  wish.current = `${action} ${packages.join(" ")}`;
   const plan = async (): Promise<void> => {
     if (!isPlanned(action)) return;
+    const asked = wish.current;
     setAsking(true);
     setWrong("");
+    setTyped("");
     try {
-      setPlanning(await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planKey));
+      const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? newKey() : planKey);
+      if (asked === wish.current) setPlanning(made); // not as the plan of what was chosen meanwhile
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
@@ -106,7 +117,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           </Banner>
         )}
         <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
-        {chosen ? <p class="t2">{rich`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {chosen ? <p class="t2">{rich`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
         {plans && <PlansTable plans={plans} />}
         {BEFORE[action] && action !== "reboot" && <p class="t2">{BEFORE[action]}</p>}
         {!danger && isPlanned(action) && (
@@ -132,7 +143,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
             <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.`}</span>
           </Banner>
         )}
-        {danger && (
+        {danger && willing > 0 && (
           <>
             <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
               {effect}
@@ -148,9 +159,9 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         <Button class="end" more={{ autofocus: true }} onClick={onClose}>
           {sending ? t`Close` : t`Cancel`}
         </Button>
-        {isPlanned(action) && !planning && (
-          <Button kind="primary" busy={asking} disabled={sending || willing === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
-            {t`Show plans`}
+        {isPlanned(action) && (!planning || plans?.complete) && (
+          <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
+            {planning ? t`Plan again` : t`Show plans`}
           </Button>
         )}
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>

@@ -140,7 +140,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {trouble.why}
           </Banner>
         )}
-        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off" }} />}
+        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
         {plans && (asked || busy) && !plan && !trouble && (
