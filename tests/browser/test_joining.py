@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from spider.wire.joining import JoinEnded, masked
 from tests.browser.gates import LOOKS, gate
 from tests.browser.test_settings import sign_in
-from tests.browser.waits import forgotten
+from tests.browser.waits import forgotten, until
 from tests.e2e.joining import Visitor, knock, made
 from tests.e2e.jumping import clock_file
 from tests.support.agent import IDENTITY, agents
@@ -121,6 +121,27 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
         assert [one["state"] for one in listed] == ["used", "expired"]
 
 
+def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    dialog = page.get_by_role("dialog")
+
+    def states() -> list[str]:
+        return sorted(one["state"] for one in hub.local("GET", "/api/v1/invites").json["invites"])
+
+    for way in ("Close", "Revoke it"):
+        page.get_by_role("button", name="Add node").first.click()
+        method = dialog.get_by_role("radiogroup", name="Method")
+        method.get_by_role("radio", name="Over SSH").focus()
+        page.keyboard.press("ArrowLeft")
+        expect(method.get_by_role("radio", name="One-line command")).to_be_focused()
+        dialog.get_by_role("button", name="Make the command").click()
+        expect(dialog.get_by_label("Checksum")).to_be_visible()
+        dialog.get_by_role("button", name=way).last.click()
+        expect(dialog).to_have_count(0)
+    expect(page.get_by_text("The command is good for")).to_be_visible()
+    until(page, lambda: states() == ["open", "revoked"])
+
+
 def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
@@ -154,6 +175,10 @@ def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, 
     region.get_by_role("button", name="Approve far-away", exact=True).click()
     expect(region.get_by_role("button", name="Approve far-away", exact=True)).to_have_count(0)
     region.get_by_role("button", name="Reject far-away-2").click()
+    region.get_by_role("button", name="Keep waiting").click()
+    region.get_by_role("button", name="Reject far-away-2").click()
+    expect(region).to_contain_text("Reject far-away-2 for good?")
+    region.get_by_role("button", name="Reject far-away-2 for good").click()
     expect(region).to_have_count(0)
     left = hub.local("GET", "/api/v1/nodes").json["nodes"]
     assert [(node["name"], node["waiting"]) for node in left] == [("far-away", False)]
@@ -181,6 +206,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         region, asked = page.get_by_role("region", name="Waiting for approval"), page.get_by_role("dialog", name="Confirm that it is you")
 
         region.get_by_role("button", name="Reject far-away").click()
+        region.get_by_role("button", name="Reject far-away for good").click()
         asked.get_by_role("button", name="Cancel").click()
         expect(asked).to_have_count(0)
         expect(region.get_by_text("far-away")).to_be_visible()
@@ -203,7 +229,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         expect(asked).to_have_count(0)
         expect(page.get_by_text("Tags changed on 3 nodes")).to_be_visible()
         assert not [tags for _, tags in left() if tags]
-        region.get_by_role("button", name="Reject far-away").click()  # the proof counts for five minutes
+        region.get_by_role("button", name="Reject far-away for good").click()  # the proof counts for five minutes
         expect(region).to_have_count(0)
         assert [name for name, _ in left()] == ["web-1", "web-2", "web-3"]
 

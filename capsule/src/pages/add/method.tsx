@@ -1,17 +1,31 @@
 import type { VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../core/say";
 import { Segmented } from "../../ui/parts";
 
 export type MethodKey = "ssh" | "many" | "command";
 
+/** Each way is a dialog of its own: who walks from one to the next stays at the choice. */
+let walking = false;
+
 /** How a server is added. */
 export function Method({ value, onPick }: { value: MethodKey; onPick: (key: MethodKey) => void }): VNode {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!walking) return;
+    walking = false;
+    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>("[aria-checked=true]")?.focus());
+  }, []);
+  const pick = (key: MethodKey): void => {
+    walking = true;
+    onPick(key);
+  };
   return (
-    <div>
+    <div ref={box}>
       <Segmented
         label={t`Method`}
         value={value}
-        onPick={onPick}
+        onPick={pick}
         options={[
           { key: "ssh", label: t`Over SSH` },
           { key: "many", label: t`Many servers` },

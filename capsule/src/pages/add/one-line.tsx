@@ -9,6 +9,7 @@ import { rows } from "../../state/fleet";
 import { endInvite, lookInvite, makeInvite } from "../../state/invites";
 import { preferences, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
+import { toast } from "../../state/toasts";
 import { ApiError, type NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton, copyText } from "../../ui/copy";
@@ -112,13 +113,17 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     return () => document.removeEventListener("keydown", onKey);
   }, [state]);
   const revoke = (): void => {
-    if (state === "open") endInvite(made.info.id).catch(() => undefined); // it ends by itself within minutes
+    endInvite(made.info.id).catch(() => undefined); // it ends by itself within minutes
+    onClose();
+  };
+  const close = (): void => {
+    if (state === "open") toast("run", t`The command is good for ${age(left)} more`, t`It is listed under Settings, Joining, and can be revoked there.`);
     onClose();
   };
   const name = node?.name ?? t`The server`;
   const title = { open: t`Run this on the server`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command is over`, failed: t`The server could not join` }[state];
   return (
-    <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={revoke}>
+    <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={close}>
       <div class="body">
         <Refusal text={refusal} />
         {made.this_machine_only && state === "open" && (
@@ -183,9 +188,14 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
             {t`Make a new one`}
           </Button>
         )}
+        {state === "open" && (
+          <Button kind="danger" onClick={revoke}>
+            {t`Revoke it`}
+          </Button>
+        )}
         {state !== "over" && state !== "failed" && (
-          <Button class="end" onClick={revoke}>
-            {state === "open" ? t`Cancel` : t`Close`}
+          <Button class="end" onClick={close}>
+            {t`Close`}
           </Button>
         )}
         {state === "here" && node && (

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { rows } from "../../state/fleet";
 import { approveNode, rejectNode } from "../../state/invites";
@@ -21,14 +22,38 @@ export function Waiting(): VNode | null {
 
 function One({ id, name, address }: { id: string; name: string; address: string }): VNode {
   const act = useAct();
+  const [sure, setSure] = useState<boolean | null>(null);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (sure !== null) box.current?.querySelector("button")?.focus(); // what was pressed is gone
+  }, [sure]);
+  if (sure) {
+    return (
+      <div ref={box}>
+        <div class="row wrap">
+          <Glyph kind="warn" label="" />
+          <span class="grow anywhere">
+            <b class="strong">{t`Reject ${name} for good?`}</b> <span class="t2">{t`Its key is refused from then on: to come again it has to be installed anew.`}</span>
+          </span>
+          <Button slim onClick={() => setSure(false)}>
+            {t`Keep waiting`}
+          </Button>
+          <Button slim kind="destroy" more={{ "aria-label": t`Reject ${name} for good` }} busy={act.busy} onClick={() => void act.run(() => rejectNode(id))}>
+            {t`Reject`}
+          </Button>
+        </div>
+        <Refusal text={act.refusal} />
+      </div>
+    );
+  }
   return (
-    <div>
+    <div ref={box}>
       <div class="row wrap">
         <Glyph kind="wait" label="" />
         <span class="grow anywhere">
           <b class="strong">{name}</b> <span class="t2">{t`from ${address} waits for approval`}</span>
         </span>
-        <Button slim kind="danger" more={{ "aria-label": t`Reject ${name}` }} busy={act.busy} onClick={() => void act.run(() => rejectNode(id))}>
+        <Button slim kind="danger" more={{ "aria-label": t`Reject ${name}` }} onClick={() => setSure(true)}>
           {t`Reject`}
         </Button>
         <Button slim kind="primary" more={{ "aria-label": t`Approve ${name}` }} busy={act.busy} onClick={() => void act.run(async () => void (await approveNode(id)))}>
