@@ -259,7 +259,8 @@ class Registry:
         self._gone[node] = _Gone(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
-        self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
+        if not self._draining:  # then it is the hub that goes: whoever looks is told so by the end of the link
+            self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
         return True
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:

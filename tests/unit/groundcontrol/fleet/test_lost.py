@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from groundcontrol.bus.base import BusEvent, SessionMoved
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.late import LostRows
@@ -90,6 +91,18 @@ class Hub:
 @pytest.fixture
 def hub() -> Hub:
     return Hub()
+
+
+async def test_a_hub_that_goes_says_of_no_node_that_it_is_gone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[BusEvent] = []
+    monkeypatch.setattr(hub.registry._bus, "publish", told.append)
+    hub.goes(hub.comes(1))
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 1), (False, 1)]
+    told.clear()
+    agent = hub.comes(2)
+    await hub.registry.drain()
+    assert agent.over
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 2)]
 
 
 async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None:
