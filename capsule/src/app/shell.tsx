@@ -8,7 +8,7 @@ import { show } from "../state/dialogs";
 import { active, openDeployment } from "../state/deployments";
 import { ids, loaded, nodeName, tags, updatesThere } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
-import { connections, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
+import { connections, heardAt, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
 import { preferences } from "../state/preferences";
 import { go, place } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
@@ -206,7 +206,7 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(since)}.` : t`Nothing has come yet.`} </span>
+          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(heardAt.value)}.` : t`Nothing has come yet.`} </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? t`Trying now…` : t`Trying again in ${wait} s.`}
           </span>

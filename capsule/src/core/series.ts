@@ -16,7 +16,6 @@ export function parseSeries(name: string): Series | null {
 export const seriesName = (metric: string, label: string, value: string): string => `${metric}{${label}=${value}}`;
 
 /** Seconds between two samples of a metric. */
-export const rhythmOf = (name: string): number => (name.startsWith("filesystem.") || name.startsWith("temperature") ? 60 : 1);
 
 export interface SampleLike {
   value: number | null;

@@ -20,7 +20,9 @@ export let hubStarted = 0;
 /** A newer page is there; loading it is the user's decision. */
 export const newerBuild = signal(false);
 export const live = computed(() => state.value.at === "open");
-/** Since when nothing comes (hub time), once that is worth saying; null = all is well. */
+/** When the last came (hub time), while there is no link. */
+export const heardAt = signal(0);
+/** Since when there is no link (hub time), once that is worth saying; null = all is well. */
 export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
 /** Seconds until the next attempt; null = trying right now. */
 export const retryIn = computed(() => (state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000 + now.value * 0)) : null));
@@ -33,7 +35,10 @@ const connection = new Connection(
   (next) => {
     // Also before the first one stands: a hub that takes the call and says nothing is away as well.
     const lost = next.at !== "open" && next.at !== "closed";
-    if (lost && lostAt.peek() === null) setTimeout(tick, BANNER_S * 1000 + 1);
+    if (lost && lostAt.peek() === null) {
+      setTimeout(tick, BANNER_S * 1000 + 1);
+      heardAt.value = hubNow() - (Date.now() - connection.heardAt) / 1000;
+    }
     lostAt.value = lost ? (lostAt.peek() ?? hubNow()) : null;
     state.value = next;
   },

@@ -7,7 +7,7 @@ import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, Top
 
 /** Whether anything came is looked at so often: a timer set anew by each of many messages a second would cost as much as reading them. */
 const LOOK_MS = 5_000;
-const QUIET_LOOKS = 4;
+const QUIET_LOOKS = 1;
 const PONG_MS = 10_000;
 const OPEN_MS = 10_000;
 
@@ -54,6 +54,12 @@ export class Connection {
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #wanted = false;
   #heard = false;
+  #heardAt = 0;
+
+  /** When anything came last, by the clock of this machine. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
 
   constructor(
     readonly url: string,
@@ -130,6 +136,7 @@ export class Connection {
       return this.#lost(socket);
     }
     this.#heard = true;
+    this.#heardAt = this.around.now();
     switch (message[0]) {
       case "hello":
         this.#listen(socket);
