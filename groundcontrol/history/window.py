@@ -55,7 +55,7 @@ class WindowBuilder:
     """Takes rows, chunks of rows and chunks of figures in any order; `finish` gives the window.
 
     Bucket i covers [first + i * step, first + (i + 1) * step), with `first` a multiple of the step in Unix time. The range is exact in
-    the tier of seconds; in the others it reaches to whole minutes or hours, since nothing finer is kept.
+    the tier of seconds; in the others, which are taken where a step is that coarse, it reaches to whole minutes or hours.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             Parameter("metric", "a series such as `disk.read{device=sda}`; up to 50", required=True, many=True),
             Parameter("from", "Unix seconds; without it an hour before `to`"),
             Parameter("to", "Unix seconds; without it now"),
-            Parameter("points", "at most this many steps, 1 to 4000 (600)", "integer"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600); a single one becomes two across midnight, and steps of minutes and hours reach to whole ones", "integer"),
         ),
         answers=("application/msgpack", "text/csv"),
     ),

@@ -1,4 +1,4 @@
-"""`/api/v1/live`: all browsers of one hub. Topics that many look at are read and encoded once."""
+"""`/api/v1/live`: all browsers of one hub. What changes in a topic that many look at is read and encoded once."""
 
 from __future__ import annotations
 

@@ -120,6 +120,8 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
             return _make(control, target, folder, version, tell, fleet, ending)
     except (sqlite3.Error, OSError, ConfigError) as exc:
         ending.check()
+        if isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the copies are all that is written
         if isinstance(exc, sqlite3.Error):
             raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
         if isinstance(exc, OSError):

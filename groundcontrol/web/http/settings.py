@@ -32,7 +32,7 @@ async def get_settings(call: Call) -> schema.SettingsView:
 
 async def edit_settings(call: Call, body: schema.SettingsPatch) -> schema.SettingsView:
     """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
-    if body.require_totp is msgspec.UNSET and body.retention is msgspec.UNSET:
+    if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, schema.RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
     if body.retention is not msgspec.UNSET:
         await _keep(call, body.retention)

@@ -1,4 +1,4 @@
-"""Topics that many browsers share: read once, encoded once, numbered, sent to all."""
+"""Topics that many browsers share: each change is read once, encoded once, numbered and sent to all; a snapshot is made for who comes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 
+EARLY_MOST: Final = 1024
+"""Changes that wait for a page's snapshot; with more of them it is told that something is missing, and asks anew."""
 FACTS_EVERY_S: Final = 1.0
 """Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
@@ -38,17 +40,20 @@ Deliver = Callable[[bytes], None]
 class _Seat:
     """One browser at a feed. Until it has its snapshot, changes wait for it."""
 
-    __slots__ = ("deliver", "early")
+    __slots__ = ("deliver", "early", "missed")
 
     def __init__(self, deliver: Deliver) -> None:
         self.deliver = deliver
         self.early: list[bytes] | None = []
+        self.missed = False
 
     def take(self, message: bytes) -> None:
         if self.early is None:
             self.deliver(message)
-        else:
+        elif len(self.early) < EARLY_MOST:
             self.early.append(message)
+        else:
+            self.missed = True
 
 
 class Feed(ABC):
@@ -111,6 +116,9 @@ class Feed(ABC):
         seq = self._seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
         early, seat.early = seat.early or [], None
+        missed, seat.missed = seat.missed, False
+        if missed:
+            early = [encode("gap", schema.GapMessage(topic=self.topic))]
         for waiting in (message, *early):
             seat.deliver(waiting)
 

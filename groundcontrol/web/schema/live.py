@@ -10,9 +10,9 @@ from groundcontrol.web.schema.nodes import NodeView, Sample
 
 # MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
 # Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
-# ["error", {code, message}], ["pong", {}].
+# ["error", {code, message}], ["pong", {}]. `after` is where the output of a job goes on; every other topic begins with a snapshot.
 # Data by topic:
-#   fleet            snapshot FleetData; change FleetChange (at most one a second)
+#   fleet            snapshot FleetData; change FleetChange (values as they come, up to 40 times a second; a node's facts at most once a second)
 #   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
 #   job:<id>         snapshot JobView, then output as JobChunk changes from `after` on (`seq` = offset behind the chunk);
 #                    a change whose data has no `output` is a JobChange (state, phase, progress)

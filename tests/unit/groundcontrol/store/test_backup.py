@@ -72,3 +72,18 @@ async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp
             target.writestr(name, bytes(content))
     with pytest.raises(ConfigError, match="damaged"):
         unpacked(tmp_path / "damaged", tmp_path / "broken")
+
+
+async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+        raise error
+
+    folder = tmp_path / "target"
+    folder.mkdir()
+    await made_in(tmp_path)
+    monkeypatch.setattr(backup, "copy", full)
+    with pytest.raises(ConfigError, match=f"^no backup was made: {folder}: no space is left$"):
+        backup.make(tmp_path / "data" / "stardust.db", folder / "one", "1.0", quietly)
+    assert list(folder.iterdir()) == []

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import msgspec
+import pytest
+
 from groundcontrol.bus.base import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
 from groundcontrol.web.live.feeds import NodeFeed
+from groundcontrol.web.schema import LiveHello
+from groundcontrol.web.schema.base import Answer
 from groundcontrol.web.server import LIVE
 from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
 
@@ -123,6 +128,36 @@ async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
     async with asyncio.timeout(30):
         one, two, three = [await seat.get() for seat in seats]
     assert one is two is three  # not equal: the same bytes
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_page_whose_snapshot_takes_too_long_is_told_that_it_misses_something(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.live.feeds.EARLY_MOST", 3)
+    node = await hub.node()
+    feed = NodeFeed(hub.services, 1, node.id)
+    running = asyncio.create_task(feed.run(), name="feed")
+    kinds: list[str] = []
+    go_on = asyncio.Event()
+    made = feed.snapshot
+
+    async def slow() -> Answer:
+        await go_on.wait()
+        return await made()
+
+    monkeypatch.setattr(feed, "snapshot", slow)
+    for changes, wanted in ((3, ["snapshot", "change", "change", "change"]), (4, ["snapshot", "gap"])):
+        kinds.clear()
+        go_on.clear()
+        key = object()
+        joining = asyncio.create_task(feed.join(key, lambda message: kinds.append(msgspec.msgpack.decode(message)[0])), name="join")
+        await asyncio.sleep(0.05)
+        for at in range(changes):
+            feed.emit(LiveHello(hub_id="", build="", now=at, started_at=0, session_expires_at=0))
+        go_on.set()
+        await joining
+        assert kinds == wanted
+        feed.leave(key)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
