@@ -22,11 +22,17 @@ SIMULATED = frozenset(
         *("cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", "cpu.core", "load.1", "load.5", "load.15"),
         *("memory.total", "memory.used", "memory.available", "memory.cached", "memory.buffers", "swap.total", "swap.used"),
         *("disk.read", "disk.written", "disk.busy", "network.received", "network.sent", "temperature"),
-        *("filesystem.size", "filesystem.used", "filesystem.inodes_used"),
+        *("filesystem.size", "filesystem.used", "filesystem.inodes_used", "cpu.throttles", "memory.oom_kills"),
         *(name for name in METRICS if name.startswith("tcp.") and METRICS[name].family == "pulse"),
     ]
 )
 """What a made-up host measures: the metrics for which it has a believable value."""
+
+
+HOT = 20.0
+"""So far above its usual load, in percent, heat slows a made-up processor down."""
+SCARCE = 0.75
+"""With so much of its memory in use usually, a leap of the load may cost a process its life."""
 
 
 class Host:
@@ -45,12 +51,16 @@ class Host:
         self.traffic = 10 ** dice.uniform(3.5, 7.5)
         self.phase = dice.uniform(0, 6.28)
         self.wander = 0.0
+        self.throttles = self.oom_kills = 0
         self.system = dice.choice(SYSTEMS)
         self.booted_at = time.time() - dice.uniform(0.2, 200) * 86400
 
     def step(self) -> None:
         """One second passes: the load wanders, and now and then it leaps."""
         self.wander = self.wander * 0.92 + self.dice.gauss(0, 2.2) + (self.dice.uniform(10, 40) if self.dice.random() < 0.004 else 0)
+        if self.wander > HOT:
+            self.throttles += self.dice.randrange(1, 20)
+            self.oom_kills += self.memory_share > SCARCE and self.dice.random() < 0.05
 
     def busy(self) -> float:
         """Percent of all cores in use."""
@@ -68,7 +78,7 @@ class Host:
             "memory.total": self.memory, "memory.used": used, "memory.available": self.memory - used, "memory.cached": (self.memory - used) * 0.6,
             "memory.buffers": self.memory * 0.01, "swap.total": GIB, "swap.used": GIB * self.memory_share * 0.1,
             "filesystem.size": self.disk, "filesystem.used": self.disk * self.disk_share, "filesystem.inodes_used": 30 * self.disk_share,
-            "disk.busy": busy / 3, "temperature": 38 + busy * 0.4,
+            "disk.busy": busy / 3, "temperature": 38 + busy * 0.4, "cpu.throttles": self.throttles, "memory.oom_kills": self.oom_kills,
         }  # fmt: skip
         if metric in sizes:
             return sizes[metric]
