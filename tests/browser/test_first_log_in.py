@@ -57,3 +57,4 @@ def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fr
     expect(page.get_by_role("alert")).to_have_text("User name or password is wrong.")
     password_step(page, hub, "admin", PASSWORD)
     expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()

@@ -17,8 +17,10 @@ const TITLE_TRIES = 60;
 
 function App(): VNode | null {
   const at = phase.value;
+  const asked = useRef(false);
   if (at === "loading") return null;
   if (at !== "ready") {
+    asked.current = true;
     return (
       <>
         <LoginPage />
@@ -26,12 +28,13 @@ function App(): VNode | null {
       </>
     );
   }
-  return <Signed />;
+  return <Signed loaded={!asked.current} />;
 }
 
-function Signed(): VNode {
+/** `loaded`: with the page, which begins at its beginning; not after a log-in here, whose fields are gone. */
+function Signed({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(place.value.path);
-  const first = useRef(true);
+  const first = useRef(loaded);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout>;
     let left = TITLE_TRIES;
