@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import InstalledPackages, Table, Updates
 from tests.browser.test_fleet_page import COLUMNS
@@ -78,15 +78,20 @@ def cancel(hub: HubProcess, job: str) -> None:
     assert hub.local("POST", f"/api/v1/jobs/{job}/cancel").status == OK
 
 
-def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
+def jobs_of(page: Page, hub: HubProcess, count: int, path: str) -> tuple[Enrolled, Locator, Locator]:
+    """A node with so many jobs that ended, the rows of a list of them, and the button for more."""
     [node] = hub.enrol("web-1")
-    for _ in range(JOBS):
+    for _ in range(count):
         cancel(hub, order(hub, node))
     sign_in(page, hub)
-    page.goto(f"{hub.url}/jobs")
+    page.goto(hub.url + path.format(node=node.node_id))
     rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
-    more = page.get_by_role("button", name="Show more")
     expect(rows).to_have_count(PAGE)
+    return node, rows, page.get_by_role("button", name="Show more")
+
+
+def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
+    node, rows, more = jobs_of(page, hub, JOBS, "/jobs")
     more.click()
     expect(rows).to_have_count(2 * PAGE)
     more.scroll_into_view_if_needed()
@@ -118,13 +123,7 @@ def test_jobs_that_were_asked_for_stay_while_others_begin_and_end(page: Page, hu
 
 
 def test_who_comes_back_to_a_list_finds_it_as_long_and_where_it_was_left(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    for _ in range(JOBS):
-        cancel(hub, order(hub, node))
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/jobs")
-    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
-    more = page.get_by_role("button", name="Show more")
+    _, rows, more = jobs_of(page, hub, JOBS, "/jobs")
     for count in (2 * PAGE, JOBS):
         more.click()
         expect(rows).to_have_count(count)
@@ -146,14 +145,8 @@ def test_who_comes_back_to_a_list_finds_it_as_long_and_where_it_was_left(page: P
 
 
 def test_jobs_of_one_node_that_were_asked_for_stay_while_another_begins(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    for _ in range(PAGE + 10):
-        cancel(hub, order(hub, node))
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/n/{node.node_id}/jobs")
-    rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
-    expect(rows).to_have_count(PAGE)
-    page.get_by_role("button", name="Show more").click()
+    node, rows, more = jobs_of(page, hub, PAGE + 10, "/n/{node}/jobs")
+    more.click()
     expect(rows).to_have_count(PAGE + 10)
     order(hub, node)
     expect(rows.first).to_contain_text("Waiting for the server")
