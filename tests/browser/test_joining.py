@@ -121,6 +121,7 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
         assert [one["state"] for one in listed] == ["used", "expired"]
 
 
+@pytest.mark.refusals("503 (Service Unavailable)")
 def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     dialog = page.get_by_role("dialog")
@@ -136,6 +137,16 @@ def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: Hub
         expect(method.get_by_role("radio", name="One-line command")).to_be_focused()
         dialog.get_by_role("button", name="Make the command").click()
         expect(dialog.get_by_label("Checksum")).to_be_visible()
+        if way == "Revoke it":
+            page.route(
+                "**/api/v1/invites/*",
+                lambda route: (
+                    route.fulfill(status=503, json={"detail": "the disk is full"}) if route.request.method == "DELETE" else route.fallback()
+                ),
+            )
+            dialog.get_by_role("button", name=way).click()
+            expect(dialog.get_by_text("the disk is full")).to_be_visible()
+            page.unroute("**/api/v1/invites/*")
         dialog.get_by_role("button", name=way).last.click()
         expect(dialog).to_have_count(0)
     expect(page.get_by_text("The command is good for")).to_be_visible()

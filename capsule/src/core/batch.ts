@@ -45,8 +45,7 @@ export function policyRefusal(policy: PolicyLike | null, action?: string): strin
 /** What removes or reboots wants the number typed. */
 export const isDangerous = (action: string): boolean => action === "remove" || action === "autoremove" || action === "reboot";
 
-/** What happens if it is done to so many, in words; empty = nothing that cannot be undone. */
-/** `planned`: what goes on each is shown beside it. */
+/** What happens if it is done to so many, in words; empty = nothing that cannot be undone. `planned`: what goes on each is shown beside it. */
 export function consequence(action: string, nodes: number, planned = false): string {
   const servers = t`${nodes} ${form(nodes, "server")}`;
   switch (action) {

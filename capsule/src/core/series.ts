@@ -15,8 +15,6 @@ export function parseSeries(name: string): Series | null {
 
 export const seriesName = (metric: string, label: string, value: string): string => `${metric}{${label}=${value}}`;
 
-/** Seconds between two samples of a metric. */
-
 export interface SampleLike {
   value: number | null;
   at: number;

@@ -112,7 +112,8 @@ export function signIn(entries: Entries): RetryBody {
 
 /** With what another try gave in the place of what was typed first. */
 export function tried(entries: Entries, body: RetryBody): Entries {
-  const { host, port, username, name, private_key, passphrase, password, sudo_password, install_python, jump } = body;
+  const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, install_python, jump } = body;
+  const other = private_key != null && private_key !== wholeKey(entries.key); // what belonged to the first key does not belong to this one
   return {
     ...entries,
     host: host ?? entries.host,
@@ -120,8 +121,9 @@ export function tried(entries: Entries, body: RetryBody): Entries {
     username: username ?? entries.username,
     name: name ?? entries.name,
     key: private_key ?? entries.key,
-    keyName: private_key == null || private_key === wholeKey(entries.key) ? entries.keyName : "",
-    passphrase: passphrase ?? entries.passphrase,
+    keyName: other ? "" : entries.keyName,
+    passphrase: passphrase ?? (other ? "" : entries.passphrase),
+    certificate: certificate ?? (other ? "" : entries.certificate),
     password: password ?? entries.password,
     sudoPassword: sudo_password ?? entries.sudoPassword,
     installPython: install_python ?? entries.installPython,

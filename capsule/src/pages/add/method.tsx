@@ -17,6 +17,7 @@ export function Method({ value, onPick }: { value: MethodKey; onPick: (key: Meth
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>("[aria-checked=true]")?.focus());
   }, []);
   const pick = (key: MethodKey): void => {
+    if (key === value) return;
     walking = true;
     onPick(key);
   };

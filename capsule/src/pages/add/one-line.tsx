@@ -112,9 +112,9 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, [state]);
-  const revoke = (): void => {
-    endInvite(made.info.id).catch(() => undefined); // it ends by itself within minutes
-    onClose();
+  const ending = useAct();
+  const revoke = async (): Promise<void> => {
+    if (await ending.run(async () => void (await endInvite(made.info.id)))) onClose();
   };
   const close = (): void => {
     if (state === "open") toast("run", t`The command is good for ${age(left)} more`, t`It is listed under Settings, Joining, and can be revoked there.`);
@@ -125,7 +125,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   return (
     <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={close}>
       <div class="body">
-        <Refusal text={refusal} />
+        <Refusal text={refusal || ending.refusal} />
         {made.this_machine_only && state === "open" && (
           <Banner mark={<Glyph kind="warn" label="" />}>{t`Ground Control does not know how other servers reach it: only this machine can join. Start it with --server-url.`}</Banner>
         )}
@@ -189,7 +189,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
           </Button>
         )}
         {state === "open" && (
-          <Button kind="danger" onClick={revoke}>
+          <Button kind="danger" busy={ending.busy} onClick={() => void revoke()}>
             {t`Revoke it`}
           </Button>
         )}

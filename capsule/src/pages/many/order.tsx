@@ -71,20 +71,19 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     setTyped("");
     setPlanning(null);
   };
-  const wish = useRef("");
-  wish.current = `${action} ${packages.join(" ")}`;
+  const wish = useRef(planKey);
+  wish.current = planKey;
   const plan = async (): Promise<void> => {
     if (!isPlanned(action)) return;
-    const asked = wish.current;
     setAsking(true);
     setWrong("");
     setTyped("");
     try {
       const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? newKey() : planKey);
-      if (asked === wish.current) setPlanning(made); // not as the plan of what was chosen meanwhile
+      if (wish.current === planKey) setPlanning(made); // not as the plan of what was chosen meanwhile
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
+      if (wish.current === planKey) setWrong(error.detail);
     }
     setAsking(false);
   };

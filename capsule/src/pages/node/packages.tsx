@@ -36,7 +36,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
       return { items: page.packages, next: page.next, total: page.total, at: page.taken_at };
     },
     (item) => item.name,
-    [detail, needle],
+    [detail.id, needle],
   );
   const load = (): void => void list.refresh();
   // The node's version grows when it tells of other packages.

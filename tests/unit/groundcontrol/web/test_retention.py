@@ -74,6 +74,7 @@ async def test_what_a_tier_costs_follows_from_what_this_hub_has_stored(hub: Test
         {"hours_s": 4000 * DAY_S},
         {"hours_s": "5"},
         {"days": 1},
+        {},
         None,
     ],
 )

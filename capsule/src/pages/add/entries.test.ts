@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NO_ENTRIES, signIn, tried } from "./entries";
+
+test("what another try gave stands in the place of what was typed, and nothing of the first key goes with another one", () => {
+  const first = { ...NO_ENTRIES, host: "web-1", username: "ada", key: "KEY 1", keyName: "id_1", passphrase: "one", certificate: "of key 1", password: "p" };
+  const there = tried(first, { port: 2222, ...signIn(first) });
+  assert.deepEqual({ ...there, key: there.key.trim() }, { ...first, port: "2222" });
+  const other = tried(first, { private_key: "KEY 2\n" });
+  assert.deepEqual(other, { ...first, key: "KEY 2\n", keyName: "", passphrase: "", certificate: "" });
+  assert.equal(tried(first, { install_python: true }).installPython, true);
+  assert.equal(tried({ ...first, jump: { host: "j", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" } }, { jump: null }).jump, null);
+});
