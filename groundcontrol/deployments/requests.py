@@ -20,8 +20,9 @@ from groundcontrol.domain.deployments import (
 )
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest
+from groundcontrol.errors import BadRequest, CredentialsRequired
 from groundcontrol.fleet.intake import clean
+from groundcontrol.store.base import AuditEntry
 from majortom import base
 from majortom.addresses import is_address
 from majortom.base import DeployError, Secret, Target
@@ -33,6 +34,8 @@ MAX_TAGS: Final = 32
 MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
 CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
+ANY_OF: Final = ("private_key", "password")
+"""One of these opens a session."""
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
@@ -198,6 +201,24 @@ def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
         return False
     trusted = row.host_key.fingerprint if row.host_key is not None and row.host_key_confirmed else row.wishes.host_key
     return trusted is None or not same_fingerprint(given.host_key, trusted)
+
+
+def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
+    """What refuses a request that leads elsewhere and brings no credentials of its own."""
+    return CredentialsRequired(
+        f"{request.host} port {request.port} is another server than before, or is to show another host key, and nothing that was given for the"
+        " earlier one is sent there: send private_key or password (and passphrase, sudo_password where they are needed) in the same call",
+        give=list(ANY_OF),
+        dropped=list(CREDENTIALS),
+    )
+
+
+def redirected(scope: Scope, row: Deployment, request: DeploymentRequest) -> AuditEntry:
+    """What is kept of a deployment that is tried again elsewhere."""
+    before = {"host": row.host, "port": row.port, "fingerprint": row.host_key.fingerprint if row.host_key else None,
+              "jump": row.wishes.jump and row.wishes.jump.host}  # fmt: skip
+    after = {"host": request.host, "port": request.port, "fingerprint": request.host_key, "jump": request.jump and request.jump.host}
+    return AuditEntry(scope.actor, "deployment.redirect", row.id, "done", {"before": before, "after": after})
 
 
 def wishes_of(request: DeploymentRequest) -> Wishes:

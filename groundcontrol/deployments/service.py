@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol import failpoints
-from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.bus.base import Bus
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
+from groundcontrol.deployments.forgetting import forget_who_left, forget_without_contact
+from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.known import Known
 from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
 from groundcontrol.deployments.lists.reading import read_list
@@ -20,11 +21,13 @@ from groundcontrol.deployments.many import check_many, refused_many, with_what_i
 from groundcontrol.deployments.occupied import Occupied
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import (
-    CREDENTIALS,
+    ANY_OF,
     asked_for,
     check_request,
     has_credentials,
     merge,
+    not_sent_there,
+    redirected,
     same_server,
     wishes_of,
 )
@@ -37,10 +40,7 @@ from groundcontrol.deployments.work import (
     WaitOnline,
     Work,
     close_unfinished,
-    forget_node,
     makes_node,
-    tell,
-    wipe,
 )
 from groundcontrol.domain.deployments import (
     Confirmation,
@@ -50,20 +50,18 @@ from groundcontrol.domain.deployments import (
     HostKey,
     Unconfirmed,
 )
-from groundcontrol.domain.ids import DeploymentId, EventId, NodeId
-from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.permissions import authorize
-from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.server_lists import Format, Reading
-from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, HostKeyMismatch, NotFound, Unavailable
+from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Unavailable
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import AuditEntry, Store
-from majortom.connect import Limits, same_fingerprint
+from groundcontrol.store.base import Store
+from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.frames import CLOSE_UNKNOWN
 from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
@@ -74,15 +72,6 @@ MAX_MANY: Final = 200
 """Servers in one request."""
 CANCEL_WAIT_S: Final = 2.0
 CLOSE_LIMIT_S: Final = 6.0
-LEFT_BEHIND: Final = (
-    "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust, the link"
-    " /usr/local/sbin/stardust-spider and the user stardust are still there; stardust-spider uninstall there, or adding it again and removing it,"
-    " clears them away"
-)
-
-
-_ANY_OF: Final = ("private_key", "password")
-"""One of these opens a session."""
 
 
 class _Active(NamedTuple):
@@ -294,8 +283,8 @@ class DeploymentService:
         same = same_server(before, overrides, pinned)
         if not has_credentials(merged):
             if not same:
-                raise _not_sent_there(merged)
-            raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(_ANY_OF))
+                raise not_sent_there(merged)
+            raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(ANY_OF))
         merged = check_request(merged)
         await check_target(self._tools.hub, merged.host, merged.jump.host if merged.jump else None)
         return merged, pinned if same else None, same
@@ -320,7 +309,7 @@ class DeploymentService:
         if not force:
             if not has_credentials(merged):
                 if not same:
-                    raise _not_sent_there(merged)
+                    raise not_sent_there(merged)
                 return await self._through_session(scope, node, wanted=overrides is None or not any(vars(overrides).values()))
             await self._check_idle(node, by_ssh=True)
             merged = check_request(merged)
@@ -333,7 +322,7 @@ class DeploymentService:
                 return await self._order(scope, "remove", node, merged, pinned)
             wanted = asked_for(scope, merged, tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
-        return await self._forget(scope, row)
+        return await forget_without_contact(tools, scope, row)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
@@ -356,44 +345,15 @@ class DeploymentService:
         if why:
             raise CredentialsRequired(
                 f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
-                give=list(_ANY_OF),
+                give=list(ANY_OF),
             )
         await self._check_idle(node)
         self._check_room()
         return await self._leaving.begin(scope, node)
 
-    async def _forget(self, scope: Scope, row: Deployment) -> Deployment:
-        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
-        await wipe(self._tools, scope, progress)
-        await progress.detail("wipe", LEFT_BEHIND)
-        row = await progress.change(lambda row: rows.ended(row, "succeeded", self._tools.clock.now()))
-        await tell(self._tools, row)
-        return row
-
     async def said_farewell(self, agent: AgentSession, why: str, left: str) -> None:
-        """Root has taken Spider off a server: forget the node, as a removal does.
-
-        Args:   left: what could not be taken off. The node stays then, so that it can be tried again.
-        Raises: StoreError.
-        """
-        tools, node = self._tools, agent.node
-        await self._leaving.heard(node.id, left)
-        if left:
-            await self._event(node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
-            await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
-            return
-        scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
-        await self._event(node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
-        failpoints.reach("leave.forget.pre")
-        await forget_node(tools, scope, node.id, "the node was removed")
-        failpoints.reach("leave.forget.post")
-
-    async def _event(self, node: Node, kind: str, text: str) -> None:
-        at = self._tools.clock.now()
-        level: Severity = "info" if kind == "node.uninstalled" else "warning"
-        written = Event(EventId(new_time_id(at)), node.org, kind, level, "hub", at, None, text, {"node": node.id, "name": node.name})
-        await self._tools.store.log.add_event(written)
-        self._tools.bus.publish(Changed("event", written.id, 1))
+        """Root has taken Spider off a server, but for what is left; raises StoreError."""
+        await forget_who_left(self._tools, self._leaving, agent, why, left)
 
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
         """A person says that this is the server's key.
@@ -402,21 +362,7 @@ class DeploymentService:
         """
         row = await self._controlled(scope, deployment)
         active = self._active.get(deployment)
-        if row.state != "awaiting_host_key" or row.host_key is None or active is None:
-            raise Conflict(f"this deployment is {row.state}: no host key waits for confirmation", state=row.state)
-        if not same_fingerprint(fingerprint, row.host_key.fingerprint):
-            raise HostKeyMismatch(f"the server showed {row.host_key.fingerprint}, not {fingerprint[:80]}", shown=row.host_key.fingerprint)
-        audit = AuditEntry(
-            scope.actor,
-            "deployment.host_key",
-            row.id,
-            "done",
-            {"host": row.host_key.host or row.host, "fingerprint": row.host_key.fingerprint},
-        )
-        confirmed = await active.work.progress.confirm(row.host_key, audit)
-        if confirmed is None:
-            raise Conflict("the host key is not waited for any more: press Retry")
-        return confirmed
+        return await confirm_host_key(scope, row, fingerprint, active and active.work.progress)
 
     async def confirm_host_keys(
         self, scope: Scope, confirmed: Sequence[Confirmation]
@@ -428,14 +374,7 @@ class DeploymentService:
         authorize(scope, "deployment.control")
         if not 1 <= len(confirmed) <= MAX_ACTIVE:
             raise BadRequest(f"host_keys names 1 to {MAX_ACTIVE} deployments", field="host_keys")
-        done: list[Deployment] = []
-        refused: list[Unconfirmed] = []
-        for deployment, fingerprint in dict.fromkeys(confirmed):
-            try:
-                done.append(await self.confirm_host_key(scope, deployment, fingerprint))
-            except (NotFound, Conflict, HostKeyMismatch) as exc:
-                refused.append(Unconfirmed(deployment, exc.code, exc.message))
-        return done, refused
+        return await confirm_each(confirmed, lambda deployment, fingerprint: self.confirm_host_key(scope, deployment, fingerprint))
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         """Stop a deployment; what it has begun is taken back, which may go on after this returns.
@@ -506,7 +445,7 @@ class DeploymentService:
                     wishes=wishes_of(merged),
                     pinned=pinned,
                 ),
-                None if same else _redirected(scope, row, merged),
+                None if same else redirected(scope, row, merged),
             )
             self._begin(scope, row, merged, pinned)
         return row
@@ -515,7 +454,7 @@ class DeploymentService:
         why = self._leaving.hindrance(node)
         if why:
             raise CredentialsRequired(
-                f"{node.name} cannot be told now, since {why}: send username and private_key or password", give=list(_ANY_OF)
+                f"{node.name} cannot be told now, since {why}: send username and private_key or password", give=list(ANY_OF)
             )
         await self._check_idle(node)
         self._check_room()
@@ -555,19 +494,3 @@ class DeploymentService:
                 self._known.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
-
-
-def _not_sent_there(merged: DeploymentRequest) -> CredentialsRequired:
-    return CredentialsRequired(
-        f"{merged.host} port {merged.port} is another server than before, or is to show another host key, and nothing that was given for the"
-        " earlier one is sent there: send private_key or password (and passphrase, sudo_password where they are needed) in the same call",
-        give=list(_ANY_OF),
-        dropped=list(CREDENTIALS),
-    )
-
-
-def _redirected(scope: Scope, row: Deployment, merged: DeploymentRequest) -> AuditEntry:
-    before = {"host": row.host, "port": row.port, "fingerprint": row.host_key.fingerprint if row.host_key else None,
-              "jump": row.wishes.jump and row.wishes.jump.host}  # fmt: skip
-    after = {"host": merged.host, "port": merged.port, "fingerprint": merged.host_key, "jump": merged.jump and merged.jump.host}
-    return AuditEntry(scope.actor, "deployment.redirect", row.id, "done", {"before": before, "after": after})

@@ -1,0 +1,66 @@
+"""A node that is forgotten without an order: a person says that its server is gone, or its own root has taken Spider off."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol import failpoints
+from groundcontrol.bus.base import Changed
+from groundcontrol.deployments import rows
+from groundcontrol.deployments.leaving import Leaving
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.work import Tools, forget_node, tell, wipe
+from groundcontrol.domain.deployments import Deployment
+from groundcontrol.domain.ids import EventId
+from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.fleet.session import AgentSession
+from spider.wire.frames import CLOSE_UNKNOWN
+from spider.wire.ids import new_time_id
+
+LEFT_BEHIND: Final = (
+    "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust, the link"
+    " /usr/local/sbin/stardust-spider and the user stardust are still there; stardust-spider uninstall there, or adding it again and removing it,"
+    " clears them away"
+)
+
+
+async def forget_without_contact(tools: Tools, scope: Scope, row: Deployment) -> Deployment:
+    """Carry out this removal, which asks nothing of the server.
+
+    Raises: StoreError.
+    """
+    progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+    await wipe(tools, scope, progress)
+    await progress.detail("wipe", LEFT_BEHIND)
+    row = await progress.change(lambda row: rows.ended(row, "succeeded", tools.clock.now()))
+    await tell(tools, row)
+    return row
+
+
+async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, why: str, left: str) -> None:
+    """Root has taken Spider off a server: forget the node, as a removal does.
+
+    Args:   left: what could not be taken off. The node stays then, so that it can be tried again.
+    Raises: StoreError.
+    """
+    node = agent.node
+    await leaving.heard(node.id, left)
+    if left:
+        await _tell(tools, node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
+        await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
+        return
+    scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
+    await _tell(tools, node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
+    failpoints.reach("leave.forget.pre")
+    await forget_node(tools, scope, node.id, "the node was removed")
+    failpoints.reach("leave.forget.post")
+
+
+async def _tell(tools: Tools, node: Node, kind: str, text: str) -> None:
+    at = tools.clock.now()
+    level: Severity = "info" if kind == "node.uninstalled" else "warning"
+    written = Event(EventId(new_time_id(at)), node.org, kind, level, "hub", at, None, text, {"node": node.id, "name": node.name})
+    await tools.store.log.add_event(written)
+    tools.bus.publish(Changed("event", written.id, 1))

@@ -1,0 +1,47 @@
+"""Host keys that wait for a person, who compares them with what the servers say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.domain.deployments import Confirmation, Deployment, Unconfirmed
+from groundcontrol.domain.ids import DeploymentId
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import Conflict, HostKeyMismatch, NotFound
+from groundcontrol.store.base import AuditEntry
+from majortom.connect import same_fingerprint
+
+
+async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: Progress | None) -> Deployment:
+    """A person says that this is the server's key.
+
+    Args:   progress: of the deployment, while it runs.
+    Raises: Conflict: it is not waited for; HostKeyMismatch, StoreError.
+    """
+    if row.state != "awaiting_host_key" or row.host_key is None or progress is None:
+        raise Conflict(f"this deployment is {row.state}: no host key waits for confirmation", state=row.state)
+    if not same_fingerprint(fingerprint, row.host_key.fingerprint):
+        raise HostKeyMismatch(f"the server showed {row.host_key.fingerprint}, not {fingerprint[:80]}", shown=row.host_key.fingerprint)
+    of = {"host": row.host_key.host or row.host, "fingerprint": row.host_key.fingerprint}
+    confirmed = await progress.confirm(row.host_key, AuditEntry(scope.actor, "deployment.host_key", row.id, "done", of))
+    if confirmed is None:
+        raise Conflict("the host key is not waited for any more: press Retry")
+    return confirmed
+
+
+async def confirm_each(
+    confirmed: Sequence[Confirmation], confirm: Callable[[DeploymentId, str], Awaitable[Deployment]]
+) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
+    """Judge each by itself, and name those that are not confirmed.
+
+    Raises: Forbidden, StoreError.
+    """
+    done: list[Deployment] = []
+    refused: list[Unconfirmed] = []
+    for deployment, fingerprint in dict.fromkeys(confirmed):
+        try:
+            done.append(await confirm(deployment, fingerprint))
+        except (NotFound, Conflict, HostKeyMismatch) as exc:
+            refused.append(Unconfirmed(deployment, exc.code, exc.message))
+    return done, refused
