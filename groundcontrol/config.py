@@ -149,6 +149,8 @@ class _Reader:
         self._raw: dict[str, tuple[str, str]] = {}
         """Setting -> (text, where it stood)."""
         self._unread: set[str] = set()
+        self._said_by: dict[str, str] = {}
+        """Where a secret came from, by its variable, if from elsewhere than that."""
         """Secrets that were given but could not be taken; each has its fault already."""
 
     def read(self) -> Config:
@@ -230,6 +232,7 @@ class _Reader:
         path = Path(file) if file else Path(credentials) / item.name if credentials else None
         if path is None or (not file and not path.exists()):
             return None
+        self._said_by[item.env] = f"{item.env}_FILE ({path})" if file else f"the credential {item.name}"
         try:
             if path.stat().st_size > 4096:
                 raise ValueError("it is larger than 4096 bytes")
@@ -285,7 +288,7 @@ class _Reader:
         try:
             check_secret(secret)
         except ConfigError as exc:
-            self._faults.append(str(exc).replace("STARDUST_SECRET", name))
+            self._faults.append(str(exc).replace("STARDUST_SECRET", self._said_by.get(name, name)))
 
     def _port(self) -> int:
         text, where = self._raw["port"]

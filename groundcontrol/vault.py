@@ -243,7 +243,7 @@ def check_secret(text: str | None) -> str:
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in secret):
         raise ConfigError(f"STARDUST_SECRET contains characters that nobody can type; {make}")
     if len(secret) < _LEAST_CHARACTERS:
-        raise ConfigError(f"STARDUST_SECRET has {len(secret)} characters and needs at least {_LEAST_CHARACTERS}; {make}")
+        raise ConfigError(f"STARDUST_SECRET has {len(secret)} of at least {_LEAST_CHARACTERS} characters; {make}")
     if len(set(secret)) < _LEAST_DISTINCT:
         raise ConfigError(f"STARDUST_SECRET has fewer than {_LEAST_DISTINCT} different characters; {make}")
     left = secret.casefold()

@@ -97,6 +97,16 @@ def test_a_secret_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
     assert "STARDUST_SECRET_FILE" in faults(tmp_path, STARDUST_SECRET_FILE=str(huge))[0]
 
 
+def test_a_short_secret_is_told_with_the_place_that_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    short = "has 1 of at least 16 characters"
+    assert short in faults(tmp_path, STARDUST_SECRET="x")[0]
+    assert f"STARDUST_SECRET_FILE ({tmp_path}/secret) {short}" in faults(tmp_path, STARDUST_SECRET_FILE=str(tmp_path / "secret"))[0]
+    (tmp_path / "metrics_token").write_text("x")
+    lines = faults(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert f"the credential metrics_token {short}" in lines[0]
+
+
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET)

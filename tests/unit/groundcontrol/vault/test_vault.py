@@ -205,7 +205,7 @@ async def test_a_keyring_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
         (None, "not set"),
         ("", "not set"),
         ("\n", "not set"),
-        ("fifteen letters"[:15], "15 characters"),
+        ("fifteen letters"[:15], "15 of at least 16 characters"),
         ("a" * 16, "different characters"),
         ("abababababababababab", "different characters"),
         (" " * 20, "white space"),
