@@ -6,8 +6,9 @@ import contextlib
 import itertools
 import operator
 import re
+import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgpack
@@ -241,6 +242,44 @@ def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Brow
             hub.launch()
         try_now(page)
         expect(banner).to_have_count(0)
+
+
+def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_what_was_wrong_stays(
+    browser: Browser, hub: HubProcess, stage: Stage
+) -> None:
+    """A way that swallows everything closes no socket."""
+    muted: list[float] = []
+
+    def between(page: WebSocketRoute) -> None:
+        to_hub = page.connect_to_server()
+        page.on_message(lambda said: None if muted else to_hub.send(said))
+        to_hub.on_message(lambda said: None if muted else page.send(said))
+
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.route_web_socket("**/api/v1/live", between)
+        seen.sign_in()
+        strip = page.get_by_role("region", name="Needs attention")
+        expect(strip).to_contain_text("db-01")
+        next_value(page, "cpu.total")
+        muted.append(time.time())
+        told = page.get_by_text(re.compile(r"Values are from \d\d:\d\d:\d\d"))
+        expect(told).to_be_visible(timeout=40_000)
+        late_s = time.time() - muted[0]
+        [said] = re.findall(r"\d\d:\d\d:\d\d", told.inner_text())
+        at = datetime.strptime(said, "%H:%M:%S").replace(tzinfo=UTC)
+        before = datetime.fromtimestamp(muted[0], UTC).replace(year=1900, month=1, day=1)
+        off_s = ((at - before).total_seconds() + 43_200) % 86_400 - 43_200
+        assert -3 <= off_s <= 2, "the time of the last word, not of when the silence was noticed"
+        assert late_s > 5
+        expect(page.get_by_role("table", name="Nodes").get_by_role("row").filter(has_text="db-01")).to_contain_text(
+            re.compile(r"\d\ss\sold")
+        )
+        expect(strip).to_contain_text("db-01")
+        muted.clear()
+        try_now(page)
+        expect(told).to_have_count(0)
+        next_value(page, "cpu.total")
 
 
 class Wire:
