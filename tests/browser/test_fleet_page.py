@@ -298,6 +298,9 @@ def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: P
     expect(rows).to_have_count(6)
     page.get_by_role("link", name="By tag").click()
     expect(rows).to_have_count(8)
+    page.get_by_role("region", name="Fleet vitals").get_by_role("link", name="CPU").click()
+    expect(page).to_have_url(re.compile("group=tag.*closed=db.*sort=-cpu"))  # an order takes nothing else away
+    expect(rows).to_have_count(8)
 
     page.get_by_role("checkbox", name="Select all shown").check()
     page.get_by_role("region", name="Selection").get_by_role("button", name="Compare").click()

@@ -82,16 +82,21 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
   }
 }
 
-/** Sets or removes parts of the query without a step in the history; a list stands there one by one. */
-export function setQuery(changes: Readonly<Record<string, string | readonly string[] | null>>): void {
-  const query = new URLSearchParams(location.search);
+type Changes = Readonly<Record<string, string | readonly string[] | null>>;
+
+/** This page with parts of its query set or removed; a list stands there one by one. */
+export function withQuery(changes: Changes, from = place.value): string {
+  const query = new URLSearchParams(from.query);
   for (const [name, value] of Object.entries(changes)) {
     query.delete(name);
     for (const one of typeof value === "string" ? [value] : (value ?? [])) if (one) query.append(name, one);
   }
   const text = query.toString();
-  go(location.pathname + (text ? `?${text}` : ""), { replace: true });
+  return from.path + (text ? `?${text}` : "");
 }
+
+/** Goes there without a step in the history. */
+export const setQuery = (changes: Changes): void => go(withQuery(changes, place.peek()), { replace: true });
 
 /** Plain clicks on links of the page stay in the page. */
 document.addEventListener("click", (event) => {

@@ -4,6 +4,7 @@ import { digits3, networkParts, plural, sizeParts, SIZES, share, UNKNOWN } from 
 import { NODE_STATES } from "../../core/words";
 import { trail, vitals } from "../../state/fleet";
 import { inBits } from "../../state/preferences";
+import { withQuery } from "../../state/router";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Meter, Spark } from "../../ui/parts";
@@ -43,7 +44,7 @@ export function Vitals(): VNode {
         </div>
         <div class="states">
           {STANDINGS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (
-            <a key={kind} href={`/?q=state:${word}`}>
+            <a key={kind} href={withQuery({ q: `state:${word}` })}>
               <Glyph kind={kind} label="" />
               {v.counts[kind]} {kind === "wait" ? t`waiting` : NODE_STATES[word]}
             </a>
@@ -52,7 +53,7 @@ export function Vitals(): VNode {
         </div>
       </div>
       <div>
-        <a class="name" href="/?sort=-cpu">
+        <a class="name" href={withQuery({ sort: "-cpu" })}>
           {t`CPU`}
         </a>
         <div class="value">
@@ -63,7 +64,7 @@ export function Vitals(): VNode {
         {drawn && <Spark values={cpu} height={30} />}
       </div>
       <div>
-        <a class="name" href="/?sort=-memory">
+        <a class="name" href={withQuery({ sort: "-memory" })}>
           {t`Memory`}
         </a>
         <div class="value">
@@ -76,7 +77,7 @@ export function Vitals(): VNode {
         </div>
       </div>
       <div>
-        <a class="name" href="/?sort=-network">
+        <a class="name" href={withQuery({ sort: "-network" })}>
           {t`Network`}
         </a>
         <div class="value">
@@ -87,7 +88,7 @@ export function Vitals(): VNode {
         {drawn && <Spark values={network} height={30} kind="second" />}
       </div>
       <div>
-        <a class="name" href="/?q=updates%3E0&sort=-updates">
+        <a class="name" href={withQuery({ q: "updates>0", sort: "-updates" })}>
           {t`Updates`}
         </a>
         <div class="value">
@@ -96,7 +97,7 @@ export function Vitals(): VNode {
         </div>
         <div class="states">
           {v.security > 0 ? (
-            <a class="warn" href="/?q=security%3E0&sort=-updates">
+            <a class="warn" href={withQuery({ q: "security>0", sort: "-updates" })}>
               <Icon name="shield" size="small" />
               {t`${v.security} security on ${plural(v.securityNodes, "node")}`}
             </a>
