@@ -130,6 +130,44 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         assert not [line for line in sent if PASSPHRASE in line or SUDO in line or "PRIVATE KEY" in line]
 
 
+def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        dialog = opened(page)
+        left = dialog.get_by_text("As you left it, but for keys and passwords")
+        expect(dialog.get_by_label("Host name or IP")).to_be_focused()
+        expect(left).to_have_count(0)
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        dialog = opened(page)
+        expect(dialog.get_by_label("Host name or IP")).to_be_focused()
+        expect(left).to_have_count(0)  # nothing had been typed
+        dialog.get_by_label("Host name or IP").fill("web-7.example")
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_label("sudo password", exact=True).fill(SUDO)
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        forgotten(page, SUDO)
+        dialog = opened(page)
+        expect(left).to_be_visible()
+        expect(dialog.get_by_label("Host name or IP")).to_have_value("web-7.example")
+        expect(dialog.get_by_label("SSH user")).to_have_value("ada")
+        expect(dialog.get_by_label("sudo password", exact=True)).to_have_value("")
+        assert seen.axe() == []
+        dialog.get_by_role("button", name="Start anew").click()
+        expect(left).to_have_count(0)
+        expect(dialog.get_by_label("Host name or IP")).to_have_value("")
+
+        dialog.get_by_label("Host name or IP").fill("web-8.example")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Sign out").first.click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        forgotten(page, "web-8.example")
+        seen.sign_in()
+        expect(opened(page).get_by_label("Host name or IP")).to_have_value("")
+
+
 def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
     with SshEnd() as end, gate(browser, hub) as seen:
         page = seen.page

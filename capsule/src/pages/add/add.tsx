@@ -14,8 +14,10 @@ import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
+import { draft, dropDraft, keepDraft } from "./draft";
 import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
 import { FailureBox, LookOnly, ToSettings } from "./failure";
 import { Method, type MethodKey } from "./method";
@@ -31,11 +33,13 @@ import { POLICIES } from "../../core/words";
 
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
 export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
-  const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
+  const [entries, setEntries] = useState<Entries>(() => (deployment ? NO_ENTRIES : draft()));
+  const [left, setLeft] = useState(!deployment && draft() !== NO_ENTRIES);
   const [running, setRunning, readAgain] = useOpened(deployment);
   const [editing, setEditing] = useState(false);
   const [method, setMethod] = useState<MethodKey>(first);
   const close = (): void => {
+    if (!running) keepDraft(entries);
     setEntries(NO_ENTRIES);
     const one = running?.peek();
     if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It goes on in the background.`);
@@ -51,11 +55,23 @@ export function AddNodeDialog({ deployment, method: first = "ssh" }: { deploymen
         onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
         onClose={close}
         onMethod={running ? null : setMethod}
+        onAnew={
+          left && !running
+            ? () => {
+                dropDraft();
+                setLeft(false);
+                setEntries(NO_ENTRIES);
+              }
+            : null
+        }
         submit={async () => {
           if (running && editing) {
             setRunning(await retryDeployment(running.peek().id, bodyOf(entries)));
             setEditing(false);
-          } else setRunning(await startDeployment(bodyOf(entries)));
+          } else {
+            setRunning(await startDeployment(bodyOf(entries)));
+            dropDraft();
+          }
         }}
       />
     );
@@ -73,6 +89,8 @@ interface FormProps {
   onClose: () => void;
   /** null: it is settled. */
   onMethod: ((key: MethodKey) => void) | null;
+  /** null: nothing of before stands in it. */
+  onAnew: (() => void) | null;
   submit: () => Promise<void>;
 }
 
@@ -81,7 +99,7 @@ const FIELD_OF: Record<string, keyof Wrong> = {
   "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
-function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNode {
+function Form({ entries, onChange, onClose, onMethod, onAnew, submit }: FormProps): VNode {
   const [wrong, setWrong] = useState<Wrong>({});
   const [refusal, setRefusal] = useState("");
   const [busy, setBusy] = useState(false);
@@ -117,6 +135,19 @@ function Form({ entries, onChange, onClose, onMethod, submit }: FormProps): VNod
       >
         <div class="deploy-form">
           {onMethod && <Method value="ssh" onPick={onMethod} />}
+          {onAnew && (
+            <Banner
+              kind="info"
+              mark={<Icon name="info" />}
+              action={
+                <Button slim onClick={onAnew}>
+                  {t`Start anew`}
+                </Button>
+              }
+            >
+              {t`As you left it, but for keys and passwords, which are not kept.`}
+            </Banner>
+          )}
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
               {refusal}

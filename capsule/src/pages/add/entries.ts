@@ -1,4 +1,4 @@
-/** What was typed about a server. Lives in the open dialog only: never in the URL, in storage or in a signal. */
+/** What was typed about a server. Lives in the open dialog, and without its secrets in `draft`: never in the URL, in storage or in a signal. */
 
 import { t } from "../../core/say";
 import type { DeploymentBody, JumpBody, RetryBody } from "../../state/types";
@@ -102,6 +102,14 @@ export function bodyOf(entries: Entries): DeploymentBody {
     policy: entries.policy,
     jump: jumpBody(entries.jump),
   };
+}
+
+/** What may outlive the dialog; NO_ENTRIES where nothing is left of it. */
+export function withoutSecrets(entries: Entries): Entries {
+  const { key, keyName, passphrase, password, sudoPassword, certificate } = NO_ENTRIES;
+  const { jump } = entries;
+  const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...NO_JUMP, host: jump.host, port: jump.port, username: jump.username } };
+  return JSON.stringify(left) === JSON.stringify(NO_ENTRIES) ? NO_ENTRIES : left;
 }
 
 /** Keys and passwords as they were typed: another host or port gets none that is not given in the same call. */
