@@ -88,7 +88,16 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(page.get_by_text("installing curl")).to_be_visible()
 
-    page.get_by_role("button", name="Stop job").click()
+    page.get_by_role("button", name="Stop job…").click()
+    asked = page.get_by_role("dialog", name="Stop this job?")
+    expect(asked).to_contain_text("a package that is being installed is finished first")
+    expect(asked.get_by_role("button", name="Let it go on")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(asked).to_have_count(0)
+    expect(page.get_by_text("installing curl")).to_be_visible()
+    page.get_by_role("button", name="Stop job…").click()
+    asked.get_by_role("button", name="Stop job").click()
+    expect(asked).to_have_count(0)
     expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()
     after = page.get_by_role("region", name="Report")
     expect(after.get_by_text("The server needs a reboot: a new kernel")).to_be_visible()
@@ -96,6 +105,10 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     after.get_by_text("/etc/a.conf.dpkg-dist").click()
     expect(after.get_by_text("+<b>new</b>")).to_be_visible()
 
+    page.get_by_role("link", name="Jobs").first.click()
+    jobs = page.get_by_role("table", name="Jobs")
+    expect(jobs.get_by_role("rowheader").get_by_text("Plan: Upgrade packages")).to_be_visible()
+    jobs.get_by_role("rowheader", name="Upgrade packages", exact=True).click()
     first = page.url
     page.get_by_role("button", name="Repair packages").click()
     page.wait_for_url(lambda url: "/jobs/" in url and url != first)

@@ -3,7 +3,7 @@ import { tagFilter } from "../core/filter";
 import { rich, t } from "../core/say";
 import { clock } from "../core/time";
 import { plural } from "../core/units";
-import { actionWord } from "../core/words";
+import { jobWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active, openDeployment } from "../state/deployments";
 import { ids, loaded, nodeName, tags, updatesThere } from "../state/fleet";
@@ -127,7 +127,7 @@ function Crumb({ route }: { route: Route }): VNode {
       <div class="crumb cut">
         <a href="/jobs">{t`Jobs`}</a>
         <span class="slash">/</span>
-        <span class="cut">{job ? t`${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}` : t`Job`}</span>
+        <span class="cut">{job ? t`${jobWord(job)}, ${nodeName(job.node_id) ?? t`removed node`}` : t`Job`}</span>
       </div>
     );
   }

@@ -91,4 +91,6 @@ export function stopWord(job: Stoppable): string {
 /** Once a server has answered that it cannot stop at once, and nobody has used force yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
+export const STOP_WORDS = t`It ends as soon as it can be left: a package that is being installed is finished first. What was done by then stays, and the rest has to be ordered anew.`;
+
 export const FORCE_WORDS = t`The script of the package that it is at is ended, such as one that waits for a service or for an answer; the package manager itself is not. That package and what needs it may stay half configured until “Repair packages” has put them in order.`;

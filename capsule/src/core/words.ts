@@ -49,6 +49,8 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expir
 
 export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionWord = (action: string): string => ACTION_WORDS[action] ?? action;
+/** What a job does; of a plan also what is planned. */
+export const jobWord = (job: { action: string; for?: string | null }): string => (job.action === "plan" && job.for ? t`Plan: ${actionWord(job.for)}` : actionWord(job.action));
 /** What changes something is called by what it does: not all of it installs. */
 export function phaseWord(phase: string, action: string): string {
   if (phase === "commit" && /remove$/.test(action)) return t`removing`;

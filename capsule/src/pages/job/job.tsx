@@ -2,8 +2,8 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { form, t } from "../../core/say";
 import { age, moment, took } from "../../core/time";
-import { FORCE_WORDS, mayForce, stopWord } from "../../core/orders";
-import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
+import { FORCE_WORDS, mayForce, STOP_WORDS, stopWord } from "../../core/orders";
+import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeName, nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
@@ -63,7 +63,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       <div class="page-head">
         <div class="grow">
           <h1 tabIndex={-1}>
-            {actionWord(job.action)}, {node}
+            {jobWord(job)}, {node}
           </h1>
           <p class="meta t3">
             {job.batch_id !== null && (
@@ -74,7 +74,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
                 ·{" "}
               </>
             )}
-            {t`${job.packages.length ? job.packages.join(", ") : job.for ? actionWord(job.for) : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, today.value)}`}
+            {t`${job.packages.length ? job.packages.join(", ") : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, today.value)}`}
             {job.started_at !== null && (
               <>
                 {" "}
@@ -83,7 +83,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             )}
           </p>
         </div>
-        {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} />}
+        {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} />}
         {nodeSignal(job.node_id) && (
@@ -163,12 +163,16 @@ function Elapsed({ job }: { job: JobView }): VNode {
 }
 
 /** Takes back what waits; stops what runs as far as its phase allows; what hangs after that is ended by force, on order. */
-function StopButton({ job }: { job: JobView }): VNode {
+function StopButton({ job, node }: { job: JobView; node: string }): VNode {
+  const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
+  const waits = job.state === "queued";
+  const close = (): void => setAsking(false);
   const stop = async (): Promise<void> => {
     setBusy(true);
     try {
       await cancelJob(job.id);
+      close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       toast("fail", t`The job was not stopped`, error.detail);
@@ -177,9 +181,26 @@ function StopButton({ job }: { job: JobView }): VNode {
     }
   };
   return (
-    <Button kind="danger" icon="square" busy={busy || job.stop?.state === "asked"} onClick={() => void stop()}>
-      {job.state === "queued" ? t`Cancel job` : t`Stop job`}
-    </Button>
+    <>
+      <Button kind="danger" icon="square" busy={busy || job.stop?.state === "asked"} onClick={() => (waits ? void stop() : setAsking(true))}>
+        {waits ? t`Cancel job` : t`Stop job…`}
+      </Button>
+      {asking && (
+        <Dialog title={t`Stop this job?`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
+          <div class="body">
+            <p class="t2">{STOP_WORDS}</p>
+          </div>
+          <footer>
+            <Button class="end" more={{ autofocus: true }} onClick={close}>
+              {t`Let it go on`}
+            </Button>
+            <Button kind="destroy" busy={busy} onClick={() => void stop()}>
+              {t`Stop job`}
+            </Button>
+          </footer>
+        </Dialog>
+      )}
+    </>
   );
 }
 
@@ -212,7 +233,7 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
         {t`Stop by force…`}
       </Button>
       {asking && (
-        <Dialog title={t`Stop by force`} subtitle={`${actionWord(job.action)}, ${node}`} size="narrow" onClose={close}>
+        <Dialog title={t`Stop by force`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
             {wrong && (
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>

@@ -6,7 +6,7 @@ import { Feed } from "../../core/feed";
 import { t } from "../../core/say";
 import { clock } from "../../core/time";
 import { count, decimalSize } from "../../core/units";
-import { actionWord, jobEnded, jobGlyph, stateWord } from "../../core/words";
+import { jobEnded, jobGlyph, jobWord, stateWord } from "../../core/words";
 import { outputUrl, type JobDetail } from "../../state/job";
 import { live } from "../../state/link";
 import { shade } from "../../state/theme";
@@ -44,7 +44,7 @@ export function Output({ detail, job, node }: Props): VNode {
   const ended = jobEnded(job.state);
   // Each piece that arrives draws this anew, so that what waits is told as it grows.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
-  const label = t`Output of ${actionWord(job.action)} on ${node}`;
+  const label = t`Output of ${jobWord(job)} on ${node}`;
   const ready = (made: ScreenHandle): void => {
     screen.current = made;
     const next = new Feed({
@@ -84,7 +84,7 @@ export function Output({ detail, job, node }: Props): VNode {
       <div class="terminal-head">
         <Glyph kind={jobGlyph(job.state)} label="" />
         <b class="cut strong">{node}</b>
-        <span class="t3 cut only-desk">{actionWord(job.action).toLowerCase()}</span>
+        <span class="t3 cut only-desk">{jobWord(job).toLowerCase()}</span>
         <span class="grow" />
         <Search screen={screen} kept={kept} />
         {!ended ? (

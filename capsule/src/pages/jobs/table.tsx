@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { form, t } from "../../core/say";
 import { moment, took as lasted } from "../../core/time";
-import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
+import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
@@ -48,7 +48,7 @@ function Row({ job }: { job: JobView }): VNode {
       </span>
       <span role="rowheader" class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>
-          {actionWord(job.action)}
+          {jobWord(job)}
         </a>
       </span>
       <span role="cell" class="cut">

@@ -7,7 +7,7 @@ import { form, t } from "../../core/say";
 import { labelled } from "../../core/series";
 import { age, clock, moment } from "../../core/time";
 import { size } from "../../core/units";
-import { actionWord, phaseWord, stateWord } from "../../core/words";
+import { jobWord, phaseWord, stateWord } from "../../core/words";
 import { worstOf } from "../../core/worries";
 import { now } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
@@ -239,7 +239,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
           </a>
         }
       >
-        <b>{actionWord(job.action)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
+        <b>{jobWord(job)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
       </Banner>
     );
   }
