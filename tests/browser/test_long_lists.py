@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -166,6 +167,25 @@ def test_packages_that_were_asked_for_stay_when_a_node_tells_anew(page: Page, hu
         shelf.tell(PACKAGES + 1)
         expect(page.get_by_text("131 packages")).to_be_visible()
         expect(rows).to_have_count(PACKAGES + 1)
+
+
+def test_who_reads_more_nodes_of_a_package_is_left_at_their_list(page: Page, hub: HubProcess) -> None:
+    one, two = hub.enrol("web-1", "web-2")
+    with Shelf(hub, one) as first, Shelf(hub, two) as second:
+        assert first.told.wait(20)
+        assert second.told.wait(20)
+        page.route("**/updates/nodes?*", lambda route: route.continue_(url=re.sub(r"limit=\d+", "limit=1", route.request.url)))
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/updates")
+        page.get_by_role("table", name="Packages").get_by_role("button", name="pack-000").click()
+        expect(page.get_by_text("1 of 2 nodes are read.")).to_be_visible()
+        page.get_by_role("button", name="Read more").focus()
+        page.keyboard.press("Enter")
+        nodes = page.locator(".node-chips")
+        expect(nodes.get_by_role("listitem")).to_have_count(2)
+        expect(page.get_by_role("button", name="Read more")).to_have_count(0)
+        expect(nodes.get_by_role("listitem").filter(has_text="web-2")).to_be_focused()
+        expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
 
 
 def test_what_is_installed_stays_as_far_as_it_was_asked_for_and_a_search_shows_its_own_answer_only(page: Page, hub: HubProcess) -> None:

@@ -162,14 +162,8 @@ function NodesOf({ name }: { name: string }): VNode {
               })}
             </ul>
             {found.items.length > NAMES && <p class="t3">{t`${count(found.total - NAMES)} more nodes.`}</p>}
-            {found.next && (
-              <p class="t3">
-                {t`${count(found.items.length)} of ${count(found.total)} nodes are read.`}{" "}
-                <Button slim onClick={() => void list.more()}>
-                  {t`Read more`}
-                </Button>
-              </p>
-            )}
+            {found.next && <p class="t3">{t`${count(found.items.length)} of ${count(found.total)} nodes are read.`}</p>}
+            <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Read more`}</ShowMore>
             {mayAct.value && (
               <div class="row">
                 <Button slim kind="primary" disabled={!able.length} onClick={() => show({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
