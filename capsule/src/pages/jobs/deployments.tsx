@@ -87,7 +87,7 @@ function Row({ one }: { one: DeploymentView }): VNode {
         <Time at={one.created_at}>{moment(one.created_at, today.value)}</Time>
       </span>
       <span role="cell" class="t3 num">
-        {took(one.created_at, one.ended_at, now.value)}
+        {took(one.steps[0]?.started_at ?? one.created_at, one.ended_at, now.value)}
       </span>
     </div>
   );
