@@ -219,9 +219,15 @@ def _lines(window: Window) -> dict[str, schema.SeriesView]:
 
 
 def _write_csv(times: list[float], heads: list[str], windows: list[Window], series: list[str]) -> bytes:
-    """One line a step; empty where there is no sample."""
+    """One line a step, empty where there is no sample; before them one for each time that cannot be read, said in the node's first column."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["time", *heads])
+    wide = len(series) * len(_WHAT)
+    for at, window in enumerate(windows):
+        for one in window.damaged:
+            note = [""] * len(heads)
+            note[at * wide] = f"#damaged {one.tier} until {one.end}"
+            writer.writerow([one.start, *note])
     writer.writerows(zip(times, *(column for window in windows for name in series for column in window.series[name]), strict=True))
     return out.getvalue().encode()

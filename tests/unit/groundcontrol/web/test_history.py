@@ -221,6 +221,12 @@ async def test_what_is_damaged_is_a_gap_that_is_told_in_the_answer_and_once_as_a
     both = (await admin.get("history", params=[("node", node.id), ("node", other.id), ("metric", "cpu.total"), *question.items()])).json
     assert both["damaged"] == {node.id: told}
     assert both["nodes"][other.id]["cpu.total"]["avg"][0] == 0.0
+    notes = [[str(hour * 3600.0), f"#damaged 1s until {(hour + 1) * 3600.0}", "", ""] for hour in hours]
+    as_csv = await admin.get(**asked(node, "cpu.total", **question), headers={"Accept": "text/csv"})
+    assert list(csv.reader(io.StringIO(as_csv.body.decode())))[1 : len(hours) + 2] == [*notes, [str(float(START)), "", "", ""]]
+    of_both = [("node", other.id), ("node", node.id), ("metric", "cpu.total"), *question.items()]
+    rows = list(csv.reader(io.StringIO((await admin.get("history", params=of_both, headers={"Accept": "text/csv"})).body.decode())))
+    assert rows[1 : len(hours) + 1] == [[at, "", "", "", *note] for at, *note in notes], "in the columns of the node that it is of"
     events = [one for one in (await admin.get("events")).json["events"] if one["type"] == "node.history_damaged"]
     assert [(one["node_id"], one["severity"]) for one in events] == [(node.id, "error")] * len(hours)
     assert {one["details"]["start"] for one in events} == {one["start"] for one in told}
