@@ -58,7 +58,8 @@ class MetricStore(Protocol):
     def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
-        """Rows of node number `no` taken in [start, end), by the hour, in pieces that are small whatever a node sent.
+        """Rows of node number `no` taken in [start, end), by the hour, in pieces that are small whatever a node sent: within an hour
+        in no certain order.
 
         Each hour is of one moment, and stays where it is as long as it is read: close the iterator. `miss` is told of what is damaged, which
         is left out then; without it that is a StoreError.

@@ -54,7 +54,7 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
-        """Every row, by the hour."""
+        """Every row, by the hour; within one as it lies there: in the order of time it would all have to be there at once."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._held(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
@@ -64,14 +64,14 @@ class Export:
             first = hour + 1
 
     async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
-        async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:
-            async for piece in pieces:
-                yield piece
         for place, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
             body = await self._body(SECONDS, place)
             with self._told(SECONDS, hour):
                 async for piece in _beside(_cut_rows(body, family, start_ms, end_ms)):
                     yield piece
+        async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: mostly they are the newest
+            async for piece in pieces:
+                yield piece
 
     async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
         """Rows of an hour that are in no chunk yet."""

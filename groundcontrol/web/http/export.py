@@ -36,7 +36,7 @@ _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
 
 
 async def export_node(call: Call) -> web.StreamResponse:
-    """Everything that is kept of a node in a tier, oldest first: a line a row (NDJSON), or a line a value (CSV)."""
+    """Everything that is kept of a node in a tier, a line a row (NDJSON) or a value (CSV): by the hour (1m: day, 1h: 32 days), in no certain order within one."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = call.query("from", "to", "tier")
     tier = next((known for known in TIERS if known.name == query.get("tier", SECONDS.name)), None)

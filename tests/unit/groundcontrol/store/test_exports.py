@@ -87,6 +87,17 @@ async def test_what_is_read_stays_where_it_is_until_it_was_read(store: Store) ->
     assert await times_of(store, session.no) == found
 
 
+async def test_what_lies_in_chunks_comes_before_the_rows_that_came_after_it(store: Store) -> None:
+    session = await session_of(store, LAYOUT)
+    await send(store, session, LAYOUT, 10, 10, at_ms=AT_MS + 1_800_000)
+    await move(store)
+    await send(store, session, LAYOUT, 200, 10, first=10, at_ms=AT_MS + 1_800_000)
+
+    times = [row.taken_at_ms async for _, rows in store.metrics.read(session.no, 0, 2e9, FAMILIES) for row in rows]
+
+    assert times == [AT_MS + 1_800_000 + at * 1000 for at in range(2100)]
+
+
 async def test_who_gives_up_in_the_middle_holds_nothing(store: Store) -> None:
     session = await session_of(store, LAYOUT)
     await send(store, session, LAYOUT, 3 * PAGE_PACKS, 10)
