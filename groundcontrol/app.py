@@ -87,6 +87,8 @@ DRAIN_LIMIT_S: Final = 8.0
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
 HEADS_LIMIT_S: Final = 0.5
+END_LIMIT_S: Final = 9.5
+"""When a disk that hangs is left to itself, counted from the signal."""
 
 
 class _Stop(Exception):
@@ -160,17 +162,22 @@ async def _run(config: Config, keeper: Keeper) -> int:
     with contextlib.closing(listener):
         keys = _Keys(config)
         database = await open_database(config.data_dir, clock=clock, control=config.control_db, meanwhile=keys.unlock)
+        status, signals = EXIT_AGAIN, None
         try:
             _write_pid(pid)
             signals = StopSignals(remove_files)
             parts = await _compose(config, clock, database, keys.opened, keeper)
             try:
-                return await _serve(parts, listener, keeper, signals)
+                status = await _serve(parts, listener, keeper, signals)
             finally:
                 parts.auth.close()
         finally:
-            await database.close()
+            closed = await database.close(END_LIMIT_S if signals is None else signals.left_s(END_LIMIT_S))
             remove_files()
+            if not closed:
+                event(log, "database_left", logging.WARNING, means="its disk does not answer; what was acknowledged is stored")
+                os._exit(status)  # the interpreter would wait for the thread that the disk holds
+    return status
 
 
 def _write_pid(path: Path) -> None:

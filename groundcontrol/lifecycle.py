@@ -49,6 +49,7 @@ class StopSignals:
     def __init__(self, last_words: Callable[[], None]) -> None:
         """`last_words` runs before the process ends on the spot; it must neither wait nor fail."""
         self.asked = asyncio.Event()
+        self._asked_at: float | None = None
         self._last_words = last_words
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +61,12 @@ class StopSignals:
             self._last_words()
             os._exit(128 + number)
         event(log, "hub_stopping", signal=number.name)
+        self._asked_at = asyncio.get_running_loop().time()
         self.asked.set()
+
+    def left_s(self, limit_s: float) -> float:
+        """What is left of a limit that began with the signal; all of it where there was none."""
+        return limit_s if self._asked_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._asked_at))
 
 
 class Keeper:

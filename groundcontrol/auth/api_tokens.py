@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import logging
@@ -25,6 +26,8 @@ PREFIX: Final = "sdp_"
 MAX_DAYS: Final = 365
 MAX_NAME_CHARS: Final = 64
 TOUCH_EVERY_S: Final = 60.0
+TOUCH_LIMIT_S: Final = 0.5
+"""How long a request waits until it is written down that its token was used."""
 _FORM: Final = re.compile(r"sdp_[A-Za-z0-9_-]{43}\Z")
 
 log = logging.getLogger(__name__)
@@ -94,9 +97,11 @@ class ApiTokens:
         token, now = caller.token, self._clock.now()
         if token is not None and not 0 <= now - (token.last_used_at or 0.0) < TOUCH_EVERY_S:
             try:
-                await self._tokens.touch_token(token.id, now, address)
-            except StoreError as exc:  # a full disk must not lock programs out that only read
-                event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=exc.code)
+                async with asyncio.timeout(TOUCH_LIMIT_S):
+                    await self._tokens.touch_token(token.id, now, address)
+            except (StoreError, TimeoutError) as exc:  # a disk that is full or hangs must not lock programs out that only read
+                code = exc.code if isinstance(exc, StoreError) else "timeout"
+                event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=code)
         return caller
 
     async def recheck(self, token: ApiToken, address: str) -> Caller:

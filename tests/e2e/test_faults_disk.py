@@ -7,6 +7,7 @@ import contextlib
 import random
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.e2e.faulting import (
 )
 from tests.e2e.test_hub import stardust
 from tests.support.agent import until
+from tests.support.hanging import hang_file
 from tests.support.hub import HubProcess
 
 EXIT_AGAIN, EXIT_CONFIG = 75, 78
@@ -112,6 +114,42 @@ async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes
                     await node.settle()
                     await hub.stop()
                     await check_all(good.copied(tmp_path / "copy"), node, job)
+
+
+async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_goes_on_by_itself(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.support.hanging"))
+    hang = hang_file(tmp_path / "hub")
+    with hub:
+        admin = (await asyncio.to_thread(hub.login)).token
+        made = await hub.call("POST", "/api/v1/tokens", {"name": "reader", "role": "viewer"}, token=admin)
+        reader = made.json["token"]
+        async with working(hub, tmp_path) as [node]:
+            job = await begin_job(hub, node)
+            await node.seconds(30)
+            await node.settle()
+            hang.touch()
+            await node.seconds(60)
+            began = time.monotonic()
+            assert (await hub.call("GET", "/api/v1/nodes", token=reader)).status == 200
+            assert time.monotonic() - began < 5
+            await until(lambda: health(hub) == 503, 40)
+            refused = await hub.call("PATCH", f"/api/v1/nodes/{node.config.node}", {"name": "other"}, token=admin)
+            assert (refused.status, refused.json["code"]) == (503, "store.busy")
+            assert "hangs" in refused.json["detail"]
+            assert (await hub.call("GET", "/api/v1/nodes", token=reader)).status == 200
+            hang.unlink()
+            await until(lambda: health(hub) == 200)
+            await node.settle()
+
+            hang.touch()
+            await node.seconds(30)
+            assert await hub.stop(15) == 0
+            hang.unlink()
+            await hub.start()
+            await end_job(hub, node, job)
+            await node.settle()
+            await hub.stop()
+            await check_all(tmp_path / "hub", node, job)
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ from groundcontrol.store.sqlite.retention import SqliteRetention
 from groundcontrol.store.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.store.sqlite.users import SqliteUsers
-from groundcontrol.store.sqlite.writer import Writer, WriterStats
+from groundcontrol.store.sqlite.writer import CLOSE_LIMIT_S, Writer, WriterStats
 from spider.clock import Clock
 from spider.logs import event
 
@@ -96,10 +96,13 @@ class _File:
             raise
         return cls(path, Writer(thread, path.name, clock), reader)
 
-    async def close(self) -> None:
-        await self.writer.close(fold=await self.reader.close())
+    async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Returns: False: its disk hangs, and the writing thread with it."""
+        if not await self.writer.close(fold=await self.reader.close(), limit_s=limit_s):
+            return False
         if self.reader.damaged or self.writer.damaged:
             await asyncio.to_thread(suspect, self.path)
+        return True
 
 
 def _make_if_blank(path: Path, kind: Kind) -> None:
@@ -174,10 +177,11 @@ class Database:
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why the last writing was refused (StoreFull, StoreReadOnly …); None = all is well."""
+        """Why the last writing was refused (StoreFull, StoreReadOnly …), or that none comes to an end (StoreBusy); None = all is well."""
         if self.broken:
             return StoreDown("the database failed and was given up; the hub must start again")
-        return self._control.writer.trouble or self._samples.writer.trouble
+        writers = (self._control.writer, self._samples.writer)
+        return next((found for writer in writers if (found := writer.stall or writer.trouble)), None)
 
     async def probe(self) -> StoreError | None:
         """Try to commit something in both files, so that a full disk is noticed, and noticed to be over, without other traffic.
@@ -213,13 +217,19 @@ class Database:
         row = await self._control.reader.run(lambda rows: rows.one(_LATEST))
         return None if row is None else float(row["value"])
 
-    async def close(self) -> None:
-        """Finish what waits and let the folder go."""
+    async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Finish what waits and let the folder go.
+
+        Returns: False: a disk hangs. A thread still writes, so the folder stays locked for as long as the process is there.
+        """
+        closed = False
         try:
-            await asyncio.gather(self._control.close(), self._samples.close())
+            closed = all(await asyncio.gather(self._control.close(limit_s), self._samples.close(limit_s)))
         finally:
-            for lock in self._locks:
-                lock.release()
+            if closed:
+                for lock in self._locks:
+                    lock.release()
+        return closed
 
 
 def _touch_control(tx: Tx) -> None:

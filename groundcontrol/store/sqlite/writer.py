@@ -22,6 +22,12 @@ T = TypeVar("T")
 QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 512
 """Most commands that share one transaction."""
+STALL_S: Final = 10.0
+"""A transaction that takes so long waits for a disk that neither takes it nor fails: nobody queues up behind it."""
+CLOSE_LIMIT_S: Final = 30.0
+"""For what waits at the end, and for folding it in. Leaving earlier loses nothing that was answered; the next opening folds."""
+STALLED_LIMIT_S: Final = 0.5
+"""The same where the disk hangs already."""
 
 
 class WriterStats(NamedTuple):
@@ -49,11 +55,13 @@ class Writer:
     each has a savepoint of its own, so that one that fails leaves the others alone.
     """
 
-    def __init__(self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S) -> None:
         self._thread = thread
         self._name = name
         self._clock = clock
         self._queue_limit = queue_limit
+        self._stall_s = stall_s
+        self._stalled = False
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -78,12 +86,14 @@ class Writer:
         """Run a command in a transaction; returns after the commit.
 
         A caller that is cancelled meanwhile does not know whether the command was done.
-        Raises: StoreBusy: the queue is full. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
+        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
         """
         if self._closing:
             raise StoreDown(f"the database {self._name} is closed")
         if self.broken:
             raise self._as_broken()
+        if self._stalled:
+            raise self._as_stalled()
         if len(self._queue) >= self._queue_limit:
             self._refused += 1
             raise StoreBusy(f"{self._queue_limit} commands wait for the database {self._name} already")
@@ -97,18 +107,43 @@ class Writer:
         if not (self._closing or self.broken):
             await self._thread.shrink()
 
-    async def close(self, *, fold: bool = True) -> None:
+    async def close(self, *, fold: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Finish what waits, fold the log into the file, disconnect.
 
-        Args: fold: false where somebody reads on, which folding would wait for.
+        Args:    fold: false where somebody reads on, which folding would wait for.
+        Returns: False: the disk did not let it come to an end; its thread is still at work, and the process ends over it.
         """
         self._closing = True
         self._wake.set()
+        finishing = asyncio.ensure_future(self._finish(fold))
+        await asyncio.wait([finishing], timeout=min(limit_s, STALLED_LIMIT_S) if self._stalled else limit_s)
+        if not finishing.done():
+            return False
+        finishing.result()
+        return True
+
+    async def _finish(self, fold: bool) -> None:
         await self._task
         if fold and not self.broken:
             with contextlib.suppress(sqlite3.Error):  # the log is folded in at the next opening as well
                 await self._thread.run(_fold_log)
         await self._thread.close()
+
+    @property
+    def stall(self) -> StoreError | None:
+        """What is said while a transaction waits for its disk for longer than any should; it goes on by itself when the disk does."""
+        return self._as_stalled() if self._stalled else None
+
+    def _as_stalled(self) -> StoreBusy:
+        return StoreBusy(f"the disk of the database {self._name} hangs: it has not answered for {self._stall_s:g} s or longer")
+
+    def _note_stall(self) -> None:
+        self._stalled = True
+        event(log, "database_stalled", logging.ERROR, database=self._name, waiting=len(self._queue), means="its disk does not answer")
+        while self._queue:
+            done = self._queue.popleft().done
+            if not done.done():
+                done.set_exception(self._as_stalled())
 
     def _as_broken(self) -> StoreDown:
         return StoreDown(f"the database {self._name} failed and was given up; the hub must start again")
@@ -126,12 +161,18 @@ class Writer:
 
     async def _run_group(self, group: list[_Waiting]) -> None:
         started = self._clock.monotonic()
+        patience = asyncio.get_running_loop().call_later(self._stall_s, self._note_stall)
         try:
             if self.broken:
                 raise self._as_broken()
             outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
         except Exception as exc:  # whatever it is, nobody may wait for ever
             outcomes = [_Outcome(None, exc) for _ in group]
+        finally:
+            patience.cancel()
+        if self._stalled:
+            self._stalled = False
+            event(log, "database_answers_again", logging.WARNING, database=self._name, after_s=round(self._clock.monotonic() - started, 1))
         self._commands += len(group)
         self._commits += 1
         self._worst_commit_s = max(self._worst_commit_s, self._clock.monotonic() - started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -168,6 +169,54 @@ async def test_a_lock_held_by_a_stranger_is_busy_and_passes(writer: Writer, path
         stranger.close()
     await writer.run(put("a"))
     assert writer.trouble is None
+
+
+@contextlib.asynccontextmanager
+async def held(path: Path) -> AsyncIterator[tuple[Writer, asyncio.Task[None], threading.Event]]:
+    """A writer with a transaction that its disk does not let come to an end until the event; and its caller."""
+    go_on = threading.Event()
+    made = Writer(await open_thread(path, page_size=4096), path.name, SystemClock(), stall_s=0.1)
+
+    def hang(tx: Tx) -> None:
+        tx.do("INSERT INTO item (body) VALUES ('held')")
+        assert go_on.wait(30)
+
+    caller = asyncio.create_task(made.run(hang))
+    await asyncio.sleep(0)
+    try:
+        yield made, caller, go_on
+    finally:
+        go_on.set()
+
+
+async def test_nobody_queues_up_behind_a_disk_that_hangs_and_it_goes_on_by_itself(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with held(path) as (writer, caller, go_on):
+        waiting = asyncio.create_task(writer.run(put("behind it")))
+        with pytest.raises(StoreBusy, match="hangs"):
+            await asyncio.wait_for(waiting, 10)
+        assert writer.stall is not None
+        with pytest.raises(StoreBusy, match="disk of the database some"):
+            await asyncio.wait_for(writer.run(put("after it")), 10)
+        assert not caller.done(), "it may have been done yet, or never be"
+        go_on.set()
+        await asyncio.wait_for(caller, 10)
+        await writer.run(put("again"))
+        assert bodies(path) == ["held", "again"]
+        assert [record.message for record in caplog.records if "database" in record.message] == [
+            "database_stalled",
+            "database_answers_again",
+        ]
+        assert await writer.close()
+
+
+async def test_a_writer_whose_disk_hangs_is_left_when_it_is_closed(path: Path) -> None:
+    async with held(path) as (writer, caller, go_on):
+        assert not await asyncio.wait_for(writer.close(limit_s=0.05), 10)
+        assert not caller.done()
+        go_on.set()
+        await asyncio.wait_for(caller, 10)
+        await asyncio.wait_for(asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}), 10)  # it closes in the end
+        assert bodies(path) == ["held"]
 
 
 async def test_a_file_that_cannot_be_written_is_said_and_not_fatal(writer: Writer) -> None:
