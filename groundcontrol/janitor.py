@@ -32,7 +32,7 @@ COLLECT_EVERY_S: Final = 600.0
 """So often what came since is looked through for cycles (`lifecycle.Collector`); the interpreter's stores of used tuples, which grow for an hour,
 are emptied with it."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
-"""For so long it is known what was ever done to a node, with all that it printed."""
+"""For so long it is known what was ever done to a node, with all that it printed; events and deployments are kept as long."""
 AHEAD_S: Final = 2 * 86_400.0
 """How far in the future a sample's time may lie: clocks of nodes are wrong, and what they say of 2090 must go too."""
 STEADY_S: Final = 3600.0
@@ -173,6 +173,10 @@ class Janitor:
             event(log, "samples_expired", pieces=removed)
         while forgotten := await self._store.jobs.expire(self._clock.now() - KEEP_JOBS_S):
             event(log, "jobs_expired", jobs=forgotten)
+        while forgotten := await self._store.deployments.expire(self._clock.now() - KEEP_JOBS_S):
+            event(log, "deployments_expired", deployments=forgotten)
+        while forgotten := await self._store.log.expire_events(self._clock.now() - KEEP_JOBS_S):
+            event(log, "events_expired", events=forgotten)
 
     async def may_compact(self) -> bool:
         """Whether it is this hub that moves samples into chunks now."""

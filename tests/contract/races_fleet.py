@@ -396,6 +396,18 @@ async def _create_deployments(ground: Ground) -> Race:
     )
 
 
+@CASES.of("deployments.expire")
+async def _expire_deployments(ground: Ground) -> Race:
+    store = ground.store
+    ended, goes_on = [await store.deployments.create_deployment(SCOPE, new_deployment(ground.now + at)) for at in range(2)]
+    await store.deployments.save_deployment(SCOPE, ended._replace(state="failed", ended_at=ground.now + 1))
+
+    async def held() -> object:
+        return (await store.deployments.deployments(SCOPE, 10)).items
+
+    return Race(lambda: store.deployments.expire(ground.now + 2), held, [goes_on], alone=(1, 0))
+
+
 # -- how nodes come in ------------------------------------------------------------------------------------------
 
 
@@ -478,6 +490,18 @@ async def _end_adoption(ground: Ground) -> Race:
     await ground.backend.database.secrets.restore_keyring(b"keyring", record, ground.now + 3600)
     assert await ground.store.recovery.adopt_until() == ground.now + 3600
     return Race(lambda: ground.store.recovery.end_adoption(SCOPE), ground.store.recovery.adopt_until, 0.0, ("recovery.end",))
+
+
+@CASES.of("log.expire_events")
+async def _expire_events(ground: Ground) -> Race:
+    store, young = ground.store, new_event(ground.now)
+    for made in (new_event(ground.now - 1), young):
+        await store.log.add_event(made)
+
+    async def held() -> object:
+        return (await store.log.events(SCOPE, 10)).items
+
+    return Race(lambda: store.log.expire_events(ground.now), held, [young], alone=(1, 0))
 
 
 @CASES.of("log.add_event")

@@ -348,6 +348,39 @@ async def test_many_deployments_are_made_together_or_not_at_all(store: Store, cl
     assert not (await store.deployments.deployments(STRANGER, 10, None, "b1")).items
 
 
+async def test_deployments_go_after_their_time_but_for_the_latest_installation_of_a_node(store: Store, clock: ManualClock) -> None:
+    there, gone = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("there", "gone")]
+    at = clock.now()
+
+    async def ended(number: int, **more: object) -> Deployment:
+        wanted = new_deployment(at + number)._replace(**{"state": "succeeded", "ended_at": at + number + 1, **more})  # type: ignore[arg-type]
+        return await store.deployments.create_deployment(SCOPE, wanted, f"key-{number}")
+
+    first = await ended(0, node_id=there.id)
+    latest = await ended(1, node_id=there.id, wishes=Wishes(again=True))
+    for number, more in enumerate(({"kind": "install", "state": "failed"}, {"kind": "update"}, {"kind": "remove", "state": "cancelled"})):
+        await ended(2 + number, node_id=there.id, **more)
+    await ended(5, node_id=gone.id)
+    await ended(6, state="failed")
+    long = await ended(7, ended_at=at + 100)
+    goes_on = await ended(8, state="awaiting_host_key", ended_at=None)
+    page = await store.deployments.deployments(SCOPE, 4)
+    await store.nodes.delete_node(SCOPE, gone.id)
+
+    assert await store.deployments.expire(at) == 0
+    assert await store.deployments.expire(at + 50) == 6
+    assert await store.deployments.expire(at + 50) == 0
+
+    assert (await store.deployments.deployments(SCOPE, 10)).items == [goes_on, long, latest]
+    assert (await store.deployments.deployments(SCOPE, 4, page.next)).items == [latest]
+    with pytest.raises(NotFound):
+        await store.deployments.deployment(SCOPE, first.id)
+    with pytest.raises(NotFound):
+        await store.deployments.save_deployment(SCOPE, first._replace(name="other"))
+    assert await store.deployments.deployment_of_key(SCOPE, "key-0") is None
+    assert "deployment.create" in [action for _, action, _ in await audited(store)], "what was done stands in the audit log for good"
+
+
 async def test_deployments_are_listed_newest_first(store: Store, clock: ManualClock) -> None:
     made = [await store.deployments.create_deployment(SCOPE, new_deployment(clock.now() + at)) for at in range(5)]
     page = await store.deployments.deployments(SCOPE, 3)

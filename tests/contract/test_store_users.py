@@ -289,6 +289,21 @@ async def test_events_come_newest_first_and_once(store: Store, clock: ManualCloc
     assert (await store.log.events(STRANGER, 10)).items == []
 
 
+async def test_events_go_after_their_time_whoever_they_are_of(store: Store, clock: ManualClock) -> None:
+    made = [new_event(clock.now() + at) for at in range(4)]
+    for event in (*made, new_event(clock.now())._replace(org=STRANGER.org)):
+        await store.log.add_event(event)
+    page = await store.log.events(SCOPE, 2)
+
+    assert await store.log.expire_events(clock.now() - 1e12) == 0
+    assert await store.log.expire_events(clock.now() + 3) == 4
+    assert await store.log.expire_events(clock.now() + 3) == 0
+
+    assert (await store.log.events(SCOPE, 10)).items == [made[3]]
+    assert (await store.log.events(SCOPE, 2, page.next)).items == [], "where it would have gone on there is nothing any more"
+    assert (await store.log.events(STRANGER, 10)).items == []
+
+
 async def test_audit_pages_hold_each_row_once(store: Store, clock: ManualClock) -> None:
     for at in range(10):
         if at % 3 == 0:

@@ -40,3 +40,9 @@ class DeploymentStore(Protocol):
         ...
 
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...
+    async def expire(self, before: float) -> int:
+        """Forget some deployments that ended before then. Returns how many; call again until 0.
+
+        The latest installation that succeeded, of each node that is there, stays: it says how to log in to the server, and its host key.
+        """
+        ...

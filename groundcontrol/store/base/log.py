@@ -16,6 +16,10 @@ class LogStore(Protocol):
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]: ...
+    async def expire_events(self, before: float) -> int:
+        """Forget some events of before then. Returns how many; call again until 0."""
+        ...
+
     async def add_audit(self, entry: AuditEntry, at: float) -> None:
         """For acts that change nothing else (a refused log-in, a denied request)."""
         ...

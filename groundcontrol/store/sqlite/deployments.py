@@ -12,6 +12,7 @@ from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.store.base import AuditEntry, Page
+from groundcontrol.store.sqlite.ageing import first_id, of_old
 from groundcontrol.store.sqlite.audit import Chain
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
@@ -22,6 +23,13 @@ from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
+_EXPIRE_AT_ONCE: Final = 200
+_EXPIRED: Final = (
+    f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608  words of our own
+    " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
+    " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
+)
+"""Beside a `max` SQLite gives the columns of the row that has it."""
 
 
 class SqliteDeployments:
@@ -133,6 +141,10 @@ class SqliteDeployments:
             with contextlib.suppress(StoreError):  # damaged: the hub has to start all the same, and the doctor tells of it
                 left.append(_to_deployment(row))
         return left
+
+    async def expire(self, before: float) -> int:
+        sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_AT_ONCE))
 
 
 def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:

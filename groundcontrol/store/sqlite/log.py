@@ -10,6 +10,7 @@ from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter
 from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.store.base import AuditEntry, Page
+from groundcontrol.store.sqlite.ageing import first_id, of_old
 from groundcontrol.store.sqlite.audit import Chain, heads, last_at, mark_clock, to_audit_row, verify
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import grant_values, of_granted
@@ -19,6 +20,7 @@ from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
 _EVENT: Final = "SELECT * FROM event "
+_EXPIRE_AT_ONCE: Final = 1000
 
 
 class SqliteLog:
@@ -61,6 +63,10 @@ class SqliteLog:
         found = await self._reader.run(query)
         items = [_to_event(row) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, items[-1].id) if len(found) > size else None)
+
+    async def expire_events(self, before: float) -> int:
+        sql = f"DELETE FROM event WHERE no IN ({of_old('event')} LIMIT ?)"  # noqa: S608  words of our own
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_AT_ONCE))
 
     async def add_audit(self, entry: AuditEntry, at: float) -> None:
         """The row carries the store's own time; `at` is kept in its detail when it differs by more than a second."""

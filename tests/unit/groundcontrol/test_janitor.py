@@ -19,6 +19,7 @@ from groundcontrol.janitor import (
     COLLECT_EVERY_S,
     EXPIRE_EVERY_S,
     HEADS_EVERY_S,
+    KEEP_JOBS_S,
     SHRINK_EVERY_S,
     STEADY_S,
     Janitor,
@@ -28,7 +29,7 @@ from groundcontrol.janitor import (
 from groundcontrol.store.base import HubFacts
 from groundcontrol.store.sqlite import open_database
 from spider.wire.ids import new_time_id
-from tests.contract.making import SCOPE, connect, layout_row, new_node, pack
+from tests.contract.making import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 from tests.support.agent import until
 from tests.support.clock import ManualClock
 
@@ -187,6 +188,34 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
                 clock.advance(60.0)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S
         assert bool(await store.metrics.latest(session.no)) is (outvoted is not False or jump < 0)
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()
+
+
+async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.store.sqlite.log._EXPIRE_AT_ONCE", 2)
+    clock = ManualClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    old, young = clock.now() - KEEP_JOBS_S - 10, clock.now() - KEEP_JOBS_S + DAY_S
+    for number in range(5):
+        await store.log.add_event(new_event(old + number))
+    await store.log.add_event(kept := new_event(young))
+    for at in (old, young):
+        await store.deployments.create_deployment(SCOPE, new_deployment(at)._replace(state="failed", ended_at=at + 1))
+    janitor = Janitor(
+        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
+        probe=database.probe,
+    )  # fmt: skip
+    going = asyncio.create_task(janitor.run())
+    try:
+        async with asyncio.timeout(30):
+            while (await store.log.events(SCOPE, 10)).items != [kept]:
+                await asyncio.sleep(0.01)
+                clock.advance(BEAT_S)
+        assert [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items] == [young]
     finally:
         going.cancel()
         await asyncio.gather(going, return_exceptions=True)
