@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from groundcontrol.domain.server_lists import ProblemCode
 from groundcontrol.web.schema.base import Answer, Body
 
+Line = Annotated[str, msgspec.Meta(max_length=1024)]
+"""A name, an address, a fingerprint: what may stand in it, and how much less, is told with the field's name."""
+Secret = Annotated[str, msgspec.Meta(max_length=32 << 10)]
+"""A password, a certificate. A private key has a bound of its own."""
+
 
 class JumpBody(Body):
     """Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself."""
 
-    host: str
+    host: Line
     port: int = 22
-    username: str | None = None
+    username: Line | None = None
     private_key: str | None = None
-    passphrase: str | None = None
-    password: str | None = None
-    certificate: str | None = None
-    host_key: str | None = None
+    passphrase: Secret | None = None
+    password: Secret | None = None
+    certificate: Secret | None = None
+    host_key: Line | None = None
     """A fingerprint (`SHA256:…`) known beforehand."""
 
 
 class DeploymentBody(Body):
-    host: str
-    username: str
+    host: Line
+    username: Line
     port: int = 22
     private_key: str | None = None
-    passphrase: str | None = None
-    password: str | None = None
-    sudo_password: str | None = None
-    name: str | None = None
-    tags: list[str] | None = None
-    host_key: str | None = None
+    passphrase: Secret | None = None
+    password: Secret | None = None
+    sudo_password: Secret | None = None
+    name: Line | None = None
+    tags: list[Line] | None = None
+    host_key: Line | None = None
     """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
-    certificate: str | None = None
+    certificate: Secret | None = None
     """The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`)."""
     jump: JumpBody | None = None
 
@@ -47,20 +52,20 @@ class DeploymentBody(Body):
 class RetryBody(Body):
     """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`."""
 
-    host: str | None = None
+    host: Line | None = None
     port: int | None = None
-    username: str | None = None
+    username: Line | None = None
     private_key: str | None = None
-    passphrase: str | None = None
-    password: str | None = None
-    sudo_password: str | None = None
-    name: str | None = None
-    tags: list[str] | None = None
-    host_key: str | None = None
+    passphrase: Secret | None = None
+    password: Secret | None = None
+    sudo_password: Secret | None = None
+    name: Line | None = None
+    tags: list[Line] | None = None
+    host_key: Line | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
     policy: Literal["monitor", "readonly", "managed"] | None = None
-    certificate: str | None = None
+    certificate: Secret | None = None
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Left out: as before. null: without a jump host, which is another server, since an address may mean another one there."""
 
@@ -68,23 +73,23 @@ class RetryBody(Body):
 class PlaceBody(Body):
     """A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself."""
 
-    host: str
+    host: Line
     port: int = 22
-    username: str | None = None
-    host_key: str | None = None
+    username: Line | None = None
+    host_key: Line | None = None
 
 
 class ServerBody(Body):
     """One of many servers: what it has of its own."""
 
-    host: str
+    host: Line
     port: int = 22
-    username: str | None = None
+    username: Line | None = None
     """Left out: that of all."""
-    name: str | None = None
-    tags: list[str] | None = None
+    name: Line | None = None
+    tags: list[Line] | None = None
     """Beside those of all."""
-    host_key: str | None = None
+    host_key: Line | None = None
     """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
     jump: PlaceBody | msgspec.UnsetType | None = msgspec.UNSET
     """Left out: that of all. null: none."""
@@ -95,13 +100,13 @@ class ManyDeploymentsBody(Body):
 
     servers: list[ServerBody]
     """1 to 200."""
-    username: str | None = None
+    username: Line | None = None
     private_key: str | None = None
-    passphrase: str | None = None
-    password: str | None = None
-    sudo_password: str | None = None
-    certificate: str | None = None
-    tags: list[str] | None = None
+    passphrase: Secret | None = None
+    password: Secret | None = None
+    sudo_password: Secret | None = None
+    certificate: Secret | None = None
+    tags: list[Line] | None = None
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
@@ -166,8 +171,8 @@ class ServerListView(Answer):
 
 
 class ConfirmationBody(Body):
-    deployment: str
-    fingerprint: str
+    deployment: Line
+    fingerprint: Line
 
 
 class HostKeysBody(Body):
@@ -182,7 +187,7 @@ class UnconfirmedView(Answer):
 
 
 class AgentUpdatesBody(Body):
-    nodes: list[str]
+    nodes: list[Line]
     """Ids, 1 to 1000, in the order in which they are updated."""
     canaries: int = 1
     """So many are updated first; the others follow once these are connected with the new version."""
@@ -190,7 +195,7 @@ class AgentUpdatesBody(Body):
 
 
 class HostKeyBody(Body):
-    fingerprint: str
+    fingerprint: Line
 
 
 class HostKeyView(Answer):

@@ -45,6 +45,10 @@ async def test_a_deployment_is_asked_for(hub: TestHub) -> None:
         {**BODY, "what": 1},
         {**BODY, "tags": "eu"},
         {**BODY, "host": "a\x00b"},
+        {**BODY, "host": "a" * 1025},
+        {**BODY, "tags": ["a" * 1025]},
+        {**BODY, "password": "a" * 40_000},
+        {**BODY, "jump": {"host": "a" * 1025}},
     ],
 )
 async def test_a_wish_of_another_form_is_refused(hub: TestHub, body: dict[str, Any]) -> None:
