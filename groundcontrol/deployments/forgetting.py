@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol import failpoints
-from groundcontrol.bus.base import Changed
 from groundcontrol.deployments import rows
+from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.leaving import Leaving
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.work import Tools, forget_node, tell, wipe
 from groundcontrol.domain.deployments import Deployment
-from groundcontrol.domain.ids import EventId
-from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.log import Severity
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.fleet.session import AgentSession
 from spider.wire.frames import CLOSE_UNKNOWN
-from spider.wire.ids import new_time_id
 
 LEFT_BEHIND: Final = (
     "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust, the link"
@@ -59,8 +57,6 @@ async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, w
 
 
 async def _tell(tools: Tools, node: Node, kind: str, text: str) -> None:
-    at = tools.clock.now()
     level: Severity = "info" if kind == "node.uninstalled" else "warning"
-    written = Event(EventId(new_time_id(at)), node.org, kind, level, "hub", at, None, text, {"node": node.id, "name": node.name})
-    await tools.store.log.add_event(written)
-    tools.bus.publish(Changed("event", written.id, 1))
+    details: dict[str, object] = {"node": node.id, "name": node.name}
+    await write_event(tools.store, tools.bus, node.org, kind, level, tools.clock.now(), None, text, details)

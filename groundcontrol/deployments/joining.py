@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
 from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import policy_conf, spider_conf
 from groundcontrol.deployments.targets import HubAddress
 from groundcontrol.deployments.work import Spider
-from groundcontrol.domain.ids import EventId, InviteId, NodeId
+from groundcontrol.domain.ids import InviteId, NodeId
 from groundcontrol.domain.invites import Invite
-from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import HubError, NotFound
@@ -36,7 +36,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_HOST, CLOSE_PROTOCOL, CLOSE_UNKNOWN
-from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.ids import new_random_id
 from spider.wire.joining import (
     MAX_PART_BYTES,
     HubJoin,
@@ -199,15 +199,12 @@ class Joining:
         Args:   invite: None: it was used before the hub was started anew.
         Raises: StoreError.
         """
-        at = self.clock.now()
         how = {} if invite is None else {"invite": invite.id, "kind": invite.kind}
         text = f"{name} joined" if not failed else f"{name} could not join: {failed}"
-        written = Event(
-            EventId(new_time_id(at)), scope.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info", "hub", at,
-            None if failed else node, text, {"node": node, **how},
+        await write_event(
+            self.store, self.bus, scope.org, "node.join_failed" if failed else "node.joined", "warning" if failed else "info",
+            self.clock.now(), None if failed else node, text, {"node": node, **how},
         )  # fmt: skip
-        await self.store.log.add_event(written)
-        self.bus.publish(Changed("event", written.id, 1))
 
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
         """A node fell silent while it was being installed: it stays if it comes back, else it is forgotten, as it will have been there."""

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentKind, DeploymentState, Earlier, HostKey, Step, Wishes
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
+from majortom.errors import one_line
 from majortom.install import TAKEN_BACK
 from spider.wire.ids import new_time_id
 
@@ -122,4 +123,4 @@ def _with_step(deployment: Deployment, name: str, change: Callable[[Step], Step]
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:MAX_DETAIL_CHARS]
+    return one_line(text, MAX_DETAIL_CHARS)

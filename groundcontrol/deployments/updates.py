@@ -16,11 +16,11 @@ from typing import Final, Protocol
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
+from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import bundle_version
 from groundcontrol.domain.deployments import UPDATE_STEPS, Deployment, DeploymentError, Wishes
-from groundcontrol.domain.ids import DeploymentId, EventId, JobId, NodeId
+from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
 from groundcontrol.domain.jobs import TERMINAL, Job, Wish
-from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.permissions import authorize
 from groundcontrol.domain.scope import SYSTEM, Scope
@@ -28,7 +28,7 @@ from groundcontrol.errors import BadRequest, Conflict, HubError, NotFound, Store
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.ids import is_id, new_time_id
+from spider.wire.ids import is_id
 
 MAX_NODES: Final = 1000
 MAX_AT_ONCE: Final = 50
@@ -315,13 +315,11 @@ class UpdateService:
         if row.node_id is not None:
             self._running.pop(row.node_id, None)
         why = f": {error.message}" if error else ""
-        written = Event(
-            EventId(new_time_id(at)), row.org, f"deployment.{state}", "error" if state == "failed" else "info", "hub", at, row.node_id,
+        await write_event(
+            self._store, self._bus, row.org, f"deployment.{state}", "error" if state == "failed" else "info", at, row.node_id,
             f"Updating {row.name} to {self.version} {state}{why}",
             {"deployment": row.id, "kind": "update", "version": self.version, "code": error.code if error else None},
         )  # fmt: skip
-        await self._store.log.add_event(written)
-        self._bus.publish(Changed("event", written.id, 1))
         return row
 
 

@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.credentials import Vault
+from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import target_of
 from groundcontrol.deployments.targets import HubAddress
 from groundcontrol.deployments.turns import Turn
 from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentRequest, HostKey
-from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import Event
+from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import Conflict, HubError, NotFound, StoreError
@@ -33,7 +33,7 @@ from majortom.probe import Probe
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN
-from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
@@ -356,14 +356,11 @@ async def tell(tools: Tools, row: Deployment) -> None:
     """
     what = ("Deploying again to" if row.wishes.again else "Installing on") if row.kind == "install" else "Removing from"
     why = f": {row.error.message}" if row.error else ""
-    at = tools.clock.now()
-    written = Event(
-        EventId(new_time_id(at)), row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", "hub", at,
+    await write_event(
+        tools.store, tools.bus, row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", tools.clock.now(),
         row.node_id if row.kind == "install" else None, f"{what} {row.name} ({row.host}) {row.state}{why}",
         {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None},
     )  # fmt: skip
-    await tools.store.log.add_event(written)
-    tools.bus.publish(Changed("event", written.id, 1))
 
 
 async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
