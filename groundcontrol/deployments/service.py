@@ -280,6 +280,8 @@ class DeploymentService:
         Raises:  CredentialsRequired, BadRequest, TargetNotAllowed.
         """
         merged = merge(before, overrides, pinned)
+        if overrides not in (None, DeploymentOverrides()):  # before an answer repeats any of it
+            merged = check_request(merged)
         same = same_server(before, overrides, pinned)
         if not has_credentials(merged):
             if not same:
@@ -291,7 +293,7 @@ class DeploymentService:
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         """Begin to take Spider off a server, or with `force` forget the node without contact: by SSH with what is given or kept, where
-        there is neither through the node's live session.
+        there is neither through the node's live session. With `force` what is given is checked and not used, since nothing is sent anywhere.
 
         A removal of this node that runs already is given back.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
@@ -304,6 +306,8 @@ class DeploymentService:
             return running
         request, pinned = await self._known.way_to(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
+        if overrides not in (None, DeploymentOverrides()):
+            merged = check_request(merged)
         same = same_server(request, overrides, pinned)
         pinned = pinned if same else None
         if not force:
@@ -320,7 +324,7 @@ class DeploymentService:
                 return running
             if not force:
                 return await self._order(scope, "remove", node, merged, pinned)
-            wanted = asked_for(scope, merged, tools.clock.now(), kind="remove", node=node)
+            wanted = asked_for(scope, request, tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
         return await forget_without_contact(tools, scope, row)
 

@@ -385,6 +385,24 @@ async def test_a_removal_is_retried_after_a_restart_by_what_is_kept(desk: Desk, 
             assert seen[0] == login
 
 
+async def test_what_is_given_anew_is_checked_before_credentials_are_asked_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    node = await node_with(desk, request_to(closed_port))
+    async with desk.running() as service:
+        row = await desk.end_of((await service.install(ADMIN, request_to(closed_port, name="a"), None)).id)
+        for given in (DeploymentOverrides(host=""), DeploymentOverrides(host="\x1b[31m"), DeploymentOverrides(port=0)):
+            field = "port" if given.host is None else "host"
+            for asked in (
+                service.retry(ADMIN, row.id, given),
+                service.redeploy(ADMIN, node, given),
+                service.remove(ADMIN, node, given, False),
+            ):
+                with pytest.raises(BadRequest) as caught:
+                    await asked
+                assert caught.value.detail["field"] == field
+        with pytest.raises(CredentialsRequired, match="another server"):
+            await service.retry(ADMIN, row.id, DeploymentOverrides(host="localhost"))
+
+
 async def test_sixty_four_deployments_at_once_are_enough(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 1)
     async with serving(KEY) as (port, _), serving(KEY) as (other, _), desk.running() as service:
