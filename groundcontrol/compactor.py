@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from groundcontrol.domain.history import Due, HotHour, Moved
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.errors import StoreBusy, StoreDamaged, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.history.tiers import HOUR_S, TIERS
 from spider.clock import Clock
 from spider.logs import event
@@ -106,6 +106,8 @@ class Compactor:
         """Hours of which a span has as many parts as it can, and when each was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
         """Spans whose parts cannot be merged."""
+        self._failed: dict[tuple[int, ...], float] = {}
+        """Hours and spans that the database refused for another reason, and when each was last tried (monotonic)."""
         self.packs = 0
         """Packs that were moved into chunks."""
         self.merges = 0
@@ -123,7 +125,7 @@ class Compactor:
             try:
                 if await self._may_work():
                     await self.round()
-            except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
+            except StoreError as exc:
                 event(log, "compaction_waits", logging.WARNING, why=exc.code)
             await self._clock.sleep(ROUND_S)
 
@@ -132,7 +134,9 @@ class Compactor:
         ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
             await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
-        dues = [due for due in await self._chunks.dues() if self._is_due(due)]
+        every = await self._chunks.dues()
+        self._forget({(due.no, due.span, due.tier, due.family) for due in every}, 4)
+        dues = [due for due in every if self._is_due(due)]
         for left, due in zip(range(len(dues), 0, -1), dues, strict=True):
             await self._step(left, (due.no, due.span, due.tier, due.family), partial(self._merge, due))
         return len(ripe) + len(dues)
@@ -143,13 +147,14 @@ class Compactor:
         found = {(hour.no, hour.hour) for hour in hours}
         self._aside = {key: aside for key, aside in self._aside.items() if key in found}
         self._full = {key: at for key, at in self._full.items() if key in found}
+        self._forget(found, 2)
         self.backlog = sum(hour.hour != current and not self._rests(hour, now) for hour in hours)
         self._moved = {key: at for key, at in self._moved.items() if key[1] == current}
         seen: dict[tuple[int, int], _Seen] = {}
         ripe = []
         for hour in hours:
             key = hour.no, hour.hour
-            if key in self._damaged or now - self._full.get(key, -PIECE_S) < PIECE_S:
+            if self._is_left(key) or now - self._full.get(key, -PIECE_S) < PIECE_S:
                 continue
             if hour.hour == current:
                 moved = self._moved.get(key)
@@ -174,7 +179,16 @@ class Compactor:
 
     def _is_due(self, due: Due) -> bool:
         key = due.no, due.span, due.tier, due.family
-        return key not in self._damaged and (due.parts >= MOST_PARTS or self._is_over(due))
+        return not self._is_left(key) and (due.parts >= MOST_PARTS or self._is_over(due))
+
+    def _is_left(self, key: tuple[int, ...]) -> bool:
+        """Whether it is damaged, or failed a moment ago."""
+        return key in self._damaged or self._clock.monotonic() - self._failed.get(key, -PIECE_S) < PIECE_S
+
+    def _forget(self, there: Collection[tuple[int, ...]], width: int) -> None:
+        """Keep of the keys of this width those of which there is something still."""
+        self._damaged = {key for key in self._damaged if len(key) != width or key in there}
+        self._failed = {key: at for key, at in self._failed.items() if len(key) != width or key in there}
 
     async def _step(self, left: int, key: tuple[int, ...], work: Callable[[], Awaitable[None]]) -> None:
         started = self._clock.monotonic()
@@ -182,9 +196,15 @@ class Compactor:
             await work()
         except (StoreFull, StoreReadOnly, StoreBusy, StoreDown):
             raise
-        except StoreError as exc:
+        except StoreDamaged as exc:
             self._damaged.add(key)
             await self._tell("samples_damaged", key[0], place=key[1:], why=exc.message)
+        except StoreError as exc:  # whatever it was, it may pass
+            if key not in self._failed:
+                await self._tell("compaction_failed", key[0], place=key[1:], why=exc.message, sqlite=exc.detail.get("sqlite"))
+            self._failed[key] = self._clock.monotonic()
+        else:
+            self._failed.pop(key, None)
         took = self._clock.monotonic() - started
         if took > 0:
             await self._clock.sleep(took * min(self._longest_pause, max(0.5, ROUND_LIMIT_S / (left * took))))

@@ -48,6 +48,12 @@ class StoreFull(StoreError):
     code = "store.full"
 
 
+class StoreDamaged(StoreError):
+    """Something that is stored cannot be read; the rest can, and `stardust doctor` tells more."""
+
+    code = "store.damaged"
+
+
 class StoreReadOnly(StoreError):
     """The database cannot be written."""
 

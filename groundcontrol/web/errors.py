@@ -24,6 +24,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.StoreDown: 503,
     errors.StoreBusy: 503,
     errors.StoreFull: 507,
+    errors.StoreDamaged: 500,
     errors.StoreReadOnly: 503,
     errors.Fenced: 409,
     errors.Conflict: 409,

@@ -1614,6 +1614,7 @@ export type ErrorCode =
   | "request.too_large"
   | "request.unsupported_type"
   | "store.busy"
+  | "store.damaged"
   | "store.down"
   | "store.failed"
   | "store.fenced"

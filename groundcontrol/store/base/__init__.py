@@ -2,7 +2,7 @@
 
 A mutating method is one domain command: one durable transaction that holds the change and its audit row,
 and it returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.
-Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, Fenced, Conflict, NotFound.
+Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, StoreDamaged, Fenced, Conflict, NotFound.
 """
 
 from __future__ import annotations

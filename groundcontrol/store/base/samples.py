@@ -62,7 +62,7 @@ class MetricStore(Protocol):
         in no certain order.
 
         Each hour is of one moment, and stays where it is as long as it is read: close the iterator. `miss` is told of what is damaged, which
-        is left out then; without it that is a StoreError.
+        is left out then; without it that is StoreDamaged.
         """
         ...
 
@@ -103,7 +103,10 @@ class MetricStore(Protocol):
         ...
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
-        """Make one part of them, or fewer of many small ones. Returns: whether anything was changed."""
+        """Make one part of them, or fewer of many small ones. Returns: whether anything was changed.
+
+        Raises: StoreDamaged: one of them is; nothing was changed.
+        """
         ...
 
     async def sizes(self, since: float) -> Sequence[TierSize]:

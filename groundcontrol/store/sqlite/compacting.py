@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import Due, HotHour, LayoutRow, Moved, StoredRow
-from groundcontrol.errors import StoreError
+from groundcontrol.errors import StoreDamaged, StoreError
 from groundcontrol.history import compaction
 from groundcontrol.history.compaction import Made
 from groundcontrol.history.rows import RowChunk
@@ -185,7 +185,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -
     Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
              that a part that grows is not written anew each time. What is too much for one chunk stays in several.
     Returns: whether there were several, and now are fewer.
-    Raises:  StoreError: one of them is damaged; nothing was changed.
+    Raises:  StoreDamaged: one of them is; nothing was changed.
     """
     tier = TIERS[due.tier]
     found = await reader.run(lambda rows: places.parts(rows, tier, due.no, due.span, due.family))
@@ -239,7 +239,7 @@ def _merge(due: Due, found: Sequence[Body]) -> tuple[list[Body], int, bytes]:
         taken = _at_once(tier, found)
         return (taken, *compaction.merge(tier, [part.body for part in taken])) if len(taken) > 1 else (taken, 0, b"")
     except ValueError as exc:
-        raise StoreError("a stored chunk cannot be read") from exc
+        raise StoreDamaged("a stored chunk cannot be read") from exc
 
 
 def _at_once(tier: Tier, found: Sequence[Body]) -> list[Body]:

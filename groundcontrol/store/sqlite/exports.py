@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from groundcontrol.domain.history import Damage
-from groundcontrol.errors import StoreBusy, StoreError
+from groundcontrol.errors import StoreBusy, StoreDamaged
 from groundcontrol.history import compaction, stats
 from groundcontrol.history.rates import is_counter
 from groundcontrol.history.rows import RowChunk, RowTable, encode_rows, table_of
@@ -185,7 +185,7 @@ class Export:
             yield
         except ValueError as exc:
             if self._miss is None:
-                raise StoreError("a stored chunk cannot be read") from exc
+                raise StoreDamaged("a stored chunk cannot be read") from exc
             self._tell(tier, span)
 
     def _tell(self, tier: Tier, span: int) -> None:

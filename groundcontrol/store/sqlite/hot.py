@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
-from groundcontrol.errors import StoreError
+from groundcontrol.errors import StoreDamaged, StoreError
 from groundcontrol.history.packs import unpack
 from groundcontrol.store.sqlite.records import texts_from_json
 from groundcontrol.store.sqlite.tx import Rows, Tx
@@ -174,17 +174,17 @@ def read_pack(row: sqlite3.Row, layout: LayoutRow | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
     Args:   layout: None: it cannot be read.
-    Raises: StoreError: it is damaged.
+    Raises: StoreDamaged.
     """
     if layout is None:
-        raise StoreError("the layout of a stored pack cannot be read")
+        raise StoreDamaged("the layout of a stored pack cannot be read")
     try:
         found = unpack(row["coding"], row["body"])
     except ValueError as exc:
-        raise StoreError("a stored pack cannot be read") from exc
+        raise StoreDamaged("a stored pack cannot be read") from exc
     width = len(layout.series)
     if any(len(taken.values) != width for taken in found):
-        raise StoreError("a stored pack does not fit its layout")
+        raise StoreDamaged("a stored pack does not fit its layout")
     return found
 
 
@@ -209,7 +209,7 @@ def pieces(
     come several times.
 
     Args:   miss: is told of a pack that is damaged, which is left out then.
-    Raises: StoreError: one is damaged, and nobody is to be told.
+    Raises: StoreDamaged: one is, and nobody is to be told.
     """
     gathered: dict[bytes, list[StoredRow]] = {}
     values = 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, SETTLE_S, Compactor
+from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_S, SETTLE_S, Compactor
 from groundcontrol.domain.history import Due, HotHour, Moved
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.errors import StoreBusy, StoreError, StoreFull
+from groundcontrol.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
 from tests.support.clock import ManualClock
 
 
@@ -149,7 +150,7 @@ async def test_parts_are_merged_when_they_are_many_or_their_span_is_over() -> No
 async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     _clock, shelf, compactor = made()
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
-    shelf.fails = StoreError("a stored chunk cannot be read")
+    shelf.fails = StoreDamaged("a stored chunk cannot be read")
     await compactor.round()
     shelf.fails = None
     await compactor.round()
@@ -157,10 +158,67 @@ async def test_a_span_whose_parts_are_damaged_is_told_once_and_left_alone(caplog
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
+async def test_what_the_database_refuses_is_told_once_and_tried_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+    clock, shelf, compactor = made()
+    over = shelf.hot(1, 1, 4000)
+    shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
+    shelf.fails = StoreError("the database samples refused a statement", sqlite="SQLITE_ERROR")
+    await compactor.round()
+    clock.advance(SETTLE_S)
+    await compactor.round()
+    shelf.fails, refused = None, shelf.fails
+    await compactor.round()
+    assert shelf.taken() == [], "not at once"
+    shelf.fails = refused
+    clock.advance(PIECE_S)
+    await compactor.round()
+    shelf.fails = None
+    clock.advance(PIECE_S)
+    await compactor.round()
+    assert shelf.taken() == [("compact", 1, over.hour, True), ("merge", 1, 5, True)]
+    assert told(caplog) == [("compaction_failed", "node-1")] * 2, "once for each"
+    shelf.fails = refused
+    await compactor.round()
+    assert len(told(caplog)) == 4, "it had been done meanwhile"
+
+
+async def test_what_was_refused_or_damaged_is_forgotten_with_what_it_was_of() -> None:
+    _clock, shelf, compactor = made()
+    shelf.parts = parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
+    for failure in (StoreError("the database samples refused a statement"), StoreDamaged("a stored chunk cannot be read")):
+        shelf.fails = failure
+        await compactor.round()
+        shelf.fails, shelf.parts = None, []
+        await compactor.round()
+        shelf.parts = parts
+        await compactor.round()
+        assert shelf.taken() == [("merge", 1, 5, True)]
+
+
+async def test_a_list_that_the_database_refuses_does_not_end_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, shelf, compactor = made()
+    asked = []
+
+    async def refuse() -> Sequence[HotHour]:
+        asked.append(clock.monotonic())
+        raise StoreError("the database samples refused a statement")
+
+    monkeypatch.setattr(shelf, "hot_hours", refuse)
+    going = asyncio.create_task(compactor.run())
+    try:
+        async with asyncio.timeout(10):
+            while len(asked) < 3:
+                await asyncio.sleep(0)
+                clock.advance(ROUND_S)
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+
+
 async def test_damage_is_told_by_a_number_of_which_no_node_is_known(caplog: pytest.LogCaptureFixture) -> None:
     _clock, shelf, compactor = made()
     shelf.parts = [Due(0, no, 5, 1, MOST_PARTS, 0.0) for no in (7, 8, 9)]
-    shelf.fails = StoreError("a stored chunk cannot be read")
+    shelf.fails = StoreDamaged("a stored chunk cannot be read")
     await compactor.round()
     assert told(caplog) == [("samples_damaged", "node-7"), ("samples_damaged", 8), ("samples_damaged", 9)]
     assert {vars(record)["facts"]["place"] for record in caplog.records} == {(5, 0, 1)}
