@@ -19,6 +19,7 @@ from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
+from groundcontrol.store.sqlite.files import check_names
 from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
 from groundcontrol.store.sqlite.migrate import is_blank
 from groundcontrol.store.sqlite.recorded import DamagedRecord
@@ -190,6 +191,10 @@ async def database_findings(settings: Settings) -> list[Finding]:
         if not path.exists():
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
             continue
+        try:
+            check_names(path)
+        except ConfigError as exc:
+            found.append(Finding("database", "problem", str(exc), "the hub does not start before this is put right"))
         if is_blank(path):
             found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
             continue

@@ -22,7 +22,7 @@ from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
 from groundcontrol.store.sqlite import backup, open_database
 from groundcontrol.store.sqlite.backup import Manifest, samples_beside
-from groundcontrol.store.sqlite.files import lock_folders, make_private_folder
+from groundcontrol.store.sqlite.files import check_names, lock_folders, make_private_folder
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.replacing import WORK, finish, is_unfinished, replace
 from groundcontrol.store.sqlite.restored import Settled
@@ -65,6 +65,7 @@ async def run(args: argparse.Namespace) -> int:
         print(f"stardust: {text} …", file=sys.stderr, flush=True)
 
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
+    await asyncio.to_thread(check_names, config.control_db, samples_beside(config.control_db))
     locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
         if await asyncio.to_thread(is_unfinished, config.control_db):

@@ -122,6 +122,35 @@ def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: 
     assert (hub.folder / "hub.pid").read_text().strip() == str(hub.pid)
 
 
+def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_notices_nothing(hub: HubProcess, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir(mode=0o700)
+    for name in ("stardust.db", "stardust-samples.db"):
+        os.link(hub.folder / name, linked / name)
+    before = {path.name for path in linked.iterdir()}
+    second = serve(linked, STARDUST_SECRET=SECRET)
+    assert second.returncode == 78
+    assert f"{linked / 'stardust.db'} is one file with 2 names" in second.stderr
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(linked), "STARDUST_SECRET": SECRET}
+    for words in (("rotate-secret",), ("restore", str(tmp_path / "none"), "--replace")):
+        done = subprocess.run(
+            [sys.executable, "-m", "groundcontrol", *words],
+            env=env,
+            input=OTHER_SECRET,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, "2 names" in done.stderr) == (1, True), done.stderr
+    assert {path.name for path in linked.iterdir()} == before
+    assert hub.request("GET", "/healthz").status == 200
+    shutil.rmtree(linked)
+    assert hub.end() == 0
+    with HubProcess(hub.folder) as again:
+        assert again.request("GET", "/healthz").status == 200
+
+
 def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()

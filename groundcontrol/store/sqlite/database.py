@@ -21,7 +21,7 @@ from groundcontrol.store.sqlite.connection import Thread, is_damage, open_thread
 from groundcontrol.store.sqlite.deployments import SqliteDeployments
 from groundcontrol.store.sqlite.factors import SqliteFactors
 from groundcontrol.store.sqlite.facts import SqliteFacts
-from groundcontrol.store.sqlite.files import FolderLock, lock_folders, make_private_file, make_private_folder
+from groundcontrol.store.sqlite.files import FolderLock, check_names, lock_folders, make_private_file, make_private_folder
 from groundcontrol.store.sqlite.hubs import SqliteHubs, SqliteSessions
 from groundcontrol.store.sqlite.invites import SqliteInvites
 from groundcontrol.store.sqlite.jobs import SqliteJobs
@@ -295,6 +295,7 @@ async def open_database(
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
     path = data_dir / CONTROL_NAME if control is None else control
     await asyncio.to_thread(make_private_folder, data_dir)
+    await asyncio.to_thread(check_names, path, samples_beside(path))
     locks = await asyncio.to_thread(lock_folders, data_dir, path.parent)
     opened: list[_File] = []
     try:

@@ -12,6 +12,8 @@ from typing import Final
 from groundcontrol.errors import ConfigError, StoreFull
 
 LOCK_NAME: Final = "hub.lock"
+KEPT: Final = ".before-restore-"
+"""What follows a database's name where a restore keeps it aside: for a moment of that, the file has both names."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -49,6 +51,34 @@ def make_private_file(path: Path) -> bool:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull(f"no space is left for the database {path.name}") from exc
         raise ConfigError(f"the database {path} cannot be opened: {exc.strerror}") from exc
+
+
+def check_names(*paths: Path) -> None:
+    """Refuse a database file that has another name (a hard link): SQLite calls its write-ahead log after the name, so hubs on both names
+    would know nothing of each other's, and overwrite the pages of the one file. The lock of a folder does not see that.
+
+    Raises: ConfigError.
+    """
+    for path in paths:
+        try:
+            names = _names(path)
+        except OSError as exc:
+            raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+        if names > 1:
+            raise ConfigError(
+                f"the database {path} is one file with {names} names (hard links, as cp -al makes them), and hubs on two of them would destroy"
+                f" it: remove the others (find / -xdev -samefile {path} shows them) or, when no hub runs on any of them, make this one"
+                f" a file of its own: cp -p {path} {path}.copy && mv {path}.copy {path}"
+            )
+
+
+def _names(path: Path) -> int:
+    """How many names a file has that may be there, but for what a restore calls it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    return found.st_nlink - sum(os.path.samestat(kept.lstat(), found) for kept in path.parent.glob(f"{path.name}{KEPT}*"))
 
 
 class FolderLock:

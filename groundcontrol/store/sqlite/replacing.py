@@ -16,12 +16,11 @@ from typing import Final
 
 from groundcontrol import failpoints
 from groundcontrol.store.sqlite.backup import samples_beside
-from groundcontrol.store.sqlite.files import sync
+from groundcontrol.store.sqlite.files import KEPT, sync
 
 WORK: Final = ".restore-"
 """How the folders begin in which a backup is unpacked."""
 _READY: Final = ".restored-"
-_KEPT: Final = ".before-restore-"
 
 
 def replace(control: Path, target: Path) -> list[Path]:
@@ -56,7 +55,7 @@ def finish(control: Path) -> list[Path]:
     for marker in _markers(control):
         stamp = marker.name.rpartition(_READY)[2]
         for name, old in (("samples", samples), ("control", control)):
-            new, kept = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, _KEPT))
+            new, kept = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))
             if new.exists():
                 _keep(old, kept)
                 failpoints.reach(f"restore.{name}.kept")

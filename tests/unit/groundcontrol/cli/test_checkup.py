@@ -162,6 +162,14 @@ async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Pa
     assert states(await checkup.database_findings(settings)) == ["problem", "problem"]
 
 
+async def test_a_database_with_another_name_is_a_problem(folder: Path, tmp_path: Path) -> None:
+    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    os.link(folder / "stardust-samples.db", tmp_path / "snapshot.db")
+    control, names, samples = await checkup.database_findings(settings)
+    assert (control.state, names.state, samples.state) == ("ok", "problem", "ok")
+    assert f"{folder / 'stardust-samples.db'} is one file with 2 names" in names.text
+
+
 async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowhere_is_none(folder: Path) -> None:
     (folder / "stardust-samples.db").write_bytes(b"")
     (folder / "stardust.db.before-0003").symlink_to("/nowhere")

@@ -118,6 +118,28 @@ async def test_a_lock_file_that_somebody_removed_lets_no_second_hub_in(tmp_path:
     await open_and_close(tmp_path / "data")
 
 
+@pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
+async def test_a_database_with_another_name_is_refused_by_both(tmp_path: Path, name: str) -> None:
+    """A log of each name's own would be written into the one file."""
+    await open_and_close(tmp_path / "data")
+    (tmp_path / "copied").mkdir(mode=0o700)
+    other = tmp_path / "copied" / name
+    os.link(tmp_path / "data" / name, other)
+    for folder in (tmp_path / "data", tmp_path / "copied"):
+        with pytest.raises(ConfigError, match=rf"{folder / name} is one file with 2 names .* cp -p {folder / name} "):
+            await open_database(folder, clock=CLOCK)
+    assert os.listdir(tmp_path / "copied") == [name]
+    shutil.copy(other, other.with_suffix(".copy"))
+    other.with_suffix(".copy").replace(other)
+    await open_and_close(tmp_path / "data")
+
+
+async def test_a_name_that_a_restore_has_given_is_none_of_another_hub(tmp_path: Path) -> None:
+    await open_and_close(tmp_path / "data")
+    os.link(tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust.db.before-restore-20261120-105800")
+    await open_and_close(tmp_path / "data")
+
+
 @pytest.mark.parametrize("lost", ["empty", "gone"])
 async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path, lost: str) -> None:
     await open_and_close(tmp_path / "data")
