@@ -66,6 +66,11 @@ class Inbox:
         self._room.set()
         return message
 
+    def forget(self, written: JobProgress) -> None:
+        """This needs no writing any more; what was said of its job since stays."""
+        if self.progress.get(written.job) is written:
+            del self.progress[written.job]
+
     @property
     def done(self) -> bool:
         """Closed and worked off."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from groundcontrol import failpoints
@@ -33,6 +34,7 @@ PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
 """A job that is said to have ended this often without all of its output is taken as it is."""
 STORE_RETRY_S: Final = 1.0
+_PASSING: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
 CLOSE_INTERNAL: Final = 1011
 
 
@@ -67,10 +69,10 @@ class Receiver:
             message = await inbox.get(PROGRESS_EVERY_S if inbox.progress else None)
             try:
                 if message is not None:
-                    await self._insist(agent, inbox, message)
+                    await self._insist(agent, partial(self._apply, agent, inbox, message))
                 if inbox.progress and (not isinstance(message, JobOutput) or self._clock.monotonic() >= due_at):
                     due_at = self._clock.monotonic() + PROGRESS_EVERY_S
-                    await self._write_progress(agent, inbox)
+                    await self._insist(agent, partial(self._write_progress, agent, inbox))
             except Fenced:
                 await agent.end(CLOSE_CLONE, "a newer session of this node took over")
             except ProtocolError as exc:
@@ -84,12 +86,12 @@ class Receiver:
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)
                 await agent.end(CLOSE_INTERNAL, "internal")
 
-    async def _insist(self, agent: AgentSession, inbox: Inbox, message: JobMessage) -> None:
-        """Apply a message, again and again while the database is full or away: what was not stored is not acknowledged."""
+    async def _insist(self, agent: AgentSession, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again and again while the database is full or away: what was not stored is not acknowledged."""
         while True:
             try:
-                await self._apply(agent, inbox, message)
-            except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
+                await work()
+            except _PASSING as exc:
                 if agent.over:
                     return
                 event(log, "job_store_failed", logging.WARNING, node=agent.node.id, error=exc.code)
@@ -168,18 +170,28 @@ class Receiver:
         inbox.ends.setdefault(job_id, job.output_bytes)
 
     async def _write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
-        waiting, inbox.progress = inbox.progress, {}
-        for message in waiting.values():
-            if agent.over or not await self._is_own(agent, inbox, message.job):
-                continue
-            job_id = JobId(message.job)
-            await self._begin(agent, inbox, job_id)
-            before = await self._store.jobs.job(SYSTEM, job_id)
+        """What of it is not written because the database is full or away stays; what cannot be written goes."""
+        for message in list(inbox.progress.values()):
             try:
-                job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
-            except Conflict:
-                continue  # it has ended meanwhile
-            self._bus.publish(Changed("job", job.id, job.version))
+                await self._progress(agent, inbox, message)
+            except _PASSING:
+                raise
+            except Exception:
+                inbox.forget(message)
+                raise
+            inbox.forget(message)
+
+    async def _progress(self, agent: AgentSession, inbox: Inbox, message: JobProgress) -> None:
+        if agent.over or not await self._is_own(agent, inbox, message.job):
+            return
+        job_id = JobId(message.job)
+        await self._begin(agent, inbox, job_id)
+        before = await self._store.jobs.job(SYSTEM, job_id)
+        try:
+            job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
+        except Conflict:
+            return  # it has ended meanwhile
+        self._bus.publish(Changed("job", job.id, job.version))
 
     async def _plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
         part = read_plan(message)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -14,20 +15,21 @@ from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.jobs import START_LIMIT_S, Job, JobEvidence, Wish
 from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import SYSTEM, Actor, Scope
-from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
+from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
 from groundcontrol.fleet.registry import SUSPECT_S, Registry
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.dispatch import UNANSWERED_S, Refusal
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.receive import PROGRESS_EVERY_S
+from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.upkeep import MAX_GENERATION
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
-from spider.wire.frames import JobAck, JobAnswer, JobEnded, JobOutput, JobProgress, JobStart, JobStop
+from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
+from tests.support.agent import until
 from tests.support.clock import ManualClock
 
 HUB = HubId("h" * 26)
@@ -369,3 +371,61 @@ async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(
     changed = agent.phases.index("commit")
     assert changed <= 3 + 4 + 1  # within the rhythm, which is four pieces long
     assert set(agent.phases[changed:]) == {"commit"}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_that_is_full_for_a_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, ended: bool
+) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.store.jobs.advance(job.id, "running", session, JobEvidence())
+    await bench.service.cancel(SYSTEM, job.id)
+    real, refused = bench.store.jobs.advance, list[object]()
+
+    async def once(*asked: Any) -> Job:
+        if not refused:
+            refused.append(asked)
+            raise StoreFull("no space is left")
+        return await real(*asked)
+
+    monkeypatch.setattr(bench.store.jobs, "advance", once)
+    inbox = Inbox()
+    await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", "half of it is done", "too_late"))
+    if ended:
+        await inbox.put(over(job.id))
+    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+
+    async with asyncio.timeout(10):
+        while inbox.progress or (ended and JobDone(job.id) not in agent.told):
+            bench.clock.advance(STORE_RETRY_S)
+            await asyncio.sleep(0.01)
+        inbox.close()
+        await working
+
+    found = await bench.store.jobs.job(SYSTEM, job.id)
+    assert refused
+    assert (found.state, found.phase) == ("succeeded" if ended else "running", "commit")
+    assert found.stop is not None
+    assert (found.stop.state, found.stop.why) == ("too_late", "half of it is done")
+
+
+async def test_progress_that_cannot_be_is_not_written_again_and_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    asked = []
+
+    async def refuse(*_: Any) -> Job:
+        asked.append(1)
+        raise StoreError("the database refused a statement")
+
+    monkeypatch.setattr(bench.store.jobs, "advance", refuse)
+    inbox = Inbox()
+    await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", ""))
+    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+    async with asyncio.timeout(10):
+        await until(lambda: not inbox.progress)
+        inbox.close()
+        await working
+    assert len(asked) == 1
