@@ -138,6 +138,7 @@ class Janitor:
                 if now - told_at >= HEADS_EVERY_S:
                     told_at = now
                     await self.tell_heads()
+                await self._store.nodes.sweep()
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
             await self._clock.sleep(BEAT_S)

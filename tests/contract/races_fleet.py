@@ -151,13 +151,25 @@ async def _renew_keys(ground: Ground) -> Race:
 async def _delete_node(ground: Ground) -> Race:
     store = ground.store
     session = await ground.session()
-    await store.metrics.append([pack(session, 0, layout_row(), AT_MS)])
 
     async def held() -> object:
-        lines = (await store.journal.lines(session.no, 10)).items
-        return (await store.nodes.find_node(session.node), await samples(ground, session.no), lines)
+        return await store.nodes.find_node(session.node)
 
-    return Race(lambda: store.nodes.delete_node(SCOPE, session.node), held, (None, 0, []), ("node.delete",))
+    return Race(lambda: store.nodes.delete_node(SCOPE, session.node), held, None, ("node.delete",))
+
+
+@CASES.of("nodes.sweep")
+async def _sweep(ground: Ground) -> Race:
+    store = ground.store
+    session = await ground.session()
+    await store.metrics.append([pack(session, 0, layout_row(), AT_MS)])
+    await store.journal.add_lines(session, LogBatch("", "c1", [LogLine(AT_MS, 4, "sshd", "hello")]))
+    await store.nodes.delete_node(SCOPE, session.node)
+
+    async def held() -> object:
+        return (await samples(ground, session.no), (await store.journal.lines(session.no, 10)).items)
+
+    return Race(store.nodes.sweep, held, (0, []))
 
 
 @CASES.of("nodes.save_identity")

@@ -119,6 +119,7 @@ async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_ba
     await store.jobs.append_output(job.id, 0, b"hello", session)
 
     await twice(lambda: store.nodes.delete_node(SCOPE, node.id))
+    await twice(store.nodes.sweep)
 
     assert await store.nodes.find_node(node.id) is None
     assert await store.nodes.id_of(node.no) is None

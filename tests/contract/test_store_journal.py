@@ -71,5 +71,6 @@ async def test_each_node_keeps_its_newest_lines_and_a_removed_one_none(store: St
     assert count == KEPT_LINES
     assert page.items[-1].text == "1/0"
     await store.nodes.delete_node(SCOPE, one.node)
+    await store.nodes.sweep()
     assert await texts_of(store, one) == []
     assert await texts_of(store, two) == ["of two"]

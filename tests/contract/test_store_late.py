@@ -128,4 +128,5 @@ async def test_a_removed_node_leaves_no_gap(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([lost(session, 1)])
     await store.nodes.delete_node(SCOPE, session.node)
+    await store.nodes.sweep()
     assert await store.metrics.gaps(session.no, 0, AT_MS / 500) == []

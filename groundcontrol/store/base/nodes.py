@@ -52,7 +52,11 @@ class NodeStore(Protocol):
         ...
 
     async def delete_node(self, scope: Scope, node: NodeId) -> None:
-        """Remove the node, its samples, jobs and credentials (crypto-shredded); leave a tombstone."""
+        """Remove the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples."""
+        ...
+
+    async def sweep(self) -> None:
+        """Remove the samples of deleted nodes that are still there, whoever deleted them and when."""
         ...
 
     async def save_identity(

@@ -137,33 +137,25 @@ class SqliteNodes:
         return await self._writer.run(command)
 
     async def delete_node(self, scope: Scope, node: NodeId) -> None:
-        """Control first, then the samples; a hub that dies between the two finishes at its next start."""
+        """Control alone: whoever is told that the node is gone need not wait for the other database."""
 
-        def command(tx: Tx) -> int | None:
-            grave = tx.one("SELECT no, samples_dropped FROM node_grave WHERE id = ? AND org = ?", node, scope.org)
-            if grave is not None:
-                return None if grave["samples_dropped"] else int(grave["no"])
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
+                return
             found = load_node(tx, scope, node)
             bury(tx, found.no)
             shred(tx, scope.org, "credential", node)
             tx.do("DELETE FROM node WHERE no = ?", found.no)
             tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
             self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
-            return found.no
 
-        no = await self._writer.run(command)
-        if no is not None:
-            await self._drop_samples(no)
+        await self._writer.run(command)
 
     async def sweep(self) -> None:
-        """Drop samples of deleted nodes that an earlier process left."""
         graves = await self._reader.run(lambda rows: rows.all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
-        for grave in graves:
-            await self._drop_samples(grave["no"])
-
-    async def _drop_samples(self, no: int) -> None:
-        await self._metrics.drop_node(no)
-        await self._writer.run(lambda tx: tx.do("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no))
+        for no in [grave["no"] for grave in graves]:
+            await self._metrics.drop_node(no)
+            await self._writer.run(partial(_note_dropped, no))
 
     async def save_identity(
         self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
@@ -197,6 +189,10 @@ class SqliteNodes:
                 tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
 
         await self._writer.run(command)
+
+
+def _note_dropped(no: int, tx: Tx) -> None:
+    tx.do("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no)
 
 
 def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:

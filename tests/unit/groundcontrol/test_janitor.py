@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,34 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         assert [(at - began) / SHRINK_EVERY_S for at in given] == list(range(1, 12))
         assert [(at - began) / COLLECT_EVERY_S for at in searched] == [1]
         assert len(beats) == 11  # the rest of the rounds went on
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()
+
+
+async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_start(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path / "data", clock=clock)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    await store.metrics.append([pack(session, 0, layout_row(), int(clock.now() * 1000))])
+    await store.nodes.delete_node(SCOPE, session.node)
+    other = sqlite3.connect(tmp_path / "data" / "stardust-samples.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        await store.nodes.sweep()
+    other.close()
+    assert await store.metrics.latest(session.no)
+    janitor = Janitor(
+        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
+        probe=database.probe,
+    )  # fmt: skip
+    going = asyncio.create_task(janitor.run())
+    try:
+        async with asyncio.timeout(30):
+            while await store.metrics.latest(session.no):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
     finally:
         going.cancel()
         await asyncio.gather(going, return_exceptions=True)

@@ -518,7 +518,6 @@ async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_
     node = await store.nodes.create_node(SCOPE, new_node())
     await store.nodes.delete_node(SCOPE, node.id)
     await database.close()
-    edit(tmp_path / "data" / "stardust.db", "UPDATE node_grave SET samples_dropped = 0")
     edit(tmp_path / "data" / "stardust-samples.db", f"INSERT INTO hot VALUES (1, {node.no}, 1, 0, 0, x'00', 1, 1, 0, x'00')")
     database = await open_database(tmp_path / "data", clock=CLOCK)
     await database.store(audit_key=bytes(32), chain="d")
