@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol import failpoints
-from groundcontrol.deployments import rows
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.leaving import Leaving
-from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.work import Tools, forget_node, tell, wipe
-from groundcontrol.domain.deployments import Deployment
+from groundcontrol.deployments.work import Tools, Work, forget_node, wipe
 from groundcontrol.domain.log import Severity
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Actor, Scope
@@ -24,17 +21,12 @@ LEFT_BEHIND: Final = (
 )
 
 
-async def forget_without_contact(tools: Tools, scope: Scope, row: Deployment) -> Deployment:
-    """Carry out this removal, which asks nothing of the server.
+class Forgetting(Work):
+    """A removal that asks nothing of the server: it waits for no turn, and nobody has to be asked about again."""
 
-    Raises: StoreError.
-    """
-    progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
-    await wipe(tools, scope, progress)
-    await progress.detail("wipe", LEFT_BEHIND)
-    row = await progress.change(lambda row: rows.ended(row, "succeeded", tools.clock.now()))
-    await tell(tools, row)
-    return row
+    async def _carry_out(self) -> None:
+        self._said = LEFT_BEHIND
+        await wipe(self._tools, self._scope, self.progress, self._said)
 
 
 async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, why: str, left: str) -> None:

@@ -12,7 +12,7 @@ from groundcontrol.bus.base import Bus
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
-from groundcontrol.deployments.forgetting import forget_who_left, forget_without_contact
+from groundcontrol.deployments.forgetting import Forgetting, forget_who_left
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.known import Known
 from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
@@ -71,6 +71,8 @@ MAX_ACTIVE: Final = 256
 MAX_MANY: Final = 200
 """Servers in one request."""
 CANCEL_WAIT_S: Final = 2.0
+FORGET_WAIT_S: Final = 5.0
+"""So long who forgets a node waits for its end; the samples of one that was here for a year may take longer."""
 CLOSE_LIMIT_S: Final = 6.0
 
 
@@ -295,7 +297,7 @@ class DeploymentService:
         """Begin to take Spider off a server, or with `force` forget the node without contact: by SSH with what is given or kept, where
         there is neither through the node's live session. With `force` what is given is checked and not used, since nothing is sent anywhere.
 
-        A removal of this node that runs already is given back.
+        A removal of this node that runs already is given back; so is one by force that cannot be brought to its end at the moment.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -324,9 +326,12 @@ class DeploymentService:
                 return running
             if not force:
                 return await self._order(scope, "remove", node, merged, pinned)
+            self._check_room()
             wanted = asked_for(scope, request, tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
-        return await forget_without_contact(tools, scope, row)
+            forgetting = self._begin(scope, row, request, None, Forgetting)
+        await asyncio.wait([forgetting.task], timeout=FORGET_WAIT_S)
+        return forgetting.work.progress.row
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
@@ -478,13 +483,14 @@ class DeploymentService:
         if len(self._active) + wanted > MAX_ACTIVE:
             raise Unavailable(f"{len(self._active)} deployments are open, and at most {MAX_ACTIVE} can be: wait until some have ended")
 
-    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> None:
+    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None, kind: type[Work] = Work) -> _Active:
         assert self._group is not None
         progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
-        work = Work(self._tools, scope, progress, request, pinned)
+        work = kind(self._tools, scope, progress, request, pinned)
         self._known.forget(row.id)
         task = self._group.create_task(self._carry_out(work), name=f"deployment {row.id}")
-        self._active[row.id] = _Active(work, task)
+        self._active[row.id] = active = _Active(work, task)
+        return active
 
     async def _carry_out(self, work: Work) -> None:
         row = work.progress.row

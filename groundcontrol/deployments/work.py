@@ -50,6 +50,8 @@ _MAY_NOT: Final = (
 )
 NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
 SHREDDED: Final = "the credentials that were kept are shredded, as it was wished"
+WIPED: Final = "node, samples and kept credentials are wiped"
+WIPED_LATER: Final = "node and kept credentials are wiped; the samples go as soon as their database can be written to"
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
@@ -101,13 +103,13 @@ class Work:
         self.ending = False
         """How it ended is known, and maybe not saved yet."""
         self._ordered_at = tools.clock.now()
+        self._said = ""
+        """Of a node that is wiped (`wipe`)."""
 
     async def run(self) -> None:
         """Do it, and save how it ended."""
         try:
-            async with Turn(self._tools.places) as self.progress.turn:
-                await self._check_still_allowed()
-                await (self._install() if self.progress.row.kind == "install" else self._remove())
+            await self._carry_out()
         except asyncio.CancelledError:
             if self._stands:
                 await self._end("succeeded", None)
@@ -126,6 +128,11 @@ class Work:
             await self._end("failed", self._hub_failed("an error in its own code"))
         else:
             await self._end("succeeded", None)
+
+    async def _carry_out(self) -> None:
+        async with Turn(self._tools.places) as self.progress.turn:
+            await self._check_still_allowed()
+            await (self._install() if self.progress.row.kind == "install" else self._remove())
 
     def _target(self) -> Target:
         """Major Tom has queues of its own, so it asks once more itself."""
@@ -246,24 +253,32 @@ class Work:
         await self.progress.show_host_key(host_key)
         await wipe(self._tools, self._scope, self.progress)
 
+    async def _is_forgotten(self) -> bool:
+        """Whether a removal came to its last step and did what cannot be taken back: what went wrong after that is no failure of it."""
+        row = self.progress.row
+        wiping = row.kind == "remove" and any(step.name == "wipe" and step.state == "running" for step in row.steps)
+        return wiping and row.node_id is not None and await self._tools.store.nodes.find_node(row.node_id) is None
+
     # -- the end -----------------------------------------------------------------------------
 
     async def _end(self, state: str, error: DeploymentError | None) -> None:
         """Save the end; a node that an installation made and did not finish goes with it."""
         progress, at = self.progress, self._tools.clock.now()
-        failed = state != "succeeded"
-        node = self._made if failed else None
+        node = self._made if state != "succeeded" else None
 
         def close(row: Deployment) -> Deployment:
-            row = row._replace(node_id=None) if failed and makes_node(row) else row
+            row = row._replace(node_id=None) if state != "succeeded" and makes_node(row) else row
             return rows.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
 
         async def save() -> None:
-            nonlocal node
+            nonlocal node, state, error
             if node is not None:
                 await forget_node(self._tools, self._scope, node, "the installation failed")
                 node = None
-            if not failed:
+            if state != "succeeded" and await self._is_forgotten():
+                await wipe(self._tools, self._scope, progress, self._said)
+                state, error = "succeeded", None
+            if state == "succeeded":
                 await shred_unwanted(self._tools, self._scope, progress)
             row = await progress.change(close)
             await tell(self._tools, row)
@@ -326,27 +341,46 @@ async def shred_unwanted(tools: Tools, scope: Scope, progress: Progress) -> None
         await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
 
 
-async def wipe(tools: Tools, scope: Scope, progress: Progress) -> None:
-    """Forget the node: session, row, samples, credentials.
+async def wipe(tools: Tools, scope: Scope, progress: Progress, said: str = "") -> None:
+    """Forget the node: row, credentials, session, samples.
 
+    Args:   said: is told of it; empty: what was wiped.
     Raises: StoreError.
     """
     node = progress.row.node_id
     assert node is not None
     await progress.started("wipe")
-    await forget_node(tools, scope, node, "the node was removed")
-    await progress.done("wipe", "node, samples and kept credentials are wiped")
+    if await forget_node(tools, scope, node, "the node was removed"):
+        told = said or WIPED
+    else:
+        told = f"{said}; {WIPED_LATER}" if said else WIPED_LATER
+    await progress.done("wipe", told)
 
 
-async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> None:
+async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> bool:
     """Delete a node, leave its tombstone, end its session; also where it has left the nodes that who asked is limited to.
 
-    Raises: StoreError.
+    Returns: whether its samples are gone too; where their database fails they are swept later.
+    Raises:  StoreError: the node is still there.
     """
-    with contextlib.suppress(NotFound):
-        await tools.store.nodes.delete_node(scope._replace(grants=()), node)
-    await tools.close_session(node, CLOSE_UNKNOWN, reason)
+    deleting = asyncio.ensure_future(tools.store.nodes.delete_node(scope._replace(grants=()), node))
+    try:
+        with contextlib.suppress(NotFound):
+            await asyncio.shield(deleting)
+    except asyncio.CancelledError:
+        # It is deleted all the same, and who is cancelled looks whether it is.
+        with contextlib.suppress(HubError):  # a store that fails is met again there
+            await deleting
+        raise
+    closing = tools.close_session(node, CLOSE_UNKNOWN, reason)
     tools.bus.publish(Changed("node", node, 0))
+    await closing
+    try:
+        await tools.store.nodes.sweep()
+    except StoreError as exc:
+        event(log, "samples_not_dropped", logging.ERROR, node=node, code=exc.code)
+        return False
+    return True
 
 
 async def tell(tools: Tools, row: Deployment) -> None:

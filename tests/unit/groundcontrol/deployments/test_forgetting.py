@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from groundcontrol.bus.base import Changed, Topic
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.events import MAX_MESSAGE_CHARS
-from groundcontrol.deployments.work import Tools, tell
+from groundcontrol.deployments.forgetting import LEFT_BEHIND
+from groundcontrol.deployments.work import WIPED_LATER, Tools, tell
 from groundcontrol.domain.deployments import REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
-from groundcontrol.errors import BadRequest
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Requests, node_with
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import BadRequest, NotFound
+from groundcontrol.store.base import NodeStore
+from spider.clock import SystemClock
+from tests.contract.making import connect, layout_row, pack
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Requests, node_with, trouble
 
 ODD = "\u202e\x1b[31m" + "A" * 200_000
+
+
+@contextlib.contextmanager
+def held(database: Path) -> Iterator[None]:
+    """Another program writes to this database, and does not come to an end."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+class Between:
+    """The nodes of a store, of which one can be deleted while somebody does something else."""
+
+    def __init__(self, nodes: NodeStore) -> None:
+        self._nodes = nodes
+        self.deleting = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._nodes, name)
+
+    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+        self.deleting.set()
+        await self.go_on.wait()
+        await self._nodes.delete_node(scope, node)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +97,87 @@ async def test_bodies_that_say_nothing_are_as_none_at_all(desk: Desk) -> None:
     await desk.store.nodes.move_node(ADMIN, node, "somewhere behind a router")
     async with desk.running() as service:
         assert (await service.remove(ADMIN, node, DeploymentOverrides(), force=True)).state == "succeeded"
+
+
+# -- databases that fail -----------------------------------------------------------------------
+
+
+async def test_samples_that_cannot_be_removed_at_once_hold_up_nothing_else(desk: Desk, tmp_path: Path) -> None:
+    node = await node_with(desk, None)
+    session = await connect(desk.store, node)
+    await desk.store.metrics.append([pack(session, 0, layout_row(), int(SystemClock().now() * 1000))])
+    async with desk.running() as service, desk.bus.subscribe(Topic("changed", f"node:{node}"), limit=10, policy="ordered") as changes:
+        with held(tmp_path / "data" / "stardust-samples.db"):
+            row = await desk.end_of((await service.remove(ADMIN, node, None, force=True)).id)
+        assert (row.state, row.steps[-1].detail) == ("succeeded", f"{LEFT_BEHIND}; {WIPED_LATER}")
+        assert desk.closed == [node]
+        async with asyncio.timeout(30):
+            assert await anext(changes) == Changed("node", node, 0)
+        with pytest.raises(NotFound):
+            await service.remove(ADMIN, node, None, force=True)
+    assert await desk.store.metrics.latest(session.no)
+    await desk.store.nodes.sweep()
+    assert not await desk.store.metrics.latest(session.no)
+
+
+async def test_one_that_could_not_be_begun_has_failed_and_the_next_one_is_as_good(desk: Desk) -> None:
+    node = await node_with(desk, None)
+    made = trouble(desk, "nodes", "delete_node")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(ADMIN, node, None, force=True)
+        assert row.error is not None
+        assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "wipe")
+        assert desk.closed == []
+        made.commands.clear()
+        assert (await service.remove(ADMIN, node, None, force=True)).state == "succeeded"
+    assert desk.closed == [node]
+
+
+async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.service.FORGET_WAIT_S", 0.5)
+    node = await node_with(desk, None)
+    between = Between(desk.store.nodes)
+    desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    made = trouble(desk, "deployments")
+    async with desk.running(desk.make(desk.config)) as service:
+        asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
+        await between.deleting.wait()
+        made.commands.add("save_deployment")
+        between.go_on.set()
+        row = await asking
+        assert (row.state, desk.closed[:1]) == ("running", [node])
+        made.commands.clear()
+        row = await desk.end_of(row.id)
+    assert (row.state, row.steps[-1].state, row.steps[-1].detail) == ("succeeded", "done", LEFT_BEHIND)
+
+
+async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.service.FORGET_WAIT_S", 0.1)
+    node = await node_with(desk, None)
+    made = trouble(desk, "deployments", "save_deployment")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(ADMIN, node, None, force=True)
+        assert (row.state, (await service.remove(ADMIN, node, None, force=True)).id) == ("running", row.id)
+        made.commands.clear()
+        assert (await desk.end_of(row.id)).state == "failed"
+        assert (await service.remove(ADMIN, node, None, force=True)).state == "succeeded"
+
+
+async def test_who_cancels_it_while_the_node_is_deleted_comes_too_late(desk: Desk) -> None:
+    node = await node_with(desk, None)
+    between = Between(desk.store.nodes)
+    desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    async with desk.running(desk.make(desk.config)) as service:
+        asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
+        await between.deleting.wait()
+        (row,) = (await desk.store.deployments.deployments(ADMIN, 10)).items
+        cancelling = asyncio.create_task(service.cancel(ADMIN, row.id))
+        async with asyncio.timeout(30):
+            while not service._active[row.id].task.cancelling():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        between.go_on.set()
+        assert (await cancelling).state == "succeeded"
+        assert (await asking).steps[-1].detail == LEFT_BEHIND
+    assert desk.closed == [node]
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node)
