@@ -11,7 +11,9 @@ import pytest
 
 from groundcontrol.errors import HubError
 from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
-from groundcontrol.web.live.feeds import RECENT_EVENTS
+from groundcontrol.web.live.connection import ACTIONS, MAX_TOPICS
+from groundcontrol.web.live.feeds import KEPT_BYTES, KEPT_FLEET_BYTES, RECENT_EVENTS
+from groundcontrol.web.live.kept import FIRST_BELOW, KEPT_MOST
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
 
@@ -164,6 +166,14 @@ def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
     """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
     found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "gone.ts").read_text())
     assert found == [str(RECENT_EVENTS)]
+
+
+def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> None:
+    rows = [row for row in rows_of("live.md") if row[0].startswith("`")]
+    assert {row[0].strip("`").partition(":")[0]: row[1].strip("`") for row in rows} == ACTIONS
+    text = (ROOT / "docs" / "live.md").read_text()
+    kept = f"({KEPT_MOST:,} changes, {KEPT_BYTES >> 10} KiB, or {KEPT_FLEET_BYTES >> 20} MiB of `fleet`)"
+    assert all(said in text for said in (kept, f"{MAX_TOPICS} topics at most", f"2<sup>{FIRST_BELOW.bit_length() - 1}</sup>"))
 
 
 def test_every_benchmark_stands_in_the_help_and_each_that_a_page_names_is_one() -> None:

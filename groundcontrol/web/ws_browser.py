@@ -33,6 +33,10 @@ HEARTBEAT_S: Final = 20.0
 INTEREST_EVERY_S: Final = 5.0
 INTEREST_TTL_S: Final = 30.0
 """How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
+LINGER_S: Final = 15.0
+"""How long a topic goes on whose last page was cut off: it may come back, and then wants what it missed. Looked at with each word of interest."""
+LINGER_MOST: Final = 64
+"""Topics at once that go on like that; with more of them they end."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,8 @@ class Live:
         self._started_at = services.clock.now()
         self._connections: set[Connection] = set()
         self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
+        self._left: dict[_Place, float] = {}
+        """Topics that nobody looks at -> since when, in seconds of the monotonic clock."""
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -134,31 +140,40 @@ class Live:
 
     # -- feeds ---------------------------------------------------------------------------
 
-    async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None:
-        """Give a connection a snapshot of a shared topic, and its changes from then on."""
+    async def join(self, connection: Connection, topic: str, kind: str, key: str, after: int | None) -> None:
+        """Give a connection a snapshot of a shared topic, or what it missed `after` a change of it, and its changes from then on."""
         scope = connection.scope
         feed = self._feed(scope, topic, kind, key)
         try:
-            await feed.join(connection, connection.put)
+            await feed.join(connection, connection.put, after)
         except HubError:
-            self.leave(connection, scope, topic)
+            self.leave(connection, scope, topic, back=False)
             raise
         self._interest(feed)
 
-    def leave(self, connection: Connection, scope: Scope, topic: str) -> None:
-        """Take a connection out; a topic without listeners ends."""
+    def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None:
+        """Take a connection out; a topic without listeners ends, soon where the last of them may come back."""
         place = _place(scope, topic)
         found = self._feeds.get(place)
         if found is None:
             return
-        feed, task = found
+        feed, _ = found
         feed.leave(connection)
-        if feed.empty:
-            del self._feeds[place]
-            task.cancel()
+        if not feed.empty:
+            return
+        if back and not feed.over and len(self._left) < LINGER_MOST:
+            self._left[place] = self.services.clock.monotonic()
+        else:
+            self._drop(place)
+
+    def _drop(self, place: _Place) -> None:
+        self._left.pop(place, None)
+        _, task = self._feeds.pop(place)
+        task.cancel()
 
     def _feed(self, scope: Scope, topic: str, kind: str, key: str) -> Feed:
         place, org = _place(scope, topic), scope.org
+        self._left.pop(place, None)
         found = self._feeds.get(place)
         if found is not None and not found[0].over and not found[1].done():
             return found[0]
@@ -199,4 +214,7 @@ class Live:
     async def _beat(self) -> None:
         while True:
             await self.services.clock.sleep(INTEREST_EVERY_S)
-            self._interest(*(feed for feed, _ in self._feeds.values()))
+            now = self.services.clock.monotonic()
+            for place in [place for place, since in self._left.items() if now - since >= LINGER_S]:
+                self._drop(place)
+            self._interest(*(feed for place, (feed, _) in self._feeds.items() if place not in self._left))

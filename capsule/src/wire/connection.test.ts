@@ -97,7 +97,8 @@ test("after a loss it waits, connects anew and goes on from what it saw", async 
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { connection, ends, states, hello } = rig();
-    connection.subscribe("fleet", listener([]));
+    const got: unknown[] = [];
+    connection.subscribe("fleet", listener(got));
     connection.subscribe("job:1", listener([], () => 77));
     connection.start();
     hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
@@ -107,7 +108,10 @@ test("after a loss it waits, connects anew and goes on from what it saw", async 
     await Promise.resolve();
     await Promise.resolve();
     assert.equal(ends.length, 2);
-    assert.deepEqual(hello().sent, [["subscribe", { topic: "fleet", after: 4 }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    const end = hello();
+    assert.deepEqual(end.sent, [["subscribe", { topic: "fleet", after: 4 }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    end.say(["change", { topic: "fleet", seq: 5, data: "missed" }]);
+    assert.deepEqual(got, [["snapshot", "all"], ["change", "missed", 5]], "what was missed comes without a snapshot");
     connection.stop();
   } finally {
     mock.timers.reset();

@@ -793,7 +793,7 @@ export interface SubscribeBody {
   after?: number | null;
 }
 
-/** Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output. */
+/** Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output. */
 export interface TopicMessage {
   topic: string;
   seq: number;

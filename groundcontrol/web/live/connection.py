@@ -62,8 +62,8 @@ log = logging.getLogger(__name__)
 class Feeds(Protocol):
     """Topics that are shared by all browsers (`ws_browser.Live`)."""
 
-    async def join(self, connection: Connection, topic: str, kind: str, key: str) -> None: ...
-    def leave(self, connection: Connection, scope: Scope, topic: str) -> None: ...
+    async def join(self, connection: Connection, topic: str, kind: str, key: str, after: int | None) -> None: ...
+    def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None: ...
 
 
 class _End(Exception):
@@ -101,8 +101,8 @@ class Connection:
         self._transport = transport
         self._caller = caller
         self._outgoing = Outgoing(services.clock, patience_s=patience_s)
-        self._topics: dict[str, Callable[[], None]] = {}
-        """Topic -> what ends it."""
+        self._topics: dict[str, Callable[[bool], None]] = {}
+        """Topic -> what ends it; True: it may be asked for again soon."""
         self._group: asyncio.TaskGroup | None = None
         self._check = asyncio.Event()
         self._asked_to_end = asyncio.Event()
@@ -159,7 +159,7 @@ class Connection:
         finally:
             topics = list(self._topics)
             for stop in list(self._topics.values()):
-                stop()
+                stop(True)
             self._topics.clear()
             self._outgoing.clear()
             await self._close(code, reason, topics)
@@ -232,7 +232,7 @@ class Connection:
             if anew and not key:
                 self._stop(topic)
                 self.put(encode("gap", schema.GapMessage(topic=topic)))
-                await self._join(topic, kind, key)
+                await self._join(topic, kind, key, None)
         except HubError as exc:
             self._stop(topic)
             self.put(encode("error", live_error(exc, topic)))
@@ -285,7 +285,7 @@ class Connection:
         kind, key = match[1] or match[2], match[3] or ""
         await self._renew_rights()
         authorize(self.scope, ACTIONS[kind])
-        self._stop(body.topic)
+        self._stop(body.topic, back=True)
         if len(self._topics) >= MAX_TOPICS:
             raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
         await self._check_resource(kind, key)
@@ -294,13 +294,13 @@ class Connection:
             assert self._group is not None
             self._topics[body.topic] = _canceller(self._group.create_task(self._guarded(stream), name=f"live {stream.topic}"))
             return
-        await self._join(body.topic, kind, key)
+        await self._join(body.topic, kind, key, body.after)
 
-    async def _join(self, topic: str, kind: str, key: str) -> None:
+    async def _join(self, topic: str, kind: str, key: str, after: int | None) -> None:
         scope = self.scope
-        self._topics[topic] = lambda: self._feeds.leave(self, scope, topic)
+        self._topics[topic] = lambda back: self._feeds.leave(self, scope, topic, back=back)
         try:
-            await self._feeds.join(self, topic, kind, key)
+            await self._feeds.join(self, topic, kind, key, after)
         except HubError:
             self._topics.pop(topic, None)
             raise
@@ -323,11 +323,11 @@ class Connection:
             event(log, "job_stream_crashed", logging.ERROR, topic=stream.topic, exc_info=True)
             self.put(encode("error", live_error(HubError("a stream crashed"), stream.topic)))
 
-    def _stop(self, topic: str) -> None:
+    def _stop(self, topic: str, *, back: bool = False) -> None:
         stop = self._topics.pop(topic, None)
         if stop is not None:
-            stop()
+            stop(back)
 
 
-def _canceller(task: asyncio.Task[None]) -> Callable[[], None]:
-    return lambda: (task.cancel(), None)[1]
+def _canceller(task: asyncio.Task[None]) -> Callable[[bool], None]:
+    return lambda _back: (task.cancel(), None)[1]

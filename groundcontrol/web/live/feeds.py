@@ -1,4 +1,7 @@
-"""Topics that many browsers share: each change is read once, encoded once, numbered and sent to all; a snapshot is made for who comes."""
+"""Topics that many browsers share: each change is read once, encoded once, numbered and sent to all; a snapshot is made for who comes.
+
+Who comes back soon is sent the changes since instead.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,17 @@ from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.http.nodes import full_view, in_a_list, kept_credentials
+from groundcontrol.web.live.kept import Kept
 from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 
 EARLY_MOST: Final = 1024
 """Changes that wait for a page's snapshot; with more of them it is told that something is missing, and asks anew."""
+KEPT_BYTES: Final = 32 << 10
+"""Of changes, for who comes back. All topics of a page together are less than what may wait for it (`outgoing.MAX_QUEUED_BYTES`)."""
+KEPT_FLEET_BYTES: Final = 1 << 20
+"""The same of `fleet`: about a snapshot of a thousand nodes, which is sent where more was missed."""
 FACTS_EVERY_S: Final = 1.0
 """Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
@@ -61,12 +69,13 @@ class Feed(ABC):
 
     policy: ClassVar[Policy] = "ordered"
     limit: ClassVar[int] = 256
+    kept_bytes: ClassVar[int] = KEPT_BYTES
 
     def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = ()) -> None:
         self.services = services
         self.topic = topic
         self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
-        self._seq = 0
+        self._kept = Kept(self.kept_bytes)
         self._seats: dict[object, _Seat] = {}
         self._listening = asyncio.Event()
         self.over = False
@@ -96,15 +105,22 @@ class Feed(ABC):
         """Those whose tables are looked at too."""
         return ()
 
-    async def join(self, key: object, deliver: Deliver) -> None:
+    async def join(self, key: object, deliver: Deliver, after: int | None = None) -> None:
         """Send a snapshot, then every change after it; a second time means a new snapshot.
 
+        Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
         Raises: HubError: there is nothing to show.
         """
         seat = self._seats[key] = _Seat(deliver)
         try:
             await self._listening.wait()
-            await self._seat_down(seat)
+            missed = None if after is None else self._kept.since(after)
+            if missed is None:
+                await self._seat_down(seat)
+                return
+            seat.early = None
+            for change in missed:
+                deliver(change)
         except BaseException:
             self.leave(key)
             raise
@@ -113,7 +129,7 @@ class Feed(ABC):
         self._seats.pop(key, None)
 
     async def _seat_down(self, seat: _Seat) -> None:
-        seq = self._seq
+        seq = self._kept.seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
         early, seat.early = seat.early or [], None
         missed, seat.missed = seat.missed, False
@@ -124,16 +140,22 @@ class Feed(ABC):
 
     def emit(self, data: schema.Answer) -> None:
         """Send a change to all."""
-        self._seq += 1
-        self._send(topic_message("change", self.topic, self._seq, data))
+        message = topic_message("change", self.topic, self._kept.seq + 1, data)
+        self._kept.add(message)
+        self._send(message)
 
     def _send(self, message: bytes) -> None:
         for seat in self._seats.values():
             seat.take(message)
 
+    def _lose(self) -> None:
+        """Say that something was lost, also to who comes back."""
+        self._kept.lose()
+        self._send(encode("gap", schema.GapMessage(topic=self.topic)))
+
     async def renew(self) -> None:
         """Something was lost: say so, and show everything anew."""
-        self._send(encode("gap", schema.GapMessage(topic=self.topic)))
+        self._lose()
         for seat in list(self._seats.values()):
             if seat.early is None:
                 seat.early = []
@@ -163,7 +185,7 @@ class Feed(ABC):
                 except HubError as exc:
                     event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
                     await self.services.clock.sleep(RETRY_S)
-                    self._send(encode("gap", schema.GapMessage(topic=self.topic)))
+                    self._lose()
 
 
 class NodeFeed(Feed):
@@ -305,6 +327,7 @@ class FleetFeed(Feed):
 
     policy = "latest"
     limit = 20_000
+    kept_bytes = KEPT_FLEET_BYTES
 
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
         super().__init__(services, org, "fleet", grants)

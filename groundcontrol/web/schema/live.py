@@ -10,7 +10,8 @@ from groundcontrol.web.schema.nodes import NodeView, Sample
 
 # MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
 # Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
-# ["error", {code, message}], ["pong", {}]. `after` is where the output of a job goes on; every other topic begins with a snapshot.
+# ["error", {code, message}], ["pong", {}]. `after` is the number of the last change that was taken, or where the output of a job goes on: what
+# came since follows, or a snapshot where that is not known any more. docs/live.md has it in words.
 # Data by topic:
 #   fleet            snapshot FleetData; change FleetChange (values as they come, up to 40 times a second; a node's facts at most once a second)
 #   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
@@ -42,7 +43,7 @@ class LiveHello(Answer):
 
 
 class TopicMessage(Answer):
-    """Body of `snapshot` and `change`. `seq` grows by one a change; for `job:<id>` it is an offset in the output."""
+    """Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output."""
 
     topic: str
     seq: int

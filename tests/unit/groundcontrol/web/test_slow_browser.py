@@ -100,14 +100,14 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
     node = await hub.node()
     slow, fast = await hub.logged_in(), await hub.logged_in()
     async with slow.live() as stuck, fast.live() as live:
+        seq = 0
         for one in (stuck, live):
             await one.subscribe(f"node:{node.id}")
-            await one.expect("snapshot")
+            seq = (await one.expect("snapshot"))["seq"]
         reading = stuck.socket._response.connection.transport  # type: ignore[union-attr]
         reading.pause_reading()  # type: ignore[union-attr]
         for transport, option in ((reading, socket.SO_RCVBUF), *((one._transport, socket.SO_SNDBUF) for one in hub.app[LIVE]._connections)):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 16_384)  # type: ignore[union-attr]
-        seq = 0
         async with asyncio.timeout(30):
             while hub.app[LIVE].connections == 2:
                 hub.bus.publish(NodeLive(node.id, "pulse", 1.0, BIG))

@@ -1,0 +1,314 @@
+"""A page that comes back to the live socket: exactly what it missed, once and in order, or all of it anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from groundcontrol.bus.base import NodeLive, NodesFresh, Revoked, Topic
+from groundcontrol.domain.nodes import Node
+from groundcontrol.errors import StoreBusy
+from groundcontrol.web import ws_browser
+from groundcontrol.web.live import feeds, kept
+from groundcontrol.web.live.connection import MAX_TOPICS
+from groundcontrol.web.live.feeds import NodeFeed
+from groundcontrol.web.live.kept import Kept
+from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
+from groundcontrol.web.schema import NodeChange, Sample
+from groundcontrol.web.server import LIVE
+from tests.support.agent import until
+from tests.unit.groundcontrol.web.hub import LiveSocket, TestHub
+
+
+async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
+    """Let a value come and be told; the number of the change."""
+    hub.nodes.values[node.id] = {"cpu.total": (at, at)}
+    hub.bus.publish(NodesFresh((node.id,)))
+    change = await live.expect("change")
+    assert change["data"]["latest"][node.id]["cpu.total"]["value"] == at
+    return int(change["seq"])
+
+
+async def nothing_comes(live: LiveSocket) -> None:
+    """What was asked for is answered by now."""
+    await live.send("ping", {})
+    await live.expect("pong")
+
+
+async def test_who_comes_back_is_sent_what_was_missed_and_goes_on(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe("fleet")
+        begun = (await stays.expect("snapshot"))["seq"]
+        seqs = [await moved(hub, stays, node, float(at)) for at in range(5)]
+        assert seqs == [begun + 1 + number for number in range(5)]
+        await back.subscribe("fleet", seqs[1])
+        for at in (2, 3, 4):
+            change = await back.expect("change")
+            assert (change["seq"], change["data"]["latest"][node.id]["cpu.total"]["value"]) == (seqs[at], at)
+        await nothing_comes(back)
+        assert await moved(hub, stays, node, 5.0) == seqs[-1] + 1
+        assert (await back.expect("change"))["seq"] == seqs[-1] + 1
+
+
+async def test_who_has_missed_nothing_is_sent_nothing(hub: TestHub) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe("fleet")
+        await stays.expect("snapshot")
+        seq = await moved(hub, stays, node, 1.0)
+        await back.subscribe("fleet", seq)
+        await nothing_comes(back)
+        await moved(hub, stays, node, 2.0)
+        assert (await back.expect("change"))["seq"] == seq + 1
+
+
+@pytest.mark.parametrize("off", [-1, 1, 2**52, 2**63])
+async def test_a_number_that_was_never_given_is_answered_with_all_of_it(hub: TestHub, off: int) -> None:
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe("fleet")
+        begun = (await stays.expect("snapshot"))["seq"]
+        seq = await moved(hub, stays, node, 1.0)
+        await back.subscribe("fleet", max(0, begun - 1) if off < 0 else min(seq + off, 2**63))
+        assert (await back.expect("snapshot"))["seq"] == seq
+
+
+@pytest.mark.parametrize("topic", ["fleet", "events", "jobs"])
+async def test_the_only_page_finds_its_topic_when_it_comes_back(hub: TestHub, topic: str) -> None:
+    page = await hub.logged_in()
+    async with page.live() as live:
+        await live.subscribe(topic)
+        seq = (await live.expect("snapshot"))["seq"]
+    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    async with page.live() as live:
+        await live.subscribe(topic, seq)
+        await nothing_comes(live)
+        await live.subscribe(topic)
+        assert (await live.expect("snapshot"))["seq"] == seq, "who does not say where it was is shown all of it"
+
+
+async def test_what_changes_while_nobody_is_there_is_sent_to_who_comes_back(hub: TestHub) -> None:
+    node = await hub.node()
+    page = await hub.logged_in()
+    async with page.live() as live:
+        await live.subscribe(f"node:{node.id}")
+        seq = (await live.expect("snapshot"))["seq"]
+    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    for at in range(3):
+        hub.bus.publish(NodeLive(node.id, "pulse", float(at), {"cpu.total": float(at)}))
+    async with page.live() as live:
+        await live.subscribe(f"node:{node.id}", seq)
+        changes = [await live.expect("change") for _ in range(3)]
+        assert [(change["seq"] - seq, change["data"]["latest"]["cpu.total"]["value"]) for change in changes] == [
+            (1, 0.0),
+            (2, 1.0),
+            (3, 2.0),
+        ]
+
+
+async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_browser, "INTEREST_EVERY_S", 0.02)
+    node = await hub.node()
+    page = await hub.logged_in()
+    async with page.live() as live:
+        await live.subscribe(f"node:{node.id}")
+        seq = (await live.expect("snapshot"))["seq"]
+    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told:
+        await asyncio.sleep(0.2)
+        assert len(hub.app[LIVE]._feeds) == 1
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await anext(told)
+    monkeypatch.setattr(ws_browser, "LINGER_S", 0.0)
+    await until(lambda: not hub.app[LIVE]._feeds, 10, "the topic is still there")
+    await until(lambda: not hub.bus.heard(Topic("node_live", node.id)), 10, "the bus is still listened to")
+    async with page.live() as live:
+        await live.subscribe(f"node:{node.id}", seq)
+        begun = (await live.expect("snapshot"))["seq"]
+        assert begun != seq, "numbers of a topic that has ended are none of those of the next"
+
+
+async def test_topics_that_nobody_looks_at_are_so_many_at_most(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_browser, "LINGER_MOST", 2)
+    nodes = [await hub.node(f"n{number}") for number in range(4)]
+    async with (await hub.logged_in()).live() as live:
+        for node in nodes:
+            await live.subscribe(f"node:{node.id}")
+            await live.expect("snapshot")
+    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    assert len(hub.app[LIVE]._feeds) == 2
+
+
+async def test_numbers_of_other_rights_are_none_of_these(hub: TestHub) -> None:
+    node = await hub.node()
+    whole, part = await hub.logged_in(), await hub.logged_in("viewer")
+    assert part.user is not None
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{node.id}"], "tags": []}}', part.user.id)
+    async with whole.live() as all_of_it, part.live() as some:
+        await all_of_it.subscribe("fleet")
+        await all_of_it.expect("snapshot")
+        seq = await moved(hub, all_of_it, node, 1.0)
+        await some.subscribe("fleet", seq)
+        fewer = (await some.expect("snapshot"))["seq"]
+        await hub.sql("UPDATE account SET grants = NULL WHERE id = ?", part.user.id)
+        hub.bus.publish(Revoked("", part.user.id))
+        assert await some.expect("gap") == {"topic": "fleet"}
+        assert (await some.expect("snapshot"))["seq"] == seq
+        await some.subscribe("fleet", fewer)
+        assert (await some.expect("snapshot"))["seq"] == seq
+
+
+async def test_what_the_bus_lost_is_never_stepped_over(hub: TestHub) -> None:
+    node = await hub.node()
+    topic = f"node:{node.id}"
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe(topic)
+        seq = (await stays.expect("snapshot"))["seq"]
+        for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):
+            reader.lose(3)
+        await stays.expect("gap")
+        anew = (await stays.expect("snapshot"))["seq"]
+        await back.subscribe(topic, seq)
+        assert (await back.expect("snapshot"))["seq"] == anew
+        await back.subscribe(topic, anew)
+        await nothing_comes(back)
+
+
+async def test_what_could_not_be_read_is_never_stepped_over(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "RETRY_S", 0.0)
+    node = await hub.node()
+    topic = f"node:{node.id}"
+
+    async def busy(_feed: NodeFeed, _told: object) -> None:
+        raise StoreBusy("more to read than it can")
+
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe(topic)
+        seq = (await stays.expect("snapshot"))["seq"]
+        with monkeypatch.context() as patched:
+            patched.setattr(NodeFeed, "take", busy)
+            hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
+            await stays.expect("gap")
+        await back.subscribe(topic, seq)
+        await back.expect("snapshot")
+
+
+async def test_a_slow_page_that_comes_back_loses_nothing(hub: TestHub) -> None:
+    node = await hub.node()
+    topic = f"node:{node.id}"
+    async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
+        await stays.subscribe(topic)
+        seq = (await stays.expect("snapshot"))["seq"]
+
+        async def one_more(at: int) -> None:
+            hub.bus.publish(NodeLive(node.id, "pulse", float(at), {f"disk.read{{device=d{number}}}": 1.0 for number in range(20)}))
+            await stays.expect("change")
+
+        for at in range(8):
+            await one_more(at)
+        reading = back.socket._response.connection.transport  # type: ignore[union-attr]
+        reading.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # type: ignore[union-attr]
+        await back.subscribe(topic, seq)
+        reading.pause_reading()  # type: ignore[union-attr]
+        for at in range(8, 400):
+            await one_more(at)
+        reading.resume_reading()  # type: ignore[union-attr]
+        assert [(await back.expect("change"))["seq"] - seq for _ in range(400)] == list(range(1, 401))
+
+
+class Follower:
+    """A page that goes away and comes back, and applies what it is sent as the Capsule does."""
+
+    def __init__(self) -> None:
+        self.joining: asyncio.Task[None] | None = None
+        self.seq: int | None = None
+        self.values: list[int] = []
+        self.snapshots = 0
+
+    def take(self, message: bytes) -> None:
+        kind, body = msgspec.msgpack.decode(message)
+        if kind == "snapshot":
+            self.snapshots += 1
+            self.seq, self.values = body["seq"], list(body["data"]["values"])
+            return
+        assert (kind, body["seq"]) == ("change", (self.seq or 0) + 1), "each once, and in order"
+        self.seq = body["seq"]
+        self.values.append(int(body["data"]["latest"]["n"]["value"]))
+
+
+@contextlib.asynccontextmanager
+async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NodeFeed, list[int]]]:
+    """A feed whose snapshot is every number that was told."""
+    told: list[int] = []
+    feed = NodeFeed(hub.services, 1, (await hub.node()).id)
+
+    async def snapshot() -> Any:
+        found = {"values": list(told)}  # what is read is of the moment in which the reading begins
+        for _ in range(random.randrange(4)):
+            await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(feed, "snapshot", snapshot)
+    running = asyncio.create_task(feed.run(), name="feed")
+    yield feed, told
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    random.seed(seed)
+    monkeypatch.setattr(kept, "KEPT_MOST", 4)
+    joined = 0
+    followers = [Follower() for _ in range(8)]
+    async with counting(hub, monkeypatch) as (feed, told), asyncio.TaskGroup() as group:
+        for _ in range(1500):
+            one = random.choice(followers)
+            if random.random() < 0.3:
+                told.append(len(told))
+                feed.emit(NodeChange(latest={"n": Sample(float(told[-1]), 0.0)}))
+            elif one.joining is None:
+                one.joining = group.create_task(feed.join(one, one.take, one.seq), name="join")
+                joined += 1
+            elif random.random() < 0.3:
+                one.joining.cancel()
+                feed.leave(one)
+                one.joining = None
+            await asyncio.sleep(0)
+        for one in followers:
+            await (one.joining or feed.join(one, one.take, one.seq))
+    assert all(one.values == told for one in followers)
+    assert len(followers) < sum(one.snapshots for one in followers) < joined / 2, "some were away for too long, and most were not"
+
+
+def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "KEPT_MOST", 3)
+    ring = Kept(most_bytes=10)
+    begun = ring.seq
+    assert (ring.since(begun), ring.since(begun - 1), ring.since(begun + 1)) == ([], None, None)
+    changes = [b"a", b"b", b"c", b"d"]
+    for change in changes:
+        ring.add(change)
+    assert (ring.since(begun), ring.since(begun + 1), ring.since(begun + 4)) == (None, changes[1:], [])
+    assert ring.since(begun + 3) == [changes[3]]
+    assert ring.since(begun + 3)[0] is changes[3]  # type: ignore[index]  # not a copy
+    ring.add(b"x" * 9)
+    assert (ring.since(begun + 2), ring.since(begun + 3)) == (None, [b"d", b"x" * 9])
+    ring.add(b"x" * 11)
+    assert (ring.since(begun + 5), ring.since(begun + 6), ring._bytes) == (None, [], 0)
+    ring.add(b"e")
+    ring.lose()
+    assert (ring.since(begun + 6), ring.since(begun + 7), ring.since(begun + 8)) == (None, None, [])
+
+
+def test_what_all_topics_of_a_page_missed_fits_into_what_may_wait_for_it() -> None:
+    assert feeds.KEPT_FLEET_BYTES + (MAX_TOPICS - 1) * feeds.KEPT_BYTES < MAX_QUEUED_BYTES
