@@ -21,6 +21,8 @@ from groundcontrol.vault import check_secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+MOST_SECRET_BYTES: Final = 4096
+"""Of a file that a secret is read from."""
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
 """A network with a shorter prefix trusts half the internet: a wildcard by another name."""
 
@@ -149,9 +151,9 @@ class _Reader:
         self._raw: dict[str, tuple[str, str]] = {}
         """Setting -> (text, where it stood)."""
         self._unread: set[str] = set()
+        """Secrets that were given but could not be taken; each has its fault already."""
         self._said_by: dict[str, str] = {}
         """Where a secret came from, by its variable, if from elsewhere than that."""
-        """Secrets that were given but could not be taken; each has its fault already."""
 
     def read(self) -> Config:
         secrets = {item.name: self._secret(item) for item in SETTINGS if item.kind == "secret"}
@@ -222,26 +224,54 @@ class _Reader:
         """Take a secret from the environment, a file or a systemd credential; the variable does not outlive this."""
         direct = self._environ.pop(item.env, None)
         file = self._environ.pop(item.env + "_FILE", None)
-        credentials = self._environ.get("CREDENTIALS_DIRECTORY")
-        if direct and file:
-            self._unread.add(item.name)
-            self._faults.append(f"{item.env} and {item.env}_FILE are both set; keep one")
-            return None
-        if direct:
-            return _normalised(direct)
-        path = Path(file) if file else Path(credentials) / item.name if credentials else None
-        if path is None or (not file and not path.exists()):
-            return None
-        self._said_by[item.env] = f"{item.env}_FILE ({path})" if file else f"the credential {item.name}"
         try:
-            if path.stat().st_size > 4096:
-                raise ValueError("it is larger than 4096 bytes")
-            return _normalised(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as exc:
+            if direct and file:
+                raise ConfigError(f"{item.env} and {item.env}_FILE are both set; keep one")
+            text = direct or self._kept(item, file)
+            secret = None if text is None else _normalised(text)
+            if secret is not None and not secret.strip():  # likelier one that was lost than a wish for the default
+                raise ConfigError(f"{self._said_by.get(item.env, item.env)} is empty: write the secret into it, or do not give it at all")
+        except ConfigError as exc:
             self._unread.add(item.name)
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not a short UTF-8 text"
-            self._faults.append(f"{item.env}_FILE: {path} cannot be read: {reason}")
+            if str(exc) not in self._faults:  # a folder is told once, whatever was looked for in it
+                self._faults.append(str(exc))
             return None
+        return secret
+
+    def _kept(self, item: Setting, file: str | None) -> str | None:
+        """What a file or a credential holds; None: there is neither.
+
+        Raises: ConfigError: what is there cannot be taken.
+        """
+        path = Path(file) if file else self._credential(item)
+        if path is None:
+            return None
+        where = self._said_by[item.env] = f"{item.env}_FILE ({path})" if file else f"the credential {item.name} ({path})"
+        try:
+            if path.stat().st_size > MOST_SECRET_BYTES:
+                raise ConfigError(f"{where} is longer than {MOST_SECRET_BYTES} bytes")
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as exc:
+            raise ConfigError(f"{where} is not a UTF-8 text") from exc
+        except OSError as exc:
+            raise ConfigError(f"{where} cannot be read: {exc.strerror}") from exc
+
+    def _credential(self, item: Setting) -> Path | None:
+        """Where systemd has put it; None: nowhere.
+
+        Raises: ConfigError: that cannot be seen.
+        """
+        folder = self._environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            return None
+        path = Path(folder) / item.name
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise ConfigError(f"CREDENTIALS_DIRECTORY: {folder} cannot be looked into: {exc.strerror}") from exc
+        return path
 
     def _checked(self, secrets: Mapping[str, str | None]) -> Config:
         data_dir = Path(self._raw["data_dir"][0]).absolute()
@@ -259,10 +289,10 @@ class _Reader:
         secret = secrets["secret"]
         if "secret" not in self._unread:
             self._check_secret("STARDUST_SECRET", secret)
-        token = secrets["metrics_token"] or None
+        token = secrets["metrics_token"]
         if token is not None:
             self._check_secret("STARDUST_METRICS_TOKEN", token)
-        password = secrets["admin_pass"] or None
+        password = secrets["admin_pass"]
         return Config(
             port=self._port(),
             bind=bind or "127.0.0.1",
@@ -343,7 +373,7 @@ class _Reader:
         if not text:
             return None
         path = Path(text).absolute()
-        if not path.is_file() or not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK) or not path.is_file():  # in this order: of a folder that may not be entered `is_file` raises
             self._faults.append(f"{where}: there is no readable file {path}")
         return path
 

@@ -93,6 +93,7 @@ def settings_page() -> str:
             "Flags win over the environment, that over `stardust.toml` (in the data folder, or where `--config` says), that over the default.",
             "The file names settings as the environment does, without `STARDUST_` and in lower case; secrets may not stand in it.",
             "A secret comes from its variable, from the file that `…_FILE` names, or from a systemd credential (`LoadCredential=secret:…`).",
+            "A file or credential that is there and empty is a mistake, also where the secret has a default; an empty variable is as one that is not set.",
             "Whatever is wrong or unsafe is listed, a line each, and the hub exits with 78.",
             "",
             "| flag | environment | default | what for |",

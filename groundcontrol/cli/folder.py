@@ -73,9 +73,13 @@ def need(settings: Settings, *, secret: bool = True) -> Config:
 
 
 def _secret_given(environ: Mapping[str, str]) -> bool:
+    if environ.get("STARDUST_SECRET") or environ.get("STARDUST_SECRET_FILE"):
+        return True
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    from_systemd = bool(credentials) and (Path(credentials or "") / "secret").exists()
-    return bool(environ.get("STARDUST_SECRET") or environ.get("STARDUST_SECRET_FILE")) or from_systemd
+    try:
+        return bool(credentials) and (Path(credentials or "") / "secret").exists()
+    except OSError:  # reading the settings says what is the matter
+        return True
 
 
 def become_owner(folder: Path) -> None:

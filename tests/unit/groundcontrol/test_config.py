@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError
 from groundcontrol.settings import SETTINGS, serve_parser, settings_page
+from tests.support.hub import ROOT
 
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 
@@ -90,11 +94,75 @@ def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
         Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
 
 
-def test_a_secret_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
-    assert len(faults(tmp_path, STARDUST_SECRET_FILE=str(tmp_path / "none"))) == 1
-    huge = tmp_path / "huge"
-    huge.write_text("x" * 5000)
-    assert "STARDUST_SECRET_FILE" in faults(tmp_path, STARDUST_SECRET_FILE=str(huge))[0]
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: Is a directory"),
+        (b"x" * 5000, "is longer than 4096 bytes"),
+        (b"\xff" * 20, "is not a UTF-8 text"),
+        (b"", "is empty: write the secret into it, or do not give it at all"),
+        (b"\r\n", "is empty: write the secret into it, or do not give it at all"),
+    ],
+)
+@pytest.mark.parametrize("name", ["secret", "admin_pass", "metrics_token"])
+def test_a_secret_that_was_given_and_cannot_be_taken_is_one_fault_that_names_where_it_is(
+    tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    env = f"STARDUST_{name.upper()}_FILE"
+    assert faults(tmp_path, **{env: str(path)}) == [f"{env} ({path}) {reason}"]
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path)} | ({} if name == "secret" else {"STARDUST_SECRET": SECRET})
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env(given, ["--data-dir", str(tmp_path / "data")])
+    assert str(refused.value) == f"the credential {name} ({path}) {reason}"
+
+
+def test_a_secret_file_that_is_not_there_is_one_fault_and_a_credential_is_none(tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    assert faults(tmp_path, STARDUST_SECRET_FILE=str(none)) == [f"STARDUST_SECRET_FILE ({none}) cannot be read: No such file or directory"]
+    for folder in (none, tmp_path):
+        made = config(tmp_path, CREDENTIALS_DIRECTORY=str(folder), STARDUST_ADMIN_PASS="", STARDUST_ADMIN_PASS_FILE="")
+        assert (made.admin_pass, made.metrics_token) == (None, None)
+
+
+def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_default(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, STARDUST_ADMIN_PASS="\n")
+    assert fault.startswith("STARDUST_ADMIN_PASS is empty")
+
+
+_AS_NOBODY = """
+import os, sys
+from groundcontrol.cli.folder import _secret_given
+from groundcontrol.config import Config
+from groundcontrol.errors import ConfigError
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+closed = sys.argv[1]
+assert _secret_given({"CREDENTIALS_DIRECTORY": closed})
+try:
+    Config.from_env({"CREDENTIALS_DIRECTORY": closed, "STARDUST_AGENT_BUNDLE": closed + "/spider.pyz", "STARDUST_DATA_DIR": "/none"}, [])
+except ConfigError as exc:
+    print(exc)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_stands_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_NOBODY, str(closed)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (
+        [
+            f"CREDENTIALS_DIRECTORY: {closed} cannot be looked into: Permission denied",
+            f"STARDUST_AGENT_BUNDLE: there is no readable file {closed}/spider.pyz",
+        ],
+        "",
+    )
 
 
 def test_a_short_secret_is_told_with_the_place_that_it_came_from(tmp_path: Path) -> None:
@@ -104,7 +172,7 @@ def test_a_short_secret_is_told_with_the_place_that_it_came_from(tmp_path: Path)
     assert f"STARDUST_SECRET_FILE ({tmp_path}/secret) {short}" in faults(tmp_path, STARDUST_SECRET_FILE=str(tmp_path / "secret"))[0]
     (tmp_path / "metrics_token").write_text("x")
     lines = faults(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
-    assert f"the credential metrics_token {short}" in lines[0]
+    assert f"the credential metrics_token ({tmp_path}/metrics_token) {short}" in lines[0]
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
