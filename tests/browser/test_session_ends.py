@@ -15,6 +15,7 @@ from tests.browser.gates import Gate, gate
 from tests.browser.test_gates_live import Wire as Line
 from tests.browser.waits import until
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -50,6 +51,23 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out").first.click()
+
+
+def sign_out_elsewhere(page: Page) -> None:
+    """In another tab of the same browser."""
+    another = page.context.new_page()
+    another.goto(page.url)
+    sign_out(another)
+    at_the_door(page)
+    another.close()
+
+
+def sign_in_here(page: Page) -> None:
+    """Without loading the page anew."""
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
 
 
 def at_the_door(page: Page) -> None:
@@ -195,9 +213,44 @@ def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser
             dialog.get_by_label(label, exact=True).fill("far beyond the pale blue dot")
         dialog.get_by_role("button", name="Change password").click()
         expect(page.get_by_role("dialog", name="Confirm that it is you")).to_be_visible()
-        another = page.context.new_page()
-        another.goto(hub.url)
-        sign_out(another)
-        at_the_door(page)
+        sign_out_elsewhere(page)
         expect(page.get_by_role("dialog")).to_have_count(0)
-        another.close()
+
+
+def test_a_session_that_ends_takes_an_open_dialog_with_it_and_the_keys_go_on(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        dialog = page.get_by_role("dialog")
+        seen.sign_in()
+
+        def goes_on() -> None:
+            sign_in_here(page)
+            expect(page.get_by_role("heading", level=1, name="web-01")).to_be_visible()
+            expect(dialog).to_have_count(0)
+            page.get_by_role("link", name="Updates").first.focus()
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("heading", level=1, name="Updates")).to_be_attached()
+            page.keyboard.press("Control+k")
+            expect(dialog).to_be_visible()
+
+        for act in ("Add node", "Remove node…"):
+            seen.open(f"/n/{stage.ids['web-01']}/settings")
+            page.get_by_role("button", name=act).first.click()
+            expect(dialog).to_be_visible()
+            sign_out_elsewhere(page)
+            goes_on()
+
+
+def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: HubProcess) -> None:
+    """Who comes next may see fewer nodes."""
+    with Stage(hub, only=("web-02",)), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        vitals = page.get_by_role("region", name="Fleet vitals")
+        drawn = vitals.locator(".spark")
+        expect(drawn.first).to_be_visible()
+        sign_out(page)
+        at_the_door(page)
+        sign_in_here(page)
+        expect(vitals).to_be_visible()
+        assert drawn.count() == 0, "there is a line again once there are points enough"

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { JobBody } from "../wire/schema.gen";
+import { onSessionEnd } from "./session";
 
 export type Open =
   | { kind: "add"; deployment?: string; method?: "command" }
@@ -20,3 +21,5 @@ export const show = (wanted: Open): void => {
 export const hide = (): void => {
   open.value = null;
 };
+// Of what it was about nothing is there any more; and while one is open, keys are its own.
+onSessionEnd(hide);

@@ -162,6 +162,7 @@ onSessionEnd(() => {
   told.clear();
   known.clear();
   forgetSparks();
+  trail.value = { cpu: [], network: [] };
   ids.value = [];
   loaded.value = false;
   version.value += 1;
