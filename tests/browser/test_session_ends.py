@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 
@@ -151,9 +152,11 @@ def test_a_renewal_that_fails_for_a_while_does_not_end_the_link_for_good(browser
         expect(live).to_be_visible()
         page.route("**/auth/me", lambda route: route.fulfill(status=401, json={"code": "auth.required"}))
         page.route("**/auth/refresh", lambda route: route.fulfill(status=503, json={}))
+        wire.cut = True  # as the hub does without a token
         with page.expect_response("**/auth/refresh"):
             wire.drop()
         expect(live).to_have_count(0)
+        wire.cut = False
         page.unroute("**/auth/me")
         page.unroute("**/auth/refresh")
         expect(live).to_be_visible()
@@ -254,3 +257,22 @@ def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: 
         sign_in_here(page)
         expect(vitals).to_be_visible()
         assert drawn.count() == 0, "there is a line again once there are points enough"
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["503", "no answer"])
+def test_a_hub_that_cannot_renew_a_session_asks_nobody_to_sign_in(browser: Browser, hub: HubProcess, *, silent: bool) -> None:
+    with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/auth/refresh", lambda route: None if silent else route.fulfill(status=503, json={}))
+        page.context.clear_cookies(name="stardust-plain")  # as the browser does after ten minutes
+        page.clock.install()
+        page.goto(hub.url)
+        away = page.get_by_role("heading", name="No connection to Ground Control")
+        expect(away).to_be_visible()
+        expect(page.get_by_text(re.compile(r"Trying again in \d+\ss"))).to_be_visible()  # an answer is waited for at most 15 s
+        expect(away).to_be_visible()
+        expect(page.get_by_label("User name")).to_have_count(0)
+        page.unroute("**/auth/refresh")
+        page.clock.run_for(60_000)
+        expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_attached()

@@ -29,7 +29,7 @@ let csrf = "";
 let typedPassword = "";
 /** A forced enrolment goes on until its recovery codes are kept. */
 let enrolling = false;
-let renewing: Promise<boolean> | null = null;
+let renewing: Promise<boolean | ApiError> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** Questions about who this is, and the one whose answer is shown. */
 let asked = 0;
@@ -85,8 +85,8 @@ function leave(why: string, to: Phase = "login"): void {
   for (const end of endings) end();
 }
 
-/** One renewal at a time; false = the session is over. A hub that is away ends nothing. */
-export function renew(): Promise<boolean> {
+/** One renewal at a time; false = the session is over. A hub that is away ends nothing: then why it could not be asked. */
+export function renew(): Promise<boolean | ApiError> {
   const mine = turn;
   renewing ??= call<LoginView>("POST", "auth/refresh", { renews: false })
     .then((answer) => {
@@ -95,13 +95,15 @@ export function renew(): Promise<boolean> {
     })
     .catch((error: unknown) => {
       if (mine !== turn) return user.peek() !== null;
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 401 || error.status === 403) {
         leave(t`Your session ended. Sign in again to go on.`);
         return false;
       }
       clearTimeout(timer);
-      timer = setTimeout(() => void renew(), SOONEST_S * 1000);
-      return false;
+      // Where nobody is in yet, who asks for the session asks again.
+      if (user.peek()) timer = setTimeout(() => void renew(), SOONEST_S * 1000);
+      return error;
     })
     .finally(() => {
       renewing = null;

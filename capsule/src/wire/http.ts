@@ -29,8 +29,8 @@ export type Query = Readonly<Record<string, string | number | readonly string[] 
 interface Hooks {
   /** The CSRF token of this session; empty = none. */
   csrf(): string;
-  /** The session ended: true when it was renewed and the call may be made again. */
-  renew(): Promise<boolean>;
+  /** The session ended: true when it was renewed and the call may be made again, false when it is over; or why that could not be asked. */
+  renew(): Promise<boolean | ApiError>;
   /** This account may not do what the page offered: what it may has changed. */
   refused(): void;
 }
@@ -108,10 +108,11 @@ export async function call<T>(method: Method, path: string, { query = {}, body, 
   let response = await once(method, path, query, body, headers);
   let failure = response.ok ? null : await problem(response);
   // Only a session that is over is renewed: a wrong password is a 401 too, and must not be tried twice.
-  if (failure?.code === "auth.required" && renews && (await hooks.renew())) {
+  const renewed = failure?.code === "auth.required" && renews && (await hooks.renew());
+  if (renewed === true) {
     response = await once(method, path, query, body, headers);
     failure = response.ok ? null : await problem(response);
-  }
+  } else if (renewed) failure = renewed;
   if (failure) {
     if (CHANGED.includes(failure.code)) hooks.refused();
     throw failure;
