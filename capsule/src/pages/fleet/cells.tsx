@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Level, Standing } from "../../core/facts";
-import { t } from "../../core/say";
+import { form, t } from "../../core/say";
 import { age, short } from "../../core/time";
 import { percent, UNKNOWN } from "../../core/units";
 import { actionWord, phaseWord } from "../../core/words";
@@ -70,7 +70,7 @@ export function Security({ count }: { count: number | null }): VNode | null {
     <span class="pill warn small">
       <Icon name="shield" size="tiny" />
       {count}
-      <span class="hidden-text"> {t`security updates`}</span>
+      <span class="hidden-text"> {t`security ${form(count, "update")}`}</span>
     </span>
   );
 }

@@ -32,7 +32,7 @@ export function Vitals(): VNode {
   return (
     <section class="vitals" aria-label={t`Fleet vitals`}>
       <div>
-        <a class="name" href="/">
+        <a class="name" href={withQuery({ q: null, sort: null })}>
           {t`Nodes`}
         </a>
         <div class="value">
