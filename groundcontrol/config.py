@@ -275,7 +275,7 @@ class _Reader:
 
     def _checked(self, secrets: Mapping[str, str | None]) -> Config:
         data_dir = Path(self._raw["data_dir"][0]).absolute()
-        control = Path(self._raw["db"][0]).absolute() if self._raw["db"][0] else data_dir / "stardust.db"
+        control = self._control_db() or data_dir / "stardust.db"
         bind, server_url, proxies = self._bind(), self._server_url(), self._proxies()
         if bind is not None and not ipaddress.ip_address(bind).is_loopback:
             if server_url is None:
@@ -367,6 +367,19 @@ class _Reader:
         if fault and not self._faults:
             self._faults.append(f"STARDUST_KEEP_SECONDS_HOURS, STARDUST_KEEP_MINUTES_DAYS, STARDUST_KEEP_HOURS_DAYS: {fault}")
         return retention
+
+    def _control_db(self) -> Path | None:
+        text, where = self._raw["db"]
+        if not text:
+            return None
+        path = Path(text).absolute()
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # it is made, or its folder is said not to be there
+        except OSError as exc:
+            self._faults.append(f"{where}: {path} cannot be looked at: {exc.strerror}")
+        return path
 
     def _bundle(self) -> Path | None:
         text, where = self._raw["agent_bundle"]

@@ -56,7 +56,11 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError(f"--keep goes with a folder, and {target} is none")
     if in_folder:
         target /= time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ENDING
-    if not settings.control_db.is_file():
+    try:
+        found = settings.control_db.is_file()
+    except OSError as exc:
+        raise CliError(f"the database {settings.control_db} cannot be looked at: {exc.strerror}") from exc
+    if not found:
         raise CliError(f"there is no database {settings.control_db}: nothing to back up")
     become_owner(settings.data_dir)
     if await asyncio.to_thread(is_unfinished, settings.control_db):

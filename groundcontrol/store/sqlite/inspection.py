@@ -57,7 +57,11 @@ class Inspection:
     @classmethod
     async def open(cls, path: Path) -> Self:
         """Raises: ConfigError: there is no such database, or it cannot be read."""
-        if not await asyncio.to_thread(path.is_file):
+        try:
+            found = await asyncio.to_thread(path.is_file)
+        except OSError as exc:
+            raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+        if not found:
             raise ConfigError(f"there is no database {path}")
         try:
             reader = await Reader.open(path, 1)

@@ -143,7 +143,10 @@ os.setgroups([]); os.setgid(65534); os.setuid(65534)
 closed = sys.argv[1]
 assert _secret_given({"CREDENTIALS_DIRECTORY": closed})
 try:
-    Config.from_env({"CREDENTIALS_DIRECTORY": closed, "STARDUST_AGENT_BUNDLE": closed + "/spider.pyz", "STARDUST_DATA_DIR": "/none"}, [])
+    Config.from_env(
+        {"CREDENTIALS_DIRECTORY": closed, "STARDUST_AGENT_BUNDLE": closed + "/spider.pyz", "STARDUST_DB": closed + "/hub.db"},
+        ["--data-dir", "/none"],
+    )
 except ConfigError as exc:
     print(exc)
 """
@@ -159,6 +162,7 @@ def test_what_stands_in_a_folder_that_may_not_be_entered_is_a_line_each(tmp_path
     assert (done.stdout.splitlines(), done.stderr) == (
         [
             f"CREDENTIALS_DIRECTORY: {closed} cannot be looked into: Permission denied",
+            f"STARDUST_DB: {closed}/hub.db cannot be looked at: Permission denied",
             f"STARDUST_AGENT_BUNDLE: there is no readable file {closed}/spider.pyz",
         ],
         "",
