@@ -16,7 +16,8 @@ from typing import Final, NamedTuple, Protocol
 from groundcontrol import failpoints
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.work import CLEAN_UP_TRIES, Tools, tell, wipe
+from groundcontrol.deployments.stopping import stop_all
+from groundcontrol.deployments.work import CLEAN_UP_TRIES, OWN_ERROR, Tools, hub_failed, tell, wipe
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.domain.jobs import Job, Wish
@@ -109,10 +110,9 @@ class Leaving:
 
     async def close(self) -> None:
         """Stop following; the next start goes on with it."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        left = await stop_all(self._tasks)
+        if left:
+            event(log, "removals_not_stopped", logging.WARNING, removals=left)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -265,6 +265,9 @@ class Leaving:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, exc.step))
         except HubError as exc:
             event(log, "removal_not_followed", logging.ERROR, deployment=progress.row.id, code=exc.code)  # the next start of the hub does
+        except Exception:
+            event(log, "removal_crashed", logging.ERROR, exc_info=True, deployment=progress.row.id)
+            await self._end(progress, "failed", hub_failed(progress.row, OWN_ERROR))
         finally:
             if self._active.get(node) is progress:  # else it was tried again while the end of this was still told
                 del self._active[node]
@@ -338,6 +341,9 @@ class Leaving:
                 if not isinstance(exc, StoreError):
                     return
                 await self._tools.clock.sleep(0.2 * 2**attempt)
+            except Exception:
+                event(log, "deployment_end_not_saved", logging.ERROR, exc_info=True, deployment=progress.row.id)
+                return
 
     async def _save_end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
         at = self._tools.clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
+from groundcontrol.deployments.stopping import LAST_LIMIT_S, STOP_LIMIT_S, TIMES, stop_all
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
 from groundcontrol.deployments.turns import AT_ONCE
 from groundcontrol.deployments.work import (
@@ -73,7 +75,6 @@ MAX_MANY: Final = 200
 CANCEL_WAIT_S: Final = 2.0
 FORGET_WAIT_S: Final = 5.0
 """So long who forgets a node waits for its end; the samples of one that was here for a year may take longer."""
-CLOSE_LIMIT_S: Final = 6.0
 
 
 class _Active(NamedTuple):
@@ -106,12 +107,22 @@ class DeploymentService:
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
+        self._closed = asyncio.Event()
+        """`run` is over, or has not begun."""
+        self._closed.set()
 
     async def run(self) -> None:
         """Serve until `close`; what a killed hub left open is closed, and each of these can be retried as soon as it is.
 
         Raises: StoreError.
         """
+        self._closed.clear()
+        try:
+            await self._run()
+        finally:
+            self._closed.set()
+
+    async def _run(self) -> None:
         left = [row for row in await self._tools.store.deployments.unfinished_deployments() if row.kind != "update"]
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -121,8 +132,7 @@ class DeploymentService:
                 await self._closing.wait()
             finally:
                 self._group = None
-                await self._leaving.close()
-                await self._cancel_all()
+                await asyncio.gather(self._leaving.close(), self._stop_all())  # the limit of one is that of both
                 self._known.forget_all()
 
     @property
@@ -131,21 +141,16 @@ class DeploymentService:
         return self._group is not None and not self._closing.is_set()
 
     async def close(self) -> None:
-        """End every deployment: each takes back what it has begun, within CLOSE_LIMIT_S."""
+        """Have `run` end every deployment: each takes back what it has begun, within STOP_LIMIT_S."""
         self._closing.set()
-        await self._cancel_all()
+        with contextlib.suppress(TimeoutError):  # the next start closes what is open still
+            async with asyncio.timeout(STOP_LIMIT_S + TIMES * LAST_LIMIT_S):
+                await self._closed.wait()
 
-    async def _cancel_all(self) -> None:
-        tasks = []
+    async def _stop_all(self) -> None:
         for active in self._active.values():
             active.work.stopping = True
-            tasks.append(active.task)
-        for limit_s in (CLOSE_LIMIT_S, 0.5):
-            tasks = [task for task in tasks if not task.done()]
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks, timeout=limit_s)
+        await stop_all([active.task for active in self._active.values()])
 
     # -- asking ------------------------------------------------------------------------------
 

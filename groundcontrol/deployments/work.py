@@ -52,6 +52,7 @@ NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _M
 SHREDDED: Final = "the credentials that were kept are shredded, as it was wished"
 WIPED: Final = "node, samples and kept credentials are wiped"
 WIPED_LATER: Final = "node and kept credentials are wiped; the samples go as soon as their database can be written to"
+OWN_ERROR: Final = "an error in its own code"
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
@@ -122,10 +123,10 @@ class Work:
             await self._end("failed", DeploymentError(exc.code, exc.message, exc.step))
         except HubError as exc:
             event(log, "deployment_store_failed", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
-            await self._end("failed", self._hub_failed(exc.message))
+            await self._end("failed", hub_failed(self.progress.row, exc.message))
         except Exception:
             event(log, "deployment_crashed", logging.ERROR, exc_info=True, deployment=self.progress.row.id)
-            await self._end("failed", self._hub_failed("an error in its own code"))
+            await self._end("failed", hub_failed(self.progress.row, OWN_ERROR))
         else:
             await self._end("succeeded", None)
 
@@ -157,10 +158,6 @@ class Work:
         if jump is None or told is None or told.host_key is None:
             return self.request
         return replace(self.request, jump=replace(jump, pinned=told.host_key))
-
-    def _hub_failed(self, why: str) -> DeploymentError:
-        exc = failure("hub_failed", _step(self.progress.row), why=why)
-        return DeploymentError(exc.code, exc.message, exc.step)
 
     # -- installation ------------------------------------------------------------------------
 
@@ -308,6 +305,12 @@ class Work:
 def makes_node(row: Deployment) -> bool:
     """Whether there is no node without this deployment."""
     return row.kind == "install" and not row.wishes.again
+
+
+def hub_failed(row: Deployment, why: str) -> DeploymentError:
+    """What ended it is no fault of the server's."""
+    exc = failure("hub_failed", _step(row), why=why)
+    return DeploymentError(exc.code, exc.message, exc.step)
 
 
 def _step(row: Deployment) -> base.StepName:

@@ -134,6 +134,7 @@ class Trouble:
     def __init__(self, part: object, *commands: str) -> None:
         self._part = part
         self.commands = set(commands)
+        self.error: Exception = StoreFull("no space is left")
         self.failed = 0
 
     def __getattr__(self, name: str) -> object:
@@ -142,9 +143,28 @@ class Trouble:
 
         async def fail(*_given: object, **_more: object) -> None:
             self.failed += 1
-            raise StoreFull("no space is left")
+            raise self.error
 
         return fail
+
+
+class Hanging:
+    """A store part some of whose commands do not come back, as over a disk that hangs."""
+
+    def __init__(self, part: object) -> None:
+        self._part = part
+        self.commands: set[str] = set()
+        self.reached = asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self.commands:
+            return getattr(self._part, name)
+
+        async def hang(*_given: object, **_more: object) -> None:
+            self.reached.set()
+            await asyncio.Event().wait()
+
+        return hang
 
 
 def trouble(desk: Desk, part: str, *commands: str) -> Trouble:

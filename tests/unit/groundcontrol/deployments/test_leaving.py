@@ -19,7 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreF
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hasty, failing, node_with, trouble
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, failing, node_with, trouble
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 
@@ -425,3 +425,55 @@ async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still
         await node.take()
         with pytest.raises(Conflict, match="a job is running"):
             await service.remove(SYSTEM, node.id, given, force=False)
+
+
+async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "jobs")
+    made.error = ValueError("nobody thought of this")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        made.commands.add("job")
+        row = await desk.end_of(row.id)
+        assert row.error is not None
+        assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "connect")
+        made.commands.clear()
+        await JobService(desk.store, desk.bus, SystemClock(), 10).cancel(SYSTEM, (await node.job()).id)
+        await told(desk, "deployment.failed")
+        again = await service.retry(SYSTEM, row.id, None)
+        assert again.state == "running"
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(row.id)).state == "succeeded"
+
+
+async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    made.error = ValueError("nobody thought of this")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        made.commands.add("save_deployment")
+        await node.take()
+        async with asyncio.timeout(30):
+            while service._leaving.running(node.id):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    made.commands.clear()
+    assert [record.getMessage() for record in caplog.records][-2:] == ["removal_crashed", "deployment_end_not_saved"]
+    async with desk.running(desk.make(desk.config)):
+        assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
+        assert (await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")).id == row.id
+
+
+async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.stopping.STOP_LIMIT_S", 0.2)
+    node = await played(desk)
+    made = Hanging(desk.store.deployments)
+    desk.store = desk.store._replace(deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    async with asyncio.timeout(10):
+        async with desk.running(desk.make(desk.config)) as service:
+            await service.remove(SYSTEM, node.id, None, force=False)
+            made.commands.add("save_deployment")
+            await node.take()
+            await made.reached.wait()
+    assert service._leaving._tasks == set()

@@ -38,7 +38,7 @@ from groundcontrol.store.base import AuditEntry
 from majortom.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, VIEWER, Config, Desk, Requests, node_with
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, VIEWER, Config, Desk, Hanging, Requests, node_with
 from tests.unit.majortom.ssh_server import serving
 
 
@@ -330,6 +330,31 @@ async def test_stopping_the_hub_ends_what_runs_with_a_sentence(desk: Desk, reque
     assert row.error is not None
     assert (row.error.code, row.error.step) == ("hub_stopped", "host_key")
     assert "before this had changed anything on the server" in row.error.message
+
+
+async def test_what_is_stopped_with_the_hub_is_left_to_save_its_end(desk: Desk, request_to: Requests) -> None:
+    """It is asked once: a second time would break off what it writes down."""
+    async with serving(KEY) as (port, _):
+        async with desk.running() as service:
+            row = await service.install(ADMIN, request_to(port), None)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+            task = service._active[row.id].task
+        assert task.cancelling() == 1
+
+
+async def test_a_store_that_hangs_holds_up_no_end_for_longer_than_its_limit(
+    desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.stopping.STOP_LIMIT_S", 0.2)
+    made = Hanging(desk.store.deployments)
+    desk.store = desk.store._replace(deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    async with serving(KEY) as (port, _), asyncio.timeout(20):
+        async with desk.running(desk.make(desk.config)) as service:
+            row = await service.install(ADMIN, request_to(port), None)
+            await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+            made.commands.add("save_deployment")
+            began = SystemClock().monotonic()
+        assert SystemClock().monotonic() - began < 3
 
 
 async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
