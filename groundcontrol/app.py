@@ -330,6 +330,7 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
                 ("janitor", parts.janitor.run()),
                 ("compactor", parts.compactor.run()),
                 ("lag", parts.lag.run()),
+                ("live", parts.runner.app[LIVE].run()),
             ):
                 group.create_task(work, name=name)
             await parts.runner.setup()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -38,6 +37,8 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | None = None) -> web.Application:
     """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
 
+    `app[LIVE].run()` is the caller's to run beside it: where that ends, nobody hears of a revocation any more, and the hub has to end.
+
     Args: routes: more rows of the REST table, admitted by the same gate (the local-only calls).
           page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
     """
@@ -53,7 +54,6 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
     app.router.add_route("GET", ROOT + "/openapi.json", _describe(description))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
-    app.cleanup_ctx.append(_run_live)
     app.on_shutdown.append(_close_live)
     return app
 
@@ -148,13 +148,6 @@ def _page_answer(page: Page, request: web.Request) -> web.StreamResponse:
 def _route_of(request: web.Request) -> str:
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "none"
-
-
-async def _run_live(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.get_running_loop().create_task(app[LIVE].run(), name="live")
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _close_live(app: web.Application) -> None:

@@ -72,10 +72,13 @@ class Live:
 
     async def run(self) -> None:
         """Own the feeds, pass on revocations and interest; until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            group.create_task(self._revocations(), name="live revocations")
-            group.create_task(self._beat(), name="live interest")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._revocations(), name="live revocations")
+                group.create_task(self._beat(), name="live interest")
+        finally:
+            self._group = None
 
     async def close(self) -> None:
         """Send everybody away."""
@@ -114,7 +117,9 @@ class Live:
         return socket
 
     def _check_room(self, caller: Caller) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS or self._group is None:
+        if self._group is None:
+            raise Unavailable("the hub is starting or stopping; try again later")
+        if len(self._connections) >= MAX_CONNECTIONS:
             raise Unavailable("too many pages are open at this hub; try again later")
         if caller.user is None:
             return

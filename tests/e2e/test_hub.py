@@ -23,7 +23,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from groundcontrol.app import DRAIN_LIMIT_S
+from groundcontrol.app import DRAIN_LIMIT_S, EXIT_SOFTWARE
 from groundcontrol.fleet.interest import FIRST_LOOK_S
 from groundcontrol.web.http import local
 from groundcontrol.web.routes import ROUTES
@@ -345,6 +345,32 @@ atexit.register(lambda: print("BLOCKING", *seen, sep="\\n  "))
 sys.addaudithook(hook)
 """
 """Becomes the hub's `sitecustomize`: notes what blocks on the thread of the event loop once the hub has begun."""
+
+
+BREAKS_OFF = """
+import asyncio, sys
+from pathlib import Path
+
+from groundcontrol.web.ws_browser import Live
+from tests.support.lightly_locked import main
+
+async def revocations(live):
+    while not Path(BREAK).exists():
+        await asyncio.sleep(0.02)
+    raise RuntimeError("nobody hears of revocations any more")
+
+Live._revocations = revocations
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_hub_whose_live_pages_hear_of_no_revocation_ends(tmp_path: Path) -> None:
+    """It would go on showing what was taken from somebody, and say that all is well."""
+    file = tmp_path / "break"
+    with HubProcess(tmp_path / "data", program=("-c", f"BREAK = {str(file)!r}\n{BREAKS_OFF}")) as hub:
+        file.touch()
+        assert hub.outlive() == EXIT_SOFTWARE
+        assert "nobody hears of revocations any more" in str(hub.wait_event("hub_failed"))
 
 
 async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -> None:

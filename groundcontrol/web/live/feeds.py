@@ -16,7 +16,7 @@ from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, NodesFresh,
 from groundcontrol.domain.ids import DeploymentId, EventId, JobId, NodeId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.summary import Brief, Shown
-from groundcontrol.errors import HubError, NotFound
+from groundcontrol.errors import HubError, NotFound, Unavailable
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.http.nodes import full_view, in_a_list, kept_credentials
@@ -114,6 +114,8 @@ class Feed(ABC):
         seat = self._seats[key] = _Seat(deliver)
         try:
             await self._listening.wait()
+            if self.over:
+                raise Unavailable("what there is to follow has failed as it began; subscribe again")
             missed = None if after is None else self._kept.since(after)
             if missed is None:
                 await self._seat_down(seat)
@@ -167,6 +169,7 @@ class Feed(ABC):
     def end(self, error: HubError) -> None:
         """Tell all that there is nothing here any more."""
         self.over = True
+        self._listening.set()  # where it never did, nobody waits for that any more
         self._send(encode("error", live_error(error, self.topic)))
 
     async def run(self) -> None:

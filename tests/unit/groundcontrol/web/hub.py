@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.cookies
 import io
@@ -47,7 +48,7 @@ from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.web.routes import ROOT
-from groundcontrol.web.server import build_app, make_runner
+from groundcontrol.web.server import LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
 from majortom.bundle import read_bundle
@@ -415,6 +416,12 @@ def a_config(folder: Path, server_url: str | None = "wss://hub.example/ws", prox
     return replace(Config.from_env(environ, argv), port=8933)
 
 
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 @contextlib.asynccontextmanager
 async def running(folder: Path, *, config: Config | None = None, page: Page | None = None) -> AsyncIterator[TestHub]:
     """A hub for the length of a test."""
@@ -426,6 +433,8 @@ async def running(folder: Path, *, config: Config | None = None, page: Page | No
         store = await database.store(audit_key=KEY, chain="test-hub")
         hub = TestHub(database, store, clock, config, page or Page({}, {}, ""))
         stack.callback(hub.auth.close)
+        live = asyncio.create_task(hub.app[LIVE].run(), name="live")
+        stack.push_async_callback(_end, live)
         await hub.server.start_server()
         stack.push_async_callback(hub.close)
         async with aiohttp.ClientSession() as session, session.get(hub.url(f"{ROOT}/openapi.json")) as response:

@@ -234,6 +234,25 @@ async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hu
         assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
 
 
+async def test_a_topic_that_fails_before_it_listens_is_told_and_begun_anew(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = await hub.node()
+
+    async def broken(_feed: NodeFeed) -> None:
+        raise RuntimeError("it never began")
+
+    async with (await hub.logged_in()).live() as live:
+        with monkeypatch.context() as patched:
+            patched.setattr(NodeFeed, "run", broken)
+            await live.subscribe(f"node:{node.id}")
+            told = [await live.expect("error", 5.0)]
+            await live.send("ping", {})
+            while (message := await live.next())[0] == "error":
+                told.append(message[1])
+            assert {error["topic"] for error in told} == {f"node:{node.id}"}
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+
+
 async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
