@@ -152,7 +152,8 @@ class AgentDoor:
                 joined = True
                 code, reason = await self.joins.serve(joining)
         except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
-            code, reason = _verdict(exc, address)
+            ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)  # what follows of that says nothing of its own
+            code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address)
         finally:
             if joined:
                 event(log, "join_closed", address=address, code=code, reason=reason)

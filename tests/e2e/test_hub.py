@@ -235,6 +235,8 @@ async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -
             assert agent.acked[0] >= seen
         assert await stopping == 0
     assert_drained(hub)
+    gone = [(line["code"], 2_000 <= int(line["reason"]) <= 10_000) for line in hub.events if line["event"] == "agent_gone"]
+    assert gone == [(CLOSE_GOING_AWAY, True)] * len(nodes)
     await hub.start()
     async with agents(hub, *nodes) as back:
         for agent, before in zip(back, joined, strict=True):
