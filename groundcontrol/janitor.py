@@ -98,11 +98,24 @@ class Janitor:
         self._steady.start(last_seen)
         self._broken = broken
         self._trouble = trouble
+        self._told: StoreError | None = None
+        """What stood in the way of the last probe and was told here."""
         self._probe = probe
         self._shrink = shrink
         self._collect = collect
         self._outvoted = outvoted
         self._onward = onward or clock.now
+
+    def _tell_trouble(self, found: StoreError | None) -> None:
+        """Once when it begins and once when it ends, unless the database has a trouble of its own: that it tells itself, by the same events."""
+        untold = found if self._trouble() is None else None
+        if type(untold) is type(self._told):
+            return
+        if untold is not None:
+            event(log, "database_in_trouble", logging.ERROR, code=untold.code, reason=untold.message)
+        elif found is None:
+            event(log, "database_recovered")
+        self._told = untold
 
     async def run(self) -> None:
         """Go round until cancelled.
@@ -120,9 +133,7 @@ class Janitor:
                 raise StoreDown("the database failed with an input/output error")
             if self._trouble() is not None or now - probed_at >= PROBE_EVERY_S:
                 probed_at = now
-                trouble = await self._probe()
-                if trouble is not None:
-                    event(log, "database_in_trouble", logging.ERROR, why=trouble.code)
+                self._tell_trouble(await self._probe())
             try:
                 await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
                 if believed and now - expired_at >= EXPIRE_EVERY_S:

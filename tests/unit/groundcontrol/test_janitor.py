@@ -12,7 +12,7 @@ import pytest
 from groundcontrol.domain.history import Retention
 from groundcontrol.domain.ids import HubId
 from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.errors import StoreBusy
+from groundcontrol.errors import StoreBusy, StoreError, StoreFull
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.janitor import (
     AHEAD_S,
@@ -156,6 +156,43 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         going.cancel()
         await asyncio.gather(going, return_exceptions=True)
         await database.close()
+
+
+async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once_when_it_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a database knows of itself it tells itself."""
+    caplog.set_level(logging.INFO)
+    clock, probed = ManualClock(), 0
+    database = await open_database(tmp_path / "data", clock=clock)
+    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    full, busy = StoreFull("no space is left"), StoreBusy("too many wait")
+    rounds: list[tuple[StoreError | None, StoreError | None]] = [
+        (None, None), (busy, None), (busy, None), (full, full), (full, full), (None, None), (busy, None), (None, None), (None, None),
+    ]  # fmt: skip
+
+    async def probe() -> StoreError | None:
+        nonlocal probed
+        probed += 1
+        return rounds[min(probed, len(rounds)) - 1][0]
+
+    janitor = Janitor(
+        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False,
+        trouble=lambda: rounds[min(max(probed, 1), len(rounds)) - 1][1], probe=probe,
+    )  # fmt: skip
+    going = asyncio.create_task(janitor.run())
+    try:
+        async with asyncio.timeout(30):
+            while probed <= len(rounds):
+                await asyncio.sleep(0.01)
+                clock.advance(BEAT_S)
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()
+    told = [(record.getMessage(), vars(record)["facts"]) for record in caplog.records if record.getMessage().startswith("database_")]
+    began = ("database_in_trouble", {"code": "store.busy", "reason": "too many wait"})
+    assert told == [began, began, ("database_recovered", {})]
 
 
 async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_start(tmp_path: Path) -> None:
