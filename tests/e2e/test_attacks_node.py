@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import sqlite3
 import time
 import unicodedata
 from pathlib import Path
@@ -297,6 +298,33 @@ async def test_a_removed_node_is_sent_away_at_once_and_its_name_inherits_nothing
     assert (await shared_hub.call("GET", f"/api/v1/jobs/{waiting}")).status == 404
     history = (await shared_hub.call("GET", f"/api/v1/nodes/{heir.node_id}/history?metric=load.1")).json
     assert [value for value in history["series"]["load.1"]["avg"] if value is not None] == []
+
+
+async def test_a_removed_node_is_sent_away_though_its_samples_cannot_be_removed_yet(shared_hub: HubProcess) -> None:
+    node = await new_node(shared_hub)
+    samples = shared_hub.folder / "stardust-samples.db"
+
+    def kept() -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{samples}?mode=ro", uri=True)) as database:
+            return int(database.execute("SELECT count(*) FROM boot WHERE node = ?", (no,)).fetchone()[0])
+
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY, layout_of(), pack_of(0))
+        await agent.wait_acked(0)
+        with contextlib.closing(sqlite3.connect(f"file:{shared_hub.folder / 'stardust.db'}?mode=ro", uri=True)) as control:
+            [no] = control.execute("SELECT no FROM node WHERE id = ?", (node.node_id,)).fetchone()
+        assert kept()
+        with contextlib.closing(sqlite3.connect(samples, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            asking = asyncio.create_task(shared_hub.call("DELETE", f"/api/v1/nodes/{node.node_id}?force=true"))
+            async with asyncio.timeout(1):
+                assert (await agent.hear_out()).reason == "the node was removed"
+            removal = await asking
+            assert (removal.status, removal.json["state"]) == (202, "succeeded"), removal.body
+            assert "the samples go as soon as" in removal.json["steps"][-1]["detail"]
+            assert kept()
+    await until(lambda: kept() == 0)
 
 
 def test_what_a_node_is_given_stands_in_no_log(shared_hub: HubProcess, tmp_path: Path) -> None:
