@@ -104,7 +104,7 @@ def test_a_hub_goes_on_under_its_new_secret(tmp_path: Path) -> None:
     ("given", "env", "says"),
     [
         ("", {"STARDUST_SECRET": SECRET}, "no new secret was given"),
-        ("too short", {"STARDUST_SECRET": SECRET}, "9 characters"),
+        ("too short", {"STARDUST_SECRET": SECRET}, "9 of at least 16 characters"),
         (SECRET, {"STARDUST_SECRET": SECRET}, "is the old one"),
         ("x" * 5000, {"STARDUST_SECRET": SECRET}, "longer than"),
         (NEW_SECRET, {}, "STARDUST_SECRET_FILE"),
