@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,7 +18,15 @@ from groundcontrol.bus.base import Revoked
 from groundcontrol.domain.ids import DeploymentId, JobId, NodeId, UserId
 from groundcontrol.domain.permissions import Action, authorize
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, HubError, PasswordChangeRequired, TotpEnrolmentRequired, Unauthenticated
+from groundcontrol.errors import (
+    BadRequest,
+    HubError,
+    PasswordChangeRequired,
+    StoreBusy,
+    StoreError,
+    TotpEnrolmentRequired,
+    Unauthenticated,
+)
 from groundcontrol.web import schema
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.letting_go import forget, let_go
@@ -30,10 +38,14 @@ from spider.logs import event
 
 MAX_TOPICS: Final = 64
 RECHECK_S: Final = 10.0
+RIGHTS_LIMIT_S: Final = 0.8
+"""How long the store may take to say what somebody may, so that a page goes within a second of a revocation, whatever the store does."""
+ASK_AGAIN_S: Final = 0.1
 CLOSE_LIMIT_S: Final = 1.0
 FLUSH_LIMIT_S: Final = 5.0
 """How long the last words may lie in the system's buffers."""
 CLOSE_GOING_AWAY: Final = 1001
+CLOSE_TRY_AGAIN: Final = 1013
 CLOSE_MALFORMED: Final = 4400
 CLOSE_SESSION_OVER: Final = 4401
 CLOSE_TOO_SLOW: Final = 4408
@@ -73,6 +85,16 @@ class _End(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+@contextlib.asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """What is read of somebody's rights. Raises: StoreBusy: it took too long."""
+    try:
+        async with asyncio.timeout(RIGHTS_LIMIT_S):
+            yield
+    except TimeoutError as exc:
+        raise StoreBusy("the database has more to read than it can") from exc
 
 
 def _why(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
@@ -199,28 +221,56 @@ class Connection:
             raise self._end
 
     async def _watch_rights(self) -> None:
-        """The row of the session or token, whenever something was revoked, and every ten seconds in any case."""
+        """The row of the session or token, whenever something was revoked, and every ten seconds in any case.
+
+        While the store cannot say, what was known counts for one more round, but never after a revocation or the end of the session.
+        """
         if self._caller.user is None:
             return
+        unsure = False
         while True:
             ends = ends_at(self._caller)
             wait = RECHECK_S if ends is None else max(0.0, min(RECHECK_S, ends - self._services.clock.now()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._check.wait()
+            at_once = self._check.is_set() or (ends is not None and ends <= self._services.clock.now())
             self._check.clear()
-            await self._renew_rights()
+            try:
+                await self._renew_rights()
+                unsure = False
+            except StoreError as exc:
+                event(log, "live_rights_unknown", logging.WARNING, code=exc.code)
+                if at_once or unsure:
+                    self._outgoing.clear()
+                    raise _End(CLOSE_TRY_AGAIN, "the hub cannot look up now what this page may see: connect again") from exc
+                unsure = True
 
     async def _renew_rights(self) -> None:
-        """Ask who this is now; topics that are not granted any more end, and those that show less or more start anew."""
+        """Ask who this is now; topics that are not granted any more end, and those that show less or more start anew.
+
+        Raises: StoreError: the store did not say, of all or of some topics.
+        """
         before = self.scope
         try:
-            self._caller = await self._services.auth.recheck(self._caller)
+            self._caller = await self._ask()
         except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
         for topic in list(self._topics):
             await self._allow(topic, anew=self.scope.grants != before.grants)
+
+    async def _ask(self) -> Caller:
+        """Who this is now. A store that is busy is asked again, as long as there is time.
+
+        Raises: StoreError; and as `AuthService.recheck`.
+        """
+        async with _in_time():
+            while True:
+                try:
+                    return await self._services.auth.recheck(self._caller)
+                except StoreBusy:
+                    await self._services.clock.sleep(ASK_AGAIN_S)
 
     async def _allow(self, topic: str, *, anew: bool) -> None:
         match = _TOPIC.match(topic)
@@ -228,12 +278,15 @@ class Connection:
         try:
             authorize(self.scope, ACTIONS.get(kind, "audit.read"))
             if self.scope.grants or anew:
-                await self._check_resource(kind, key)
+                async with _in_time():
+                    await self._check_resource(kind, key)
             if anew and not key:
                 self._stop(topic)
                 self.put(encode("gap", schema.GapMessage(topic=topic)))
                 await self._join(topic, kind, key, None)
         except HubError as exc:
+            if isinstance(exc, StoreError) and not anew:
+                raise
             self._stop(topic)
             self.put(encode("error", live_error(exc, topic)))
 

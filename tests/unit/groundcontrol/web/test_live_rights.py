@@ -1,0 +1,146 @@
+"""What an open page may see while the store cannot say: what it might, for a round; after a revocation, for less than a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from groundcontrol.auth.sessions import Caller
+from groundcontrol.bus.base import NodeLive, Revoked
+from groundcontrol.errors import HubError, StoreBusy, StoreDown
+from groundcontrol.web.live import connection
+from tests.support.agent import until
+from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
+
+REASON = "the hub cannot look up now what this page may see: connect again"
+
+
+class Standing:
+    """What is asked of the store, failing as long as a test wants."""
+
+    def __init__(self, hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing: Callable[[], HubError] | None = None
+        self.hangs = False
+        self.asked = 0
+        self._ask = hub.auth.recheck
+        monkeypatch.setattr(hub.auth, "recheck", self.recheck)
+
+    async def recheck(self, caller: Caller) -> Caller:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.failing is not None:
+            raise self.failing()
+        return await self._ask(caller)
+
+
+@pytest.fixture
+def standing(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> Standing:
+    return Standing(hub, monkeypatch)
+
+
+async def sent_away(live: LiveSocket) -> None:
+    """It is told that the hub is at fault, and may come again."""
+    message = await live.socket.receive(timeout=20)
+    assert (live.socket.close_code, message.extra) == (1013, REASON)
+
+
+async def test_a_busy_moment_costs_nobody_the_page(
+    hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "RECHECK_S", 0.3)
+    node = await hub.node()
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        standing.failing = lambda: StoreBusy("more to read than it can")
+        await until(lambda: "live_rights_unknown" in caplog.text, 10, "a round has not failed")
+        standing.failing = None
+        answered = standing.asked
+        await until(lambda: standing.asked >= answered + 3, 10, "it was not asked again")
+        hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
+        assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("error", [StoreBusy, StoreDown])
+async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
+    hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch, error: type[HubError]
+) -> None:
+    monkeypatch.setattr(connection, "RECHECK_S", 0.4)
+    async with (await hub.logged_in()).live() as live:
+        standing.failing = lambda: error("no")
+        begun = time.monotonic()
+        await sent_away(live)
+        assert time.monotonic() - begun > 0.7, "two rounds"
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_of_whom_something_was_revoked_is_sent_away_at_once(hub: TestHub, standing: Standing, hangs: bool) -> None:
+    admin, other = await hub.logged_in(), await hub.logged_in()
+    assert admin.user is not None
+    async with admin.live() as live, other.live() as stays:
+        standing.failing, standing.hangs = (lambda: StoreBusy("no")), hangs
+        begun = time.monotonic()
+        hub.bus.publish(Revoked("", admin.user.id))
+        await sent_away(live)
+        assert time.monotonic() - begun < 5.0, "long before the next round"
+        standing.failing, standing.hangs = None, False
+        await stays.send("ping", {})
+        await stays.expect("pong")
+
+
+async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "RIGHTS_LIMIT_S", 20.0)
+    admin = await hub.logged_in()
+    assert admin.login is not None
+    async with admin.live() as live:
+        standing.failing = lambda: StoreBusy("no")
+        await hub.store.users.revoke_session(ADMIN, admin.login.id)
+        hub.bus.publish(Revoked(admin.login.id, ""))
+        await until(lambda: standing.asked >= 2, 10, "it was not asked again")
+        standing.failing = None
+        assert await live.closed() == 4401
+
+
+async def test_at_the_end_of_a_session_nobody_waits_for_another_round(
+    hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RECHECK_S", 0.3)
+    admin = await hub.logged_in()
+    assert admin.login is not None
+    async with admin.live() as live:
+        standing.failing = lambda: StoreDown("no")
+        asked = standing.asked
+        hub.clock.shift += admin.login.expires_at - hub.clock.now() + 1
+        await sent_away(live)
+        assert standing.asked == asked + 1
+
+
+async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
+    hub: TestHub, standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RECHECK_S", 1.0)
+    node = await hub.node()
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{node.id}"], "tags": []}}', viewer.user.id)
+    async with viewer.live() as live:
+        await live.subscribe(f"node:{node.id}")
+        await live.expect("snapshot")
+        asked = 0
+
+        async def busy(*_: object) -> None:
+            nonlocal asked
+            asked += 1
+            raise StoreBusy("no")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(hub.store.nodes), "node", busy)
+            await until(lambda: asked >= 1, 10, "it was not asked")
+        hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
+        await live.expect("change")
+        monkeypatch.setattr(type(hub.store.nodes), "node", busy)
+        await sent_away(live)
