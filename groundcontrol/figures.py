@@ -84,7 +84,7 @@ def _writers(databases: Mapping[str, Written]) -> Iterator[Figure]:
     refused = {label: float(found.refused) for label, found in stats.items()}
     yield Figure("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
     commits = {label: float(found.commits) for label, found in stats.items()}
-    yield Figure("commits_total", "counter", "Transactions of each database.", commits)
+    yield Figure("commits_total", "counter", "Transactions of each database that were kept.", commits)
     worst = {label: found.worst_commit_s for label, found in stats.items()}
     yield Figure("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
 

@@ -174,7 +174,7 @@ class Writer:
             self._stalled = False
             event(log, "database_answers_again", logging.WARNING, database=self._name, after_s=round(self._clock.monotonic() - started, 1))
         self._commands += len(group)
-        self._commits += 1
+        self._commits += any(outcome.error is None for outcome in outcomes)
         self._worst_commit_s = max(self._worst_commit_s, self._clock.monotonic() - started)
         for waiting, outcome in zip(group, outcomes, strict=True):
             if waiting.done.done():

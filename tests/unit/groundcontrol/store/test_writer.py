@@ -169,6 +169,7 @@ async def test_a_lock_held_by_a_stranger_is_busy_and_passes(writer: Writer, path
         stranger.close()
     await writer.run(put("a"))
     assert writer.trouble is None
+    assert (writer.stats.commands, writer.stats.commits) == (2, 1), "what was refused is no commit"
 
 
 @contextlib.asynccontextmanager
