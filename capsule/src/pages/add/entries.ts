@@ -104,11 +104,11 @@ export function bodyOf(entries: Entries): DeploymentBody {
   };
 }
 
-/** What may outlive the dialog; NO_ENTRIES where nothing is left of it. */
+/** What may outlive the dialog; NO_ENTRIES where nothing is left of it. How the jump host is opened stays: without its secret it is asked for again, where the server's would be sent to it otherwise. */
 export function withoutSecrets(entries: Entries): Entries {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = NO_ENTRIES;
   const { jump } = entries;
-  const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...NO_JUMP, host: jump.host, port: jump.port, username: jump.username } };
+  const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...NO_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by } };
   return JSON.stringify(left) === JSON.stringify(NO_ENTRIES) ? NO_ENTRIES : left;
 }
 
