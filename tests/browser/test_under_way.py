@@ -133,6 +133,18 @@ def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_onc
     assert len(keys) == 1, "the same order, however often it was sent"
 
 
+def test_an_order_of_plans_says_what_is_planned(page: Page, hub: HubProcess) -> None:
+    nodes = [node.node_id for node in hub.enrol("web-1", "web-2")]
+    made = hub.local("POST", "/api/v1/jobs", {"action": "plan", "for": "upgrade", "nodes": nodes})
+    assert made.status < 300, made.body
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/batches/{made.json['id']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plan: Upgrade packages on 2 nodes")
+    page.get_by_role("table", name="Jobs of this order").get_by_role("link", name="web-1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plan: Upgrade packages, web-1")
+    expect(page.locator(".page-head .meta")).to_contain_text("All packages · by")
+
+
 def write_tags(hub: HubProcess, name: str, *given: str) -> None:
     """As somebody else does it."""
     [node] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == name]

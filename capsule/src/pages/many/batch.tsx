@@ -5,7 +5,7 @@ import { stopWord } from "../../core/orders";
 import { t } from "../../core/say";
 import { moment, took } from "../../core/time";
 import { percent, plural } from "../../core/units";
-import { actionWord, jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
+import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { cancelBatch, loadBatch } from "../../state/batches";
 import { now } from "../../state/clock";
 import { ids, loaded, nodeSignal } from "../../state/fleet";
@@ -69,7 +69,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <div class="page-head">
         <div class="grow">
           <h1 tabIndex={-1}>
-            {t`${actionWord(batch.action)} on ${plural(total + batch.refused.length, "node")}`}
+            {t`${jobWord(batch)} on ${plural(total + batch.refused.length, "node")}`}
           </h1>
           <p class="meta t3">
             {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${moment(batch.created_at, today.value)} ·`}{" "}<span class="num">{took(batch.created_at, batch.ended_at, now.value)}</span>
