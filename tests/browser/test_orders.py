@@ -74,6 +74,7 @@ def node(hub: HubProcess) -> Iterator[Planner]:
         yield played
 
 
+@pytest.mark.refusals("500 (Internal Server Error)")
 def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
@@ -96,6 +97,9 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     expect(asked).to_have_count(0)
     expect(page.get_by_text("installing curl")).to_be_visible()
     page.get_by_role("button", name="Stop job…").click()
+    page.route("**/cancel", lambda route: route.fulfill(status=500, json={"code": "internal", "detail": "It is in a muddle."}), times=1)
+    asked.get_by_role("button", name="Stop job").click()
+    expect(asked.get_by_role("alert")).to_contain_text("It is in a muddle.")
     asked.get_by_role("button", name="Stop job").click()
     expect(asked).to_have_count(0)
     expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()
@@ -112,6 +116,7 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     first = page.url
     page.get_by_role("button", name="Repair packages").click()
     page.wait_for_url(lambda url: "/jobs/" in url and url != first)
+    expect(page.locator(".page-head .meta")).to_have_text(re.compile("^by admin"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
     assert [(order.verb, order.args) for order in node.orders] == [
         ("plan", {"for": "upgrade"}),

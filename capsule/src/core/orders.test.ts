@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { phaseWord } from "./words";
-import { isPlanned, mayForce, namesOf, planSum, stopWord, wantsPackages } from "./orders";
+import { isPlanned, mayForce, namesOf, packagesWord, planSum, stopWord, wantsPackages } from "./orders";
 
 test("names may stand with blanks, commas and lines between, each once", () => {
   assert.deepEqual(namesOf(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
@@ -44,4 +44,14 @@ test("what changes something is called by what it does", () => {
   assert.deepEqual(words(["hold", "unhold", "clean", "repair", "rekey"]), Array(5).fill("working"));
   assert.equal(phaseWord("commit", "reboot"), "restarting");
   assert.equal(phaseWord("download", "remove"), "downloading");
+});
+
+test("only what upgrades is said to be about all packages", () => {
+  for (const action of ["upgrade", "full-upgrade", "security-upgrade"]) {
+    assert.equal(packagesWord({ action, packages: [] }), "All packages");
+    assert.equal(packagesWord({ action: "plan", for: action, packages: [] }), "All packages");
+  }
+  for (const action of ["reboot", "refresh", "check", "repair", "autoremove", "clean", "rekey"]) assert.equal(packagesWord({ action, for: null, packages: [] }), "", action);
+  assert.equal(packagesWord({ action: "plan", for: "autoremove", packages: [] }), "");
+  assert.equal(packagesWord({ action: "install", packages: ["curl", "jq"] }), "curl, jq");
 });

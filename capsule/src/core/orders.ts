@@ -59,6 +59,12 @@ export const keptWord = (reason: KeptReason): string => KEPT[reason];
 /** Names as somebody typed them, with blanks or commas between. */
 export const namesOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
+/** What a job is about; empty where it is about no packages. */
+export function packagesWord({ action, for: planned, packages }: { action: string; for?: string | null; packages: readonly string[] }): string {
+  if (packages.length) return packages.join(", ");
+  return (planned ?? action).endsWith("upgrade") ? t`All packages` : "";
+}
+
 /** One line on the whole of a plan. */
 export function planSum({ counts, reboot }: Planned): string {
   const parts: [number, string][] = [

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { form, t } from "../../core/say";
 import { age, moment, took } from "../../core/time";
-import { FORCE_WORDS, mayForce, STOP_WORDS, stopWord } from "../../core/orders";
+import { FORCE_WORDS, mayForce, packagesWord, STOP_WORDS, stopWord } from "../../core/orders";
 import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeName, nodeSignal } from "../../state/fleet";
@@ -58,6 +58,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
   const node = nodeName(job.node_id) ?? t`removed node`;
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
+  const about = packagesWord(job);
   return (
     <div class="page job-page">
       <div class="page-head">
@@ -74,7 +75,8 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
                 ·{" "}
               </>
             )}
-            {t`${job.packages.length ? job.packages.join(", ") : t`All packages`} · by ${job.created_by} · ${moment(job.created_at, today.value)}`}
+            {about && `${about} · `}
+            {t`by ${job.created_by} · ${moment(job.created_at, today.value)}`}
             {job.started_at !== null && (
               <>
                 {" "}
@@ -166,16 +168,26 @@ function Elapsed({ job }: { job: JobView }): VNode {
 function StopButton({ job, node }: { job: JobView; node: string }): VNode {
   const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const there = useRef(false);
+  there.current = asking;
+  useEffect(() => () => void (there.current = false), []);
   const waits = job.state === "queued";
-  const close = (): void => setAsking(false);
+  const close = (): void => {
+    setAsking(false);
+    setWrong("");
+  };
   const stop = async (): Promise<void> => {
     setBusy(true);
+    setWrong("");
     try {
       await cancelJob(job.id);
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The job was not stopped`, error.detail);
+      // A note would lie beneath the question.
+      if (there.current) setWrong(error.detail);
+      else toast("fail", t`The job was not stopped`, error.detail);
     } finally {
       setBusy(false);
     }
@@ -188,6 +200,11 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
       {asking && (
         <Dialog title={t`Stop this job?`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
+            {wrong && (
+              <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+                {wrong}
+              </Banner>
+            )}
             <p class="t2">{STOP_WORDS}</p>
           </div>
           <footer>
