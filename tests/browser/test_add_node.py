@@ -146,11 +146,21 @@ def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser:
         dialog.get_by_label("Host name or IP").fill("web-7.example")
         dialog.get_by_label("SSH user").fill("ada")
         dialog.get_by_label("sudo password", exact=True).fill(SUDO)
+        dialog.get_by_text("Through a jump host").click()
+        dialog.get_by_label("Jump host", exact=True).fill("bastion")
+        dialog.get_by_label("Opened by").select_option("A password of its own")
+        dialog.get_by_label("Password on the jump host", exact=True).fill(SUDO)
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
         forgotten(page, SUDO)
         dialog = opened(page)
         expect(left).to_be_visible()
+        # the server's password is not sent to a jump host that has one of its own
+        expect(dialog.get_by_label("Opened by")).to_have_value("password")
+        dialog.get_by_label("Port", exact=True).fill("70000")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog.get_by_text("Give its password.")).to_be_visible()
+        expect(dialog.get_by_text("1 to 65535")).to_be_visible()
         expect(dialog.get_by_label("Host name or IP")).to_have_value("web-7.example")
         expect(dialog.get_by_label("SSH user")).to_have_value("ada")
         expect(dialog.get_by_label("sudo password", exact=True)).to_have_value("")
@@ -158,6 +168,9 @@ def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser:
         dialog.get_by_role("button", name="Start anew").click()
         expect(left).to_have_count(0)
         expect(dialog.get_by_label("Host name or IP")).to_have_value("")
+        expect(dialog.get_by_label("Port", exact=True)).to_have_value("22")
+        expect(dialog.get_by_text("1 to 65535")).to_have_count(0)
+        expect(dialog.locator("[aria-invalid]")).to_have_count(0)
 
         dialog.get_by_label("Host name or IP").fill("web-8.example")
         page.keyboard.press("Escape")
@@ -166,6 +179,88 @@ def test_what_was_typed_and_not_sent_is_there_again_but_for_its_secrets(browser:
         forgotten(page, "web-8.example")
         seen.sign_in()
         expect(opened(page).get_by_label("Host name or IP")).to_have_value("")
+
+
+def test_a_list_and_a_wish_are_there_again_as_well(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        dialog = opened(page)
+        method, left = dialog.get_by_role("radiogroup", name="Method"), dialog.get_by_text("As you left it")
+        servers, name = dialog.get_by_label("Servers", exact=True), dialog.get_by_role("textbox", name="Name in Stardust")
+
+        def way(label: str) -> None:
+            method.get_by_role("radio", name=label).click()
+
+        way("Many servers")
+        expect(left).to_have_count(0)
+        servers.fill("ada@web-1.example\nada@web-2.example")
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_label("sudo password", exact=True).fill(SUDO)
+        way("One-line command")
+        expect(left).to_have_count(0)
+        name.fill("web-7")
+        way("Over SSH")
+        dialog.get_by_label("SSH user").fill("grace")
+        way("Many servers")
+        expect(left).to_be_visible()
+        expect(servers).to_have_value("ada@web-1.example\nada@web-2.example")
+        expect(dialog.get_by_text("2 of 2 servers can be added")).to_be_visible()
+        expect(dialog.get_by_label("SSH user")).to_have_value("ada")
+        expect(dialog.get_by_label("sudo password", exact=True)).to_have_value("")
+        assert seen.axe() == []
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        forgotten(page, SUDO, "web-2.example", "web-7")  # in the page's memory alone
+        dialog = opened(page)
+        expect(dialog.get_by_label("SSH user")).to_have_value("grace")
+        way("One-line command")
+        expect(left).to_be_visible()
+        expect(name).to_have_value("web-7")
+        left_alone = page.locator("dialog").get_by_role("button", name="Start anew")
+        left_alone.click()
+        expect(left).to_have_count(0)
+        expect(name).to_have_value("")
+        way("Many servers")
+        left_alone.click()
+        expect(left).to_have_count(0)
+        expect(servers).to_have_value("")
+        servers.fill("web-9.example")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Sign out").first.click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        seen.sign_in()
+        dialog = opened(page)
+        expect(dialog.get_by_label("SSH user")).to_have_value("")
+        way("Many servers")
+        expect(servers).to_have_value("")
+
+
+def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: HubProcess) -> None:
+    refusal = {"code": "internal", "detail": "It is in a muddle."}
+    with SshEnd() as end, held_back(free_port()) as (port, let_go), gate(browser, hub, expected=("500 (Internal Server Error)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/cancel", lambda route: route.fulfill(status=500, json=refusal))
+        asked_for_its_key(end, "right")(seen)
+        dialog = page.get_by_role("dialog")
+        why = dialog.get_by_role("alert").filter(has_text="It is in a muddle.")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(why).to_be_in_viewport()
+        page.keyboard.press("Escape")
+        [first] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        assert hub.local("POST", f"/api/v1/deployments/{first['id']}/cancel").status == 200
+        begun(hub, "one", port)
+        page.get_by_role("button", name="Adding one").click()
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(why).to_be_in_viewport()
+        expect(page.get_by_text("It could not be cancelled")).to_have_count(0)
+        for look in LOOKS:
+            seen.look(look)
+            assert not seen.axe()
+        let_go.set()
+        expect(page.get_by_role("dialog", name="Could not deploy to one")).to_be_visible()
+        expect(why).to_have_count(0)
 
 
 def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:

@@ -124,6 +124,11 @@ def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Bro
         assert answer.value.request.post_data_json == {"port": given["port"]}
         expect(dialog).to_contain_text("Try 2.")
         expect(retry).to_be_disabled()
+        [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
+        shown = re.search(r" · ([0-9.]+)\s", dialog.locator("header .meta").inner_text())
+        assert shown is not None
+        took_s = row["ended_at"] - row["steps"][0]["started_at"]
+        assert abs(float(shown[1]) - took_s) < 0.1, "of this try, not since the first one"
         dialog.get_by_role("button", name="Settings of the node").click()
         expect(dialog).to_have_count(0)
         expect(page.get_by_role("button", name="Remove node…")).to_be_visible()

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deploymentStanding, deploymentWord, dialogTitle, stepTitle } from "./steps";
+import { beganAt, deploymentStanding, deploymentWord, dialogTitle, stepTitle } from "./steps";
 
 const step = (name: string, state: string) => ({ name, state });
 const one = { kind: "install" as const, state: "running", again: false, error: null, steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")] };
@@ -31,4 +31,10 @@ test("a dialog is called by what was done, and a node live only while it is", ()
   assert.equal(dialogTitle({ ...update, state: "failed" }, "db-01", true), "Could not update Spider on db-01");
   assert.equal(dialogTitle({ ...update, state: "succeeded" }, "db-01", true), "Spider on db-01 was updated");
   assert.equal(stepTitle("install", "update"), "Install the new agent");
+});
+
+test("a try that is not the first is timed from its own beginning", () => {
+  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: 160 }, { started_at: null }] }), 160);
+  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: null }] }), 100);
+  assert.equal(beganAt({ created_at: 100, steps: [] }), 100);
 });

@@ -58,6 +58,9 @@ export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" 
   return again ? t`${name} was deployed again` : t`${name} was added`;
 }
 
+/** When the last try began; seconds. */
+export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number => steps[0]?.started_at ?? created_at;
+
 /** Where it stands, in words. */
 export function deploymentStanding({ kind, state, error, steps }: DeploymentLike): string {
   if (error) return error.message;

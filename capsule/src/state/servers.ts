@@ -1,6 +1,6 @@
 /** Many servers added by one request: a list understood, given, confirmed and followed as a whole. Secrets pass through and are not kept here. */
 
-import { call, idempotencyKey } from "../wire/http";
+import { call } from "../wire/http";
 import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
 import { withStepUp } from "./stepup";
 
@@ -8,9 +8,9 @@ const MOST = 500;
 
 export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
 
-/** The id that all of them share. */
-export async function addServers(body: ManyDeploymentsBody): Promise<string> {
-  const made = await withStepUp(() => call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: idempotencyKey() }));
+/** The id that all of them share. With the key of an earlier request it is that one. */
+export async function addServers(body: ManyDeploymentsBody, key: string): Promise<string> {
+  const made = await call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: key });
   return made.deployments[0]?.batch_id ?? "";
 }
 
@@ -22,4 +22,4 @@ export async function loadServers(batch: string): Promise<readonly DeploymentVie
 export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]): Promise<ConfirmedView> =>
   withStepUp(() => call<ConfirmedView>("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }));
 
-export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> => withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body, idempotencyKey: idempotencyKey() }));
+export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> => withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body }));

@@ -15,12 +15,12 @@ let asking: Promise<void> | null = null;
 
 onSessionEnd(() => stepUp.peek()?.cancel());
 
-/** Runs `act`; when the hub wants the password first, asks for it. Cancelled = the hub's refusal. */
-export async function withStepUp<T>(act: () => Promise<T>): Promise<T> {
+/** Runs `act`; when the hub wants the password first, asks for it, if it is `wanted` still. Cancelled = the hub's refusal. */
+export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean => true): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== "auth.step_up_required") throw error;
+    if (!(error instanceof ApiError) || error.code !== "auth.step_up_required" || !wanted()) throw error;
     asking ??= new Promise<void>((resolve, reject) => {
       stepUp.value = {
         confirm: async (password, code) => {

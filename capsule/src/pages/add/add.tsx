@@ -1,23 +1,28 @@
+import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } from "../../state/deployment";
-import { hide } from "../../state/dialogs";
+import { active, openDeployment } from "../../state/deployments";
+import { hide, show } from "../../state/dialogs";
 import { nodeName, nodeSignal } from "../../state/fleet";
+import { newKey } from "../../state/job";
 import { go, place } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
+import { ApiError, type DeploymentBody, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
+import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
+import { Refusal, useAct } from "../settings/refusal";
+import { AsLeft } from "./as-left";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
-import { draft, dropDraft, keepDraft } from "./draft";
+import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
 import { FailureBox, LookOnly, ToSettings } from "./failure";
 import { Method, type MethodKey } from "./method";
@@ -27,52 +32,57 @@ import { useOpened } from "./opened";
 import { Opening } from "./opening";
 import { Bar, Steps } from "./steps";
 import { ofJump, placeText } from "../../core/servers";
-import { dialogTitle } from "../../core/steps";
+import { beganAt, dialogTitle } from "../../core/steps";
 import { duration } from "../../core/time";
 import { POLICIES } from "../../core/words";
 
+/** The way in which something was left. */
+const leftIn = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
+
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
-export function AddNodeDialog({ deployment, method: first = "ssh" }: { deployment?: string; method?: MethodKey }): VNode | null {
-  const [entries, setEntries] = useState<Entries>(() => (deployment ? NO_ENTRIES : draft()));
-  const [left, setLeft] = useState(!deployment && draft() !== NO_ENTRIES);
+export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
+  const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, NO_ENTRIES);
+  const [left, setLeft] = useState(found);
+  /** How often somebody began anew: a form of its own each time, without the faults of the one before. */
+  const [round, setRound] = useState(0);
   const [running, setRunning, readAgain] = useOpened(deployment);
   const [editing, setEditing] = useState(false);
-  const [method, setMethod] = useState<MethodKey>(first);
+  const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
   const close = (): void => {
-    if (!running) keepDraft(entries);
-    setEntries(NO_ENTRIES);
     const one = running?.peek();
     if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It goes on in the background.`);
     hide();
   };
+  const anew = (): void => setRound(round + 1);
   if (!running && deployment) return <Opening title={t`Deployment`} onRetry={readAgain} />;
-  if (!running && method === "many") return <Many onMethod={setMethod} onClose={close} />;
-  if (!running && method === "command") return <OneLine onMethod={setMethod} onClose={close} />;
+  if (!running && method === "many") return <Many key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
+  if (!running && method === "command") return <OneLine key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
   if (!running || editing) {
+    const again = running?.peek();
     return (
       <Form
+        key={round}
         entries={entries}
         onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
         onClose={close}
-        onMethod={running ? null : setMethod}
+        onMethod={again ? null : setMethod}
         onAnew={
-          left && !running
+          left && !again
             ? () => {
-                dropDraft();
+                oneDraft.drop();
                 setLeft(false);
-                setEntries(NO_ENTRIES);
+                setEntries(() => NO_ENTRIES);
+                anew();
               }
             : null
         }
-        submit={async () => {
-          if (running && editing) {
-            setRunning(await retryDeployment(running.peek().id, bodyOf(entries)));
-            setEditing(false);
-          } else {
-            setRunning(await startDeployment(bodyOf(entries)));
-            dropDraft();
-          }
+        send={(body, key) => (again ? retryDeployment(again.id, body) : startDeployment(body, key))}
+        onSent={(one) => {
+          if (!again) settle();
+          setRunning(one);
+          setEditing(false);
         }}
+        back={() => (again ? openDeployment(again) : show({ kind: "add" }))}
       />
     );
   }
@@ -91,7 +101,10 @@ interface FormProps {
   onMethod: ((key: MethodKey) => void) | null;
   /** null: nothing of before stands in it. */
   onAnew: (() => void) | null;
-  submit: () => Promise<void>;
+  send: (body: DeploymentBody, key: string) => Promise<Signal<DeploymentView>>;
+  onSent: (one: Signal<DeploymentView>) => void;
+  /** To where it is asked for once more. */
+  back: () => void;
 }
 
 const FIELD_OF: Record<string, keyof Wrong> = {
@@ -99,30 +112,41 @@ const FIELD_OF: Record<string, keyof Wrong> = {
   "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
-function Form({ entries, onChange, onClose, onMethod, onAnew, submit }: FormProps): VNode {
+function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back }: FormProps): VNode {
   const [wrong, setWrong] = useState<Wrong>({});
   const [refusal, setRefusal] = useState("");
-  const [busy, setBusy] = useState(false);
+  const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
+  const { sending, give } = useSending();
+  const body = bodyOf(entries);
+  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  const key = useMemo(newKey, [JSON.stringify(body)]);
   const change = (part: Partial<Entries>): void => {
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
-  const send = async (): Promise<void> => {
+  const connect = (): void => {
     const found = faults(entries);
     setWrong(found);
     setRefusal("");
-    if (Object.keys(found).length || busy) return;
-    setBusy(true);
-    try {
-      await submit();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const field = FIELD_OF[String(error.facts["field"] ?? "")];
-      if (field) setWrong({ [field]: error.detail });
-      else setRefusal(error.detail);
-    } finally {
-      setBusy(false);
-    }
+    setInTheWay(undefined);
+    if (Object.keys(found).length || sending) return;
+    const what = t`Deployment to ${body.host}`;
+    void give({
+      what,
+      send: () => send(body, key),
+      taken: onSent,
+      late: (one) => {
+        oneDraft.drop(entries);
+        startedNote(what, () => openDeployment(one.peek()));
+      },
+      refused: (why, error) => {
+        const field = FIELD_OF[String(error.facts["field"] ?? "")];
+        if (field) setWrong({ [field]: why });
+        else setRefusal(why);
+        setInTheWay(active.peek().find(({ id }) => id === error.facts["deployment"]));
+      },
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : back()),
+    });
   };
   return (
     <Dialog title={t`Add node`} subtitle={t`Stardust signs in once over SSH and installs the agent.`} icon="server" onClose={onClose}>
@@ -130,26 +154,25 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, submit }: FormProp
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          void send();
+          connect();
         }}
       >
         <div class="deploy-form">
           {onMethod && <Method value="ssh" onPick={onMethod} />}
-          {onAnew && (
+          {onAnew && <AsLeft onAnew={onAnew} />}
+          {refusal && (
             <Banner
-              kind="info"
-              mark={<Icon name="info" />}
+              kind="crit"
+              alert
+              mark={<Glyph kind="fail" label="" />}
               action={
-                <Button slim onClick={onAnew}>
-                  {t`Start anew`}
-                </Button>
+                inTheWay && (
+                  <Button slim onClick={() => openDeployment(inTheWay)}>
+                    {t`Open`}
+                  </Button>
+                )
               }
             >
-              {t`As you left it, but for keys and passwords, which are not kept.`}
-            </Banner>
-          )}
-          {refusal && (
-            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
               {refusal}
             </Banner>
           )}
@@ -173,11 +196,13 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, submit }: FormProp
           </div>
         </div>
         <footer>
-          <span class="t3 aside">{t`Next, you confirm the server’s fingerprint.`}</span>
+          <span class="t3 aside" role="status">
+            {sending ? SENT : t`Next, you confirm the server’s fingerprint.`}
+          </span>
           <Button class="end" onClick={onClose}>
-            {t`Cancel`}
+            {sending ? t`Close` : t`Cancel`}
           </Button>
-          <Button kind="primary" type="submit" busy={busy}>
+          <Button kind="primary" type="submit" busy={sending}>
             {t`Connect`}
           </Button>
         </footer>
@@ -202,9 +227,10 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
   const live = node?.state === "online";
   const title = dialogTitle(one, one.name || one.host, live);
+  const cancelling = useCancel(one.id);
   if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${placeText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
   if (one.state === "failed" || one.state === "cancelled") {
-    const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - (one.steps[0]?.started_at ?? one.created_at))}`}`;
+    const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - beganAt(one))}`}`;
     return (
       <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
         <OfRequest one={one} />
@@ -231,6 +257,11 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   return (
     <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
+      {!done && cancelling.refusal && (
+        <div class="earlier">
+          <Refusal text={cancelling.refusal} />
+        </div>
+      )}
       <Bar deployment={one} label={t`Deployment`} />
       <Steps deployment={one} last={t`Done`} />
       <footer>
@@ -251,7 +282,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
             <Button class="end" onClick={onClose}>
               {t`Run in background`}
             </Button>
-            {(!update || one.steps[0]?.state === "waiting") && <CancelButton id={one.id} />}
+            {(!update || one.steps[0]?.state === "waiting") && <CancelButton {...cancelling} />}
           </>
         )}
       </footer>
@@ -278,21 +309,21 @@ function OfRequest({ one }: { one: DeploymentView }): VNode | null {
   ) : null;
 }
 
-function CancelButton({ id }: { id: string }): VNode | null {
-  const [busy, setBusy] = useState(false);
-  const cancel = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      await cancelDeployment(id);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It could not be cancelled`, error.detail);
-    } finally {
-      setBusy(false);
-    }
-  };
+interface Cancelling {
+  busy: boolean;
+  refusal: string;
+  cancel: () => void;
+}
+
+/** A refusal is for the dialog to show: a note would lie beneath it. */
+function useCancel(id: string): Cancelling {
+  const { busy, refusal, run } = useAct(t`It could not be cancelled`);
+  return { busy, refusal, cancel: () => void run(() => cancelDeployment(id)) };
+}
+
+function CancelButton({ busy, cancel }: Cancelling): VNode | null {
   return mayAct.value ? (
-    <Button kind="danger" busy={busy} onClick={() => void cancel()}>
+    <Button kind="danger" busy={busy} onClick={cancel}>
       {t`Cancel`}
     </Button>
   ) : null;
@@ -309,6 +340,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   const [match, setMatch] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
+  const cancelling = useCancel(one.id);
   useEffect(() => setWrong(""), [one]); // what was told since is newer
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
@@ -327,11 +359,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
       <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )}
+        <Refusal text={wrong || cancelling.refusal} />
         <p class="t2">{t`Stardust has not seen this host before. Compare the fingerprint with the one the server shows, then continue.`}</p>
         <div class="fingerprint">
           <span class="label">{t`${type.replace(/^ssh-/, "").toUpperCase()} host key`}</span>
@@ -353,7 +381,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
         )}
       </div>
       <footer>
-        <CancelButton id={one.id} />
+        <CancelButton {...cancelling} />
         {mayAct.value ? (
           <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
             {t`Trust and deploy`}

@@ -1,16 +1,64 @@
-/** What was typed about a server and not sent, but for its secrets: until it is sent, or the session ends. */
+/** What was typed in each way to add servers and not sent, but for its secrets: in memory alone, until it is sent, or the session ends. */
 
-import { onSessionEnd } from "../../state/session";
-import { NO_ENTRIES, withoutSecrets, type Entries } from "./entries";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { onSessionEnd, phase } from "../../state/session";
+import { NO_COMMAND, NO_ENTRIES, NO_LIST, same, withoutSecrets, type CommandEntries, type Entries, type ListEntries } from "./entries";
 
-let kept = NO_ENTRIES;
-
-export const draft = (): Entries => kept;
-export function keepDraft(entries: Entries): void {
-  kept = withoutSecrets(entries);
+export interface Draft<T> {
+  get(): T;
+  keep(typed: T): void;
+  /** With something that was sent: only that, and nothing that was typed since. */
+  drop(sent?: T): void;
+  /** Whether something is kept. */
+  left(): boolean;
 }
-export function dropDraft(): void {
-  kept = NO_ENTRIES;
+
+function draftOf<T extends object>(nothing: T, clean: (typed: T) => T): Draft<T> {
+  let kept = nothing;
+  const drop = (sent?: T): void => {
+    if (!sent || same(kept, clean(sent))) kept = nothing;
+  };
+  onSessionEnd(() => drop());
+  return {
+    get: () => kept,
+    keep(typed) {
+      const left = clean(typed);
+      kept = same(left, nothing) ? nothing : left;
+    },
+    drop,
+    left: () => kept !== nothing,
+  };
 }
 
-onSessionEnd(dropDraft);
+export const oneDraft: Draft<Entries> = draftOf(NO_ENTRIES, withoutSecrets);
+export const listDraft: Draft<ListEntries> = draftOf(NO_LIST, (typed) => ({ ...typed, entries: withoutSecrets(typed.entries) }));
+export const commandDraft: Draft<CommandEntries> = draftOf(NO_COMMAND, (typed) => typed);
+
+interface Drafted<T> {
+  typed: T;
+  type: (change: (before: T) => T) => void;
+  /** Whether it began with what was left. */
+  left: boolean;
+  /** It was sent, or is not wanted any more: nothing of it is kept when its dialog goes. */
+  settle: () => void;
+}
+
+/** What is typed in a dialog, kept as that goes, whatever closes it. `null`: nothing is. */
+export function useDraft<T>(draft: Draft<T> | null, nothing: T): Drafted<T> {
+  const [typed, setTyped] = useState<T>(() => (draft ? draft.get() : nothing));
+  const [left] = useState(() => draft?.left() ?? false);
+  const held = useRef({ typed, settled: draft === null });
+  held.current.typed = typed;
+  useEffect(
+    () => () => {
+      // A dialog that goes with its session leaves nothing.
+      if (!held.current.settled && phase.peek() === "ready") draft?.keep(held.current.typed);
+    },
+    [],
+  );
+  const settle = (): void => {
+    held.current.settled = true;
+    draft?.drop();
+  };
+  return { typed, type: setTyped, left, settle };
+}

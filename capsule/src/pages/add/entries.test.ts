@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { faults, NO_ENTRIES, NO_JUMP, signIn, tried, withoutSecrets } from "./entries";
+import { faults, NO_ENTRIES, NO_JUMP, signIn, tried, whyAskedAgain, withoutSecrets } from "./entries";
 
 test("what another try gave stands in the place of what was typed, and nothing of the first key goes with another one", () => {
   const first = { ...NO_ENTRIES, host: "web-1", username: "ada", key: "KEY 1", keyName: "id_1", passphrase: "one", certificate: "of key 1", password: "p" };
@@ -26,4 +26,9 @@ test("a jump host with a secret of its own asks for it again, and never falls ba
   const again = { ...withoutSecrets(typed), password: "server" };
   assert.equal(again.jump?.by, "password");
   assert.deepEqual(Object.keys(faults(again)), ["jumpSecret"]);
+});
+
+test("why the hub asks again is said in the page's own words", () => {
+  assert.match(whyAskedAgain({ give: ["private_key", "password"], dropped: ["password"] }), /another server than before/);
+  assert.match(whyAskedAgain({ give: ["private_key", "password"] }), /^Nothing that opens this server is kept/);
 });

@@ -1,7 +1,7 @@
 /** What was typed about a server. Lives in the open dialog, and without its secrets in `draft`: never in the URL, in storage or in a signal. */
 
 import { t } from "../../core/say";
-import type { DeploymentBody, JumpBody, RetryBody } from "../../state/types";
+import type { DeploymentBody, JumpBody, RetryBody, ServerListView } from "../../state/types";
 
 export interface Entries {
   host: string;
@@ -39,6 +39,27 @@ export const NO_JUMP: JumpEntries = { host: "", port: "22", username: "", by: "s
 export const NO_ENTRIES: Entries = {
   host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", jump: null,
 }; // prettier-ignore
+
+/** A list of servers, and what is the same for all of them. It is no place for secrets, but somebody may paste one. */
+export interface ListEntries {
+  text: string;
+  format: "auto" | ServerListView["format"];
+  entries: Entries;
+}
+
+export const NO_LIST: ListEntries = { text: "", format: "auto", entries: NO_ENTRIES };
+
+/** What is wanted of a server that joins by itself. */
+export interface CommandEntries {
+  name: string;
+  tags: readonly string[];
+  policy: "managed" | "readonly" | "monitor";
+}
+
+export const NO_COMMAND: CommandEntries = { name: "", tags: [], policy: "managed" };
+
+/** Whether two of them say the same. */
+export const same = (typed: object, before: object): boolean => JSON.stringify(typed) === JSON.stringify(before);
 
 export type Wrong = Partial<Record<keyof Entries | "jumpHost" | "jumpPort" | "jumpUser" | "jumpSecret", string>>;
 
@@ -109,7 +130,7 @@ export function withoutSecrets(entries: Entries): Entries {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = NO_ENTRIES;
   const { jump } = entries;
   const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...NO_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by } };
-  return JSON.stringify(left) === JSON.stringify(NO_ENTRIES) ? NO_ENTRIES : left;
+  return same(left, NO_ENTRIES) ? NO_ENTRIES : left;
 }
 
 /** Keys and passwords as they were typed: another host or port gets none that is not given in the same call. */
@@ -144,3 +165,9 @@ export function credentialsOf(entries: Entries): RetryBody {
   const { host, port, username } = bodyOf(entries);
   return { host, port, username, ...signIn(entries) };
 }
+
+/** Why the hub asks for what opens a server once more, by its refusal `credentials_required`. */
+export const whyAskedAgain = (facts: Readonly<Record<string, unknown>>): string =>
+  Array.isArray(facts["dropped"])
+    ? t`This is another server than before, or it is to show another host key. Nothing that was given for the one before is sent there: give a key or a password for it.`
+    : t`Nothing that opens this server is kept: give a key or a password.`;

@@ -4,17 +4,19 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { fixFor, leftBehind, type FixField } from "../../core/steps";
+import { openDeployment } from "../../state/deployments";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
-import { ApiError, type DeploymentView, type RetryBody } from "../../state/types";
+import type { DeploymentView, RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { SecretField, TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
+import { useSending } from "../many/sending";
 import { KeyField, SignInFields } from "./connection";
-import { signIn, type Entries } from "./entries";
+import { signIn, whyAskedAgain, type Entries } from "./entries";
 
 interface Props {
   one: DeploymentView;
@@ -45,25 +47,30 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const fix = one.error ? fixFor(one.error.code) : null;
   const [value, setValue] = useState(() => start(fix, one));
   const [typed, setTyped] = useState("");
-  const [busy, setBusy] = useState(false);
+  const { sending, give } = useSending();
   const [wrong, setWrong] = useState("");
   // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
   const [again, setAgain] = useState<Entries | null>(null);
   const [direct, setDirect] = useState(false);
   const left = one.kind === "install" ? leftBehind(one) : "";
   const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
-  const retry = async (): Promise<void> => {
-    if (!onRetry || busy || closed) return;
-    setBusy(true);
+  const retry = (): void => {
+    if (!onRetry || sending || closed) return;
     setWrong("");
-    try {
-      await onRetry({ ...(again || direct || fix === "host" || fix === "port" ? signIn(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code === "credentials_required") setAgain((before) => before ?? entries);
-      setWrong(error.detail);
-      setBusy(false);
-    }
+    const body = { ...(again || direct || fix === "host" || fix === "port" ? signIn(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
+    void give({
+      what: t`Another try for ${one.name || one.host}`,
+      send: () => onRetry(body),
+      // What was told live is there already, and this box is not.
+      taken: () => undefined,
+      late: () => undefined,
+      refused: (why, error) => {
+        const asks = error.code === "credentials_required";
+        if (asks) setAgain((before) => before ?? entries);
+        setWrong(asks ? whyAskedAgain(error.facts) : why);
+      },
+      back: () => openDeployment(one),
+    });
   };
   return (
     <div class="failure" role="alert">
@@ -81,7 +88,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
             class="fix"
             onSubmit={(event) => {
               event.preventDefault();
-              void retry();
+              retry();
             }}
           >
             <Fix fix={fix} one={one} value={value} onValue={setValue} />
@@ -98,7 +105,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
               </div>
             )}
             {confirm !== undefined && <ConfirmName name={confirm} value={typed} onText={setTyped} />}
-            <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={busy} disabled={closed}>
+            <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={sending} disabled={closed}>
               {t`Retry`}
             </Button>
           </form>

@@ -1,9 +1,11 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { form, rich, t } from "../../core/say";
 import { placeText, takeable } from "../../core/servers";
 import { plural } from "../../core/units";
 import { POLICIES } from "../../core/words";
+import { show } from "../../state/dialogs";
+import { newKey } from "../../state/job";
 import { go } from "../../state/router";
 import { addServers, previewList } from "../../state/servers";
 import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
@@ -13,15 +15,18 @@ import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
+import { AsLeft } from "./as-left";
 import { JumpFields, SignInFields } from "./connection";
-import { bodyOf, jumpFaults, NO_ENTRIES, type Entries, type Wrong } from "./entries";
+import { listDraft, useDraft } from "./draft";
+import { bodyOf, jumpFaults, NO_LIST, type Entries, type ListEntries, type Wrong } from "./entries";
 import { Method, type MethodKey } from "./method";
 
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;
 const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
 const FORMATS: readonly [string, string][] = [["auto", t`Tell by itself`], ["lines", t`One server a line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
-type Format = "auto" | ServerListView["format"];
+type Format = ListEntries["format"];
 const WORDS: Record<ServerListView["format"], string> = { lines: t`one server a line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
 interface Read {
@@ -60,26 +65,38 @@ function useReading(text: string, format: Format): { read: Read | null; failure:
   return { read, failure, fresh: read?.of === of };
 }
 
+interface Props {
+  onMethod: (key: MethodKey) => void;
+  onAnew: () => void;
+  onClose: () => void;
+}
+
 /** A list of servers: pasted, shown as it was understood, and added by one request with what opens them all. */
-export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void; onClose: () => void }): VNode {
-  const [text, setText] = useState("");
-  const [format, setFormat] = useState<Format>("auto");
-  const [entries, setEntries] = useState<Entries>(NO_ENTRIES);
+export function Many({ onMethod, onAnew, onClose }: Props): VNode {
+  const { typed, type, left, settle } = useDraft(listDraft, NO_LIST);
+  const { text, format, entries } = typed;
   const [wrong, setWrong] = useState<Wrong>({});
   const [refusal, setRefusal] = useState("");
   const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
   const [without, setWithout] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const { sending, give } = useSending();
   const { read, failure, fresh } = useReading(text, format);
   const rows = read?.list.servers ?? [];
   const { good, bad, nameless } = takeable(rows, entries.username);
+  const body = manyBody(good, entries);
+  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  const key = useMemo(newKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
   const change = (part: Partial<Entries>): void => {
-    setEntries((before) => ({ ...before, ...part }));
+    type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
   useEffect(() => setRefused(new Map()), [read]);
-  const send = async (): Promise<void> => {
+  const anew = (): void => {
+    settle();
+    onAnew();
+  };
+  const send = (): void => {
     const found: Wrong = {
       ...(nameless ? { username: t`${plural(nameless, "server")} of the list ${form(nameless, "names", "name")} no user: give one for them.` } : {}),
       ...(!entries.key.trim() && !entries.password ? { key: t`Give a private key, or a password below.` } : {}),
@@ -88,19 +105,27 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
     setWrong(found);
     setRefusal("");
     setRefused(new Map());
-    if (Object.keys(found).length || busy || !ready) return;
-    setBusy(true);
-    try {
-      const batch = await addServers(manyBody(good, entries));
-      onClose();
-      go(`/deployments/${batch}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setRefusal(error.detail);
-      const told = (error.facts["servers"] ?? []) as { index: number; message: string }[];
-      setRefused(new Map(told.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
-      setBusy(false);
-    }
+    if (Object.keys(found).length || sending || !ready) return;
+    const what = t`Adding ${plural(good.length, "server")}`;
+    void give({
+      what,
+      send: async () => `/deployments/${await addServers(body, key)}`,
+      taken: (path) => {
+        settle();
+        onClose();
+        go(path);
+      },
+      late: (path) => {
+        listDraft.drop(typed);
+        startedNote(what, () => go(path));
+      },
+      refused: (why, error) => {
+        setRefusal(why);
+        const told = (error.facts["servers"] ?? []) as { index: number; message: string }[];
+        setRefused(new Map(told.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
+      },
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "add" })),
+    });
   };
   return (
     <Dialog title={t`Add many servers`} subtitle={t`One list, one confirmation, each server by itself.`} icon="server" size="wide" onClose={onClose}>
@@ -108,17 +133,18 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          void send();
+          send();
         }}
       >
         <div class="deploy-form">
           <Method value="many" onPick={onMethod} />
+          {left && <AsLeft onAnew={anew} />}
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
               {refusal}
             </Banner>
           )}
-          <ListField text={text} format={format} onText={setText} onFormat={setFormat} failure={failure} />
+          <ListField text={text} format={format} onText={(next) => type((before) => ({ ...before, text: next }))} onFormat={(next) => type((before) => ({ ...before, format: next }))} failure={failure} />
           {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
             <TextField label={t`SSH user`} hint={t`For those whose line names none.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
@@ -135,11 +161,13 @@ export function Many({ onMethod, onClose }: { onMethod: (key: MethodKey) => void
           </div>
         </div>
         <footer>
-          <span class="t3 aside">{t`Next, you confirm all fingerprints at once.`}</span>
+          <span class="t3 aside" role="status">
+            {sending ? SENT : t`Next, you confirm all fingerprints at once.`}
+          </span>
           <Button class="end" onClick={onClose}>
-            {t`Cancel`}
+            {sending ? t`Close` : t`Cancel`}
           </Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
+          <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
         </footer>

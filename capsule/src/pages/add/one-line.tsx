@@ -6,6 +6,7 @@ import { POLICIES } from "../../core/words";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
 import { rows } from "../../state/fleet";
+import { show } from "../../state/dialogs";
 import { endInvite, lookInvite, makeInvite } from "../../state/invites";
 import { preferences, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
@@ -18,54 +19,85 @@ import { TextField } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+import { isUnheard, useSending } from "../many/sending";
 import { Refusal, useAct } from "../settings/refusal";
+import { AsLeft } from "./as-left";
+import { commandDraft, useDraft } from "./draft";
+import { NO_COMMAND, type CommandEntries } from "./entries";
 import { Method, type MethodKey } from "./method";
 
 const LOOK_MS = 1500;
+const INVITES = "/settings/joining";
 
-interface Wish {
-  name: string;
-  tags: readonly string[];
-  policy: "managed" | "readonly" | "monitor";
+interface Props {
+  onMethod: (key: MethodKey) => void;
+  onAnew: () => void;
+  onClose: () => void;
 }
 
 /** A command that is pasted into a shell of the server: made, counted down, and done when the node is there. The secret goes with this dialog. */
-export function OneLine({ onMethod, onClose }: { onMethod: (key: MethodKey) => void; onClose: () => void }): VNode {
-  const [wish, setWish] = useState<Wish>({ name: "", tags: [], policy: "managed" });
+export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
+  const { typed: wish, type, left, settle } = useDraft(commandDraft, NO_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
-  const act = useAct();
-  const make = (): Promise<boolean> => act.run(async () => setMade(await makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy })));
-  if (made) return <Made key={made.info.id} made={made} busy={act.busy} refusal={act.refusal} onAnew={() => void make()} onClose={onClose} />;
-  const change = (part: Partial<Wish>): void => setWish((before) => ({ ...before, ...part }));
+  const [refusal, setRefusal] = useState("");
+  const { sending, give } = useSending();
+  const make = (): void => {
+    if (sending) return;
+    setRefusal("");
+    void give({
+      what: t`One-line command`,
+      failed: t`One-line command: not made`,
+      send: () => makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy }),
+      taken: (invite) => {
+        settle();
+        setMade(invite);
+      },
+      late: () => {
+        commandDraft.drop(wish);
+        toast("run", t`The command was made, and is shown no more`, t`It is listed under Settings, Joining, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
+      },
+      refused: (why, error) => setRefusal(isUnheard(error) ? t`${error.detail} Whether a command was made is not known. One that is not shown ends by itself after five minutes.` : why),
+      back: (unheard) => (unheard ? go(INVITES) : show({ kind: "add", method: "command" })),
+    });
+  };
+  if (made) return <Made key={made.info.id} made={made} busy={sending} refusal={refusal} onAnew={make} onClose={onClose} />;
+  const change = (part: Partial<CommandEntries>): void => type((before) => ({ ...before, ...part }));
+  const anew = (): void => {
+    settle();
+    onAnew();
+  };
   return (
     <Dialog title={t`Add node`} subtitle={t`The server joins by itself: behind NAT, and without SSH.`} icon="server" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          void make();
+          make();
         }}
       >
         <div class="deploy-form">
           <Method value="command" onPick={onMethod} />
-          <Refusal text={act.refusal} />
+          {left && <AsLeft secrets={false} onAnew={anew} />}
+          <Refusal text={refusal} />
           <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
           <div class="halves">
             <SelectField
               label={t`Policy on the server`}
               value={wish.policy}
-              onPick={(policy) => change({ policy: policy as Wish["policy"] })}
+              onPick={(policy) => change({ policy: policy as CommandEntries["policy"] })}
               options={POLICIES}
             />
             <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
         <footer>
-          <span class="t3 aside">{t`The command is good for five minutes and once.`}</span>
+          <span class="t3 aside" role="status">
+            {sending ? t`Sent, waiting for the answer.` : t`The command is good for five minutes and once.`}
+          </span>
           <Button class="end" onClick={onClose}>
-            {t`Cancel`}
+            {sending ? t`Close` : t`Cancel`}
           </Button>
-          <Button kind="primary" type="submit" busy={act.busy}>
+          <Button kind="primary" type="submit" busy={sending}>
             {t`Make the command`}
           </Button>
         </footer>

@@ -9,6 +9,7 @@ import { hide } from "../../state/dialogs";
 import type { Outcome } from "../../state/each";
 import { nodeSignal } from "../../state/fleet";
 import { pick } from "../../state/selection";
+import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -30,7 +31,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const [outcome, setOutcome] = useState<Outcome<NodeView> | null>(null);
   const asks = views.filter((view) => removalWay(view) === "ask" && !view.simulated);
   const remove = async (): Promise<void> => {
-    const all = await run.start(views, AT_ONCE, ({ id }) => removeNode(id, {}, force));
+    const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force)));
     const there = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);

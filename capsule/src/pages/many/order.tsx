@@ -9,6 +9,7 @@ import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
+import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -20,7 +21,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlansTable, usePlans, withWork } from "./plans";
-import { SENT, useSending } from "./sending";
+import { SENT, startedNote, useSending } from "./sending";
 
 type Action = BatchBody["action"];
 
@@ -92,13 +93,16 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     setWrong("");
     const bound = planning ? { nodes: working, plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
     const body = { action, ...bound, ...(naming ? { packages } : {}) };
+    const what = t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`;
     void give({
-      what: t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`,
+      what,
       send: async () => `/batches/${(await submitBatch(body, key)).id}`,
-      taken: () => {
+      taken: (path) => {
         onClose();
         unpick();
+        go(path);
       },
+      late: (path) => startedNote(what, () => go(path)),
       refused: setWrong,
     });
   };

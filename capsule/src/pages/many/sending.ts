@@ -1,59 +1,77 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/say";
-import { go } from "../../state/router";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import { ApiError } from "../../state/types";
 
-interface Order {
+interface Order<T> {
   /** Names it in a note. */
   what: string;
-  /** Gives it to the hub; the address where it is followed. Sent again, it is the same order. */
-  send: () => Promise<string>;
-  /** It was taken, and its dialog closes. */
-  taken: () => void;
+  /** Heads the note that it was not taken, in the place of "not started". */
+  failed?: string;
+  /** Gives it to the hub. Sent again, it is the same order. */
+  send: () => Promise<T>;
+  /** It was taken, and its dialog is there to go on with it. */
+  taken: (made: T) => void;
+  /** It was taken, and its dialog is gone: tells so by a note, and does nothing else. */
+  late: (made: T) => void;
   /** Why it was not, in words; empty = who was asked for the password would rather not. */
-  refused: (why: string) => void;
+  refused: (why: string, error: ApiError) => void;
+  /** From a note that it was not taken back to where it is asked for, or to where one sees whether it was. Without it the order is given again, and is kept for that. */
+  back?: (unheard: boolean) => void;
 }
 
 interface Sending {
   sending: boolean;
-  give: (order: Order) => Promise<void>;
+  give: <T>(order: Order<T>) => Promise<void>;
 }
 
 /** Whether the hub may have done it all the same. */
-const isUnheard = ({ status, code }: ApiError): boolean => status === 0 || status >= 500 || code === "answer.unreadable";
+export const isUnheard = ({ status, code }: ApiError): boolean => status === 0 || status >= 500 || code === "answer.unreadable";
 
-/** In words that claim no more than is known. */
-export const whyNot = (error: ApiError): string => {
+/** In words that claim no more than is known. `again`: it is the same wish when it is sent once more. */
+export const whyNot = (error: ApiError, again = true): string => {
   if (error.code === "auth.forbidden") return t`Your role does not allow this.`;
-  return isUnheard(error) ? t`${error.detail} Whether it was started is not known. To try again does not start it twice.` : error.detail;
+  if (!isUnheard(error)) return error.detail;
+  return again ? t`${error.detail} Whether it was started is not known. To try again does not start it twice.` : t`${error.detail} Whether it was started is not known.`;
 };
 
-/** An order from a dialog. What is sent is not taken back by closing it: one that is gone when the answer comes moves nothing any more, and a note tells what became of it. */
+/** The note of an order whose dialog is gone. */
+export const startedNote = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
+
+/**
+ * An order from a dialog. What is sent is not taken back by closing it: one that is gone when the answer comes closes nothing, asks nothing and goes nowhere any
+ * more, and a note tells what became of it.
+ */
 export function useSending(): Sending {
   const [sending, setSending] = useState(false);
   const gone = useRef(false);
   useEffect(() => () => void (gone.current = true), []);
-  const give = async (order: Order): Promise<void> => {
+  const give = async <T>(order: Order<T>, wanted = (): boolean => !gone.current): Promise<void> => {
+    const { what, back } = order;
     setSending(true);
     try {
-      const path = await withStepUp(order.send);
-      if (gone.current) toast("run", order.what, t`It was started.`, { label: t`Open`, run: () => go(path) });
-      else {
-        order.taken();
-        go(path);
-      }
+      const made = await withStepUp(order.send, wanted);
+      if (gone.current) order.late(made);
+      else order.taken(made);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (gone.current) toast("fail", isUnheard(error) ? order.what : t`${order.what}: not started`, whyNot(error), { label: t`Retry`, run: () => void give(order) });
-      else order.refused(error.code === "auth.step_up_required" ? "" : whyNot(error));
+      if (!gone.current) order.refused(error.code === "auth.step_up_required" ? "" : whyNot(error), error);
+      else {
+        const unheard = isUnheard(error);
+        // Pressed in the note, it is wanted: then the password is asked for.
+        const way = back ? { label: t`Open`, run: () => back(unheard) } : { label: t`Retry`, run: () => void give(order, () => true) };
+        toast("fail", unheard ? what : (order.failed ?? t`${what}: not started`), whyNot(error, !back), way);
+      }
     } finally {
       setSending(false);
     }
   };
   return { sending, give };
 }
+
+/** Where all deployments are listed, whatever became of them. */
+export const DEPLOYMENTS = "/jobs?of=deployments";
 
 /** What stands beside the buttons of a dialog whose order is sent. */
 export const SENT = t`Sent, waiting for the answer. It goes on when this is closed.`;

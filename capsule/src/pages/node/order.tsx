@@ -5,6 +5,7 @@ import { t } from "../../core/say";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
 import { JobDetail, newKey, submitJob } from "../../state/job";
 import { planOf } from "../../state/plans";
+import { go } from "../../state/router";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
@@ -14,7 +15,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlanTable } from "../job/plan-table";
-import { SENT, useSending, whyNot } from "../many/sending";
+import { SENT, startedNote, useSending, whyNot } from "../many/sending";
 
 type Action = JobBody["action"];
 
@@ -69,10 +70,15 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
     if (sending) return;
     setTrouble(null);
     const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
+    const what = `${actionWord(action)}: ${view.name}`;
     void give({
-      what: `${actionWord(action)}: ${view.name}`,
+      what,
       send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
-      taken: onClose,
+      taken: (path) => {
+        onClose();
+        go(path);
+      },
+      late: (path) => startedNote(what, () => go(path)),
       refused: (why) => setTrouble(why ? { why, again: "start" } : null),
     });
   };

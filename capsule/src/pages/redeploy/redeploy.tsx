@@ -2,16 +2,19 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { redeployNode } from "../../state/deployment";
+import { openDeployment } from "../../state/deployments";
 import { hide, show } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
-import { ApiError, type NodeView } from "../../state/types";
+import { go } from "../../state/router";
+import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
+import { credentialsOf, faults, NO_ENTRIES, whyAskedAgain, type Entries } from "../add/entries";
+import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 
 /** Say what will happen, and ask for what is needed to sign in; from then on it is watched like other deployments. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -24,23 +27,26 @@ function Ask({ view }: { view: NodeView }): VNode {
   const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
-  const [busy, setBusy] = useState(false);
+  const { sending, give } = useSending();
   const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
-  const deploy = async (): Promise<void> => {
+  const deploy = (): void => {
     const found = needs ? faults(entries) : {};
     setWrong(found);
-    if (busy || Object.keys(found).length) return;
-    setBusy(true);
+    if (sending || Object.keys(found).length) return;
     setRefusal("");
-    try {
-      const one = await redeployNode(view.id, needs ? credentialsOf(entries) : {});
-      show({ kind: "add", deployment: one.peek().id });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code === "credentials_required") setNeeds(true);
-      setRefusal(error.detail);
-      setBusy(false);
-    }
+    const what = t`Deploy ${view.name} again`;
+    void give({
+      what,
+      send: () => redeployNode(view.id, needs ? credentialsOf(entries) : {}),
+      taken: (one) => openDeployment(one.peek()),
+      late: (one) => startedNote(what, () => openDeployment(one.peek())),
+      refused: (why, error) => {
+        const asks = error.code === "credentials_required";
+        if (asks) setNeeds(true);
+        setRefusal(asks ? whyAskedAgain(error.facts) : why);
+      },
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "redeploy", node: view.id })),
+    });
   };
   return (
     <Dialog title={t`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={hide}>
@@ -48,7 +54,7 @@ function Ask({ view }: { view: NodeView }): VNode {
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          void deploy();
+          deploy();
         }}
       >
         <div class={needs ? "deploy-form" : "body"}>
@@ -70,10 +76,13 @@ function Ask({ view }: { view: NodeView }): VNode {
           )}
         </div>
         <footer>
+          <span class="t3 aside" role="status">
+            {sending && SENT}
+          </span>
           <Button class="end" more={needs ? {} : { autofocus: true }} onClick={hide}>
-            {t`Cancel`}
+            {sending ? t`Close` : t`Cancel`}
           </Button>
-          <Button kind="primary" icon="rotate-cw" type="submit" busy={busy}>
+          <Button kind="primary" icon="rotate-cw" type="submit" busy={sending}>
             {t`Deploy again`}
           </Button>
         </footer>

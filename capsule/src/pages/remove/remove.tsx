@@ -3,15 +3,16 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
 import { t } from "../../core/say";
+import { beganAt } from "../../core/steps";
 import { age, duration } from "../../core/time";
 import { now } from "../../state/clock";
 import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
-import { deploymentEnded } from "../../state/deployments";
-import { hide } from "../../state/dialogs";
+import { deploymentEnded, openDeployment } from "../../state/deployments";
+import { hide, show } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { go, place } from "../../state/router";
 import { toast } from "../../state/toasts";
-import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
+import type { DeploymentView, NodeView, RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
@@ -20,11 +21,12 @@ import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, NO_ENTRIES, type Entries } from "../add/entries";
+import { credentialsOf, faults, NO_ENTRIES, whyAskedAgain, type Entries } from "../add/entries";
 import { FailureBox, ToSettings } from "../add/failure";
 import { useOpened } from "../add/opened";
 import { Opening } from "../add/opening";
 import { Bar, Steps } from "../add/steps";
+import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 
 /** Type the name, then watch the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
@@ -37,7 +39,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It goes on in the background.`);
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
-  if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => void setRunning(await retryDeployment(running.peek().id, body))} />;
+  if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
   if (deployment) return <Opening title={t`Removal`} onRetry={readAgain} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
@@ -51,25 +53,32 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
-  const [busy, setBusy] = useState(false);
+  const { sending, give } = useSending();
   const matches = typed === view.name;
   const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
-  const remove = async (): Promise<void> => {
-    if (!matches || busy) return;
+  const remove = (): void => {
+    if (!matches || sending) return;
     const asks = needs && !force;
     const found = asks ? faults(entries) : {};
     setWrong(found);
     if (Object.keys(found).length) return;
-    setBusy(true);
     setRefusal("");
-    try {
-      onStarted(await removeNode(view.id, asks ? credentialsOf(entries) : {}, force));
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code === "credentials_required") setNeeds(true);
-      setRefusal(error.detail);
-      setBusy(false);
-    }
+    const what = t`Remove ${view.name}`;
+    void give({
+      what,
+      send: () => removeNode(view.id, asks ? credentialsOf(entries) : {}, force),
+      taken: onStarted,
+      late: (one) => {
+        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // without contact it is done at once
+        else startedNote(what, () => openDeployment(one.peek()));
+      },
+      refused: (why, error) => {
+        const asked = error.code === "credentials_required";
+        if (asked) setNeeds(true);
+        setRefusal(asked ? whyAskedAgain(error.facts) : why);
+      },
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "remove", node: view.id })),
+    });
   };
   return (
     <Dialog title={t`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
@@ -108,10 +117,13 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           <ConfirmName name={view.name} value={typed} onText={setTyped} />
         </div>
         <footer>
+          <span class="t3 aside" role="status">
+            {sending && SENT}
+          </span>
           <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-            {t`Cancel`}
+            {sending ? t`Close` : t`Cancel`}
           </Button>
-          <Button kind="destroy" icon="trash-2" busy={busy} disabled={!matches} onClick={() => void remove()}>
+          <Button kind="destroy" icon="trash-2" busy={sending} disabled={!matches} onClick={remove}>
             {t`Remove node`}
           </Button>
         </footer>
@@ -121,7 +133,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
 }
 
 function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: string; onClose: () => void; onRetry: (body: RetryBody) => Promise<void> }): VNode {
-  const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - one.created_at)}`;
+  const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - beganAt(one))}`;
   const failed = one.state === "failed" || one.state === "cancelled";
   const done = one.state === "succeeded";
   const forgotten = done && !wasTakenOff(one.steps);

@@ -8,6 +8,7 @@ import { now } from "../../state/clock";
 import { loaded, rows } from "../../state/fleet";
 import { endInvite, loadInvites, makeInvite } from "../../state/invites";
 import { isAdmin } from "../../state/session";
+import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import type { InviteView, NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -168,7 +169,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const act = useAct();
   const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
-  const make = async (): Promise<void> => onMade(await makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval }));
+  const make = async (): Promise<void> => onMade(await withStepUp(() => makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval })));
   return (
     <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={onClose}>
       <form

@@ -15,9 +15,9 @@ export interface Act {
 
 /**
  * An act that the hub may refuse. Not doing it after all (the question for the password was closed) is no refusal. A refusal that finds its dialog
- * closed is told by a note.
+ * closed is told by a note, which `what` heads.
  */
-export function useAct(): Act {
+export function useAct(what = t`Not done`): Act {
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState("");
   const gone = useRef(false);
@@ -38,7 +38,7 @@ export function useAct(): Act {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === "auth.step_up_required") return false;
       const text = error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail;
-      if (gone.current) toast("fail", t`Not done`, text);
+      if (gone.current) toast("fail", what, text);
       else setRefusal(text);
       return false;
     } finally {

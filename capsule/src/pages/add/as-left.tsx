@@ -1,0 +1,22 @@
+import type { VNode } from "preact";
+import { t } from "../../core/say";
+import { Button } from "../../ui/button";
+import { Icon } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+
+/** Above what was typed before and not sent. */
+export function AsLeft({ secrets = true, onAnew }: { secrets?: boolean; onAnew: () => void }): VNode {
+  return (
+    <Banner
+      kind="info"
+      mark={<Icon name="info" />}
+      action={
+        <Button slim onClick={onAnew}>
+          {t`Start anew`}
+        </Button>
+      }
+    >
+      {secrets ? t`As you left it, but for keys and passwords, which are not kept.` : t`As you left it.`}
+    </Banner>
+  );
+}

@@ -1,0 +1,249 @@
+"""A dialog that is closed while what it asked for is under way: the answer closes nothing, asks nothing and goes nowhere, and a note tells it with its way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.test_settings import sign_in
+from tests.browser.test_under_way import Kept
+from tests.browser.waits import forgotten
+from tests.support.hub import HubProcess
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SECRET = "canary-ssh-5521"
+STEP_UP = {"code": "auth.step_up_required", "detail": "Confirm your password first."}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+def opened(page: Page) -> Locator:
+    page.get_by_role("button", name="Add node").first.click()
+    return page.get_by_role("dialog")
+
+
+def signed(dialog: Locator, port: int) -> None:
+    """A server at which nothing listens, and what would open it."""
+    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+    dialog.get_by_label("Port", exact=True).fill(str(port))
+    dialog.get_by_label("SSH user").fill("ada")
+    with_password(dialog)
+
+
+def with_password(dialog: Locator) -> None:
+    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_label("SSH password", exact=True).fill(SECRET)
+
+
+def closed(page: Page, asked: Kept) -> Route:
+    """What was sent, once its dialog is gone."""
+    [sent] = asked.wait()
+    expect(page.get_by_text("Sent, waiting for the answer.")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    return sent
+
+
+def typed_anew(page: Page) -> Locator:
+    """Another dialog in which somebody is typing by then."""
+    dialog = opened(page)
+    dialog.get_by_role("radio", name="Over SSH").click()
+    dialog.get_by_label("Host name or IP").fill("web-8.example")
+    return dialog
+
+
+def untouched(page: Page, dialog: Locator, url: str) -> None:
+    expect(dialog).to_have_count(1)
+    expect(dialog.get_by_label("Host name or IP")).to_have_value("web-8.example")
+    assert page.url == url
+
+
+@pytest.mark.refusals("400 (Bad Request)")
+def test_a_server_that_is_added(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/deployments")
+    dialog = opened(page)
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Connect").click()
+    closed(page, asked).fulfill(status=400, json={"code": "bad_request", "detail": "That is no server."})
+    told = page.get_by_role("alert").filter(has_text="That is no server.")
+    expect(told).to_contain_text("Deployment to 127.0.0.1: not started")
+    forgotten(page, SECRET)
+    told.get_by_role("button", name="Open").click()
+    expect(dialog.get_by_text("As you left it")).to_be_visible()
+    expect(dialog.get_by_label("SSH user")).to_have_value("ada")
+    with_password(dialog)
+    dialog.get_by_role("button", name="Connect").click()
+    sent = closed(page, asked)
+    typing, url = typed_anew(page), page.url
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="It was started.")
+    expect(note).to_contain_text("Deployment to 127.0.0.1")
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    note.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
+    page.keyboard.press("Escape")
+    # what was sent is not left, what was typed since is
+    expect(opened(page).get_by_label("Host name or IP")).to_have_value("web-8.example")
+
+
+@pytest.mark.refusals("503 (Service Unavailable)")
+def test_many_that_are_added(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/deployments/many")
+    dialog = opened(page)
+    dialog.get_by_role("radio", name="Many servers").click()
+    dialog.get_by_label("Servers", exact=True).fill(f"ada@127.0.0.1:{free_port()} web-1\nada@127.0.0.1:{free_port()} web-2")
+    with_password(dialog)
+    dialog.get_by_role("button", name="Add 2 servers").click()
+    closed(page, asked).fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
+    told = page.get_by_role("alert").filter(has_text="It is busy. Whether it was started is not known.")
+    expect(told).to_contain_text("Adding 2 servers")
+    expect(told).not_to_contain_text("not started")
+    told.get_by_role("button", name="Open").click()
+    page.wait_for_url("**/jobs?of=deployments")
+    dialog = opened(page)  # where the list was left
+    expect(dialog.get_by_label("Servers", exact=True)).to_have_value(re.compile("web-2"))
+    with_password(dialog)
+    dialog.get_by_role("button", name="Add 2 servers").click()
+    sent = closed(page, asked)
+    dialog, url = typed_anew(page), page.url
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="It was started.")
+    expect(note).to_contain_text("Adding 2 servers")
+    untouched(page, dialog, url)
+    page.keyboard.press("Escape")
+    note.get_by_role("button", name="Open").click()
+    page.wait_for_url("**/deployments/*")
+    expect(page.get_by_role("table", name="Servers").locator("[data-host]")).to_have_count(2)
+
+
+def test_a_node_that_is_deployed_again(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    asked = Kept(page, "POST", f"**/nodes/{node.node_id}/redeploy")
+    dialog = page.get_by_role("dialog", name="Deploy web-1 again")
+    page.get_by_role("button", name="Deploy again").click()
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Deploy again").click()
+    sent = closed(page, asked)
+    typing, url = typed_anew(page), page.url
+    sent.fulfill(status=403, json=STEP_UP)
+    told = page.get_by_role("alert").filter(has_text="Deploy web-1 again: not started")
+    expect(told).to_be_visible()
+    expect(page.get_by_text("Confirm that it is you")).to_have_count(0)
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    told.get_by_role("button", name="Open").click()
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Deploy again").click()
+    sent = closed(page, asked)
+    typing = opened(page)
+    expect(typing.get_by_label("Host name or IP")).to_have_value("web-8.example")
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="It was started.")
+    expect(note).to_contain_text("Deploy web-1 again")
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    note.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to web-1")).to_be_visible()
+
+
+@pytest.mark.refusals("409 (Conflict)", "404 (Not Found)")
+def test_a_node_that_is_removed(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    asked = Kept(page, "DELETE", f"**/nodes/{node.node_id}*")
+    dialog = page.get_by_role("dialog", name="Remove web-1")
+
+    def remove() -> Route:
+        dialog.get_by_text("The server is gone, only forget the node").click()
+        dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+        dialog.get_by_role("button", name="Remove node").click()
+        return closed(page, asked)
+
+    page.get_by_role("button", name="Remove node…").click()
+    remove().fulfill(status=409, json={"code": "conflict", "detail": "It is being deployed."})
+    told = page.get_by_role("alert").filter(has_text="It is being deployed.")
+    expect(told).to_contain_text("Remove web-1: not started")
+    told.get_by_role("button", name="Open").click()
+    sent = remove()
+    typing, url = typed_anew(page), page.url
+    sent.continue_()
+    expect(page.get_by_role("status").filter(has_text="web-1 is forgotten")).to_be_visible()
+    untouched(page, typing, url)
+
+
+def test_a_command_that_is_made(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/invites")
+    dialog = opened(page)
+    dialog.get_by_role("radio", name="One-line command").click()
+    dialog.get_by_role("textbox", name="Name in Stardust").fill("web-7")
+    dialog.get_by_role("button", name="Make the command").click()
+    closed(page, asked).fulfill(status=403, json=STEP_UP)
+    told = page.get_by_role("alert").filter(has_text="One-line command: not made")
+    expect(told).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    told.get_by_role("button", name="Open").click()
+    expect(dialog.get_by_role("textbox", name="Name in Stardust")).to_have_value("web-7")
+    dialog.get_by_role("button", name="Make the command").click()
+    sent = closed(page, asked)
+    typing, url = typed_anew(page), page.url
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="The command was made, and is shown no more")
+    expect(note).to_be_visible()
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    note.get_by_role("button", name="Open").click()
+    page.wait_for_url("**/settings/joining")
+    expect(page.get_by_text("web-7")).to_be_visible()
+
+
+@pytest.mark.refusals("504 (Gateway Timeout)", "409 (Conflict)")
+def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    keys: list[str] = []
+    answers: list[int] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.fallback()
+        keys.append(route.request.headers["idempotency-key"])
+        answer = route.fetch()  # the hub has it
+        answers.append(answer.status)
+        if len(keys) == 1:
+            return route.fulfill(status=504, json={"code": "unavailable", "detail": "The proxy gave up."})
+        return route.fulfill(response=answer)
+
+    page.route("**/api/v1/deployments", lose)
+    dialog = opened(page)
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Connect").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Whether it was started is not known. To try again does not start it twice.")
+    dialog.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
+    assert keys[0] == keys[1]
+    assert answers == [202, 202]
+    assert len(hub.local("GET", "/api/v1/deployments").json["deployments"]) == 1
+    page.keyboard.press("Escape")
+    dialog = opened(page)
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
+    assert keys[2] != keys[0]
