@@ -71,6 +71,37 @@ def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProces
         )
 
 
+def test_what_was_wrong_with_servers_that_measure_no_more_stays_with_its_age_behind_what_is_known(
+    browser: Browser, hub: HubProcess
+) -> None:
+    with Stage(hub, only=("web-01", "web-03", "db-01")) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        links = page.get_by_role("region", name="Needs attention").get_by_role("link")
+        disk = links.filter(has_text="db-01")
+        stage.hold_cpu("web-03", 99)
+        expect(links.first).to_contain_text("web-03", timeout=60_000)
+        for name in stage.ids:
+            stage.hush(name)
+        for link in (links.first, disk):
+            expect(link).to_contain_text(re.compile(r"(CPU|/) \d+%.*\d+\ss old", re.DOTALL))
+            expect(link.get_by_role("img", name="Stale")).to_be_visible()
+        expect(links.first).to_contain_text("web-03")
+        assert seen.axe() == []
+        page.get_by_role("link", name="Jobs").first.click()
+        expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_attached()
+        page.get_by_role("link", name="Fleet").first.click()
+        expect(disk).to_contain_text("/ 93% full")
+        stage.leave("web-01")
+        expect(links.first).to_contain_text(re.compile("web-01.*No contact for", re.DOTALL), timeout=60_000)
+        stage.leave("web-03")  # whoever is removed does not come again
+        assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['web-03']}?force=true").status < 300
+        expect(links.filter(has_text="web-03")).to_have_count(0)
+        stage.hush("db-01", on=False)
+        expect(disk.get_by_role("img", name="Warning")).to_be_visible()
+        expect(disk).not_to_contain_text("old")
+
+
 def test_a_server_that_is_lost_says_how(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page

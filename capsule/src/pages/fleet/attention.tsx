@@ -1,7 +1,7 @@
 /** Who needs a person, worst first, each in two short lines. */
 
 import type { VNode } from "preact";
-import { fillLevel, heatLevel, listsAreOld, worry, type Level, type Standing } from "../../core/facts";
+import { fillLevel, heatLevel, listsAreOld, standingOf, worry, type Level, type Standing } from "../../core/facts";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { degrees, load, percent, plural, size } from "../../core/units";
@@ -21,25 +21,39 @@ export interface Trouble {
 
 const MOST = 4;
 const names = new Intl.Collator(undefined, { numeric: true });
-/** Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. */
-const weight = ({ standing }: Row): number => (standing === "ok" ? worry.warn - 0.5 : worry[standing]);
+/**
+ * Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. What was wrong when
+ * a node was heard of last comes behind all that is known to be so.
+ */
+const weight = (standing: Standing, stale: boolean): number => (standing === "ok" ? worry.warn - 0.5 : worry[standing]) - (stale ? worry.crit : 0);
+
+interface Found {
+  name: string;
+  weight: number;
+  one: Trouble;
+}
 
 /** Of a large fleet many are in trouble, and four are described. */
 export function troubles(rows: readonly Row[], at: number): Trouble[] {
-  const found: { row: Row; one: Trouble }[] = [];
+  const found: Found[] = [];
   for (const row of rows) {
-    if (row.standing === "ok" && !row.node.updates.security) continue;
+    const { node, facts } = row;
+    // Where values do not come any more, what they said last was wrong is no better for that.
+    const heardAt = row.standing === "stale" ? facts.at : null;
+    const standing = heardAt === null ? row.standing : standingOf(node, facts, heardAt, row.busy);
+    if (standing === "ok" && !node.updates.security) continue;
+    const mine = { name: node.name, weight: weight(standing, heardAt !== null) };
     let place = found.length;
     // Comparing names is what takes the time: nearly all of them end behind the last one that is described.
-    while (place > 0 && worse(row, (found[place - 1] as { row: Row }).row)) place -= 1;
-    const one = place < MOST && describe(row, at);
-    if (one) found.splice(place, 0, { row, one });
+    while (place > 0 && worse(mine, found[place - 1] as Found)) place -= 1;
+    const one = place < MOST && describe({ ...row, standing }, at);
+    if (one) found.splice(place, 0, { ...mine, one: heardAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - heardAt)} old` } });
     found.length = Math.min(found.length, MOST);
   }
   return found.map(({ one }) => one);
 }
 
-const worse = (a: Row, b: Row): boolean => (weight(a) - weight(b) || names.compare(b.node.name, a.node.name)) > 0;
+const worse = (a: Omit<Found, "one">, b: Found): boolean => (a.weight - b.weight || names.compare(b.name, a.name)) > 0;
 
 function describe({ node, facts, standing, cpu, busy }: Row, at: number): Trouble | null {
   const base = { id: node.id, name: node.name };

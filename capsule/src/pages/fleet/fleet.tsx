@@ -8,7 +8,7 @@ import { t } from "../../core/say";
 import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
-import { ids, loaded, rows, someWait, vitals } from "../../state/fleet";
+import { ids, loaded, rows, someWait } from "../../state/fleet";
 import { lostSince, tryNow } from "../../state/link";
 import { place, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
@@ -67,16 +67,12 @@ export function FleetPage(): VNode {
 }
 
 function Attention(): VNode | null {
-  const held = useRef<readonly Trouble[] | null>(null);
-  const { ok, warn, crit, stale } = vitals.value.counts;
-  // Where none has a fresh value it is the hub that is silent, or the way to it: what was wrong last stays.
-  if (held.current === null || !stale || ok + warn + crit > 0) held.current = troubles(rows.value, now.value);
-  const found = held.current;
+  const found = troubles(rows.value, now.value);
   if (!found.length) return null;
   return (
     <section class="attention" aria-label={t`Needs attention`}>
       {found.map((one) => (
-        <a key={one.id} href={`/n/${one.id}`}>
+        <a key={one.id} class={one.kind === "stale" ? "dimmed" : ""} href={`/n/${one.id}`}>
           <Glyph kind={one.kind} />
           {one.mount || one.busy || one.kind === "off" ? <Cause {...one} /> : troubleWords(one)}
         </a>
