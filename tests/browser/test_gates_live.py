@@ -264,6 +264,10 @@ def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_w
         next_value(page, "cpu.total")
         muted.append(time.time())
         told = page.get_by_text(re.compile(r"Values are from \d\d:\d\d:\d\d"))
+        expect(page.get_by_text("Live · 1 s")).to_be_visible()
+        head = page.get_by_role("status").filter(has_text=re.compile(r"Silent · [6-9]\s+s"))
+        expect(head.get_by_role("img", name="Stale")).to_be_visible(timeout=12_000)
+        expect(told).to_have_count(0)
         expect(told).to_be_visible(timeout=40_000)
         late_s = time.time() - muted[0]
         [said] = re.findall(r"\d\d:\d\d:\d\d", told.inner_text())

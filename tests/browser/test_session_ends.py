@@ -203,6 +203,18 @@ def test_trying_again_asks_anew_for_what_does_not_come(browser: Browser, hub: Hu
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("slow")
 
 
+def test_a_fleet_of_which_nothing_is_expected_is_not_called_silent(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.clock.install()
+        seen.sign_in()
+        live = page.get_by_text("Live · 1 s")
+        expect(live).to_be_visible()
+        page.clock.run_for(9_000)  # the link asks after ten
+        expect(live).to_be_visible()
+        expect(page.get_by_text("Silent")).to_have_count(0)
+
+
 def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page

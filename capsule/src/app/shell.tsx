@@ -1,12 +1,12 @@
 import type { ComponentChildren, VNode } from "preact";
 import { tagFilter } from "../core/filter";
 import { rich, t } from "../core/say";
-import { clock } from "../core/time";
+import { age, clock } from "../core/time";
 import { plural } from "../core/units";
 import { jobWord } from "../core/words";
 import { show } from "../state/dialogs";
 import { active, openDeployment } from "../state/deployments";
-import { ids, loaded, nodeName, tags, updatesThere } from "../state/fleet";
+import { ids, loaded, nodeName, silent, tags, updatesThere } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
 import { connections, heardAt, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
 import { preferences } from "../state/preferences";
@@ -169,25 +169,24 @@ function Top({ route }: { route: Route }): VNode {
           <span class="only-desk">{work}</span>
         </Button>
       )}
-      <span class="live only-desk" role="status">
-        {live.value ? (
-          <>
-            <Glyph kind="ok" label="" />
-            {t`Live · 1 s`}
-          </>
-        ) : (
-          <>
-            <Glyph kind="stale" label="" />
-            {t`Connecting…`}
-          </>
-        )}
-      </span>
+      <Live />
       {mayAct.value && (
         <Button kind="primary" icon="plus" class="only-desk" onClick={() => show({ kind: "add" })}>
           {t`Add node`}
         </Button>
       )}
     </header>
+  );
+}
+
+/** An age that grows is for eyes: who listens is told once. */
+function Live(): VNode {
+  const old = live.value && silent.value;
+  return (
+    <span class="live only-desk" role="status">
+      <Glyph kind={live.value && !old ? "ok" : "stale"} {...(!old && { label: "" })} />
+      {!live.value ? t`Connecting…` : old ? <span aria-hidden="true">{t`Silent · ${age(old)}`}</span> : t`Live · 1 s`}
+    </span>
   );
 }
 

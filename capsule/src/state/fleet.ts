@@ -3,9 +3,9 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
-import { cpuLevel, factsOf, standingOf, type Facts, type Level, type Standing } from "../core/facts";
+import { cpuLevel, factsOf, STALE_S, standingOf, type Facts, type Level, type Standing } from "../core/facts";
 import { now } from "./clock";
-import { watch } from "./link";
+import { heard, watch } from "./link";
 import { place } from "./router";
 import { onSessionEnd, phase } from "./session";
 import type { Settled } from "../core/settle";
@@ -194,12 +194,14 @@ export interface Vitals {
   security: number;
   securityNodes: number;
   updatesKnown: boolean;
+  /** The second of the newest value of those online. */
+  newest: number;
 }
 
 export const vitals = computed<Vitals>(() => {
   const v: Vitals = {
     nodes: 0, online: 0, counts: { ok: 0, warn: 0, crit: 0, off: 0, stale: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
-    received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false,
+    received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false, newest: 0,
   }; // prettier-ignore
   let weighted = 0;
   let weight = 0;
@@ -217,6 +219,7 @@ export const vitals = computed<Vitals>(() => {
     }
     if (node.state !== "online") continue;
     v.online += 1;
+    v.newest = Math.max(v.newest, facts.at ?? 0);
     v.cores += node.identity.cpu_cores;
     if (facts.cpu !== null) {
       const share = node.identity.cpu_cores || 1;
@@ -230,6 +233,13 @@ export const vitals = computed<Vitals>(() => {
   }
   if (weight > 0) v.cpu = weighted / weight;
   return v;
+});
+
+/** For how long (s) nothing has come though values did until then; 0 = they come, or none are expected. The link takes longer to find that a hub is silent. */
+export const silent = computed(() => {
+  const last = heard();
+  const since = now.value - last;
+  return since > STALE_S && last - vitals.value.newest <= STALE_S ? since : 0;
 });
 
 /** Whether one waits to be let in. */

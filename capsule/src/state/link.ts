@@ -37,7 +37,7 @@ const connection = new Connection(
     const lost = next.at !== "open" && next.at !== "closed";
     if (lost && lostAt.peek() === null) {
       setTimeout(tick, BANNER_S * 1000 + 1);
-      heardAt.value = hubNow() - (Date.now() - connection.heardAt) / 1000;
+      heardAt.value = heard();
     }
     lostAt.value = lost ? (lostAt.peek() ?? hubNow()) : null;
     state.value = next;
@@ -53,6 +53,9 @@ const connection = new Connection(
   suspect,
 );
 
+/** When anything came last (hub time), whether the link stands or not. */
+export const heard = (): number => hubNow() - (Date.now() - connection.heardAt) / 1000;
+
 interface How {
   whileHidden?: boolean;
   /** How long a change may wait for others to be drawn with; 0 = not at all. */
@@ -63,8 +66,9 @@ interface How {
 export function watch(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: How = {}): () => void {
   const framed: Topic = {
     ...topic,
-    snapshot: (data) => onFrame(() => topic.snapshot(data)),
-    change: (data, seq) => onFrame(() => topic.change(data, seq), patienceMs(data)),
+    // What still waits for its frame when this ends is nobody's any more: the next one here may be somebody else.
+    snapshot: (data) => onFrame(() => end && topic.snapshot(data)),
+    change: (data, seq) => onFrame(() => end && topic.change(data, seq), patienceMs(data)),
   };
   let end: (() => void) | null = connection.subscribe(name, framed);
   let timer: ReturnType<typeof setTimeout> | undefined;
