@@ -257,8 +257,13 @@ class Connection:
         except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
-        for topic in list(self._topics):
-            await self._allow(topic, anew=self.scope.grants != before.grants)
+        anew = self.scope.grants != before.grants
+        topics = sorted(self._topics, key=_is_of_all)
+        for topic in topics if anew else ():
+            if _is_of_all(topic):
+                self._stop(topic)  # before anything is waited for: none goes on as it was while another is read
+        for topic in topics:
+            await self._allow(topic, anew=anew)
 
     async def _ask(self) -> Caller:
         """Who this is now. A store that is busy is asked again, as long as there is time.
@@ -281,7 +286,6 @@ class Connection:
                 async with _in_time():
                     await self._check_resource(kind, key)
             if anew and not key:
-                self._stop(topic)
                 self.put(encode("gap", schema.GapMessage(topic=topic)))
                 await self._join(topic, kind, key, None)
         except HubError as exc:
@@ -380,6 +384,11 @@ class Connection:
         stop = self._topics.pop(topic, None)
         if stop is not None:
             stop(back)
+
+
+def _is_of_all(topic: str) -> bool:
+    """Not of one thing: it shows more or less by who looks."""
+    return ":" not in topic
 
 
 def _canceller(task: asyncio.Task[None]) -> Callable[[bool], None]:

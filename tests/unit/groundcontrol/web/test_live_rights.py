@@ -12,6 +12,9 @@ from groundcontrol.auth.sessions import Caller
 from groundcontrol.bus.base import NodeLive, Revoked
 from groundcontrol.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.web.live import connection
+from groundcontrol.web.live.feeds import FleetFeed
+from groundcontrol.web.schema import FleetData
+from groundcontrol.web.server import LIVE
 from tests.support.agent import until
 from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
 
@@ -144,3 +147,32 @@ async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
         await live.expect("change")
         monkeypatch.setattr(type(hub.store.nodes), "node", busy)
         await sent_away(live)
+
+
+async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may see less sees less of everything, however long the first of it takes."""
+    mine, other = await hub.node("mine"), await hub.node("other")
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    async with viewer.live() as live:
+        for topic in ("fleet", "jobs", f"node:{other.id}"):
+            await live.subscribe(topic)
+            await live.expect("snapshot")
+        going = asyncio.Event()
+        made = FleetFeed.snapshot
+
+        async def slow(feed: FleetFeed) -> FleetData:
+            await going.wait()
+            return await made(feed)
+
+        monkeypatch.setattr(FleetFeed, "snapshot", slow)
+        await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', viewer.user.id)
+        hub.bus.publish(Revoked("", viewer.user.id))
+        error = await live.expect("error")
+        assert (error["code"], error["topic"]) == ("not_found", f"node:{other.id}")
+        assert await live.expect("gap") == {"topic": "fleet"}
+        assert not [feed for (_, grants, topic), (feed, _) in hub.app[LIVE]._feeds.items() if topic == "jobs" and not grants]
+        going.set()
+        assert [node["id"] for node in (await live.expect("snapshot"))["data"]["nodes"]] == [mine.id]
+        assert await live.expect("gap") == {"topic": "jobs"}
+        await live.expect("snapshot")
