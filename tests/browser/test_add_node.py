@@ -236,6 +236,23 @@ def test_a_list_and_a_wish_are_there_again_as_well(browser: Browser, hub: HubPro
         expect(servers).to_have_value("")
 
 
+def test_what_stands_in_the_way_of_another_one_is_opened_from_there(browser: Browser, hub: HubProcess) -> None:
+    with held_back(free_port()) as (port, _), gate(browser, hub, expected=("409 (Conflict)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        begun(hub, "one", port)  # by somebody else, or by a press whose answer was lost
+        dialog = opened(page)
+        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+        dialog.get_by_label("Port", exact=True).fill(str(port))
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_label("SSH password", exact=True).fill("right")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog.get_by_text("a deployment to 127.0.0.1 is running already")).to_be_visible()
+        dialog.get_by_role("button", name="Open").click()
+        expect(page.get_by_role("dialog", name="Deploying to one")).to_be_visible()
+
+
 def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: HubProcess) -> None:
     refusal = {"code": "internal", "detail": "It is in a muddle."}
     with SshEnd() as end, held_back(free_port()) as (port, let_go), gate(browser, hub, expected=("500 (Internal Server Error)",)) as seen:

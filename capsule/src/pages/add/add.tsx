@@ -2,8 +2,8 @@ import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { t } from "../../core/say";
-import { cancelDeployment, confirmHostKey, retryDeployment, startDeployment } from "../../state/deployment";
-import { active, openDeployment } from "../../state/deployments";
+import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
+import { openDeployment } from "../../state/deployments";
 import { hide, show } from "../../state/dialogs";
 import { nodeName, nodeSignal } from "../../state/fleet";
 import { newKey } from "../../state/job";
@@ -124,6 +124,14 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
+  /** It may be somebody else's, or one whose answer was lost: this page need not know of it. */
+  const lookFor = async (id: string): Promise<void> => {
+    try {
+      setInTheWay((await loadDeployment(id)).peek());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // that it is there is said already
+    }
+  };
   const connect = (): void => {
     const found = faults(entries);
     setWrong(found);
@@ -143,7 +151,8 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
         const field = FIELD_OF[String(error.facts["field"] ?? "")];
         if (field) setWrong({ [field]: why });
         else setRefusal(why);
-        setInTheWay(active.peek().find(({ id }) => id === error.facts["deployment"]));
+        const other = error.facts["deployment"];
+        if (typeof other === "string") void lookFor(other);
       },
       back: (unheard) => (unheard ? go(DEPLOYMENTS) : back()),
     });
@@ -257,12 +266,12 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   return (
     <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
+      <Bar deployment={one} label={t`Deployment`} />
       {!done && cancelling.refusal && (
         <div class="earlier">
           <Refusal text={cancelling.refusal} />
         </div>
       )}
-      <Bar deployment={one} label={t`Deployment`} />
       <Steps deployment={one} last={t`Done`} />
       <footer>
         <span class="t3 aside">{asideOf(one, entries, node?.state)}</span>
