@@ -329,9 +329,9 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         assert (await boss.request("PATCH", f"users/{viewer.user.username}", {"grants": {"nodes": [other]}})).status == 200
 
         seen = [await live.next() for _ in range(3)]
-        assert [kind for kind, _ in seen] == ["gap", "snapshot", "error"]
-        assert [node["id"] for node in seen[1][1]["data"]["nodes"]] == [other]
-        assert (seen[2][1]["code"], seen[2][1]["topic"]) == ("not_found", f"node:{own}")
+        assert [kind for kind, _ in seen] == ["error", "gap", "snapshot"]
+        assert (seen[0][1]["code"], seen[0][1]["topic"]) == ("not_found", f"node:{own}")
+        assert [node["id"] for node in seen[2][1]["data"]["nodes"]] == [other]
         hub.bus.publish(NodesFresh((own,)))
         with pytest.raises(asyncio.TimeoutError):
             await live.next(1.2)
