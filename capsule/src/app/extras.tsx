@@ -10,7 +10,7 @@ import { stepUp } from "../state/stepup";
 import { ApiError } from "../state/types";
 import { Button } from "../ui/button";
 import { CodeField } from "../ui/code-field";
-import { Dialog } from "../ui/dialog";
+import { Dialog, Foot } from "../ui/dialog";
 import { SecretField, TextField } from "../ui/field";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
@@ -142,14 +142,11 @@ export function StepUpDialog(): VNode {
             </>
           )}
         </div>
-        <footer>
-          <Button class="end" onClick={() => asked?.cancel()}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={() => asked?.cancel()}>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Confirm`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

@@ -76,3 +76,34 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     </dialog>
   );
 }
+
+interface FootProps {
+  /** What is under way, or what comes next. */
+  status?: string;
+  /** What was asked for is under way: leaving stops nothing any more. */
+  sending?: boolean;
+  /** What leaving is called. */
+  out?: string;
+  /** Leaving has the focus: what the dialog does is not to be done by an Enter too many. */
+  focused?: boolean;
+  onClose: () => void;
+  /** What the dialog is for. */
+  children: ComponentChildren;
+}
+
+/** The end of a dialog: what is under way, the way out, and what it does. */
+export function Foot({ status, sending = false, out = t`Cancel`, focused = false, onClose, children }: FootProps): VNode {
+  return (
+    <footer>
+      {status !== undefined && (
+        <span class="t3 aside" role="status">
+          {status}
+        </span>
+      )}
+      <Button class="end" more={focused ? { autofocus: true } : {}} onClick={onClose}>
+        {sending ? t`Close` : out}
+      </Button>
+      {children}
+    </footer>
+  );
+}

@@ -13,7 +13,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentBody, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -204,17 +204,11 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
             <TagsField label={t`Tags`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
-        <footer>
-          <span class="t3 aside" role="status">
-            {sending ? SENT : t`Next, you confirm the server’s fingerprint.`}
-          </span>
-          <Button class="end" onClick={onClose}>
-            {sending ? t`Close` : t`Cancel`}
-          </Button>
+        <Foot status={sending ? SENT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>
             {t`Connect`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

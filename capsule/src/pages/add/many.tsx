@@ -10,7 +10,7 @@ import { go } from "../../state/router";
 import { addServers, previewList } from "../../state/servers";
 import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -160,17 +160,11 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
             </Check>
           </div>
         </div>
-        <footer>
-          <span class="t3 aside" role="status">
-            {sending ? SENT : t`Next, you confirm all fingerprints at once.`}
-          </span>
-          <Button class="end" onClick={onClose}>
-            {sending ? t`Close` : t`Cancel`}
-          </Button>
+        <Foot status={sending ? SENT : t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

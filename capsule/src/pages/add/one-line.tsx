@@ -14,7 +14,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton, copyText } from "../../ui/copy";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -90,17 +90,11 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
             <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
-        <footer>
-          <span class="t3 aside" role="status">
-            {sending ? t`Sent, waiting for the answer.` : t`The command is good for five minutes and once.`}
-          </span>
-          <Button class="end" onClick={onClose}>
-            {sending ? t`Close` : t`Cancel`}
-          </Button>
+        <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command is good for five minutes and once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>
             {t`Make the command`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

@@ -9,7 +9,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type SavedViewView } from "../../state/types";
 import { editViews } from "../../state/views";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
@@ -88,16 +88,13 @@ export function ViewsDialog(): VNode {
           )}
           {!query && !views.length && <p class="t2">{t`Filter, sort or group the fleet first; then it can be kept under a name.`}</p>}
         </div>
-        <footer>
-          <Button class="end" onClick={hide}>
-            {t`Close`}
-          </Button>
+        <Foot out={t`Close`} onClose={hide}>
           {query && (
             <Button kind="primary" type="submit" busy={busy} disabled={!name.trim()}>
               {same ? t`Replace` : t`Save`}
             </Button>
           )}
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

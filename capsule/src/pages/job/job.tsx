@@ -15,7 +15,7 @@ import { today } from "../../state/today";
 import { ApiError, type ChangeView, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { lazy } from "../../ui/lazy";
 import { MaybeOld } from "../../ui/maybe-old";
@@ -207,14 +207,11 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
             )}
             <p class="t2">{STOP_WORDS}</p>
           </div>
-          <footer>
-            <Button class="end" more={{ autofocus: true }} onClick={close}>
-              {t`Let it go on`}
-            </Button>
+          <Foot out={t`Let it go on`} focused onClose={close}>
             <Button kind="destroy" busy={busy} onClick={() => void stop()}>
               {t`Stop job`}
             </Button>
-          </footer>
+          </Foot>
         </Dialog>
       )}
     </>
@@ -263,14 +260,11 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
             </Banner>
             <ConfirmName name={node} value={typed} onText={setTyped} />
           </div>
-          <footer>
-            <Button class="end" more={{ autofocus: true }} onClick={close}>
-              {t`Let it go on`}
-            </Button>
+          <Foot out={t`Let it go on`} focused onClose={close}>
             <Button kind="destroy" busy={busy} disabled={typed !== node} onClick={() => void force()}>
               {t`Stop by force`}
             </Button>
-          </footer>
+          </Foot>
         </Dialog>
       )}
     </>

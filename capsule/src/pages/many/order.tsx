@@ -14,7 +14,7 @@ import { unpick } from "../../state/selection";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -155,13 +155,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           </>
         )}
       </div>
-      <footer>
-        <span class="t3 aside" role="status">
-          {sending && SENT}
-        </span>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          {sending ? t`Close` : t`Cancel`}
-        </Button>
+      <Foot status={sending ? SENT : ""} sending={sending} focused onClose={onClose}>
         {isPlanned(action) && (!planning || plans?.complete) && (
           <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
             {planning ? t`Plan again` : t`Show plans`}
@@ -170,7 +164,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
           {planning ? t`${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : t`${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
         </Button>
-      </footer>
+      </Foot>
     </Dialog>
   );
 }

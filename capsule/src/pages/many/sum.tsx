@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Refusal, useAct } from "../settings/refusal";
 
@@ -70,14 +70,11 @@ export function StopMany({ title, text, button, count, act: stop, onClose }: Sto
         <p class="t2">{text}</p>
         <ConfirmName name={String(count)} value={typed} onText={setTyped} />
       </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          {t`Go on`}
-        </Button>
+      <Foot out={t`Go on`} focused onClose={onClose}>
         <Button kind="destroy" busy={act.busy} disabled={typed !== String(count)} onClick={() => void act.run(stop)}>
           {button}
         </Button>
-      </footer>
+      </Foot>
     </Dialog>
   );
 }

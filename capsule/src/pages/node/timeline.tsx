@@ -15,7 +15,7 @@ import { singleKeys } from "../../state/preferences";
 import { place, setQuery } from "../../state/router";
 import { today } from "../../state/today";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
@@ -209,14 +209,11 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
           <TextField label={t`From`} type="datetime-local" value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
           <TextField label={t`To`} type="datetime-local" value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" disabled={wrong !== ""}>
             {t`Show`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

@@ -8,7 +8,7 @@ import { nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
@@ -75,17 +75,11 @@ function Ask({ view }: { view: NodeView }): VNode {
             </>
           )}
         </div>
-        <footer>
-          <span class="t3 aside" role="status">
-            {sending && SENT}
-          </span>
-          <Button class="end" more={needs ? {} : { autofocus: true }} onClick={hide}>
-            {sending ? t`Close` : t`Cancel`}
-          </Button>
+        <Foot status={sending ? SENT : ""} sending={sending} focused={!needs} onClose={hide}>
           <Button kind="primary" icon="rotate-cw" type="submit" busy={sending}>
             {t`Deploy again`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

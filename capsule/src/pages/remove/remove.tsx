@@ -15,7 +15,7 @@ import { toast } from "../../state/toasts";
 import type { DeploymentView, NodeView, RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
@@ -116,17 +116,11 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           )}
           <ConfirmName name={view.name} value={typed} onText={setTyped} />
         </div>
-        <footer>
-          <span class="t3 aside" role="status">
-            {sending && SENT}
-          </span>
-          <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-            {sending ? t`Close` : t`Cancel`}
-          </Button>
+        <Foot status={sending ? SENT : ""} sending={sending} focused onClose={onClose}>
           <Button kind="destroy" icon="trash-2" busy={sending} disabled={!matches} onClick={remove}>
             {t`Remove node`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

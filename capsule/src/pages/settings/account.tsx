@@ -10,7 +10,7 @@ import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import { ApiError, type SessionView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField } from "../../ui/field";
 import { Empty, Time } from "../../ui/parts";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
@@ -106,14 +106,11 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
           <SecretField label={t`Current password`} value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" busy={act.busy}>
             {t`Change password`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

@@ -12,7 +12,7 @@ import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import type { InviteView, NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, TagsField } from "../../ui/form";
 import { Empty, Time } from "../../ui/parts";
@@ -193,14 +193,11 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
           </Check>
           {!approval && <p class="hint">{t`Whoever has the secret adds servers without being asked.`}</p>}
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Make secret`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

@@ -10,7 +10,7 @@ import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { CodeField } from "../../ui/code-field";
 import { CopyButton } from "../../ui/copy";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { Qr } from "../../ui/qr";
 import { saveText } from "../../ui/save";
 import { Refusal, useAct } from "./refusal";
@@ -188,14 +188,11 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
             <Refusal text={act.refusal} />
             <p class="t2">{t`Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.`}</p>
           </div>
-          <footer>
-            <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-              {t`Cancel`}
-            </Button>
+          <Foot focused onClose={onClose}>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
               {t`Make new codes`}
             </Button>
-          </footer>
+          </Foot>
         </>
       )}
     </Dialog>
@@ -219,14 +216,11 @@ function TurnOff({ onClose }: { onClose: () => void }): VNode {
         <Refusal text={act.refusal} />
         <p class="t2">{t`From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.`}</p>
       </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          {t`Cancel`}
-        </Button>
+      <Foot focused onClose={onClose}>
         <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>
           {t`Turn off`}
         </Button>
-      </footer>
+      </Foot>
     </Dialog>
   );
 }

@@ -9,7 +9,7 @@ import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiTokenView, GrantsView, NewTokenView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
 import { Empty, Time } from "../../ui/parts";
@@ -153,14 +153,11 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
             </Check>
           )}
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Make token`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );

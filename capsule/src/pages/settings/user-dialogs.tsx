@@ -8,7 +8,7 @@ import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/t
 import { Button } from "../../ui/button";
 import { Choice } from "../../ui/choice";
 import { ConfirmName } from "../../ui/confirm-name";
-import { Dialog } from "../../ui/dialog";
+import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { GrantsField } from "./grants";
 import { Refusal, useAct } from "./refusal";
@@ -40,14 +40,11 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Add user`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );
@@ -81,14 +78,11 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
-        <footer>
-          <Button class="end" onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot onClose={onClose}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Save`}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );
@@ -115,14 +109,11 @@ export function Typed({ name, title, text, button, onClose, act: run }: TypedPro
           <p class="t2">{text}</p>
           <ConfirmName name={name} value={typed} onText={setTyped} />
         </div>
-        <footer>
-          <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-            {t`Cancel`}
-          </Button>
+        <Foot focused onClose={onClose}>
           <Button kind="destroy" busy={act.busy} disabled={typed !== name} onClick={() => void act.run(run)}>
             {button}
           </Button>
-        </footer>
+        </Foot>
       </form>
     </Dialog>
   );
@@ -155,14 +146,11 @@ export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose
         <Refusal text={act.refusal} />
         <p class="t2">{t`Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.`}</p>
       </div>
-      <footer>
-        <Button class="end" more={{ autofocus: true }} onClick={onClose}>
-          {t`Cancel`}
-        </Button>
+      <Foot focused onClose={onClose}>
         <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
           {t`Disable`}
         </Button>
-      </footer>
+      </Foot>
     </Dialog>
   );
 }
