@@ -14,6 +14,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Banner } from "../../ui/parts";
 import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 import { AsLeft } from "./as-left";
@@ -272,13 +273,7 @@ function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps)
       ))}
       {total > 0 && (
         <div class="card grid-table list-table" role="table" aria-label={t`Servers of the list`} tabIndex={0}>
-          <div role="row" class="head">
-            {[t`State`, t`Line`, t`Server`, t`Name`, t`Jump host`].map((label) => (
-              <span key={label} role="columnheader">
-                {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
-              </span>
-            ))}
-          </div>
+          <GridHead labels={[t`State`, t`Line`, t`Server`, t`Name`, t`Jump host`]} unseen={[t`State`]} />
           {list.servers.map((one, at) => (
             <ListRow key={at} one={one} refused={refused.get(at) ?? ""} />
           ))}

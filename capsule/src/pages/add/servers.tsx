@@ -17,6 +17,7 @@ import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading } from "../../ui/parts";
 import { useFollowed } from "../many/followed";
@@ -105,13 +106,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
       />
       {keys.length > 0 && mayAct.value && <HostKeys keys={keys} coming={counts.open} load={load} />}
       <div class="card grid-table servers-table" role="table" aria-label={t`Servers`}>
-        <div role="row" class="head">
-          {[t`State`, t`Server`, t`Address`, t`Where it stands`, t`Took`, t`Actions`].map((label) => (
-            <span key={label} role="columnheader">
-              {label === t`State` || label === t`Actions` ? <span class="hidden-text">{label}</span> : label}
-            </span>
-          ))}
-        </div>
+        <GridHead labels={[t`State`, t`Server`, t`Address`, t`Where it stands`, t`Took`, t`Actions`]} unseen={[t`State`, t`Actions`]} />
         {fitting.map((one) => (
           <Row key={one.id} one={one} load={load} />
         ))}

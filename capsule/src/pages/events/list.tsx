@@ -11,6 +11,7 @@ import { today } from "../../state/today";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
@@ -58,13 +59,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
     <div class="stack">
       <MaybeOld failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
-        <div role="row" class="head">
-          {[t`Severity`, t`Event`, t`Node`, t`From`, t`At`].map((label) => (
-            <span key={label} role="columnheader">
-              {label === t`Severity` ? <span class="hidden-text">{t`Severity`}</span> : label}
-            </span>
-          ))}
-        </div>
+        <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`At`]} unseen={[t`Severity`]} />
         {shown.map((event) => (
           <div role="row" key={event.id}>
             <span role="cell">

@@ -17,6 +17,7 @@ import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
@@ -298,11 +299,7 @@ function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
         {t`${changes.length} ${form(changes.length, "package")} changed`}
       </h2>
       <div class="card grid-table changes" role="table" aria-label={t`Changed packages`} aria-rowcount={changes.length + 1}>
-        <div role="row" class="head">
-          <span role="columnheader">{t`Package`}</span>
-          <span role="columnheader">{t`From`}</span>
-          <span role="columnheader">{t`To`}</span>
-        </div>
+        <GridHead labels={[t`Package`, t`From`, t`To`]} />
         {changes.map((change) => (
           <div role="row" key={change.package}>
             <span role="rowheader" class="mono medium cut">

@@ -3,6 +3,7 @@ import { keptWord, planSum } from "../../core/orders";
 import { t } from "../../core/say";
 import { decimalSize } from "../../core/units";
 import type { PlanView } from "../../state/types";
+import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 
 const MOST = 500;
@@ -20,11 +21,7 @@ export function PlanTable({ plan }: { plan: PlanView }): VNode {
       </p>
       {steps.length > 0 && (
         <div class="grid-table changes" role="table" aria-label={t`Planned changes`} aria-rowcount={steps.length + 1}>
-          <div role="row" class="head">
-            <span role="columnheader">{t`Package`}</span>
-            <span role="columnheader">{t`From`}</span>
-            <span role="columnheader">{t`To`}</span>
-          </div>
+          <GridHead labels={[t`Package`, t`From`, t`To`]} />
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
               <span role="rowheader" class="mono medium cut">

@@ -12,6 +12,7 @@ import { findDeployments } from "../../state/lists";
 import { today } from "../../state/today";
 import type { DeploymentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
@@ -44,13 +45,7 @@ export function Deployments(): VNode {
     <>
       <MaybeOld failure={failure} onRetry={load} />
       <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
-        <div role="row" class="head">
-          {[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`].map((label) => (
-            <span key={label} role="columnheader">
-              {label === t`State` ? <span class="hidden-text">{label}</span> : label}
-            </span>
-          ))}
-        </div>
+        <GridHead labels={[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
         {found.items.map((one) => (
           <Row key={one.id} one={newestDeployment(one)} />
         ))}

@@ -8,6 +8,7 @@ import { go } from "../../state/router";
 import { today } from "../../state/today";
 import type { JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Time } from "../../ui/parts";
 
 export function took(job: JobView, at: number): string {
@@ -24,13 +25,7 @@ export function standing(job: JobView): string {
 export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
   return (
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={jobs.length + 1}>
-      <div role="row" class="head">
-        {[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`].map((label) => (
-          <span key={label} role="columnheader">
-            {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
-          </span>
-        ))}
-      </div>
+      <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
       {jobs.map((job) => (
         <Row key={job.id} job={job} />
       ))}

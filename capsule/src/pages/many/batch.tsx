@@ -16,6 +16,7 @@ import { today } from "../../state/today";
 import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
@@ -112,13 +113,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       )}
       {total > 0 && (
         <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs of this order`} aria-rowcount={fitting.length + 1}>
-          <div role="row" class="head">
-            {[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`].map((label) => (
-              <span key={label} role="columnheader">
-                {label === t`State` ? <span class="hidden-text">{t`State`}</span> : label}
-              </span>
-            ))}
-          </div>
+          <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
           {fitting.slice(0, most).map(({ job, name }) => (
             <Row key={job.id} job={job} name={name} action={batch.action} />
           ))}

@@ -11,6 +11,7 @@ import { ApiError, type LogLineView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 
@@ -79,13 +80,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
         </p>
       )}
       <div class="card grid-table events-table" role="table" aria-label={t`Log`}>
-        <div role="row" class="head">
-          {[t`Urgency`, t`Line`, t`Source`, t`Level`, t`At`].map((label) => (
-            <span key={label} role="columnheader">
-              {label === t`Urgency` ? <span class="hidden-text">{t`Urgency`}</span> : label}
-            </span>
-          ))}
-        </div>
+        <GridHead labels={[t`Urgency`, t`Line`, t`Source`, t`Level`, t`At`]} unseen={[t`Urgency`]} />
         {lines.map((line, index) => (
           <Line key={`${line.at}-${lines.length - index}`} line={line} />
         ))}

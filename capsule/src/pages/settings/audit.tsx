@@ -14,6 +14,7 @@ import type { AuditView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Empty, Time } from "../../ui/parts";
 import { saveText } from "../../ui/save";
 import { ListView, useListed } from "./list";
@@ -127,13 +128,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   };
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
-      <div role="row" class="head">
-        {[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`].map((label) => (
-          <span key={label} role="columnheader">
-            {label === t`Result` ? <span class="hidden-text">{t`Result`}</span> : label}
-          </span>
-        ))}
-      </div>
+      <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`]} unseen={[t`Result`]} />
       {rows.map((row) => (
         <Row key={row.n} row={row} nameOf={nameOf} />
       ))}

@@ -15,6 +15,7 @@ import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, TagsField } from "../../ui/form";
+import { GridHead } from "../../ui/grid-head";
 import { Empty, Time } from "../../ui/parts";
 import { Waiting } from "../fleet/waiting";
 import { ListView, useListed } from "./list";
@@ -55,13 +56,7 @@ export function JoiningPage(): VNode {
       <ListView list={list} what={t`the invites`} refused={t`Invites are closed to you.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Make one, and servers join by themselves with the first boot.` : t`An admin makes them.`} />}>
         {(items) => (
           <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
-            <div role="row" class="head">
-              {[t`For`, t`State`, t`Used`, t`Until`, t`Made by`, t`Actions`].map((label) => (
-                <span key={label} role="columnheader">
-                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
-                </span>
-              ))}
-            </div>
+            <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Made by`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((one) => (
               <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
             ))}

@@ -12,6 +12,7 @@ import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
+import { GridHead } from "../../ui/grid-head";
 import { Empty, Time } from "../../ui/parts";
 import { GrantsField } from "./grants";
 import { ListView, useListed } from "./list";
@@ -51,13 +52,7 @@ export function TokensPage(): VNode {
       <ListView list={list} what={t`the tokens`} refused={t`The list of tokens is closed to you.`} empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Make one for a script or a monitor that is to read or act here.`} />}>
         {(items) => (
           <div class="card grid-table tokens-table" role="table" aria-label={t`API tokens`}>
-            <div role="row" class="head">
-              {[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`].map((label) => (
-                <span key={label} role="columnheader">
-                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
-                </span>
-              ))}
-            </div>
+            <GridHead labels={[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((one) => (
               <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
             ))}

@@ -13,6 +13,7 @@ import { Button } from "../../ui/button";
 import { Choice } from "../../ui/choice";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { Empty } from "../../ui/parts";
@@ -60,13 +61,7 @@ export function UsersPage(): VNode {
       <ListView list={list} what={t`the users`} refused={t`The list of users is closed to you.`} empty={<Empty icon="users" title={t`No users`} text={t`People who may sign in stand here.`} />}>
         {(items) => (
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
-            <div role="row" class="head">
-              {[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`].map((label) => (
-                <span key={label} role="columnheader">
-                  {label === t`Actions` ? <span class="hidden-text">{t`Actions`}</span> : label}
-                </span>
-              ))}
-            </div>
+            <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((who) => (
               <Row key={who.username} who={who} onAsk={(kind) => setAsked({ kind, who })} onEnable={() => enable(who)} />
             ))}

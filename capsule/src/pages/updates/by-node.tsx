@@ -11,6 +11,7 @@ import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/parts";
 import { Windowed } from "../../ui/windowed";
 import { Security } from "../fleet/cells";
@@ -36,13 +37,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
         </p>
       )}
       <div class="card grid-table updates-table nodes" role="table" aria-label={t`Nodes with updates`} aria-rowcount={found.length + 1}>
-        <div role="row" class="head" aria-rowindex={1}>
-          {[t`Node`, t`Updates`, t`Checked`, ""].map((label) => (
-            <span key={label} role="columnheader" class={label === t`Updates` ? "right" : ""}>
-              {label || <span class="hidden-text">{t`Action`}</span>}
-            </span>
-          ))}
-        </div>
+        <GridHead labels={[t`Node`, t`Updates`, t`Checked`, t`Action`]} unseen={[t`Action`]} right={[t`Updates`]} />
         <Windowed
           count={found.length}
           height={height}

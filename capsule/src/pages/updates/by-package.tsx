@@ -12,6 +12,7 @@ import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
+import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading } from "../../ui/parts";
@@ -62,13 +63,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
         )
       ) : (
         <div class="card grid-table updates-table" role="table" aria-label={t`Packages`} aria-rowcount={found.total + 1}>
-          <div role="row" class="head" aria-rowindex={1}>
-            {[t`Package`, t`To`, t`Nodes`].map((label) => (
-              <span key={label} role="columnheader" class={label === t`Nodes` ? "right" : ""}>
-                {label}
-              </span>
-            ))}
-          </div>
+          <GridHead labels={[t`Package`, t`To`, t`Nodes`]} right={[t`Nodes`]} />
           {found.items.map((one, index) => (
             <Line key={one.package} one={one} index={index} open={open === one.package} onOpen={() => setOpen(open === one.package ? null : one.package)} />
           ))}
