@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.support.hub import HubProcess
 
@@ -44,10 +44,24 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub whose admin has a password of their own."""
+    with HubProcess(tmp_path / "hub") as made:
+        yield made
+
+
+@pytest.fixture
 def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
     """A hub as on its first start: admin / admin."""
     with HubProcess(tmp_path / "hub", default_admin=True) as hub:
         yield hub
+
+
+def closed(context: BrowserContext) -> None:
+    """Its pages ask on till their end: an answer of a test's own that is then under way goes nowhere, and is nobody's fault."""
+    for page in context.pages:
+        page.unroute_all(behavior="ignoreErrors")
+    context.close()
 
 
 @pytest.fixture
@@ -77,5 +91,5 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> It
     page.on("pageerror", broke)
     yield page
     page.screenshot(path=tmp_path / "end.png")
-    context.close()
+    closed(context)
     assert not faults, faults

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, PATIENCE_MS, STEP_UP
+from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, PATIENCE_MS, STEP_UP, closed
 from tests.support.hub import PASSWORD, ROOT, HubProcess
 
 PHONE = {"width": 390, "height": 844}
@@ -121,7 +121,7 @@ def gate(browser: Browser, hub: HubProcess, *, expected: tuple[str, ...] = (), *
         refused = made.refused()
         assert not refused, refused
     finally:
-        context.close()
+        closed(context)
     assert not made.faults, made.faults
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,12 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 HOURS = 6
 LEFT_H = 9.5
 """So long until the disk is full, by the growth that is played."""
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def growing(route: Route) -> None:

@@ -9,7 +9,6 @@ import operator
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -83,12 +82,6 @@ class Large(PlayedNodes):
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStart):
             await agent.say(JobAnswer(told.job, "accepted", "", 0), JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def window_of(page: Page) -> tuple[int, ...]:

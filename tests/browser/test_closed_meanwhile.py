@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.test_add_node import opened
 from tests.browser.test_settings import sign_in
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
@@ -19,17 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 SECRET = "canary-ssh-5521"
 STEP_UP = {"code": "auth.step_up_required", "detail": "Confirm your password first."}
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
-
-
-def opened(page: Page) -> Locator:
-    page.get_by_role("button", name="Add node").first.click()
-    return page.get_by_role("dialog")
 
 
 def signed(dialog: Locator, port: int) -> None:

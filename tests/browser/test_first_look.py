@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
@@ -20,12 +17,6 @@ SURFACES = """() => ["body", ".card, main", "main"].map((part) => {
 })"""
 """How bright the page and its letters are, 0 to 255."""
 BRIGHT, DARK = 240, 100
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: Browser, hub: HubProcess) -> None:

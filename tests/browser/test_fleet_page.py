@@ -72,12 +72,6 @@ class Fleet(PlayedNodes):
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
-
-
-@pytest.fixture
 def nodes(hub: HubProcess) -> Iterator[Fleet]:
     enrolled = hub.enrol(*TAGS)
     for node in enrolled:

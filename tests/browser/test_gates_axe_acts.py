@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -19,12 +18,6 @@ from tests.support.stage import wait_job
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 Go = Callable[[Gate], None]
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def no_views(seen: Gate) -> None:

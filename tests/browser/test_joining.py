@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -26,12 +25,6 @@ from tests.support.agent import IDENTITY, agents
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as process:
-        yield process
 
 
 class Server(threading.Thread):

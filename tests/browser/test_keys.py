@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
@@ -22,12 +19,6 @@ LISTED = [
     "CtrlK", "/", "n", "gf", "gu", "gj", "ge", "gs", "jk", "Entero", "t", "?", "Esc", "←→", "x", "Shiftx", "u", "[]", "1…5", "Space", "v", "←→", "Esc",
 ]  # fmt: skip
 """Those of charts and groups are pressed by the tests of charts and of groups."""
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_what_is_typed_before_the_palette_is_there_presses_nothing_behind_it(browser: Browser, hub: HubProcess) -> None:

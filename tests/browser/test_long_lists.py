@@ -7,8 +7,6 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -59,12 +57,6 @@ class Shelf(PlayedNodes):
     def tell(self, count: int) -> None:
         """From the test's thread."""
         asyncio.run_coroutine_threadsafe(self._tell(count), self._loop).result(10)
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def order(hub: HubProcess, node: Enrolled) -> str:

@@ -6,8 +6,6 @@ import asyncio
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -71,12 +69,6 @@ class Builder(PlayedNodes):
     def end(self) -> None:
         message = ended(self.job, b"", output_bytes=self.printed, output_sha256=self.digest.hexdigest())
         asyncio.run_coroutine_threadsafe(self.agent.say(message), self._loop).result(10)
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def begun(page: Page, hub: HubProcess, node: Enrolled, builder: Builder) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -59,12 +58,6 @@ class Fleet(PlayedNodes):
             await agent.say(ended(told.job, b"", state="failed", error_code="job.package_manager", error_text="the mirror is away"))
         else:
             await agent.say(JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 @pytest.fixture

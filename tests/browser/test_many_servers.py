@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import asyncssh
 import pytest
@@ -56,12 +55,6 @@ class Servers(threading.Thread):
             self.jump = (await stack.enter_async_context(jumping(GATE)))[0]
             self._ready.set()
             await self._over.wait()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as process:
-        yield process
 
 
 @pytest.fixture

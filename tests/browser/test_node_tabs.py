@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_processes_parts_services_packages_and_values_of_this_machine(page: Page, hub: HubProcess, tmp_path: Path) -> None:

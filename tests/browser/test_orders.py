@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -59,12 +58,6 @@ def plan(job: str) -> JobPlan:
 
 def report(job: str) -> JobReport:
     return JobReport(job, "yes", "a new kernel", ["nginx.service"], ["/etc/a.conf.dpkg-dist"], ["-old\n+<b>new</b>\n"], [], [])
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
@@ -48,12 +45,6 @@ class Door:
         assert self._page_end is not None
         self.refused += 1
         self._page_end.send(msgspec.msgpack.encode(["error", {"code": self.code, "message": BUSY, "topic": self.topic}]))
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, hub: HubProcess) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 NOT_FOUND = 404
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:

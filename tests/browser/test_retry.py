@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,13 +12,6 @@ from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """A hub whose admin need not choose another password."""
-    with HubProcess(tmp_path / "hub") as hub:
-        yield hub
 
 
 @pytest.mark.refusals("409 (Conflict)")

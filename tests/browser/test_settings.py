@@ -73,13 +73,6 @@ def other(browser: Browser) -> Iterator[Callable[[], Page]]:
         context.close()
 
 
-@pytest.fixture
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub whose admin has a password of their own."""
-    with HubProcess(tmp_path_factory.mktemp("people") / "hub") as made:
-        yield made
-
-
 def password_step(page: Page, hub: HubProcess, username: str, password: str) -> None:
     page.goto(hub.url)
     page.get_by_label("User name").fill(username)

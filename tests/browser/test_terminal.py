@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -52,12 +50,6 @@ class Printer(PlayedNodes):
 
     def end(self) -> None:
         asyncio.run_coroutine_threadsafe(self.agent.say(ended(self.job, self.printed)), self._loop).result(10)
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub: HubProcess) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -41,12 +39,6 @@ class Kept:
     def none(self) -> bool:
         """No other one has come."""
         return not self._routes
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def tags(hub: HubProcess) -> dict[str, list[str]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Request, expect
@@ -24,12 +22,6 @@ Object.defineProperty(Document.prototype, "visibilityState", {get: () => hidden 
 window.__hide = (on) => { hidden = on; document.dispatchEvent(new Event("visibilitychange")); };
 """
 HOUR_S = 3600
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "hub") as made:
-        yield made
 
 
 def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
