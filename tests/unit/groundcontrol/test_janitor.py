@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,14 +30,33 @@ from groundcontrol.janitor import (
     SteadyClock,
     bounds_of,
 )
-from groundcontrol.store.base import HubFacts
+from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite.database import Database
 from spider.wire.ids import new_time_id
 from tests.contract.making import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 from tests.support.agent import until
 from tests.support.clock import ManualClock
 
 DAY_S = 86_400
+
+
+async def opened(tmp_path: Path, clock: ManualClock) -> tuple[Database, Store]:
+    database = await open_database(tmp_path / "data", clock=clock)
+    return database, await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+
+
+@asynccontextmanager
+async def rounds(database: Database, store: Store, clock: ManualClock, **more: Any) -> AsyncIterator[None]:
+    """A janitor goes round; then it ends, and the database is closed. `more`: what else it is given."""
+    given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, **more}
+    going = asyncio.create_task(Janitor(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), **given).run())
+    try:
+        yield
+    finally:
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        await database.close()
 
 
 def test_a_clock_that_runs_on_is_believed() -> None:
@@ -86,17 +108,12 @@ def test_each_tier_has_its_bound_and_the_future_one() -> None:
 async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
     await store.people.save_totp_rule(Scope(Actor("user", "0" * 26, "ada", "admin"), 1), "admins")
 
     async def probe() -> None:
         probes.append(clock.now())
 
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"),
-        retention=Retention(), broken=lambda: False, trouble=lambda: None, probe=probe,
-    )  # fmt: skip
     caplog.set_level(logging.INFO)
 
     def told() -> list[object]:
@@ -110,24 +127,18 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
                 await asyncio.sleep(0.01)
                 clock.advance(BEAT_S)
 
-    going = asyncio.create_task(janitor.run())
-    try:
+    async with rounds(database, store, clock, probe=probe):
         await until(lambda: told() == [1])
         for _ in range(3):
             await a_quarter_day()
         assert told() == [1]
         await a_quarter_day()
         await until(lambda: told() == [1, 1])
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
 
 
 async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:
     clock, given, beats, searched = ManualClock(), list[float](), list[float](), list[float]()
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
 
     async def shrink() -> None:
         given.append(clock.monotonic())
@@ -136,14 +147,8 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
     async def probe() -> None:
         beats.append(clock.monotonic())
 
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"),
-        retention=Retention(), broken=lambda: False, trouble=lambda: None, probe=probe, shrink=shrink,
-        collect=lambda: searched.append(clock.monotonic()),
-    )  # fmt: skip
-    going = asyncio.create_task(janitor.run())
     began = clock.monotonic()
-    try:
+    async with rounds(database, store, clock, probe=probe, shrink=shrink, collect=lambda: searched.append(clock.monotonic())):
         async with asyncio.timeout(30):
             while len(given) < 11:
                 await asyncio.sleep(0.01)
@@ -152,10 +157,6 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         assert [(at - began) / SHRINK_EVERY_S for at in given] == list(range(1, 12))
         assert [(at - began) / COLLECT_EVERY_S for at in searched] == [1]
         assert len(beats) == 11  # the rest of the rounds went on
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
 
 
 async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once_when_it_ends(
@@ -164,32 +165,22 @@ async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once
     """What a database knows of itself it tells itself."""
     caplog.set_level(logging.INFO)
     clock, probed = ManualClock(), 0
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
     full, busy = StoreFull("no space is left"), StoreBusy("too many wait")
-    rounds: list[tuple[StoreError | None, StoreError | None]] = [
+    probes: list[tuple[StoreError | None, StoreError | None]] = [
         (None, None), (busy, None), (busy, None), (full, full), (full, full), (None, None), (busy, None), (None, None), (None, None),
     ]  # fmt: skip
 
     async def probe() -> StoreError | None:
         nonlocal probed
         probed += 1
-        return rounds[min(probed, len(rounds)) - 1][0]
+        return probes[min(probed, len(probes)) - 1][0]
 
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False,
-        trouble=lambda: rounds[min(max(probed, 1), len(rounds)) - 1][1], probe=probe,
-    )  # fmt: skip
-    going = asyncio.create_task(janitor.run())
-    try:
+    async with rounds(database, store, clock, trouble=lambda: probes[min(max(probed, 1), len(probes)) - 1][1], probe=probe):
         async with asyncio.timeout(30):
-            while probed <= len(rounds):
+            while probed <= len(probes):
                 await asyncio.sleep(0.01)
                 clock.advance(BEAT_S)
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
     told = [(record.getMessage(), vars(record)["facts"]) for record in caplog.records if record.getMessage().startswith("database_")]
     began = ("database_in_trouble", {"code": "store.busy", "reason": "too many wait"})
     assert told == [began, began, ("database_recovered", {})]
@@ -197,8 +188,7 @@ async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once
 
 async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_start(tmp_path: Path) -> None:
     clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
     await store.metrics.append([pack(session, 0, layout_row(), int(clock.now() * 1000))])
     await store.nodes.delete_node(SCOPE, session.node)
@@ -208,19 +198,10 @@ async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_s
         await store.nodes.sweep()
     other.close()
     assert await store.metrics.latest(session.no)
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
-        probe=database.probe,
-    )  # fmt: skip
-    going = asyncio.create_task(janitor.run())
-    try:
+    async with rounds(database, store, clock):
         async with asyncio.timeout(30):
             while await store.metrics.latest(session.no):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
 
 
 @pytest.mark.parametrize(
@@ -231,8 +212,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
     tmp_path: Path, jump: float, outvoted: bool | None
 ) -> None:
     clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
     await store.metrics.append([pack(session, 0, layout_row(), int(clock.now() * 1000))])
     asked = []
@@ -241,12 +221,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
         asked.append(clock.monotonic())
         return outvoted
 
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
-        probe=database.probe, outvoted=vote, onward=Onward(clock).now,
-    )  # fmt: skip
-    going = asyncio.create_task(janitor.run())
-    try:
+    async with rounds(database, store, clock, outvoted=vote, onward=Onward(clock).now):
         clock.jump(jump)
         async with asyncio.timeout(30):
             while len(asked) < 3:
@@ -254,35 +229,21 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
                 clock.advance(60.0)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S
         assert bool(await store.metrics.latest(session.no)) is (outvoted is not False or jump < 0)
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
 
 
 async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.store.sqlite.log._EXPIRE_AT_ONCE", 2)
     clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
-    store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+    database, store = await opened(tmp_path, clock)
     old, young = clock.now() - KEEP_JOBS_S - 10, clock.now() - KEEP_JOBS_S + DAY_S
     for number in range(5):
         await store.log.add_event(new_event(old + number))
     await store.log.add_event(kept := new_event(young))
     for at in (old, young):
         await store.deployments.create_deployment(SCOPE, new_deployment(at)._replace(state="failed", ended_at=at + 1))
-    janitor = Janitor(
-        store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), broken=lambda: False, trouble=lambda: None,
-        probe=database.probe,
-    )  # fmt: skip
-    going = asyncio.create_task(janitor.run())
-    try:
+    async with rounds(database, store, clock):
         async with asyncio.timeout(30):
             while (await store.log.events(SCOPE, 10)).items != [kept]:
                 await asyncio.sleep(0.01)
                 clock.advance(BEAT_S)
         assert [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items] == [young]
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        await database.close()
