@@ -24,7 +24,7 @@ from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
 from groundcontrol.web.schema import NodeChange, Sample
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import LiveSocket, TestHub
+from tests.unit.groundcontrol.web.hub import Client, LiveSocket, TestHub
 
 
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
@@ -40,6 +40,15 @@ async def nothing_comes(live: LiveSocket) -> None:
     """What was asked for is answered by now."""
     await live.send("ping", {})
     await live.expect("pong")
+
+
+async def left(hub: TestHub, page: Client, topic: str) -> int:
+    """A page was there and is gone; the number that it had come to."""
+    async with page.live() as live:
+        await live.subscribe(topic)
+        seq = (await live.expect("snapshot"))["seq"]
+    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    return int(seq)
 
 
 async def test_who_comes_back_is_sent_what_was_missed_and_goes_on(hub: TestHub) -> None:
@@ -84,10 +93,7 @@ async def test_a_number_that_was_never_given_is_answered_with_all_of_it(hub: Tes
 @pytest.mark.parametrize("topic", ["fleet", "events", "jobs"])
 async def test_the_only_page_finds_its_topic_when_it_comes_back(hub: TestHub, topic: str) -> None:
     page = await hub.logged_in()
-    async with page.live() as live:
-        await live.subscribe(topic)
-        seq = (await live.expect("snapshot"))["seq"]
-    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    seq = await left(hub, page, topic)
     async with page.live() as live:
         await live.subscribe(topic, seq)
         await nothing_comes(live)
@@ -98,10 +104,7 @@ async def test_the_only_page_finds_its_topic_when_it_comes_back(hub: TestHub, to
 async def test_what_changes_while_nobody_is_there_is_sent_to_who_comes_back(hub: TestHub) -> None:
     node = await hub.node()
     page = await hub.logged_in()
-    async with page.live() as live:
-        await live.subscribe(f"node:{node.id}")
-        seq = (await live.expect("snapshot"))["seq"]
-    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    seq = await left(hub, page, f"node:{node.id}")
     for at in range(3):
         hub.bus.publish(NodeLive(node.id, "pulse", float(at), {"cpu.total": float(at)}))
     async with page.live() as live:
@@ -118,10 +121,7 @@ async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile
     monkeypatch.setattr(ws_browser, "INTEREST_EVERY_S", 0.02)
     node = await hub.node()
     page = await hub.logged_in()
-    async with page.live() as live:
-        await live.subscribe(f"node:{node.id}")
-        seq = (await live.expect("snapshot"))["seq"]
-    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    seq = await left(hub, page, f"node:{node.id}")
     async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told:
         await asyncio.sleep(0.2)
         assert len(hub.app[LIVE]._feeds) == 1
