@@ -13,6 +13,7 @@ from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
+from tests.support.ssh_end import SshEnd
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -86,6 +87,37 @@ def test_a_server_that_is_added(page: Page, hub: HubProcess) -> None:
     page.keyboard.press("Escape")
     # what was sent is not left, what was typed since is
     expect(opened(page).get_by_label("Host name or IP")).to_have_value("web-8.example")
+
+
+@pytest.mark.refusals("403 (Forbidden)", "503 (Service Unavailable)")
+def test_a_host_key_that_is_trusted(page: Page, hub: HubProcess) -> None:
+    with SshEnd() as end:
+        sign_in(page, hub)
+        dialog = opened(page)
+        signed(dialog, end.port)
+        dialog.get_by_role("button", name="Connect").click()
+        asked = Kept(page, "POST", "**/host-key")
+        fingerprint = dialog.get_by_label("Fingerprint", exact=True)
+        for status, json, why in (
+            (403, STEP_UP, STEP_UP["detail"]),
+            (503, {"code": "unavailable", "detail": "It is busy."}, "It is busy."),
+        ):
+            expect(fingerprint).to_be_visible()
+            dialog.get_by_text("The fingerprints match").click()
+            dialog.get_by_role("button", name="Trust and deploy").click()
+            [sent] = asked.wait()
+            page.keyboard.press("Escape")
+            expect(dialog).to_have_count(0)
+            sent.fulfill(status=status, json=json)
+            told = page.get_by_role("alert").filter(has_text=why)
+            expect(told).to_contain_text("Host key of 127.0.0.1")
+            expect(page.get_by_text("Confirm that it is you")).to_have_count(0)
+            told.get_by_role("button", name="Open").click()
+        dialog.get_by_text("The fingerprints match").click()
+        dialog.get_by_role("button", name="Trust and deploy").click()
+        [sent] = asked.wait()
+        sent.continue_()
+        expect(dialog.get_by_text("The fingerprints match")).to_have_count(0)
 
 
 @pytest.mark.refusals("503 (Service Unavailable)")

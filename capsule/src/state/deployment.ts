@@ -4,7 +4,6 @@ import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
 import type { DeploymentBody, DeploymentView, RetryBody } from "../wire/schema.gen";
 import { follow, note } from "./deployments";
-import { withStepUp } from "./stepup";
 
 /** With the key of an earlier one it is that one, however often it is asked for. */
 export async function startDeployment(body: DeploymentBody, key: string): Promise<Signal<DeploymentView>> {
@@ -26,7 +25,7 @@ export async function redeployNode(nodeId: string, body: RetryBody): Promise<Sig
 }
 
 export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {
-  follow(await withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } })));
+  follow(await call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } }));
 }
 
 export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => follow(await call<DeploymentView>("GET", `deployments/${id}`));

@@ -341,22 +341,25 @@ const KEY_FILES: Record<string, string> = {
 
 function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode {
   const [match, setMatch] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const [trusted, setTrusted] = useState(false);
   const [wrong, setWrong] = useState("");
+  const { sending, give } = useSending();
   const cancelling = useCancel(one.id);
   useEffect(() => setWrong(""), [one]); // what was told since is newer
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
-  const trust = async (): Promise<void> => {
-    setBusy(true);
+  const trust = (): void => {
+    const what = t`Host key of ${one.host}`;
     setWrong("");
-    try {
-      await confirmHostKey(one.id, fingerprint);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
-      setBusy(false);
-    }
+    void give({
+      what,
+      failed: t`${what}: not confirmed`,
+      send: () => confirmHostKey(one.id, fingerprint),
+      taken: () => setTrusted(true), // until its steps are told
+      late: () => {}, // it goes on in the background, and says itself how it ends
+      refused: setWrong,
+      back: () => openDeployment(one),
+    });
   };
   return (
     <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
@@ -386,7 +389,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
       <footer>
         <CancelButton {...cancelling} />
         {mayAct.value ? (
-          <Button kind="primary" class="end" busy={busy} disabled={!match} onClick={() => void trust()}>
+          <Button kind="primary" class="end" busy={sending || trusted} disabled={!match} onClick={trust}>
             {t`Trust and deploy`}
           </Button>
         ) : (
