@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,8 +80,25 @@ def _covered(sample: Sample, holes: Sequence[Hole]) -> bool:
 
 
 async def held_samples(folder: Path, series: Mapping[str, str], start: float, end: float) -> list[Sample]:
-    """Every row that a hub's data folder holds of one series of each family, doubled ones twice: read beside the hub, hot or compacted."""
-    path = folder / "stardust-samples.db"
+    """Every row that a hub's data folder holds of one series of each family, doubled ones twice: read beside the hub, hot or compacted.
+
+    Of a copy, which is of one moment: this process cannot ask the hub to let rows lie while they are read.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "stardust-samples.db")
+        await asyncio.to_thread(_copy, folder / path.name, path)
+        return await _samples_of(path, series, start, end)
+
+
+def _copy(database: Path, to: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(to)) as copy,
+    ):
+        source.backup(copy)
+
+
+async def _samples_of(path: Path, series: Mapping[str, str], start: float, end: float) -> list[Sample]:
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         nodes = [row[0] for row in database.execute("SELECT node FROM fence")]
     reader = await Reader.open(path)
