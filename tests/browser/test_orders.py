@@ -12,6 +12,7 @@ from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobRe
 from spider.wire.orders import Order
 from tests.browser.test_settings import password_step
 from tests.browser.test_under_way import Kept
+from tests.browser.waits import until
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
@@ -136,6 +137,29 @@ def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(p
         {"for": "remove", "packages": ["curl", "old-lib"]},
         {"packages": ["curl", "old-lib"], "plan": DIGEST},
     ]
+
+
+def test_what_wants_a_plan_wants_it_from_a_node_that_has_gone_meanwhile_too(page: Page, hub: HubProcess) -> None:
+    [enrolled] = hub.enrol("web-1")
+    with Planner(hub, enrolled):
+        password_step(page, hub, "admin", PASSWORD)
+        page.get_by_role("row").get_by_text("web-1").first.click()
+        page.get_by_role("button", name="Upgrade").click()
+        page.get_by_role("menuitem", name="Remove…", exact=False).first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("textbox", name="Packages").fill("curl")
+        expect(dialog.get_by_text("The node is not connected")).to_have_count(0)
+    expect(dialog.get_by_text("The node is not connected: a job can start when it is back.")).to_be_visible()
+    remove = dialog.get_by_role("button", name="Remove packages")
+    expect(remove).to_have_count(0)
+    dialog.get_by_role("button", name="Show plan").click()
+    expect(remove).to_be_disabled()
+    until(page, lambda: [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]], lambda found: found == ["plan"])
+    expect(remove).to_be_disabled()
+    with Planner(hub, enrolled):
+        expect(dialog.get_by_role("table", name="Planned changes")).to_be_visible()
+        expect(remove).to_be_enabled()
+        expect(dialog.get_by_text("The node is not connected")).to_have_count(0)
 
 
 def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
 import { t } from "../../core/say";
 import { actionWord, jobEnded, phaseWord, stateWord } from "../../core/words";
+import { nodeSignal } from "../../state/fleet";
 import { JobDetail, newKey, submitJob } from "../../state/job";
 import { planOf } from "../../state/plans";
 import { go } from "../../state/router";
@@ -22,7 +23,7 @@ type Action = JobBody["action"];
 export interface OrderProps {
   view: NodeView;
   action: Action;
-  /** The node says what it would do first. */
+  /** The node says what it would do first. As it was when the dialog opened: nobody who was shown that a plan comes first starts without one. */
   planned: boolean;
   onClose: () => void;
 }
@@ -51,7 +52,8 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
   // The same wish, sent again after a lost answer, is the same one; another wish is another one.
   const planKey = useMemo(newKey, [packages.join(" "), round]);
   const runKey = useMemo(newKey, [packages.join(" "), round]);
-  const plans = planned && isPlanned(action);
+  const [plans] = useState(() => planned && isPlanned(action));
+  const away = (nodeSignal(view.id)?.value ?? view).state !== "online";
 
   const askForPlan = async (): Promise<void> => {
     if (!isPlanned(action) || busy) return;
@@ -146,6 +148,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {trouble.why}
           </Banner>
         )}
+        {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected: a job can start when it is back.`}</Banner>}
         {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}

@@ -80,7 +80,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
         ) : null}
         <Icon name="chevron-down" size="small" />
       </MenuButton>
-      {asked && <OrderDialog view={view} action={asked} planned={!refusal(view, "plan")} onClose={() => setAsked(null)} />}
+      {asked && <OrderDialog view={view} action={asked} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(null)} />}
     </>
   );
 }
