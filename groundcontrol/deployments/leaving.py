@@ -18,6 +18,7 @@ from groundcontrol.deployments import rows
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.stopping import stop_all
 from groundcontrol.deployments.work import CLEAN_UP_TRIES, OWN_ERROR, Tools, hub_failed, tell, wipe
+from groundcontrol.deployments.writelock import WriteLock
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.domain.jobs import Job, Wish
@@ -79,7 +80,7 @@ class Leaving:
         self._left: dict[NodeId, str] = {}
         """What a farewell has told as left there."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking = asyncio.Lock()
+        self._asking = WriteLock()
         """Two who ask at once get the same removal."""
         self.ready = asyncio.Event()
         """What an earlier start of the hub left is known."""
@@ -136,7 +137,7 @@ class Leaving:
 
         Raises: StoreError. What else stands against it ends the removal.
         """
-        async with self._asking:
+        async with self._asking.in_time():
             return self.running(node.id) or await self._begin(scope, node)
 
     async def _begin(self, scope: Scope, node: Node) -> Deployment:
@@ -154,7 +155,7 @@ class Leaving:
 
         Raises: StoreError.
         """
-        async with self._asking:
+        async with self._asking.in_time():
             return self.running(_node(row)) or await self._again(scope, row)
 
     async def _again(self, scope: Scope, row: Deployment) -> Deployment:
@@ -190,7 +191,7 @@ class Leaving:
 
         Raises: NotFound, Conflict: it was ordered, or has ended; StoreError.
         """
-        async with self._asking:  # one that is being ordered just now is ordered then
+        async with self._asking.in_time():  # one that is being ordered just now is ordered then
             row = await self._tools.store.deployments.deployment(scope, row.id)
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
@@ -210,7 +211,7 @@ class Leaving:
         Raises: StoreError.
         """
         await self.ready.wait()
-        async with self._asking:  # one that is being ordered just now is followed then
+        async with self._asking:  # one that is being ordered just now is followed then; who has left says so once, and is waited for
             progress = self._active.get(node)
             if progress is not None:
                 await self._tell(progress, left)

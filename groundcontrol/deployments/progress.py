@@ -11,6 +11,7 @@ from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.turns import Turn
+from groundcontrol.deployments.writelock import WriteLock
 from groundcontrol.domain.deployments import Deployment, HostKey
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import HubError
@@ -35,18 +36,21 @@ class Progress:
         self._scope = scope._replace(grants=())
         """In the name of who asked, but without a limit to some nodes: what runs is brought to its end, whatever is re-tagged meanwhile."""
         self._confirm_limit_s = confirm_limit_s
-        self._writing = asyncio.Lock()
+        self._writing = WriteLock()
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
         self.turn: Turn | None = None
         """Its place among those at work, which it leaves while a person is waited for."""
 
-    async def change(self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None) -> Deployment:
+    async def change(
+        self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None, *, asked: bool = False
+    ) -> Deployment:
         """Save a change and tell of it.
 
+        Args:   asked: a request waits for it.
         Raises: StoreError.
         """
-        async with self._writing:
+        async with self._writing.in_time() if asked else self._writing:
             saving = asyncio.ensure_future(self._store.deployments.save_deployment(self._scope, change(self.row), audit))
             try:
                 self.row = await asyncio.shield(saving)
@@ -95,7 +99,7 @@ class Progress:
             return _confirmed(row)
 
         try:
-            row = await self.change(confirmed, audit)
+            row = await self.change(confirmed, audit, asked=True)
         except _NotShown:
             return None
         if not waiting.done():

@@ -44,6 +44,7 @@ from groundcontrol.deployments.work import (
     close_unfinished,
     makes_node,
 )
+from groundcontrol.deployments.writelock import WriteLock
 from groundcontrol.domain.deployments import (
     Confirmation,
     Deployment,
@@ -103,7 +104,7 @@ class DeploymentService:
         self._known = Known(self._tools)
         self._active: dict[DeploymentId, _Active] = {}
         self._occupied = Occupied(store, self._at_work)
-        self._ordering = asyncio.Lock()
+        self._ordering = WriteLock()
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -163,7 +164,7 @@ class DeploymentService:
         request = check_request(request)
         await check_target(self._tools.hub, request.host, request.jump.host if request.jump else None)
         wanted = asked_for(scope, request, self._tools.clock.now())
-        async with self._ordering:
+        async with self._ordering.in_time():
             in_the_way: Conflict | None = None
             try:
                 await self._occupied.check_free(scope, request, None)
@@ -190,7 +191,7 @@ class DeploymentService:
         if not 1 <= len(requests) <= MAX_MANY:
             raise BadRequest(f"servers names 1 to {MAX_MANY} servers", field="servers")
         checked, faults = await check_many(self._tools.hub, requests)
-        async with self._ordering:
+        async with self._ordering.in_time():
             known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
             if known is None:
                 # A repeat is not in its own way.
@@ -241,7 +242,7 @@ class DeploymentService:
         kept = has_credentials(way)
         request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
         merged, pinned, _ = await self._checked(request, pinned, overrides, f"no credentials are kept for {node.name}")
-        async with self._ordering:
+        async with self._ordering.in_time():
             running = self._running_of(node_id)
             if running is not None and running.kind == "install":
                 return running
@@ -325,7 +326,7 @@ class DeploymentService:
             await self._check_idle(node, by_ssh=True)
             merged = check_request(merged)
             await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
-        async with self._ordering:
+        async with self._ordering.in_time():
             running = self._removing(await tools.store.nodes.node(scope, node_id), force=force)
             if running is not None:
                 return running
@@ -442,7 +443,7 @@ class DeploymentService:
             before, pinned = await self._known.fields_of(scope, row)
         merged, pinned, same = await self._checked(before, pinned, overrides, "the credentials of this deployment are not kept")
         name = (merged.name or merged.host) if makes_node(row) else row.name
-        async with self._ordering:
+        async with self._ordering.in_time():
             now = await self._controlled(scope, deployment)
             if now.version != row.version:
                 raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)

@@ -149,20 +149,22 @@ class Trouble:
 
 
 class Hanging:
-    """A store part some of whose commands do not come back, as over a disk that hangs."""
+    """A store part some of whose commands do not come back before `answers` is set, as over a disk that hangs."""
 
-    def __init__(self, part: object) -> None:
+    def __init__(self, part: object, *commands: str) -> None:
         self._part = part
-        self.commands: set[str] = set()
+        self.commands = set(commands)
         self.reached = asyncio.Event()
+        self.answers = asyncio.Event()
 
     def __getattr__(self, name: str) -> object:
         if name not in self.commands:
             return getattr(self._part, name)
 
-        async def hang(*_given: object, **_more: object) -> None:
+        async def hang(*given: object, **more: object) -> object:
             self.reached.set()
-            await asyncio.Event().wait()
+            await self.answers.wait()
+            return await getattr(self._part, name)(*given, **more)
 
         return hang
 
@@ -170,6 +172,13 @@ class Hanging:
 def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
     """Make these commands of a part of the store fail, until `commands` is cleared."""
     made = Trouble(getattr(desk.store, part), *commands)
+    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    return made
+
+
+def hanging(desk: Desk, part: str, *commands: str) -> Hanging:
+    """Make these commands of a part of the store hang."""
+    made = Hanging(getattr(desk.store, part), *commands)
     desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made
 
@@ -226,8 +235,8 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-async def node_with(desk: Desk, request: DeploymentRequest | None) -> NodeId:
-    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-1", "127.0.0.1"))
+async def node_with(desk: Desk, request: DeploymentRequest | None, name: str = "web-1") -> NodeId:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "127.0.0.1"))
     if request is not None:
         await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
     return node.id

@@ -15,11 +15,11 @@ from groundcontrol.domain.ids import BootId, HubId, JobId, NodeId
 from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState, Wish
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreFull
+from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreBusy, StoreFull
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, failing, node_with, trouble
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, failing, hanging, node_with, trouble
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 
@@ -56,8 +56,8 @@ class Played:
         await service.said_farewell(cast("AgentSession", agent), "uninstalled by an order of its hub", left)
 
 
-async def played(desk: Desk) -> Played:
-    node = await node_with(desk, None)
+async def played(desk: Desk, name: str = "web-1") -> Played:
+    node = await node_with(desk, None, name)
     desk.here.add(node)
     return Played(desk, node, await desk.store.sessions.claim(node, BootId("0" * 32), HubId("h" * 26)))
 
@@ -463,6 +463,31 @@ async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(
     async with desk.running(desk.make(desk.config)):
         assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
         assert (await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")).id == row.id
+
+
+async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root says it once; whoever orders can do so again."""
+    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
+    node, other = await played(desk), await played(desk, "web-2")
+    made = hanging(desk, "deployments")
+    async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+        left = await service.remove(SYSTEM, other.id, None, force=False)
+        await other.take()
+        await desk.until(left.id, lambda row: states(row)["uninstall"] == "running")
+        made.commands.add("create_deployment")
+        asking = asyncio.create_task(service.remove(SYSTEM, node.id, None, force=False))
+        await made.reached.wait()
+        with pytest.raises(StoreBusy):
+            await service.remove(SYSTEM, node.id, None, force=False)
+        with pytest.raises(StoreBusy):
+            await service.cancel(SYSTEM, left.id)
+        leaving = asyncio.create_task(other.farewell(service))
+        await asyncio.sleep(0.4)  # longer than anybody else may wait
+        assert not leaving.done()
+        made.answers.set()
+        assert (await asking).state == "running"
+        await leaving
+        assert (await desk.end_of(left.id)).state == "succeeded"
 
 
 async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from groundcontrol.errors import (
     HostKeyMismatch,
     IdempotencyMismatch,
     NotFound,
+    StoreBusy,
     TargetNotAllowed,
     Unavailable,
 )
@@ -38,7 +39,7 @@ from groundcontrol.store.base import AuditEntry
 from majortom.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, VIEWER, Config, Desk, Hanging, Requests, node_with
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
 from tests.unit.majortom.ssh_server import serving
 
 
@@ -355,6 +356,54 @@ async def test_a_store_that_hangs_holds_up_no_end_for_longer_than_its_limit(
             made.commands.add("save_deployment")
             began = SystemClock().monotonic()
         assert SystemClock().monotonic() - began < 3
+
+
+async def test_behind_an_order_that_hangs_others_are_refused_and_not_carried_out_later(
+    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
+    node, other = await node_with(desk, None), await node_with(desk, None, "web-2")
+    async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+        failed = await desk.end_of((await service.install(ADMIN, request_to(closed_port), None)).id)
+    made = hanging(desk, "deployments", "create_deployment")
+    async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+        asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
+        await made.reached.wait()
+        wanted = request_to(closed_port)
+        for order in (
+            service.remove(ADMIN, other, None, force=True),
+            service.remove(ADMIN, other, DeploymentOverrides(password="x"), force=False),
+            service.install(ADMIN, wanted, None),
+            service.install_many(ADMIN, [wanted], None),
+            service.redeploy(ADMIN, other, DeploymentOverrides(password="x")),
+            service.retry(ADMIN, failed.id, DeploymentOverrides(password="x")),
+        ):
+            with pytest.raises(StoreBusy):
+                await order
+        made.answers.set()
+        assert (await asking).state == "succeeded"
+        assert (await desk.store.nodes.node(ADMIN, other)).id == other
+        assert len((await desk.store.deployments.deployments(ADMIN, 10)).items) == 2
+        assert (await service.remove(ADMIN, other, None, force=True)).state == "succeeded"
+
+
+async def test_behind_a_confirmation_that_hangs_another_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
+    row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
+    made = hanging(desk, "deployments")
+    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row)
+    waiting = asyncio.create_task(progress.confirm_host_key(describe(KEY)))
+    await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+    audit = AuditEntry(ADMIN.actor, "deployment.host_key", row.id, "done", {})
+    made.commands.add("save_deployment")
+    async with asyncio.timeout(30):
+        first = asyncio.create_task(progress.confirm(HostKey(*describe(KEY)), audit))
+        await made.reached.wait()
+        with pytest.raises(StoreBusy):
+            await progress.confirm(HostKey(*describe(KEY)), audit)
+        made.answers.set()
+        assert await first is not None
+        assert await waiting
 
 
 async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
