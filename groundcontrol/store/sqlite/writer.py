@@ -28,6 +28,8 @@ CLOSE_LIMIT_S: Final = 30.0
 """For what waits at the end, and for folding it in. Leaving earlier loses nothing that was answered; the next opening folds."""
 STALLED_LIMIT_S: Final = 0.5
 """The same where the disk hangs already."""
+FOLD_AGAIN_S: Final = 1.0
+"""So long after folding in what was shredded was of no use, because somebody reads or the disk is full, it is tried again."""
 
 
 class WriterStats(NamedTuple):
@@ -66,6 +68,11 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._shredding = False
+        """Something of the log is to be folded in."""
+        self._fold_at = 0.0
+        """When, by the monotonic clock."""
+        self._unfolded: StoreError | None = None
+        """Why it could not be; None = it was, or somebody reads."""
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
         self.edition = 0
@@ -152,12 +159,22 @@ class Writer:
         while self._queue or not self._closing:
             if not self._queue:
                 self._wake.clear()
-                await self._wake.wait()
+                if not await self._woken():
+                    await self._run_group([])
                 continue
             group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
             group = [waiting for waiting in group if not waiting.done.done()]
             if group:
                 await self._run_group(group)
+
+    async def _woken(self) -> bool:
+        """Wait for a command. Returns: False: none has come, and it is time to fold."""
+        if not self._shredding or self.broken:
+            return await self._wake.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._fold_at - self._clock.monotonic())):
+                return await self._wake.wait()
+        return False
 
     async def _run_group(self, group: list[_Waiting]) -> None:
         started = self._clock.monotonic()
@@ -185,7 +202,10 @@ class Writer:
                 waiting.done.set_exception(outcome.error)
 
     def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
-        """On the thread: all commands in one transaction."""
+        """On the thread: all commands in one transaction. Without any, it is time to fold."""
+        if not commands:
+            self._fold(db)
+            return []
         changes = db.total_changes
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -202,11 +222,21 @@ class Writer:
             if db.total_changes != changes:
                 self.edition += 1
         kept = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
-        if kept and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+        if self._shredding and self._clock.monotonic() >= self._fold_at:
+            self._fold(db)
+        if kept and self._unfolded is None and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
             self._note_health(None)
-        if self._shredding:
-            self._shredding = not _fold_log(db)
         return outcomes
+
+    def _fold(self, db: sqlite3.Connection) -> None:
+        """On the thread: fold in what was shredded. It is committed, whatever comes of this, so nobody is refused over it."""
+        self._fold_at = self._clock.monotonic() + FOLD_AGAIN_S
+        try:
+            self._shredding = not _fold_log(db)
+            self._unfolded = None
+        except sqlite3.Error as exc:
+            self._unfolded = self._note(exc)
+            self._note_health(self._unfolded)  # whatever it is: nobody else hears of it
 
     def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
         """Args: alone: nothing else is in this transaction; then it is its own savepoint, which would copy every page that is changed."""
@@ -226,7 +256,8 @@ class Writer:
                 db.execute("ROLLBACK TO command")
                 db.execute("RELEASE command")
             return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
-        self._shredding = self._shredding or tx.shredding
+        if tx.shredding:
+            self._shredding, self._fold_at = True, self._clock.monotonic()
         return _Outcome(result, None)
 
     def _note(self, exc: sqlite3.Error) -> StoreError:

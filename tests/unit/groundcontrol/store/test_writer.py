@@ -21,6 +21,7 @@ from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import SystemClock
+from tests.support.hub import ROOT
 
 
 @pytest.fixture
@@ -268,6 +269,120 @@ def test_after_an_input_output_error_nothing_goes_through_that_connection(tmp_pa
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("must start again") == 2
+
+
+def shred(tx: Tx) -> str:
+    tx.shredding = True
+    return put("shred")(tx)
+
+
+def log_bytes(path: Path) -> int:
+    return path.with_name(path.name + "-wal").stat().st_size
+
+
+_FOLDING_ON_A_FULL_DISK = """
+import asyncio, logging, os, sys
+from pathlib import Path
+from groundcontrol.errors import StoreFull
+from groundcontrol.store.sqlite.connection import open_thread
+from groundcontrol.store.sqlite.writer import Writer
+from spider.clock import SystemClock
+from tests.unit.groundcontrol.store.test_writer import bodies, log_bytes, put, shred
+
+async def main():
+    path, filler = (Path(sys.argv[1]) / name for name in ("some.db", "filler"))
+    path.touch()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    writer = Writer(await open_thread(path, page_size=4096), path.name, SystemClock())
+    try:
+        await use(writer, path, filler)
+    finally:
+        await writer.close()
+
+async def use(writer, path, filler):
+    await writer.run(lambda tx: tx.do("CREATE TABLE item (no INTEGER PRIMARY KEY, body TEXT UNIQUE)"))
+    for at in range(8):
+        await writer.run(put(f"{at}" * 20_000))
+    with filler.open("wb", 0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            file.truncate(file.tell() - 65536)  # enough for the log, and too little for the file to hold all that is in the log
+    acknowledged = bodies(path) + [await writer.run(shred)]
+    for at in range(3):
+        assert writer.trouble.code == "store.full"
+        assert not writer.broken
+        os.truncate(filler, filler.stat().st_size - 16384)
+        try:
+            acknowledged.append(await writer.run(put(f"after it {at}")))
+        except StoreFull:  # the file was quicker
+            pass
+    assert writer.trouble.code == "store.full"
+    assert bodies(path) == acknowledged
+    filler.unlink()
+    async with asyncio.timeout(20):
+        while log_bytes(path):
+            await asyncio.sleep(0.05)
+    await writer.run(put("room again"))
+    assert writer.trouble is None
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_shredded_on_a_full_disk_is_answered_as_done_and_folded_in_when_there_is_room(tmp_path: Path) -> None:
+    """F-11: a commit that is kept was never refused, whatever comes of the log after it."""
+    disk = 'mount -t tmpfs -o size=1m small "$1" || exit 77; exec "$0" -c "$2" "$1"'
+    argv = ["unshare", "-r", "-m", "sh", "-c", disk, sys.executable, str(tmp_path), _FOLDING_ON_A_FULL_DISK]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    if done.returncode == 77 or done.stderr.startswith("unshare:"):
+        pytest.skip(f"mounts may not be made here: {done.stderr.strip()[:200]}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split() == ["database_in_trouble", "database_recovered"]
+
+
+_FOLDING_ON_A_FAILING_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from groundcontrol.errors import StoreDown
+from groundcontrol.store.sqlite.connection import open_thread
+from groundcontrol.store.sqlite.writer import Writer
+from spider.clock import SystemClock
+from tests.unit.groundcontrol.store.test_writer import bodies, put, shred
+
+async def main():
+    path = Path(sys.argv[1])
+    writer = Writer(await open_thread(path, page_size=4096), path.name, SystemClock())
+    try:
+        await use(writer)
+    finally:
+        await writer.close()
+    print(*map(len, bodies(path)))
+
+async def use(writer):
+    await writer.run(lambda tx: (put("x" * 200_000)(tx), shred(tx)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))  # enough for the log, and too little for the file
+    assert await writer.run(lambda tx: (put("y" * 20_000)(tx), setattr(tx, "shredding", True))) == ("y" * 20_000, None)
+    assert writer.broken
+    try:
+        await writer.run(put("after it"))
+    except StoreDown as error:
+        print(error.message)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+asyncio.run(main())
+"""
+
+
+def test_an_input_output_error_after_a_commit_ends_the_hub_and_not_the_commit(path: Path) -> None:
+    """F-13."""
+    argv = [sys.executable, "-c", _FOLDING_ON_A_FAILING_DISK, str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    refused, held = done.stdout.splitlines()
+    assert refused.endswith("must start again")
+    assert held == "200000 5 20000"
 
 
 async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Path) -> None:
