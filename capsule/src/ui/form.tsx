@@ -50,7 +50,7 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
   );
 }
 
-export function TagsField({ label, tags, onTags }: { label: string; tags: readonly string[]; onTags: (tags: string[]) => void }): VNode {
+export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
   const id = useId();
   const [text, setText] = useState("");
   const add = (): void => {
@@ -77,16 +77,20 @@ export function TagsField({ label, tags, onTags }: { label: string; tags: readon
           placeholder={t`add a tag`}
           maxLength={64}
           autocomplete="off"
+          aria-invalid={wrong ? true : undefined}
+          aria-describedby={wrong ? `${id}-wrong` : undefined}
           onInput={(event) => setText(event.currentTarget.value)}
           onBlur={add}
           onKeyDown={(event) => {
             if (event.key === "Enter" || event.key === ",") {
               if (text) event.preventDefault();
               add();
-            } else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
+            } else if (event.key === "Escape") add(); // it closes a dialog, which keeps what is there by then
+            else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
           }}
         />
       </div>
+      <Below id={id} hint="" wrong={wrong} />
     </div>
   );
 }

@@ -11,14 +11,17 @@ interface Props {
   error?: ComponentChildren;
 }
 
-/** What is typed is kept while somebody types, whatever the address says; Esc clears it, then leaves. */
+/** What is typed stands as it was typed, until another text comes from elsewhere; Esc clears it, then leaves. */
 export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
-  const input = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState(text);
+  const told = useRef(text);
   useEffect(() => {
-    if (document.activeElement !== input.current) setTyped(text);
+    if (text.trim() === told.current.trim()) return; // it is what was typed here
+    told.current = text;
+    setTyped(text);
   }, [text]);
   const set = (next: string): void => {
+    told.current = next;
     setTyped(next);
     onText(next);
   };
@@ -26,7 +29,6 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
     <div class={`search grow ${error ? "invalid" : ""}`} role="search">
       <Icon name="search" size="small" />
       <input
-        ref={input}
         type="search"
         aria-label={label}
         aria-invalid={error ? true : undefined}

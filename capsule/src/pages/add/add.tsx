@@ -1,6 +1,7 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { readKeyHead } from "../../core/keys";
 import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
@@ -118,6 +119,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
   const { sending, give } = useSending();
   const body = bodyOf(entries);
+  const encrypted = readKeyHead(entries.key)?.encrypted;
   // The same wish, sent again after a lost answer, is the same one; another wish is another one.
   const key = useMemo(newKey, [JSON.stringify(body)]);
   const change = (part: Partial<Entries>): void => {
@@ -149,7 +151,8 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
       },
       refused: (why, error) => {
         const field = FIELD_OF[String(error.facts["field"] ?? "")];
-        if (field) setWrong({ [field]: why });
+        const unseen = field === "password" && encrypted; // it was typed before the key
+        if (field && !unseen) setWrong({ [field]: why });
         else setRefusal(why);
         const other = error.facts["deployment"];
         if (typeof other === "string") void lookFor(other);
@@ -167,7 +170,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
         }}
       >
         <div class="deploy-form">
-          {onMethod && <Method value="ssh" onPick={onMethod} />}
+          {onMethod && <Method value="ssh" busy={sending} onPick={onMethod} />}
           {onAnew && <AsLeft onAnew={onAnew} />}
           {refusal && (
             <Banner
@@ -201,7 +204,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
               hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
               options={POLICIES}
             />
-            <TagsField label={t`Tags`} tags={entries.tags} onTags={(tags) => change({ tags })} />
+            <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
           </div>
         </div>
         <Foot status={sending ? SENT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
@@ -282,10 +285,10 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
           </>
         ) : (
           <>
+            {(!update || one.steps[0]?.state === "waiting") && <CancelButton {...cancelling} />}
             <Button class="end" onClick={onClose}>
               {t`Run in background`}
             </Button>
-            {(!update || one.steps[0]?.state === "waiting") && <CancelButton {...cancelling} />}
           </>
         )}
       </footer>

@@ -1,7 +1,7 @@
 /** The fields of a connection: host, user, key, passwords. The same for adding, correcting and removing. */
 
 import type { VNode } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readKeyHead } from "../../core/keys";
 import { t } from "../../core/say";
 import { Button } from "../../ui/button";
@@ -30,6 +30,13 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState("");
   const file = useRef<HTMLInputElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const pasted = useRef(false);
+  useLayoutEffect(() => {
+    // What was pressed or typed into is gone: the focus goes on to what stands in its place.
+    if (pasting !== pasted.current) box.current?.querySelector<HTMLElement>(pasting ? "textarea" : "button")?.focus();
+    pasted.current = pasting;
+  }, [pasting]);
   // Dropped beside the field, a file would be opened in the place of the page: a private key, for everybody to read.
   useEffect(() => {
     const stay = (event: DragEvent): void => event.preventDefault();
@@ -56,6 +63,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
         {label}
       </span>
       <div
+        ref={box}
         class={`key-drop ${over ? "over" : ""}`}
         role="group"
         aria-labelledby={id}
@@ -156,9 +164,9 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Entries; w
       )}
       {entries.key && certified && <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />}
       <div class="halves">
-        {encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
-        {withPassword && !encrypted && <SecretField label={t`SSH password`} value={entries.password} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
-        <SecretField label={t`sudo password`} value={entries.sudoPassword} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
+        {encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} wrong={wrong.passphrase ?? ""} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
+        {withPassword && !encrypted && <SecretField label={t`SSH password`} value={entries.password} wrong={wrong.password ?? ""} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
+        <SecretField label={t`sudo password`} value={entries.sudoPassword} wrong={wrong.sudoPassword ?? ""} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
       </div>
       {!withPassword && !entries.key && (
         <div>
@@ -208,11 +216,13 @@ const OPENED_BY: readonly [JumpEntries["by"], string][] = [["same", t`What opens
 
 /** The server on the way, folded away until it is wanted. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpEntries | null; wrong: Wrong; hint: string; onJump: (jump: JumpEntries | null) => void }): VNode {
+  const last = useRef(NO_JUMP); // switched off and on again, it is as it was
+  if (jump) last.current = jump;
   const change = (part: Partial<JumpEntries>): void => onJump({ ...(jump ?? NO_JUMP), ...part });
   const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };
   return (
     <div class="jump">
-      <Switch label={t`Through a jump host`} hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? NO_JUMP : null)} />
+      <Switch label={t`Through a jump host`} hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? last.current : null)} />
       {jump && (
         <fieldset class="deploy-form inner">
           <legend class="hidden-text">{t`Jump host`}</legend>

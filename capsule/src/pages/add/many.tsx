@@ -138,7 +138,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
         }}
       >
         <div class="deploy-form">
-          <Method value="many" onPick={onMethod} />
+          <Method value="many" busy={sending} onPick={onMethod} />
           {left && <AsLeft onAnew={anew} />}
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>

@@ -8,8 +8,8 @@ export type MethodKey = "ssh" | "many" | "command";
 /** Each way is a dialog of its own: who walks from one to the next stays at the choice. */
 let walking = false;
 
-/** How a server is added. */
-export function Method({ value, onPick }: { value: MethodKey; onPick: (key: MethodKey) => void }): VNode {
+/** How a server is added. `busy`: it is being asked for, and the answer belongs to the dialog of this way. */
+export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolean; onPick: (key: MethodKey) => void }): VNode {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!walking) return;
@@ -22,7 +22,7 @@ export function Method({ value, onPick }: { value: MethodKey; onPick: (key: Meth
     onPick(key);
   };
   return (
-    <div ref={box}>
+    <div ref={box} inert={busy}>
       <Segmented
         label={t`Method`}
         value={value}

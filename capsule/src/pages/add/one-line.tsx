@@ -76,7 +76,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
         }}
       >
         <div class="deploy-form">
-          <Method value="command" onPick={onMethod} />
+          <Method value="command" busy={sending} onPick={onMethod} />
           {left && <AsLeft secrets={false} onAnew={anew} />}
           <Refusal text={refusal} />
           <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
@@ -100,7 +100,8 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
   );
 }
 
-type State = "open" | "installing" | "here" | "over" | "failed";
+/** "late": its time is over, and the hub has not said yet whether it was used. */
+type State = "open" | "late" | "installing" | "here" | "over" | "failed";
 
 interface MadeProps {
   made: NewInviteView;
@@ -116,7 +117,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   const left = made.expires_at - now.value;
   const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
   const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node.join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
-  const state: State = node?.state === "online" ? "here" : failed ? "failed" : seen.state === "used" ? "installing" : seen.state !== "open" || left <= 0 ? "over" : "open";
+  const state: State = node?.state === "online" ? "here" : failed ? "failed" : seen.state === "used" ? "installing" : seen.state !== "open" ? "over" : left <= 0 ? "late" : "open";
   const over = state === "here" || state === "over" || state === "failed";
   useEffect(() => {
     if (over || seen.state !== "open") return;
@@ -147,7 +148,7 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     onClose();
   };
   const name = node?.name ?? t`The server`;
-  const title = { open: t`Run this on the server`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command is over`, failed: t`The server could not join` }[state];
+  const title = { open: t`Run this on the server`, late: t`Its time is over`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command is over`, failed: t`The server could not join` }[state];
   return (
     <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={close}>
       <div class="body">
@@ -188,6 +189,11 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
               <code aria-label={t`Checksum`}>{made.installer.sha256}</code>
             </div>
           </>
+        )}
+        {state === "late" && (
+          <Banner kind="info" mark={<Glyph kind="run" label="" />}>
+            {t`Whether a server joined with it in the last moment is being asked.`}
+          </Banner>
         )}
         {state === "installing" && (
           <Banner kind="info" mark={<Glyph kind="run" label="" />}>

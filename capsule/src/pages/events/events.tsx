@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { csv } from "../../core/csv";
 import { eventSearch } from "../../core/events";
 import { t } from "../../core/say";
@@ -45,10 +45,13 @@ export function EventsPage(): VNode {
   const search = query.get("q") ?? "";
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
-  useEffect(() => setTyped(search), [search]);
+  const asked = useRef(search);
   useEffect(() => {
-    if (typed === search) return;
-    const timer = setTimeout(() => setQuery({ q: typed.trim() }), SETTLE_MS);
+    if (search !== asked.current) setTyped((asked.current = search)); // it comes from elsewhere
+  }, [search]);
+  useEffect(() => {
+    if (typed.trim() === asked.current) return;
+    const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   const only: EventsAsked = { severity: severity || undefined, type: type || undefined, search: search.trim() || undefined };

@@ -1,0 +1,126 @@
+"""What is typed stands as it was typed, gives way to what comes from elsewhere, and what is refused of it is told where it stands."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import asyncssh
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.test_add_node import opened
+from tests.browser.test_settings import sign_in
+from tests.browser.test_under_way import Kept
+from tests.support.hub import HubProcess
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+def test_a_filter_shows_what_it_filters_by(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2", "db-1")
+    sign_in(page, hub)
+    field, nodes = page.get_by_label("Filter nodes"), page.locator("[data-node]")
+    page.goto(f"{hub.url}/?q=db")
+    expect(nodes).to_have_count(1)
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("saved views")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Saved views")
+    dialog.get_by_label("Name").fill("Databases")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    page.goto(hub.url)
+    expect(nodes).to_have_count(3)
+    field.fill("web ")
+    expect(nodes).to_have_count(2)
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("Databases")
+    page.keyboard.press("Enter")
+    expect(nodes).to_have_count(1)
+    expect(field).to_have_value("db")
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
+    page.go_back()
+    expect(nodes).to_have_count(2)
+    expect(field).to_have_value("web ")
+    page.goto(f"{hub.url}/events")
+    search = page.get_by_label("Search events")
+    search.click()
+    page.keyboard.type("job ")
+    page.wait_for_url("**/events?q=job")
+    page.keyboard.type("failed")
+    expect(search).to_have_value("job failed")
+    page.wait_for_url(re.compile("q=job(%20|\\+)failed"))
+    expect(search).to_have_value("job failed")
+
+
+@pytest.mark.refusals("400 (Bad Request)")
+def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    dialog = opened(page)
+    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+    dialog.get_by_label("Port", exact=True).fill(str(free_port()))
+    dialog.get_by_label("SSH user").fill("ada")
+
+    jump = dialog.get_by_role("switch", name="Through a jump host")
+    jump.click()
+    dialog.get_by_label("Jump host", exact=True).fill("bastion")
+    for _ in range(2):
+        jump.click()
+    expect(dialog.get_by_label("Jump host", exact=True)).to_have_value("bastion")
+    jump.click()
+
+    dialog.get_by_role("button", name="Paste key").press("Enter")
+    expect(dialog.get_by_label("Private key text")).to_be_focused()
+    page.keyboard.insert_text(asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode())
+    expect(dialog.get_by_role("button", name="Paste instead")).to_be_focused()
+    dialog.get_by_role("button", name="Remove key").click()
+
+    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    password, tags = dialog.get_by_label("SSH password", exact=True), dialog.get_by_label("Tags", exact=True)
+    password.fill("y" * 1100)
+    tags.fill("we\u200bb")
+    dialog.get_by_role("button", name="Connect").click()
+    expect(password).to_have_attribute("aria-invalid", "true")
+    expect(dialog.get_by_role("alert")).to_contain_text("1024")
+    password.fill("y")
+    dialog.get_by_role("button", name="Connect").click()
+    expect(tags).to_have_attribute("aria-invalid", "true")
+    expect(dialog.get_by_role("alert")).to_be_visible()
+
+    tags.fill("prod")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(opened(page).locator(".tag")).to_contain_text(["we", "prod"])
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/invites")
+    dialog = opened(page)
+    way = dialog.get_by_role("radio", name="Over SSH")
+    dialog.get_by_role("radio", name="One-line command").click()
+    dialog.get_by_role("button", name="Make the command").click()
+    [sent] = asked.wait()
+    with pytest.raises(Exception, match="Timeout"):
+        way.click(timeout=500)
+    ends_at = time.time() + 3
+
+    def looked_at(route: Route) -> None:
+        """The hub is not heard until its time is over; by then a server has joined with it."""
+        if time.time() < ends_at + 2:
+            route.abort()
+            return
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"state": "used", "uses": 1, "node_id": node.node_id})
+
+    page.route("**/api/v1/invites/*", looked_at)
+    answer = sent.fetch()
+    sent.fulfill(response=answer, json=answer.json() | {"expires_at": ends_at})
+    expect(dialog.get_by_role("heading", name="Its time is over")).to_be_visible()
+    expect(dialog.get_by_label("Command")).to_have_count(0)
+    expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
