@@ -232,7 +232,7 @@ class Writer:
         """On the thread: fold in what was shredded. It is committed, whatever comes of this, so nobody is refused over it."""
         self._fold_at = self._clock.monotonic() + FOLD_AGAIN_S
         try:
-            self._shredding = not _fold_log(db)
+            self._shredding = not _fold_at_once(db)
             self._unfolded = None
         except sqlite3.Error as exc:
             self._unfolded = self._note(exc)
@@ -285,3 +285,13 @@ def _fold_log(db: sqlite3.Connection) -> bool:
     """
     busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return busy is not None and busy[0] == 0
+
+
+def _fold_at_once(db: sqlite3.Connection) -> bool:
+    """The same without waiting for who reads: a backup does for as long as it copies, and everything else would wait behind it."""
+    [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute("PRAGMA busy_timeout = 0").fetchall()
+    try:
+        return _fold_log(db)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {waits_ms}").fetchall()

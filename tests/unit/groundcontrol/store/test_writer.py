@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import SystemClock
+from tests.support.agent import until
 from tests.support.hub import ROOT
 
 
@@ -280,6 +282,29 @@ def log_bytes(path: Path) -> int:
     return path.with_name(path.name + "-wal").stat().st_size
 
 
+async def test_who_reads_holds_up_nobody_and_what_was_shredded_is_folded_in_after_it(path: Path) -> None:
+    """As a backup does for as long as it copies."""
+    writer = Writer(await open_thread(path, page_size=4096, busy_timeout_s=60.0), path.name, SystemClock())
+    stranger = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    try:
+        await writer.run(put("first"))
+        stranger.execute("BEGIN")
+        stranger.execute("SELECT * FROM item").fetchall()
+        began = time.monotonic()
+        await writer.run(shred)
+        for at in range(5):
+            await writer.run(put(f"{at}"))
+        assert time.monotonic() - began < 60
+        assert log_bytes(path)
+        assert await writer._thread.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0]) == 60_000
+        stranger.execute("ROLLBACK")
+        await until(lambda: not log_bytes(path), 20)
+        assert writer.trouble is None
+    finally:
+        stranger.close()
+        await writer.close()
+
+
 _FOLDING_ON_A_FULL_DISK = """
 import asyncio, logging, os, sys
 from pathlib import Path
@@ -287,6 +312,7 @@ from groundcontrol.errors import StoreFull
 from groundcontrol.store.sqlite.connection import open_thread
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import SystemClock
+from tests.support.agent import until
 from tests.unit.groundcontrol.store.test_writer import bodies, log_bytes, put, shred
 
 async def main():
@@ -321,9 +347,7 @@ async def use(writer, path, filler):
     assert writer.trouble.code == "store.full"
     assert bodies(path) == acknowledged
     filler.unlink()
-    async with asyncio.timeout(20):
-        while log_bytes(path):
-            await asyncio.sleep(0.05)
+    await until(lambda: not log_bytes(path), 20)
     await writer.run(put("room again"))
     assert writer.trouble is None
 
