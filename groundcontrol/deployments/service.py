@@ -23,6 +23,7 @@ from groundcontrol.deployments.occupied import Occupied
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import (
     ANY_OF,
+    asked_before,
     asked_for,
     check_request,
     has_credentials,
@@ -270,9 +271,7 @@ class DeploymentService:
     def _check_not_leaving(self, node: Node) -> None:
         running = self._running_of(node.id) or self._leaving.running(node.id)
         if running is not None:
-            raise Conflict(
-                f"{node.name} is being removed" if running.kind == "remove" else f"{node.name} is being deployed", deployment=running.id
-            )
+            raise _at_it(running, node.name)
 
     async def _checked(
         self,
@@ -333,11 +332,10 @@ class DeploymentService:
             if not force:
                 return await self._order(scope, "remove", node, merged, pinned)
             self._check_room()
-            wanted = asked_for(scope, request, tools.clock.now(), kind="remove", node=node)
+            wanted = asked_for(scope, replace(request, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
-            forgetting = self._begin(scope, row, request, None, Forgetting)
-        await asyncio.wait([forgetting.task], timeout=FORGET_WAIT_S)
-        return forgetting.work.progress.row
+            begun = self._begin(scope, row, request, None)
+        return await _soon_over(begun)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
@@ -414,7 +412,7 @@ class DeploymentService:
         return row
 
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
-        """Do a deployment that failed or was cancelled again, with these fields given anew.
+        """Do a deployment that failed or was cancelled again, with these fields given anew; a removal by force stays one.
 
         Raises: NotFound, Forbidden, Conflict, CredentialsRequired, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
@@ -427,6 +425,8 @@ class DeploymentService:
             raise Conflict("an update is ordered anew, not tried again")
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
+        if row.wishes.forced:
+            return await self._forget_again(scope, row, overrides)
         live = is_live(row)
         if row.wishes.again:
             assert row.node_id is not None
@@ -444,9 +444,7 @@ class DeploymentService:
         merged, pinned, same = await self._checked(before, pinned, overrides, "the credentials of this deployment are not kept")
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering.in_time():
-            now = await self._controlled(scope, deployment)
-            if now.version != row.version:
-                raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
+            await self._check_unchanged(scope, row)
             await self._occupied.check_free(scope, merged, row.node_id)
             self._check_room()
             progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
@@ -465,6 +463,26 @@ class DeploymentService:
             self._begin(scope, row, merged, pinned)
         return row
 
+    async def _forget_again(self, scope: Scope, row: Deployment, overrides: DeploymentOverrides | None) -> Deployment:
+        """As at first: what is given is checked and not used, since nothing is sent anywhere."""
+        tools, before = self._tools, asked_before(row)
+        if overrides not in (None, DeploymentOverrides()):
+            check_request(merge(before, overrides, None))
+        async with self._ordering.in_time():
+            await self._check_unchanged(scope, row)
+            running = None if row.node_id is None else self._running_of(row.node_id)
+            if running is not None:
+                raise _at_it(running, row.name)
+            self._check_room()
+            progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+            row = await progress.change(
+                lambda row: rows.begun_again(
+                    row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
+                )
+            )
+            begun = self._begin(scope, row, before, None)
+        return await _soon_over(begun)
+
     async def _again_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
         why = self._leaving.hindrance(node)
         if why:
@@ -482,6 +500,11 @@ class DeploymentService:
         authorize(scope, "deployment.control", row)
         return row
 
+    async def _check_unchanged(self, scope: Scope, row: Deployment) -> None:
+        now = await self._controlled(scope, row.id)
+        if now.version != row.version:
+            raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
+
     def _check_room(self, wanted: int = 1) -> None:
         """Args: wanted: places; 0: a repeat, which takes none."""
         if not self.ready:
@@ -489,8 +512,9 @@ class DeploymentService:
         if len(self._active) + wanted > MAX_ACTIVE:
             raise Unavailable(f"{len(self._active)} deployments are open, and at most {MAX_ACTIVE} can be: wait until some have ended")
 
-    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None, kind: type[Work] = Work) -> _Active:
+    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> _Active:
         assert self._group is not None
+        kind = Forgetting if row.wishes.forced else Work
         progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         work = kind(self._tools, scope, progress, request, pinned)
         self._known.forget(row.id)
@@ -506,7 +530,17 @@ class DeploymentService:
         finally:
             row = work.progress.row
             self._active.pop(row.id, None)
-            if row.state in ("failed", "cancelled"):
+            if row.state in ("failed", "cancelled") and not row.wishes.forced:
                 self._known.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
+
+
+def _at_it(running: Deployment, name: str) -> Conflict:
+    return Conflict(f"{name} is being {'removed' if running.kind == 'remove' else 'deployed'}", deployment=running.id)
+
+
+async def _soon_over(active: _Active) -> Deployment:
+    """What asks nothing of a server is over at once, as a rule: so its end is the answer."""
+    await asyncio.wait([active.task], timeout=FORGET_WAIT_S)
+    return active.work.progress.row

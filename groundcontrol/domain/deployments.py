@@ -87,6 +87,8 @@ class Wishes(NamedTuple):
     """A node that is there is deployed anew, in the place of whatever Spider its server has."""
     own_policy: bool = False
     """What the server's owner allows stays; `policy` is for where nothing is known of that."""
+    forced: bool = False
+    """A removal that asks nothing of the server, which is gone."""
     earlier: Earlier | None = None
     """No wish: it comes with trying again."""
 
@@ -170,6 +172,7 @@ class DeploymentRequest:
     jump: JumpRequest | None = None
     again: bool = False
     own_policy: bool = False
+    forced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,6 +178,7 @@ def deployment_view(deployment: Deployment) -> schema.DeploymentView:
         jump=None if jump is None else _jump_view(jump),
         batch_id=deployment.batch,
         again=deployment.wishes.again,
+        forced=deployment.wishes.forced,
         earlier=None if earlier is None else schema.EarlierView(earlier.tries, earlier.step, earlier.left, list(earlier.kept)),
         version=deployment.version,
     )

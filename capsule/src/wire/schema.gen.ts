@@ -162,6 +162,8 @@ export interface DeploymentView {
   batch_id: string | null;
   /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
   again: boolean;
+  /** A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given. */
+  forced: boolean;
   /** null: it is the first try. */
   earlier: EarlierView | null;
   /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */

@@ -266,6 +266,8 @@ class DeploymentView(Answer):
     """Shared by those that one request asked for (`GET deployments?batch=`)."""
     again: bool
     """An installation in the place of the Spider that a node's server has; the node stays, however it ends."""
+    forced: bool
+    """A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given."""
     earlier: EarlierView | None
     """null: it is the first try."""
     version: int

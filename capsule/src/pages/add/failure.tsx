@@ -92,7 +92,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
             }}
           >
             <Fix fix={fix} one={one} value={value} onValue={setValue} />
-            {one.jump && (
+            {one.jump && !one.forced && (
               <div class="field">
                 <Check checked={direct} onCheck={setDirect}>
                   {t`Without the jump host ${one.jump.host}: reach it directly`}

@@ -19,11 +19,12 @@ from groundcontrol.deployments.work import WIPED_LATER, Tools, tell
 from groundcontrol.domain.deployments import REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, NotFound
+from groundcontrol.errors import BadRequest, Conflict, NotFound
 from groundcontrol.store.base import NodeStore
 from spider.clock import SystemClock
 from tests.contract.making import connect, layout_row, pack
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Requests, node_with, trouble
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Desk, Requests, node_with, trouble
+from tests.unit.majortom.ssh_server import serving
 
 ODD = "\u202e\x1b[31m" + "A" * 200_000
 
@@ -131,6 +132,55 @@ async def test_one_that_could_not_be_begun_has_failed_and_the_next_one_is_as_goo
         made.commands.clear()
         assert (await service.remove(ADMIN, node, None, force=True)).state == "succeeded"
     assert desk.closed == [node]
+
+
+async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_server(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, seen):
+        node = await node_with(desk, request_to(port))
+        made = trouble(desk, "nodes", "delete_node")
+        async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+            row = await service.remove(ADMIN, node, None, force=True)
+            assert (row.state, row.wishes.forced, len(service._known)) == ("failed", True, 0)
+            made.commands.clear()
+            with pytest.raises(BadRequest):
+                await service.retry(ADMIN, row.id, DeploymentOverrides(host=ODD))
+            row = await service.retry(ADMIN, row.id, DeploymentOverrides(host="elsewhere.example", password="x"))
+            assert (row.state, row.host, row.port, row.steps[-1].detail) == ("succeeded", "127.0.0.1", port, LEFT_BEHIND)
+            assert row.wishes.earlier is not None
+            with pytest.raises(Conflict, match="succeeded"):
+                await service.retry(ADMIN, row.id, None)
+        assert (seen, desk.closed) == ([], [node])
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node)
+
+
+async def test_one_that_a_hub_left_behind_is_by_force_again_and_needs_no_credentials(desk: Desk) -> None:
+    node = await node_with(desk, None)
+    wanted = rows.new_deployment(
+        ADMIN, "remove", REMOVE_STEPS, host="h", port=22, username="u", name="web-1", wishes=Wishes(forced=True), node=node, at=1.0
+    )
+    await desk.store.deployments.create_deployment(ADMIN, wanted)
+    async with desk.running() as service:
+        row = await desk.end_of(wanted.id)
+        assert row.error is not None
+        assert row.error.code == "hub_stopped"
+        assert (await service.retry(ADMIN, row.id, None)).state == "succeeded"
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node)
+
+
+async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request_to: Requests) -> None:
+    async with serving(KEY) as (port, _):
+        node = await node_with(desk, None)
+        made = trouble(desk, "nodes", "delete_node")
+        async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+            row = await service.remove(ADMIN, node, None, force=True)
+            made.commands.clear()
+            by_ssh = await service.remove(ADMIN, node, DeploymentOverrides(port=port, password="x"), force=False)
+            await desk.until(by_ssh.id, lambda row: row.state == "awaiting_host_key")
+            with pytest.raises(Conflict, match="is being removed") as caught:
+                await service.retry(ADMIN, row.id, None)
+            assert caught.value.detail == {"deployment": by_ssh.id}
 
 
 async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
