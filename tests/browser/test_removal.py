@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.gates import LOOKS, gate
 from tests.browser.test_add_node import listed
-from tests.browser.test_settings import choose_password
+from tests.browser.test_settings import choose_password, sign_in
+from tests.browser.test_under_way import Kept
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 from tests.support.stage import Stage
@@ -133,3 +134,42 @@ def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Bro
         expect(dialog.locator(".failure")).to_contain_text("Your role may look at deployments")
         expect(dialog.get_by_role("textbox")).to_have_count(0)
         expect(dialog.get_by_role("button")).to_have_text(["", "Close"])
+
+
+@pytest.mark.refusals("409 (Conflict)")
+def test_a_node_is_signed_in_to_at_its_own_address_and_at_the_port_that_the_hub_knows(page: Page, hub: HubProcess) -> None:
+    host = "2001:db8::5:22"
+    made = hub.local("POST", "/api/v1/local/enrol", {"names": ["web-1"], "address": host})
+    assert made.status == 201, made.body
+    node = made.json["nodes"][0]["node_id"]
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node}/settings")
+
+    def sent(dialog: Locator, asked: Kept, act: str) -> Route:
+        expect(dialog.get_by_label("Host name or IP")).to_have_value(host)
+        expect(dialog.get_by_label("Port", exact=True)).to_have_value("")
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_label("SSH password", exact=True).fill("canary-ssh-7743")
+        dialog.get_by_role("button", name=act).click()
+        [route] = asked.wait()
+        assert route.request.post_data_json == {"host": host, "username": "ada", "password": "canary-ssh-7743"}
+        return route
+
+    page.get_by_role("button", name="Remove node…").click()
+    dialog = page.get_by_role("dialog", name="Remove web-1")
+    dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+    refused = sent(dialog, Kept(page, "DELETE", f"**/nodes/{node}*"), "Remove node")
+    refused.fulfill(status=409, json={"code": "conflict", "detail": "Not now."})
+    expect(dialog.get_by_role("alert")).to_contain_text("Not now.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Deploy again…").click()
+    taken = sent(page.get_by_role("dialog", name="Deploy web-1 again"), Kept(page, "POST", f"**/nodes/{node}/redeploy"), "Deploy again")
+    place = {"host": host, "port": 2222}
+    one = {
+        "id": "A" * 22, "kind": "install", "state": "awaiting_host_key", "node_id": node, **place, "username": "ada", "name": "web-1",
+        "host_key": {"type": "ssh-ed25519", "fingerprint": "SHA256:" + "a" * 43, **place}, "steps": [], "error": None, "created_by": "admin",
+        "created_at": 1.0, "ended_at": None, "jump": None, "batch_id": None, "again": True, "earlier": None, "version": 1,
+    }  # fmt: skip
+    taken.fulfill(status=202, json=one)
+    expect(page.get_by_role("dialog", name="Is this the right server?").locator("header")).to_contain_text("[2001:db8::5:22]:2222 · first")

@@ -228,7 +228,7 @@ interface RunningProps {
 
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
   const update = one.kind === "update";
-  const where = update ? one.host : `${one.username}@${one.host}:${one.port}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
+  const where = update ? one.host : `${placeText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
   // It may have gone since, or be away.
   const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
   const live = node?.state === "online";
@@ -365,7 +365,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     });
   };
   return (
-    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : `${one.host}:${one.port}`} · first contact`} icon="server" onClose={onClose}>
+    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : placeText({ host: one.host, port: one.port })} · first contact`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
       <div class="body">
         <Refusal text={wrong || cancelling.refusal} />

@@ -15,11 +15,12 @@ export type Change = (part: Partial<Entries>) => void;
 
 const LARGEST_KEY = 16 * 1024;
 
-export function ServerFields({ entries, wrong, onChange }: { entries: Entries; wrong: Wrong; onChange: Change }): VNode {
+/** `known`: what an empty port stands for is known of the server. */
+export function ServerFields({ entries, wrong, known = false, onChange }: { entries: Entries; wrong: Wrong; known?: boolean; onChange: Change }): VNode {
   return (
     <>
       <TextField class="host" label={t`Host name or IP`} value={entries.host} onText={(host) => onChange({ host })} wrong={wrong.host ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }} />
-      <TextField class="port" label={t`Port`} value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
+      <TextField class="port" label={t`Port`} value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }} />
     </>
   );
 }

@@ -80,12 +80,15 @@ export function jumpFaults(jump: JumpEntries | null): Wrong {
   });
 }
 
-/** What is wrong with the entries, by field; empty = nothing. */
-export function faults(entries: Entries): Wrong {
+/** For a server that is known: `port` empty = the one by which it was reached. */
+export const ofKnown = (host: string): Entries => ({ ...NO_ENTRIES, host, port: "" });
+
+/** What is wrong with the entries, by field; empty = nothing. `known`: the hub knows the port. */
+export function faults(entries: Entries, known = false): Wrong {
   return {
     ...told({
       host: hostFault(entries.host, t`Give the server’s name or address.`),
-      port: portFault(entries.port),
+      port: known && !entries.port.trim() ? "" : portFault(entries.port),
       username: entries.username.trim() ? "" : t`Give the user to sign in as.`,
       key: !entries.key.trim() && !entries.password ? t`Give a private key, or a password below.` : "",
     }),
@@ -160,10 +163,10 @@ export function tried(entries: Entries, body: RetryBody): Entries {
   };
 }
 
-/** The connection alone: for a removal whose credentials were not kept. */
+/** The connection alone, to a server that is known: the port only if it was typed. */
 export function credentialsOf(entries: Entries): RetryBody {
   const { host, port, username } = bodyOf(entries);
-  return { host, port, username, ...signIn(entries) };
+  return { host, ...(entries.port.trim() ? { port } : {}), username, ...signIn(entries) };
 }
 
 /** Why the hub asks for what opens a server once more, by its refusal `credentials_required`. */

@@ -13,7 +13,7 @@ import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, NO_ENTRIES, whyAskedAgain, type Entries } from "../add/entries";
+import { credentialsOf, faults, ofKnown, whyAskedAgain, type Entries } from "../add/entries";
 import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 
 /** Say what will happen, and ask for what is needed to sign in; from then on it is watched like other deployments. */
@@ -24,13 +24,13 @@ export function RedeployDialog({ node: id }: { node: string }): VNode | null {
 
 function Ask({ view }: { view: NodeView }): VNode {
   const [needs, setNeeds] = useState(!view.credentials_kept);
-  const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
+  const [entries, setEntries] = useState<Entries>(() => ofKnown(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
   const { sending, give } = useSending();
   const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
   const deploy = (): void => {
-    const found = needs ? faults(entries) : {};
+    const found = needs ? faults(entries, true) : {};
     setWrong(found);
     if (sending || Object.keys(found).length) return;
     setRefusal("");
@@ -69,7 +69,7 @@ function Ask({ view }: { view: NodeView }): VNode {
           {needs && (
             <>
               <p class="t2">{view.credentials_kept ? "" : t`No credentials are kept for this server.`} {t`Give them once more; they are used for this deployment only.`}</p>
-              <ServerFields entries={entries} wrong={wrong} onChange={change} />
+              <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>

@@ -21,7 +21,7 @@ import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, NO_ENTRIES, whyAskedAgain, type Entries } from "../add/entries";
+import { credentialsOf, faults, NO_ENTRIES, ofKnown, whyAskedAgain, type Entries } from "../add/entries";
 import { FailureBox, ToSettings } from "../add/failure";
 import { useOpened } from "../add/opened";
 import { Opening } from "../add/opening";
@@ -50,7 +50,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [force, setForce] = useState(false);
   const way = removalWay(view);
   const [needs, setNeeds] = useState(way === "ask" && !view.simulated);
-  const [entries, setEntries] = useState<Entries>({ ...NO_ENTRIES, host: view.address.replace(/:\d+$/, "") });
+  const [entries, setEntries] = useState<Entries>(() => ofKnown(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
   const { sending, give } = useSending();
@@ -59,7 +59,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const remove = (): void => {
     if (!matches || sending) return;
     const asks = needs && !force;
-    const found = asks ? faults(entries) : {};
+    const found = asks ? faults(entries, true) : {};
     setWrong(found);
     if (Object.keys(found).length) return;
     setRefusal("");
@@ -104,7 +104,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           {needs && !force && (
             <>
               <p class="t2">{way === "ask" ? whyAsked(view) : ""} {t`Give them once more; they are used for the removal only.`}</p>
-              <ServerFields entries={entries} wrong={wrong} onChange={change} />
+              <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
