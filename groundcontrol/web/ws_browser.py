@@ -148,11 +148,14 @@ class Live:
     async def join(self, connection: Connection, topic: str, kind: str, key: str, after: int | None) -> None:
         """Give a connection a snapshot of a shared topic, or what it missed `after` a change of it, and its changes from then on."""
         scope = connection.scope
-        feed = self._feed(scope, topic, kind, key)
+        place, feed = _place(scope, topic), self._feed(scope, topic, kind, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
-            self.leave(connection, scope, topic, back=False)
+            # It took its seat away itself, and only that: by now there may be another, here or at a feed that took the place of this one.
+            found = self._feeds.get(place)
+            if found is not None and found[0] is feed and feed.empty:
+                self._drop(place)
             raise
         self._interest(feed)
 
@@ -173,8 +176,9 @@ class Live:
 
     def _drop(self, place: _Place) -> None:
         self._left.pop(place, None)
-        _, task = self._feeds.pop(place)
+        feed, task = self._feeds.pop(place)
         task.cancel()
+        feed.close()
 
     def _feed(self, scope: Scope, topic: str, kind: str, key: str) -> Feed:
         place, org = _place(scope, topic), scope.org

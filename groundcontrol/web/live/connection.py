@@ -345,7 +345,11 @@ class Connection:
         self._stop(body.topic, back=True)
         if len(self._topics) >= MAX_TOPICS:
             raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
-        await self._check_resource(kind, key)
+        caller = None
+        while caller is not self._caller:  # the rights may have become others while the store was asked
+            caller = self._caller
+            authorize(caller.scope, ACTIONS[kind])
+            await self._check_resource(kind, key)
         if kind == "job":
             stream = JobStream(self._services, lambda: self.scope, JobId(key), body.after or 0, self.put, self._outgoing.room)
             assert self._group is not None
@@ -355,11 +359,17 @@ class Connection:
 
     async def _join(self, topic: str, kind: str, key: str, after: int | None) -> None:
         scope = self.scope
-        self._topics[topic] = lambda back: self._feeds.leave(self, scope, topic, back=back)
+
+        def stop(back: bool) -> None:
+            self._feeds.leave(self, scope, topic, back=back)
+
+        self._topics[topic] = stop
         try:
             await self._feeds.join(self, topic, kind, key, after)
         except HubError:
-            self._topics.pop(topic, None)
+            if self._topics.get(topic) is not stop:
+                return  # it was ended meanwhile, or begun anew with other rights, and the page was told that
+            del self._topics[topic]
             raise
 
     async def _check_resource(self, kind: str, key: str) -> None:

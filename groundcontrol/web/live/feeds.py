@@ -106,7 +106,7 @@ class Feed(ABC):
         return ()
 
     async def join(self, key: object, deliver: Deliver, after: int | None = None) -> None:
-        """Send a snapshot, then every change after it; a second time means a new snapshot.
+        """Send a snapshot, then every change after it; a second time means a new snapshot. Who leaves meanwhile is sent none.
 
         Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
         Raises: HubError: there is nothing to show.
@@ -114,25 +114,34 @@ class Feed(ABC):
         seat = self._seats[key] = _Seat(deliver)
         try:
             await self._listening.wait()
+            if not self._sits(key, seat):
+                return
             if self.over:
                 raise Unavailable("what there is to follow has failed as it began; subscribe again")
             missed = None if after is None else self._kept.since(after)
             if missed is None:
-                await self._seat_down(seat)
+                await self._seat_down(key, seat)
                 return
             seat.early = None
             for change in missed:
                 deliver(change)
         except BaseException:
-            self.leave(key)
+            if self._sits(key, seat):
+                self.leave(key)
             raise
 
     def leave(self, key: object) -> None:
         self._seats.pop(key, None)
 
-    async def _seat_down(self, seat: _Seat) -> None:
+    def _sits(self, key: object, seat: _Seat) -> bool:
+        """Whether this browser is here still, and has not come anew. What is waited for may take long: its rights may be others by then."""
+        return self._seats.get(key) is seat
+
+    async def _seat_down(self, key: object, seat: _Seat) -> None:
         seq = self._kept.seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
+        if not self._sits(key, seat):
+            return
         early, seat.early = seat.early or [], None
         missed, seat.missed = seat.missed, False
         if missed:
@@ -158,13 +167,17 @@ class Feed(ABC):
     async def renew(self) -> None:
         """Something was lost: say so, and show everything anew."""
         self._lose()
-        for seat in list(self._seats.values()):
-            if seat.early is None:
+        for key, seat in list(self._seats.items()):
+            if seat.early is None and self._sits(key, seat):
                 seat.early = []
                 try:
-                    await self._seat_down(seat)
+                    await self._seat_down(key, seat)
                 finally:
                     seat.early = None  # where it failed nothing more is kept for this page: it was told that something is missing
+
+    def close(self) -> None:
+        """Nobody follows it any more; who left before it had begun waits for that no longer."""
+        self._listening.set()
 
     def end(self, error: HubError) -> None:
         """Tell all that there is nothing here any more."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from groundcontrol.auth.sessions import Caller
-from groundcontrol.bus.base import NodeLive, Revoked
+from groundcontrol.bus.base import Changed, NodeLive, NodesFresh, Revoked
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.web.live import connection
 from groundcontrol.web.live.feeds import FleetFeed
 from groundcontrol.web.schema import FleetData
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
+from tests.unit.groundcontrol.web.hub import ADMIN, Client, LiveSocket, TestHub
 
 REASON = "the hub cannot look up now what this page may see: connect again"
 
@@ -176,3 +181,146 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestH
         assert [node["id"] for node in (await live.expect("snapshot"))["data"]["nodes"]] == [mine.id]
         assert await live.expect("gap") == {"topic": "jobs"}
         await live.expect("snapshot")
+
+
+class Held:
+    """Snapshots of the fleet that are made, and handed over only once each is let go: as of a store that is slow for a moment."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[asyncio.Event] = []
+        self.fails: set[int] = set()
+        """Which of them fail instead."""
+        whole = FleetFeed.snapshot
+
+        async def slow(feed: FleetFeed) -> FleetData:
+            data, at, go = await whole(feed), len(self.made), asyncio.Event()
+            self.made.append(go)
+            await go.wait()
+            if at in self.fails:
+                raise StoreBusy("more to read than it can")
+            return data
+
+        monkeypatch.setattr(FleetFeed, "snapshot", slow)
+
+    async def reach(self, count: int) -> None:
+        await until(lambda: len(self.made) >= count, 10, "the snapshot was not made")
+
+
+async def limit(hub: TestHub, viewer: Client, *nodes: Node) -> None:
+    """Say which nodes somebody may see from now on."""
+    assert viewer.user is not None
+    grants = json.dumps({"nodes": [node.id for node in nodes], "tags": []})
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", grants, viewer.user.id)
+    hub.bus.publish(Revoked("", viewer.user.id))
+
+
+async def shown(live: LiveSocket) -> list[str]:
+    """Names of the next snapshot of the fleet."""
+    return sorted(node["name"] for node in (await live.expect("snapshot"))["data"]["nodes"])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Nor does it take the place of the one with less, whether it comes or fails."""
+    mine, other = await hub.node("mine"), await hub.node("other")
+    viewer = await hub.logged_in("viewer")
+    await limit(hub, viewer, mine, other)
+    held = Held(monkeypatch)
+    async with viewer.live() as live:
+        await live.subscribe("fleet")
+        await held.reach(1)
+        await limit(hub, viewer, mine)
+        assert await live.expect("gap") == {"topic": "fleet"}
+        await held.reach(2)
+        held.made[1].set()
+        assert await shown(live) == ["mine"]
+        held.fails = {0} if fails else set()
+        held.made[0].set()
+        await live.send("ping", {})
+        await live.expect("pong")
+        hub.bus.publish(Changed("node", mine.id, 1))
+        assert [node["id"] for node in (await live.expect("change"))["data"]["nodes"]] == [mine.id]
+
+        await limit(hub, viewer, other)
+        assert await live.expect("gap") == {"topic": "fleet"}, "it is known still what is followed"
+        await held.reach(3)
+        held.made[2].set()
+        assert await shown(live) == ["other"]
+    await until(lambda: all(feed.empty for feed, _ in hub.app[LIVE]._feeds.values()), 10, "somebody is still at a topic")
+
+
+async def test_what_is_shown_anew_is_not_sent_to_who_has_left(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = FleetFeed(hub.services, 1)
+    running = asyncio.create_task(feed.run(), name="feed")
+    told: list[tuple[str, str]] = []
+
+    async def join(name: str, key: str) -> None:
+        await feed.join(key, lambda message: told.append((name, msgspec.msgpack.decode(message)[0])))
+
+    for key in ("comes again", "leaves", "has left", "stays"):
+        await join(key, key)
+    told.clear()
+    held = Held(monkeypatch)
+    for reader in hub.bus.readers_of(NodesFresh(())):
+        reader.lose(1)
+    await held.reach(1)
+    feed.leave("comes again")
+    feed.leave("has left")
+    joining = asyncio.create_task(join("is there again", "comes again"), name="join")
+    await held.reach(2)
+    held.made[0].set()
+    await held.reach(3)
+    feed.leave("leaves")
+    held.made[2].set()
+    await held.reach(4)
+    held.made[1].set()
+    held.made[3].set()
+    await joining
+    await until(lambda: ("stays", "snapshot") in told, 10, "it was not shown anew")
+    gaps = [(key, "gap") for key in ("comes again", "leaves", "has left", "stays")]
+    assert sorted(told) == sorted([*gaps, ("is there again", "snapshot"), ("stays", "snapshot")])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_who_leaves_before_a_topic_has_begun_waits_for_nothing(hub: TestHub) -> None:
+    """Its rights may be taken away in that very moment; what the page says next is heard all the same."""
+    viewer = await hub.logged_in("viewer")
+    async with viewer.live() as live:
+        [page] = hub.app[LIVE]._connections
+        joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", "fleet", "", None), name="join")
+        await asyncio.sleep(0)
+        assert hub.app[LIVE]._feeds, "it waits for the topic, which has not begun"
+        hub.app[LIVE].leave(page, page.scope, "fleet", back=False)
+        await asyncio.wait_for(joining, 5)
+        await live.send("ping", {})
+        await live.expect("pong")
+
+
+async def test_rights_that_go_while_a_thing_is_looked_up_do_not_count(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other = await hub.node("mine"), await hub.node("other")
+    viewer = await hub.logged_in("viewer")
+    await limit(hub, viewer, mine, other)
+    found, go = asyncio.Event(), asyncio.Event()
+    look_up = hub.store.nodes.node
+
+    async def slow(_: object, scope: Scope, node: NodeId) -> Node:
+        row = await look_up(scope, node)
+        found.set()
+        await go.wait()
+        return row
+
+    async with viewer.live() as live:
+        await live.subscribe("fleet")
+        assert await shown(live) == ["mine", "other"]
+        monkeypatch.setattr(type(hub.store.nodes), "node", slow)
+        await live.subscribe(f"node:{other.id}")
+        await found.wait()
+        await limit(hub, viewer, mine)
+        assert await live.expect("gap") == {"topic": "fleet"}
+        assert await shown(live) == ["mine"]
+        go.set()
+        error = await live.expect("error")
+        assert (error["code"], error["topic"]) == ("not_found", f"node:{other.id}")
