@@ -24,7 +24,7 @@ from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.domain.jobs import Job, Wish
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, HubError, NotFound, PolicyRefuses, StoreError
+from groundcontrol.errors import Conflict, HubError, NotFound, PolicyRefuses, StoreError, Unavailable
 from majortom.base import DeployError, StepName
 from majortom.errors import failure
 from spider.logs import event
@@ -135,7 +135,7 @@ class Leaving:
     async def begin(self, scope: Scope, node: Node) -> Deployment:
         """Order a node to take Spider off; one that is at it keeps the removal that it has.
 
-        Raises: StoreError. What else stands against it ends the removal.
+        Raises: StoreError, Unavailable: its end could not be written down either. What else stands against it ends the removal.
         """
         async with self._asking.in_time():
             return self.running(node.id) or await self._begin(scope, node)
@@ -153,7 +153,7 @@ class Leaving:
     async def again(self, scope: Scope, row: Deployment) -> Deployment:
         """Order it once more; the node takes each order once, so it is a new one.
 
-        Raises: StoreError.
+        Raises: StoreError, Unavailable: as above.
         """
         async with self._asking.in_time():
             return self.running(_node(row)) or await self._again(scope, row)
@@ -179,8 +179,16 @@ class Leaving:
             if progress.row.ended_at is None:
                 raise
             return progress.row
-        with contextlib.suppress(StoreError):  # it is ordered: whoever follows writes that down
+        except Exception as exc:
+            event(log, "removal_crashed", logging.ERROR, exc_info=True, deployment=row.id)
+            await self._end(progress, "failed", hub_failed(progress.row, OWN_ERROR))
+            if progress.row.ended_at is None:
+                raise Unavailable(hub_failed(progress.row, OWN_ERROR).message) from exc
+            return progress.row
+        try:
             await _note(progress, job.id)
+        except Exception:  # it is ordered: whoever follows writes that down
+            event(log, "removal_not_noted", logging.WARNING, exc_info=True, deployment=row.id)
         failpoints.reach("leave.noted")
         self._start(scope, progress, job.id)
         event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)

@@ -15,7 +15,7 @@ from groundcontrol.domain.ids import BootId, HubId, JobId, NodeId
 from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState, Wish
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreBusy, StoreFull
+from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreBusy, StoreFull, Unavailable
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
@@ -442,6 +442,56 @@ async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: 
         await told(desk, "deployment.failed")
         again = await service.retry(SYSTEM, row.id, None)
         assert again.state == "running"
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(row.id)).state == "succeeded"
+
+
+async def test_an_error_in_our_own_code_before_the_order_ends_it_and_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    node = await played(desk)
+    made = trouble(desk, "jobs", "create_job")
+    made.error = ValueError("nobody thought of this")
+    async with desk.running(desk.make(desk.config)) as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        assert row.error is not None
+        assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "connect")
+        assert "removal_crashed" in [record.getMessage() for record in caplog.records]
+        made.commands.clear()
+        assert (await service.retry(SYSTEM, row.id, None)).state == "running"
+        await node.take()
+        await node.farewell(service)
+        assert (await desk.end_of(row.id)).state == "succeeded"
+
+
+async def test_an_error_in_our_own_code_whose_end_cannot_be_saved_is_told_too(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments", "save_deployment")
+    made.error = ValueError("nobody thought of this")
+    async with desk.running(desk.make(desk.config)) as service:
+        with pytest.raises(Unavailable, match="own code"):
+            await service.remove(SYSTEM, node.id, None, force=False)
+        made.commands.clear()
+        (row,) = (await desk.store.deployments.deployments(ADMIN, 10)).items
+        assert (await service.cancel(SYSTEM, row.id)).state == "cancelled"
+
+
+async def test_an_error_in_our_own_code_after_the_order_is_no_end(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    made.error = ValueError("nobody thought of this")
+    service = desk.make(desk.config)
+    order = service._leaving._ways.order
+
+    async def then_fail(scope: Scope, node_id: NodeId, wish: Wish) -> Job:
+        job = await order(scope, node_id, wish)
+        made.commands.add("save_deployment")
+        return job
+
+    service._leaving._ways = service._leaving._ways._replace(order=then_fail)
+    async with desk.running(service):
+        row = await service.remove(SYSTEM, node.id, None, force=False)
+        assert (row.state, made.failed) == ("running", 1)
+        made.commands.clear()
         await node.take()
         await node.farewell(service)
         assert (await desk.end_of(row.id)).state == "succeeded"
