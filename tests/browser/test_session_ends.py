@@ -13,9 +13,13 @@ from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import Gate, gate
+from tests.browser.test_add_node import opened
+from tests.browser.test_closed_meanwhile import signed
 from tests.browser.test_gates_live import Wire as Line
+from tests.browser.test_late_answers import Held
 from tests.browser.waits import until
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.ssh_end import SshEnd
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -69,6 +73,13 @@ def sign_in_here(page: Page) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
+
+
+def sign_in_here_to_nothing(page: Page) -> None:
+    """As somebody who sees no deployment."""
+    page.route("**/api/v1/deployments?*", lambda route: route.fulfill(json={"deployments": [], "next": None}))
+    sign_in_here(page)
+    expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
 
 
 def at_the_door(page: Page) -> None:
@@ -269,6 +280,30 @@ def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: 
         sign_in_here(page)
         expect(vitals).to_be_visible()
         assert drawn.count() == 0, "there is a line again once there are points enough"
+
+
+def test_answers_that_come_after_the_end_are_nobody_s(browser: Browser, hub: HubProcess) -> None:
+    """Who comes next may have nothing to do with what was asked."""
+    with SshEnd() as end, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open("/jobs?of=deployments")
+        order, names = Held(page, "POST", "**/api/v1/deployments"), Held(page, "GET", "**/api/v1/deployments?*")
+        dialog = opened(page)
+        signed(dialog, end.port)
+        dialog.get_by_role("button", name="Connect").click()
+        assert order.wait().status == 202
+        assert names.wait().json()["deployments"]
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        sign_out(page)
+        at_the_door(page)
+        order.let_go()
+        sign_in_here_to_nothing(page)
+        names.let_go()
+        expect(page.get_by_text("Live · 1 s")).to_be_visible()
+        assert page.locator(".toast").all_inner_texts() == []
+        assert page.get_by_role("button", name="Adding").count() == 0
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["503", "no answer"])

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/backoff";
 import { t } from "../core/say";
-import { ApiError, call, hubAhead, setHooks } from "../wire/http";
+import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 
 export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
@@ -36,6 +36,7 @@ let asked = 0;
 let taken = 0;
 /** Grows as somebody comes or goes: a renewal that was asked for before then is of a session that is over. */
 let turn = 0;
+let ended = 0;
 const endings = new Set<() => void>();
 
 /** Called when a session ends, so that what was loaded with it goes too. */
@@ -64,7 +65,7 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking
 /** Who this is, asked anew. The answer to a question that something newer has overtaken (a log-in, its end, a later answer) changes nothing. */
 async function askWho(): Promise<void> {
   const mine = ++asked;
-  const answer = await call<MeView>("GET", "auth/me");
+  const answer = await call<MeView>("GET", "auth/me", { always: true });
   if (mine < taken) return;
   enter(answer, mine);
 }
@@ -74,6 +75,7 @@ function leave(why: string, to: Phase = "login"): void {
   clearTimeout(again);
   taken = ++asked;
   turn += 1;
+  ended += 1;
   clearTimeout(timer);
   csrf = "";
   typedPassword = "";
@@ -139,7 +141,10 @@ export function enrolled(): Promise<void> {
   return reread();
 }
 
-setHooks({ csrf: () => csrf, renew, refused: suspect });
+setHooks({ csrf: () => csrf, renew, refused: suspect, ended: () => ended });
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason === OVER) event.preventDefault();
+});
 
 /** When it is asked again whether there is a session (ms); 0 = right now. */
 export const resumesAt = signal(0);
@@ -216,7 +221,7 @@ export async function logOut(): Promise<void> {
   const silent = setTimeout(clear, SILENT_MS);
   try {
     if (!csrf) await askWho();
-    await call<undefined>("POST", "auth/logout");
+    await call<undefined>("POST", "auth/logout", { always: true });
     leave("");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

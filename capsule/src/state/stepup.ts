@@ -1,19 +1,20 @@
 /** Acts that want the password once more, and a code where there is a second factor: ask, then do the act again. */
 
 import { signal } from "@preact/signals";
-import { ApiError, call } from "../wire/http";
+import { ApiError, call, OVER } from "../wire/http";
 import { onSessionEnd } from "./session";
 
 export interface StepUp {
   confirm(password: string, code: string): Promise<void>;
-  cancel(): void;
+  /** Without a reason: the hub's refusal. */
+  cancel(why?: Error): void;
 }
 
 export const stepUp = signal<StepUp | null>(null);
 /** The question that is being asked: acts that go on side by side wait for the one answer. */
 let asking: Promise<void> | null = null;
 
-onSessionEnd(() => stepUp.peek()?.cancel());
+onSessionEnd(() => stepUp.peek()?.cancel(OVER));
 
 /** Runs `act`; when the hub wants the password first, asks for it, if it is `wanted` still. Cancelled = the hub's refusal. */
 export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean => true): Promise<T> {
@@ -28,9 +29,9 @@ export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean 
           stepUp.value = null;
           resolve();
         },
-        cancel: () => {
+        cancel: (why = error) => {
           stepUp.value = null;
-          reject(error);
+          reject(why);
         },
       };
     }).finally(() => (asking = null));

@@ -23,6 +23,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What an answer is that comes after the session of its question: nobody's. Who waits for it is gone with the session, and nothing is told. */
+export const OVER = new Error("the session is over");
+
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
@@ -33,9 +36,11 @@ interface Hooks {
   renew(): Promise<boolean | ApiError>;
   /** This account may not do what the page offered: what it may has changed. */
   refused(): void;
+  /** How many sessions have ended. */
+  ended(): number;
 }
 
-let hooks: Hooks = { csrf: () => "", renew: async () => false, refused: () => undefined };
+let hooks: Hooks;
 
 /** Of an account, not of the thing that was asked for. */
 const CHANGED: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
@@ -99,30 +104,38 @@ interface Options {
   query?: Query;
   body?: unknown;
   idempotencyKey?: string;
-  /** False for calls that make or end the session. */
+  /** False for calls that make or renew the session. */
   renews?: boolean;
+  /** True for calls about the session itself: the answer counts whoever is in by then. */
+  always?: boolean;
 }
 
-export async function call<T>(method: Method, path: string, { query = {}, body, idempotencyKey, renews = true }: Options = {}): Promise<T> {
+export function call<T>(method: Method, path: string, { query = {}, body, idempotencyKey, renews = true, always = !renews }: Options = {}): Promise<T> {
   const headers: Record<string, string> = idempotencyKey ? { "idempotency-key": idempotencyKey } : {};
-  let response = await once(method, path, query, body, headers);
-  let failure = response.ok ? null : await problem(response);
-  // Only a session that is over is renewed: a wrong password is a 401 too, and must not be tried twice.
-  const renewed = failure?.code === "auth.required" && renews && (await hooks.renew());
-  if (renewed === true) {
-    response = await once(method, path, query, body, headers);
-    failure = response.ok ? null : await problem(response);
-  } else if (renewed) failure = renewed;
-  if (failure) {
-    if (CHANGED.includes(failure.code)) hooks.refused();
-    throw failure;
-  }
-  if (response.status === 204) return undefined as T;
-  try {
-    return (await response.json()) as T;
-  } catch {
-    throw new ApiError("answer.unreadable", response.status, t`Ground Control's answer could not be read.`);
-  }
+  const asked = hooks.ended();
+  const check = (): void => {
+    if (!always && asked !== hooks.ended()) throw OVER;
+  };
+  const ask = async (renewable: boolean): Promise<T> => {
+    const response = await once(method, path, query, body, headers);
+    if (!response.ok) {
+      const failure = await problem(response);
+      check();
+      // Only a session that is over is renewed: a wrong password is a 401 too, and must not be tried twice.
+      const renewed = renewable && failure.code === "auth.required" && (await hooks.renew());
+      check(); // asked again, it would be asked by who is in now
+      if (renewed === true) return ask(false);
+      if (CHANGED.includes(failure.code)) hooks.refused();
+      throw renewed || failure;
+    }
+    if (response.status === 204) return undefined as T;
+    try {
+      return (await response.json()) as T;
+    } catch {
+      throw new ApiError("answer.unreadable", response.status, t`Ground Control's answer could not be read.`);
+    }
+  };
+  return ask(renews).finally(check);
 }
 
 /** Whether the page would come if it were loaded anew. */
