@@ -36,6 +36,8 @@ FACTS_EVERY_S: Final = 1.0
 RECENT_EVENTS: Final = 50
 RECENT_JOBS: Final = 50
 PAGE: Final = 500
+NOT_TO_ALL: Final = -1
+"""The version of a job that only who came later was shown."""
 RETRY_S: Final = 1.0
 NEWEST: Final = ("cpu.total", "load.1")
 """Told of each second whatever their values: by the first that there is, a page knows that a node is there."""
@@ -294,7 +296,7 @@ class JobsFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
         super().__init__(services, org, "jobs", grants)
         self._told: dict[JobId, int] | None = None
-        """The version that everybody has; None: nobody has any."""
+        """The version that everybody has, or `NOT_TO_ALL`; None: nobody has any."""
         self._moved = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
@@ -304,10 +306,14 @@ class JobsFeed(Feed):
         page = await self.services.store.jobs.jobs(self.scope, RECENT_JOBS)
         if self._told is None:
             self._told = {job.id: job.version for job in page.items}
+        for job in page.items:
+            if job.id not in self._told:
+                self._told[job.id] = NOT_TO_ALL
+                self._moved.set()  # also where it is gone by now: who is shown it is told that
         return schema.JobsData(jobs=[views.job_view(job) for job in page.items])
 
     async def take(self, told: BusEvent, /) -> None:
-        if isinstance(told, Changed) and told.kind == "job":
+        if isinstance(told, Changed) and told.kind in ("job", "node"):  # with a node its jobs go, and its tags say who sees them
             self._moved.set()
 
     async def run(self) -> None:

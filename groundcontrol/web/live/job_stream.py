@@ -8,6 +8,7 @@ from typing import Final
 
 from groundcontrol.bus.base import Changed, JobOutputArrived, Topic
 from groundcontrol.domain.ids import JobId
+from groundcontrol.domain.jobs import Job
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import HubError
 from groundcontrol.web import schema, views
@@ -44,21 +45,28 @@ class JobStream:
 
     async def run(self) -> None:
         """Stream until cancelled or until the job is gone, which is told."""
-        topics = (Topic("job_output", self._job), Topic("changed", self.topic))
         try:
+            node = (await self._read()).node_id
+            topics = (Topic("job_output", self._job), Topic("changed", self.topic), Topic("changed", f"node:{node}"))
             async with self._services.bus.subscribe(*topics, limit=QUEUED_EVENTS, policy="ordered") as told:
-                job = await self._services.store.jobs.job(self._scope(), self._job)
+                job = await self._read()
                 self._position = min(self._position, job.output_bytes)
                 self._put(topic_message("snapshot", self.topic, self._position, views.job_view(job)))
                 await self._catch_up()
                 async for message in told:
                     if isinstance(message, JobOutputArrived):
                         await self._arrived(message)
+                    elif isinstance(message, Changed) and message.kind == "node":
+                        await self._read()  # a job goes with its node, and nobody tells of it by itself
                     else:
                         await self._changed(lost=not isinstance(message, Changed))
         except HubError as exc:
             event(log, "job_stream_ended", job=self._job, code=exc.code)
             self._put(encode("error", live_error(exc, self.topic)))
+
+    async def _read(self) -> Job:
+        """Raises: NotFound: it is gone; StoreError."""
+        return await self._services.store.jobs.job(self._scope(), self._job)
 
     async def _arrived(self, told: JobOutputArrived) -> None:
         if told.offset > self._position:
@@ -68,7 +76,7 @@ class JobStream:
             await self._send(fresh)
 
     async def _changed(self, *, lost: bool) -> None:
-        job = await self._services.store.jobs.job(self._scope(), self._job)
+        job = await self._read()
         if lost or job.output_bytes > self._position:
             await self._catch_up()
         self._put(topic_message("change", self.topic, self._position, schema.JobChange(job=views.job_view(job))))

@@ -372,6 +372,25 @@ async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> N
         assert sorted(gone) == sorted([old.id, new.id]), "these are not among the newest any more"
 
 
+async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHub) -> None:
+    gone, stays = await hub.node("gone"), await hub.node("stays")
+    old, other = await ordered(hub, gone), await ordered(hub, stays)
+    async with (await hub.logged_in("viewer")).live() as live, (await hub.logged_in("viewer")).live() as late:
+        await live.subscribe("jobs")
+        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [other.id, old.id]
+        now = hub.clock.now()
+        new = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), gone.id, Wish("check"), now, now + 600), None)
+        await late.subscribe("jobs")
+        assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, other.id, old.id]
+        await hub.store.nodes.delete_node(ADMIN, gone.id)
+        hub.bus.publish(Changed("node", gone.id, 0))
+        for page in (live, late):
+            left = {old.id, new.id} if page is late else {old.id}
+            while left:
+                fresh, further = await told_of(page)
+                left = (left | {JobId(job) for job, _ in fresh}) - set(further)
+
+
 PLAN = PlanPart(
     0, 1, PlanHead("a" * 64, 1000, 500, "no", ""), (PlanStep("curl", "1", "2", "yes", "main"), PlanStep("old", "1", "", "no", "")),
     (KeptBack("vim", "9", "held"),),
@@ -505,6 +524,26 @@ async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
         assert await collect(live, 100) == b"x" * 100
         change = await live.expect("change")
         assert (change["seq"], change["data"]["job"]["state"], change["data"]["job"]["exit_code"]) == (100, "succeeded", 0)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_job_that_goes_with_its_node_is_told(hub: TestHub, ended: bool) -> None:
+    printing = await Printing.start(hub)
+    await printing.print(b"some of it")
+    if ended:
+        await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobEvidence(exit_code=0))
+    async with (await hub.logged_in("viewer")).live() as live:
+        topic = f"job:{printing.job.id}"
+        await live.subscribe(topic)
+        await live.expect("snapshot")
+        assert await collect(live, 10) == b"some of it"
+        hub.bus.publish(Changed("node", printing.node.id, 2))
+        await live.send("ping", {})
+        assert await live.expect("pong") == {}, "of its node it tells nothing else"
+        await hub.store.nodes.delete_node(ADMIN, printing.node.id)
+        hub.bus.publish(Changed("node", printing.node.id, 0))
+        error = await live.expect("error")
+        assert (error["code"], error["topic"]) == ("not_found", topic)
 
 
 async def test_a_negative_offset_is_refused(hub: TestHub) -> None:
