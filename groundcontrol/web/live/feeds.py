@@ -354,6 +354,10 @@ class FleetFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
         super().__init__(services, org, "fleet", grants)
         self._known: set[NodeId] = set()
+        self._making = 0
+        """Snapshots that are being made, which may take several pages."""
+        self._gone: set[NodeId] = set()
+        """Nodes that were looked for meanwhile and not found: a page that was read before may hold them still."""
         self._told: dict[NodeId, Sequence[Brief]] = {}
         """What was told last of each; forgotten with a snapshot or a whole row, which hold other values."""
         self._values: set[NodeId] = set()
@@ -368,6 +372,18 @@ class FleetFeed(Feed):
         return tuple(self._known)
 
     async def snapshot(self) -> schema.FleetData:
+        self._making += 1
+        try:
+            nodes = [node for node in await self._all() if node.id not in self._gone]
+        finally:
+            self._making -= 1
+            if not self._making:
+                self._gone.clear()
+        self._known.update(NodeId(node.id) for node in nodes)
+        self._told.clear()
+        return schema.FleetData(nodes=nodes)
+
+    async def _all(self) -> list[schema.NodeView]:
         services = self.services
         kept = await kept_credentials(services)
         nodes: list[schema.NodeView] = []
@@ -377,10 +393,7 @@ class FleetFeed(Feed):
             nodes += [in_a_list(services, node, kept, packed=True) for node in page.items]
             cursor = page.next
             if cursor is None:
-                break
-        self._known.update(NodeId(node.id) for node in nodes)
-        self._told.clear()
-        return schema.FleetData(nodes=nodes)
+                return nodes
 
     async def take(self, told: BusEvent, /) -> None:
         match told:
@@ -444,16 +457,21 @@ class FleetFeed(Feed):
     async def _change(self, facts: set[NodeId]) -> schema.FleetChange:
         services = self.services
         change = schema.FleetChange(nodes=[], latest={}, removed=[])
+        gone: set[NodeId] = set()
         kept = await kept_credentials(services)
         for node_id in sorted(facts):
             self._told.pop(node_id, None)
             try:
                 node = await services.store.nodes.node(self.scope, node_id)
             except NotFound:
-                if node_id in self._known:
-                    self._known.discard(node_id)
-                    change.removed.append(node_id)
+                gone.add(node_id)
                 continue
-            self._known.add(node_id)
             change.nodes.append(in_a_list(services, node, kept, packed=True))
+        # Only now, and in one go: where one of them could not be read nothing is told, and all of it is looked for again.
+        change.removed += sorted(gone & self._known)
+        self._known -= gone
+        self._known |= facts - gone
+        self._gone -= facts
+        if self._making:
+            self._gone |= gone
         return change

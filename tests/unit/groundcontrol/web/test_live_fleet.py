@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import msgspec
 import pytest
 
 from groundcontrol.bus.base import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
-from groundcontrol.web.live.feeds import NodeFeed
-from groundcontrol.web.schema import LiveHello
+from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import StoreBusy
+from groundcontrol.store.base import Page
+from groundcontrol.web.live import feeds
+from groundcontrol.web.live.feeds import FleetFeed, NodeFeed
+from groundcontrol.web.schema import FleetChange, LiveHello
 from groundcontrol.web.schema.base import Answer
 from groundcontrol.web.server import LIVE
+from tests.support.agent import until
 from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
 
 
@@ -102,6 +110,78 @@ async def test_what_a_node_is_is_read_once_a_second_however_often_it_changes(hub
             with contextlib.suppress(TimeoutError):
                 changes += (await live.next(0.02))[0] == "change"
         assert 2 <= changes <= 3
+
+
+async def test_a_removed_node_is_told_also_where_another_could_not_be_read_with_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = sorted([(await hub.node("a")).id, (await hub.node("b")).id])
+    look_up = hub.store.nodes.node
+    busy = True
+
+    async def sometimes(_: object, scope: Scope, node: NodeId) -> Node:
+        nonlocal busy
+        if node == second and busy:
+            busy = False
+            raise StoreBusy("more to read than it can")
+        return await look_up(scope, node)
+
+    async with (await hub.logged_in()).live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        monkeypatch.setattr(type(hub.store.nodes), "node", sometimes)
+        await hub.store.nodes.delete_node(ADMIN, first)
+        hub.bus.publish(Changed("node", first, 0))
+        hub.bus.publish(Changed("node", second, 2))
+        change = (await live.expect("change"))["data"]
+        assert not busy
+        assert (change["removed"], [one["id"] for one in change["nodes"]]) == ([first], [second])
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
+    """As between two pages of a large fleet. Who may see it again before the end is shown it all the same."""
+    monkeypatch.setattr(feeds, "FACTS_EVERY_S", 0.05)
+    goes, stays = await hub.node("a"), await hub.node("b")
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{stays.id}"], "tags": ["mine"]}}', viewer.user.id)
+    list_nodes, change = hub.store.nodes.nodes, FleetFeed._change
+    read, go = asyncio.Event(), asyncio.Event()
+    rounds = 0
+
+    async def slow(_: object, *asked: Any) -> Page[Node]:
+        page = await list_nodes(*asked)
+        read.set()
+        await go.wait()
+        return page
+
+    async def counted(feed: FleetFeed, facts: set[NodeId]) -> FleetChange:
+        nonlocal rounds
+        found = await change(feed, facts)
+        rounds += 1
+        return found
+
+    monkeypatch.setattr(type(hub.store.nodes), "nodes", slow)
+    monkeypatch.setattr(FleetFeed, "_change", counted)
+    async with viewer.live() as live:
+        await live.subscribe("fleet")
+        await read.wait()
+        await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=())
+        hub.bus.publish(Changed("node", goes.id, 3))
+        await until(lambda: rounds == 1, 10, "the change was not read")
+        if back:
+            await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
+            hub.bus.publish(Changed("node", goes.id, 4))
+            await until(lambda: rounds == 2, 10, "the change was not read")
+        go.set()
+        snapshot = await live.expect("snapshot")
+        there = {one["id"] for one in snapshot["data"]["nodes"]}
+        hub.bus.publish(Changed("node", stays.id, 2))
+        while stays.id not in (told := {one["id"] for one in (await live.expect("change"))["data"]["nodes"]}):
+            there |= told
+        assert there == ({goes.id, stays.id} if back else {stays.id})
+        [feed] = [feed for feed, _ in hub.app[LIVE]._feeds.values() if isinstance(feed, FleetFeed)]
+        assert set(feed.watched()) == there
 
 
 async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
