@@ -51,11 +51,12 @@ class JobService:
             self._bus.publish(JobPoke((job.id,)))
         return job
 
-    async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job:
+    async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None = None) -> Job:
         """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`, which no policy
         restricts.
 
-        Raises: NotFound, Forbidden, PolicyRefuses, Conflict: keys can be changed where there is a launcher; StoreError.
+        Raises: NotFound, Forbidden, PolicyRefuses, Conflict: keys can be changed where there is a launcher; IdempotencyMismatch,
+                StoreError.
         """
         node = await self._store.nodes.node(scope, node_id)
         authorize(scope, job_action(wish.action), node)
@@ -65,7 +66,7 @@ class JobService:
             raise Conflict(f"{node.name} was installed for watching only and takes no orders: deploy it again for new keys")
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
-        job = await self._store.jobs.create_job(scope, made, None)
+        job = await self._store.jobs.create_job(scope, made, idempotency_key)
         self._bus.publish(Changed("job", job.id, job.version))
         self._bus.publish(JobPoke((job.id,)))
         return job

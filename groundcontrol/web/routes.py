@@ -188,7 +188,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments.retry_deployment, schema.DeploymentView, schema.RetryBody, status=202, optional_body=True),
     Route("POST", "/agent-updates", "node.update", upkeep.create_updates, schema.DeploymentsView, schema.AgentUpdatesBody, status=202, step_up=True),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments.redeploy_node, schema.DeploymentView, schema.RetryBody, status=202, optional_body=True, step_up=True),
-    Route("POST", "/nodes/{id}/rekey", "node.rekey", upkeep.rekey_node, schema.JobView, status=202, step_up=True),
+    Route("POST", "/nodes/{id}/rekey", "node.rekey", upkeep.rekey_node, schema.JobView, status=202, step_up=True, keyed=True),
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs.create_job, schema.JobView, schema.JobBody, status=202, keyed=True),
     Route("POST", "/jobs", "job.create", batches.create_batch, schema.BatchView, schema.BatchBody, status=202, keyed=True),
     Route(

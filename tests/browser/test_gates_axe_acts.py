@@ -39,7 +39,7 @@ def told_of_a_failure(seen: Gate) -> None:
     seen.page.get_by_role("row").get_by_text("web-1").first.click()
     seen.page.get_by_role("button", name="Upgrade").click()
     seen.page.get_by_role("menuitem", name="Check for updates").click()
-    expect(seen.page.get_by_text("the job was not started")).to_be_visible()
+    expect(seen.page.get_by_text("Check for updates: web-1")).to_be_visible()
 
 
 def tags_not_changed(seen: Gate) -> None:

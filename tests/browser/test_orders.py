@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop, Message
 from spider.wire.orders import Order
+from tests.browser.test_add_node import opened
 from tests.browser.test_settings import password_step
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import until
@@ -108,7 +109,17 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     expect(jobs.get_by_role("rowheader").get_by_text("Plan: Upgrade packages")).to_be_visible()
     jobs.get_by_role("rowheader", name="Upgrade packages", exact=True).click()
     first = page.url
+    kept = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
     page.get_by_role("button", name="Repair packages").click()
+    [sent] = kept.wait()
+    dialog = opened(page)
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="Repair packages: web-1")
+    expect(note).to_contain_text("It was started.")
+    expect(dialog).to_be_visible()
+    assert page.url == first
+    page.keyboard.press("Escape")
+    note.get_by_role("button", name="Open").click()
     page.wait_for_url(lambda url: "/jobs/" in url and url != first)
     expect(page.locator(".page-head .meta")).to_have_text(re.compile("^by admin"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
@@ -117,6 +128,40 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
         ("upgrade", {"plan": DIGEST}),
         ("repair", {}),
     ]
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_a_check_whose_answer_is_lost_or_late_is_done_once_and_takes_no_page_away(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
+
+    def check() -> Route:
+        page.get_by_role("button", name="Upgrade").click()
+        page.get_by_role("menuitem", name="Check for updates").click()
+        [sent] = asked.wait()
+        return sent
+
+    lost = check()
+    lost.fetch()
+    lost.abort()
+    told = page.get_by_role("alert").filter(has_text="Check for updates: web-1")
+    expect(told).to_contain_text("Whether it was started is not known. To try again does not start it twice.")
+    expect(told).not_to_contain_text("not started")
+    told.get_by_role("button", name="Retry").click()
+    [again] = asked.wait()
+    assert again.request.headers["idempotency-key"] == lost.request.headers["idempotency-key"]
+    again.continue_()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    assert len(hub.local("GET", "/api/v1/jobs").json["jobs"]) == 1
+    page.go_back()
+    late = check()
+    dialog, before = opened(page), page.url
+    dialog.get_by_label("Host name or IP").fill("web-8.example")
+    late.continue_()
+    expect(page.get_by_role("status").filter(has_text="Check for updates: web-1")).to_contain_text("It was started.")
+    expect(dialog.get_by_label("Host name or IP")).to_have_value("web-8.example")
+    assert page.url == before
 
 
 def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_add_node import opened
 from tests.browser.test_settings import sign_in
+from tests.browser.test_under_way import Kept
 from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
 
@@ -28,9 +30,14 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: 
         expect(page.get_by_role("button", name="Updating kept-up")).to_be_visible()
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         assert (row["kind"], row["state"], row["node_id"]) == ("update", "running", node.node_id)
-        with page.expect_response(lambda answer: answer.url.endswith("/rekey")) as ordered:
-            page.get_by_role("button", name="Give new keys…").click()
-        assert ordered.value.status == 202
+        asked = Kept(page, "POST", "**/rekey")
+        page.get_by_role("button", name="Give new keys…").click()
+        [sent] = asked.wait()
+        dialog = opened(page)
+        sent.continue_()
+        expect(page.get_by_role("status").filter(has_text="It was started.")).to_contain_text("New keys: kept-up")
+        expect(dialog).to_be_visible()
+        assert page.url.endswith("/settings")
         assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
     finally:
         spider.close()

@@ -14,9 +14,9 @@ export async function updateAgent(node: string): Promise<DeploymentView | undefi
   return one;
 }
 
-/** Orders the next generation of a node's keys. */
-export async function renewKeys(node: string): Promise<JobView> {
-  const job = await withStepUp(() => call<JobView>("POST", `nodes/${node}/rekey`));
+/** Orders the next generation of a node's keys; who gives the order asks for the password where the hub wants it. */
+export async function renewKeys(node: string, key: string): Promise<JobView> {
+  const job = await call<JobView>("POST", `nodes/${node}/rekey`, { idempotencyKey: key });
   noteJob(job);
   return job;
 }

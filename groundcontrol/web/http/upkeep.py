@@ -20,4 +20,4 @@ async def rekey_node(call: Call) -> schema.JobView:
     """Give a node the next generation of its keys; the ones before open nothing any more once it is back with them."""
     services = call.services
     call.authorize("node.rekey", await services.store.nodes.node(call.scope, call.node_id))
-    return views.job_view(await services.jobs.keep_up(call.scope, call.node_id, Wish("rekey")))
+    return views.job_view(await services.jobs.keep_up(call.scope, call.node_id, Wish("rekey"), call.idempotency_key()))

@@ -3,11 +3,10 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { form, t } from "../../core/say";
 import { age, moment, took } from "../../core/time";
 import { FORCE_WORDS, mayForce, packagesWord, STOP_WORDS, stopWord } from "../../core/orders";
-import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
+import { actionWord, jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
 import { nodeName, nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
-import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
@@ -21,6 +20,7 @@ import { GridHead } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { begin } from "../many/begin";
 import { Output } from "./output";
 
 const Aftermath = lazy<{ job: JobView }>(t`the report`, async () => (await import("../orders")).Aftermath);
@@ -88,7 +88,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         </div>
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
-        {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} />}
+        {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
         {nodeSignal(job.node_id) && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}
@@ -272,16 +272,14 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
   );
 }
 
-function RepairButton({ job }: { job: JobView }): VNode {
+function RepairButton({ job, node }: { job: JobView; node: string }): VNode {
   const [busy, setBusy] = useState(false);
   const key = useRef(newKey());
   const repair = async (): Promise<void> => {
     setBusy(true);
     try {
-      go(`/jobs/${(await submitJob(job.node_id, { action: "repair" }, key.current)).id}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The repair was not started`, error.detail);
+      await begin(`${actionWord("repair")}: ${node}`, () => submitJob(job.node_id, { action: "repair" }, key.current));
+    } finally {
       setBusy(false);
     }
   };

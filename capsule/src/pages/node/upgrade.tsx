@@ -3,14 +3,14 @@ import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/batch";
 import { form, t } from "../../core/say";
 import { moment } from "../../core/time";
+import { actionWord } from "../../core/words";
 import { newKey, submitJob } from "../../state/job";
-import { go } from "../../state/router";
 import { today } from "../../state/today";
-import { ApiError, type JobBody, type NodeView } from "../../state/types";
-import { toast } from "../../state/toasts";
+import type { JobBody, NodeView } from "../../state/types";
 import { Icon } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
+import { begin } from "../many/begin";
 import type { OrderProps } from "./order";
 
 const OrderDialog = lazy<OrderProps>(t`the order`, async () => (await import("../orders")).OrderDialog);
@@ -26,14 +26,9 @@ export function refusal(view: NodeView, action?: Action): string {
 }
 
 /** What changes nothing that is installed is not asked about: it starts, and its output is shown. */
-export async function start(view: NodeView, action: Action): Promise<void> {
-  try {
-    const job = await submitJob(view.id, { action }, newKey());
-    go(`/jobs/${job.id}`);
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`${view.name}: the job was not started`, error.detail, { label: t`Retry`, run: () => void start(view, action) });
-  }
+export function start({ id, name }: NodeView, action: Action): Promise<void> {
+  const key = newKey();
+  return begin(`${actionWord(action)}: ${name}`, () => submitJob(id, { action }, key));
 }
 
 export function UpgradeMenu({ view }: { view: NodeView }): VNode {

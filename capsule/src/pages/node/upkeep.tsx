@@ -1,13 +1,16 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/say";
+import { actionWord } from "../../core/words";
 import { show } from "../../state/dialogs";
-import { go } from "../../state/router";
+import { newKey } from "../../state/job";
 import { isAdmin } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { renewKeys, updateAgent } from "../../state/upkeep";
 import { Button } from "../../ui/button";
+import { begin } from "../many/begin";
+import { isUnheard, whyNot } from "../many/sending";
 
 /** The agent's version and keys. */
 export function Upkeep({ view }: { view: NodeView }): VNode {
@@ -19,7 +22,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       await act();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") toast("fail", t`It was not ordered`, error.detail);
+      if (error.code !== "auth.step_up_required") toast("fail", isUnheard(error) ? t`Update agent` : t`It was not ordered`, whyNot(error, false));
     } finally {
       setBusy(false);
     }
@@ -29,8 +32,8 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
     toast("done", t`The update was ordered`, t`It waits for the jobs of this server. An agent that does not come back is replaced by the one before.`);
   };
   const rekey = async (): Promise<void> => {
-    const job = await renewKeys(view.id);
-    go(`/jobs/${job.id}`);
+    const key = newKey();
+    await begin(`${actionWord("rekey")}: ${view.name}`, () => renewKeys(view.id, key));
   };
   return (
     <section class="card" aria-label={t`Agent`}>

@@ -32,6 +32,8 @@ async def test_a_re_key_is_a_job_of_the_admin_s(hub: TestHub) -> None:
     node, admin = await hub.node("web-1"), await hub.logged_in("admin")
     answer = await admin.post(f"nodes/{node.id}/rekey")
     assert (answer.status, answer.json["action"], answer.json["state"]) == (202, "rekey", "queued")
+    first, again = [(await admin.post(f"nodes/{node.id}/rekey", headers={"Idempotency-Key": "k"})).json["id"] for _ in range(2)]
+    assert first == again != answer.json["id"]
     roles: tuple[Role, Role] = ("operator", "viewer")
     for role in roles:
         assert (await (await hub.logged_in(role)).post(f"nodes/{node.id}/rekey")).status == 403
