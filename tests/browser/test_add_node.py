@@ -156,6 +156,7 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
         assert hub.local("POST", f"/api/v1/deployments/{first['id']}/cancel").status == 200
         begun(hub, "one", port)
         page.get_by_role("button", name="Adding one").click()
+        expect(dialog.locator("footer")).to_contain_text("This goes on when the dialog is closed.")  # what is kept of it is not known here
         dialog.get_by_role("button", name="Cancel").click()
         expect(why).to_be_in_viewport()
         expect(page.get_by_text("It could not be cancelled")).to_have_count(0)

@@ -299,7 +299,8 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
 function asideOf(one: DeploymentView, entries: Entries, node: NodeView["state"] | undefined): string {
   if (one.state === "succeeded") return node === "online" ? t`The agent completed a session and sends samples.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role may look at deployments; operators and admins may act on them.`;
-  if (one.kind === "update") return t`This goes on when the dialog is closed.`;
+  // What becomes of the credentials is known of what was typed here alone.
+  if (one.kind === "update" || !entries.host) return t`This goes on when the dialog is closed.`;
   return entries.keep ? t`Credentials are kept sealed for updates and removal.` : t`Key and passwords stay in memory for this deployment only.`;
 }
 
