@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobStart, JobStop, LogLines, Message
 from spider.wire.orders import Order
 from tests.browser.test_settings import settings, sign_in
+from tests.browser.test_under_way import Kept
 from tests.browser.waits import until
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import IDENTITY, TestAgent
@@ -118,6 +119,7 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     assert sorted((name, order.verb) for name, order in nodes.orders) == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
 
 
+@pytest.mark.refusals("409 (Conflict)")
 def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
@@ -146,6 +148,16 @@ def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_fo
     expect(asked.get_by_text("may stay half configured")).to_be_visible()
     act = asked.get_by_role("button", name="Stop by force")
     expect(act).to_be_disabled()
+    asked.get_by_label("Type web-3 to confirm").fill("web-3")
+    kept = Kept(page, "POST", "**/cancel")
+    act.click()
+    [sent] = kept.wait()
+    page.keyboard.press("Escape")
+    expect(asked).to_have_count(0)
+    sent.fulfill(status=409, json={"code": "conflict", "detail": "It is at its last step."})
+    expect(page.get_by_role("alert").filter(has_text="The job was not stopped")).to_contain_text("It is at its last step.")
+    page.unroute_all()
+    page.get_by_role("button", name="Stop by force…").click()
     asked.get_by_label("Type web-3 to confirm").fill("web-3")
     act.click()
     expect(page.get_by_role("status").get_by_text("Failed")).to_be_visible()

@@ -224,6 +224,9 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  const there = useRef(false);
+  there.current = asking;
+  useEffect(() => () => void (there.current = false), []);
   const close = (): void => {
     setAsking(false);
     setTyped("");
@@ -233,11 +236,12 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
     setBusy(true);
     setWrong("");
     try {
-      await withStepUp(() => cancelJob(job.id, true));
+      await withStepUp(() => cancelJob(job.id, true), () => there.current);
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") setWrong(error.detail);
+      if (!there.current) toast("fail", t`The job was not stopped`, error.detail);
+      else if (error.code !== "auth.step_up_required") setWrong(error.detail);
     } finally {
       setBusy(false);
     }
