@@ -126,6 +126,10 @@ class Connection:
         self._topics: dict[str, Callable[[bool], None]] = {}
         """Topic -> what ends it; True: it may be asked for again soon."""
         self._group: asyncio.TaskGroup | None = None
+        self._asked = 0
+        """How often it was asked who this is; some of that goes on at the same time."""
+        self._answered = 0
+        """By which of these it is known."""
         self._check = asyncio.Event()
         self._asked_to_end = asyncio.Event()
         self._end: _End | None = None
@@ -251,12 +255,16 @@ class Connection:
 
         Raises: StoreError: the store did not say, of all or of some topics.
         """
-        before = self.scope
+        self._asked += 1
+        asked = self._asked
         try:
-            self._caller = await self._ask()
+            caller = await self._ask()
         except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
+        before = self.scope
+        if asked > self._answered:  # else who asked later, beside this, has heard what is newer
+            self._answered, self._caller = asked, caller
         anew = self.scope.grants != before.grants
         topics = sorted(self._topics, key=_is_of_all)
         for topic in topics if anew else ():

@@ -324,3 +324,31 @@ async def test_rights_that_go_while_a_thing_is_looked_up_do_not_count(hub: TestH
         go.set()
         error = await live.expect("error")
         assert (error["code"], error["topic"]) == ("not_found", f"node:{other.id}")
+
+
+async def test_the_answer_to_an_older_question_takes_nothing_back(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that subscribes asks for its rights beside whoever was told that they changed, and may be answered last."""
+    monkeypatch.setattr(connection, "RIGHTS_LIMIT_S", 20.0)
+    mine, other = await hub.node("mine"), await hub.node("other")
+    viewer = await hub.logged_in("viewer")
+    await limit(hub, viewer, mine, other)
+    ask = hub.auth.recheck
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def first_is_last(caller: Caller) -> Caller:
+        first = not asked.is_set()
+        now = await ask(caller)
+        asked.set()
+        if first:
+            await go.wait()
+        return now
+
+    async with viewer.live() as live:
+        [page] = hub.app[LIVE]._connections
+        monkeypatch.setattr(hub.auth, "recheck", first_is_last)
+        await live.subscribe("fleet")
+        await asked.wait()
+        await limit(hub, viewer, mine)
+        await until(lambda: page.scope.grants[0].nodes == (mine.id,), 10, "it was not asked again")
+        go.set()
+        assert await shown(live) == ["mine"]
