@@ -18,6 +18,7 @@ from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import bundle_version
+from groundcontrol.deployments.writelock import WriteLock
 from groundcontrol.domain.deployments import UPDATE_STEPS, Deployment, DeploymentError, Wishes
 from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
 from groundcontrol.domain.jobs import TERMINAL, Job, Wish
@@ -28,7 +29,7 @@ from groundcontrol.errors import BadRequest, Conflict, HubError, NotFound, Store
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.ids import is_id
+from spider.wire.ids import is_id, new_time_id
 
 MAX_NODES: Final = 1000
 MAX_AT_ONCE: Final = 50
@@ -80,6 +81,8 @@ class UpdateService:
         self._digest = hashlib.sha256(bundle).hexdigest()
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[NodeId, Deployment] = {}
+        self._ordering = WriteLock()
+        """Held from the look at what runs until that which is ordered runs itself: two who order at once make no two updates of one node."""
         self._called_off: set[DeploymentId] = set()
         self.ready = asyncio.Event()
         """Updates are taken: `run` knows what an earlier start left."""
@@ -119,23 +122,29 @@ class UpdateService:
             node = await self._store.nodes.node(scope, node_id)
             authorize(scope, "node.update", node)
             found.append(node)
-        wave: list[Deployment] = []
-        answer: list[Deployment] = []
-        for node in found:
-            running = self._running.get(node.id)
-            if running is not None:
-                answer.append(running)
-                continue
-            wanted = rows.new_deployment(
+        async with self._ordering.in_time():
+            answer = {node.id: self._running.get(node.id) for node in found}
+            wave = await self._order(scope, [node for node in found if answer[node.id] is None])
+            answer.update(wave)
+            if wave:
+                self._group.create_task(self._wave(scope, list(wave.values()), canaries, at_once), name="update wave")
+            return [row for row in answer.values() if row is not None]
+
+    async def _order(self, scope: Scope, nodes: Sequence[Node]) -> dict[NodeId, Deployment]:
+        """Make the deployments of these nodes, of all or of none; who calls this holds `_ordering`."""
+        if not nodes:
+            return {}
+        now, batch = self._clock.now(), new_time_id(self._clock.now())
+        wanted = [
+            rows.new_deployment(
                 scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
-                at=self._clock.now(),
-            )  # fmt: skip
-            row = await self._store.deployments.create_deployment(scope, wanted)
-            self._running[node.id] = row
-            wave.append(row)
-            answer.append(row)
-        self._group.create_task(self._wave(scope, wave, canaries, at_once), name="update wave")
-        return answer
+                at=now + at / 1000, batch=batch,  # ids sort by the millisecond: they stand in the order of the nodes
+            )._replace(created_at=now)
+            for at, node in enumerate(nodes)
+        ]  # fmt: skip
+        made = {_node(row): row for row in await self._store.deployments.create_deployments(scope, wanted)}
+        self._running.update(made)
+        return made
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         """Call off an update that has not come to its turn.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,14 +15,21 @@ from groundcontrol.domain.deployments import Deployment
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.jobs import JobEvidence
 from groundcontrol.domain.nodes import NewNode, Session
+from groundcontrol.errors import StoreBusy, StoreError
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, hanging, node_with
 
 
 async def at_once(_node: NodeId, _timeout_s: float) -> None:
     """Every node is here."""
+
+
+async def away(_node: NodeId, timeout_s: float) -> None:
+    """None is."""
+    async with asyncio.timeout(timeout_s):
+        await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
@@ -92,3 +101,72 @@ async def test_who_calls_an_update_off_in_the_moment_of_its_turn_ends_nothing_el
             while service._running:  # noqa: ASYNC110  # a few turns of the loop
                 await asyncio.sleep(0.01)
         assert (await desk.store.deployments.deployment(ADMIN, rows[0].id)).state == "cancelled"
+
+
+# -- orders ------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_cannot_be_written_down_wholly_is_none_at_all(desk: Desk, tmp_path: Path) -> None:
+    nodes = [await node_with(desk, None, name) for name in ("web-1", "web-2", "web-3")]
+    control = tmp_path / "data" / "stardust.db"
+    async with updating(desk, away) as service:
+        with contextlib.closing(sqlite3.connect(control, isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER no_second BEFORE INSERT ON deployment WHEN NEW.name = 'web-2' BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+            with pytest.raises(StoreError):
+                await service.begin(ADMIN, nodes, 1, 1)
+            other.execute("DROP TRIGGER no_second")
+        assert (await desk.store.deployments.deployments(ADMIN, 10)).items == []
+        rows = await service.begin(ADMIN, nodes, 1, 1)
+        await desk.until(rows[0].id, lambda row: at_step("wait", row))
+        listed = (await desk.store.deployments.deployments(ADMIN, 10)).items
+    assert [row.name for row in rows] == ["web-1", "web-2", "web-3"]
+    assert [row.id for row in listed] == [row.id for row in reversed(rows)]
+    assert len({row.batch for row in rows}) == len({row.created_at for row in rows}) == 1
+
+
+async def test_two_who_order_at_once_get_the_same_updates(desk: Desk) -> None:
+    nodes = [await node_with(desk, None, name) for name in ("web-1", "web-2", "web-3")]
+    async with updating(desk, away) as service:
+        first, second = await asyncio.gather(service.begin(ADMIN, nodes[:2], 1, 1), service.begin(ADMIN, nodes[::-1], 1, 1))
+        assert [row.id for row in second[:0:-1]] == [row.id for row in first]
+        assert len((await desk.store.deployments.deployments(ADMIN, 10)).items) == 3
+        assert [row.id for row in await service.begin(ADMIN, nodes, 1, 1)] == [*(row.id for row in first), second[0].id]
+
+
+async def test_an_update_that_ends_while_others_are_ordered_beside_it_is_told_all_the_same(desk: Desk) -> None:
+    one, other = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
+    disk = hanging(desk, "deployments", "create_deployments")
+    disk.answers.set()
+    gone = asyncio.Event()
+
+    async def soon_away(_node: NodeId, _timeout_s: float) -> None:
+        await gone.wait()
+        raise TimeoutError
+
+    async with updating(desk, soon_away) as service:
+        [row] = await service.begin(ADMIN, [one], 1, 1)
+        disk.reached.clear()
+        disk.answers.clear()
+        asking = asyncio.create_task(service.begin(ADMIN, [one, other], 0, 1))
+        await disk.reached.wait()
+        gone.set()
+        await desk.end_of(row.id)
+        disk.answers.set()
+        assert [(await asking)[0].id, (await asking)[1].node_id] == [row.id, other]
+
+
+async def test_over_a_disk_that_hangs_who_orders_behind_another_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
+    one, other = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
+    disk = hanging(desk, "deployments", "create_deployments")
+    async with updating(desk, away) as service:
+        asking = asyncio.create_task(service.begin(ADMIN, [one], 1, 1))
+        await disk.reached.wait()
+        async with asyncio.timeout(30):
+            with pytest.raises(StoreBusy):
+                await service.begin(ADMIN, [other], 1, 1)
+        disk.answers.set()
+        assert [row.node_id for row in await asking] == [one]
+        assert [row.node_id for row in (await desk.store.deployments.deployments(ADMIN, 10)).items] == [one]
