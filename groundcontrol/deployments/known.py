@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -13,7 +14,11 @@ from groundcontrol.deployments.work import Tools, Work, makes_node
 from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
 from groundcontrol.domain.ids import DeploymentId, NodeId
 from groundcontrol.domain.scope import Scope
+from groundcontrol.errors import VaultError
 from majortom.connect import same_fingerprint
+from spider.logs import event
+
+log = logging.getLogger(__name__)
 
 REMEMBER_S: Final = 900.0
 """How long the fields of a deployment that failed stay in memory for a retry."""
@@ -42,7 +47,7 @@ class Known:
     async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
         """The fields of an earlier try; its secrets only while they are remembered, or kept with the node.
 
-        Raises: StoreError.
+        Raises: VaultError, StoreError.
         """
         self._drop_old()
         remembered = self._remembered.get(row.id)
@@ -61,15 +66,27 @@ class Known:
     async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         """What is known of how to log in to a node: kept credentials, else where it was installed from.
 
+        Raises: VaultError, StoreError.
+        """
+        kept = await credentials.recall(self._tools.store.secrets, self._tools.vault, node)
+        return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
+
+    async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
+        """Where the server of a node is, for who does not log in there: what is kept need not open for that.
+
         Raises: StoreError.
         """
-        tools = self._tools
-        kept = await credentials.recall(tools.store.secrets, tools.vault, node)
-        if kept is not None:
-            return kept.request, kept.host_key
+        try:
+            way, _ = await self.way_to(scope, node, address)
+        except VaultError as exc:
+            event(log, "credentials_not_opened", logging.WARNING, node=node, reason=exc.message)
+            way, _ = await self._installed_at(scope, node, address)
+        return way
+
+    async def _installed_at(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         cursor: str | None = None
         while True:
-            page = await tools.store.deployments.deployments(scope, 200, cursor)
+            page = await self._tools.store.deployments.deployments(scope, 200, cursor)
             for row in page.items:
                 if row.node_id == node and row.kind == "install" and row.state == "succeeded":
                     way = asked_before(row)

@@ -311,30 +311,37 @@ class DeploymentService:
         running = self._removing(node, force=force)
         if running is not None:
             return running
+        if force:
+            return await self._forget(scope, node, overrides)
         request, pinned = await self._known.way_to(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         if overrides not in (None, DeploymentOverrides()):
             merged = check_request(merged)
         same = same_server(request, overrides, pinned)
-        pinned = pinned if same else None
-        if not force:
-            if not has_credentials(merged):
-                if not same:
-                    raise not_sent_there(merged)
-                return await self._through_session(scope, node, wanted=overrides is None or not any(vars(overrides).values()))
-            await self._check_idle(node, by_ssh=True)
-            merged = check_request(merged)
-            await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
+        if not has_credentials(merged):
+            if not same:
+                raise not_sent_there(merged)
+            return await self._through_session(scope, node, wanted=overrides is None or not any(vars(overrides).values()))
+        await self._check_idle(node, by_ssh=True)
+        merged = check_request(merged)
+        await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
         async with self._ordering.in_time():
-            running = self._removing(await tools.store.nodes.node(scope, node_id), force=force)
+            running = self._removing(await tools.store.nodes.node(scope, node_id), force=False)
+            return running or await self._order(scope, "remove", node, merged, pinned if same else None)
+
+    async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
+        """Nothing is sent anywhere, so nothing is needed of what is kept."""
+        tools, place = self._tools, await self._known.place_of(scope, node.id, node.address)
+        if overrides not in (None, DeploymentOverrides()):
+            check_request(merge(place, overrides, None))
+        async with self._ordering.in_time():
+            running = self._removing(await tools.store.nodes.node(scope, node.id), force=True)
             if running is not None:
                 return running
-            if not force:
-                return await self._order(scope, "remove", node, merged, pinned)
             self._check_room()
-            wanted = asked_for(scope, replace(request, forced=True), tools.clock.now(), kind="remove", node=node)
+            wanted = asked_for(scope, replace(place, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
-            begun = self._begin(scope, row, request, None)
+            begun = self._begin(scope, row, place, None)
         return await _soon_over(begun)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:

@@ -16,10 +16,10 @@ from groundcontrol.deployments import rows
 from groundcontrol.deployments.events import MAX_MESSAGE_CHARS
 from groundcontrol.deployments.forgetting import LEFT_BEHIND
 from groundcontrol.deployments.work import WIPED_LATER, Tools, tell
-from groundcontrol.domain.deployments import REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
+from groundcontrol.domain.deployments import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, Conflict, NotFound
+from groundcontrol.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.store.base import NodeStore
 from spider.clock import SystemClock
 from tests.contract.making import connect, layout_row, pack
@@ -79,6 +79,29 @@ async def test_by_force_no_credentials_are_asked_for_and_what_is_told_is_where_t
     assert (row.state, row.host, row.port, row.username) == ("succeeded", "127.0.0.1", 2222, "kept")
     (event,) = (await desk.store.log.events(ADMIN, 10)).items
     assert "elsewhere" not in json.dumps([row, event], default=repr)
+
+
+@pytest.mark.parametrize("installed", [False, True])
+async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk: Desk, request_to: Requests, *, installed: bool) -> None:
+    node = await node_with(desk, request_to(2222, username="kept"))
+    kept = await desk.store.secrets.credentials(node)
+    await desk.store.secrets.save_credentials(ADMIN, node, [record._replace(version=record.version + 1) for record in kept])
+    if installed:
+        wanted = rows.new_deployment(
+            ADMIN, "install", INSTALL_STEPS, host="10.0.0.7", port=2200, username="ops", name="web-1", wishes=Wishes(), node=node, at=1.0
+        )
+        await desk.store.deployments.create_deployment(ADMIN, rows.ended(wanted, "succeeded", 2.0))
+    async with desk.running() as service:
+        with pytest.raises(VaultError):
+            await service.remove(ADMIN, node, None, force=False)
+        with pytest.raises(BadRequest):
+            await service.remove(ADMIN, node, DeploymentOverrides(host=ODD), force=True)
+        row = await service.remove(ADMIN, node, None, force=True)
+    where = ("10.0.0.7", 2200, "ops") if installed else ("127.0.0.1", 22, "root")
+    assert (row.state, (row.host, row.port, row.username)) == ("succeeded", where)
+    assert await desk.store.secrets.credentials(node) == []
+    with pytest.raises(NotFound):
+        await desk.store.nodes.node(ADMIN, node)
 
 
 async def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds(desk: Desk) -> None:
