@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.test_add_node import opened
-from tests.browser.test_settings import sign_in
+from tests.browser.test_settings import keep, settings, sign_in
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
@@ -267,3 +267,41 @@ def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(page: Page,
     dialog.get_by_role("button", name="Connect").click()
     expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
     assert keys[2] != keys[0]
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_what_is_told_once_finds_its_dialog_open_and_is_not_lost_by_going_back(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    settings(page, "API tokens")
+    url, dialog = page.url, page.get_by_role("dialog")
+
+    def stays(asked: Kept) -> Route:
+        [sent] = asked.wait()
+        for _ in range(2):  # at a second one the browser shuts it by itself
+            page.keyboard.press("Escape")
+        dialog.get_by_role("button", name="Cancel").click()
+        page.go_back()
+        expect(dialog.get_by_text("Sent, waiting for the answer.")).to_be_visible()
+        return sent
+
+    asked = Kept(page, "POST", "**/api/v1/tokens")
+    page.get_by_role("button", name="New token").click()
+    dialog.get_by_label("Name", exact=True).fill("once")
+    dialog.get_by_role("button", name="Make token").click()
+    stays(asked).continue_()
+    expect(dialog.get_by_role("group", name="Token")).to_be_visible()
+    page.go_back()
+    expect(dialog.get_by_role("alert")).to_contain_text("Closing now loses what is shown here.")
+    expect(page).to_have_url(url)
+    keep(dialog, "Done")
+
+    asked = Kept(page, "DELETE", "**/api/v1/tokens/*")
+    page.get_by_role("button", name="Revoke once").click()
+    dialog.get_by_label("Type once to confirm").fill("once")
+    dialog.get_by_role("button", name="Revoke token").click()
+    stays(asked).abort()
+    expect(dialog.get_by_role("alert")).to_contain_text("could not be reached")
+    expect(page).to_have_url(url)
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    expect(page).not_to_have_url(url)

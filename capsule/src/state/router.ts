@@ -13,6 +13,8 @@ const MOST_PAGES = 10;
 
 /** What stands beside a step of the history. */
 interface Left {
+  /** Which one it is; one without is new. */
+  step?: number;
   y?: number;
   /** Of each list: in how many pages it was read. */
   pages?: Readonly<Record<string, number>>;
@@ -26,12 +28,13 @@ export const place = signal<Place>(read());
 
 /** The browser would scroll before there is anything to scroll in. */
 history.scrollRestoration = "manual";
+let step = left().step ?? 0;
 let settling: ReturnType<typeof setTimeout> | undefined;
 let aiming = 0;
 
 const keep = (): void => {
   clearTimeout(settling);
-  history.replaceState({ ...left(), y: scrollY }, "");
+  history.replaceState({ ...left(), y: scrollY, step }, "");
 };
 
 /** How many pages of this list are read at first: as many as when it was left. */
@@ -60,10 +63,16 @@ addEventListener("scroll", () => {
   settling = setTimeout(keep, SETTLE_MS);
 }, { passive: true });
 addEventListener("pagehide", keep);
-addEventListener("popstate", () => {
+addEventListener("popstate", async () => {
   clearTimeout(settling);
+  const to = left().step ?? step + 1;
+  if (to === step) return; // put back
   // As by Esc: a dialog belongs to the page beneath it. One that is being sent stays for its answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
+  await null; // it is drawn away
+  // One of the page itself that stays would go with it: the page stays as well.
+  if (document.querySelector("main dialog")) return history.go(step - to);
+  step = to;
   place.value = read();
   aim();
 });
@@ -74,7 +83,7 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
   if (target === location.pathname + location.search) return;
   const before = location.pathname;
   if (!replace) keep();
-  history[replace ? "replaceState" : "pushState"](replace ? history.state : null, "", target);
+  history[replace ? "replaceState" : "pushState"](replace ? history.state : { step: ++step }, "", target);
   place.value = read();
   if (location.pathname !== before) {
     aiming += 1;

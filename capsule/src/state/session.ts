@@ -12,8 +12,9 @@ const EARLY_S = 60;
 const SOONEST_S = 5;
 /** So long a blank page is no question, nor one that is being left. */
 const SILENT_MS = 2000;
+const SECURE = location.protocol === "https:";
 /** That somebody signs out and the hub has not said yet that it is done: also for who loads the page anew meanwhile. It says nothing else. */
-const LEAVING = location.protocol === "https:" ? "__Host-stardust-leaving" : "stardust-leaving";
+const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
@@ -46,7 +47,7 @@ export function onSessionEnd(listener: () => void): void {
 
 const leaving = (): boolean => document.cookie.includes(`${LEAVING}=1`);
 function mark(on: boolean): void {
-  document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${location.protocol === "https:" ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
+  document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${SECURE ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
 }
 
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
@@ -190,9 +191,9 @@ export async function stillSignedIn(): Promise<boolean> {
   }
 }
 
-export async function logIn(username: string, password: string, { setupCode = "", code = "" }: { setupCode?: string; code?: string }): Promise<void> {
+export async function logIn(username: string, password: string, { setupCode, code }: { setupCode?: string; code?: string }): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/login", {
-    body: { username, password, ...(setupCode ? { setup_code: setupCode } : {}), ...(code ? { totp: code } : {}) },
+    body: { username, password, setup_code: setupCode || undefined, totp: code || undefined },
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";

@@ -25,7 +25,7 @@ export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean 
     asking ??= new Promise<void>((resolve, reject) => {
       stepUp.value = {
         confirm: async (password, code) => {
-          await call<undefined>("POST", "auth/step-up", { body: { password, ...(code ? { totp: code } : {}) } });
+          await call<undefined>("POST", "auth/step-up", { body: { password, totp: code || undefined } });
           stepUp.value = null;
           resolve();
         },

@@ -51,10 +51,7 @@ export function setHooks(given: Hooks): void {
 
 export function url(path: string, query: Query = {}): string {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value === undefined) continue;
-    for (const one of Array.isArray(value) ? (value as readonly string[]) : [value]) search.append(name, String(one));
-  }
+  for (const [name, value] of Object.entries(query)) for (const one of [value ?? []].flat()) search.append(name, String(one));
   const text = search.toString();
   return ROOT + path + (text ? `?${text}` : "");
 }
@@ -63,41 +60,32 @@ let ahead = 0;
 /** By how many seconds the hub's clock is ahead of this machine's, by the newest answer. */
 export const hubAhead = (): number => ahead;
 
-async function once(method: Method, path: string, query: Query, body: unknown, headers: Record<string, string>): Promise<Response> {
-  const init: RequestInit = {
-    method,
-    headers: { accept: "application/json", ...headers },
-    credentials: "same-origin",
-    cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE_MS),
-  };
+async function once(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
+  const init: RequestInit = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), method };
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
   if (method !== "GET") {
-    (init.headers as Record<string, string>)["x-csrf-token"] = hooks.csrf();
-    (init.headers as Record<string, string>)["content-type"] = "application/json";
-    init.body = JSON.stringify(body ?? {});
+    headers["x-csrf-token"] = hooks.csrf();
+    headers["content-type"] = "application/json";
+    init.body = JSON.stringify(body);
   }
   try {
-    const response = await fetch(url(path, query), init);
+    const response = await fetch(url(path, query), { ...init, headers });
     const at = Date.parse(response.headers.get("date") ?? "");
     if (at) ahead = (at - Date.now()) / 1000;
     return response;
   } catch (error) {
-    if (error instanceof DOMException && error.name === "TimeoutError") throw new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`);
+    if ((error as Error).name === "TimeoutError") throw new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`);
     throw new ApiError("network", 0, t`Ground Control could not be reached.`);
   }
 }
 
 async function problem(response: Response): Promise<ApiError> {
-  const after = Number(response.headers.get("retry-after"));
-  const retry = response.headers.has("retry-after") && Number.isFinite(after) ? after : null;
-  let said: Partial<Problem> = {};
-  try {
-    said = (await response.json()) as Partial<Problem>;
-  } catch {
-    return new ApiError("answer.unreadable", response.status, t`Ground Control answered ${response.status}.`, {}, "", retry);
-  }
-  const code = (said.code ?? "internal") as FailureCode;
-  return new ApiError(code, response.status, said.detail || said.title || t`Ground Control answered ${response.status}.`, said.facts ?? {}, said.instance ?? "", retry);
+  const { status, headers } = response;
+  const after = Number(headers.get("retry-after") || NaN);
+  const said = (await response.json().catch(() => null)) as Partial<Problem> | null;
+  const code = said ? ((said.code ?? "internal") as FailureCode) : "answer.unreadable";
+  return new ApiError(code, status, said?.detail || said?.title || t`Ground Control answered ${status}.`, said?.facts, said?.instance, Number.isFinite(after) ? after : null);
 }
 
 interface Options {
@@ -110,14 +98,14 @@ interface Options {
   always?: boolean;
 }
 
-export function call<T>(method: Method, path: string, { query = {}, body, idempotencyKey, renews = true, always = !renews }: Options = {}): Promise<T> {
-  const headers: Record<string, string> = idempotencyKey ? { "idempotency-key": idempotencyKey } : {};
+export function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
+  const { renews = true, always = !renews } = options;
   const asked = hooks.ended();
   const check = (): void => {
     if (!always && asked !== hooks.ended()) throw OVER;
   };
   const ask = async (renewable: boolean): Promise<T> => {
-    const response = await once(method, path, query, body, headers);
+    const response = await once(method, path, options);
     if (!response.ok) {
       const failure = await problem(response);
       check();
@@ -139,9 +127,11 @@ export function call<T>(method: Method, path: string, { query = {}, body, idempo
 }
 
 /** Whether the page would come if it were loaded anew. */
-export async function answers(): Promise<boolean> {
-  const { ok } = await fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => Response.error());
-  return ok;
+export function answers(): Promise<boolean> {
+  return fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 }
 
 /** A key that makes a repeated request harmless. */

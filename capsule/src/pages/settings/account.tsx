@@ -71,6 +71,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
   const act = useAct();
+  const end = act.held(onClose);
   const [missing, setMissing] = useState("");
   const submit = async (): Promise<void> => {
     const rules = unmet(entries, username, current);
@@ -93,7 +94,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
     onClose();
   };
   return (
-    <Dialog title={t`Change password`} icon="lock" size="narrow" onClose={onClose}>
+    <Dialog title={t`Change password`} icon="lock" size="narrow" onClose={end.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -106,7 +107,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
           <SecretField label={t`Current password`} value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
         </div>
-        <Foot onClose={onClose}>
+        <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy}>
             {t`Change password`}
           </Button>

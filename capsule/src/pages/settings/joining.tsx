@@ -162,11 +162,12 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const [tags, setTags] = useState<readonly string[]>([]);
   const [approval, setApproval] = useState(true);
   const act = useAct();
+  const end = act.held(onClose);
   const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
   const make = async (): Promise<void> => onMade(await withStepUp(() => makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval })));
   return (
-    <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={onClose}>
+    <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={end.onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -188,7 +189,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
           </Check>
           {!approval && <p class="hint">{t`Whoever has the secret adds servers without being asked.`}</p>}
         </div>
-        <Foot onClose={onClose}>
+        <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Make secret`}
           </Button>

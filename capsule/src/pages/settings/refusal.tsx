@@ -11,6 +11,8 @@ export interface Act {
   refusal: string;
   /** Runs one act at a time and keeps the hub's refusal; true = it was done. */
   run: (act: () => Promise<void>) => Promise<boolean>;
+  /** Of its dialog, what closes it and what its end says: it stays while the act is under way, so that the answer, which may be told once, finds it. */
+  held: (close: () => void) => { onClose: () => void; status: string };
 }
 
 /**
@@ -45,7 +47,8 @@ export function useAct(what = t`Not done`): Act {
       setBusy(false);
     }
   };
-  return { busy, refusal, run };
+  const held: Act["held"] = (close) => ({ onClose: () => busy || close(), status: busy ? t`Sent, waiting for the answer.` : "" });
+  return { busy, refusal, run, held };
 }
 
 export function Refusal({ text }: { text: string }): VNode | null {

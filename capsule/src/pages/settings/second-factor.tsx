@@ -142,16 +142,23 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAct();
   const guard = useKeptFirst(codes !== null, onClose);
+  /** Its answer has the recovery codes: they find this dialog. */
+  const [sent, setSent] = useState(false);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
   useEffect(begin, []);
   const confirm = async (code: string): Promise<void> => {
-    const answer = await confirmTotp(code);
-    setSecret(null);
-    setCodes(answer.codes);
+    setSent(true);
+    try {
+      const answer = await confirmTotp(code);
+      setSecret(null);
+      setCodes(answer.codes);
+    } finally {
+      setSent(false);
+    }
     await reread();
   };
   return (
-    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Keep your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={guard.onClose}>
+    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Keep your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={() => sent || guard.onClose()}>
       <div class="body">
         <Refusal text={act.refusal} />
         <KeepFirst warned={guard.warned} />
@@ -175,8 +182,9 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAct();
   const guard = useKeptFirst(codes !== null, onClose);
+  const end = act.held(guard.onClose);
   return (
-    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Keep your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={guard.onClose}>
+    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Keep your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
       {codes ? (
         <div class="body">
           <KeepFirst warned={guard.warned} />
@@ -188,7 +196,7 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
             <Refusal text={act.refusal} />
             <p class="t2">{t`Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.`}</p>
           </div>
-          <Foot focused onClose={onClose}>
+          <Foot focused {...end}>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
               {t`Make new codes`}
             </Button>
@@ -201,6 +209,7 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
 
 function TurnOff({ onClose }: { onClose: () => void }): VNode {
   const act = useAct();
+  const end = act.held(onClose);
   const stop = async (): Promise<void> => {
     const done = await act.run(async () => {
       await stopTotp();
@@ -211,12 +220,12 @@ function TurnOff({ onClose }: { onClose: () => void }): VNode {
     onClose();
   };
   return (
-    <Dialog title={t`Turn the second factor off`} icon="shield" size="narrow" onClose={onClose}>
+    <Dialog title={t`Turn the second factor off`} icon="shield" size="narrow" onClose={end.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
         <p class="t2">{t`From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.`}</p>
       </div>
-      <Foot focused onClose={onClose}>
+      <Foot focused {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>
           {t`Turn off`}
         </Button>

@@ -126,10 +126,11 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const [sensitive, setSensitive] = useState(false);
   const act = useAct();
+  const end = act.held(onClose);
   const own = user.value?.role ?? "viewer";
   const ready = name.trim() !== "" && !(grants && noGrants(grants));
   return (
-    <Dialog title={t`New API token`} icon="file-key" size="narrow" onClose={onClose}>
+    <Dialog title={t`New API token`} icon="file-key" size="narrow" onClose={end.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -148,7 +149,7 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
             </Check>
           )}
         </div>
-        <Foot onClose={onClose}>
+        <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Make token`}
           </Button>

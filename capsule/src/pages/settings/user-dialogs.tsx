@@ -24,10 +24,11 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   const [role, setRole] = useState<Role>("viewer");
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const act = useAct();
+  const end = act.held(onClose);
   const limit = role === "admin" ? null : grants;
   const ready = username.trim() !== "" && !(limit && noGrants(limit));
   return (
-    <Dialog title={t`Add user`} icon="users" size="narrow" onClose={onClose}>
+    <Dialog title={t`Add user`} icon="users" size="narrow" onClose={end.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -40,7 +41,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
-        <Foot onClose={onClose}>
+        <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Add user`}
           </Button>
@@ -54,6 +55,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
   const act = useAct();
+  const end = act.held(onClose);
   const limit = role === "admin" ? null : grants;
   const changedGrants = JSON.stringify(limit) !== JSON.stringify(who.grants);
   const ready = (role !== who.role || changedGrants) && !(limit && noGrants(limit));
@@ -66,7 +68,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
     onClose();
   };
   return (
-    <Dialog title={t`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={onClose}>
+    <Dialog title={t`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={end.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -78,7 +80,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
-        <Foot onClose={onClose}>
+        <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
             {t`Save`}
           </Button>
@@ -101,15 +103,16 @@ interface TypedProps {
 export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAct();
+  const end = act.held(onClose);
   return (
-    <Dialog title={title} size="narrow" onClose={onClose}>
+    <Dialog title={title} size="narrow" onClose={end.onClose}>
       <form onSubmit={(event) => event.preventDefault()}>
         <div class="body">
           <Refusal text={act.refusal} />
           <p class="t2">{text}</p>
           <ConfirmName name={name} value={typed} onText={setTyped} />
         </div>
-        <Foot focused onClose={onClose}>
+        <Foot focused {...end}>
           <Button kind="destroy" busy={act.busy} disabled={typed !== name} onClick={() => void act.run(run)}>
             {button}
           </Button>
@@ -134,6 +137,7 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
 
 export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
   const act = useAct();
+  const end = act.held(onClose);
   const disable = async (): Promise<void> => {
     const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
     if (!done) return;
@@ -141,12 +145,12 @@ export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose
     onClose();
   };
   return (
-    <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={onClose}>
+    <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={end.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
         <p class="t2">{t`Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.`}</p>
       </div>
-      <Foot focused onClose={onClose}>
+      <Foot focused {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
           {t`Disable`}
         </Button>
