@@ -11,7 +11,7 @@ export interface Toast {
   action?: { label: string; run: () => void };
 }
 
-const STAY_MS = 6000;
+const STAY_S = 6;
 /** So many are shown. */
 export const MOST = 3;
 let last = 0;
@@ -40,10 +40,18 @@ export function hold(id: number): void {
   timers.delete(id);
 }
 
-export function resume(id: number): void {
+/** Its time runs, anew as long as a dialog is open: it lies beneath that. */
+export function resume(id: number, left = STAY_S): void {
   if (toasts.value.some((one) => one.id === id && stays(one))) return;
   hold(id);
-  timers.set(id, setTimeout(() => dismiss(id), STAY_MS));
+  timers.set(
+    id,
+    setTimeout(() => {
+      const next = document.querySelector("dialog[open]") ? STAY_S : left - 1;
+      if (next) resume(id, next);
+      else dismiss(id);
+    }, 1000),
+  );
 }
 
 onSessionEnd(() => {
