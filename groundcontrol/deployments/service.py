@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from groundcontrol.bus.base import Bus
 from groundcontrol.deployments import rows
+from groundcontrol.deployments.active import MAX_ACTIVE, Active, Begun
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
-from groundcontrol.deployments.forgetting import Forgetting, forget_who_left
+from groundcontrol.deployments.forgetting import Forgetting, forget_who_left, soon_over
+from groundcontrol.deployments.given import check_given
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.known import Known
 from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
@@ -33,7 +34,7 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
-from groundcontrol.deployments.stopping import LAST_LIMIT_S, STOP_LIMIT_S, TIMES, stop_all
+from groundcontrol.deployments.stopping import LAST_LIMIT_S, STOP_LIMIT_S, TIMES
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
 from groundcontrol.deployments.turns import AT_ONCE
 from groundcontrol.deployments.work import (
@@ -65,23 +66,11 @@ from groundcontrol.store.base import Store
 from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from spider.clock import Clock
-from spider.logs import event
 from spider.wire.ids import new_time_id
 
-log = logging.getLogger(__name__)
-
-MAX_ACTIVE: Final = 256
-"""Deployments that are open: of them `turns.AT_ONCE` are at work, the others wait for their turn or for a person."""
 MAX_MANY: Final = 200
 """Servers in one request."""
 CANCEL_WAIT_S: Final = 2.0
-FORGET_WAIT_S: Final = 5.0
-"""So long who forgets a node waits for its end; the samples of one that was here for a year may take longer."""
-
-
-class _Active(NamedTuple):
-    work: Work
-    task: asyncio.Task[None]
 
 
 class DeploymentService:
@@ -103,8 +92,8 @@ class DeploymentService:
         self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, Spider(bundle_version(bundle), bundle), places)
         self._leaving = Leaving(self._tools, ways)
         self._known = Known(self._tools)
-        self._active: dict[DeploymentId, _Active] = {}
-        self._occupied = Occupied(store, self._at_work)
+        self._active = Active(self._known)
+        self._occupied = Occupied(store, self._active.rows)
         self._ordering = WriteLock()
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
@@ -134,7 +123,7 @@ class DeploymentService:
                 await self._closing.wait()
             finally:
                 self._group = None
-                await asyncio.gather(self._leaving.close(), self._stop_all())  # the limit of one is that of both
+                await asyncio.gather(self._leaving.close(), self._active.stop_all())  # the limit of one is that of both
                 self._known.forget_all()
 
     @property
@@ -148,11 +137,6 @@ class DeploymentService:
         with contextlib.suppress(TimeoutError):  # the next start closes what is open still
             async with asyncio.timeout(STOP_LIMIT_S + TIMES * LAST_LIMIT_S):
                 await self._closed.wait()
-
-    async def _stop_all(self) -> None:
-        for active in self._active.values():
-            active.work.stopping = True
-        await stop_all([active.task for active in self._active.values()])
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -231,7 +215,7 @@ class DeploymentService:
         tools = self._tools
         node = await tools.store.nodes.node(scope, node_id)
         authorize(scope, "node.update", node)
-        running = self._running_of(node_id)
+        running = self._active.of_node(node_id)
         if running is not None and running.kind == "install":
             return running
         self._check_not_leaving(node)
@@ -242,9 +226,9 @@ class DeploymentService:
         way, pinned = await self._known.way_to(scope, node_id, node.address)
         kept = has_credentials(way)
         request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
-        merged, pinned, _ = await self._checked(request, pinned, overrides, f"no credentials are kept for {node.name}")
+        merged, pinned, _ = await check_given(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
         async with self._ordering.in_time():
-            running = self._running_of(node_id)
+            running = self._active.of_node(node_id)
             if running is not None and running.kind == "install":
                 return running
             self._check_not_leaving(await tools.store.nodes.node(scope, node_id))
@@ -261,42 +245,10 @@ class DeploymentService:
         self._begin(scope, row, request, pinned)
         return row
 
-    def _running_of(self, node: NodeId) -> Deployment | None:
-        """What is being done by SSH to the server of this node."""
-        return next((row for row in self._at_work() if row.node_id == node and row.ended_at is None), None)
-
-    def _at_work(self) -> Iterator[Deployment]:
-        return (active.work.progress.row for active in self._active.values())
-
     def _check_not_leaving(self, node: Node) -> None:
-        running = self._running_of(node.id) or self._leaving.running(node.id)
+        running = self._active.of_node(node.id) or self._leaving.running(node.id)
         if running is not None:
             raise _at_it(running, node.name)
-
-    async def _checked(
-        self,
-        before: DeploymentRequest,
-        pinned: HostKey | None,
-        overrides: DeploymentOverrides | None,
-        lack: str,
-    ) -> tuple[DeploymentRequest, HostKey | None, bool]:
-        """Put what is given anew into the fields of before, and refuse what cannot be meant.
-
-        Args:    lack: why credentials are asked for where there are none.
-        Returns: the fields, the host key that counts, whether it is the same server.
-        Raises:  CredentialsRequired, BadRequest, TargetNotAllowed.
-        """
-        merged = merge(before, overrides, pinned)
-        if overrides not in (None, DeploymentOverrides()):  # before an answer repeats any of it
-            merged = check_request(merged)
-        same = same_server(before, overrides, pinned)
-        if not has_credentials(merged):
-            if not same:
-                raise not_sent_there(merged)
-            raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(ANY_OF))
-        merged = check_request(merged)
-        await check_target(self._tools.hub, merged.host, merged.jump.host if merged.jump else None)
-        return merged, pinned if same else None, same
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         """Begin to take Spider off a server, or with `force` forget the node without contact: by SSH with what is given or kept, where
@@ -342,14 +294,14 @@ class DeploymentService:
             wanted = asked_for(scope, replace(place, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
             begun = self._begin(scope, row, place, None)
-        return await _soon_over(begun)
+        return await soon_over(begun)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
 
         Raises: Conflict: the node is being deployed.
         """
-        running = self._running_of(node.id)
+        running = self._active.of_node(node.id)
         if running is not None and running.kind != "remove":
             raise Conflict(f"{node.name} is being deployed: cancel that first, or wait for its end")
         return running or (None if force else self._leaving.running(node.id))
@@ -448,7 +400,7 @@ class DeploymentService:
             before, pinned = await self._known.way_to(scope, node.id, row.host)
         else:
             before, pinned = await self._known.fields_of(scope, row)
-        merged, pinned, same = await self._checked(before, pinned, overrides, "the credentials of this deployment are not kept")
+        merged, pinned, same = await check_given(tools.hub, before, pinned, overrides, "the credentials of this deployment are not kept")
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)
@@ -477,7 +429,7 @@ class DeploymentService:
             check_request(merge(before, overrides, None))
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)
-            running = None if row.node_id is None else self._running_of(row.node_id)
+            running = None if row.node_id is None else self._active.of_node(row.node_id)
             if running is not None:
                 raise _at_it(running, row.name)
             self._check_room()
@@ -488,7 +440,7 @@ class DeploymentService:
                 )
             )
             begun = self._begin(scope, row, before, None)
-        return await _soon_over(begun)
+        return await soon_over(begun)
 
     async def _again_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
         why = self._leaving.hindrance(node)
@@ -516,38 +468,14 @@ class DeploymentService:
         """Args: wanted: places; 0: a repeat, which takes none."""
         if not self.ready:
             raise Unavailable("Ground Control is starting or stopping: try again in a moment")
-        if len(self._active) + wanted > MAX_ACTIVE:
-            raise Unavailable(f"{len(self._active)} deployments are open, and at most {MAX_ACTIVE} can be: wait until some have ended")
+        self._active.check_room(wanted)
 
-    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> _Active:
+    def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> Begun:
         assert self._group is not None
         kind = Forgetting if row.wishes.forced else Work
         progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
-        work = kind(self._tools, scope, progress, request, pinned)
-        self._known.forget(row.id)
-        task = self._group.create_task(self._carry_out(work), name=f"deployment {row.id}")
-        self._active[row.id] = active = _Active(work, task)
-        return active
-
-    async def _carry_out(self, work: Work) -> None:
-        row = work.progress.row
-        event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
-        try:
-            await work.run()
-        finally:
-            row = work.progress.row
-            self._active.pop(row.id, None)
-            if row.state in ("failed", "cancelled") and not row.wishes.forced:
-                self._known.remember(work)
-            code = row.error.code if row.error else None
-            event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
+        return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
 
 
 def _at_it(running: Deployment, name: str) -> Conflict:
     return Conflict(f"{name} is being {'removed' if running.kind == 'remove' else 'deployed'}", deployment=running.id)
-
-
-async def _soon_over(active: _Active) -> Deployment:
-    """What asks nothing of a server is over at once, as a rule: so its end is the answer."""
-    await asyncio.wait([active.task], timeout=FORGET_WAIT_S)
-    return active.work.progress.row

@@ -207,7 +207,7 @@ async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request
 
 
 async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.FORGET_WAIT_S", 0.5)
+    monkeypatch.setattr("groundcontrol.deployments.forgetting.FORGET_WAIT_S", 0.5)
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
     desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
@@ -225,7 +225,7 @@ async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(des
 
 
 async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.FORGET_WAIT_S", 0.1)
+    monkeypatch.setattr("groundcontrol.deployments.forgetting.FORGET_WAIT_S", 0.1)
     node = await node_with(desk, None)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config)) as service:

@@ -79,7 +79,7 @@ async def test_where_one_cannot_be_taken_nothing_is_begun(desk: Desk, request_to
 
 
 async def test_more_than_fit_are_refused_together(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 2)
+    monkeypatch.setattr("groundcontrol.deployments.active.MAX_ACTIVE", 2)
     async with desk.running() as service:
         with pytest.raises(Unavailable):
             await service.install_many(ADMIN, [request_to(port, name=f"n{port}") for port in (22, 23, 24)], None)
@@ -88,7 +88,7 @@ async def test_more_than_fit_are_refused_together(desk: Desk, request_to: Reques
 
 async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever lost the answer asks again with the same key, and the hub is full with what was begun for it."""
-    monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 2)
+    monkeypatch.setattr("groundcontrol.deployments.active.MAX_ACTIVE", 2)
     async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running() as service:
         wanted = [request_to(one, name="a"), request_to(two, name="b")]
         made = await service.install_many(ADMIN, wanted, "k-1")

@@ -478,7 +478,7 @@ async def test_what_is_given_anew_is_checked_before_credentials_are_asked_for(de
 
 
 async def test_sixty_four_deployments_at_once_are_enough(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.MAX_ACTIVE", 1)
+    monkeypatch.setattr("groundcontrol.deployments.active.MAX_ACTIVE", 1)
     async with serving(KEY) as (port, _), serving(KEY) as (other, _), desk.running() as service:
         first = await service.install(ADMIN, request_to(port), "k1")
         with pytest.raises(Unavailable):
