@@ -83,6 +83,7 @@ class _File:
         thread: Thread | None = None
         try:
             await asyncio.to_thread(_make_if_blank, path, kind)
+            left = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
@@ -94,7 +95,7 @@ class _File:
             if isinstance(exc, StoreError):
                 raise _refusal(path, exc) from exc
             raise
-        return cls(path, Writer(thread, path.name, clock), reader)
+        return cls(path, Writer(thread, path.name, clock, shredding=left), reader)
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Returns: False: its disk hangs, and the writing thread with it."""

@@ -57,7 +57,10 @@ class Writer:
     each has a savepoint of its own, so that one that fails leaves the others alone.
     """
 
-    def __init__(self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S, *, shredding: bool = False
+    ) -> None:
+        """Args: shredding: the log that is there may hold what an earlier process shredded."""
         self._thread = thread
         self._name = name
         self._clock = clock
@@ -67,7 +70,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._closing = False
-        self._shredding = False
+        self._shredding = shredding
         """Something of the log is to be folded in."""
         self._fold_at = 0.0
         """When, by the monotonic clock."""

@@ -508,6 +508,28 @@ async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
         await database.close()
 
 
+async def test_what_was_shredded_beside_a_reader_is_in_no_file_after_the_next_start(tmp_path: Path) -> None:
+    """S-57: also where the hub was killed before it could fold its log in."""
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        store = await database.store(audit_key=bytes(32), chain="c")
+        node = await store.nodes.create_node(SCOPE, new_node())
+        await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "private_key", 1, b"canary-" * 40)])
+        with closing(opened(tmp_path / "data" / "stardust.db")) as stranger:
+            stranger.execute("BEGIN")
+            stranger.execute("SELECT * FROM node").fetchall()
+            await store.secrets.shred_credentials(SCOPE, node.id)
+            shutil.copytree(tmp_path / "data", tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
+    finally:
+        await database.close()
+    assert found(tmp_path / "killed", b"canary-")
+    database = await open_database(tmp_path / "killed", clock=CLOCK)
+    try:
+        assert not found(tmp_path / "killed", b"canary-")
+    finally:
+        await database.close()
+
+
 def found(folder: Path, canary: bytes) -> bool:
     return any(canary in file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
