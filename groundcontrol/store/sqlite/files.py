@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -54,22 +55,34 @@ def make_private_file(path: Path) -> bool:
 
 
 def check_names(*paths: Path) -> None:
-    """Refuse a database file that has another name (a hard link): SQLite calls its write-ahead log after the name, so hubs on both names
-    would know nothing of each other's, and overwrite the pages of the one file. The lock of a folder does not see that.
+    """Refuse a database that has another name (a hard link): SQLite calls its write-ahead log after the name, so hubs on both names
+    would know nothing of each other's, and overwrite the pages of the one file. The lock of a folder does not see that. A log that two
+    databases share is lost to the one as soon as somebody looks at the other.
 
     Raises: ConfigError.
     """
+    names: dict[Path, int] = {}
     for path in paths:
-        try:
-            names = _names(path)
-        except OSError as exc:
-            raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
-        if names > 1:
-            raise ConfigError(
-                f"the database {path} is one file with {names} names (hard links, as cp -al makes them), and hubs on two of them would destroy"
-                f" it: remove the others (find / -xdev -samefile {path} shows them) or, when no hub runs on any of them, make this one"
-                f" a file of its own: cp -p {path} {path}.copy && mv {path}.copy {path}"
-            )
+        for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            try:
+                names[file] = _names(file)
+            except OSError as exc:
+                raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+    shared = [file for file, count in names.items() if count > 1]
+    if shared:
+        raise ConfigError(
+            f"{shared[0]} is one file with {names[shared[0]]} names (hard links, as cp -al makes them), and hubs on two of them would destroy"
+            f" the database: remove the others (find / -xdev -samefile {shared[0]} shows them) or, when no program has any of them open, give"
+            f" this one files of its own: {_own(shared)}"
+        )
+
+
+def _own(shared: list[Path]) -> str:
+    """What a shell is told so that files have one name each. What lies in a `-shm` SQLite finds in the log again."""
+    copied = " ".join(shlex.quote(str(file)) for file in shared if not file.name.endswith("-shm"))
+    removed = " ".join(shlex.quote(str(file)) for file in shared if file.name.endswith("-shm"))
+    copying = f'for file in {copied}; do cp -p "$file" "$file.copy" && mv "$file.copy" "$file"; done'
+    return "; ".join([copying] * bool(copied) + [f"rm -f {removed}"] * bool(removed))
 
 
 def _names(path: Path) -> int:

@@ -126,12 +126,54 @@ async def test_a_database_with_another_name_is_refused_by_both(tmp_path: Path, n
     other = tmp_path / "copied" / name
     os.link(tmp_path / "data" / name, other)
     for folder in (tmp_path / "data", tmp_path / "copied"):
-        with pytest.raises(ConfigError, match=rf"{folder / name} is one file with 2 names .* cp -p {folder / name} "):
+        with pytest.raises(ConfigError, match=rf"^{folder / name} is one file with 2 names .* for file in {folder / name}; do cp -p"):
             await open_database(folder, clock=CLOCK)
     assert os.listdir(tmp_path / "copied") == [name]
     shutil.copy(other, other.with_suffix(".copy"))
     other.with_suffix(".copy").replace(other)
     await open_and_close(tmp_path / "data")
+
+
+async def test_what_is_told_of_other_names_makes_a_killed_hub_s_files_its_own(tmp_path: Path) -> None:
+    """`cp -al` links the logs too: who looks at the copy folds the log that they share into the copy, and writes over it."""
+    folder, snapshot = tmp_path / "it's data", tmp_path / "snapshot"
+    database = await open_database(tmp_path / "data", clock=CLOCK)
+    try:
+        store = await database.store(audit_key=bytes(32), chain="c")
+        nodes = [await store.nodes.create_node(SCOPE, new_node(f"n{at}")) for at in range(5)]
+        shutil.copytree(tmp_path / "data", folder)
+    finally:
+        await database.close()
+    names = {file.name for file in folder.glob("stardust*")}
+    assert len(names) == 6
+    shutil.copytree(folder, snapshot, copy_function=os.link)
+    with pytest.raises(ConfigError, match=r"stardust.db is one file with 2 names .* of its own: ") as refused:
+        await open_database(folder, clock=CLOCK)
+    shell = await asyncio.create_subprocess_exec("sh", "-c", str(refused.value).rpartition(" of its own: ")[2])
+    assert await shell.wait() == 0
+    assert {file.name for file in folder.glob("stardust*")} == {name for name in names if not name.endswith("-shm")}
+
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with closing(opened(snapshot / "stardust.db")) as looking:
+        looking.execute("DELETE FROM node")
+        looking.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    database = await open_database(folder, clock=CLOCK)
+    try:
+        [found] = await database._control.reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM node"))
+        assert found["n"] == len(nodes)
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+async def test_a_log_with_another_name_is_refused_too(tmp_path: Path, ending: str) -> None:
+    await open_and_close(tmp_path / "data")
+    log = tmp_path / "data" / f"stardust-samples.db{ending}"
+    log.touch(mode=0o600)
+    os.link(log, tmp_path / "snapshot")
+    with pytest.raises(ConfigError, match=rf"^{log} is one file with 2 names .* of its own: (for file in|rm -f) {log}"):
+        await open_database(tmp_path / "data", clock=CLOCK)
 
 
 async def test_a_name_that_a_restore_has_given_is_none_of_another_hub(tmp_path: Path) -> None:
