@@ -29,7 +29,7 @@ from groundcontrol.errors import BadRequest, Conflict, HubError, NotFound, Store
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
-from spider.wire.ids import is_id, new_time_id
+from spider.wire.ids import is_id
 
 MAX_NODES: Final = 1000
 MAX_AT_ONCE: Final = 50
@@ -134,11 +134,11 @@ class UpdateService:
         """Make the deployments of these nodes, of all or of none; who calls this holds `_ordering`."""
         if not nodes:
             return {}
-        now, batch = self._clock.now(), new_time_id(self._clock.now())
+        now = self._clock.now()
         wanted = [
             rows.new_deployment(
                 scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
-                at=now + at / 1000, batch=batch,  # ids sort by the millisecond: they stand in the order of the nodes
+                at=now + at / 1000,  # ids sort by the millisecond: they stand in the order of the nodes
             )._replace(created_at=now)
             for at, node in enumerate(nodes)
         ]  # fmt: skip

@@ -16,7 +16,7 @@ class DeploymentStore(Protocol):
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """All of them or none; they share one `batch`. A repeat with the key gives back those that were made first."""
+        """All of them or none; they share one `batch`, or have none and no key. A repeat with the key gives back those that were made first."""
         ...
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
