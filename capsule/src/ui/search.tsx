@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Icon } from "./icon";
 
 interface Props {
@@ -13,16 +13,15 @@ interface Props {
 
 /** What is typed stands as it was typed, until another text comes from elsewhere; Esc clears it, then leaves. */
 export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
-  const [typed, setTyped] = useState(text);
-  const told = useRef(text);
-  useEffect(() => {
-    if (text.trim() === told.current.trim()) return; // it is what was typed here
-    told.current = text;
-    setTyped(text);
-  }, [text]);
+  const [, draw] = useState("");
+  const { current: held } = useRef({ text, typed: text });
+  if (text !== held.text) {
+    held.text = text;
+    if (text.trim() !== held.typed.trim()) held.typed = text; // it was not typed here
+  }
   const set = (next: string): void => {
-    told.current = next;
-    setTyped(next);
+    held.typed = next;
+    draw(next);
     onText(next);
   };
   return (
@@ -34,7 +33,7 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
         aria-invalid={error ? true : undefined}
         aria-describedby={error ? "search-says" : undefined}
         placeholder={placeholder}
-        value={typed}
+        value={held.typed}
         data-shortcut="/"
         autocomplete="off"
         spellcheck={false}
@@ -43,7 +42,7 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
           if (event.key !== "Escape") return;
           event.preventDefault();
           event.stopPropagation();
-          if (typed) set("");
+          if (held.typed) set("");
           else event.currentTarget.blur();
         }}
       />
