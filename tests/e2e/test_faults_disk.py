@@ -82,7 +82,7 @@ def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
         with hub:
-            hub.slay()
+            assert hub.end() == 0  # of one that was killed the log is folded in, which makes room
             filler = disk.fill()
             done = serve(tmp_path / "hub", prefix=disk.prefix)
             assert done.returncode == EXIT_AGAIN, done.stderr

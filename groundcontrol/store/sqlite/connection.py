@@ -115,6 +115,8 @@ def _set_up_reader(db: sqlite3.Connection) -> None:
 def translate(exc: sqlite3.Error, name: str) -> StoreError:
     """Say what an error of SQLite means to a caller of the store."""
     code = getattr(exc, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        code = sqlite3.SQLITE_FULL  # no room for the index of the log
     if isinstance(code, int) and code & 0xFF in _MEANINGS:
         kind, text = _MEANINGS[code & 0xFF]
         return kind(text.format(name=name), sqlite=getattr(exc, "sqlite_errorname", ""))
