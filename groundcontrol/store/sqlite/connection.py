@@ -29,6 +29,7 @@ READER_CACHE_BYTES: Final = 1 << 20
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (StoreFull, "no space is left for the database {name}"),  # for the index of its log
     sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "the database {name} is locked by another program"),
     sqlite3.SQLITE_INTERRUPT: (StoreBusy, "the database {name} is being closed"),
@@ -115,10 +116,9 @@ def _set_up_reader(db: sqlite3.Connection) -> None:
 def translate(exc: sqlite3.Error, name: str) -> StoreError:
     """Say what an error of SQLite means to a caller of the store."""
     code = getattr(exc, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
-        code = sqlite3.SQLITE_FULL  # no room for the index of the log
-    if isinstance(code, int) and code & 0xFF in _MEANINGS:
-        kind, text = _MEANINGS[code & 0xFF]
+    meaning = _MEANINGS.get(code, _MEANINGS.get(code & 0xFF)) if isinstance(code, int) else None
+    if meaning is not None:
+        kind, text = meaning
         return kind(text.format(name=name), sqlite=getattr(exc, "sqlite_errorname", ""))
     return StoreError(f"the database {name} refused a statement", sqlite=getattr(exc, "sqlite_errorname", type(exc).__name__))
 

@@ -19,7 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreB
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, failing, hanging, node_with, trouble
+from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 
@@ -380,10 +380,8 @@ async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing
     assert (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items == []
 
 
-async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk: Desk) -> None:
-    node = await played(desk)
-    made = trouble(desk, "deployments")
-    service = desk.make(desk.config)
+def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
+    """From the order to the node on, no deployment can be saved."""
     order = service._leaving._ways.order
 
     async def then_fail(scope: Scope, node_id: NodeId, wish: Wish) -> Job:
@@ -392,6 +390,13 @@ async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk:
         return job
 
     service._leaving._ways = service._leaving._ways._replace(order=then_fail)
+
+
+async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk: Desk) -> None:
+    node = await played(desk)
+    made = trouble(desk, "deployments")
+    service = desk.make(desk.config)
+    fail_after_the_order(service, made)
     async with desk.running(service):
         row = await service.remove(SYSTEM, node.id, None, force=False)
         assert row.state == "running"
@@ -480,14 +485,7 @@ async def test_an_error_in_our_own_code_after_the_order_is_no_end(desk: Desk) ->
     made = trouble(desk, "deployments")
     made.error = ValueError("nobody thought of this")
     service = desk.make(desk.config)
-    order = service._leaving._ways.order
-
-    async def then_fail(scope: Scope, node_id: NodeId, wish: Wish) -> Job:
-        job = await order(scope, node_id, wish)
-        made.commands.add("save_deployment")
-        return job
-
-    service._leaving._ways = service._leaving._ways._replace(order=then_fail)
+    fail_after_the_order(service, made)
     async with desk.running(service):
         row = await service.remove(SYSTEM, node.id, None, force=False)
         assert (row.state, made.failed) == ("running", 1)
