@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -64,7 +64,7 @@ class Brief:
         return self.text
 
 
-def pack_summary(briefs: Sequence[Brief]) -> bytes:
+def pack_summary(briefs: Iterable[Brief]) -> bytes:
     """What a list shows of a node, as a map of MessagePack; the families of a node have no series in common."""
     entries, parts = 0, [b""]
     for brief in briefs:
@@ -74,9 +74,16 @@ def pack_summary(briefs: Sequence[Brief]) -> bytes:
     return b"".join(parts)
 
 
-def write_summary(briefs: Sequence[Brief]) -> bytes:
+def write_summary(briefs: Iterable[Brief]) -> bytes:
     """The same as an object of JSON."""
-    return b"{%b}" % b",".join([brief.text or brief.write() for brief in briefs if brief.entries])
+    parts = [b"{"]
+    for brief in briefs:
+        if brief.entries:
+            parts += (brief.text or brief.write(), b",")
+    if len(parts) > 1:
+        parts.pop()  # the last comma
+    parts.append(b"}")
+    return b"".join(parts)
 
 
 class _Place(NamedTuple):

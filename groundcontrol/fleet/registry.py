@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import weakref
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed, NodeLive, NodesFresh, SessionMoved, Topic
@@ -20,6 +20,7 @@ from groundcontrol.domain.summary import Brief
 from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError
 from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.intake import KnownLayout, scaled
+from groundcontrol.fleet.newest import Newest, NewestRow
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
 from groundcontrol.fleet.skew import Skews, skew_of
@@ -64,24 +65,6 @@ class _Gone(NamedTuple):
     how: str
 
 
-class _Newest:
-    """The newest row of a family of a node."""
-
-    __slots__ = ("_brief", "layout", "row")
-
-    def __init__(self, layout: KnownLayout, row: Row) -> None:
-        self.layout = layout
-        self.row = row
-        self._brief: Brief | None = None
-
-    @property
-    def brief(self) -> Brief:
-        """What a list shows of it: made ready once, however many ask."""
-        if self._brief is None:
-            self._brief = self.layout.summary.read(self.row.values, self.row.taken_at_ms / 1000)
-        return self._brief
-
-
 class Registry:
     """The live sessions of this hub, by node: at most one each."""
 
@@ -92,7 +75,7 @@ class Registry:
         self._hub = hub
         self.events = NodeEvents(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
-        self._latest: dict[NodeId, dict[str, _Newest]] = {}
+        self._latest: dict[NodeId, Newest] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
@@ -163,26 +146,34 @@ class Registry:
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         """Series -> (value, taken_at) of the newest row of each family; None = could not be measured."""
         found: dict[str, tuple[float | None, float]] = {}
-        for newest in self._latest.get(node, {}).values():
-            taken_at = newest.row.taken_at_ms / 1000
+        for newest in self._rows(node).values():
+            taken_at = newest.taken_at
             found.update((name, (value, taken_at)) for name, value in scaled(newest.layout, newest.row).items())
         return found
 
     def skew(self, node: NodeId) -> float | None:
         """How many seconds the clock of a connected node is ahead of ours, as it measured last; None: that is not known."""
-        newest = self._latest.get(node, {}).get(SKEW_FAMILY) if node in self._agents else None
+        newest = self._rows(node).get(SKEW_FAMILY) if node in self._agents else None
         return None if newest is None else skew_of(newest.layout.row, newest.row)
 
-    def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:
-        """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON."""
+    def _rows(self, node: NodeId) -> Mapping[str, NewestRow]:
+        held = self._latest.get(node)
+        return {} if held is None else held.rows
+
+    def summary(self, node: NodeId, *, written: bool = False) -> Collection[Brief]:
+        """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON.
+
+        It follows what comes: to hold what was shown, copy it.
+        """
         if written:
             self._written_until = self._clock.monotonic() + WRITTEN_S
-        return [newest.brief for newest in self._latest.get(node, {}).values()]
+        held = self._latest.get(node)
+        return () if held is None else held.briefs()
 
     def outvoted(self) -> bool | None:
         """Whether, of the nodes that are connected and measure, more have another time than this hub: by more than an hour. None: there is none."""
         now = self._clock.now()
-        newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._latest.get(node))]
+        newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._rows(node))]
         return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest) if newest else None
 
     async def wait_online(self, node: NodeId, timeout_s: float) -> None:
@@ -305,14 +296,18 @@ class Registry:
             return
         self.rows += len(rows)
         self._skews.note(node, layout.row, rows[-1])
-        self._latest.setdefault(node, {})[layout.row.family] = newest = _Newest(layout, rows[-1])
+        newest = self._latest.get(node)
+        if newest is None:
+            newest = self._latest[node] = Newest()
+        newest.keep(layout, rows[-1])
         listed = self._bus.heard(_FRESH)
         if listed:
             self._tell_fresh(node)
         if listed or len(rows) > 1:
-            brief = newest.brief
+            briefs = newest.briefs()
             if self._clock.monotonic() < self._written_until:
-                brief.write()
+                for brief in briefs:
+                    brief.write()
         if not self._bus.heard(agent.live):
             return
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
@@ -376,11 +371,11 @@ class Registry:
 
     async def _recall_node(self, node: Node) -> None:
         for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
-            known = self._latest.setdefault(node.id, {})
-            if family not in known and len(row.values) == len(layout.series):
+            known = self._latest.setdefault(node.id, Newest())
+            if family not in known.rows and len(row.values) == len(layout.series):
                 with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
-                    known[family] = _Newest(_known(layout), Row(row.taken_at_ms, list(row.values)))
-                    self._skews.known(node.id, layout, known[family].row)
+                    known.keep(_known(layout), newest := Row(row.taken_at_ms, list(row.values)))
+                    self._skews.known(node.id, layout, newest)
 
     # -- the clockwork ---------------------------------------------------------------------------
 

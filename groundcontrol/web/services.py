@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -40,8 +40,8 @@ class Presence(Protocol):
         """Series -> (value, taken at), of every family."""
         ...
 
-    def summary(self, node: NodeId, *, written: bool = False) -> Sequence[Brief]:
-        """What lists show of the newest row of every family. `written`: as JSON, which is made ready for a while from now on."""
+    def summary(self, node: NodeId, *, written: bool = False) -> Collection[Brief]:
+        """What lists show of the newest row of every family, as it follows what comes. `written`: as JSON, which is made ready for a while from now on."""
         ...
 
 

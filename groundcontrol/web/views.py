@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, cast
 
 import msgspec
@@ -31,12 +31,12 @@ def samples(latest: Latest) -> dict[str, schema.Sample]:
     return {name: schema.Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
-def packed_summary(briefs: Sequence[Brief]) -> dict[str, schema.Sample]:
+def packed_summary(briefs: Iterable[Brief]) -> dict[str, schema.Sample]:
     """What a list shows of a node (`domain.summary`), for an answer that is sent as MessagePack: the bytes that were made when it came."""
     return cast("dict[str, schema.Sample]", msgspec.Raw(pack_summary(briefs)))
 
 
-def summary(briefs: Sequence[Brief]) -> dict[str, schema.Sample]:
+def summary(briefs: Iterable[Brief]) -> dict[str, schema.Sample]:
     """The same for an answer that is sent as JSON."""
     return cast("dict[str, schema.Sample]", msgspec.Raw(write_summary(briefs)))
 

@@ -425,7 +425,7 @@ class FleetFeed(Feed):
 
     def _news_of(self, node: NodeId) -> dict[str, schema.Sample]:
         """What a list shows of a node, without what is as it was: sizes, and most of an idle server. Its newest second is always in it."""
-        briefs = self.services.registry.summary(node)
+        briefs = [*self.services.registry.summary(node)]
         before, self._told[node] = self._told.get(node, ()), briefs
         news: dict[str, Shown] = {}
         for brief, old in itertools.zip_longest(briefs, before[: len(briefs)]):

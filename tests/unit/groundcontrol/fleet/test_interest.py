@@ -257,7 +257,7 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
     [later] = place.registry.summary(NODE)
     assert later.shown["cpu.total"] == Shown(1.0, 6.0)
     assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
-    assert place.registry.summary(NodeId("another")) == []
+    assert not place.registry.summary(NodeId("another"))
 
 
 async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
