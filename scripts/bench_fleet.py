@@ -19,14 +19,17 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from groundcontrol.settings import SETTINGS
 from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
 """The second is what larger ones are held against."""
 SETTLE_S = 20.0
 MEASURE_S = 30.0
-UNWATCHED_S = 60.0
-"""Six packs of ten seconds."""
+PACK_S = next(int(setting.default) for setting in SETTINGS if setting.name == "pack_seconds")
+"""Seconds in a pack while nobody looks, in a hub that is told nothing else."""
+UNWATCHED_S = 2.0 * PACK_S
+"""Two packs of each node."""
 UNITS = {
     "rss": "MB",
     "rss_held": "MB",
@@ -67,13 +70,15 @@ def figure(hub: HubProcess, name: str) -> float:
 
 
 @contextlib.contextmanager
-def a_fleet(folder: Path, count: int, *wishes: str, stamps: Path | None = None) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
+def a_fleet(
+    folder: Path, count: int, *wishes: str, pack_s: int = 10, come_within_s: float = 0.0, stamps: Path | None = None
+) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
     """A hub and so many servers, all of them connected; at the end `stamps` holds when each pulse left its server."""
-    with HubProcess(folder / "hub") as hub:
+    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
         conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
-        words = [sys.executable, "-m", "scripts.fleet_run", str(hub.folder), str(count), *wishes]
+        words = [sys.executable, "-m", "scripts.fleet_run", str(hub.folder), str(count), "--over", str(come_within_s), *wishes]
         words += [] if stamps is None else ["--stamps", str(stamps)]
         fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
@@ -144,7 +149,8 @@ def crowd() -> Results:
     floor: dict[str, float] = {}
     by_size: dict[int, dict[str, float]] = {}
     for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size) as (hub, _):
+        # They come over a whole pack, so that their packs do as well: not all in the same seconds of a minute.
+        with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
             time.sleep(SETTLE_S)
             before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
             held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)

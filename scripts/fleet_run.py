@@ -46,6 +46,8 @@ from spider.wire.session import Link, NodeOpening
 
 MAX_NODES = 2000
 DIALS_PER_S = 50
+"""Unless `--over` asks for fewer."""
+MAX_OVER_S = 3600.0
 SPOOL_HOURS = 72
 SPOOL_BYTES = 4 << 20
 """Of each: two thousand of them share a disk."""
@@ -69,6 +71,8 @@ class Wishes(NamedTuple):
     """Of the servers, the share that is away at any time, keeping what it measures."""
     hostile: int
     """Servers that send what no Spider sends."""
+    come_within_s: float = 0.0
+    """The time over which they come; each sends its packs from then on."""
 
 
 class Stamps:
@@ -352,8 +356,8 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
     try:
         for one in living:
             tasks.append(asyncio.create_task(one.run(), name="server"))
-            await asyncio.sleep(1 / DIALS_PER_S)
-            if stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(1 / DIALS_PER_S, wishes.come_within_s / len(living)))
                 break
         if servers and (wishes.churn_per_minute or wishes.offline_share):
             tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
@@ -383,12 +387,15 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         "--offline", type=float, default=0.0, metavar="SHARE", help="this share of the servers (0 to 0.9) is away at any time"
     )
     parser.add_argument("--hostile", type=int, default=0, metavar="N", help="so many of them send what no Spider sends")
+    parser.add_argument("--over", type=float, default=0.0, metavar="SECONDS", help="they come over so long a time, 50 a second at most")
     parser.add_argument("--stamps", type=Path, metavar="FILE", help="write there at the end when each pulse was measured and sent")
     options = parser.parse_args(argv)
     if not 1 <= options.count <= MAX_NODES:
         parser.error(f"give a number from 1 to {MAX_NODES}")
     if not (0 <= options.churn <= 6000 and 0 <= options.offline <= 0.9 and 0 <= options.hostile <= options.count):
         parser.error("--churn is at most 6000, --offline at most 0.9, --hostile at most N")
+    if not 0 <= options.over <= MAX_OVER_S:
+        parser.error(f"--over is at most {MAX_OVER_S:.0f} seconds")
     return options
 
 
@@ -398,7 +405,8 @@ def main() -> int:
     logging.getLogger("spider").setLevel(logging.ERROR)
     try:
         with alone(options.state):
-            asyncio.run(run(options.state, options.count, Wishes(options.churn, options.offline, options.hostile), options.stamps))
+            wishes = Wishes(options.churn, options.offline, options.hostile, options.over)
+            asyncio.run(run(options.state, options.count, wishes, options.stamps))
     except FleetError as exc:
         print(f"scripts/fleet: {exc}", file=sys.stderr)
         return 1
