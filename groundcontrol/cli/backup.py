@@ -77,10 +77,11 @@ async def run(args: argparse.Namespace) -> int:
     except backup.Ended:
         complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
         return 128 + caught[0]
-    removed = await asyncio.to_thread(_remove_old, target, fleet, args.keep) if args.keep is not None else []
+    removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])
     size = target.stat().st_size
     if args.json:
         facts = {"file": str(target), "bytes": size, "made_at": manifest.made_at, "removed": [str(path) for path in removed]}
+        facts["dated_later"] = [str(path) for path in later]
         print(json.dumps(facts | {"audit_heads": [head._asdict() for head in manifest.audit_heads]}))
         return 0
     print(f"{shown(str(target))}: {size / 1e6:.1f} MB, as of {moment(manifest.made_at)}")
@@ -88,6 +89,8 @@ async def run(args: argparse.Namespace) -> int:
         print(f"audit head: {head.chain}:{head.n}:{head.hash}")
     for path in removed:
         print(f"removed: {shown(str(path))}")
+    for path in later:
+        print(f"left, and not counted: {shown(str(path))} is dated later than this one, so a clock was wrong, then or now")
     return 0
 
 
@@ -112,17 +115,21 @@ async def _fleet(control: Path) -> str:
             return ""
 
 
-def _remove_old(made: Path, fleet: str, keep: int) -> list[Path]:
-    """Those of this hub that this command has named, all but the newest, of which `made` is one whatever the others say of themselves.
+def _remove_old(made: Path, made_at: float, fleet: str, keep: int) -> tuple[list[Path], list[Path]]:
+    """Remove those of this hub that this command has named, all but the newest, of which `made` is one.
 
-    Other hubs may use the folder, and a name may say anything: what is in the file counts, and what cannot be read stays.
+    Other hubs may use the folder, and a name may say anything: what is in the file counts, and what cannot be read stays. What is dated
+    later than `made` stays and takes no place: else a clock that was ahead for a day would cost each backup that is made after it.
+
+    Returns: what was removed, and what is dated later.
     """
     found = {path: backup.manifest_of(path) for path in made.parent.glob(f"????????-??????{ENDING}") if path != made}
     own = [(manifest.made_at, path) for path, manifest in found.items() if manifest is not None and fleet and manifest.fleet == fleet]
-    old = [path for _, path in sorted(own, reverse=True)[keep - 1 :]]
+    later = [path for at, path in sorted(own) if at > made_at]
+    old = [path for at, path in sorted(own, reverse=True) if at <= made_at][keep - 1 :]
     for path in old:
         try:
             path.unlink(missing_ok=True)
         except OSError as exc:
             raise CliError(f"{made} was made, but {path} cannot be removed: {exc.strerror}") from exc
-    return old
+    return old, later

@@ -7,6 +7,7 @@ so that they neither hold up the hub's writing connection nor are a second one. 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -37,6 +38,8 @@ MANIFEST: Final = "manifest.json"
 COPIES: Final = (("control.db", CONTROL), ("samples.db", SAMPLES))
 MAX_MANIFEST_BYTES: Final = 4 << 20
 BLOCK_BYTES: Final = 1 << 20
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""How file systems say that they have no hard links."""
 _STEPS: Final = 20_000
 """Of SQLite between two looks whether it shall end: some milliseconds."""
 
@@ -105,7 +108,7 @@ class Ending:
 
 
 def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
-    """Write a backup to `target`, which must not exist; it has its name only when it is whole and was read back.
+    """Write a backup to `target`, which must not exist; it has its name only when it is whole, was read back and is durable.
 
     Raises: ConfigError: it could not be made; nothing is left of it. Ended.
     """
@@ -163,10 +166,37 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
             with archive.open(name) as member:
                 if _sha256_of(member, ending) != content.sha256:
                     raise ConfigError("no backup was made: what was written is not what was read")
+    sync(packed)
     ending.check()
-    os.link(packed, target)  # never over a file that came meanwhile
-    sync(target)
+    _name(packed, target)
     return manifest
+
+
+def _name(packed: Path, target: Path) -> None:
+    """Give what is whole and durable its name, durably, and never over a file that came meanwhile.
+
+    Raises: OSError: it has none.
+    """
+    try:
+        os.link(packed, target)
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        # A stick or a share without hard links: an empty file holds the name until the next line.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        with _unnamed_on_failure(target):
+            os.replace(packed, target)
+    with _unnamed_on_failure(target):
+        sync(target)
+
+
+@contextlib.contextmanager
+def _unnamed_on_failure(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        target.unlink()
+        raise
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import random
 import sqlite3
 import zipfile
@@ -15,6 +17,7 @@ import pytest
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import backup, migrate, open_database
 from groundcontrol.store.sqlite.backup import COPIES, MANIFEST
+from groundcontrol.store.sqlite.files import sync as durable
 from spider.clock import SystemClock
 
 FLIPS = 150
@@ -87,3 +90,39 @@ async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkey
     with pytest.raises(ConfigError, match=f"^no backup was made: {folder}: no space is left$"):
         backup.make(tmp_path / "data" / "stardust.db", folder / "one", "1.0", quietly)
     assert list(folder.iterdir()) == []
+
+
+async def test_a_file_system_without_hard_links_takes_one_too_and_loses_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert set(unpacked(await made_in(tmp_path), tmp_path / "read")) == {name for name, _ in COPIES}
+
+    def meanwhile(packed: Path, target: Path) -> None:
+        target.write_text("somebody else's")
+        named(packed, target)
+
+    named = backup._name
+    monkeypatch.setattr(backup, "_name", meanwhile)
+    with pytest.raises(ConfigError, match="no backup was made"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "taken", "1.0", quietly)
+    assert (tmp_path / "taken").read_text() == "somebody else's"
+
+
+async def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made_in(tmp_path)
+    target = tmp_path / "target" / "one"
+    target.parent.mkdir()
+
+    def sync(path: Path) -> None:
+        if path == target:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        durable(path)
+
+    monkeypatch.setattr(backup, "sync", sync)
+    with pytest.raises(ConfigError, match=r"^no backup was made: .*Input/output error$"):
+        backup.make(tmp_path / "data" / "stardust.db", target, "1.0", quietly)
+    assert list(target.parent.iterdir()) == []
