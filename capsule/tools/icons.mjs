@@ -1,4 +1,4 @@
-/** Writes the icons that the page uses as data: [element, attributes] pairs, so that no markup string exists at run time. */
+/** Writes the icons that the page uses as data: one path each, so that no markup string exists at run time. */
 import fs from "node:fs";
 import path from "node:path";
 
@@ -19,15 +19,28 @@ export function writeIcons(folder, target) {
   write(folder, `${target}/later-icons.gen.ts`, LATER, "LATER_ICONS");
 }
 
+/** The same line as a path, which may follow another one. */
+const PATHS = {
+  path: ({ d }) => d.replace(/^m\s*(-?[\d.]+)[\s,]*(-?[\d.]+)[\s,]*(?=[-\d.])/, "M$1 $2l").replace(/^m/, "M"), // relative to nothing, where it comes first
+  line: ({ x1, y1, x2, y2 }) => `M${x1} ${y1}L${x2} ${y2}`,
+  polyline: ({ points }) => `M${points}`,
+  circle: ({ cx, cy, r }) => `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
+  rect({ x, y, width, height, rx: r = 0 }) {
+    const corner = (across, down) => (+r ? `a${r} ${r} 0 0 1 ${across * r} ${down * r}` : "");
+    const [w, h] = [width - 2 * r, height - 2 * r];
+    return `M${+x + +r} ${y}h${w}${corner(1, 1)}v${h}${corner(-1, 1)}h${-w}${corner(-1, -1)}v${-h}${corner(1, -1)}z`;
+  },
+};
+
 function write(folder, target, names, constant) {
   const entries = names.map((name) => {
     const text = fs.readFileSync(path.join(folder, `${name}.svg`), "utf8").replace(/<!--[\s\S]*?-->/, "");
-    const shapes = [...text.matchAll(/<(path|rect|circle|line|polyline|polygon|ellipse)\s([^>]*?)\/?>/g)].map(([, tag, attrs]) => [
-      tag,
-      Object.fromEntries([...attrs.matchAll(/([a-z0-9-]+)="([^"]*)"/g)].map(([, key, value]) => [key, value])),
-    ]);
+    const shapes = [...text.matchAll(/<(?!svg|\/)(\w+)\s([^>]*?)\/?>/g)].map(([, tag, attrs]) => {
+      if (!PATHS[tag]) throw new Error(`icon ${name} has a ${tag}, which nobody has made a path of yet`);
+      return PATHS[tag](Object.fromEntries([...attrs.matchAll(/([a-z0-9-]+)="([^"]*)"/g)].map(([, key, value]) => [key, value])));
+    });
     if (!shapes.length) throw new Error(`no shapes in icon ${name}`);
-    return `  ${JSON.stringify(name)}: ${JSON.stringify(shapes)},`;
+    return `  ${JSON.stringify(name)}: ${JSON.stringify(shapes.join(""))},`;
   });
   const made = `// Made by tools/icons.mjs from lucide-static (ISC): never edited by hand.
 export const ${constant} = {

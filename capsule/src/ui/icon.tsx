@@ -1,21 +1,20 @@
-import { h, type VNode } from "preact";
+import type { VNode } from "preact";
 import { ICONS } from "./icons.gen";
 import type { LATER_ICONS } from "./later-icons.gen";
 
 export type IconName = keyof typeof ICONS | keyof typeof LATER_ICONS;
-type Shapes = readonly (readonly [string, Readonly<Record<string, string>>])[];
 
-const known: Partial<Record<IconName, Shapes>> = { ...ICONS };
+const known: Partial<Record<IconName, string>> = { ...ICONS };
 
 /** Those of the later parts come with the later parts. */
-export function addIcons(more: Partial<Record<IconName, Shapes>>): void {
+export function addIcons(more: Partial<Record<IconName, string>>): void {
   Object.assign(known, more);
 }
 
 export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" | "small" | "large" | "huge" }): VNode {
   return (
     <svg class={`icon ${size}`} viewBox="0 0 24 24" aria-hidden="true">
-      {known[name]?.map(([tag, attributes]) => h(tag, attributes))}
+      <path d={known[name]} />
     </svg>
   );
 }
