@@ -76,6 +76,27 @@ def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, 
         assert not single.is_checked()
 
 
+def test_a_preference_that_waits_when_its_session_ends_is_not_the_next_one_s(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+        page = seen.page
+        made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "viewer"}).json
+        saved: list[str] = []
+        page.on("request", lambda request: saved.append(request.url) if request.method == "PATCH" else None)
+        seen.sign_in()
+        seen.open("/settings/appearance")
+        first = Held(page, "PATCH", "**/auth/preferences")
+        page.get_by_role("switch", name="Single keys").click()
+        first.wait()
+        page.get_by_role("switch", name="bits").click()
+        page.get_by_role("button", name="Sign out").first.click()
+        page.get_by_label("User name").fill("ada")
+        page.get_by_label("Password", exact=True).fill(made["password"])
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_label("New password", exact=True)).to_be_visible()
+        first.let_go()
+        assert len(saved) == 1
+
+
 def test_jobs_that_others_begin_and_end_are_listed_without_a_question(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
         [node] = hub.enrol("web-1")

@@ -282,6 +282,35 @@ def test_what_was_drawn_of_a_fleet_ends_with_the_session(browser: Browser, hub: 
         assert drawn.count() == 0, "there is a line again once there are points enough"
 
 
+def test_a_page_whose_browser_has_changed_hands_meanwhile_is_loaded_anew(browser: Browser, hub: HubProcess) -> None:
+    """It heard nothing of that: whoever is signed in now finds nothing of what stood open."""
+    made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
+    with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
+        page = seen.page
+        wire = Wire(page)
+        seen.sign_in()
+        page.get_by_role("button", name="Add node").first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        wire.lose()
+        another = page.context.new_page()
+        another.goto(page.url)
+        sign_out(another)
+        at_the_door(another)
+        status = another.evaluate(
+            """(body) => fetch('/api/v1/auth/login', {method: 'POST', body: JSON.stringify(body),
+            headers: {'Content-Type': 'application/json', Origin: location.origin}}).then((answer) => answer.status)""",
+            {"username": "ada", "password": made["password"]},
+        )
+        assert status == 200
+        another.close()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.evaluate("() => { window.stale = true; }")
+        wire.mend()
+        expect(page.get_by_role("heading", name="Choose a new password")).to_be_visible()
+        assert page.evaluate("() => window.stale") is None
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_answers_that_come_after_the_end_are_nobody_s(browser: Browser, hub: HubProcess) -> None:
     """Who comes next may have nothing to do with what was asked."""
     with SshEnd() as end, gate(browser, hub) as seen:

@@ -1,9 +1,9 @@
 /** What somebody has set up for their own page: kept by the hub, shown as it answered. */
 
 import { signal } from "@preact/signals";
-import { ApiError, call } from "../wire/http";
+import { ApiError, call, OVER } from "../wire/http";
 import type { PreferencesPatch, PreferencesView } from "../wire/schema.gen";
-import { onSessionEnd, phase } from "./session";
+import { onSessionEnd, phase, user } from "./session";
 
 const NONE: PreferencesView = { views: [], single_keys: true, network_bits: false };
 
@@ -18,10 +18,14 @@ export const inBits = (): boolean => preferences.value.network_bits;
 let saves = 0;
 let last: Promise<unknown> = Promise.resolve();
 
-/** One after another, so that the last answer has all of them. */
+/** One after another, so that the last answer has all of them; what waits when its session ends is not the next one's. */
 export async function savePreferences(patch: PreferencesPatch): Promise<void> {
   saves += 1;
-  const answer = last.then(() => call<PreferencesView>("PATCH", "auth/preferences", { body: patch }));
+  const who = user.peek()?.username;
+  const answer = last.then(() => {
+    if (user.peek()?.username !== who) throw OVER;
+    return call<PreferencesView>("PATCH", "auth/preferences", { body: patch });
+  });
   last = answer.catch(() => undefined);
   preferences.value = await answer;
 }

@@ -51,6 +51,8 @@ function mark(on: boolean): void {
 }
 
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
+  // Another tab has changed hands: nothing that this one holds is the next one's.
+  if (user.value && user.value.username !== who.username) return location.reload();
   taken = asking;
   csrf = csrf_token;
   if (leaving()) return;
@@ -81,10 +83,10 @@ function leave(why: string, to: Phase = "login"): void {
   csrf = "";
   typedPassword = "";
   enrolling = false;
-  const was = phase.value;
+  const was = user.value;
   user.value = null;
   phase.value = to;
-  notice.value = was === "login" || was === "loading" || was === "leaving" ? "" : why;
+  notice.value = was ? why : "";
   for (const end of endings) end();
 }
 

@@ -21,7 +21,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlansTable, usePlans, withWork } from "./plans";
-import { SENT, startedNote, useSending } from "./sending";
+import { SENT, startedNote, useSending, whyNot } from "./sending";
 
 type Action = BatchBody["action"];
 
@@ -46,6 +46,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   // The same wish, sent again after a lost answer, is the same order; another wish is another one.
   const key = useMemo(newKey, [action, packages.join(" "), planning?.id]);
   const planKey = useMemo(newKey, [action, packages.join(" ")]);
+  const [replanKey, setReplanKey] = useState(newKey);
   const refused = new Map<string, string[]>();
   const able: NodeView[] = [];
   for (const node of nodes) {
@@ -80,11 +81,12 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     setWrong("");
     setTyped("");
     try {
-      const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? newKey() : planKey);
+      const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
+      setReplanKey(newKey());
       if (wish.current === planKey) setPlanning(made); // not as the plan of what was chosen meanwhile
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (wish.current === planKey) setWrong(error.detail);
+      if (wish.current === planKey) setWrong(whyNot(error));
     }
     setAsking(false);
   };
