@@ -127,13 +127,17 @@ class People:
         """Who must have a second factor, as it holds."""
         return Rule(stricter(await self._store.people.totp_rule(), self._least_totp), self._least_totp)
 
+    def check_rule(self, rule: TotpRule) -> None:
+        """Raises: Conflict: it is less than the hub's configuration demands."""
+        if stricter(rule, self._least_totp) != rule:
+            raise Conflict(f"STARDUST_REQUIRE_TOTP demands at least {self._least_totp!r} on this hub", field="require_totp")
+
     async def set_rule(self, scope: Scope, rule: TotpRule) -> Rule:
         """Ask for more, or less.
 
         Raises: Conflict: less than the hub's configuration demands.
         """
-        if stricter(rule, self._least_totp) != rule:
-            raise Conflict(f"STARDUST_REQUIRE_TOTP demands at least {self._least_totp!r} on this hub", field="require_totp")
+        self.check_rule(rule)
         await self._store.people.save_totp_rule(scope, rule)
         self._bus.publish(Revoked("", EVERYBODY))
         return await self.rule()

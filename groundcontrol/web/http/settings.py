@@ -34,6 +34,8 @@ async def edit_settings(call: Call, body: schema.SettingsPatch) -> schema.Settin
     """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, schema.RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
+    if body.require_totp is not msgspec.UNSET:
+        call.services.auth.people.check_rule(body.require_totp)  # what is refused has removed no samples
     if body.retention is not msgspec.UNSET:
         await _keep(call, body.retention)
     if body.require_totp is not msgspec.UNSET:

@@ -214,6 +214,10 @@ async def test_the_environment_demands_more_than_settings_may_take_back(tmp_path
         await person.enrol(client)
 
         assert (await client.get("settings")).json.items() >= {"require_totp": "admins", "require_totp_least": "admins"}.items()
+        kept = (await client.get("settings")).json["retention"]
+        half = await client.request("PATCH", "settings", {"require_totp": "none", "retention": {"seconds_s": 7200}})
+        assert half.status == 409
+        assert (await client.get("settings")).json["retention"] == kept, "refused as a whole"
         refused = await client.request("PATCH", "settings", {"require_totp": "none"})
         assert (refused.status, refused.code) == (409, "conflict")
         assert (await client.request("PATCH", "settings", {"require_totp": "all"})).json["require_totp"] == "all"
