@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -67,15 +68,17 @@ class Hub:
             return self
         path = self._folder / SOCKET_NAME
         if not path.exists():
-            raise CliError(
-                f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir", UNREACHABLE
-            )
+            raise self._no_hub()
         self._http = aiohttp.ClientSession("http://hub", connector=_LocalConnector(path), timeout=timeout)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if self._http is not None:
             await self._http.close()
+
+    def _no_hub(self) -> CliError:
+        text = f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir"
+        return CliError(text, UNREACHABLE)
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Ask for JSON."""
@@ -129,6 +132,8 @@ class Hub:
             async with self._http.request(method, path, **kwargs) as answer:
                 yield answer
         except (aiohttp.ClientConnectionError, ConnectionError, FileNotFoundError) as exc:
+            if self._url is None and getattr(exc, "errno", None) == errno.ECONNREFUSED:
+                raise self._no_hub() from exc  # it was killed, and its socket is left
             raise CliError(f"no hub answers at {self._where}: {exc}", UNREACHABLE) from exc
         except TimeoutError as exc:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc

@@ -126,3 +126,19 @@ async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, t
     )
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again", "--key", str(tmp_path / "none"))
     assert (status, answer, told["error"]["code"]) == (1, None, "command.failed")
+
+
+def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        hub.slay()
+        assert (hub.folder / "control.sock").exists()
+        ended = subprocess.run(
+            [sys.executable, "-m", "groundcontrol", "status", "--data-dir", str(hub.folder)],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"stardust: no hub runs with the data folder {hub.folder}: start one with `stardust serve`")

@@ -138,7 +138,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
     for name, kind in COPIES:
         source = sources[name]
         tell(f"copying {source.name} ({_size(source.stat().st_size)})")
-        with _opened(source) as db, ending.watch(db):
+        with _named(source), _opened(source) as db, ending.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
                 raise ConfigError(f"{source} is not a database of Stardust")
             copy(db, folder / name, ending.watch)
@@ -170,6 +170,17 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
     ending.check()
     _name(packed, target)
     return manifest
+
+
+@contextlib.contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Say of which database it is what an error of SQLite says; that the copies find no room is told as that."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise
+        raise ConfigError(f"no backup was made: {translate(exc, source.name).message}") from exc
 
 
 def _name(packed: Path, target: Path) -> None:

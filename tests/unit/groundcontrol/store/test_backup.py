@@ -126,3 +126,16 @@ async def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, 
     with pytest.raises(ConfigError, match=r"^no backup was made: .*Input/output error$"):
         backup.make(tmp_path / "data" / "stardust.db", target, "1.0", quietly)
     assert list(target.parent.iterdir()) == []
+
+
+async def test_the_database_that_is_damaged_is_the_one_that_is_named(tmp_path: Path) -> None:
+    await made_in(tmp_path)
+    samples = tmp_path / "data" / "stardust-samples.db"
+    with closing(sqlite3.connect(samples)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+    held = bytearray(samples.read_bytes())
+    held[size:] = random.Random(7).randbytes(len(held) - size)
+    samples.write_bytes(held)
+    with pytest.raises(ConfigError, match=r"^no backup was made: the database stardust-samples\.db is damaged"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "one", "1.0", quietly)
