@@ -132,13 +132,6 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
     with HubProcess(tmp_path / "hub") as hub:
         hub.slay()
         assert (hub.folder / "control.sock").exists()
-        ended = subprocess.run(
-            [sys.executable, "-m", "groundcontrol", "status", "--data-dir", str(hub.folder)],
-            cwd=ROOT,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ended = said(hub, "status")
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"stardust: no hub runs with the data folder {hub.folder}: start one with `stardust serve`")
