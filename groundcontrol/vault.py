@@ -359,7 +359,7 @@ def _read_keyring(blob: bytes) -> Keyring:
 
 def _unwrap(keyring: Keyring, root: bytes) -> bytes:
     if not hmac.compare_digest(_check_of(root), keyring.check):
-        raise ConfigError("STARDUST_SECRET is not the one that this data folder was made with")
+        raise ConfigError("the secret is not the one that this data folder was made with")
     try:
         bound = _bound("keyring", keyring.fleet_id, "kek", _FORMAT, keyring.kek_id)
         return AESGCM(root[:32]).decrypt(keyring.nonce, keyring.ct, bound)

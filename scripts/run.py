@@ -189,7 +189,9 @@ class Runner:
                 spider = asyncio.create_task(self.spider.wait(), name="spider")
                 await asyncio.wait({ended, stop, spider}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done() and not stop.done():
-                    raise RunError(f"Ground Control ended by itself (exit status {self.hub.returncode}): {self.last_line('hub.log')}")
+                    raise RunError(
+                        f"Ground Control ended by itself ({how_it_ended(self.hub.returncode)}); the last it said: {self.last_line('hub.log')}"
+                    )
                 if spider.done() and not stop.done():
                     print(
                         f"Spider ended (exit status {self.spider.returncode}) and is started again; see .stardust/spider.log",
@@ -222,6 +224,11 @@ class Runner:
                 (self.state / f"{name}.pid").unlink(missing_ok=True)
         (self.state / "run.pid").unlink(missing_ok=True)
         os.close(self._lock)
+
+
+def how_it_ended(status: int | None) -> str:
+    """An exit status as people read it; the log's last line is no reason where a signal was it."""
+    return f"killed by {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
 
 
 def welcome(state: Path, port: int, first: bool) -> str:

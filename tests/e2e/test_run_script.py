@@ -177,3 +177,14 @@ def test_what_an_earlier_version_left_lying_open_is_put_right(started: tuple[sub
     finally:
         again.send_signal(signal.SIGINT)
         again.communicate(timeout=START_LIMIT_S)
+
+
+def test_a_hub_that_was_killed_is_told_as_killed_and_takes_its_agent_with_it(tmp_path: Path) -> None:
+    state = tmp_path / ".stardust"
+    process = start(state, free_port())
+    said(process, "stop")
+    os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
+    told, _ = process.communicate(timeout=START_LIMIT_S)
+    assert process.returncode == 1
+    assert "Ground Control ended by itself (killed by SIGKILL); the last it said: " in told
+    assert processes_of(state) == []

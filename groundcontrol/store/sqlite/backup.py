@@ -123,7 +123,7 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
             return _make(control, target, folder, version, tell, fleet, ending)
     except (sqlite3.Error, OSError, ConfigError) as exc:
         ending.check()
-        if isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        if _is_full(exc):
             raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the copies are all that is written
         if isinstance(exc, sqlite3.Error):
             raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
@@ -172,13 +172,17 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
     return manifest
 
 
+def _is_full(exc: Exception) -> bool:
+    return isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 @contextlib.contextmanager
 def _named(source: Path) -> Iterator[None]:
     """Say of which database it is what an error of SQLite says; that the copies find no room is told as that."""
     try:
         yield
     except sqlite3.Error as exc:
-        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        if _is_full(exc):
             raise
         raise ConfigError(f"no backup was made: {translate(exc, source.name).message}") from exc
 
