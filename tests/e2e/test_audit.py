@@ -8,8 +8,6 @@ import json
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,23 +17,15 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.hub import PASSWORD, ROOT, SECRET, Enrolled, HubProcess
+from tests.support.command import command
+from tests.support.hub import PASSWORD, SECRET, Enrolled, HubProcess
 
 KILLS = 3
 
 
 def stardust(folder: Path, *words: str, status: int = 0, given: str = "", secret: bool = True) -> str:
     """Run the command; what it printed, both ways."""
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "groundcontrol", *words],
-        env=env | ({"STARDUST_SECRET": SECRET} if secret else {}),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command(folder, *words, given=given, env={"STARDUST_SECRET": SECRET} if secret else None)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert SECRET not in done.stdout + done.stderr

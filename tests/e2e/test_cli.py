@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,22 @@ from spider.wire.frames import JobDone, JobOutput, JobStart
 from spider.wire.joining import read_invite
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent, agents
-from tests.support.hub import ROOT, HubProcess
+from tests.support.command import command
+from tests.support.hub import PASSWORD, HubProcess
 
 LIMIT_S = 60
 
 
-def said(hub: HubProcess, *words: str) -> subprocess.CompletedProcess[str]:
-    """What a person reads."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STARDUST_")}
-    environ |= {"STARDUST_DATA_DIR": str(hub.folder), "PYTHONPATH": str(ROOT)}
-    line = [sys.executable, "-m", "groundcontrol", *words]
-    return subprocess.run(line, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
+    """What a person reads, both outputs."""
+    done = command(hub.folder, *words)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def stardust(hub: HubProcess, *words: str) -> tuple[int, Any, Any]:
     """Exit status, and what stands on both outputs as JSON."""
-    done = said(hub, *words, "--json")
+    done = command(hub.folder, *words, "--json")
     return done.returncode, json.loads(done.stdout or "null"), json.loads(done.stderr or "null")
 
 
@@ -61,16 +60,16 @@ def test_a_hub_that_cannot_start_says_so_in_json(shared_hub: HubProcess) -> None
 
 
 def test_a_command_has_its_invite_and_a_line_that_asks_for_it_has_not(shared_hub: HubProcess) -> None:
-    done = said(shared_hub, "invite", "--name", "web-1")
+    done = command(shared_hub.folder, "invite", "--name", "web-1")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    command = [line for line in lines if not line.startswith("#")]
-    assert command[-1] == "EOF", "the output as a whole can be pasted, or given to a shell"
-    assert read_invite(command[-2]).urls
+    pasted = [line for line in lines if not line.startswith("#")]
+    assert pasted[-1] == "EOF", "the output as a whole can be pasted, or given to a shell"
+    assert read_invite(pasted[-2]).urls
     assert subprocess.run(["sh", "-n"], input=done.stdout, text=True, timeout=30, check=False).returncode == 0
     words = shlex.split(lines[-1].removeprefix("# "))
     assert (words[:2], len(words), "stardust1." in lines[-1]) == (["sh", "-c"], 3, False)
-    secret = said(shared_hub, "invite", "--organisation", "--name", "cloud").stdout.splitlines()
+    secret = command(shared_hub.folder, "invite", "--organisation", "--name", "cloud").stdout.splitlines()
     assert read_invite(secret[-1]).urls
     assert not any("install.sh" in line for line in secret if not line.startswith("#"))
 
@@ -132,6 +131,44 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
     with HubProcess(tmp_path / "hub") as hub:
         hub.slay()
         assert (hub.folder / "control.sock").exists()
-        ended = said(hub, "status")
+        ended = command(hub.folder, "status")
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"stardust: no hub runs with the data folder {hub.folder}: start one with `stardust serve`")
+
+
+def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2")
+    assert "ok" in said_by(hub, "status")
+    assert json.loads(said_by(hub, "s", "--json"))["nodes"] == {"online": 0, "offline": 0, "pending": 2}
+    listed = said_by(hub, "nodes")
+    assert "web-1" in listed
+    assert "pending" in listed
+    assert [node["name"] for node in json.loads(said_by(hub, "n", "--json", "--state", "pending"))["nodes"]] == ["web-1", "web-2"]
+    assert "there is no node" in said_by(hub, "run", "check", "web-9", status=1)
+    job = json.loads(said_by(hub, "run", "--json", "--no-wait", "check", "web-1"))
+    assert job["state"] == "queued"
+    assert job["id"] in said_by(hub, "jobs")
+    assert json.loads(said_by(hub, "jobs", "--json", "--node", "web-1"))["jobs"][0]["created_by"] == f"local:{os.geteuid()}"
+    said_by(hub, "logs")
+
+
+def test_a_password_that_was_lost_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:
+    before = hub.login()
+    made = json.loads(said_by(hub, "user", "--json", "reset", "admin"))
+    assert hub.request("GET", "/api/v1/auth/me", token=before.token).status == 401
+    hub.login(password=made["password"])
+    assert hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD}).status == 401
+    assert "no user" in said_by(hub, "user", "reset", "nobody", status=1)
+
+
+def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
+    nobody = HubProcess(tmp_path / "none")
+    for verb in ("status", "nodes", "jobs", "logs"):
+        told = said_by(nobody, verb, status=1)
+        assert "no hub" in told
+        assert "Traceback" not in told
+    assert "no verb" in said_by(nobody, "launch", status=2)
+    assert "serve" in said_by(nobody, "help")
+    for verb in ("serve", "status", "nodes", "run", "jobs", "logs", "user"):
+        assert "--" in said_by(nobody, "help", verb)
+        assert said_by(nobody, verb, "--help")

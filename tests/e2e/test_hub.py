@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import resource
 import shutil
@@ -29,7 +28,8 @@ from groundcontrol.web.http import local
 from groundcontrol.web.routes import ROUTES
 from spider.wire.frames import CLOSE_GOING_AWAY, Watch
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
-from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+from tests.support.command import command
+from tests.support.hub import ROOT, SECRET, HubProcess
 
 OTHER_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
 
@@ -44,20 +44,6 @@ def serve(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[s
         timeout=60,
         check=False,
     )
-
-
-def stardust(hub: HubProcess, *words: str, status: int = 0) -> str:
-    """Run the command against a hub; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "groundcontrol", *words],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(hub.folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 # -- refusing to start -----------------------------------------------------------------------------------
@@ -96,7 +82,7 @@ def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
         assert len(done.stderr.splitlines()) == 1
         assert not folder.exists()
         with HubProcess(folder) as hub:
-            assert "in memory (tmpfs)" in stardust(hub, "doctor")
+            assert "in memory (tmpfs)" in command(hub.folder, "doctor").stdout
 
 
 def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
@@ -131,17 +117,8 @@ def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_n
     second = serve(linked, STARDUST_SECRET=SECRET)
     assert second.returncode == 78
     assert f"{linked / 'stardust.db'} is one file with 2 names" in second.stderr
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(linked), "STARDUST_SECRET": SECRET}
     for words in (("rotate-secret",), ("restore", str(tmp_path / "none"), "--replace")):
-        done = subprocess.run(
-            [sys.executable, "-m", "groundcontrol", *words],
-            env=env,
-            input=OTHER_SECRET,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = command(linked, *words, given=OTHER_SECRET, env={"STARDUST_SECRET": SECRET})
         assert (done.returncode, "2 names" in done.stderr) == (1, True), done.stderr
     assert {path.name for path in linked.iterdir()} == before
     assert hub.request("GET", "/healthz").status == 200
@@ -521,44 +498,3 @@ async def test_a_node_that_somebody_looks_at_is_told_to_send_each_second(shared_
                     if kind == "change" and body["data"].get("latest", {}).get("cpu.total"):
                         break
             assert body["data"]["latest"]["cpu.total"]["value"] == 12.34
-
-
-# -- the command -------------------------------------------------------------------------------------------------
-
-
-def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
-    hub.enrol("web-1", "web-2")
-    assert "ok" in stardust(hub, "status")
-    assert json.loads(stardust(hub, "s", "--json"))["nodes"] == {"online": 0, "offline": 0, "pending": 2}
-    listed = stardust(hub, "nodes")
-    assert "web-1" in listed
-    assert "pending" in listed
-    assert [node["name"] for node in json.loads(stardust(hub, "n", "--json", "--state", "pending"))["nodes"]] == ["web-1", "web-2"]
-    assert "there is no node" in stardust(hub, "run", "check", "web-9", status=1)
-    job = json.loads(stardust(hub, "run", "--json", "--no-wait", "check", "web-1"))
-    assert job["state"] == "queued"
-    assert job["id"] in stardust(hub, "jobs")
-    assert json.loads(stardust(hub, "jobs", "--json", "--node", "web-1"))["jobs"][0]["created_by"] == f"local:{os.geteuid()}"
-    stardust(hub, "logs")
-
-
-def test_a_password_that_was_lost_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:
-    before = hub.login()
-    made = json.loads(stardust(hub, "user", "--json", "reset", "admin"))
-    assert hub.request("GET", "/api/v1/auth/me", token=before.token).status == 401
-    hub.login(password=made["password"])
-    assert hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD}).status == 401
-    assert "no user" in stardust(hub, "user", "reset", "nobody", status=1)
-
-
-def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
-    nobody = HubProcess(tmp_path / "none")
-    for verb in ("status", "nodes", "jobs", "logs"):
-        said = stardust(nobody, verb, status=1)
-        assert "no hub" in said
-        assert "Traceback" not in said
-    assert "no verb" in stardust(nobody, "launch", status=2)
-    assert "serve" in stardust(nobody, "help")
-    for verb in ("serve", "status", "nodes", "run", "jobs", "logs", "user"):
-        assert "--" in stardust(nobody, "help", verb)
-        assert stardust(nobody, verb, "--help")

@@ -1,10 +1,9 @@
-"""The data folder: private, of one hub, of a known schema; and what is in the files when things were removed."""
+"""The data folder: private, of one hub, whole, and of a known schema."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -17,11 +16,9 @@ from groundcontrol.cli import checkup
 from groundcontrol.cli.folder import lock_holder
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import ConfigError, StoreDown
 from groundcontrol.store.sqlite import migrate, open_database
 from groundcontrol.store.sqlite.inspection import Inspection
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Migration, bring_up, migrations
 from groundcontrol.store.sqlite.secrets import Keyring
 from groundcontrol.vault import LEAST_ROUNDS, open_vault
 from spider.clock import SystemClock
@@ -154,7 +151,7 @@ async def test_what_is_told_of_other_names_makes_a_killed_hub_s_files_its_own(tm
     assert {file.name for file in folder.glob("stardust*")} == {name for name in names if not name.endswith("-shm")}
 
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    with closing(opened(snapshot / "stardust.db")) as looking:
+    with closing(sqlite3.connect(snapshot / "stardust.db", isolation_level=None)) as looking:
         looking.execute("DELETE FROM node")
         looking.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
@@ -470,112 +467,6 @@ async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_t
     assert not list((tmp_path / "data").glob("*.suspect")), "once it is whole nobody suspects it"
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None)
-
-
-@pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
-def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
-    path = tmp_path / "some.db"
-    known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
-    with closing(opened(path)) as db:
-        bring_up(db, path, kind, known)  # type: ignore[arg-type]
-        assert list(tmp_path.glob("*.before-*")) == []
-        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        no = len(known) + 1
-        bad = Migration(no, "bad", "CREATE TABLE half (a); INSERT INTO half VALUES (1); CREATE TABLE half (again);")
-        with pytest.raises(sqlite3.OperationalError):
-            bring_up(db, path, kind, [*known, bad])  # type: ignore[arg-type]
-        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == tables
-        assert db.execute("PRAGMA user_version").fetchone() == (len(known),)
-        good = Migration(no, "good", "CREATE TABLE whole (a)")
-        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
-        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
-        assert db.execute("PRAGMA user_version").fetchone() == (no,)
-    copies = list(tmp_path.glob("*.before-*"))
-    assert [copy.name for copy in copies] == [f"some.db.before-{no:04d}"]
-    assert copies[0].stat().st_mode & 0o777 == 0o600
-    with closing(opened(copies[0])) as copy:
-        assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
-
-
-def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> None:
-    """That of the samples may have gigabytes, and most updates change the other one alone."""
-    path = tmp_path / "some.db"
-    known = migrations(SAMPLES)
-    with closing(opened(path)) as db:
-        bring_up(db, path, SAMPLES, known)
-        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
-        assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
-    assert list(tmp_path.glob("*.before-*")) == []
-
-
-SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit"}
-"""Tables that belong to no organisation, or whose keys no organisation chooses."""
-
-
-def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
-    with closing(opened(tmp_path / "some.db")) as db:
-        bring_up(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-        owned = [table for table in tables if table not in SYSTEM_WIDE]
-        assert len(owned) >= 8
-        for table in owned:
-            for _, index, unique, *_ in db.execute(f"PRAGMA index_list({table})").fetchall():
-                if unique:
-                    assert db.execute(f"PRAGMA index_info({index})").fetchone()[2] == "org", index
-
-
-def test_migrations_are_numbered_and_named_alike_for_both_files() -> None:
-    names = [step.name for step in migrations(CONTROL)]
-    assert names == [step.name for step in migrations(SAMPLES)]
-    assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) for name in names)
-
-
-async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
-    """S-57: the sealed bytes are gone from the database and from its log, while the hub runs."""
-    database = await open_database(tmp_path / "data", clock=CLOCK)
-    try:
-        store = await database.store(audit_key=bytes(32), chain="c")
-        nodes = [await store.nodes.create_node(SCOPE, new_node(f"n{at}")) for at in range(3)]
-        canaries = [f"canary-{at}-".encode() * 40 for at in range(3)]
-        for node, canary in zip(nodes, canaries, strict=True):
-            await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "private_key", 1, canary)])
-        assert all(found(tmp_path, canary) for canary in canaries)
-        await store.secrets.shred_credentials(SCOPE, nodes[0].id)
-        await store.secrets.save_credentials(SCOPE, nodes[1].id, [SealedRecord("credential", nodes[1].id, "password", 2, b"new")])
-        await store.nodes.delete_node(SCOPE, nodes[2].id)
-        assert not any(found(tmp_path, canary[:20]) for canary in canaries)
-    finally:
-        await database.close()
-
-
-async def test_what_was_shredded_beside_a_reader_is_in_no_file_after_the_next_start(tmp_path: Path) -> None:
-    """S-57: also where the hub was killed before it could fold its log in."""
-    database = await open_database(tmp_path / "data", clock=CLOCK)
-    try:
-        store = await database.store(audit_key=bytes(32), chain="c")
-        node = await store.nodes.create_node(SCOPE, new_node())
-        await store.secrets.save_credentials(SCOPE, node.id, [SealedRecord("credential", node.id, "private_key", 1, b"canary-" * 40)])
-        with closing(opened(tmp_path / "data" / "stardust.db")) as stranger:
-            stranger.execute("BEGIN")
-            stranger.execute("SELECT * FROM node").fetchall()
-            await store.secrets.shred_credentials(SCOPE, node.id)
-            shutil.copytree(tmp_path / "data", tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
-    finally:
-        await database.close()
-    assert found(tmp_path / "killed", b"canary-")
-    database = await open_database(tmp_path / "killed", clock=CLOCK)
-    try:
-        assert not found(tmp_path / "killed", b"canary-")
-    finally:
-        await database.close()
-
-
-def found(folder: Path, canary: bytes) -> bool:
-    return any(canary in file.read_bytes() for file in folder.rglob("*") if file.is_file())
-
-
 async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_start(tmp_path: Path) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     store = await database.store(audit_key=bytes(32), chain="c")
@@ -586,7 +477,7 @@ async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_
     database = await open_database(tmp_path / "data", clock=CLOCK)
     await database.store(audit_key=bytes(32), chain="d")
     await database.close()
-    with closing(opened(tmp_path / "data" / "stardust-samples.db")) as db:
+    with closing(sqlite3.connect(tmp_path / "data" / "stardust-samples.db")) as db:
         assert db.execute("SELECT count(*) FROM hot").fetchone() == (0,)
 
 

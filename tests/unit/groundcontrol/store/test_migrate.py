@@ -1,8 +1,9 @@
-"""A program that is killed while it brings a database to its schema (F-35)."""
+"""A database is brought to its schema whole or not at all, also by a program that is killed meanwhile (F-35)."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, bring_up, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, migrations
 
 KINDS = {"control": CONTROL, "samples": SAMPLES}
 _KILLED = """
@@ -101,3 +102,61 @@ def test_a_program_that_is_killed_at_any_statement_of_a_migration_leaves_a_versi
         check(tmp_path, name, step, known)
         step += 1
     assert step > 50
+
+
+@pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
+def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
+    path = tmp_path / "some.db"
+    known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
+    with closing(opened(path)) as db:
+        bring_up(db, path, kind, known)  # type: ignore[arg-type]
+        assert list(tmp_path.glob("*.before-*")) == []
+        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        no = len(known) + 1
+        bad = Migration(no, "bad", "CREATE TABLE half (a); INSERT INTO half VALUES (1); CREATE TABLE half (again);")
+        with pytest.raises(sqlite3.OperationalError):
+            bring_up(db, path, kind, [*known, bad])  # type: ignore[arg-type]
+        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == tables
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known),)
+        good = Migration(no, "good", "CREATE TABLE whole (a)")
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        assert db.execute("PRAGMA user_version").fetchone() == (no,)
+    copies = list(tmp_path.glob("*.before-*"))
+    assert [copy.name for copy in copies] == [f"some.db.before-{no:04d}"]
+    assert copies[0].stat().st_mode & 0o777 == 0o600
+    with closing(opened(copies[0])) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
+
+
+def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> None:
+    """That of the samples may have gigabytes, and most updates change the other one alone."""
+    path = tmp_path / "some.db"
+    known = migrations(SAMPLES)
+    with closing(opened(path)) as db:
+        bring_up(db, path, SAMPLES, known)
+        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
+SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit"}
+"""Tables that belong to no organisation, or whose keys no organisation chooses."""
+
+
+def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "some.db")) as db:
+        bring_up(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+        owned = [table for table in tables if table not in SYSTEM_WIDE]
+        assert len(owned) >= 8
+        for table in owned:
+            for _, index, unique, *_ in db.execute(f"PRAGMA index_list({table})").fetchall():
+                if unique:
+                    assert db.execute(f"PRAGMA index_info({index})").fetchone()[2] == "org", index
+
+
+def test_migrations_are_numbered_and_named_alike_for_both_files() -> None:
+    names = [step.name for step in migrations(CONTROL)]
+    assert names == [step.name for step in migrations(SAMPLES)]
+    assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) for name in names)
