@@ -13,8 +13,8 @@ from pathlib import Path
 from spider.bundles import Bundles
 from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
 from tests.e2e.ordering import ended
-from tests.e2e.test_hub import stardust
 from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.command import said_by
 from tests.support.hub import HubProcess
 from tests.support.wire import open_order
 from tests.unit.spider.test_updating import Host
@@ -190,7 +190,7 @@ async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(share
             return start.job
 
         played = asyncio.create_task(play())
-        told = await asyncio.to_thread(stardust, shared_hub, "run", "check", "printer")
+        told = await asyncio.to_thread(said_by, shared_hub, "run", "check", "printer")
         job = await played
     assert all(f"step {number} " in told for number in range(len(acts)))
     left = told.replace("\x1b[32m", "").replace("\x1b[0m", "")

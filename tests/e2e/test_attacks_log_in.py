@@ -24,9 +24,9 @@ from groundcontrol.web.routes import ROOT, ROUTES
 from spider.wire.ids import new_random_id
 from tests.e2e.attacking import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
 from tests.e2e.jumping import clock_file
-from tests.e2e.test_hub import stardust
 from tests.e2e.test_people import enrol
 from tests.support.agent import until
+from tests.support.command import said_by
 from tests.support.hub import PASSWORD, SECRET, HubFailed, HubProcess, Reply
 from tests.unit.groundcontrol.auth.test_tokens import FORGED, forge
 
@@ -129,7 +129,7 @@ async def test_who_has_the_password_keeps_the_owner_s_codes_out_of_no_place_of_h
         assert await log_in(new, recovery[1]) == 429
         assert await log_in(owner, recovery[1]) == 200
         assert await log_in(owner, totp.code_of(seed, int(time.time() // 30) + 1)) == 200
-        made = json.loads(await asyncio.to_thread(stardust, hub, "user", "--json", "reset", "admin"))
+        made = json.loads(await asyncio.to_thread(said_by, hub, "user", "--json", "reset", "admin"))
         body = {"username": "admin", "password": made["password"], "totp": recovery[2]}
         assert (await ask(new, "POST", LOGIN, body)).status == 200
 
@@ -281,7 +281,7 @@ def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepte
         return reply.status, reply.json.get("code", "")
 
     with hub:
-        token = json.loads(stardust(hub, "token", "new", "ci", "--days", "1", "--json"))["token"]
+        token = json.loads(said_by(hub, "token", "new", "ci", "--days", "1", "--json"))["token"]
         assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 200
         again(2 * 86_400.0)
         assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 401
@@ -292,18 +292,18 @@ def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepte
         refresh = hub.request("POST", f"{ROOT}/auth/refresh", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
         assert (refresh.status, refresh.json["code"]) == (503, "auth.clock_behind")
         assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 401
-        assert "stardust clock accept" in stardust(hub, "doctor", status=1)
+        assert "stardust clock accept" in said_by(hub, "doctor", status=1)
         again(0.0)
         assert log_in() == (503, "auth.clock_behind"), "what was written meanwhile lifts nothing"
         again(2 * 86_400.0)
         assert log_in()[0] == 200, "a clock that was set right needs no word"
         again(0.0)
-        assert "accepted" in stardust(hub, "clock", "accept")
+        assert "accepted" in said_by(hub, "clock", "accept")
         assert log_in()[0] == 200
         assert hub.request("GET", f"{ROOT}/nodes", token=token).status == 200
         again(0.0)
         assert log_in()[0] == 200
-        assert "nothing to accept" in stardust(hub, "clock", "accept")
+        assert "nothing to accept" in said_by(hub, "clock", "accept")
         [row] = [row for row in hub.local("GET", f"{ROOT}/audit").json["audit"] if row["action"] == "clock.accept"]
         assert row["detail"]["behind_s"] > 86_400
         again(-7200.0)

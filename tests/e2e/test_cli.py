@@ -14,17 +14,10 @@ from spider.wire.frames import JobDone, JobOutput, JobStart
 from spider.wire.joining import read_invite
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent, agents
-from tests.support.command import command
+from tests.support.command import command, said_by
 from tests.support.hub import PASSWORD, HubProcess
 
 LIMIT_S = 60
-
-
-def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
-    """What a person reads, both outputs."""
-    done = command(hub.folder, *words)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def stardust(hub: HubProcess, *words: str) -> tuple[int, Any, Any]:

@@ -22,8 +22,8 @@ from tests.e2e.faulting import (
     small_disk,
     working,
 )
-from tests.e2e.test_hub import stardust
 from tests.support.agent import until
+from tests.support.command import said_by
 from tests.support.hanging import hang_file
 from tests.support.hub import HubProcess
 
@@ -183,7 +183,7 @@ def test_a_damaged_page_keeps_the_hub_from_starting_and_nothing_is_removed(tmp_p
     with HubProcess(tmp_path / "hub") as hub:
         hub.enrol("kept")
         backup = tmp_path / "good.stardust-backup"
-        stardust(hub, "backup", str(backup))
+        said_by(hub, "backup", str(backup))
         hub.end()
     path = tmp_path / "hub" / name
     whole = path.read_bytes()
@@ -299,7 +299,7 @@ async def test_a_damaged_record_of_one_node_takes_nobody_else_down(tmp_path: Pat
         assert {line["node"] for line in told} == {node.config.node}
         assert health(hub) == 200
         assert (await asyncio.to_thread(hub.node, other.node_id))["name"] == "web-2"
-        said = await asyncio.to_thread(stardust, hub, "doctor", status=1)
+        said = await asyncio.to_thread(said_by, hub, "doctor", status=1)
         assert "identity of node" in said
         assert "series of layout" in said
         assert await hub.stop() == 0

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from groundcontrol.auth import totp
-from tests.e2e.test_hub import serve, stardust
+from tests.e2e.test_hub import serve
+from tests.support.command import said_by
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess, Login, Reply
 
 API = "/api/v1"
@@ -52,25 +53,25 @@ def test_a_demand_that_is_not_understood_refuses_the_start(tmp_path: Path, value
 
 
 def test_the_command_manages_people(hub: HubProcess) -> None:
-    assert "one-time password of bob" in stardust(hub, "user", "add", "bob", "--role", "operator", "--tag", "web")
-    assert stardust(hub, "user", "role", "bob", "viewer") == "bob is viewer, on tag web\n"
-    assert stardust(hub, "user", "role", "bob", "viewer", "--all-nodes") == "bob is viewer, on every node\n"
-    assert stardust(hub, "user", "disable", "bob") == "bob is disabled, on every node\n"
-    assert stardust(hub, "user", "enable", "bob") == "bob is viewer, on every node\n"
-    password = json.loads(stardust(hub, "user", "passwd", "bob", "--json"))["password"]
+    assert "one-time password of bob" in said_by(hub, "user", "add", "bob", "--role", "operator", "--tag", "web")
+    assert said_by(hub, "user", "role", "bob", "viewer") == "bob is viewer, on tag web\n"
+    assert said_by(hub, "user", "role", "bob", "viewer", "--all-nodes") == "bob is viewer, on every node\n"
+    assert said_by(hub, "user", "disable", "bob") == "bob is disabled, on every node\n"
+    assert said_by(hub, "user", "enable", "bob") == "bob is viewer, on every node\n"
+    password = json.loads(said_by(hub, "user", "passwd", "bob", "--json"))["password"]
     opened = hub.request("POST", f"{API}/auth/login", {"username": "bob", "password": password})
     assert opened.json["user"]["must_change_password"] is True
-    users = json.loads(stardust(hub, "user", "list", "--json"))["users"]
+    users = json.loads(said_by(hub, "user", "list", "--json"))["users"]
     assert {user["username"]: user["role"] for user in users} == {"admin": "admin", "bob": "viewer"}
-    assert "last admin" in stardust(hub, "user", "disable", "admin", status=1)
-    assert "no user of this name" in stardust(hub, "user", "disable", "nobody", status=1)
+    assert "last admin" in said_by(hub, "user", "disable", "admin", status=1)
+    assert "no user of this name" in said_by(hub, "user", "disable", "nobody", status=1)
     rows = hub.local("GET", f"{API}/audit").json["audit"]
     assert {row["actor"] for row in rows if row["action"].startswith("user.edit")} == {f"local:{os.getuid()}"}
 
 
 def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess) -> None:
-    token = stardust(hub, "token", "new", "backup", "--days", "7").strip()
-    listed: Any = json.loads(stardust(hub, "token", "list", "--json"))["tokens"][0]
+    token = said_by(hub, "token", "new", "backup", "--days", "7").strip()
+    listed: Any = json.loads(said_by(hub, "token", "list", "--json"))["tokens"][0]
     words = [sys.executable, "-m", "groundcontrol", "nodes", "--json", "--url", f"http://127.0.0.1:{hub.port}"]
     environment = {**os.environ, "STARDUST_TOKEN": token, "PYTHONPATH": str(ROOT)}
 
@@ -81,7 +82,7 @@ def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess) -> No
     hub.slay()
     hub.launch()
     assert hub.request("GET", f"{API}/nodes", token=token).status == 200
-    stardust(hub, "token", "revoke", listed["id"])
+    said_by(hub, "token", "revoke", listed["id"])
     assert hub.request("GET", f"{API}/nodes", token=token).status == 401
     assert token not in hub.output
     assert token.encode() not in b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
@@ -107,11 +108,11 @@ def test_a_lost_second_factor_is_taken_away_on_the_console_only(hub: HubProcess)
     who = Login(log_in(hub, codes[0]).json["token"], "", "")
     assert call(hub, who, "POST", "/users/admin/totp-reset").status == 404
 
-    assert "no second factor any more" in stardust(hub, "user", "totp-reset", "admin")
+    assert "no second factor any more" in said_by(hub, "user", "totp-reset", "admin")
 
     assert call(hub, who, "GET", "/auth/me").status == 401
     assert log_in(hub).status == 200
-    assert "no second factor" in stardust(hub, "user", "totp-reset", "admin", status=1)
+    assert "no second factor" in said_by(hub, "user", "totp-reset", "admin", status=1)
 
 
 def test_the_demand_of_the_environment_holds_from_the_start(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.hub import ROOT
+from tests.support.hub import ROOT, HubProcess
 
 LIMIT_S = 60
 
@@ -23,3 +23,10 @@ def command(folder: Path, *words: str, given: str = "", env: Mapping[str, str] |
         timeout=LIMIT_S,
         check=False,
     )
+
+
+def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
+    """What a person reads, both outputs."""
+    done = command(hub.folder, *words)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr

@@ -18,7 +18,7 @@ from groundcontrol.web.call import AGAIN_S
 from groundcontrol.web.routes import ROOT
 from spider.wire.frames import CODING_PLAIN
 from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub
-from tests.unit.groundcontrol.web.test_live import Printing
+from tests.unit.groundcontrol.web.printing import Printing
 
 PIECE = b"x" * 65_536
 PIECES = 400

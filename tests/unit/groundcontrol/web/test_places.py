@@ -15,8 +15,8 @@ from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.agent import until
 from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.printing import Printing
 from tests.unit.groundcontrol.web.test_history import START, asked, measured
-from tests.unit.groundcontrol.web.test_live import Printing
 from tests.unit.groundcontrol.web.test_long_answers import PIECE, PIECES, limit_to_no_node, slow_reader
 
 ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")

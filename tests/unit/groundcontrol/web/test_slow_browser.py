@@ -16,7 +16,7 @@ from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoi
 from groundcontrol.web.server import LIVE
 from tests.support.clock import ManualClock
 from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.test_live import Printing, collect
+from tests.unit.groundcontrol.web.printing import Printing, collect
 
 BIG: dict[str, float | None] = {f"disk.read{{device=d{number}}}": float(number) for number in range(4000)}
 

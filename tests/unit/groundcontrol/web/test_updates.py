@@ -11,8 +11,8 @@ from groundcontrol.domain.ids import BootId, HubId, JobId
 from groundcontrol.domain.jobs import ALL_ACTIONS, JobEvidence
 from tests.support.hub import ROOT
 from tests.unit.groundcontrol.web.hub import TestHub
+from tests.unit.groundcontrol.web.printing import tell_plan_and_report
 from tests.unit.groundcontrol.web.test_jobs import managed
-from tests.unit.groundcontrol.web.test_live import tell_plan_and_report
 
 CELLS = ("curl", "7", "8", "yes", "security", "vim", "9.0", None, None, None)
 
