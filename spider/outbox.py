@@ -7,6 +7,7 @@ the oldest in memory go when there are too many, and the hub is told which.
 """
 
 import logging
+import random
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple, Union
 
@@ -63,14 +64,19 @@ def _is_sound(layout: Layout) -> bool:
 class Outbox:
     """What the sampler puts in and the link takes out. Everything happens on one event loop; nothing here waits."""
 
-    def __init__(self, clock: Clock, spool: Optional[Spool] = None) -> None:
+    def __init__(self, clock: Clock, spool: Optional[Spool] = None, dice: Optional[random.Random] = None) -> None:
         """Args: spool: where to go with what does not fit; None: nowhere, and what is dropped is told."""
+        self._dice = dice or random.Random()
         self._clock = clock
         self.spool = spool or Spool(None, clock)
         self._wake: Callable[[], None] = lambda: None
         self._pack_s = PACK_S
         self._leases: Dict[str, float] = {}
         self._open: Dict[str, Parcel] = {}
+        self._hurried: Set[str] = set()
+        """Families whose last row went at once."""
+        self._share: Dict[str, float] = {}
+        """By how much of a pack's time the open one is full."""
         self._ready: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._sent: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
@@ -114,11 +120,17 @@ class Outbox:
             parcel = None
         if parcel is None:
             parcel = self._open[layout.family] = Parcel(layout, now)
+            # A whole fleet is no longer watched in the same moment: the packs after it shall not come together each minute.
+            self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
+            self._hurried.discard(layout.family)
         before = parcel.size
         parcel.add(packed, row.taken_at_ms)
         self._size += parcel.size - before
-        full = len(parcel.rows) * layout.rhythm_s >= self._pack_s or len(parcel.rows) >= MAX_PACK_ROWS
-        if full or self.watched(layout.family):
+        watched = self.watched(layout.family)
+        if watched:
+            self._hurried.add(layout.family)
+        full = len(parcel.rows) * layout.rhythm_s >= self._share[layout.family] * self._pack_s or len(parcel.rows) >= MAX_PACK_ROWS
+        if full or watched:
             self._close(layout.family)
             self._wake()
         self._make_room(now)

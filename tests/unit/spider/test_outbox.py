@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -26,9 +27,9 @@ def welcome(live: int = -1, backfill: int = -1, pack_s: int = 10) -> Welcome:
 class Bench:
     """An outbox, its clock and a row each second."""
 
-    def __init__(self) -> None:
+    def __init__(self, dice: random.Random | None = None) -> None:
         self.clock = ManualClock()
-        self.outbox = Outbox(self.clock)
+        self.outbox = Outbox(self.clock, dice=dice)
         self.second = 0
 
     def sample(self, seconds: int = 1) -> None:
@@ -87,8 +88,31 @@ def test_while_somebody_watches_each_row_goes_at_once_until_the_lease_ends() -> 
     for second in range(4, 19):
         bench.sample()
         assert seconds_of(bench.packs()) == [second]
-    bench.sample(10)
-    assert seconds_of(bench.packs()) == list(range(19, 29))
+    bench.sample(20)
+    packs = bench.packs()
+    assert seconds_of(packs)[:10] == list(range(19, 29))
+    assert len(packs) <= 3, "rows travel together again"
+
+
+def test_nodes_that_were_watched_together_do_not_send_together_ever_after() -> None:
+    fleet = [Bench(random.Random(seed)) for seed in range(300)]
+    first: Counter[int] = Counter()
+    for bench in fleet:
+        bench.outbox.resume(welcome())
+        bench.outbox.watch(Watch(["pulse"], 1, 15))
+        bench.sample(15)
+        bench.packs()
+        for second in range(10):
+            bench.sample()
+            if bench.packs():
+                first[second] += 1
+                bench.sample(30 - second - 1)
+                lengths = [len(unpack_rows(pack.coding, pack.body)) for pack in bench.packs()]
+                assert lengths in ([10, 10], [10]), "only the first is shorter"
+                break
+    assert first.total() == len(fleet)
+    assert min(first[second] for second in range(10)) > 10
+    assert max(first.values()) < 60
 
 
 def test_a_watch_can_be_ended_and_does_not_outlive_its_session() -> None:
