@@ -30,6 +30,7 @@ READS: Final = {
     "invites": ("find_invite", "invite", "invites", "unsettled"),
     "jobs": (
         "any_open",
+        "current",
         "finished",
         "held",
         "job",

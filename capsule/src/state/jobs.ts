@@ -1,4 +1,4 @@
-/** The newest jobs, whoever began them, live on every page; what is done with one job is in `job.ts`. */
+/** The newest jobs and all that are not over, whoever began them, live on every page; what is done with one job is in `job.ts`. */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { JobsChange, JobsData, JobView } from "../wire/schema.gen";
@@ -17,12 +17,16 @@ export function newest(job: JobView): JobView {
   return known && known.version > job.version ? known : job;
 }
 
-/** Puts a view of a job into the list, unless a newer one is there: an answer may come after what was told live in the meantime. */
-export function noteJob(job: JobView): void {
-  if (newest(job) !== job) return;
-  const known = jobs.peek().some((one) => one.id === job.id);
-  jobs.value = known ? jobs.value.map((one) => (one.id === job.id ? job : one)) : [job, ...jobs.value];
+/** Puts views of jobs into the list, newest first, unless newer ones are there: an answer may come after what was told live in the meantime. */
+function take(told: readonly JobView[], gone: readonly string[] = []): void {
+  const known = new Map(jobs.peek().map((job) => [job.id, job]));
+  for (const id of gone) known.delete(id);
+  const fresh = told.filter((job) => !known.has(job.id));
+  for (const job of told) if (job.version >= (known.get(job.id)?.version ?? Infinity)) known.set(job.id, job);
+  jobs.value = [...fresh, ...known.values()];
 }
+
+export const noteJob = (job: JobView): void => take([job]);
 
 let end: (() => void) | null = null;
 effect(() => {
@@ -35,8 +39,7 @@ effect(() => {
       },
       change: (data) => {
         const { jobs: told, gone } = data as JobsChange;
-        jobs.value = jobs.peek().filter(({ id }) => !gone.includes(id));
-        for (const job of told.reverse()) noteJob(job);
+        take(told, gone);
       },
     },
     { whileHidden: true },

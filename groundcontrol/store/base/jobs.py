@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.domain.ids import BatchId, JobId, NodeId
 from groundcontrol.domain.jobs import Batch, Job, JobEvidence, JobFilter, JobState, NewBatch, NewJob
@@ -11,6 +11,8 @@ from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.plans import Plan, PlanPart, Report
 from groundcontrol.domain.scope import Scope
 from groundcontrol.store.base.entries import Page
+
+CURRENT_MOST: Final = 2000
 
 
 class Dispatch(NamedTuple):
@@ -27,6 +29,10 @@ class JobStore(Protocol):
     async def jobs(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
     ) -> Page[Job]: ...
+    async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
+        """The newest ones, all that are not over (`CURRENT_MOST` of them), and of `also` those that there are; newest first."""
+        ...
+
     async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[Dispatch]:
         """queued -> dispatched where the session is current and the node has no other open job; each id is won once.
 

@@ -14,6 +14,7 @@ from groundcontrol.domain.plans import Plan, PlanPart, Report
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.store.base import Dispatch, Page
+from groundcontrol.store.base.jobs import CURRENT_MOST
 from groundcontrol.store.sqlite import output, plans
 from groundcontrol.store.sqlite.audit import Chain, node_scope
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
@@ -35,6 +36,11 @@ GRAVE_S: Final = 400 * 86_400.0
 _ANY_OPEN: Final = (  # each by an index that has nothing else in it
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'dispatched'))"
     " OR EXISTS (SELECT 1 FROM job WHERE state IN ('dispatched', 'accepted', 'running'))"
+)
+_NOT_OVER_OR_NAMED: Final = (
+    "WHERE job.org = ? AND job.no IN (SELECT no FROM job WHERE state IN ('queued', 'dispatched')"
+    " UNION SELECT no FROM job WHERE state IN ('dispatched', 'accepted', 'running')"
+    " UNION SELECT no FROM job WHERE id IN (SELECT value FROM json_each(?)))"
 )
 _QUEUED: Final = (
     "SELECT job.no, job.id, job.org, job.actor, job.action, job.created_by, job.created_at, node.id AS node_id, node.tags"
@@ -92,6 +98,17 @@ class SqliteJobs:
         found = await self._reader.run(query)
         items = [to_job(row) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, items[-1].id) if len(found) > size else None)
+
+    async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
+        seen, order = admitted(scope), " ORDER BY job.id DESC LIMIT ?"
+
+        def query(rows: Rows) -> list[sqlite3.Row]:
+            granted = grant_values(scope)
+            first = select(rows, "WHERE job.org = ?" + seen + order, scope.org, *granted, check_limit(newest))
+            rest = select(rows, _NOT_OVER_OR_NAMED + seen + order, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
+            return sorted({row["id"]: row for row in (*first, *rest)}.values(), key=lambda row: str(row["id"]), reverse=True)
+
+        return [to_job(row) for row in await self._reader.run(query)]
 
     async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[Dispatch]:
         by_node = {session.no: session for session in sessions}

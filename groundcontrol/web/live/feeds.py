@@ -14,6 +14,7 @@ from typing import ClassVar, Final, cast
 
 from groundcontrol.bus.base import BusEvent, Changed, Gap, NodeLive, NodesFresh, NodeTable, Policy, SessionMoved, Topic
 from groundcontrol.domain.ids import DeploymentId, EventId, JobId, NodeId
+from groundcontrol.domain.jobs import TERMINAL
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.summary import Brief, Shown
 from groundcontrol.errors import HubError, NotFound, Unavailable
@@ -288,7 +289,7 @@ class EventsFeed(Feed):
 
 
 class JobsFeed(Feed):
-    """`jobs`: the newest jobs, whoever began them; what changed of them at most once a second, however many are at work."""
+    """`jobs`: the newest jobs and all that are not over, whoever began them; what changed of them at most once a second, however many are at work."""
 
     policy = "latest"
     limit = 20_000
@@ -297,20 +298,24 @@ class JobsFeed(Feed):
         super().__init__(services, org, "jobs", grants)
         self._told: dict[JobId, int] | None = None
         """The version that everybody has, or `NOT_TO_ALL`; None: nobody has any."""
+        self._at_work: set[JobId] = set()
+        """Of those: what was told as not over. Its end is told as well, also of one that is not among the newest any more."""
         self._moved = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("changed"),)
 
     async def snapshot(self) -> schema.JobsData:
-        page = await self.services.store.jobs.jobs(self.scope, RECENT_JOBS)
+        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS)
         if self._told is None:
-            self._told = {job.id: job.version for job in page.items}
-        for job in page.items:
+            self._told = {job.id: job.version for job in jobs}
+        for job in jobs:
+            if job.state not in TERMINAL:
+                self._at_work.add(job.id)
             if job.id not in self._told:
                 self._told[job.id] = NOT_TO_ALL
                 self._moved.set()  # also where it is gone by now: who is shown it is told that
-        return schema.JobsData(jobs=[views.job_view(job) for job in page.items])
+        return schema.JobsData(jobs=[views.job_view(job) for job in jobs])
 
     async def take(self, told: BusEvent, /) -> None:
         if isinstance(told, Changed) and told.kind in ("job", "node"):  # with a node its jobs go, and its tags say who sees them
@@ -336,9 +341,10 @@ class JobsFeed(Feed):
             await self.services.clock.sleep(FACTS_EVERY_S)
 
     async def _change(self) -> schema.JobsChange:
-        page = await self.services.store.jobs.jobs(self.scope, RECENT_JOBS)
-        before, self._told = self._told or {}, {job.id: job.version for job in page.items}
-        fresh = [views.job_view(job) for job in page.items if before.get(job.id) != job.version]
+        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS, sorted(self._at_work))
+        self._at_work = {job.id for job in jobs if job.state not in TERMINAL}
+        before, self._told = self._told or {}, {job.id: job.version for job in jobs}
+        fresh = [views.job_view(job) for job in jobs if before.get(job.id) != job.version]
         return schema.JobsChange(jobs=fresh, gone=[job for job in before if job not in self._told])
 
 

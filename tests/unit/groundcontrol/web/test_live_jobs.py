@@ -46,7 +46,15 @@ async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> N
             more, further = await told_of(live)
             fresh, gone = fresh + more, gone + further
         assert sorted(job for job, _ in fresh) == sorted(job.id for job in many)
-        assert sorted(gone) == sorted([old.id, new.id]), "these are not among the newest any more"
+        assert gone == [old.id], "it is over and not among the newest any more; the other one is not over"
+        async with (await hub.logged_in("viewer")).live() as last:
+            await last.subscribe("jobs")
+            assert [job["id"] for job in (await last.expect("snapshot"))["data"]["jobs"]] == [job.id for job in reversed(many)] + [new.id]
+        stopped = await hub.store.jobs.stop_job(ADMIN, new.id)
+        hub.bus.publish(Changed("job", new.id, stopped.version))
+        assert await told_of(live) == ([(new.id, "cancelled")], []), "its end is told, however many are newer"
+        latest = await ordered(hub, node)
+        assert await told_of(live) == ([(latest.id, "queued")], [new.id])
 
 
 async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHub) -> None:
