@@ -68,6 +68,23 @@ async def test_a_job_is_open_from_its_order_to_its_end(store: Store, clock: Manu
     assert not await store.jobs.any_open()
 
 
+async def test_current_are_the_newest_and_whatever_is_not_over(store: Store, clock: ManualClock) -> None:
+    jobs, sessions = [], []
+    for name in ("web", "db", "cache", "mail"):
+        node = await store.nodes.create_node(SCOPE, new_node(name))
+        sessions.append(await connect(store, node.id))
+        jobs.append((await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)).id)
+        clock.advance(1)
+    await store.jobs.take([jobs[1]], sessions, clock.now())
+    for ended in (jobs[0], jobs[3]):
+        await store.jobs.stop_job(SCOPE, ended)
+    assert [job.id for job in await store.jobs.current(SCOPE, 1)] == [jobs[3], jobs[2], jobs[1]]
+    assert [job.id for job in await store.jobs.current(SCOPE, 1, [jobs[0], JobId("none")])] == jobs[::-1]
+    assert await store.jobs.current(STRANGER, 1, jobs) == []
+    granted = SCOPE._replace(grants=(Grants(nodes=(sessions[1].node,)),))
+    assert [job.id for job in await store.jobs.current(granted, 1, jobs)] == [jobs[1]]
+
+
 async def test_an_answer_to_a_stop_that_nobody_asked_for_changes_nothing(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     moved = await store.jobs.advance(job.id, "running", session, JobEvidence(stop=StopAnswer("now", "so it says")))
