@@ -111,10 +111,10 @@ def _spans_of_rows(table: RowTable, span_ms: int) -> list[tuple[int, RowTable]]:
     found = rows.runs(table.times, span_ms)
     if len(found) == 1:
         return [(found[0][0], table)]
-    return [(span, _part(table, start, end)) for span, start, end in found]
+    return [(span, part_of(table, start, end)) for span, start, end in found]
 
 
-def _part(table: RowTable, start: int, end: int) -> RowTable:
+def part_of(table: RowTable, start: int, end: int) -> RowTable:
     """Some of the rows; a series that has nothing in them is left out."""
     states = {name: state[start:end] for name, state in table.states.items()}
     return RowTable(

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from groundcontrol.domain.history import Damage
 from groundcontrol.errors import StoreBusy, StoreDamaged
 from groundcontrol.history import compaction, stats
-from groundcontrol.history.rates import is_counter
+from groundcontrol.history.rates import FARTHEST, is_counter
 from groundcontrol.history.rows import RowChunk, RowTable, encode_rows, table_of
 from groundcontrol.history.stats import StatChunk, StatTable
 from groundcontrol.history.tiers import HOUR_MS, HOUR_S, MINUTES, SECONDS, Tier
@@ -128,12 +128,15 @@ class Export:
                 with self._told(tier, span):
                     await asyncio.to_thread(total.add_chunk, body)
         # A rate is one of the later moment of two, so the first of an hour may come with the rows of the hour before.
+        before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot.hours(rows, hours.start - 1, hours.stop - 1))):
-            known = [RowChunk(body) for body in await self._beside_hour(hour, family, names)]
+            known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
+            held = len(known)
             async with contextlib.aclosing(self._hot(hour, -hot.HIGHEST, hot.HIGHEST)) as pieces:
                 async for layout, taken in pieces:
                     if layout.family == family and not names.isdisjoint(layout.series):
                         await asyncio.to_thread(total.add_rows, tier, table_of(layout, taken), known)
+            before = await asyncio.to_thread(_last_rows, known[held:], (hour + 1) * HOUR_MS)
         return await asyncio.to_thread(total.table)
 
     async def _names(self, tier: Tier, span: int) -> dict[str, list[str]]:
@@ -274,6 +277,16 @@ def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> It
     at_once = max(1, PIECE_VALUES // max(1, len(chunk.names)))
     for low in range(first, end, at_once):
         yield from windows.groups_of(chunk, family, low, min(low + at_once, end))
+
+
+def _last_rows(chunks: Sequence[RowChunk], end_ms: int) -> list[RowChunk]:
+    """Those rows that may be neighbours of what is measured from `end_ms` on."""
+    found = []
+    for chunk in chunks:
+        first = bisect_left(chunk.times, end_ms - int(chunk.rhythm_s * 1000 * FARTHEST))
+        if first < len(chunk.times):
+            found.append(RowChunk(encode_rows(compaction.part_of(chunk.table(), first, len(chunk.times)), quick=True)))
+    return found
 
 
 def _is_readable(body: bytes) -> bool:

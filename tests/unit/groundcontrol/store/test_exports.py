@@ -13,6 +13,7 @@ import pytest
 from groundcontrol.domain.history import Damage, LayoutRow, StoredPack, TierName
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import StoreBusy, StoreError
+from groundcontrol.history.rates import RATE_SCALE
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database
 from groundcontrol.store.sqlite.exports import PAGE_PACKS
@@ -45,6 +46,14 @@ async def send(store: Store, session: Session, layout: LayoutRow, packs: int, ro
         ]
         sent = StoredPack(session, 0, number, layout.layout, made[0][0], made[-1][0], 1, pack_body(made))
         await store.metrics.append([sent])
+
+
+async def send_counter(store: Store, session: Session, packs: range) -> None:
+    """Fifty minutes of a counter in each pack, from an hour and a half before `AT_MS` on: it grows by 60 times an odd number in each."""
+    for number in packs:
+        minutes = range(number * 50, number * 50 + 50)
+        made = [(AT_MS + (minute - 90) * 60_000, [60 * minute * minute, 1]) for minute in minutes]
+        await store.metrics.append([StoredPack(session, 1, number, COUNTERS.layout, made[0][0], made[-1][0], 1, pack_body(made))])
 
 
 async def send_a_lot(store: Store, session: Session, packs: int = 25) -> None:
@@ -158,10 +167,11 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
     wider = layout_row("pulse", ("cpu.total", "load.1"))
     await store.metrics.save_layout(session, wider)
     await send(store, session, LAYOUT, 60, 50, at_ms=AT_MS + 1_800_000)
+    await send_counter(store, session, range(2))
     if moved != "nothing":
         await move(store)
     await send(store, session, wider, 70, 50, first=60, at_ms=AT_MS + 1_800_000)
-    await send(store, session, COUNTERS, 4, 30, first=130, at_ms=AT_MS - 130 * 30 * 60_000)
+    await send_counter(store, session, range(2, 5))
     if moved == "all":
         await move(store)
 
@@ -180,11 +190,12 @@ async def test_figures_are_the_same_wherever_the_rows_lie(store: Store, tier: Ti
             when = AT_MS + 1_800_000 + (number * 50 + at) * 1000
             for place, name in enumerate((LAYOUT if number < 60 else wider).series):
                 model.setdefault((name, when // 1000 // step_s), []).append(number * 500 + at * at + place)
-    assert {key: figures for key, figures in found.items() if key[0] in ("cpu.total", "load.1", "disk.read{device=sda}")} == {
-        key: (len(values), min(values), max(values), sum(values)) for key, values in model.items()
-    }
-    rates = sum(figures[0] for (name, _), figures in found.items() if name == "memory.oom_kills")
-    assert rates == 4 * 29 + 3 - sum(number * 300 + 29 * 29 > (number + 1) * 300 for number in range(130, 133))
+    for minute in range(250):
+        place = (AT_MS // 1000 + (minute - 90) * 60) // step_s
+        model.setdefault(("memory.free", place), []).append(1)
+        if minute:
+            model.setdefault(("memory.oom_kills", place), []).append((2 * minute - 1) * RATE_SCALE)
+    assert found == {key: (len(values), min(values), max(values), sum(values)) for key, values in model.items()}
 
 
 @pytest.mark.parametrize("moved", [False, True])
