@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from spider.wire.metrics import METRICS, Metric
 
 RATE_SCALE: Final = 1000
-"""Rates are kept in thousandths (of the counter's own scale) per second."""
+"""Rates are kept in thousandths (of the counter's own scale) per second, the nearest. No chunk says so: those that are written hold it as it is."""
 FARTHEST: Final = 1.5
 """Rhythms that may lie between two neighbours: less than two, so that no other sample can come between them later."""
 
@@ -45,5 +45,6 @@ def rates(points: Iterable[Point], rhythm_s: int) -> list[tuple[int, int]]:
     for before, after in pairwise(sorted(points)):
         width_ms = after.taken_at_ms - before.taken_at_ms
         if (before.fresh or after.fresh) and 0 < width_ms <= limit_ms and after.value >= before.value:
-            found.append((after.taken_at_ms, (after.value - before.value) * 1000 * RATE_SCALE // width_ms))
+            grown = (after.value - before.value) * 1000 * RATE_SCALE
+            found.append((after.taken_at_ms, (2 * grown + width_ms) // (2 * width_ms)))  # down would be less each time, and in each sum
     return found

@@ -9,6 +9,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -117,7 +118,7 @@ def model(everything: Sequence[Sent], name: str, start: float, end: float, step_
     if metric.kind == "counter":
         scale *= 1000
         found = [
-            (after[0], (after[1] - before[1]) * 1_000_000 // (after[0] - before[0]))
+            (after[0], math.floor(Fraction((after[1] - before[1]) * 1_000_000, after[0] - before[0]) + Fraction(1, 2)))
             for before, after in pairwise(found)
             if 0 < after[0] - before[0] <= 90_000 and after[1] >= before[1]
         ]

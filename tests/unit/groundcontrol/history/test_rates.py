@@ -24,6 +24,13 @@ def test_a_rate_stands_at_the_later_of_two_neighbours() -> None:
     assert rates(points((0, 10), (60, 40), (120, 40)), 60) == [(60_000, 500), (120_000, 0)]
 
 
+def test_a_rate_is_the_nearest_thousandth() -> None:
+    """Rounded down, what happens once in a minute would be four per cent less often."""
+    assert rates(points((0, 0), (60, 1), (120, 3), (180, 4)), 60) == [(60_000, 17), (120_000, 33), (180_000, 17)]
+    assert rates(points((0, 0), (300, 1), (600, 3)), 300) == [(300_000, 3), (600_000, 7)]
+    assert rates(points((0, 0), (59.999, 60_000_000)), 60) == [(59_999, 1_000_016_667)]
+
+
 def test_over_a_gap_and_a_fresh_start_there_is_no_rate() -> None:
     assert rates(points((0, 10), (120, 40), (180, 5), (240, 11)), 60) == [(240_000, 100)]
 
