@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from groundcontrol.domain.history import Damage, LayoutRow, StoredRow
+from groundcontrol.domain.late import GapRow
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import BadRequest, HubError
 from groundcontrol.history.rates import scale_of
@@ -80,6 +81,7 @@ async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, 
     notes = _Notes(form, tier)
     if form == CSV:
         yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
+    yield notes.write_lost(await metrics.gaps(node.no, start, end))
     if tier is SECONDS:
         async with contextlib.aclosing(metrics.read(node.no, start, end, families, notes.miss)) as groups:
             async for layout, rows in groups:
@@ -132,6 +134,20 @@ class _Notes:
         if self._form == CSV:
             return _csv(iter([(one.start, f"#damaged {one.tier} until {one.end}", *self._blank)]))
         return msgspec.json.Encoder().encode_lines([{"damaged": {"tier": one.tier, "from": one.start, "to": one.end}}])
+
+    def write_lost(self, gaps: Sequence[GapRow]) -> bytes:
+        """Of rows that the node measured and could not keep."""
+        if self._form == CSV:
+            return _csv(
+                (gap.first_ms / 1000, f"#lost {gap.rows or '?'} rows of {gap.family} until {gap.last_ms / 1000}", *self._blank)
+                for gap in gaps
+            )
+        return msgspec.json.Encoder().encode_lines(
+            [
+                {"lost": {"family": gap.family, "from": gap.first_ms / 1000, "to": gap.last_ms / 1000, "rows": gap.rows or None}}
+                for gap in gaps
+            ]
+        )
 
     def write_unknown(self, series: Sequence[str], at: float) -> bytes:
         """Of series that the catalogue does not name: their figures go out as they are kept, since nobody knows their scale."""

@@ -13,6 +13,9 @@ import aiohttp
 import pytest
 
 from groundcontrol.domain.history import LayoutRow, StoredRow
+from groundcontrol.domain.ids import BootId, HubId
+from groundcontrol.domain.late import LostRows
+from groundcontrol.domain.nodes import Node
 from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
 from tests.unit.groundcontrol.web.test_history import START, measured
 
@@ -124,6 +127,41 @@ async def test_a_pack_that_is_damaged_costs_an_export_its_own_rows_only(hub: Tes
     hour = float((START + 5) // 3600 * 3600)
     assert [line for line in lines if "damaged" in line] == [{"damaged": {"tier": "1s", "from": hour, "to": hour + 3600}}]
     assert len(lines) == 50
+
+
+async def lose(hub: TestHub, node: Node, *lost: tuple[str, int, int, int]) -> None:
+    """Have a node tell of rows that it gave up: family, the first and the last second behind `START`, how many."""
+    session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
+    await hub.store.metrics.marks(session)
+    rows = [
+        LostRows(session, number, b"j" * 16, number, None, family, (START + first) * 1000, (START + last) * 1000, count)
+        for number, (family, first, last, count) in enumerate(lost)
+    ]
+    await hub.store.metrics.append(rows)
+
+
+@pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
+async def test_what_a_node_lost_is_said_first_as_far_as_it_touches_the_time(hub: TestHub, tier: str) -> None:
+    admin, node = await hub.logged_in(), await measured(hub)
+    await lose(hub, node, ("pulse", 20, 29, 10), ("breathe", -60, 0, 0), ("pulse", 60, 70, 11), ("pulse", -9, -1, 9))
+    await lose(hub, await measured(hub, "web-2"), ("pulse", 1, 2, 2))
+    asked = f"nodes/{node.id}/export?tier={tier}&from={START}&to={START + 60}"
+
+    lines = [json.loads(line) for line in (await admin.get(asked)).body.splitlines()]
+    text = (await admin.get(asked, headers={"Accept": "text/csv"})).body.decode()
+
+    assert lines[:2] == [
+        {"lost": {"family": "breathe", "from": START - 60.0, "to": float(START), "rows": None}},
+        {"lost": {"family": "pulse", "from": START + 20.0, "to": START + 29.0, "rows": 10}},
+    ]
+    assert not [line for line in lines[2:] if "lost" in line]
+    head, *rows = list(csv.reader(io.StringIO(text)))
+    blank = [""] * (len(head) - 2)
+    assert rows[:2] == [
+        [str(START - 60.0), f"#lost ? rows of breathe until {float(START)}", *blank],
+        [str(START + 20.0), f"#lost 10 rows of pulse until {START + 29.0}", *blank],
+    ]
+    assert not [row for row in rows[2:] if row[1].startswith("#lost")]
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m"])
