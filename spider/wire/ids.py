@@ -44,7 +44,7 @@ def new_random_id() -> str:
 
 
 def new_time_id(now: "float | None" = None) -> str:
-    """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by time of making.
+    """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by what the clock showed.
 
     Args: now: Unix seconds.
     """

@@ -12,7 +12,7 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.store.base import Page
 from groundcontrol.store.sqlite.audit import Chain
-from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.cursors import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.job_rows import insert, select, to_job
 from groundcontrol.store.sqlite.jobs import SqliteJobs
@@ -21,8 +21,6 @@ from groundcontrol.store.sqlite.records import digest, record_from_json, record_
 from groundcontrol.store.sqlite.tx import Rows, Tx, Value
 from groundcontrol.store.sqlite.writer import Writer
 
-_LAST: Final = "~"
-"""Sorts behind every id."""
 _NODE: Final = "SELECT no FROM node "
 _COUNTS: Final = (
     "SELECT job.state, count(*) AS n, max(job.ended_at) AS ended_at FROM job JOIN node ON node.no = job.node WHERE job.batch = ?"
@@ -75,18 +73,17 @@ class SqliteBatches:
 
     async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]:
         size = check_limit(limit)
-        before = _LAST if cursor is None else read_cursor(cursor, "batches", scope.org, str)[0]
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "batches", scope.org, int)[0]
 
-        def query(rows: Rows) -> list[Batch]:
+        def query(rows: Rows) -> Page[Batch]:
             found = rows.all(
-                f"SELECT * FROM batch WHERE org = ? AND id < ? AND {_shown(scope)} ORDER BY id DESC LIMIT ?",  # noqa: S608  # made of constants
+                f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608  # made of constants
                 *(scope.org, before, *_shown_values(scope), size + 1),
             )
-            return [_to_batch(rows, scope, row) for row in found]
+            items = [_to_batch(rows, scope, row) for row in found[:size]]
+            return Page(items, make_cursor("batches", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
-        found = await self._reader.run(query)
-        items = found[:size]
-        return Page(items, make_cursor("batches", scope.org, items[-1].id) if len(found) > size else None)
+        return await self._reader.run(query)
 
     async def jobs_of(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
         return await self._reader.run(lambda rows: [to_job(row) for row in _jobs(rows, scope, _load_for(rows, scope, batch)["no"])])

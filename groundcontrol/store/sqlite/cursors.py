@@ -11,6 +11,8 @@ import msgspec
 from groundcontrol.errors import BadRequest
 
 LIMIT: Final = 1000
+BEHIND_ALL: Final = (1 << 63) - 1
+"""No row has such a number. Lists begin at their ends: what was made last comes first, whatever the clock showed then."""
 _Key = tuple[str, int, list[str | int | float]]
 _decode: Final[msgspec.msgpack.Decoder[_Key]] = msgspec.msgpack.Decoder(_Key)
 

@@ -14,7 +14,7 @@ from groundcontrol.errors import Conflict, IdempotencyMismatch, NotFound, StoreE
 from groundcontrol.store.base import AuditEntry, Page
 from groundcontrol.store.sqlite.ageing import first_id, of_old
 from groundcontrol.store.sqlite.audit import Chain
-from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.cursors import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, record_from_json, record_to_json, records_from_json, records_to_json
@@ -98,13 +98,13 @@ class SqliteDeployments:
 
     async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
         size = check_limit(limit)
-        before = "~" if cursor is None else read_cursor(cursor, "deployments", scope.org, str)[0]
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "deployments", scope.org, int)[0]
         granted, values = _granted(scope)
         one: list[Value] = [] if batch is None else [batch]
-        where = "WHERE org = ? AND id < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY id DESC LIMIT ?"
+        where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
         found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
         items = [_to_deployment(row) for row in found[:size]]
-        return Page(items, make_cursor("deployments", scope.org, items[-1].id) if len(found) > size else None)
+        return Page(items, make_cursor("deployments", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
         def command(tx: Tx) -> Deployment:

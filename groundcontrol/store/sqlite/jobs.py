@@ -17,7 +17,7 @@ from groundcontrol.store.base import Dispatch, Page
 from groundcontrol.store.base.jobs import CURRENT_MOST
 from groundcontrol.store.sqlite import output, plans
 from groundcontrol.store.sqlite.audit import Chain, node_scope
-from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.cursors import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
 from groundcontrol.store.sqlite.hubs import check_session
 from groundcontrol.store.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
@@ -27,8 +27,6 @@ from groundcontrol.store.sqlite.standing import may_still
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 
-_LAST: Final = "~"
-"""Sorts behind every id."""
 _EXPIRE_AT_ONCE: Final = 200
 GRAVE_S: Final = 400 * 86_400.0
 """How long the id of a job that went with its node is remembered."""
@@ -85,28 +83,28 @@ class SqliteJobs:
     ) -> Page[Job]:
         size = check_limit(limit)
         kind = f"jobs:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
-        before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, str)[0]
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         chosen, wanted = chosen_by(only)
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             if node is None:
-                where = "WHERE job.org = ? AND job.id < ?" + chosen + admitted(scope) + " ORDER BY job.id DESC LIMIT ?"
+                where = "WHERE job.org = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
                 return select(rows, where, scope.org, before, *wanted, *grant_values(scope), size + 1)
-            where = "WHERE node.org = ? AND node.id = ? AND job.id < ?" + chosen + admitted(scope) + " ORDER BY job.id DESC LIMIT ?"
+            where = "WHERE node.org = ? AND node.id = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
             return select(rows, where, scope.org, node, before, *wanted, *grant_values(scope), size + 1)
 
         found = await self._reader.run(query)
         items = [to_job(row) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, items[-1].id) if len(found) > size else None)
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
-        seen, order = admitted(scope), " ORDER BY job.id DESC LIMIT ?"
+        seen, order = admitted(scope), " ORDER BY job.no DESC LIMIT ?"
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             granted = grant_values(scope)
             first = select(rows, "WHERE job.org = ?" + seen + order, scope.org, *granted, check_limit(newest))
             rest = select(rows, _NOT_OVER_OR_NAMED + seen + order, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
-            return sorted({row["id"]: row for row in (*first, *rest)}.values(), key=lambda row: str(row["id"]), reverse=True)
+            return [row for _, row in sorted({row["no"]: row for row in (*first, *rest)}.items(), reverse=True)]
 
         return [to_job(row) for row in await self._reader.run(query)]
 

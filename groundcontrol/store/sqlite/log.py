@@ -12,7 +12,7 @@ from groundcontrol.domain.scope import DEFAULT_ORG, Scope
 from groundcontrol.store.base import AuditEntry, Page
 from groundcontrol.store.sqlite.ageing import first_id, of_old
 from groundcontrol.store.sqlite.audit import Chain, heads, last_at, mark_clock, to_audit_row, verify
-from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
+from groundcontrol.store.sqlite.cursors import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.records import digest, object_or_damage, to_json
@@ -49,20 +49,20 @@ class SqliteLog:
     ) -> Page[Event]:
         size = check_limit(limit)
         kind = f"events:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
-        before = "~" if cursor is None else read_cursor(cursor, kind, scope.org, str)[0]
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         chosen, wanted = _chosen(only)
 
         def query(rows: Rows) -> list[sqlite3.Row]:
             granted, values = _granted(scope)
-            end = chosen + granted + " ORDER BY id DESC LIMIT ?"
+            end = chosen + granted + " ORDER BY no DESC LIMIT ?"
             if node is None:
-                return rows.all(_EVENT + "WHERE org = ? AND id < ?" + end, scope.org, before, *wanted, *values, size + 1)
-            where = "WHERE org = ? AND node_id = ? AND id < ?" + end
+                return rows.all(_EVENT + "WHERE org = ? AND no < ?" + end, scope.org, before, *wanted, *values, size + 1)
+            where = "WHERE org = ? AND node_id = ? AND no < ?" + end
             return rows.all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
 
         found = await self._reader.run(query)
         items = [_to_event(row) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, items[-1].id) if len(found) > size else None)
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def expire_events(self, before: float) -> int:
         sql = f"DELETE FROM event WHERE no IN ({of_old('event')} LIMIT ?)"  # noqa: S608  words of our own

@@ -57,6 +57,20 @@ async def test_the_newest_jobs_are_told_as_they_begin_and_end(hub: TestHub) -> N
         assert await told_of(live) == ([(latest.id, "queued")], [new.id])
 
 
+async def test_jobs_that_are_ordered_after_a_wrong_clock_are_told(hub: TestHub) -> None:
+    node = await hub.node("web-1")
+    hub.clock.wrong = 86_400.0
+    before = [await hub.store.jobs.stop_job(ADMIN, (await ordered(hub, node)).id) for _ in range(60)]
+    hub.clock.wrong = 0.0
+    viewer = await hub.logged_in("viewer")
+    async with viewer.live() as live:
+        await live.subscribe("jobs")
+        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [job.id for job in before[:9:-1]]
+        new = await ordered(hub, node)
+        assert await told_of(live) == ([(new.id, "queued")], [before[10].id])
+    assert (await viewer.get("jobs?limit=1")).json["jobs"][0]["id"] == new.id
+
+
 async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHub) -> None:
     gone, stays = await hub.node("gone"), await hub.node("stays")
     old, other = await ordered(hub, gone), await ordered(hub, stays)
