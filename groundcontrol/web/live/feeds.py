@@ -279,12 +279,17 @@ class EventsFeed(Feed):
         if not isinstance(told, Changed) or told.kind != "event" or told.id in shown:
             return
         page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
-        fresh = [one for one in reversed(page.items) if one.id not in shown]
-        self._shown = {one.id for one in page.items}
-        if page.next is not None and shown.isdisjoint(self._shown):
+        ids = [one.id for one in page.items]
+        if page.next is not None and shown.isdisjoint(ids):
+            self._shown = set(ids)
             await self.renew()  # more came at once than a page holds
             return
-        for one in fresh:
+        if told.id not in ids:
+            return  # of a node that is not granted
+        # what stands behind it has only come into view, where the nodes that are granted are others than before
+        fresh = [one for one in page.items[: ids.index(EventId(told.id)) + 1] if one.id not in shown]
+        self._shown = shown.intersection(ids).union(one.id for one in fresh)
+        for one in reversed(fresh):
             self.emit(views.event_view(one))
 
 

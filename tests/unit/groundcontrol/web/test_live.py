@@ -12,13 +12,11 @@ import msgspec
 import pytest
 
 from groundcontrol.bus.base import Changed, NodeLive, Revoked
-from groundcontrol.domain.ids import EventId
-from groundcontrol.domain.log import Event
 from groundcontrol.errors import StoreBusy
 from groundcontrol.web.live import feeds
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
-from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
 
 
@@ -264,7 +262,7 @@ async def test_after_unsubscribe_nothing_comes(hub: TestHub) -> None:
         assert hub.app[LIVE]._feeds == {}
 
 
-# -- deployments and events ------------------------------------------------------------------------
+# -- deployments ------------------------------------------------------------------------------------
 
 
 async def test_a_deployment_shows_each_step(hub: TestHub) -> None:
@@ -275,59 +273,6 @@ async def test_a_deployment_shows_each_step(hub: TestHub) -> None:
         saved = await hub.store.deployments.save_deployment(ADMIN, made._replace(state="succeeded"))
         hub.bus.publish(Changed("deployment", made.id, saved.version))
         assert (await live.expect("change"))["data"]["state"] == "succeeded"
-
-
-async def test_each_event_is_shown_once(hub: TestHub) -> None:
-    def event(message: str) -> Event:
-        return Event(EventId(new_time_id()), 1, "node.online", "info", "hub", 1.0, None, message, {})
-
-    await hub.store.log.add_event(event("old"))
-    async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("events")
-        assert [one["message"] for one in (await live.expect("snapshot"))["data"]["events"]] == ["old"]
-        for message in ("first", "second"):
-            fresh = event(message)
-            await hub.store.log.add_event(fresh)
-            hub.bus.publish(Changed("event", fresh.id, 1))
-            hub.bus.publish(Changed("event", fresh.id, 1))
-            assert (await live.expect("change"))["data"]["message"] == message
-        await live.send("ping", {})
-        await live.expect("pong")
-
-
-async def test_who_comes_later_takes_no_event_from_who_is_there(hub: TestHub) -> None:
-    fresh = Event(EventId(new_time_id()), 1, "node.online", "info", "hub", 1.0, None, "fresh", {})
-    async with (await hub.logged_in("viewer")).live() as first, (await hub.logged_in("viewer")).live() as later:
-        await first.subscribe("events")
-        await first.expect("snapshot")
-        await hub.store.log.add_event(fresh)
-        await later.subscribe("events")
-        assert [one["message"] for one in (await later.expect("snapshot"))["data"]["events"]] == ["fresh"]
-        hub.bus.publish(Changed("event", fresh.id, 1))
-        assert (await first.expect("change"))["data"]["message"] == "fresh"
-
-
-async def test_more_events_at_once_than_are_read_are_told_as_a_gap(hub: TestHub) -> None:
-    def event(at: int) -> Event:
-        return Event(EventId(new_time_id(1_790_000_000.0 + at)), 1, "node.offline", "info", "hub", 1.0, None, f"{at}", {})
-
-    await hub.store.log.add_event(event(0))
-    async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("events")
-        await live.expect("snapshot")
-        events = [event(at) for at in range(1, 121)]
-        for one in events:
-            await hub.store.log.add_event(one)
-        for one in events:
-            hub.bus.publish(Changed("event", one.id, 1))
-        assert await live.next() == ("gap", {"topic": "events"})
-        kind, body = await live.next()
-        assert (kind, [one["message"] for one in body["data"]["events"]]) == ("snapshot", [f"{at}" for at in range(120, 70, -1)])
-        last = event(200)
-        await hub.store.log.add_event(last)
-        hub.bus.publish(Changed("event", last.id, 1))
-        kind, body = await live.next()
-        assert (kind, body["data"]["message"]) == ("change", "200")
 
 
 # -- its end -----------------------------------------------------------------------------------------
