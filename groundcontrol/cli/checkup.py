@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -22,6 +23,7 @@ from groundcontrol.errors import ConfigError, HubError, VaultError
 from groundcontrol.store.sqlite.files import check_names
 from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
 from groundcontrol.store.sqlite.migrate import is_blank
+from groundcontrol.store.sqlite.readonly import ReadOnlyHere, check_readable, is_read_only
 from groundcontrol.store.sqlite.recorded import DamagedRecord
 from groundcontrol.store.sqlite.replacing import is_unfinished
 from groundcontrol.vault import Vault, open_existing_vault
@@ -34,6 +36,7 @@ LEAST_FREE_BYTES: Final = 256 << 20
 LOW_FREE_BYTES: Final = 2 << 30
 LOW_FREE_SHARE: Final = 0.05
 MOST_NAMED: Final = 5
+REMOUNT: Final = "whether it is sound is not known: mount the file system writable again, or look at a copy of the whole folder elsewhere"
 CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
@@ -133,6 +136,17 @@ def copy_findings(control: Path) -> Iterator[Finding]:
         yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")
 
 
+def writable_findings(*folders: Path) -> Iterator[Finding]:
+    """Whether the disk takes anything at all. After an error of its disk Linux makes a file system read-only: what is on it may well be good."""
+    for folder in dict.fromkeys(folders):
+        if is_read_only(folder):
+            remedy = (
+                "the kernel's log says why (dmesg); look at the disk, mount it writable again and start the hub;"
+                " restore no backup over databases that are found sound below"
+            )
+            yield Finding("folder", "problem", f"the file system of {folder} is read-only", remedy)
+
+
 def lasting_findings(folder: Path) -> Iterator[Finding]:
     """Whether the folder outlives a reboot."""
     if folder.is_dir() and is_volatile(folder):
@@ -197,6 +211,11 @@ async def database_findings(settings: Settings) -> list[Finding]:
             found.append(Finding("database", "problem", str(exc), "the hub does not start before this is put right"))
         if is_blank(path):
             found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
+            continue
+        try:
+            await asyncio.to_thread(check_readable, path)
+        except ReadOnlyHere as exc:
+            found.append(Finding("database", "problem", str(exc), REMOUNT))
             continue
         said = await quick_check(path)
         if said == "ok":

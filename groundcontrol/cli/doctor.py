@@ -20,6 +20,7 @@ from groundcontrol.cli.options import add_settings
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.store.sqlite.readonly import ReadOnlyHere
 
 Found = Finding | Iterable[Finding]
 
@@ -67,6 +68,7 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     health = await _health(args)
     findings += await _look("folder", lambda: checkup.folder_findings(folder))
     findings += await _look("copies", lambda: checkup.copy_findings(control))
+    findings += await _look("folder", lambda: checkup.writable_findings(folder, control.parent))
     findings += await _look("folder", lambda: checkup.lasting_findings(folder))
     findings += await _look("space", lambda: checkup.space_findings(folder, control.parent))
     findings += await _look("hub", lambda: checkup.lock_finding(folder, health))
@@ -81,6 +83,8 @@ async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> lis
         if inspect.isawaitable(found):
             found = await found
         return [found] if isinstance(found, Finding) else list(found)
+    except ReadOnlyHere as exc:
+        return [Finding(check, "problem", str(exc), checkup.REMOUNT)]
     except (ConfigError, HubError) as exc:
         return [Finding(check, "problem", str(exc), _RESTORE)]
     except Exception as exc:  # the boundary: what harms a database harms what reads it in ways that nobody has thought of
@@ -91,6 +95,8 @@ async def _inside(settings: Settings) -> list[Finding]:
     """What the control database itself tells."""
     try:
         inspection = await Inspection.open(settings.control_db)
+    except ReadOnlyHere:
+        return []  # the check of the files has said it
     except (ConfigError, HubError) as exc:
         return [Finding("database", "problem", str(exc), _RESTORE)]
     async with inspection:

@@ -30,6 +30,7 @@ from groundcontrol.store.sqlite.audit import heads
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check_whole, copy, migrations
+from groundcontrol.store.sqlite.readonly import check_readable, opened, unchanged
 from groundcontrol.store.sqlite.tx import Rows
 from groundcontrol.store.sqlite.workfolders import sweep, work_folder
 
@@ -138,15 +139,16 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
     for name, kind in COPIES:
         source = sources[name]
         tell(f"copying {source.name} ({_size(source.stat().st_size)})")
-        with _named(source), _opened(source) as db, ending.watch(db):
+        check_readable(source)
+        with _named(source), unchanged(source), opened(source) as db, ending.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
                 raise ConfigError(f"{source} is not a database of Stardust")
             copy(db, folder / name, ending.watch)
-        with _opened(folder / name) as db:
+        with opened(folder / name) as db:
             schema: int = db.execute("PRAGMA user_version").fetchone()[0]
         with open(folder / name, "rb") as file:
             files[name] = Content((folder / name).stat().st_size, _sha256_of(file, ending), schema)
-    with _opened(folder / "control.db") as db:
+    with opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
         manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
     packed = folder / "backup"
@@ -284,7 +286,7 @@ def unpack(path: Path, folder: Path, tell: Told) -> Manifest:
 
 def _check_copy(path: Path, kind: Kind, content: Content) -> None:
     try:
-        with _opened(path) as db:
+        with opened(path) as db:
             told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
             if told != (kind.application_id, content.schema):
                 raise ConfigError(f"{path.name} in the backup is not a database of Stardust")
@@ -296,12 +298,6 @@ def _check_copy(path: Path, kind: Kind, content: Content) -> None:
 def samples_beside(control: Path) -> Path:
     """Where the samples of this control database are."""
     return control.with_name(f"{control.stem}-samples{control.suffix}")
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        yield db
 
 
 def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import aiosqlite
 
 from groundcontrol.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.store.sqlite.readonly import uri_of
 
 T = TypeVar("T")
 
@@ -70,14 +71,17 @@ class Thread(aiosqlite.Connection):
         await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
 
 
-async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Thread:
+async def open_thread(
+    path: Path, *, page_size: int | None, wipe: bool = True, beside: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> Thread:
     """Connect to the database file; transactions are begun and ended by hand.
 
     Args:   page_size: what a new file is made with; None opens read-only.
             wipe: overwrite what is deleted.
+            beside: a command reads, which may find a file system that is read-only; a hub that came upon one would go on when it is mended.
     Raises: StoreError: as `translate` says.
     """
-    thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", busy_timeout_s), 64)
+    thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", beside, busy_timeout_s), 64)
     if page_size is None:
         thread.may_be_left()
     try:
@@ -89,8 +93,9 @@ async def open_thread(path: Path, *, page_size: int | None, wipe: bool = True, b
     return thread
 
 
-def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s, isolation_level=None)
+def _connect(path: Path, mode: str, beside: bool, busy_timeout_s: float) -> sqlite3.Connection:
+    uri = uri_of(path) if beside else f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
 def _set_up_writer(page_size: int, wipe: bool, db: sqlite3.Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,12 +17,13 @@ from groundcontrol.history.stats import StatChunk
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
 from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
 from groundcontrol.store.sqlite.backup import samples_beside
-from groundcontrol.store.sqlite.connection import translate
+from groundcontrol.store.sqlite.connection import open_thread, translate
 from groundcontrol.store.sqlite.files import sync
 from groundcontrol.store.sqlite.hot import layouts, read_pack
 from groundcontrol.store.sqlite.migrate import CONTROL, STARTS, copy, is_marked, migrations, start_lost
 from groundcontrol.store.sqlite.places import TABLES, Body
 from groundcontrol.store.sqlite.reader import Reader
+from groundcontrol.store.sqlite.readonly import check_readable, opened
 from groundcontrol.store.sqlite.recorded import DamagedRecord, damaged_records
 from groundcontrol.store.sqlite.records import record_from_json
 from groundcontrol.store.sqlite.secrets import KeyringReader
@@ -56,15 +56,16 @@ class Inspection:
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Raises: ConfigError: there is no such database, or it cannot be read."""
+        """Raises: ConfigError: there is no such database, or it cannot be read. ReadOnlyHere."""
         try:
             found = await asyncio.to_thread(path.is_file)
         except OSError as exc:
             raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
         if not found:
             raise ConfigError(f"there is no database {path}")
+        await asyncio.to_thread(check_readable, path)
         try:
-            reader = await Reader.open(path, 1)
+            reader = Reader([await open_thread(path, page_size=None, beside=True)], path.name)
         except StoreError as exc:
             raise ConfigError(exc.message) from exc
         return cls(path, reader)
@@ -189,7 +190,7 @@ async def quick_check(path: Path) -> str:
     """
 
     def check() -> str:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(path) as db:
             return str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
 
     try:
@@ -214,7 +215,7 @@ async def broken_records(path: Path) -> list[DamagedRecord]:
     """
 
     def look() -> list[DamagedRecord]:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(path) as db:
             return list(damaged_records(db))
 
     try:
@@ -231,7 +232,7 @@ async def damaged_pieces(path: Path) -> list[DamagedPiece]:
     """
 
     def look() -> list[DamagedPiece]:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(path) as db:
             db.row_factory = sqlite3.Row
             tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             if not tables.issuperset((*TABLES, "hot", "arrived", "layout")):
@@ -274,7 +275,7 @@ async def copy_database(path: Path, target: Path) -> None:
     """
 
     def write() -> None:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(path) as db:
             copy(db, target)
         sync(target)
 

@@ -1,0 +1,150 @@
+"""What the commands beside a hub say where its disk cannot be written any more: good data is read, and nobody is sent to an older copy (F-13)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.faulting import Disk, breakable_disk, small_disk
+from tests.support.agent import until
+from tests.support.hub import ROOT, SECRET, HubProcess
+
+OLDER = "restore a backup"
+
+
+def stardust(disk: Disk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command, as somebody runs it who sees this disk."""
+    return subprocess.run(
+        [*disk.prefix, sys.executable, "-m", "groundcontrol", *words],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def examined(disk: Disk, folder: Path) -> tuple[list[dict[str, str]], str]:
+    """What the doctor finds that is a problem, and all that it says."""
+    done = stardust(disk, folder, "doctor", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    return [found for found in json.loads(done.stdout)["checks"] if found["state"] == "problem"], done.stdout
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with small_disk(tmp_path / "hub", "1g") as disk:
+        yield disk
+
+
+def served(disk: Disk, folder: Path) -> HubProcess:
+    hub = HubProcess(folder, prefix=disk.prefix)
+    hub.view = disk.view
+    return hub
+
+
+def test_databases_of_a_hub_that_had_ended_are_read_checked_and_copied(disk: Disk, tmp_path: Path) -> None:
+    """Nothing is left of a log then, and SQLite opens none without making one."""
+    with served(disk, tmp_path / "hub") as hub:
+        hub.enrol("kept")
+        assert hub.end() == 0
+        assert list(disk.view.glob("*-wal")) == []
+        disk.remount("ro")
+
+        problems, said = examined(disk, tmp_path / "hub")
+        assert [(found["check"], found["text"]) for found in problems] == [
+            ("folder", f"the file system of {tmp_path / 'hub'} is read-only")
+        ]
+        assert OLDER not in said.replace("restore no backup", "")
+        assert "stardust.db is sound" in said
+        assert "stardust-samples.db is sound" in said
+        assert "every chain of the audit log holds" in said
+        verified = stardust(disk, tmp_path / "hub", "audit", "verify")
+        assert verified.returncode == 0, verified.stderr
+        file = tmp_path / "kept.stardust-backup"
+        made = stardust(disk, tmp_path / "hub", "backup", str(file))
+        assert made.returncode == 0, made.stderr
+        restored = stardust(disk, tmp_path / "again", "restore", str(file))
+        assert restored.returncode == 0, restored.stderr
+    with HubProcess(tmp_path / "again") as again:
+        assert [node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]] == ["kept"]
+
+
+def test_it_is_said_where_everything_can_be_read_with_its_log_and_where_it_cannot(disk: Disk, tmp_path: Path) -> None:
+    with served(disk, tmp_path / "hub") as hub:
+        hub.enrol("kept")
+        hub.slay()
+        disk.remount("ro")
+        problems, said = examined(disk, tmp_path / "hub")
+        assert [found["text"] for found in problems] == [f"the file system of {tmp_path / 'hub'} is read-only"]
+        assert "stardust.db is sound" in said
+
+        disk.remount("rw")
+        for index in disk.view.glob("*-shm"):
+            index.unlink()
+        disk.remount("ro")
+        problems, said = examined(disk, tmp_path / "hub")
+        assert {found["check"] for found in problems} == {"folder", "database"}
+        assert all("read-only" in found["text"] and OLDER not in found["remedy"] for found in problems), problems
+        file = tmp_path / "none.stardust-backup"
+        for words in (("backup", str(file)), ("audit", "verify")):
+            refused = stardust(disk, tmp_path / "hub", *words)
+            assert refused.returncode == 1
+            assert "read-only" in refused.stderr
+            assert len(refused.stderr.splitlines()) <= 2, "one line, and one of what was begun"
+        assert not file.exists()
+
+        disk.remount("rw")
+        assert stardust(disk, tmp_path / "hub", "audit", "verify").returncode == 0
+
+
+@pytest.mark.slow
+def test_a_disk_that_failed_under_its_file_system_is_told_though_linux_still_calls_it_writable(tmp_path: Path) -> None:
+    """ext4 stops to write after an error, and newer kernels say so in one word of its options alone (`emergency_ro`)."""
+    with breakable_disk(tmp_path / "hub") as disk, served(disk, tmp_path / "hub") as hub:
+        hub.enrol("kept")
+        assert hub.end() == 0
+        disk.remount("errors=remount-ro")
+        disk.break_down()
+        asyncio.run(until(lambda: refusal(disk.view / "any") == errno.EROFS, 60, "ext4 goes on writing"))
+        problems, said = examined(disk, tmp_path / "hub")
+        assert f"the file system of {tmp_path / 'hub'} is read-only" in {found["text"] for found in problems}
+        assert "stardust-samples.db is sound" in said
+        assert "every chain of the audit log holds" in said
+
+
+def refusal(path: Path) -> int | None:
+    """How a file that is to be on the disk is refused."""
+    try:
+        with path.open("wb") as file:
+            file.write(bytes(100_000))
+            os.fsync(file.fileno())
+    except OSError as exc:
+        return exc.errno
+    return None
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_read_only_here_and_not_elsewhere_is_read_with_its_log_alone(disk: Disk, tmp_path: Path) -> None:
+    """As a container may have it: a hub may write there while this command reads, so nothing is taken for what never changes."""
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    for options in (("--bind", str(tmp_path / "hub")), ("-o", "remount,bind,ro")):
+        subprocess.run([*disk.prefix, "mount", *options, str(seen)], check=True, timeout=30)
+    with served(disk, tmp_path / "hub") as hub:
+        hub.enrol("kept")
+        problems, said = examined(disk, seen)
+        assert f"the file system of {seen} is read-only" in {found["text"] for found in problems}
+        assert "stardust.db is sound" in said
+        assert hub.end() == 0
+        problems, said = examined(disk, seen)
+        assert "db is sound" not in said
+        assert all("read-only" in found["text"] and OLDER not in found["remedy"] for found in problems), problems
