@@ -13,11 +13,15 @@ from typing import Final, NamedTuple
 
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite.files import make_private_file, sync
+from groundcontrol.store.sqlite.readonly import opened
 
 CHECK_LIMIT_BYTES: Final = 1 << 30
 """Larger files are not read through at each start: a hub has to be back within seconds."""
 _VERSION: Final = slice(60, 64)
 """Where the version of the schema stands in the head of a file."""
+_PAGE_SIZE: Final = slice(16, 18)
+_PAGES: Final = slice(28, 32)
+"""How many a file has."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
@@ -132,8 +136,23 @@ def damaged(path: Path) -> ConfigError:
 
 def _newest_copy(path: Path) -> str:
     found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if copy.is_file() and not copy.name.endswith(("-wal", "-shm")))
-    copies = sorted(found, key=lambda copy: copy.stat().st_mtime)
-    return f"; the newest copy is {copies[-1]}" if copies else ""
+    newest = next(filter(_is_whole, sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)), None)
+    return f"; the newest copy is {newest}" if newest else ""
+
+
+def _is_whole(copy: Path) -> bool:
+    """Whether it can be restored from: a program that was killed over a copy leaves what it had written of it."""
+    try:
+        with open(copy, "rb") as file:
+            head = file.read(100)
+        if not head.startswith(b"SQLite format 3\0"):
+            return False
+        if copy.stat().st_size > CHECK_LIMIT_BYTES:
+            return int.from_bytes(head[_PAGES], "big") * int.from_bytes(head[_PAGE_SIZE], "big") <= copy.stat().st_size
+        with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:  # nobody writes a copy
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except (OSError, sqlite3.Error):
+        return False
 
 
 def make(path: Path, kind: Kind) -> None:
@@ -173,7 +192,7 @@ def is_blank(path: Path) -> bool:
     if not head.startswith(b"SQLite format 3\0") or any(head[_VERSION]):
         return False
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(path) as db:
             return _is_new(db)
     except sqlite3.Error:  # whoever opens it says what is the matter
         return False
@@ -215,7 +234,7 @@ def is_marked(samples: Path) -> bool:
     if not size(samples):
         return False
     try:
-        with contextlib.closing(sqlite3.connect(f"{samples.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with opened(samples) as db:
             return db.execute("SELECT 1 FROM fence LIMIT 1").fetchone() is not None
     except sqlite3.Error:  # whoever opens it says what is the matter
         return False
@@ -245,11 +264,14 @@ def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connec
     """Write a consistent copy of the open database (never `cp`), open it and check it.
 
     Args:   watched: is given the connection that checks it.
-    Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written.
+    Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written. Nothing is left of it.
     """
-    with contextlib.suppress(FileNotFoundError):
-        target.unlink()
-    db.execute("VACUUM INTO ?", (str(target),))
-    target.chmod(0o600)
-    with contextlib.closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as opened, watched(opened):
-        check_whole(opened, target)
+    target.unlink(missing_ok=True)
+    try:
+        db.execute("VACUUM INTO ?", (str(target),))
+        target.chmod(0o600)
+        with opened(target) as written, watched(written):
+            check_whole(written, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

@@ -184,7 +184,7 @@ async def test_no_first_start_is_made_beside_the_samples_of_a_hub(tmp_path: Path
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
     whole, kept = control.read_bytes(), samples.read_bytes()
-    (tmp_path / "data" / "stardust.db.before-0007").touch(mode=0o600)
+    (tmp_path / "data" / "stardust.db.before-0007").write_bytes(whole)
     if lost == "empty":
         control.write_bytes(b"")
     else:
@@ -373,7 +373,7 @@ async def test_a_file_that_was_cut_off_or_written_over_is_damaged_and_the_newest
     path = tmp_path / "data" / name
     whole = path.read_bytes()
     (tmp_path / "data" / f"{name}.before-0003").symlink_to("/nowhere")
-    (tmp_path / "data" / f"{name}.before-0007").touch(mode=0o600)
+    (tmp_path / "data" / f"{name}.before-0007").write_bytes(whole)
     for content in (whole[: len(whole) // 2], b"\x5a" * 100 + whole[100:]):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=rf"{name} is damaged: restore a backup; the newest copy is .*before-0007"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
 import sqlite3
@@ -11,15 +12,17 @@ import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, damaged, migrations
 
 KINDS = {"control": CONTROL, "samples": SAMPLES}
 _KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
+from typing import Any
 from groundcontrol.store.sqlite.migrate import bring_up, migrations
 from tests.unit.groundcontrol.store.test_migrate import KINDS
 
@@ -160,3 +163,38 @@ def test_migrations_are_numbered_and_named_alike_for_both_files() -> None:
     names = [step.name for step in migrations(CONTROL)]
     assert names == [step.name for step in migrations(SAMPLES)]
     assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) for name in names)
+
+
+class _Full(sqlite3.Connection):
+    """A disk that is full in the middle of a copy: what was written of it stays."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql.startswith("VACUUM INTO"):
+            Path(values[0][0]).touch()
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *values)
+
+
+def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    known = migrations(SAMPLES)
+    with closing(opened(path)) as db:
+        bring_up(db, path, SAMPLES, known)
+    with closing(sqlite3.connect(path, isolation_level=None, factory=_Full)) as db, pytest.raises(sqlite3.OperationalError):
+        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "next", "CREATE TABLE next (a)")])
+    assert [file.name for file in tmp_path.iterdir()] == ["some.db"]
+
+
+@pytest.mark.parametrize("left", [0, 5, 4096, -4096, None], ids=["empty", "no head", "a page", "a page short", "overwritten"])
+def test_of_copies_the_newest_that_is_whole_is_named(tmp_path: Path, left: int | None) -> None:
+    """A program that is killed over a copy leaves what it has written."""
+    path = tmp_path / "some.db"
+    good, bad = (tmp_path / f"some.db.before-{no:04d}" for no in (1, 2))
+    with closing(opened(good)) as db:
+        bring_up(db, good, CONTROL, migrations(CONTROL))
+    whole = good.read_bytes()
+    bad.write_bytes(whole[:left] if left is not None else whole[:4096] + b"\xff" * (len(whole) - 4096))
+    os.utime(good, (1, 1))
+    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup; the newest copy is {good}"
+    good.unlink()
+    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup"
