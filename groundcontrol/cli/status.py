@@ -6,7 +6,7 @@ import argparse
 import json
 from collections import Counter
 
-from groundcontrol.cli.client import Hub
+from groundcontrol.cli.client import CliError, Hub
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -14,21 +14,30 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 while the hub is not well."""
+    """Exit status 1 while the hub is not well. Its database may be read then, or not: what is not known is told as that."""
+    unknown = ""
+    states: Counter[str] = Counter()
+    security = 0
     async with Hub(args) as hub:
         status, health = await hub.health()
-        states: Counter[str] = Counter()
-        security = 0
-        if health["database"]:
+        try:
             async for node in hub.every("/nodes", "nodes"):
                 states[node["state"]] += 1
                 security += node["updates"]["security"] or 0
-    facts = {"health": health, "nodes": {state: states[state] for state in ("online", "offline", "pending")}, "security_updates": security}
+        except CliError as exc:
+            if status == 200:
+                raise
+            unknown = str(exc)
+    nodes = None if unknown else {state: states[state] for state in ("online", "offline", "pending")}
+    facts = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
     if args.json:
         print(json.dumps(facts))
     else:
         print(f"Ground Control {health['version']}: {health['status']}{'' if health['database'] else ' (the database takes nothing)'}")
-        print(f"nodes: {states['online']} online, {states['offline']} offline, {states['pending']} pending")
-        if security:
+        if unknown:
+            print(f"nodes: not known ({unknown})")
+        else:
+            print(f"nodes: {states['online']} online, {states['offline']} offline, {states['pending']} pending")
+        if security and not unknown:
             print(f"security updates waiting: {security}")
     return 0 if status == 200 else 1

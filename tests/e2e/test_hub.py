@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -276,6 +277,8 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         await until(lambda: hub.request("GET", "/healthz").status == 503)
         health = (await asyncio.to_thread(hub.request, "GET", "/healthz")).json
         assert (health["status"], health["database"]) == ("failing", False)
+        told = await asyncio.to_thread(command, hub.view, "status", "--json")
+        assert (told.returncode, json.loads(told.stdout)["nodes"]) == (1, {"online": 1, "offline": 0, "pending": 0})
         held = agent.acked[0]
         assert held < sent
         filler.unlink()

@@ -1,0 +1,55 @@
+"""`stardust status` of a hub whose database takes nothing: what can be read is told, and what cannot be is not told as nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import pytest
+
+from groundcontrol.cli import status
+from groundcontrol.cli.client import CliError
+
+NODES = [{"state": "online", "updates": {"security": 3}}, {"state": "offline", "updates": {"security": None}}]
+
+
+class FailingHub:
+    """Says that it takes nothing."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.reads = args.reads
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        pass
+
+    async def health(self) -> tuple[int, Any]:
+        return 503, {"status": "failing", "version": "1.0", "database": False}
+
+    async def every(self, _path: str, _name: str) -> AsyncIterator[Any]:
+        for node in NODES:
+            yield node
+            if not self.reads:
+                raise CliError("the database stardust.db failed", "store.down")
+
+
+@pytest.mark.parametrize(
+    ("reads", "nodes", "security", "line"),
+    [
+        (True, {"online": 1, "offline": 1, "pending": 0}, 3, "nodes: 1 online, 1 offline, 0 pending"),
+        (False, None, None, "nodes: not known (the database stardust.db failed)"),
+    ],
+)
+async def test_nodes_are_counted_or_said_not_to_be_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reads: bool, nodes: object, security: object, line: str
+) -> None:
+    monkeypatch.setattr(status, "Hub", FailingHub)
+    assert await status.run(argparse.Namespace(json=True, reads=reads)) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["nodes"], told["security_updates"]) == (nodes, security)
+    assert await status.run(argparse.Namespace(json=False, reads=reads)) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == ["Ground Control 1.0: failing (the database takes nothing)", line]
