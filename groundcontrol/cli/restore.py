@@ -129,6 +129,7 @@ def _told(done: Done, config: Config) -> str:
         f"Restored as of {moment(done.manifest.made_at)} into {shown(str(config.data_dir))}: {settled.nodes} nodes, audit log verified.",
         f"{settled.jobs} jobs that were open then were closed, none is begun again. {settled.sessions} log-in sessions have ended.",
         "Nodes that were added after the backup are not known any more: deploy them again. Their Spiders say that this hub is not theirs.",
+        "Samples and jobs that came after the backup are gone from this hub, but for what nodes have not handed over yet.",
         f"{settled.tokens} API tokens hold, also those that were revoked after the backup: look through them (stardust token list).",
     ]
     lines += [f"What was there before is {shown(str(path))}" for path in done.aside]

@@ -16,6 +16,7 @@ import threading
 import time
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from groundcontrol import failpoints
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
+from tests.e2e.faulting import working
 from tests.e2e.test_rotation import stardust
-from tests.support.agent import AgentClosed, agents, layout_of, pack_of
+from tests.support.agent import AgentClosed, agents, layout_of, pack_of, until
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
-from tests.support.invariants import check_databases
+from tests.support.invariants import check_databases, held_samples
 
 WITH_SECRET = {"STARDUST_SECRET": SECRET}
 
@@ -80,6 +82,31 @@ def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[
         actions = [row["action"] for row in hub.local("GET", "/api/v1/audit").json["audit"]]
         assert "hub.restore" in actions
     stardust(folder, "audit", "verify", env=WITH_SECRET)
+
+
+async def test_of_what_came_after_the_backup_a_node_sends_what_it_still_has_and_the_rest_is_gone(tmp_path: Path) -> None:
+    """A node forgets what was acknowledged. What it had not handed over comes, and nothing twice or in the place of another."""
+    async with contextlib.AsyncExitStack() as stack:
+        hub = stack.enter_context(HubProcess(tmp_path / "hub"))
+        [node] = await stack.enter_async_context(working(hub, tmp_path))
+        await node.seconds(60)
+        await node.settle()
+        ends = [node.made - node.outbox.pending()[0]]
+        file = await asyncio.to_thread(back_up, hub, tmp_path / "kept.stardust-backup")
+        await node.seconds(60)
+        await node.settle()
+        ends.append(node.made - node.outbox.pending()[0])
+        assert await hub.stop() == 0
+        await node.seconds(60)
+        told = await asyncio.to_thread(stardust, hub.folder, "restore", str(file), "--replace", env=WITH_SECRET)
+        assert "what nodes have not handed over yet" in told.stdout
+        await hub.start()
+        await until(lambda: node.online, 60)
+        await node.settle()
+        ends.append(node.made - node.outbox.pending()[0])
+        first = node.samples[0].taken_at_ms / 1000
+        held = await held_samples(hub.folder, {"pulse": "load.1"}, first - 10, first + node.made + 10)
+    assert Counter(sample.value for sample in held) == Counter([*range(ends[0]), *range(ends[1], ends[2])])
 
 
 def test_the_wrong_secret_restores_nothing_and_touches_nothing(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
