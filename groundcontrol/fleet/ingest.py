@@ -161,7 +161,7 @@ class Ingest:
                     raise
             await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
             attempt += 1
-        if self.health != "ok":
+        if self.health != "ok" and any(marks.values()):  # where everybody has gone meanwhile nothing was tried
             event(log, "ingest_resumed", logging.WARNING)
             self.health = "ok"
         self.batches += 1

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.fleet.ingest import AT_ONCE, Ingest
+from groundcontrol.errors import StoreError, StoreFull
+from groundcontrol.fleet.ingest import AT_ONCE, RETRY_S, Ingest
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
 from spider.wire.frames import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
@@ -44,8 +47,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.fails: StoreError | None = None
 
     async def append(self, packs: Sequence[StoredPack]) -> Mapping[NodeId, Marks | None]:
+        if self.fails is not None:
+            raise self.fails
         self.batches.append(len(packs))
         return {pack.session.node: Marks(pack.seq, -1) for pack in packs}
 
@@ -92,3 +98,30 @@ async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_sessi
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert sum(metrics.batches) == 2
+
+
+async def test_a_full_disk_is_not_over_because_everybody_who_waited_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    metrics, clock = Metrics(), ManualClock()
+    ingest = Ingest(cast("MetricStore", metrics), clock)
+    running = asyncio.create_task(ingest.run(), name="ingest")
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.getMessage().startswith("ingest")]
+
+    metrics.fails = StoreFull("no room")
+    gone, stays = Agent("gone", [0]), Agent("stays", [0])
+    for agent, resumed in ((gone, False), (stays, True)):
+        assert ingest.offer(cast("AgentSession", agent), agent.pack(7)) is None
+        async with asyncio.timeout(30):
+            while ingest.health != "full" or not clock._sleepers:  # noqa: ASYNC110  # it was refused, and waits
+                await asyncio.sleep(0.01)
+        if resumed:
+            metrics.fails = None
+        else:
+            agent.over = True
+        clock.advance(RETRY_S[0])
+        assert await ingest.flush(30)
+        assert told() == ["ingest_stopped", "ingest_resumed"][: 1 + resumed]
+    assert ingest.health == "ok"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
