@@ -74,7 +74,7 @@ ANSWER_EVERY_S: Final = 5.0
 ANSWER_PACKS: Final = 8
 """Live packs that are not acknowledged yet when they are at once: an eighth of what a node sends ahead."""
 MAX_LAYOUTS: Final = 32
-"""Layouts that one session may have in use; a new one beyond them replaces the oldest."""
+"""Layouts that one session may have in use; a new one beyond them replaces the one that was named longest ago."""
 MAX_JOURNALS: Final = 256
 """Starts of Spider whose leavings one session may bring: each second that it runs without a hub leaves at most one."""
 MAX_OUTBOX: Final = 1024
@@ -229,6 +229,11 @@ class AgentSession:
         self._owed = 0.0
         """What the last pack counts for by what was in it, in frames."""
         self._layouts: dict[bytes, KnownLayout] = {}
+        """In the order in which they were last named."""
+        self._saves = 0
+        """How often the store was told of a layout."""
+        self._saved: dict[bytes, int] = {}
+        """At which of these times it was last told of each of them."""
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
@@ -333,8 +338,10 @@ class AgentSession:
 
     async def _layout(self, message: Layout) -> None:
         known = check_layout(message)
-        if self._layouts.get(message.layout) == known:
+        if self._layouts.get(message.layout) == known and self._saves - self._saved[message.layout] < MAX_LAYOUTS:
+            self._layouts[message.layout] = self._layouts.pop(message.layout)  # its node trusts in it anew
             return
+        # What is named again after many others is new to the store as well, which forgets what it was told of long ago.
         self._quota.store(sum(map(len, known.row.series)))
         try:
             await self._with.store.metrics.save_layout(self.session, known.row)
@@ -342,8 +349,11 @@ class AgentSession:
             raise ProtocolError("one name for two layouts") from exc
         self._layouts.pop(message.layout, None)
         if len(self._layouts) >= MAX_LAYOUTS:
-            del self._layouts[next(iter(self._layouts))]
+            oldest = next(iter(self._layouts))
+            del self._layouts[oldest], self._saved[oldest]
         self._layouts[message.layout] = known
+        self._saves += 1
+        self._saved[message.layout] = self._saves
 
     def _pack(self, message: Pack) -> Work | None:
         layout = self._layouts.get(message.layout)

@@ -2,100 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from types import SimpleNamespace
-from typing import Final, cast
-
 import pytest
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.history import LayoutRow
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.fleet.codec import CODEC
-from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import COSTLY, FRAMES_PER_S, HOUR_BYTES, STORED_BYTES, STORED_BYTES_PER_S, Quotas
-from groundcontrol.fleet.session import MAX_JOURNALS, AgentSession, AgentSocket, Collaborators
-from groundcontrol.store.base import Marks
-from spider.wire.codec import NODE_CODEC, pack_rows
+from groundcontrol.fleet.quota import COSTLY, FRAMES_PER_S, HOUR_BYTES, STORED_BYTES, STORED_BYTES_PER_S
+from groundcontrol.fleet.session import MAX_JOURNALS
+from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
-from spider.wire.session import Hello, Link
 from tests.support.agent import layout_of
-from tests.support.clock import ManualClock
-
-NODE: Final = NodeId("node")
-KEY: Final = bytes(32)
-
-
-class Metrics:
-    """Holds layouts."""
-
-    def __init__(self) -> None:
-        self.saved: list[LayoutRow] = []
-
-    async def save_layout(self, _session: Session, layout: LayoutRow) -> None:
-        self.saved.append(layout)
-
-
-class Hub:
-    """As much of one as a session needs that says layouts."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.quotas = Quotas()
-        self.metrics = Metrics()
-        self._epoch = 0
-
-    @property
-    def stored(self) -> list[LayoutRow]:
-        return self.metrics.saved
-
-    def meet(self) -> Meeting:
-        """The node comes, or comes back."""
-        self._epoch += 1
-        with_ = SimpleNamespace(
-            clock=self.clock,
-            bus=LocalBus(),
-            onward=Onward(self.clock),
-            quotas=self.quotas,
-            store=SimpleNamespace(metrics=self.metrics),
-            readings=SimpleNamespace(offer=lambda _agent, _pack: None),
-            show=lambda _agent, _layout, _rows: None,
-        )
-        node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
-        session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
-        hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
-        link = Link(CODEC, KEY, KEY, expect_welcome=False)
-        agent = AgentSession(
-            node, session, link, cast("AgentSocket", None), hello, "192.0.2.1", Marks(-1, -1), cast("Collaborators", with_)
-        )
-        return Meeting(agent)
-
-    async def passes(self, seconds: float) -> None:
-        for _ in range(int(seconds * 10)):
-            self.clock.advance(0.1)
-            for _ in range(3):
-                await asyncio.sleep(0)
-
-
-class Meeting:
-    """A session, and the node at its other end."""
-
-    def __init__(self, agent: AgentSession) -> None:
-        self.agent = agent
-        self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
-
-    def says(self, message: Layout | Pack | Late | Gap) -> asyncio.Task[None]:
-        """What the hub does about it."""
-        work = self.agent._hear(self._link.send(message))
-
-        async def done(work: Awaitable[None] | None) -> None:
-            if work is not None:
-                await work
-
-        return asyncio.create_task(done(work), name="hearing")
+from tests.unit.groundcontrol.fleet.meeting import NODE, Hub
 
 
 def layout(number: int) -> Layout:
