@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed, NodeTable
@@ -79,7 +80,7 @@ class Facts:
         full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
         fact = _fact(subject, full)
         if subject.name not in FLEETING:
-            await self._store.facts.save_table(agent.session, fact)
+            await agent.save(f"table {subject.name}", partial(self._store.facts.save_table, agent.session, fact))
         held[subject.name] = _Held(agent.session.epoch, full, fact)
         self._bus.publish(NodeTable(agent.node.id, fact))
 
@@ -100,13 +101,16 @@ class Facts:
         if message.part < message.parts - 1:
             self._coming[node] = so_far
             return
-        state = await self._store.facts.save_packages(agent.session, so_far, self._clock.now())
-        if not state.digest and not so_far.since:
+        await agent.save("packages", partial(self._save_packages, agent, so_far))
+
+    async def _save_packages(self, agent: AgentSession, changes: PackageChanges) -> None:
+        state = await self._store.facts.save_packages(agent.session, changes, self._clock.now())
+        if not state.digest and not changes.since:
             raise ProtocolError("packages that do not lead to their digest")
         await agent.tell(PackagesHeld(state.digest))
         if state.changed:
-            await self._tell_changed(agent, so_far, state.changed)
-        self._bus.publish(Changed("node", node, agent.node.version))
+            await self._tell_changed(agent, changes, state.changed)
+        self._bus.publish(Changed("node", agent.node.id, agent.node.version))
 
     async def _tell_changed(self, agent: AgentSession, changes: PackageChanges, count: int) -> None:
         node, at = agent.node, self._clock.now()
@@ -115,9 +119,13 @@ class Facts:
             EventId(new_time_id(at)), node.org, "node.packages_changed", "info", "agent", at, node.id,
             f"{count} package{'' if count == 1 else 's'} changed on {node.name}", {"count": count, "packages": named},
         )  # fmt: skip
-        await self._store.log.add_event(told)
-        event(log, "packages_changed", node=node.id, count=count)
-        self._bus.publish(Changed("event", told.id, 1))
+
+        async def save() -> None:
+            await self._store.log.add_event(told)
+            event(log, "packages_changed", node=node.id, count=count)
+            self._bus.publish(Changed("event", told.id, 1))
+
+        await agent.save("packages changed", save)
 
 
 def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from groundcontrol.bus.base import Bus, Changed, Topic
-from groundcontrol.domain.history import StoredPack
+from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.errors import Conflict
@@ -31,6 +31,7 @@ from groundcontrol.fleet.intake import (
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME, Quotas
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
+from groundcontrol.fleet.unsaved import PASSING, RETRY_S, Save, Unsaved
 from groundcontrol.store.base import Marks, Store
 from spider.clock import Clock
 from spider.logs import event
@@ -82,6 +83,8 @@ MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Unsent bytes of a socket from which on nothing more is given to it."""
+SAID_AGAIN_S: Final = 20.0
+"""Lines of a log that the store has not taken for this long are to be said again. Who has no answer after 60 s says no more in its session."""
 LOOK_UP_S: Final = 1.0
 """How often one that waits for its quota looks whether its session is over."""
 STUCK_LIMIT_S: Final = 10.0
@@ -216,6 +219,9 @@ class AgentSession:
         self.inflight_bytes = 0
         self.room = asyncio.Event()
         """Set whenever a batch of its packs was committed."""
+        self._beside = asyncio.TaskGroup()
+        """What goes on while the node is heard; it ends with this session, and this session with what it raises."""
+        self._facts, self._lines = Unsaved(with_.clock), Unsaved(with_.clock)
         self._link = link
         self._with = with_
         self._monotonic = with_.clock.monotonic
@@ -258,7 +264,11 @@ class AgentSession:
 
         Raises: SocketClosed, ProtocolError, StoreError.
         """
-        await self.socket.each(self._hear, self._patience)
+        try:
+            async with self._beside:
+                await self.socket.each(self._hear, self._patience)
+        except ExceptionGroup as ends:
+            raise ends.exceptions[0] from None
 
     def _patience(self, data: bytes) -> float:
         if data[1:2] != _PACK_KIND:
@@ -325,16 +335,43 @@ class AgentSession:
         return work
 
     async def _log_lines(self, message: LogLines) -> None:
-        batch = read_log_lines(message, self._with.clock.now())
-        await self.tell(LogAck(await self._with.store.journal.add_lines(self.session, batch)))
+        batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + SAID_AGAIN_S
+
+        async def save() -> None:
+            try:
+                async with asyncio.timeout(SAID_AGAIN_S):
+                    held = await self._with.store.journal.add_lines(self.session, batch)
+            except (*PASSING, TimeoutError) as exc:
+                if self._monotonic() < until and not isinstance(exc, TimeoutError):
+                    raise
+                held = batch.after  # the node says the same again then; the store takes it once, whatever became of this try
+            await self.tell(LogAck(held))
+
+        await self.paused(self._lines.save(self._beside, "lines", save))
 
     async def _identity(self, message: Identity) -> None:
         identity, version, policy, reboot = read_identity(message)
-        nodes = self._with.store.nodes
-        self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, self._with.clock.now()))
+        nodes, at = self._with.store.nodes, self._with.clock.now()
+
+        async def save() -> None:
+            self._adopt(await nodes.save_identity(self.session, identity, version, policy, reboot, at))
+
+        await self.save("identity", save)
 
     async def _updates(self, message: Updates) -> None:
-        self._adopt(await self._with.store.nodes.save_updates(self.session, read_updates(message)))
+        updates = read_updates(message)
+
+        async def save() -> None:
+            self._adopt(await self._with.store.nodes.save_updates(self.session, updates))
+
+        await self.save("updates", save)
+
+    async def save(self, kind: str, work: Save) -> None:
+        """Have something that the node told be saved, now or when the store takes it: then only the newest of its kind is.
+
+        What `work` raises for another reason ends the session.
+        """
+        await self.paused(self._facts.save(self._beside, kind, work))
 
     async def _layout(self, message: Layout) -> None:
         known = check_layout(message)
@@ -344,7 +381,7 @@ class AgentSession:
         # What is named again after many others is new to the store as well, which forgets what it was told of long ago.
         self._quota.store(sum(map(len, known.row.series)))
         try:
-            await self._with.store.metrics.save_layout(self.session, known.row)
+            await self.paused(self._store_layout(known.row))
         except Conflict as exc:
             raise ProtocolError("one name for two layouts") from exc
         self._layouts.pop(message.layout, None)
@@ -354,6 +391,15 @@ class AgentSession:
         self._layouts[message.layout] = known
         self._saves += 1
         self._saved[message.layout] = self._saves
+
+    async def _store_layout(self, layout: LayoutRow) -> None:
+        """However long that takes: packs cannot be stored without theirs."""
+        while not self.over:
+            try:
+                await self._with.store.metrics.save_layout(self.session, layout)
+                return
+            except PASSING:
+                await self._held_up(RETRY_S)
 
     def _pack(self, message: Pack) -> Work | None:
         layout = self._layouts.get(message.layout)

@@ -8,10 +8,14 @@ import random
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from groundcontrol.fleet.session import SAID_AGAIN_S
+from spider.inventory import digest_of, messages
+from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
 from tests.e2e.faulting import (
     SETTLE_LIMIT_S,
     begin_job,
@@ -22,7 +26,7 @@ from tests.e2e.faulting import (
     small_disk,
     working,
 )
-from tests.support.agent import until
+from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
 from tests.support.command import said_by
 from tests.support.hanging import hang_file
 from tests.support.hub import HubProcess
@@ -67,6 +71,72 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
 async def test_a_disk_that_fills_during_a_job_loses_neither_output_nor_samples(tmp_path: Path) -> None:
     """F-11."""
     await fill_and_clear(tmp_path, 1, kills=False)
+
+
+async def tell_everything(hub: HubProcess, agent: TestAgent, number: int) -> None:
+    """What a real node says beside its samples, which nobody need tell it twice."""
+    packages = {"bash": f"1.{number}"}
+    await agent.say(
+        IDENTITY._replace(hostname=f"host-{number}"),
+        Updates(number, 0, 1_790_000_000_000),
+        Table("users", 1_790_000_000_000 + number, 1, ["user", "terminal", "since"], ["root", f"tty{number}", 0]),
+        LogLines("", f"cursor-{number}", 0, [1_790_000_000_000], [3], ["cron"], [f"line {number}"]),
+        *messages("", digest_of(packages), sorted(packages.items())),
+    )
+
+
+async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[], object], over: Callable[[], object]) -> None:
+    """A node that has tables, facts and lines of its log to tell is kept through a trouble of the disk, and then all of it is."""
+    await agent.join()
+    await agent.say(layout_of(), pack_of(0))
+    await agent.wait_acked(0)
+    await asyncio.to_thread(trouble)
+    for seq in range(1, 40):
+        await agent.say(pack_of(seq, rows=100))
+    await until(lambda: health(hub) == 503, 40)
+    for number in (1, 2):
+        await tell_everything(hub, agent, number)
+    await agent.say(pack_of(40))
+    path = f"/api/v1/nodes/{agent.node.node_id}"
+    await until(lambda: hub.local("GET", path).json["latest"]["load.1"]["value"] == 40, what="its values stand still")
+    await asyncio.sleep(SAID_AGAIN_S)  # what is under way is given up, or comes again
+    assert await agent.expect(LogAck) == LogAck(""), "nothing is held, and the node shall say it again"
+    assert agent.acked[0] < 40
+    await asyncio.to_thread(over)
+    await agent.say(LogLines("", "cursor-3", 0, [1_790_000_000_000], [3], ["cron"], ["line 3"]))
+    assert await agent.expect(LogAck) == LogAck("cursor-3")
+    await agent.say(LogLines("", "", 0, [], [], [], []))
+    await agent.wait_acked(40)
+    await until(lambda: health(hub) == 200)
+    node = await asyncio.to_thread(hub.local, "GET", path)
+    assert (node.json["identity"]["hostname"], node.json["updates"]["total"]) == ("host-2", 2)
+    await agent.say(InstalledPackages(digest_of({"bash": "1.2"}), "f" * 32, 0, 1, [], []))
+    assert await agent.expect(PackagesHeld) == PackagesHeld("")
+    await agent.close()
+    await until(lambda: hub.node(agent.node.node_id)["state"] == "offline")
+    left = (await asyncio.to_thread(hub.local, "GET", f"{path}/tables")).json["tables"]
+    assert [table["rows"] for table in left if table["subject"] == "users"] == [[["root", "tty2", 0.0]]]
+    assert [line["code"] for line in hub.events if line["event"] == "agent_gone"] == [1000]
+
+
+async def test_a_full_disk_sends_no_node_away_that_has_more_to_tell_than_samples(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "hub", "12m") as disk:
+        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub.view = disk.view
+        with hub:
+            [node] = await asyncio.to_thread(hub.enrol, "web-1")
+            async with agents(hub, node) as [agent]:
+                await stays_through(hub, agent, disk.fill, (disk.view / "filler").unlink)
+
+
+@pytest.mark.slow
+async def test_a_hanging_disk_sends_no_node_away_that_has_more_to_tell_than_samples(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.support.hanging"))
+    hang = hang_file(tmp_path / "hub")
+    with hub:
+        [node] = await asyncio.to_thread(hub.enrol, "web-1")
+        async with agents(hub, node) as [agent]:
+            await stays_through(hub, agent, hang.touch, hang.unlink)
 
 
 @pytest.mark.slow
