@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING: Final = 1000
 """Events that wait for the store; the newest ones are kept."""
 AT_ONCE: Final = 50
-"""Of these so many are told in one go: each is a commit, and heartbeats wait behind it."""
+"""Of these so many are told in one go: each is a commit, and what else is told waits behind it."""
 
 
 class NodeEvents:

@@ -24,6 +24,7 @@ from groundcontrol.fleet.newest import Newest, NewestRow
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
 from groundcontrol.fleet.skew import Skews, skew_of
+from groundcontrol.fleet.unsaved import PASSING
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
@@ -80,7 +81,7 @@ class Registry:
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
         self._unsaved: dict[NodeId, float] = {}
-        """When nodes that left were seen last, which the store did not take then."""
+        """When nodes were seen last as they came or left, which the store did not take then."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_told: dict[NodeId, float] = {}
@@ -276,7 +277,10 @@ class Registry:
         """Tell of a node that has just completed its opening."""
         node, now = agent.node, self._clock.now()
         self._gone.pop(node.id, None)
-        await self._store.nodes.save_seen({node.id: now})
+        try:
+            await self._store.nodes.save_seen({node.id: now})
+        except PASSING:
+            self._unsaved[node.id] = now  # with those of others: no reason to send away who has just come in
         away = node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S
         if node.pending or node.id in self._told_offline or away:
             self._told_offline.discard(node.id)
@@ -381,13 +385,35 @@ class Registry:
 
     async def run(self) -> None:
         """Heartbeats, silence, `last_seen_at` and the events of nodes that stayed away; until cancelled."""
-        seen_at = self._clock.monotonic()
+        async with asyncio.TaskGroup() as group:  # a store that hangs keeps no heartbeat back: its nodes would take the hub for gone
+            group.create_task(self._beat(), name="heartbeats")
+            group.create_task(self._write(), name="what is told of nodes")
+
+    async def _beat(self) -> None:
         while True:
             await self._clock.sleep(TICK_S)
             now = self._clock.monotonic()
             for agent in self.agents():
-                if not agent.calm(now) or agent.ahead_rows or agent.lost or self._skews.any_news:
+                if not agent.calm(now):
                     await self._tick(agent)
+
+    async def _tick(self, agent: AgentSession) -> None:
+        try:
+            await agent.tick()
+        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
+            self._end_failed(agent)
+
+    def _end_failed(self, agent: AgentSession) -> None:
+        event(log, "agent_tick_failed", logging.ERROR, node=agent.node.id, exc_info=True)
+        self.end(agent, CLOSE_INTERNAL, "internal")
+
+    async def _write(self) -> None:
+        seen_at = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(TICK_S)
+            for agent in self.agents():
+                if agent.ahead_rows or agent.lost or self._skews.any_news:
+                    await self._tell_of(agent)
             try:
                 await self.events.tell_waiting()
                 await self._tell_gone()
@@ -397,9 +423,8 @@ class Registry:
             except HubError as exc:
                 event(log, "registry_store_failed", logging.WARNING, error=exc.code)
 
-    async def _tick(self, agent: AgentSession) -> None:
+    async def _tell_of(self, agent: AgentSession) -> None:
         try:
-            await agent.tick()
             if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
                 self._ahead_told[agent.node.id] = self._clock.monotonic()
                 await self.events.clock_ahead(agent.node, agent.ahead_rows)
@@ -412,9 +437,8 @@ class Registry:
                     await self.events.samples_lost(agent.node, told)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
-        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
-            event(log, "agent_tick_failed", logging.ERROR, node=agent.node.id, exc_info=True)
-            self.end(agent, CLOSE_INTERNAL, "internal")
+        except Exception:  # the boundary, likewise
+            self._end_failed(agent)
 
     async def _tell_gone(self) -> None:
         now = self._clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -108,3 +109,40 @@ async def test_a_full_disk_is_not_filled_with_what_is_logged_of_it(hub: SlowHub,
     said = [record.getMessage() for record in caplog.records]
     assert said.count("events_wait") == 1
     assert len(said) <= 1 + 120 / SEEN_EVERY_S
+
+
+async def test_a_disk_that_hangs_keeps_no_heartbeat_back(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes go after half a minute of silence, and could not come back before the disk does."""
+    beats, never = 0, asyncio.Event()
+    agent = Agent(2, FIRST)
+
+    async def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    async def hang(_seen: Mapping[NodeId, float]) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(agent, "tick", beat, raising=False)
+    monkeypatch.setattr(agent, "calm", lambda _now: False, raising=False)
+    monkeypatch.setattr(hub, "save_seen", hang)
+    hub.registry.add(cast("AgentSession", agent))
+    running = asyncio.create_task(hub.registry.run(), name="registry")
+    for _ in range(100):
+        await asyncio.sleep(0)
+        hub.clock.advance(1)
+    assert beats > 90
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_who_has_just_come_in_is_not_sent_away_by_a_full_disk(hub: SlowHub) -> None:
+    agent = Agent(2, FIRST)
+    agent.node = SimpleNamespace(**vars(agent.node), pending=False, last_seen_at=hub.clock.now())
+    hub.registry.add(cast("AgentSession", agent))
+    hub.fails = StoreFull("no space")
+    await hub.registry.arrived(cast("AgentSession", agent))
+    hub.fails = None
+    await hub.registry._save_seen(())
+    assert hub.seen == {FIRST: hub.clock.now()}

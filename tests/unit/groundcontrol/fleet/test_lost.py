@@ -38,9 +38,6 @@ class Agent:
         self.ahead_rows = 0
         self.socket = self
 
-    async def tick(self) -> None:
-        pass
-
     async def close(self, code: int, reason: str) -> None:
         pass
 
@@ -82,7 +79,7 @@ class Hub:
 
     async def ticks(self, agent: Agent, times: int = 3) -> None:
         for _ in range(times):
-            await self.registry._tick(cast("AgentSession", agent))
+            await self.registry._tell_of(cast("AgentSession", agent))
 
     def losses(self) -> list[object]:
         return [told.details["rows"] for told in self.told if told.type == "node.samples_lost"]
