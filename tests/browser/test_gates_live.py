@@ -288,6 +288,60 @@ def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_w
         next_value(page, "cpu.total")
 
 
+def points(path: str) -> int:
+    """How many the line goes through."""
+    return path.count("M") + path.count("L")
+
+
+def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    muted: list[bool] = []
+
+    def between(page: WebSocketRoute) -> None:
+        to_hub = page.connect_to_server()
+        page.on_message(lambda said: None if muted else to_hub.send(said))
+        to_hub.on_message(lambda said: None if muted else page.send(said))
+
+    with gate(browser, hub) as seen:
+        page = seen.page
+        page.clock.install()
+        page.route_web_socket("**/api/v1/live", between)
+        seen.sign_in()
+        lines = page.get_by_role("region", name="Fleet vitals").locator(".spark path")
+        expect(lines).to_have_count(2)
+
+        def drawn() -> list[str]:
+            return [line.get_attribute("d") or "" for line in lines.all()]
+
+        before = until(page, drawn, lambda paths: all(points(path) >= 12 for path in paths))
+        vitals = page.get_by_role("region", name="Fleet vitals").inner_text()
+        muted.append(True)
+        page.clock.run_for(30_000)
+        for path, old in zip(drawn(), before, strict=True):
+            assert points(path) <= points(old) + 4, "what nobody told is not drawn"
+        assert "—" not in vitals
+        expect(page.get_by_role("region", name="Fleet vitals")).not_to_contain_text("—")  # the last values stand, as they are dimmed
+        muted.clear()
+        try_now(page)
+        expect(page.get_by_text("No connection to Ground Control")).to_have_count(0)
+        until(page, drawn, lambda paths: all(path.count("M") > 1 for path in paths))
+
+
+def test_a_node_whose_values_are_old_is_left_out_of_the_fleet_s_sums(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        vitals = page.get_by_role("region", name="Fleet vitals")
+        cores = vitals.get_by_text(re.compile(r"^\d+ cores$"))
+        all_of_them = int(cores.inner_text().split()[0])
+        stage.hush("web-02")
+        try:
+            until(page, lambda: int(cores.inner_text().split()[0]), lambda count: 0 < count < all_of_them)
+            expect(vitals).to_contain_text(re.compile(r"5\s*of 5 online"))
+        finally:
+            stage.hush("web-02", on=False)
+        until(page, lambda: int(cores.inner_text().split()[0]), lambda count: count == all_of_them)
+
+
 class Wire:
     """What the live socket and REST of a page meet: the hub, or nobody. A proxy that is up while the hub behind it is not looks like this."""
 

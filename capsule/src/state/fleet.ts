@@ -220,6 +220,8 @@ export const vitals = computed<Vitals>(() => {
     if (node.state !== "online") continue;
     v.online += 1;
     v.newest = Math.max(v.newest, facts.at ?? 0);
+    // One that tells nothing any more adds nothing. Where nobody does, for the hub is lost, the last sums stand.
+    if (heard() - (facts.at ?? 0) > STALE_S) continue;
     v.cores += node.identity.cpu_cores;
     if (facts.cpu !== null) {
       const share = node.identity.cpu_cores || 1;
@@ -250,10 +252,13 @@ export const updatesThere = computed(() => vitals.value.updates);
 /** The fleet's CPU and network of the last minutes, one point a second, for the sparks of the strip. */
 export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });
 const TRAIL = 60;
+/** After so long without a word from the hub, what it said last is no point of now. */
+const UNHEARD_S = 2.5;
 effect(() => {
-  void now.value;
+  const at = now.value;
   if (!loaded.peek()) return;
-  const { cpu, received, online } = vitals.peek();
+  const { cpu, received } = vitals.peek();
   const { cpu: cpus, network } = trail.peek();
-  trail.value = { cpu: [...cpus, cpu].slice(-TRAIL), network: [...network, online ? received : null].slice(-TRAIL) };
+  const told = cpu !== null && at - heard() < UNHEARD_S;
+  trail.value = { cpu: [...cpus, told ? cpu : null].slice(-TRAIL), network: [...network, told ? received : null].slice(-TRAIL) };
 });

@@ -81,10 +81,10 @@ export function Vitals(): VNode {
           {t`Network`}
         </a>
         <div class="value">
-          {v.online ? received.value : UNKNOWN}
+          {v.cpu === null ? UNKNOWN : received.value}
           <small>{t`${received.unit} in`}</small>
         </div>
-        <div class="under num">{v.online ? t`${sent.value} ${sent.unit} out` : ""}</div>
+        <div class="under num">{v.cpu === null ? "" : t`${sent.value} ${sent.unit} out`}</div>
         {drawn && <Spark values={network} height={30} kind="second" />}
       </div>
       <div>
