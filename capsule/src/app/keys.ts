@@ -13,7 +13,6 @@ const SEQUENCE_MS = 1200;
 const PRESSED = "button, a, input, summary, [role=option], [role=tab], [role=radio], [role=row][tabindex]";
 const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditable], .xterm";
 const PAGES: Readonly<Record<string, string>> = { f: "/", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
-const RANGES = [null, "1h", "24h", "7d", "30d"];
 const names = new Intl.Collator(undefined, { numeric: true });
 
 /** The node before or after the one that is shown, by name; the tab stays. */
@@ -33,7 +32,6 @@ function stepBack(): void {
 
 function letter(key: string): boolean {
   const field = document.querySelector<HTMLElement>('[data-shortcut="/"]');
-  const range = "12345".indexOf(key);
   if (key === "/") {
     if (field) field.focus();
     else {
@@ -45,7 +43,6 @@ function letter(key: string): boolean {
   else if (key === "t") nextTheme();
   else if (key === "?") show({ kind: "keys" });
   else if (key === "[" || key === "]") neighbour(key === "]" ? 1 : -1);
-  else if (range >= 0 && place.peek().path.startsWith("/n/")) setQuery({ range: RANGES[range] ?? null });
   else return rowLetter(key);
   return true;
 }

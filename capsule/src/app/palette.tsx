@@ -43,7 +43,7 @@ function actions(): Entry[] {
     ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => show({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
     ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => show({ kind: "tags", nodes }))] : []),
     ...(mayAct.value ? [act("add", t`Add node`, "plus", () => show({ kind: "add" }), "n")] : []),
-    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range }), String(index + 1))) : []),
+    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
     act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
     act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
     act("jobs", t`Go to jobs`, "list-checks", () => go("/jobs"), "g j"),

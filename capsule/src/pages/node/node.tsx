@@ -36,10 +36,14 @@ import { NodeLogs } from "./node-logs";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import type { NodeTab } from "./tabs";
-import { Ranges, viewShown } from "./timeline";
+import { Ranges, useViewKeys, viewShown } from "./timeline";
 import { refusal, start, UpgradeMenu } from "./upgrade";
 
+const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
+
 export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
+  // Also while the node is read: who goes from one to the next chooses a range at once.
+  useViewKeys(hasCharts(tab));
   const detail = useMemo(() => new NodeDetail(id), [id]);
   useEffect(() => () => detail.close(), [detail]);
   const view = detail.view.value;
@@ -77,7 +81,6 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
 
 function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
   const shown = viewShown();
-  const charts = tab === "overview" || tab === "measures";
   const query = new URLSearchParams(Object.entries(viewQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
   const keep = query && `?${query}`;
   const base = `/n/${view.id}`;
@@ -101,7 +104,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       <Notice view={view} standing={standing} />
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
-        {charts && (
+        {hasCharts(tab) && (
           <Ranges view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>

@@ -20,7 +20,7 @@ import { liveAttributes } from "../../ui/live";
 import { Banner, Mark, Meter, Time } from "../../ui/parts";
 import { TopProcesses } from "./facts";
 import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
-import { points, useGroup, useHistory, useViewKeys, WindowBar } from "./timeline";
+import { points, useGroup, useHistory, WindowBar } from "./timeline";
 
 const MINUTE_S = 60;
 
@@ -50,7 +50,6 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
     await detail.load(window, span, names, most);
     return detail.past.peek()?.step ?? 0;
   });
-  useViewKeys();
   void detail.version.value;
   const group = useGroup(shown, useMarks({ detail, node, shown }), node.identity.timezone);
   return { detail, node, shown, until: detail.until.value, group };

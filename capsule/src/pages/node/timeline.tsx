@@ -79,9 +79,10 @@ export function useGroup(view: View, marks: readonly ChartMark[], zone: string):
   };
 }
 
-/** Single keys, where their owner has not switched them off: 1–5 ranges, v shows the chart under the pointer as a table. Space freezes, Escape goes back. */
-export function useViewKeys(): void {
+/** Single keys, where their owner has not switched them off: 1–5 ranges, v shows the chart under the pointer as a table. Space freezes, Escape goes back. `on`: there are charts. */
+export function useViewKeys(on = true): void {
   useEffect(() => {
+    if (!on) return undefined;
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.peek() || document.querySelector("dialog[open]")) return;
       const at = event.target instanceof Element ? event.target : document.body;
@@ -98,7 +99,7 @@ export function useViewKeys(): void {
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
-  }, []);
+  }, [on]);
 }
 
 function toggleLive(view: View): void {
