@@ -135,3 +135,68 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
         expect(page.get_by_role("button", name="Back to live")).to_be_visible()
         press("Escape")
         expect(page.get_by_role("button", name="Back to live")).to_have_count(0)
+
+
+def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        press = page.keyboard.press
+        window = page.locator(".window-bar")
+
+        def choose(how: str) -> None:
+            if len(how) == 1:
+                return press(how)
+            press("Control+k")
+            expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+            page.keyboard.type(how)
+            expect(page.get_by_role("option", name=how)).to_have_attribute("aria-selected", "true")
+            return press("Enter")
+
+        for tab in ("", "/measures?chart=load.1"):
+            seen.open(f"/n/{stage.ids['web-01']}{tab}")
+            for how, name, query in (
+                ("2", "1h", "range=1h"),
+                ("Charts: Last 24 hours", "24h", "range=24h"),
+                ("1", "Live", ""),
+                ("Charts: Live", "Live", ""),
+            ):
+                press("1")
+                press("Space")
+                expect(window).to_be_visible()
+                assert "from=" in page.url
+                choose(how)
+                expect(window).to_have_count(0)
+                expect(page.get_by_role("radio", name=name)).to_be_checked()
+                left = page.url.partition("?")[2].removeprefix("chart=load.1").removeprefix("&")
+                assert left == query
+
+        # where there are no charts there is nothing to choose
+        seen.open(f"/n/{stage.ids['web-01']}/packages")
+        press("3")
+        press("[")
+        assert page.url.endswith("/packages")
+
+
+def test_escape_out_of_a_window_of_time_leaves_what_is_selected_in_the_fleet(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=NODES), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        press = page.keyboard.press
+        rows, bar = page.get_by_role("table", name="Nodes").locator("[data-node]"), page.get_by_role("region", name="Selection")
+        rows.nth(0).focus()
+        press("x")
+        expect(bar).to_contain_text("1 node selected")
+        press("o")
+        expect(page.get_by_role("heading", level=1)).to_have_text("db-01")
+        expect(page.get_by_role("button", name="Freeze live")).to_be_visible()
+        press("Space")
+        back = page.get_by_role("button", name="Back to live")
+        expect(back).to_be_visible()
+        press("Escape")
+        expect(back).to_have_count(0)
+        press("Escape")
+        page.get_by_role("link", name="Fleet").first.click()
+        expect(bar).to_contain_text("1 node selected")
+        press("Escape")
+        expect(bar).to_have_count(0)

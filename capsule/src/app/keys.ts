@@ -24,9 +24,11 @@ function neighbour(step: number): void {
   if (next) go(["", "n", next, ...tab].join("/") + location.search);
 }
 
-/** Closes nothing any more: what was filtered is shown again, then what was ticked is let go. */
+/** Closes nothing any more: what was filtered is shown again, then what was ticked is let go. Both are the fleet's: elsewhere it is another's key. */
 function stepBack(): void {
-  if (place.peek().path === "/" && place.peek().query.get("q")) setQuery({ q: null });
+  const { path, query } = place.peek();
+  if (path !== "/") return;
+  if (query.get("q")) setQuery({ q: null });
   else unpick();
 }
 
