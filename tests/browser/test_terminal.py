@@ -132,3 +132,26 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
 
         # a colour beyond the palette is shown too, under the page's own policy
         expect(rows.get_by_text("of its own")).to_have_css("color", "rgb(250, 120, 10)")
+
+
+def test_what_a_job_erases_can_still_be_scrolled_to_and_read(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("printer")
+    with Printer(hub, [node]) as printer:
+        sign_in(page, hub)
+        reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=hub.login().token)
+        assert reply.status == 202, reply.body
+        assert printer.began.wait(30)
+        page.goto(f"{hub.url}/jobs/{reply.json['id']}")
+        printer.print(b"".join(b"line %d before\r\n" % number for number in range(LINES)))
+        for number, erase in enumerate((b"\x1b[H\x1b[2J\x1b[3J", b"\x1b[H\x1b[J", b"\x1b[1;1H\x1b[0m\x1b[0J", b"\x1b[2J\x1b[3J\x1b[H")):
+            printer.print(b"warning %d\r\n%sgone on\r\n" % (number, erase))
+        printer.print(b"10%\r\x1b[K20%\r\none bar\r\nother bar\r\n\x1b[2A\x1b[2Kone full\r\n\x1b[J\x1b[2Kother full\r\n")
+        expect(page.locator(".xterm-rows")).to_contain_text("other full")
+        page.get_by_role("button", name="View as plain text").click()
+        text = page.get_by_role("log", name=re.compile("plain text"))
+        expect(text).to_contain_text("other full")
+        lines = text.inner_text().splitlines()
+        assert [line for line in lines if "before" in line] == [f"line {number} before" for number in range(LINES)]
+        assert [line for line in lines if "warning" in line] == [f"warning {number}" for number in range(4)]
+        assert lines.count("gone on") == 4
+        assert lines[-3:] == ["20%", "one full", "other full"], "bars are drawn over themselves"

@@ -30,8 +30,18 @@ test("C1 controls in either coding, direction marks and bytes that are no text a
   assert.equal(clean("a\u202eb\u2066c\u200fd"), "abcd");
 });
 
+test("what was printed before is not erased: it is pushed out of sight at most", () => {
+  assert.equal(clean(`a${ESC}[3Jb${ESC}[03;1Jc${ESC}[1Jd`), "abcd");
+  assert.equal(clean(`${ESC}[H${ESC}[2J${ESC}[3J`), `${ESC}[H${ESC}[2J`);
+  for (const home of ["[H", "[1;1H", "[;H", "[0;01f"]) for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);
+  // What redraws its own lines goes on as it is.
+  for (const kept of [`${ESC}[J`, `${ESC}[5A\r${ESC}[J`, `${ESC}[H50%${ESC}[J`, `${ESC}[2;1H${ESC}[J`]) assert.equal(clean(kept), kept);
+  const much = `${ESC}[H${ESC}[J`.repeat(2000);
+  assert.equal(clean(much), `${ESC}[H${ESC}[2J`.repeat(2000));
+});
+
 test("a sequence or a character cut anywhere comes out the same", () => {
-  const text = `x${ESC}[31mrot${ESC}[0m ${ESC}]0;t${ESC}\\é✓ ${ESC}P junk ${ESC}\\end`;
+  const text = `x${ESC}[31mrot${ESC}[0m ${ESC}]0;t${ESC}\\é✓ ${ESC}P junk ${ESC}\\${ESC}[H${ESC}[Jend`;
   const bytes = [...Buffer.from(text)];
   const whole = clean(bytes);
   for (let cut = 1; cut < bytes.length; cut += 1) assert.equal(clean(bytes.slice(0, cut), bytes.slice(cut)), whole, `cut at ${cut}`);

@@ -2,6 +2,8 @@
  * Makes the raw output of a job safe to show: what colours and progress bars need passes, everything else is removed.
  *
  * Passes: printable text, newline, carriage return, tab, backspace; `CSI … m` and cursor and erase sequences; save and restore cursor.
+ * Changed: nothing erases what was printed long before. Of a whole screen it is left to the one that shows it to keep its lines (`CSI 2 J`, which
+ * stands for `CSI H` and `CSI J` too); what erases the lines above (`CSI 1 J`, `CSI 3 J`) is removed. Progress bars erase below themselves.
  * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding,
  * characters that turn the direction of writing, and bytes that are not UTF-8.
  */
@@ -13,6 +15,8 @@ const SUB = 0x1a;
 const NEWLINE = 0x0a;
 const SHOWN_CONTROLS = new Set([0x08, 0x09, NEWLINE, 0x0d]);
 const SHOWN_FINALS = new Set([..."mABCDEFGHfdJKXsu"].map((letter) => letter.charCodeAt(0)));
+/** The top left corner, as parameters of `CSI H`. */
+const CORNER = /^0*1?(;0*1?)?$/;
 const LONGEST_CSI = 48;
 const LONGEST_STRING = 4096;
 
@@ -59,17 +63,20 @@ export class OutputCleaner {
   #held: number[] = [];
   #missing = 0;
   #swallowed = 0;
+  /** The cursor went to the corner, and nothing was printed since. */
+  #cornered = false;
 
   /** Cleans the next bytes; a sequence cut by the end of `bytes` goes on in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
-    // Nothing is added: what comes out is what came in, now or held from the call before.
-    const out = new Room(bytes.length + LONGEST_HELD);
+    // What comes out is what came in, now or held from the call before, and one byte more for each six at most: `CSI H` and `CSI J`.
+    const out = new Room(Math.ceil(bytes.length * 1.25) + LONGEST_HELD);
     for (let at = 0; at < bytes.length; at += 1) {
       // Most of what is printed is plain: whole runs of it are copied at once.
       if (this.#state === "text" && this.#missing === 0) {
         const end = plainUntil(bytes, at);
         if (end > at) {
           out.copy(bytes, at, end);
+          this.#cornered = false;
           at = end;
           if (at === bytes.length) break;
         }
@@ -116,6 +123,7 @@ export class OutputCleaner {
         this.#missing -= 1;
         if (this.#missing === 0) {
           if (isShown(this.#held)) out.push(...this.#held);
+          this.#cornered = false;
           this.#held = [];
         }
         return;
@@ -148,7 +156,7 @@ export class OutputCleaner {
 
   #csi(byte: number, out: Room): void {
     if (byte >= 0x40 && byte <= 0x7e) {
-      if (this.#state === "csi" && SHOWN_FINALS.has(byte)) out.push(ESC, 0x5b, ...this.#held, byte);
+      if (this.#state === "csi" && SHOWN_FINALS.has(byte)) this.#sequence(byte, out);
       this.#held = [];
       this.#state = "text";
     } else if (byte === ESC) this.#state = "escape";
@@ -159,6 +167,17 @@ export class OutputCleaner {
       this.#held.push(byte);
       if (this.#held.length > LONGEST_CSI) this.#state = "csi-drop";
     } else this.#state = "csi-drop";
+  }
+
+  #sequence(final: number, out: Room): void {
+    const said = String.fromCharCode(...this.#held);
+    const letter = String.fromCharCode(final);
+    if (letter === "J") {
+      const part = parseInt(said) || 0;
+      if (part === 1 || part === 3) return;
+      if (part === 0 && this.#cornered) this.#held = [0x32];
+    } else if (letter !== "m") this.#cornered = (letter === "H" || letter === "f") && CORNER.test(said);
+    out.push(ESC, 0x5b, ...this.#held, final);
   }
 }
 

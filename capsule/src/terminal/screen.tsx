@@ -84,6 +84,8 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       cols: COLUMNS,
       rows: 24,
       scrollback: SCROLLBACK,
+      // A screen that is erased goes where lines go that leave it at the top: a warning before is not lost.
+      scrollOnEraseInDisplay: true,
       disableStdin: true,
       cursorBlink: false,
       cursorInactiveStyle: "none",
