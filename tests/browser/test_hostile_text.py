@@ -37,7 +37,7 @@ from tests.e2e.ordering import ended
 from tests.e2e.test_attacks_node import CORPUS, MARK, filled
 from tests.support.agent import IDENTITY, SERIES, TestAgent, agents, layout_of
 from tests.support.hub import Enrolled, HubProcess
-from tests.support.stage import report
+from tests.support.stage import Stage, report
 
 pytestmark = pytest.mark.browser
 
@@ -237,3 +237,13 @@ def test_hostile_text_of_a_server_that_joins_is_inert(page: Page, fresh_hub: Hub
         page.goto(f"{hub.url}/events")
         expect(page.get_by_role("table", name="Events")).to_contain_text(MARK)
         inert(page)
+
+
+def test_an_address_that_names_what_every_object_has_names_nothing(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/jobs?state=constructor&action=constructor")
+        expect(page.get_by_role("heading", name=re.compile("No job"))).to_be_visible()
+        page.goto(f"{hub.url}/n/{stage.ids['web-01']}/measures?chart=constructor")
+        expect(page.get_by_role("region", name="All values")).to_be_visible()
+        expect(page.get_by_role("figure")).to_have_count(0)

@@ -148,7 +148,7 @@ test("what the filter does not understand is said in words", () => {
   const said = (text: string): string => faultOf(parseFilter(text).wrong);
   for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
   for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
-  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1"]) assert.match(said(text), /is no key, so “.+” is looked for as a word. Keys are tag, state and os, and cpu, memory, disk/, text);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is no key, so “.+” is looked for as a word. Keys are tag, state and os, and cpu, memory, disk/, text);
   assert.match(said("state:fine"), /“fine” is no state/);
   for (const text of ["tag:", 'os:""', "state:"]) assert.match(said(text), /needs a value/, text);
   assert.match(said("cpu:80"), /is compared: use cpu>80/);

@@ -14,8 +14,7 @@ export function faultOf(token: string): string {
   if (name && operator === ":") return t`“${key}” is compared: use ${name}>80`;
   if (name) return t`“${said}” needs a number, as in ${name}>80`;
   if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
-  const example = EXAMPLES[key];
-  if (!example) return t`“${word}” is no key, so “${said}” is looked for as a word. Keys are tag, state and os, and ${compared} as in cpu>80.`;
+  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is no key, so “${said}” is looked for as a word. Keys are tag, state and os, and ${compared} as in cpu>80.`;
   if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is no state: use ${STATES.join(", ")}`;
-  return t`“${said}” needs a value, as in ${key}:${example}`;
+  return t`“${said}” needs a value, as in ${key}:${EXAMPLES[key] as string}`;
 }

@@ -67,5 +67,5 @@ function openssh(body: string): KeyFacts | null {
   at += 4; // number of keys
   at += 4; // length of the public key, whose first field is the kind
   const kind = word();
-  return { kind: KINDS[kind] ?? (kind || "OpenSSH"), encrypted: cipher !== "none" };
+  return { kind: (Object.hasOwn(KINDS, kind) ? KINDS[kind] : kind) || "OpenSSH", encrypted: cipher !== "none" };
 }

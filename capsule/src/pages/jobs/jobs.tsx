@@ -62,7 +62,7 @@ function Jobs(): VNode {
   const asked = `${state}|${action}|${mine}`;
   const { list, found, failure } = usePaged<JobView, Page<JobView>>(
     async (cursor) => {
-      const { jobs, next } = await findJobs({ state: STATES[state], action: action in ACTION_WORDS ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
+      const { jobs, next } = await findJobs({ state: Object.hasOwn(STATES, state) ? STATES[state] : undefined, action: Object.hasOwn(ACTION_WORDS, action) ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
       return { items: jobs, next };
     },
     (job) => job.id,

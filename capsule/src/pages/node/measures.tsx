@@ -41,7 +41,7 @@ export function Measures({ detail, node: view, shown }: { detail: NodeDetail; no
   const [words, setWords] = useState("");
   void detail.version.value;
   const units = metricUnits();
-  const drawn = picked().filter((series) => series in view.latest);
+  const drawn = picked().filter((series) => Object.hasOwn(view.latest, series));
   const base = usePanels({ detail, node: view, shown }, drawn);
   return (
     <div class="stack">
