@@ -24,6 +24,7 @@ from tests.e2e.ordering import LINE, ended
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.played import PlayedNodes
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -116,6 +117,20 @@ def draw_across(page: Page, plot: Locator, start: float, end: float) -> None:
     cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     cdp.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
     cdp.detach()
+
+
+def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{stage.ids['web-01']}?range=24h")
+        card = page.get_by_role("figure", name="Memory chart")
+        expect(card.locator(".u-over")).to_be_visible()
+        card.hover()
+        page.keyboard.press("v")
+        table = card.get_by_role("region", name="Memory as table")
+        expect(table.locator("td", has_text="–").first).to_be_visible()  # noqa: RUF001  # from the least to the most
+        expect(table.get_by_role("columnheader")).to_have_text(["Time", "used", "cache"])
+        assert table.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
 
 
 def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProcess) -> None:
