@@ -19,9 +19,11 @@ test("an event is held once, and one that is known makes nothing new", () => {
   assert.equal(newest(held, event(10)), held);
 });
 
-test("of many events the oldest are let go, whatever order they come in", () => {
+test("of many events the oldest are let go, but never the one that has just come: the hub's clock may have been ahead", () => {
   const full = after(...Array.from({ length: 200 }, (_, n) => event(n + 1)));
   assert.equal(full.length, 200);
   assert.equal(newest(full, event(500)).at(-1)?.id, "e2");
-  assert.deepEqual(newest(full, event(0)), full);
+  const held = newest(full, event(0));
+  assert.equal(held.length, 200);
+  assert.deepEqual(names(held.slice(-2)), ["e2", "e0"]);
 });
