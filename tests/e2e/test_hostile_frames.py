@@ -64,6 +64,7 @@ class Bystanders:
         self.members = members
         self.sent = 0
         self.rounds = asyncio.Condition()
+        self.leaving = asyncio.Event()
         self.slowest_s = 0.0
 
     async def report(self) -> None:
@@ -91,10 +92,12 @@ class Bystanders:
         await asyncio.gather(*(agent.wait_acked(self.sent - 1) for agent in self.members))
 
     async def live(self) -> None:
-        """Report until cancelled."""
-        while True:
+        """Report until `leaving`; a round is never left half said, since no pack may be missing before the next."""
+        while not self.leaving.is_set():
             await self.report()
-            await asyncio.sleep(RHYTHM_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RHYTHM_S):
+                    await self.leaving.wait()
 
 
 @contextlib.asynccontextmanager
@@ -112,7 +115,7 @@ async def bystanders(hub: HubProcess) -> AsyncIterator[Bystanders]:
             yield group
             assert not living.done(), living
         finally:
-            living.cancel()
+            group.leaving.set()
             await asyncio.gather(living, return_exceptions=True)
         await group.report()  # in the same sessions
         await group.settle()
