@@ -244,20 +244,25 @@ def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Brow
         expect(banner).to_have_count(0)
 
 
+def mutable(page: Page) -> list[float]:
+    """A way to the hub that swallows everything while anything stands in the list; unlike a hub that ends, that closes no socket."""
+    muted: list[float] = []
+
+    def between(near: WebSocketRoute) -> None:
+        far = near.connect_to_server()
+        near.on_message(lambda said: None if muted else far.send(said))
+        far.on_message(lambda said: None if muted else near.send(said))
+
+    page.route_web_socket("**/api/v1/live", between)
+    return muted
+
+
 def test_a_hub_that_falls_silent_is_told_of_with_the_time_of_its_last_word_and_what_was_wrong_stays(
     browser: Browser, hub: HubProcess, stage: Stage
 ) -> None:
-    """A way that swallows everything closes no socket."""
-    muted: list[float] = []
-
-    def between(page: WebSocketRoute) -> None:
-        to_hub = page.connect_to_server()
-        page.on_message(lambda said: None if muted else to_hub.send(said))
-        to_hub.on_message(lambda said: None if muted else page.send(said))
-
     with gate(browser, hub) as seen:
         page = seen.page
-        page.route_web_socket("**/api/v1/live", between)
+        muted = mutable(page)
         seen.sign_in()
         strip = page.get_by_role("region", name="Needs attention")
         expect(strip).to_contain_text("db-01")
@@ -294,17 +299,10 @@ def points(path: str) -> int:
 
 
 def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    muted: list[bool] = []
-
-    def between(page: WebSocketRoute) -> None:
-        to_hub = page.connect_to_server()
-        page.on_message(lambda said: None if muted else to_hub.send(said))
-        to_hub.on_message(lambda said: None if muted else page.send(said))
-
     with gate(browser, hub) as seen:
         page = seen.page
         page.clock.install()
-        page.route_web_socket("**/api/v1/live", between)
+        muted = mutable(page)
         seen.sign_in()
         lines = page.get_by_role("region", name="Fleet vitals").locator(".spark path")
         expect(lines).to_have_count(2)
@@ -314,7 +312,7 @@ def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser,
 
         before = until(page, drawn, lambda paths: all(points(path) >= 12 for path in paths))
         vitals = page.get_by_role("region", name="Fleet vitals").inner_text()
-        muted.append(True)
+        muted.append(time.time())
         page.clock.run_for(30_000)
         for path, old in zip(drawn(), before, strict=True):
             assert points(path) <= points(old) + 4, "what nobody told is not drawn"
