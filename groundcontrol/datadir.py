@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from groundcontrol.errors import ConfigError
+from groundcontrol.mounts import mount_of
 
 PID_NAME: Final = "hub.pid"
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
@@ -20,7 +21,7 @@ def is_volatile(path: Path) -> bool:
 
     Raises: OSError.
     """
-    return _file_system(_there(path)) in _VOLATILE
+    return _kind(_there(path)) in _VOLATILE
 
 
 def check_lasting(path: Path) -> None:
@@ -39,6 +40,12 @@ def check_lasting(path: Path) -> None:
         )
 
 
+def _kind(path: Path) -> str:
+    """The type of the file system under `path`; nothing where it is not told."""
+    mount = mount_of(path)
+    return "" if mount is None else mount.kind
+
+
 def _there(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -52,22 +59,10 @@ def check_folder(path: Path) -> None:
     """
     try:
         owner = path.stat().st_uid if path.exists() else os.geteuid()
-        kind = _file_system(_there(path))
+        kind = _kind(_there(path))
     except OSError as exc:
         raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
     if owner != os.geteuid():
         raise ConfigError(f"the data folder {path} belongs to user {owner}, but this is user {os.geteuid()}")
     if kind in _REMOTE:
         raise ConfigError(f"the data folder {path} is on a network file system ({kind}), where SQLite is not safe: use a local disk")
-
-
-def _file_system(path: Path) -> str:
-    """The type of the file system under `path`, by the longest mount point above it."""
-    best, kind = "", ""
-    where = os.fspath(path.resolve())
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        before, _, after = line.partition(" - ")
-        point = before.split()[4].encode().decode("unicode_escape")
-        if len(point) >= len(best) and (where == point or where.startswith(point.rstrip("/") + "/")):
-            best, kind = point, after.split()[0]
-    return kind

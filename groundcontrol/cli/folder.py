@@ -14,6 +14,7 @@ from groundcontrol.cli.client import CliError
 from groundcontrol.config import Config
 from groundcontrol.datadir import PID_NAME
 from groundcontrol.errors import ConfigError, VaultError
+from groundcontrol.mounts import mount_of
 from groundcontrol.store.sqlite.files import LOCK_NAME
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault, open_existing_vault
@@ -104,10 +105,11 @@ def lock_holder(folder: Path) -> int | None:
     """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
     for path in (folder, folder / LOCK_NAME):
         try:
-            wanted, device = path.stat(), _device_of(path)
+            wanted, mount = path.stat(), mount_of(path)
             locks = Path("/proc/locks").read_text(encoding="ascii")
         except (OSError, ValueError):
             continue
+        device = wanted.st_dev if mount is None else mount.device
         for pid in flock_holders(locks, device, wanted.st_ino):
             if device == wanted.st_dev or _may_have_open(pid, wanted):
                 return pid
@@ -123,25 +125,6 @@ def flock_holders(locks: str, device: int, inode: int) -> list[int]:
         if len(words) >= 6 and words[1] == "FLOCK" and words[5] == wanted:
             found.append(int(words[4]))
     return found
-
-
-def _device_of(path: Path) -> int:
-    """What /proc/locks calls the device of this file: on btrfs that is another than `stat` tells, which has one for each subvolume.
-
-    Raises: OSError, ValueError.
-    """
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
-    finally:
-        os.close(fd)
-    [mount] = [line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:")]
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        words = line.split()
-        if words[0] == mount:
-            major, minor = words[2].split(":")
-            return os.makedev(int(major), int(minor))
-    return path.stat().st_dev
 
 
 def _may_have_open(pid: int, wanted: os.stat_result) -> bool:

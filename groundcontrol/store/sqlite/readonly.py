@@ -7,6 +7,7 @@ it opens no database of a hub that has ended, though all of it lies in that one 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from groundcontrol.errors import ConfigError
+from groundcontrol.mounts import mount_of
+from spider.logs import event
+
+log = logging.getLogger(__name__)
 
 _READ_ONLY: Final = frozenset({"ro", "emergency_ro"})
 """How mountinfo says of a whole file system that nobody writes it; the latter is ext4 after an error."""
@@ -75,19 +80,10 @@ def _log_bytes(path: Path) -> int:
 
 
 def _nobody_writes(path: Path) -> bool:
-    """Whether the file system itself is read-only, not only this view of it."""
+    """Whether the file system itself is read-only, not only this view of it. Where nobody can say, it may be written."""
     try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        try:
-            facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
-        finally:
-            os.close(fd)
-        [mount] = [line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:")]
-        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-            before, _, after = line.partition(" - ")
-            if before.split()[0] == mount:
-                kind, options = after.split()[0], after.split()[-1].split(",")
-                return kind.partition(".")[0] not in _ELSEWHERE and not _READ_ONLY.isdisjoint(options)
-    except (OSError, ValueError):
-        pass
-    return False
+        mount = mount_of(path)
+    except OSError as exc:
+        event(log, "mount_unknown", logging.DEBUG, path=str(path), error=exc.strerror)
+        return False
+    return mount is not None and mount.kind.partition(".")[0] not in _ELSEWHERE and not _READ_ONLY.isdisjoint(mount.options)

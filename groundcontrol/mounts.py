@@ -1,0 +1,38 @@
+"""What file system a path lies on, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Mount(NamedTuple):
+    """Of the file system itself, not of the one view of it that is mounted there."""
+
+    device: int
+    """What /proc/locks calls it: on btrfs that is another than `stat` tells, which has one for each subvolume."""
+    kind: str
+    options: frozenset[str]
+
+
+def mount_of(path: Path) -> Mount | None:
+    """The mount that this file was reached by; None: it is not told of here, as where it lies outside of this process's root.
+
+    Raises: OSError: the path cannot be reached, or /proc cannot be read.
+    Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).
+    """
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii")
+    finally:
+        os.close(fd)
+    wanted = next((line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:")), None)
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        number, _, device, *_ = before.split()
+        if number == wanted:
+            major, minor = device.split(":")
+            kind, *_, options = after.split()
+            return Mount(os.makedev(int(major), int(minor)), kind, frozenset(options.split(",")))
+    return None
