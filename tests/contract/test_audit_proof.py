@@ -18,6 +18,7 @@ from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
 from tests.contract.conftest import Backend
 from tests.contract.making import SCOPE, new_node, new_user
+from tests.support.clock import ManualClock
 from tests.support.keys import first_vault, rotate
 
 
@@ -139,13 +140,18 @@ async def test_a_log_that_is_gone_does_not_verify(backend: Backend, tmp_path: Pa
     assert "row 0 is missing" in (await backend.store.log.verify_audit() or "")
 
 
-async def test_rows_are_read_in_the_order_of_their_time_whole_or_the_newest(backend: Backend, tmp_path: Path) -> None:
+async def test_rows_are_read_in_the_order_they_were_written_in_whole_or_the_newest(
+    backend: Backend, clock: ManualClock, tmp_path: Path
+) -> None:
     vault = await first_vault(backend.database, "old")
     for turn in range(3):
         await act(backend, vault, *(f"{turn}-{at}" for at in range(4)))
+        clock.jump(3600.0 if turn == 0 else -7200.0)
     async with await Inspection.open(tmp_path / "data" / "stardust.db") as inspection:
         everything = [row async for row in inspection.audit_rows()]
         assert len(everything) == 15
-        assert everything == sorted(everything, key=lambda row: (row.at, row.chain, row.n))
+        assert [row.detail["name"] for row in everything if row.action == "node.create"] == [
+            f"{turn}-{at}" for turn in range(3) for at in range(4)
+        ]
         for newest in (1, 4, 15, 99):
             assert [row async for row in inspection.audit_rows(newest=newest)] == everything[-newest:]

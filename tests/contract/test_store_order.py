@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +90,20 @@ async def test_of_one_moment_too_what_was_made_last_comes_first(store: Store, cl
     for event in made:
         await store.log.add_event(event)
     assert (await store.log.events(SCOPE, 100)).items == made[::-1]
+
+
+async def test_the_audit_log_goes_by_what_was_written_last(backend: Backend, clock: ManualClock, tmp_path: Path) -> None:
+    store = backend.store
+    for jump_s in (0, YEAR_S, -YEAR_S):
+        clock.jump(jump_s)
+        await store.nodes.create_node(SCOPE, new_node(f"n{jump_s:g}"))
+    store = await backend.reopen()
+    await store.nodes.create_node(SCOPE, new_node("last"))
+
+    found: list[str] = []
+    cursor = None
+    while cursor is not None or not found:
+        page = await store.log.audit(SCOPE, 2, cursor)
+        found += [str(row.detail.get("name")) for row in page.items if row.action == "node.create"]
+        cursor = page.next
+    assert found == ["last", f"n{-YEAR_S:g}", f"n{YEAR_S:g}", "n0"]

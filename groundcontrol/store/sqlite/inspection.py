@@ -98,24 +98,22 @@ class Inspection:
         return Schema(version, len(migrations(CONTROL)))
 
     async def audit_rows(self, *, newest: int | None = None) -> AsyncIterator[AuditRow]:
-        """Rows of every organisation, the oldest first.
+        """Rows of every organisation, as they were written, the first one first.
 
         Args: newest: only so many, the latest.
         """
-        after: tuple[float, str, int] = (-1e300, "", -1)
+        after = -1
         if newest is not None:
-            edge = await self._reader.run(
-                lambda rows: rows.one("SELECT at, chain, n FROM audit ORDER BY at DESC, chain DESC, n DESC LIMIT 1 OFFSET ?", newest)
-            )
-            after = after if edge is None else (edge["at"], edge["chain"], edge["n"])
+            edge = await self._reader.run(lambda rows: rows.one("SELECT rowid FROM audit ORDER BY rowid DESC LIMIT 1 OFFSET ?", newest))
+            after = after if edge is None else edge["rowid"]
         while found := await self._page(after):
             for row in found:
                 yield _readable(row)
-            after = (found[-1]["at"], found[-1]["chain"], found[-1]["n"])
+            after = found[-1]["rowid"]
 
-    async def _page(self, after: tuple[float, str, int]) -> list[sqlite3.Row]:
-        sql = "SELECT * FROM audit WHERE (at, chain, n) > (?, ?, ?) ORDER BY at, chain, n LIMIT ?"
-        return await self._reader.run(lambda rows: rows.all(sql, *after, _PAGE))
+    async def _page(self, after: int) -> list[sqlite3.Row]:
+        sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        return await self._reader.run(lambda rows: rows.all(sql, after, _PAGE))
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
         """As `LogStore.verify_audit`; then each head of `known` must be there as it was."""

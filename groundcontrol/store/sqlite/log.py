@@ -79,15 +79,14 @@ class SqliteLog:
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
         size = check_limit(limit)
-        before = (1e300, "", 0) if cursor is None else read_cursor(cursor, "audit", scope.org, float, str, int)
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "audit", scope.org, int)[0]
         found = await self._reader.run(
             lambda rows: rows.all(
-                "SELECT * FROM audit WHERE org = ? AND (at, chain, n) < (?, ?, ?) ORDER BY at DESC, chain DESC, n DESC LIMIT ?",
-                *(scope.org, *before, size + 1),
+                "SELECT rowid, * FROM audit WHERE org = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?", *(scope.org, before, size + 1)
             )
         )
         items = [to_audit_row(row) for row in found[:size]]
-        more = make_cursor("audit", scope.org, items[-1].at, items[-1].chain, items[-1].n) if len(found) > size else None
+        more = make_cursor("audit", scope.org, found[size - 1]["rowid"]) if len(found) > size else None
         return Page(items, more)
 
     async def last_audit_at(self) -> float | None:
