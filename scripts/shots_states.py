@@ -79,6 +79,7 @@ def of_saved_views(context: BrowserContext, url: str, camera: Callable[[Page], T
     camera(page)(VIEWS, SAVED["By tag"], _manage)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(url)
+    page.get_by_role("link", name="By tag").wait_for()  # keys are heard from then on
     _manage(page)
     for name in SAVED:
         button = page.get_by_role("button", name=f"Remove {name}")
