@@ -139,6 +139,19 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
             expect(page.get_by_role("button", name=act)).to_be_enabled()
 
 
+def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_samples(
+    browser: Browser, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.stage.QUIET_S", 400)  # more than a live chart shows
+    with Stage(hub, only=("build-02",)) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['build-02']}")
+        expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
+        expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
+        expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
+
+
 def test_a_file_system_out_of_inodes_is_marked_in_the_fleet_as_on_its_own_page(
     browser: Browser, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,8 @@ FROZEN_AT = 1_789_646_400
 """2026-09-17 12:00:00 UTC, a Thursday: where the clocks of a frozen stage stand."""
 GIB = 2**30
 PAST_S = 900
+QUIET_S = 90
+"""For how long a quiet node has measured nothing."""
 """So long before it joined has a node measured already."""
 PACK_ROWS = 300
 KEPT_PACKS = 600
@@ -297,7 +299,7 @@ class Stage(PlayedNodes):
             await self._greet_again(agent, node)
             return
         star, now = BY_STAR[node.name], self.now()
-        until_s = int(now) if star.mood != "quiet" else int(now) - 90
+        until_s = int(now) if star.mood != "quiet" else int(now) - QUIET_S
         await agent.say(identity(star, now), Updates(*star.updates, int((now - 1260) * 1000)))
         seq = agent.acked[STREAM_LIVE] + 1
         sent = {seq - 1: until_s}

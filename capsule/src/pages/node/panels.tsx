@@ -75,8 +75,12 @@ interface SpecProps extends PanelProps {
 
 function Panel({ label, title, lines, more = [], detail, node, shown, until, group, ...rest }: SpecProps): VNode {
   const data = dataOf({ detail, node, shown, until, group }, lines);
-  const live = shown.range === "live" && !shown.zoom;
-  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{!live ? (detail.pastFailure.value ? t`Could not be read` : t`No data in this time`) : node.state === "offline" ? t`No data: the node is offline` : t`Waiting for the first samples`}</div>;
+  const missing = (): string => {
+    if (shown.range !== "live" || shown.zoom) return detail.pastFailure.value ? t`Could not be read` : t`No data in this time`;
+    if (node.state === "offline") return t`No data: the node is offline`;
+    return lines.some(({ series }) => node.latest[series]) ? t`No data in this time` : t`Waiting for the first samples`;
+  };
+  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
   return (
     <ChartPanel
       label={label}
