@@ -336,6 +336,24 @@ def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubPro
     expect(linus.get_by_role("heading", name="Sign in to Stardust")).to_be_visible(timeout=ENDED_LIMIT_MS)
 
 
+def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
+    page: Page, hub: HubProcess, other: Callable[[], Page]
+) -> None:
+    sign_in(page, hub)
+    settings(page, "Users")
+    password = add_user(page, "linus", "Operator")
+    linus = other()
+    choose_password(linus, hub, "linus", password)
+    for role, buttons in (("Viewer", 0), ("Operator", 1)):
+        page.get_by_role("button", name="Actions for linus").click()
+        page.get_by_role("menuitem", name="Role and nodes…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=role).check()
+        dialog.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("row").filter(has_text="linus")).to_contain_text(role)
+        expect(linus.get_by_role("banner").get_by_role("button", name="Add node")).to_have_count(buttons, timeout=ENDED_LIMIT_MS)
+
+
 def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     settings(page, "API tokens")

@@ -265,7 +265,8 @@ class Connection:
         before = self.scope
         if asked > self._answered:  # else who asked later, beside this, has heard what is newer
             self._answered, self._caller = asked, caller
-        anew = self.scope.grants != before.grants
+        # Of a role alone no topic may show more or less, but the page asks who this is when one starts anew.
+        anew = (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role)
         topics = sorted(self._topics, key=_is_of_all)
         for topic in topics if anew else ():
             if _is_of_all(topic):

@@ -183,6 +183,19 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestH
         await live.expect("snapshot")
 
 
+async def test_a_role_that_changes_alone_is_told_by_a_new_beginning(hub: TestHub) -> None:
+    """Nothing more or less is shown then, but a page knows by it to ask who this is."""
+    viewer = await hub.logged_in("viewer")
+    async with viewer.live() as live:
+        await live.subscribe("fleet")
+        await live.expect("snapshot")
+        for role in ("operator", "viewer"):
+            await hub.sql("UPDATE account SET role = ? WHERE id = ?", role, viewer.user.id)
+            hub.bus.publish(Revoked("", viewer.user.id))
+            assert await live.expect("gap") == {"topic": "fleet"}
+            await live.expect("snapshot")
+
+
 class Held:
     """Snapshots of the fleet that are made, and handed over only once each is let go: as of a store that is slow for a moment."""
 
