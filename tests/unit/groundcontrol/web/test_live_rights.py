@@ -186,6 +186,7 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestH
 async def test_a_role_that_changes_alone_is_told_by_a_new_beginning(hub: TestHub) -> None:
     """Nothing more or less is shown then, but a page knows by it to ask who this is."""
     viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
     async with viewer.live() as live:
         await live.subscribe("fleet")
         await live.expect("snapshot")
