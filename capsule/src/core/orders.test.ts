@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { phaseWord } from "./words";
-import { isPlanned, mayForce, namesOf, packagesWord, planSum, stopWord, wantsPackages } from "./orders";
+import { isPlanned, leftOut, mayForce, namesOf, packagesWord, planSum, stopWord, wantsPackages } from "./orders";
 
 test("names may stand with blanks, commas and lines between, each once", () => {
   assert.deepEqual(namesOf(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
@@ -54,4 +54,12 @@ test("only what upgrades is said to be about all packages", () => {
   for (const action of ["reboot", "refresh", "check", "repair", "autoremove", "clean", "rekey"]) assert.equal(packagesWord({ action, for: null, packages: [] }), "", action);
   assert.equal(packagesWord({ action: "plan", for: "autoremove", packages: [] }), "");
   assert.equal(packagesWord({ action: "install", packages: ["curl", "jq"] }), "curl, jq");
+});
+
+test("who has told no plan is named by why, and is waited for only while it can answer", () => {
+  const job = (node_id: string, state: string): { node_id: string; state: string } => ({ node_id, state });
+  const jobs = [job("a", "succeeded"), job("b", "queued"), job("c", "running"), job("d", "queued"), job("e", "expired"), job("f", "succeeded")];
+  const left = leftOut({ jobs, refused: [{ node_id: "g" }] }, new Set(["a"]), (node) => node !== "b");
+  assert.deepEqual([...left], [["away", ["b"]], ["planning", ["c", "d"]], ["silent", ["e", "f"]], ["refused", ["g"]]]);
+  assert.equal(leftOut({ jobs: [job("a", "succeeded")], refused: [] }, new Set(["a"]), () => false).size, 0);
 });

@@ -1,6 +1,7 @@
 /** What can be asked of a server's packages, in words. */
 
 import { form, t } from "./say";
+import { jobEnded } from "./words";
 
 const PLANNED = ["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"] as const;
 const NAMING = new Set<string>(["install", "remove", "hold", "unhold"]);
@@ -11,6 +12,11 @@ type KeptReason = "held" | "phased" | "pinned" | "needs_new" | "needs_removal" |
 interface Planned {
   counts: { upgrades: number; new: number; removals: number; security: number; kept: number };
   reboot: string;
+}
+
+interface Asked {
+  jobs: readonly { node_id: string; state: string }[];
+  refused: readonly { node_id: string }[];
 }
 
 interface Stoppable {
@@ -76,6 +82,20 @@ export function planSum({ counts, reboot }: Planned): string {
   ];
   const said = parts.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
   return [said.join(", ") || t`Nothing is to be done`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
+}
+
+/** Why a node takes no part in what is started of plans: it cannot be asked, it has not answered yet, it ended without a plan, it was not asked. */
+export type LeftOut = "away" | "planning" | "silent" | "refused";
+
+export const LEFT_OUT_WORDS: Record<LeftOut, string> = { away: t`not connected`, planning: t`still planning`, silent: t`told no plan`, refused: t`refused` };
+
+/** The nodes of an order for plans that have told none by now, by why. */
+export function leftOut({ jobs, refused }: Asked, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<LeftOut, string[]> {
+  const found = new Map<LeftOut, string[]>();
+  const add = (why: LeftOut, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
+  for (const { node_id, state } of jobs) if (!told.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+  for (const { node_id } of refused) add("refused", node_id);
+  return found;
 }
 
 /** What became of the wish to stop a job. */

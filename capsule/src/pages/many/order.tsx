@@ -1,14 +1,14 @@
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
-import { BEFORE, isPlanned, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
+import { BEFORE, isPlanned, LEFT_OUT_WORDS, leftOut, namesOf, START_WORDS, wantsPackages } from "../../core/orders";
 import { rich, t } from "../../core/say";
 import { plural } from "../../core/units";
 import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
-import { nodeSignal } from "../../state/fleet";
+import { nodeName, nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
@@ -20,8 +20,8 @@ import { SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
-import { PlansTable, usePlans, withWork } from "./plans";
-import { SENT, startedNote, useSending, whyNot } from "./sending";
+import { askNoMore, PlansTable, usePlans, withWork } from "./plans";
+import { isUnheard, SENT, startedNote, useSending, whyNot } from "./sending";
 
 type Action = BatchBody["action"];
 
@@ -36,6 +36,8 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   const [names, setNames] = useState(given.join(" "));
   const [planning, setPlanning] = useState<BatchView | null>(null);
   const plans = usePlans(planning);
+  /** Of the plans, those that were sent and may have been started: who tells a plan after that is not added to the same wish. */
+  const [sent, setSent] = useState<readonly string[] | null>(null);
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
   const [asking, setAsking] = useState(false);
@@ -55,23 +57,27 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     else able.push(node);
   }
   const onClose = hide;
-  const working = plans?.complete ? withWork(plans) : [];
-  /** So many servers it comes to: those that can, and once their plans are there those of them that have something to do. */
-  const willing = plans?.complete ? working.length : able.length;
+  const working = plans ? (sent ?? withWork(plans)) : [];
+  /** So many servers it comes to: those that can, and once plans are there those of them that have something to do. */
+  const willing = plans?.complete || working.length ? working.length : able.length;
+  /** Who is not waited for by those that have told what they would do. */
+  const left = plans ? leftOut(plans.batch, plans.told, (id) => nodeSignal(id)?.peek().state === "online") : null;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
-  const effect = consequence(action, willing, plans?.complete);
+  const effect = consequence(action, willing, plans?.complete || working.length > 0);
   const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
   const choose = (next: string): void => {
     setAction(next as Action);
     setTyped("");
     setWrong("");
     setPlanning(null);
+    setSent(null);
   };
   const rename = (next: string): void => {
     setNames(next);
     setTyped("");
     setPlanning(null);
+    setSent(null);
   };
   const wish = useRef(planKey);
   wish.current = planKey;
@@ -83,7 +89,12 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     try {
       const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
       setReplanKey(newKey());
-      if (wish.current === planKey) setPlanning(made); // not as the plan of what was chosen meanwhile
+      if (plans) askNoMore(plans);
+      if (wish.current === planKey) {
+        // not as the plan of what was chosen meanwhile
+        setPlanning(made);
+        setSent(null);
+      }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (wish.current === planKey) setWrong(whyNot(error));
@@ -93,19 +104,27 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   const start = (): void => {
     if (!ready || asking || sending) return;
     setWrong("");
-    const bound = planning ? { nodes: working, plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
+    const bound = planning ? { nodes: [...working], plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
     const body = { action, ...bound, ...(naming ? { packages } : {}) };
     const what = t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`;
+    if (planning) setSent(bound.nodes);
     void give({
       what,
-      send: async () => `/batches/${(await submitBatch(body, key)).id}`,
+      send: async () => {
+        const made = await submitBatch(body, key);
+        if (plans) askNoMore(plans);
+        return `/batches/${made.id}`;
+      },
       taken: (path) => {
         onClose();
         unpick();
         go(path);
       },
       late: (path) => startedNote(what, () => go(path)),
-      refused: setWrong,
+      refused: (why, error) => {
+        setWrong(why);
+        if (!isUnheard(error)) setSent(sent);
+      },
     });
   };
   return (
@@ -143,7 +162,15 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
             </span>
           </Banner>
         ))}
-        {away.length > 0 && (
+        {left && left.size > 0 && working.length > 0 && (
+          <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
+            <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
+            <span class="plain">
+              {[...left].map(([why, who]) => `${someOf(who.map((id) => nodeName(id) ?? t`removed node`), 8)} (${LEFT_OUT_WORDS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`To start does not wait for their plans: they are taken back, and nothing is done there.`}`}
+            </span>
+          </Banner>
+        )}
+        {away.length > 0 && !planning && (
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
             <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.`}</span>
           </Banner>
@@ -158,7 +185,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         )}
       </div>
       <Foot status={sending ? SENT : ""} sending={sending} focused onClose={onClose}>
-        {isPlanned(action) && (!planning || plans?.complete) && (
+        {isPlanned(action) && (!planning || (left && !left.has("planning"))) && (
           <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
             {planning ? t`Plan again` : t`Show plans`}
           </Button>

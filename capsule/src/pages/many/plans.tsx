@@ -6,7 +6,7 @@ import { planSum } from "../../core/orders";
 import { t } from "../../core/say";
 import { decimalSize } from "../../core/units";
 import { jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
-import { loadBatch } from "../../state/batches";
+import { cancelBatch, loadBatch } from "../../state/batches";
 import { each } from "../../state/each";
 import { nodeName } from "../../state/fleet";
 import { planOf } from "../../state/plans";
@@ -62,7 +62,15 @@ export function usePlans(started: BatchView | null): Plans | null {
       clearTimeout(timer);
     };
   }, [started?.id]);
-  return found;
+  return found?.batch.id === started?.id ? found : null; // of the one before until this one was read
+}
+
+/** Who has not answered is asked no more. What cannot be taken back goes on until its time is up, and changes nothing. */
+export function askNoMore({ batch }: Plans): void {
+  if (batch.state === "done") return;
+  cancelBatch(batch.id).catch((error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+  });
 }
 
 /** Nodes whose plan does something. */

@@ -1,0 +1,134 @@
+"""Plans of many nodes: who has told what it would do is started, and waits for nobody who cannot answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from spider.wire.frames import JobAnswer, JobPlan, JobStart, JobStop, Message
+from tests.browser.test_fleet_page import DIGEST
+from tests.browser.test_many_nodes import choose
+from tests.browser.test_settings import sign_in
+from tests.browser.waits import until
+from tests.e2e.ordering import ended
+from tests.support.agent import TestAgent
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+from tests.support.wire import open_order
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SLOW = "web-2"
+"""Takes the order for its plan, and tells none before it is let."""
+AWAY = "web-3"
+"""Was never there."""
+
+
+class Planners(PlayedNodes):
+    """Each would upgrade curl, and does when it is told to."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self.verbs: list[tuple[str, str]] = []
+        self.may_tell = threading.Event()
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStop):
+            self.verbs.append((node.name, "stop"))
+            await agent.say(ended(told.job, b"", state="cancelled"))
+        if not isinstance(told, JobStart):
+            return
+        order = open_order(node.launch_key, told.order)
+        self.verbs.append((node.name, order.verb))
+        await agent.say(JobAnswer(told.job, "accepted", "", 0))
+        if order.verb == "plan" and node.name == SLOW and not self.may_tell.is_set():
+            self._held = agent, told.job
+            return
+        await self._end(agent, told.job, planned=order.verb == "plan")
+
+    async def _end(self, agent: TestAgent, job: str, *, planned: bool) -> None:
+        if planned:
+            await agent.say(JobPlan(job, 0, 1, DIGEST, ["curl"], ["1.0"], ["1.1"], ["no"], ["main"], [], [], [], 1000, None, "no", ""))
+        await agent.say(ended(job, b""))
+
+    def tell(self) -> None:
+        """The slow one has worked it out; from the test's thread."""
+        self.may_tell.set()
+        asyncio.run_coroutine_threadsafe(self._end(*self._held, planned=True), self._loop).result(10)
+
+
+@pytest.fixture
+def nodes(hub: HubProcess) -> Iterator[Planners]:
+    one, slow, _ = hub.enrol("web-1", SLOW, AWAY)
+    with Planners(hub, [one, slow]) as played:
+        yield played
+
+
+def orders(hub: HubProcess) -> list[dict[str, Any]]:
+    """What was ordered of many, the newest first."""
+    found: list[dict[str, Any]] = hub.local("GET", "/api/v1/batches").json["batches"]
+    return found
+
+
+def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_no_more(
+    page: Page, hub: HubProcess, nodes: Planners
+) -> None:
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW, AWAY)
+    dialog = page.get_by_role("dialog", name="Run on 3 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Show plans").click()
+    start = dialog.get_by_role("button", name="as planned")
+    expect(start).to_be_enabled()
+    expect(start).to_have_text("Start upgrade on 1, as planned")
+    expect(dialog.get_by_text("2 nodes left out:")).to_be_visible()
+    expect(dialog).to_contain_text(f"{AWAY} (not connected)")
+    expect(dialog).to_contain_text(f"{SLOW} (still planning)")
+    expect(dialog.get_by_role("button", name="Plan again")).to_have_count(0)
+
+    nodes.tell()
+    expect(start).to_have_text("Start upgrade on 2, as planned")
+    expect(dialog.get_by_text("1 node left out:")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Plan again")).to_be_enabled()  # for nobody is at it any more
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("2 of 2 ended")).to_be_visible()
+    upgrade, plans = orders(hub)
+    assert upgrade["counts"] == {"succeeded": 2}
+    until(page, lambda: orders(hub)[1]["counts"], lambda counts: counts == {"succeeded": 2, "cancelled": 1})
+    assert plans["for"] == "upgrade"
+
+
+@pytest.mark.refusals("Failed to load resource")
+def test_who_tells_a_plan_after_an_order_that_was_not_answered_is_not_added_to_it(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW)
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Show plans").click()
+    start = dialog.get_by_role("button", name="as planned")
+    expect(start).to_be_enabled()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/v1/jobs", lose, times=1)
+    start.click()
+    expect(dialog.get_by_text("To try again does not start it twice.")).to_be_visible()
+    row = dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)
+    nodes.tell()
+    expect(row).to_contain_text("1 upgrade")
+    expect(start).to_have_text("Start upgrade on 1, as planned")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    assert [verb for _, verb in nodes.verbs].count("upgrade") == 1
+    assert len(orders(hub)) == 2
