@@ -14,6 +14,7 @@ from typing import Final
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings, complain, count, file_path
+from groundcontrol.cli.rights import reason
 from groundcontrol.cli.table import moment
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite import backup
@@ -59,7 +60,7 @@ async def run(args: argparse.Namespace) -> int:
     try:
         found = settings.control_db.is_file()
     except OSError as exc:
-        raise CliError(f"the database {settings.control_db} cannot be looked at: {exc.strerror}") from exc
+        raise CliError(f"the database {settings.control_db} cannot be looked at: {reason(exc)}") from exc
     if not found:
         raise CliError(f"there is no database {settings.control_db}: nothing to back up")
     become_owner(settings.data_dir)

@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.auth.moment import BEHIND_S
 from groundcontrol.cli.folder import Settings, lock_holder, told_pid
+from groundcontrol.cli.rights import user_name
 from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, is_volatile
 from groundcontrol.domain.nodes import UNITS
@@ -192,6 +193,20 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
             "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"look at: ps {holder}"
         )
     return Finding("hub", "ok", "no hub runs on this folder")
+
+
+def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
+    """What of the databases the owner of the data folder may not use: whether they are sound is not known then."""
+    user = user_name(os.geteuid())
+    for place in dict.fromkeys((folder, control.parent)):
+        if not os.access(place, os.R_OK | os.X_OK) or not (os.access(place, os.W_OK) or is_read_only(place)):
+            yield Finding(
+                "folder", "problem", f"the user {user} may not read and write in {place}", f"chown {user} {place}; chmod 700 {place}"
+            )
+    samples = control.with_name(f"{control.stem}-samples{control.suffix}")
+    for path in (Path(f"{name}{ending}") for name in (control, samples) for ending in ("", "-wal", "-shm")):
+        if not os.access(path, os.R_OK) and path.exists():
+            yield Finding("database", "problem", f"the user {user} may not read {path}", f"chown {user} {path}; chmod 600 {path}")
 
 
 async def database_findings(settings: Settings) -> list[Finding]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from groundcontrol.cli.rights import reason, user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
 
 DEFAULT_FOLDER: Final = ".stardust"
@@ -30,6 +31,15 @@ class CliError(Exception):
     def __init__(self, message: str, code: str = "command.failed") -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotYours(CliError):
+    """Another user than the data folder's owner has asked."""
+
+    def __init__(self, folder: Path, owner: int) -> None:
+        self.found = f"{folder} is the data folder of the user {user_name(owner)}"
+        self.remedy = "run this as root" + (f" or as {user_name(owner)}" if owner else "")
+        super().__init__(f"{self.found}: {self.remedy}")
 
 
 def check_url(url: str) -> None:
@@ -67,8 +77,12 @@ class Hub:
             self._http = aiohttp.ClientSession(self._url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
             return self
         path = self._folder / SOCKET_NAME
-        if not path.exists():
-            raise self._no_hub()
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._no_hub() from None
+        except OSError as exc:
+            raise self._denied(exc) from exc
         self._http = aiohttp.ClientSession("http://hub", connector=_LocalConnector(path), timeout=timeout)
         return self
 
@@ -79,6 +93,14 @@ class Hub:
     def _no_hub(self) -> CliError:
         text = f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir"
         return CliError(text, UNREACHABLE)
+
+    def _denied(self, exc: OSError) -> CliError:
+        """Nothing can be said of a hub that may well run there."""
+        with contextlib.suppress(OSError):
+            owner = self._folder.stat().st_uid
+            if isinstance(exc, PermissionError) and os.geteuid() not in (0, owner):
+                return NotYours(self._folder, owner)
+        return CliError(f"the data folder {self._folder} cannot be used: {reason(exc)}")
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Ask for JSON."""
@@ -125,7 +147,7 @@ class Hub:
             await self._check(answer)
             return None if answer.status == 204 else await _json(answer)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _request(self, method: str, path: str, **kwargs: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._http is not None
         try:
@@ -134,6 +156,8 @@ class Hub:
         except (aiohttp.ClientConnectionError, ConnectionError, FileNotFoundError) as exc:
             if self._url is None and getattr(exc, "errno", None) == errno.ECONNREFUSED:
                 raise self._no_hub() from exc  # it was killed, and its socket is left
+            if self._url is None and getattr(exc, "errno", None) == errno.EACCES:
+                raise self._denied(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder / SOCKET_NAME))) from exc
             raise CliError(f"no hub answers at {self._where}: {exc}", UNREACHABLE) from exc
         except TimeoutError as exc:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc

@@ -14,9 +14,10 @@ from typing import Final
 
 from groundcontrol.cli import checkup
 from groundcontrol.cli.checkup import Finding
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, NotYours, shown
 from groundcontrol.cli.folder import Settings, become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings
+from groundcontrol.cli.rights import described
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite.inspection import Inspection
@@ -25,6 +26,7 @@ from groundcontrol.store.sqlite.readonly import ReadOnlyHere
 Found = Finding | Iterable[Finding]
 
 _RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
+_RIGHTS: Final = "give the owner of the data folder this right, then look again"
 _ORDER: Final = ("ok", "warning", "problem")
 
 
@@ -54,7 +56,10 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     """Every check that can be made from here."""
     secret_file = os.environ.get("STARDUST_SECRET_FILE")
     findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file))) if secret_file else []
-    settings = read_settings(args)
+    try:
+        settings = read_settings(args)
+    except NotYours as exc:
+        return [*findings, Finding("folder", "problem", exc.found, exc.remedy)]
     config, folder, control = settings.config, settings.data_dir, settings.control_db
     findings += await _look("settings", lambda: checkup.settings_findings(settings))
     findings += await _look("sqlite", checkup.sqlite_finding)
@@ -72,6 +77,9 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     findings += await _look("folder", lambda: checkup.lasting_findings(folder))
     findings += await _look("space", lambda: checkup.space_findings(folder, control.parent))
     findings += await _look("hub", lambda: checkup.lock_finding(folder, health))
+    denied = await _look("database", lambda: checkup.rights_findings(folder, control))
+    if denied:  # nothing is known of what nobody could read
+        return [*findings, *denied]
     findings += await _look("database", lambda: checkup.database_findings(settings))
     return [*findings, *await _inside(settings)]
 
@@ -87,6 +95,8 @@ async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> lis
         return [Finding(check, "problem", str(exc), checkup.REMOUNT)]
     except (ConfigError, HubError) as exc:
         return [Finding(check, "problem", str(exc), _RESTORE)]
+    except PermissionError as exc:
+        return [Finding(check, "problem", described(exc), _RIGHTS)]
     except Exception as exc:  # the boundary: what harms a database harms what reads it in ways that nobody has thought of
         return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
 

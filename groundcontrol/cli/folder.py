@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from groundcontrol.cli.client import CliError
+from groundcontrol.cli.client import CliError, NotYours
+from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config
 from groundcontrol.datadir import PID_NAME
 from groundcontrol.errors import ConfigError, VaultError
@@ -42,7 +43,10 @@ def only_here(args: argparse.Namespace, what: str) -> None:
 
 
 def read_settings(args: argparse.Namespace) -> Settings:
-    """Read what the hub reads: flags, environment, file, credentials. Secrets are taken out of the environment."""
+    """Read what the hub reads: flags, environment, file, credentials. Secrets are taken out of the environment.
+
+    Raises: NotYours: who asks may not read the data folder.
+    """
     given = _secret_given(os.environ)
     if not given:
         os.environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
@@ -58,7 +62,20 @@ def read_settings(args: argparse.Namespace) -> Settings:
         faults = tuple(str(exc).splitlines())
     folder = Path(args.data_dir).absolute() if config is None else config.data_dir
     fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
-    return Settings(config, faults, given, folder, fallback if config is None else config.control_db)
+    control = fallback if config is None else config.control_db
+    _check_rights(folder, control)
+    return Settings(config, faults, given, folder, control)
+
+
+def _check_rights(folder: Path, control: Path) -> None:
+    """Raises: NotYours: somebody has asked who may not even read what is there."""
+    try:
+        owner = folder.stat().st_uid
+        denied = not os.access(folder, os.R_OK | os.X_OK) or (control.exists() and not os.access(control, os.R_OK))
+    except OSError:
+        return  # what is done there says what is the matter
+    if denied and os.geteuid() not in (0, owner):
+        raise NotYours(folder, owner)
 
 
 def need(settings: Settings, *, secret: bool = True) -> Config:
@@ -91,7 +108,7 @@ def become_owner(folder: Path) -> None:
     try:
         found = folder.stat()
     except OSError as exc:
-        raise CliError(f"the data folder {folder} cannot be used: {exc.strerror}") from exc
+        raise CliError(f"the data folder {folder} cannot be used: {reason(exc)}") from exc
     if os.geteuid() == 0 and found.st_uid != 0:
         os.setgroups([])
         os.setgid(found.st_gid)

@@ -11,6 +11,7 @@ from typing import Final
 
 from groundcontrol.cli.client import CliError
 from groundcontrol.cli.options import UsageError, complain, wants_json
+from groundcontrol.cli.rights import described
 from groundcontrol.cli.verbs import Verb, find, module_of, parser_of
 from groundcontrol.errors import ConfigError, HubError
 from spider.version import VERSION
@@ -75,4 +76,6 @@ def _run(verb: Verb, words: Sequence[str], *, as_json: bool) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: so be it
-        return EXIT_FAILED
+    except OSError as exc:  # the boundary: what the system refuses is told in a sentence, too
+        tell("command.failed", described(exc))
+    return EXIT_FAILED

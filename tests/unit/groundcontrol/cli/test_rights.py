@@ -1,0 +1,131 @@
+"""The command as a user who may not look into the data folder: one sentence, whatever the verb."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from groundcontrol.cli.rights import user_name
+from groundcontrol.store.sqlite import open_database
+from spider.clock import SystemClock
+from spider.wire.ids import new_time_id
+from tests.support.hub import ROOT, SECRET
+from tests.support.keys import first_vault
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+_AS_STRANGER = """
+import concurrent.futures.thread, contextlib, encodings.ascii, importlib.readers, io, json, os, sys, traceback
+from groundcontrol.cli.main import main
+from groundcontrol.cli.verbs import VERBS, module_of
+for verb in VERBS:
+    verb.name == "serve" or module_of(verb)  # this Python may be root's alone
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+given, told = dict(os.environ), []
+for words in json.load(sys.stdin):
+    os.environ.update(given)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(words)
+        except BaseException:
+            status = traceback.format_exc()
+    told.append((status, out.getvalue(), err.getvalue()))
+print(json.dumps(told))
+"""
+_VERBS = (
+    "status", "nodes", "jobs", "logs", "run upgrade web-1", "cancel x", "user list", "user add bob", "token list", "invite --list",
+    "update web-1", "rekey web-1", "redeploy web-1", "clock accept", "recovery print", "audit list", "backup /tmp", "restore /none",
+    "rotate-secret --new-secret-file /proc/self/cmdline", "recovery restore",
+)  # fmt: skip
+
+
+class Told(NamedTuple):
+    status: int | str
+    """A text: it ended so, with a stack."""
+    out: str
+    err: str
+
+
+def as_stranger(folder: Path, *commands: str) -> list[Told]:
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET}
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_STRANGER],
+        cwd="/", env=env, input=json.dumps([words.split() for words in commands]), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [Told(*told) for told in json.loads(done.stdout)]
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """The data folder of root's hub, in a place that everybody reaches; its socket is there, and nobody listens."""
+    with tempfile.TemporaryDirectory(prefix="stardust-rights-") as place:
+        Path(place).chmod(0o755)
+        folder = Path(place) / "data"
+        asyncio.run(_fill(folder))
+        with closing(socket.socket(socket.AF_UNIX)) as control:
+            control.bind(str(folder / "control.sock"))
+        (folder / "control.sock").chmod(0o600)
+        yield folder
+
+
+async def _fill(folder: Path) -> None:
+    database = await open_database(folder, clock=SystemClock())
+    vault = await first_vault(database, "old")
+    await database.store(audit_key=vault.audit_key, chain=new_time_id())
+    await database.close()
+
+
+@pytest.fixture(params=[0o700, 0o755])
+def folder(made: Path, request: pytest.FixtureRequest) -> Path:
+    made.chmod(request.param)
+    return made
+
+
+def test_every_verb_says_whose_the_folder_is(folder: Path) -> None:
+    for words, told in zip(_VERBS, as_stranger(folder, *(f"{words} --json" for words in _VERBS)), strict=True):
+        assert told.status == 1, (words, told)
+        error = json.loads(told.err)["error"]
+        assert error["code"] in ("command.failed", "config.invalid"), (words, told)
+        assert str(folder) in error["message"], (words, told)
+        assert "the user root" in error["message"] or "user 0" in error["message"], (words, told)
+
+
+def test_a_person_reads_one_line(folder: Path) -> None:
+    [told] = as_stranger(folder, "status")
+    assert told == (1, "", f"stardust: {folder} is the data folder of the user root: run this as root\n")
+
+
+def test_the_doctor_sends_nobody_who_only_lacks_a_right_to_a_backup(folder: Path) -> None:
+    [told] = as_stranger(folder, "doctor --json")
+    assert told.status == 1, told
+    found = json.loads(told.out)["checks"]
+    assert not [one for one in found if "restore" in one["remedy"]], found
+    [one] = [one for one in found if "is the data folder of the user root" in one["text"]]
+    assert (one["check"], one["state"], one["remedy"]) == ("folder", "problem", "run this as root")
+
+
+def test_the_doctor_names_the_file_that_the_owner_of_the_folder_may_not_read(made: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="stardust-rights-") as place:
+        Path(place).chmod(0o755)
+        folder = Path(shutil.copytree(made, Path(place) / "data", ignore=shutil.ignore_patterns("*.sock")))
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, 65534)
+        os.chown(folder / "stardust.db", 0, 0)
+        [told] = as_stranger(folder, "doctor --json")
+    found = [one for one in json.loads(told.out)["checks"] if one["state"] == "problem"]
+    assert {one["text"] for one in found} >= {f"the user {user_name(65534)} may not read {folder}/stardust.db"}, found
+    assert not [one for one in found if "restore" in one["remedy"]], found
