@@ -55,6 +55,7 @@ async def run(args: argparse.Namespace) -> int:
     config = need(read_settings(args))
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
+    _check_readable(args.file)
     check_folder(config.data_dir)
     for folder in (config.data_dir, config.control_db.parent):
         holder = lock_holder(folder)
@@ -80,6 +81,17 @@ async def run(args: argparse.Namespace) -> int:
             lock.release()
     print(json.dumps(_facts(done)) if args.json else _told(done, config))
     return 0
+
+
+def _check_readable(file: Path) -> None:
+    """Raises: CliError: root could have read it, but the owner of the data folder cannot."""
+    try:
+        if not file.exists() or os.access(file, os.R_OK):
+            return
+        remedy = f"chown {os.geteuid()} {file}"
+    except PermissionError:
+        remedy = "put it where this user may read it"
+    raise CliError(f"{file} cannot be read by the user {os.geteuid()}, who owns the data folder: {remedy}")
 
 
 async def _restore(config: Config, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:

@@ -113,13 +113,13 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
 
     Raises: ConfigError: it could not be made; nothing is left of it. Ended.
     """
-    if target.exists():
-        raise ConfigError(f"{target} is there already: a backup never replaces another file")
-    if not target.parent.is_dir():
-        raise ConfigError(f"there is no folder {target.parent}")
     ending = ending or Ending()
-    sweep(target.parent)
     try:
+        if target.exists():
+            raise ConfigError(f"{target} is there already: a backup never replaces another file")
+        if not target.parent.is_dir():
+            raise ConfigError(f"there is no folder {target.parent}")
+        sweep(target.parent)
         with work_folder(target.parent) as folder:
             return _make(control, target, folder, version, tell, fleet, ending)
     except (sqlite3.Error, OSError, ConfigError) as exc:
@@ -129,7 +129,10 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
         if isinstance(exc, sqlite3.Error):
             raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
         if isinstance(exc, OSError):
-            raise ConfigError(f"no backup was made: {target.parent}: {exc.strerror}") from exc
+            text = f"no backup was made: {target.parent}: {exc.strerror}"
+            if isinstance(exc, PermissionError):  # who called as root is root no more
+                text += f": the user {os.geteuid()}, who owns the data folder, has to be able to read and write there"
+            raise ConfigError(text) from exc
         raise
 
 

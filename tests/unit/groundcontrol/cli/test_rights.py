@@ -26,13 +26,14 @@ from tests.support.keys import first_vault
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-_AS_STRANGER = """
-import concurrent.futures.thread, contextlib, encodings.ascii, importlib.readers, io, json, os, sys, traceback
+_AS_USER = """
+import concurrent.futures.thread, contextlib, encodings.ascii, encodings.cp437, importlib.readers, io, json, os, sys, traceback
 from groundcontrol.cli.main import main
 from groundcontrol.cli.verbs import VERBS, module_of
 for verb in VERBS:
     verb.name == "serve" or module_of(verb)  # this Python may be root's alone
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+user = int(sys.argv[1])
+os.setgroups([]); os.setgid(user); os.setuid(user)
 given, told = dict(os.environ), []
 for words in json.load(sys.stdin):
     os.environ.update(given)
@@ -59,10 +60,10 @@ class Told(NamedTuple):
     err: str
 
 
-def as_stranger(folder: Path, *commands: str) -> list[Told]:
+def as_stranger(folder: Path, *commands: str, user: int = 65534) -> list[Told]:
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET}
     done = subprocess.run(
-        [sys.executable, "-c", _AS_STRANGER],
+        [sys.executable, "-c", _AS_USER, str(user)],
         cwd="/", env=env, input=json.dumps([words.split() for words in commands]), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -95,6 +96,18 @@ def folder(made: Path, request: pytest.FixtureRequest) -> Path:
     return made
 
 
+@pytest.fixture
+def strangers(made: Path) -> Iterator[Path]:
+    """Such a folder that is the stranger's own."""
+    with tempfile.TemporaryDirectory(prefix="stardust-rights-") as place:
+        Path(place).chmod(0o755)
+        folder = Path(shutil.copytree(made, Path(place) / "data", ignore=shutil.ignore_patterns("*.sock")))
+        folder.chmod(0o700)
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, 65534)
+        yield folder
+
+
 def test_every_verb_says_whose_the_folder_is(folder: Path) -> None:
     for words, told in zip(_VERBS, as_stranger(folder, *(f"{words} --json" for words in _VERBS)), strict=True):
         assert told.status == 1, (words, told)
@@ -118,14 +131,40 @@ def test_the_doctor_sends_nobody_who_only_lacks_a_right_to_a_backup(folder: Path
     assert (one["check"], one["state"], one["remedy"]) == ("folder", "problem", "run this as root")
 
 
-def test_the_doctor_names_the_file_that_the_owner_of_the_folder_may_not_read(made: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="stardust-rights-") as place:
-        Path(place).chmod(0o755)
-        folder = Path(shutil.copytree(made, Path(place) / "data", ignore=shutil.ignore_patterns("*.sock")))
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, 65534, 65534)
-        os.chown(folder / "stardust.db", 0, 0)
-        [told] = as_stranger(folder, "doctor --json")
+def test_the_doctor_names_the_file_that_the_owner_of_the_folder_may_not_read(strangers: Path) -> None:
+    os.chown(strangers / "stardust.db", 0, 0)
+    [told] = as_stranger(strangers, "doctor --json")
     found = [one for one in json.loads(told.out)["checks"] if one["state"] == "problem"]
-    assert {one["text"] for one in found} >= {f"the user {user_name(65534)} may not read {folder}/stardust.db"}, found
+    assert {one["text"] for one in found} >= {f"the user {user_name(65534)} may not read {strangers}/stardust.db"}, found
     assert not [one for one in found if "restore" in one["remedy"]], found
+
+
+def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) -> None:
+    target = strangers.parent / "roots"
+    target.mkdir(mode=0o700)
+    [closed, long] = as_stranger(strangers, f"backup {target} --json", f"backup {strangers.parent}/{'x' * 300} --json")
+    for told in (closed, long):
+        assert (told.status, told.out) == (1, ""), told
+    error = json.loads(closed.err)["error"]
+    assert (error["code"], error["message"]) == (
+        "config.invalid",
+        f"no backup was made: {target}: Permission denied: the user 65534, who owns the data folder, has to be able to read and write there",
+    )
+    assert "File name too long" in json.loads(long.err)["error"]["message"]
+
+
+@pytest.mark.skipif(any(not place.stat().st_mode & 0o001 for place in (ROOT, *ROOT.parents)), reason="this program is root's alone")
+def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: Path) -> None:
+    file = strangers.parent / "kept.stardust-backup"
+    [made] = as_stranger(strangers, f"backup {strangers}/kept.stardust-backup")
+    assert made.status == 0, made
+    shutil.copy(strangers / "kept.stardust-backup", file)
+    file.chmod(0o600)
+    closed = strangers.parent / "roots"
+    closed.mkdir(mode=0o700)
+    shutil.copy(file, closed)
+    for path, remedy in ((file, f"chown 65534 {file}"), (closed / file.name, "put it where this user may read it")):
+        [told] = as_stranger(strangers, f"restore {path} --replace --json", user=0)
+        assert told.status == 1, told
+        message = json.loads(told.err)["error"]["message"]
+        assert message == f"{path} cannot be read by the user 65534, who owns the data folder: {remedy}"

@@ -92,6 +92,12 @@ async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkey
     assert list(folder.iterdir()) == []
 
 
+async def test_a_name_that_no_file_can_have_is_a_backup_that_was_not_made(tmp_path: Path) -> None:
+    await made_in(tmp_path)
+    with pytest.raises(ConfigError, match=r"^no backup was made: .*File name too long$"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / ("x" * 300), "1.0", quietly)
+
+
 async def test_a_file_system_without_hard_links_takes_one_too_and_loses_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
