@@ -49,6 +49,22 @@ def test_a_window_of_another_day_says_its_date_and_one_of_another_year_its_year(
         expect(bar).to_have_text(f"{since:%H:%M:%S} \u2013 {still:%H:%M:%S}" if since.date() == today.date() else re.compile(""))
 
 
+def test_a_typed_window_begins_where_it_was_typed_whatever_of_it_is_still_to_come(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/n/{stage.ids['web-01']}")
+        page.get_by_role("button", name="Choose a window of time").click()
+        dialog = page.get_by_role("dialog", name="Window of time")
+        now = datetime.now().astimezone().replace(microsecond=0)
+        start = now - timedelta(seconds=60)
+        for label, at in (("From", start), ("To", now + timedelta(seconds=HOUR_S))):
+            dialog.get_by_label(label).fill(f"{at:%Y-%m-%dT%H:%M:%S}")
+        dialog.get_by_role("button", name="Show").click()
+        expect(page).to_have_url(re.compile(rf"from={int(start.timestamp())}&"))
+        end = int(page.url.partition("to=")[2])
+        assert now.timestamp() <= end <= datetime.now().astimezone().timestamp() + 1, "as far as it is over"
+
+
 def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { panned, readView, scaled, spanOf, stepFor, viewQuery, windowed } from "./view";
+import { panned, readView, scaled, spanOf, stepFor, typed, viewQuery, windowed } from "./view";
 
 const read = (query: string) => readView((name) => new URLSearchParams(query).get(name));
 
@@ -29,6 +29,14 @@ test("a window is whole seconds, ten at least, and never in the future", () => {
   assert.deepEqual(windowed(100.4, 103.2, 1000), { from: 96, to: 106 });
   assert.deepEqual(windowed(300, 200, 1000), { from: 200, to: 300 });
   assert.deepEqual(windowed(950, 1050, 1000.2), { from: 901, to: 1001 });
+});
+
+test("a typed window keeps its beginning: what of it is still to come is cut off", () => {
+  assert.deepEqual(typed(100, 200, 1000), { from: 100, to: 200 });
+  assert.deepEqual(typed(940, 4540, 1000.2), { from: 940, to: 1001 });
+  assert.deepEqual(typed(100, 103, 1000), { from: 100, to: 110 });
+  assert.deepEqual(typed(998, 4540, 1000), { from: 990, to: 1000 });
+  assert.deepEqual(typed(100.6, 200.2, 1000), { from: 100, to: 201 });
 });
 
 test("a window moves and grows round a moment, up to now", () => {

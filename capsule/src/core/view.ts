@@ -65,6 +65,12 @@ export function windowed(from: number, to: number, now: number): Span {
   return { from: start, to: start + length };
 }
 
+/** A window whose two times were typed: it begins there, ends with now at the latest, and is no shorter than what can be shown. */
+export function typed(from: number, to: number, now: number): Span {
+  const end = Math.ceil(Math.min(Math.max(to, from + SHORTEST_S), now));
+  return { from: Math.max(0, Math.floor(Math.min(from, end - SHORTEST_S))), to: end };
+}
+
 /** The same length, earlier (share < 0) or later by a share of itself. */
 export function panned({ from, to }: Span, share: number, now: number): Span {
   const by = (to - from) * share;

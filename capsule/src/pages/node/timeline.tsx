@@ -5,7 +5,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { age, clock, date, sameDay } from "../../core/time";
-import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
+import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, typed, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
 import type { ChartMark } from "../../core/marks";
 import type { ChartGroup } from "../../charts/panel";
 import { hubNow } from "../../state/clock";
@@ -195,7 +195,7 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
   const [from, setFrom] = useState(fieldText(now.from));
   const [to, setTo] = useState(fieldText(now.to));
   const [start, end] = [new Date(from).getTime() / 1000, new Date(to).getTime() / 1000];
-  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must come after the beginning.` : start >= hubNow() ? t`There is nothing yet at that time.` : end - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
+  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must come after the beginning.` : start >= hubNow() ? t`There is nothing yet at that time.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
   return (
     <Dialog title={t`Window of time`} subtitle={t`For all charts of this page, in your own time zone.`} size="narrow" onClose={onClose}>
       <form
@@ -203,7 +203,7 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
           event.preventDefault();
           if (wrong) return;
           onClose();
-          showView({ ...view, zoom: windowed(start, end, hubNow()) });
+          showView({ ...view, zoom: typed(start, end, hubNow()) });
         }}
       >
         <div class="body">
