@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakGaps, fromBuckets, holes, isolated, LiveWindow, nearestRow, sampleRow, settle } from "./window";
+import { breakGaps, fromBuckets, holes, isolated, LiveWindow, nearestRow, partOf, sampleRow, settle } from "./window";
 
 test("a hole of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
@@ -49,6 +49,14 @@ test("empty buckets between two samples of a slow series are not a hole", () => 
   const times = Array.from({ length: 21 }, (_, index) => index * 6);
   const column = times.map((at) => (at % 60 === 0 ? 20 : null));
   assert.deepEqual(fromBuckets({ times, values: [column] }, 6, 60).values, [[20, 20, 20]]);
+});
+
+test("what was read in several parts has the times and the step of its own part", () => {
+  const fast = { step: 10, times: [0, 10, 20], series: { a: 1, b: 2 } };
+  const slow = { step: 60, times: [0, 60], series: { c: 3 } };
+  assert.equal(partOf([fast, slow], ["c"]), slow);
+  assert.equal(partOf([fast, slow], ["x", "b"]), fast);
+  assert.equal(partOf([fast, slow], ["x"]), undefined);
 });
 
 test("an empty bucket of a fast series is a hole", () => {

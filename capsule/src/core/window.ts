@@ -175,6 +175,9 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
   return { times: outTimes, values: outValues };
 }
 
+/** Of a window that was read in several parts the one with these series: the times and the step of another part are not theirs. */
+export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
+
 /**
  * Buckets from the hub, made ready for a chart: a bucket without any sample is a hole only when it is longer than
  * the rhythm of the series explains (a series of one sample a minute has empty buckets of six seconds).

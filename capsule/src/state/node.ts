@@ -16,6 +16,7 @@ import { dismiss, toast } from "./toasts";
 
 /** How the hub writes one. */
 const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+/** Also the most rows of a table. */
 const MOST_POINTS = 600;
 const MOST_SERIES = 50;
 const MARK_PAGE = 200;
@@ -31,10 +32,10 @@ export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_
 export interface Past extends Span {
   /** For which view it was read. */
   key: string;
-  /** Seconds of a bucket. */
+  /** Seconds of the narrowest bucket. */
   step: number;
-  times: number[];
-  series: HistoryView["series"];
+  /** One an answer: each has its own times. */
+  parts: readonly HistoryView[];
 }
 
 export class NodeDetail {
@@ -157,13 +158,15 @@ export class NodeDetail {
     }
     try {
       const to = hubNow();
-      const past = await this.#history(missing, to - LIVE_S, to, MOST_POINTS);
+      const parts = await this.#history(missing, to - LIVE_S, to, MOST_POINTS);
       if (this.#closed) return;
-      for (const [name, { avg }] of Object.entries(past.series)) {
-        past.times.forEach((at, index) => {
-          const value = avg[index];
-          if (value != null) this.window.addPast(name, at, past.step, value);
-        });
+      for (const { series, step, times } of parts) {
+        for (const [name, { avg }] of Object.entries(series)) {
+          times.forEach((at, index) => {
+            const value = avg[index];
+            if (value != null) this.window.addPast(name, at, step, value);
+          });
+        }
       }
       this.window.know(missing);
       this.version.value += 1;
@@ -217,10 +220,10 @@ export class NodeDetail {
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
     try {
-      const past = await this.#history(names, from, to, points);
+      const parts = await this.#history(names, from, to, points);
       if (this.#closed || mine !== this.#asked) return; // a later question was faster
       this.pastFailure.value = null;
-      this.past.value = { key, from, to, step: past.step, times: past.times, series: past.series };
+      this.past.value = { key, from, to, step: Math.min(...parts.map(({ step }) => step)), parts };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
@@ -262,11 +265,10 @@ export class NodeDetail {
     if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
   }
 
-  /** As many answers as it takes: the hub gives so many series at once, of one window all by the same steps. */
-  async #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView> {
+  /** As many answers as it takes: the hub gives so many series at once, each answer by steps that suit what is in it. */
+  #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView[]> {
     const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
-    const [first, ...more] = await Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
-    return more.reduce((all, one) => ({ ...all, series: { ...all.series, ...one.series } }), first as HistoryView);
+    return Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
   }
 }
 

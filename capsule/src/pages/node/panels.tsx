@@ -6,7 +6,7 @@ import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, series
 import { t } from "../../core/say";
 import { labelled, parseSeries, seriesName } from "../../core/series";
 import { LIVE_S, viewKey, type View } from "../../core/view";
-import { fromBuckets, GAP_INTERVALS, type Cell, type Columns } from "../../core/window";
+import { fromBuckets, GAP_INTERVALS, partOf, type Cell, type Columns } from "../../core/window";
 import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
 import type { NodeDetail } from "../../state/node";
 import { rhythmOfMetric } from "../../state/metrics";
@@ -44,18 +44,19 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
     return { ...base, columns, from, to, hole: shown.zoom ? Infinity : detail.window.hole(names, rhythm), loading: shown.zoom !== null };
   }
-  if (!past || !names.some((name) => past.series[name])) {
+  const own = past && partOf(past.parts, names);
+  if (!own) {
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
     return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, hole: Infinity, loading: true };
   }
-  const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => past.series[name]?.[key] ?? past.times.map(() => null));
-  const together = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
+  const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => own.series[name]?.[key] ?? own.times.map(() => null));
+  const together = fromBuckets({ times: own.times, values: [...part("avg"), ...part("min"), ...part("max")] }, own.step, rhythm);
   const count = names.length;
   const columns: Columns = { times: together.times, values: together.values.slice(0, count) };
   const loading = past.key !== window;
   // Of one sample a bucket, lowest and highest say nothing new.
-  const band = past.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
-  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(past.step * 1.5, rhythm * GAP_INTERVALS), loading };
+  const band = own.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
+  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading };
 }
 
 const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
