@@ -1,9 +1,11 @@
-"""More charts at once than the hub answers in one go."""
+"""Many series at once: more charts than the hub answers in one go, and nodes that measure at moments of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import math
 import re
 import threading
 import time
@@ -30,6 +32,9 @@ HOUR_S = 3600
 PACK_ROWS = 300
 DISKS = [f"disk.busy{{device=d{disk:02}}}" for disk in range(MOST_SERIES)]
 FILES = "filesystem.used{mount=/}"
+TOTAL = layout_of(series=["cpu.total"])
+PHASES = (0.3, 0.7)
+"""When within a second a node measures."""
 
 
 def ramp(at: float) -> float:
@@ -64,6 +69,32 @@ def row(layout: Layout, at: int) -> Row:
     return Row(at * 1000, [round(ramp(at) * parse_series(series)[0].scale) for series in layout.series])
 
 
+class Phased(PlayedNodes):
+    """Each measures once a second, at a part of it that is its own."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self.greeted = {node.node_id: asyncio.Event() for node in nodes}
+        self.phases = {node.node_id: phase for node, phase in zip(nodes, PHASES, strict=True)}
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name), TOTAL)
+        self.greeted[node.node_id].set()
+
+    async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.measure(agent, node), name=f"measures of {node.name}")
+            await super()._play_one(agent, node)
+
+    async def measure(self, agent: TestAgent, node: Enrolled) -> None:
+        await self.greeted[node.node_id].wait()
+        for seq in range(600):
+            at = math.floor(time.time()) + 1 + self.phases[node.node_id]
+            await asyncio.sleep(at - time.time())
+            coding, body = pack_rows([Row(round(at * 1000), [2000])])
+            await agent.say(Pack(STREAM_LIVE, seq, TOTAL.layout, coding, body))
+
+
 def as_file(page: Page, chart: Locator) -> list[list[str]]:
     """What the chart's own file holds, without the names of its columns."""
     with page.expect_download() as saved:
@@ -95,3 +126,27 @@ def test_more_series_than_one_answer_holds_are_each_drawn_at_their_own_times(pag
                 assert rows[-1][0] - rows[0][0] >= least, (view, rows[0], rows[-1])
                 assert all(value == pytest.approx(ramp(at), abs=within) for at, value in rows), rows
                 assert not apart or {later[0] - sooner[0] for sooner, later in pairwise(rows)} == {apart}
+
+
+def test_compared_servers_share_the_rows_of_their_table_and_of_their_file(page: Page, hub: HubProcess) -> None:
+    nodes = list(hub.enrol("web-1", "web-2"))
+    with Phased(hub, nodes):
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/compare?nodes={','.join(node.node_id for node in nodes)}")
+        chart = page.get_by_role("figure", name=re.compile(r"^CPU total chart"))
+        expect(chart.locator(".u-over")).to_be_visible()
+        opened = time.time()
+        page.wait_for_timeout(8_000)
+        chart.hover()
+        page.keyboard.press("v")
+        table = chart.get_by_role("table")
+        expect(table).to_be_visible()
+        shown = table.locator("tbody tr").evaluate_all(
+            "(rows) => rows.map((row) => [row.querySelector('time').dateTime, ...[...row.querySelectorAll('td')].slice(1).map((one) => one.textContent)])"
+        )
+        for rows, unit in ((shown, "%"), (as_file(page, chart), "")):
+            # The last second may be of one only, and so may be what was measured before both were there.
+            whole = [cells[1:3] for cells in rows if opened + 1 < seconds(cells[0]) < opened + 6]
+            assert len(whole) in {4, 5}, rows
+            assert all(cells == [f"20.0{unit}" if unit else "20", f"20.0{unit}" if unit else "20"] for cells in whole), whole
+            assert all(seconds(cells[0]) % 1 == 0 for cells in rows), rows

@@ -40,8 +40,6 @@ export interface PanelProps extends ChartProps {
   more?: readonly MenuItem[];
 }
 
-const MOST_ROWS = 600;
-
 export function ChartPanel({ title, legend, wide = false, waiting = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
   const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, hint: "v", icon: "table-2", run: () => setTable(!table) };
@@ -100,10 +98,11 @@ function sheet({ data, group, series }: ChartProps, names: readonly string[]): (
   return [["time", ...heads, "marks"], ...rows];
 }
 
+/** All rows of the window: they are no more than the points that a chart is given. */
 function Twin({ label, series, data, words, group }: ChartProps): VNode {
   const { times, values } = data.columns;
   const { band, from, to } = data;
-  const shown = times.map((at, row) => ({ at, row, next: times[row + 1] ?? to })).filter(({ at }) => at >= from && at <= to).slice(-MOST_ROWS).reverse();
+  const shown = times.map((at, row) => ({ at, row, next: times[row + 1] ?? to })).filter(({ at }) => at >= from && at <= to).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>
       <table>

@@ -2,10 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { figures, joined, MOST_NODES, readIds } from "./compare";
 
-test("nodes that sample at other moments share their times, and only a real hole breaks a line", () => {
-  const { times, values } = joined([{ times: [1, 2, 9], column: [10, 11, 12] }, { times: [1.5, 2.5, 3.5], column: [20, 21, 22] }], 2.5);
-  assert.deepEqual(times, [1, 1.5, 2, 2.5, 3.5, 9]);
-  assert.deepEqual(values, [[10, undefined, 11, null, null, 12], [null, 20, undefined, 21, 22, null]]);
+test("nodes that sample at moments of their own share whole seconds, and only a real hole breaks a line", () => {
+  const parts = [{ times: [1.3, 2.3, 5.8, 9.3], column: [10, 11, null, 12] }, { times: [1.7, 2.7, 3.7], column: [20, 21, 22] }];
+  assert.deepEqual(joined(parts, 1), { times: [1, 2, 3, 6, 9], values: [[10, 11, null, null, 12], [20, 21, 22, null, null]] });
+});
+
+test("nodes that sample once a minute share whole minutes", () => {
+  assert.deepEqual(joined([{ times: [72, 132], column: [1, 2] }, { times: [97, 157], column: [3, 4] }], 60), { times: [60, 120], values: [[1, 2], [3, 4]] });
+});
+
+test("a sample that is a little early or late has the second that follows on the one before", () => {
+  const late = { times: [4.99, 6.01, 6.99, 8.01, 8.99], column: [1, 2, 3, 4, 5] };
+  assert.deepEqual(joined([late], 1), { times: [4, 5, 6, 7, 8], values: [[1, 2, 3, 4, 5]] });
+  // Who measures more slowly falls behind by one second, never by more.
+  const slow = Array.from({ length: 300 }, (_, turn) => turn * 1.01);
+  const { times } = joined([{ times: slow, column: slow }], 1);
+  slow.forEach((at) => assert.ok(times.some((second) => at - second >= 0 && at - second < 2), String(at)));
+  assert.equal(new Set(times).size, times.length);
 });
 
 test("figures of a window count each bucket's own extremes and leave out what is missing", () => {

@@ -1,6 +1,6 @@
-/** One series of several nodes side by side. Each node samples by its own clock, so their moments are put together first. */
+/** One series of several nodes side by side. Each node samples at moments of its own, so those are put into common rows first. */
 
-import { settle, type Cell, type Columns } from "./window";
+import { breakGaps, GAP_INTERVALS, settle, type Cell, type Columns } from "./window";
 
 export const MOST_NODES = 12;
 
@@ -9,19 +9,31 @@ export interface Part {
   column: readonly Cell[];
 }
 
-/** All moments of all parts; where one has no sample of its own it has a hole only if `limit` seconds pass without. */
-export function joined(parts: readonly Part[], limit: number): Columns {
-  const places = new Map<number, number>();
-  const times = [...new Set(parts.flatMap((part) => part.times))].sort((a, b) => a - b);
-  times.forEach((at, place) => places.set(at, place));
-  const values = parts.map(({ times: own, column }) => {
-    const out: Cell[] = times.map(() => null);
-    own.forEach((at, row) => {
-      out[places.get(at) as number] = column[row];
-    });
-    return out;
+/** So much of a row may a sample be early or late. */
+const SLACK = 0.25;
+
+/** Its samples by the row of the whole `rhythm` that each was taken in, as in history. Who measures at the turn of one is now before it and now behind: then the row is the one that follows on the row before. */
+function inRows({ times, column }: Part, rhythm: number): Map<number, number> {
+  const rows = new Map<number, number>();
+  let [before, row] = [-Infinity, -Infinity];
+  times.forEach((at, index) => {
+    const value = column[index];
+    if (value == null) return;
+    const [place, next] = [at / rhythm, row + 1];
+    row = at - before < 1.5 * rhythm && place > next - SLACK && place < next + 1 + SLACK ? next : Math.floor(place);
+    before = at;
+    rows.set(row, value);
   });
-  return settle({ times, values }, limit);
+  return rows;
+}
+
+/** All parts in rows of one rhythm, so that what was measured in the same second stands side by side; a line has a hole only where its own samples are missing for long. */
+export function joined(parts: readonly Part[], rhythm: number): Columns {
+  const found = parts.map((part) => inRows(part, rhythm));
+  const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
+  const values = found.map((part) => rows.map((row): Cell => part.get(row) ?? null));
+  const limit = rhythm * GAP_INTERVALS;
+  return settle(breakGaps({ times: rows.map((row) => row * rhythm), values }, limit), limit);
 }
 
 export interface Figures {

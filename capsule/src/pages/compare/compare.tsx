@@ -185,7 +185,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
         const { times, values } = detail.window.columns([series], until, rhythm);
         return { times, column: values[0] ?? [] };
       }),
-      limit,
+      rhythm,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
     return { columns, from, to, since, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null };
