@@ -422,6 +422,26 @@ async def test_what_the_tiers_take_is_measured(store: Store) -> None:
     assert session.no > 0
 
 
+async def test_what_the_tiers_take_is_measured_on_nodes_that_have_something_whoever_came_and_went_later(store: Store) -> None:
+    await filled(store)
+    await compact_all(store)
+    before = await store.metrics.sizes(AT_MS / 1000)
+    for at in range(51):
+        gone = await connect(store, (await store.nodes.create_node(SCOPE, new_node(f"gone-{at}"))).id)
+        await store.metrics.drop_node(gone.no)
+    assert await store.metrics.sizes(AT_MS / 1000) == before
+
+
+async def test_a_few_values_do_not_tell_what_a_tier_takes(store: Store) -> None:
+    """Most of such a chunk is the names of its series."""
+    session = await session_of(store)
+    await store.metrics.append([pack(session, at, LAYOUT, AT_MS + at * HOUR_MS) for at in range(3)])
+    await compact_all(store)
+    seconds = (await store.metrics.sizes(AT_MS / 1000))[0]
+    assert (seconds.bytes, seconds.samples) == (0, 0)
+    assert seconds.per_day > 0
+
+
 async def test_a_node_that_is_gone_gives_nothing_any_more_and_counts_again_when_it_is_back(store: Store) -> None:
     session = await filled(store)
     later = AT_MS + 3 * DAY_S * 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from groundcontrol.domain.history import Bounds, TierSize
@@ -23,6 +23,8 @@ LAYOUTS_KEPT: Final = 64
 """Layouts of a live session that stay though no row uses them now: twice as many as a session may have in use."""
 SAMPLED_NODES: Final = 50
 SAMPLED_CHUNKS: Final = 40
+LEAST_SAMPLES: Final = 1000
+"""Values that a sampled chunk holds on the average, or nothing was measured: of a chunk of a few steps most is the names of its series."""
 
 
 async def expire(writer: Writer, bounds: Bounds) -> int:
@@ -137,7 +139,7 @@ def _drop_rest(tx: Tx, no: int) -> None:
 
 
 def sizes(rows: Rows, since: float) -> list[TierSize]:
-    """What the tiers take, measured on the newest chunks of some nodes. Those of which nothing is younger than `since` give nothing any more."""
+    """What the tiers take, measured on the newest chunks of the first nodes that have any. Those of which nothing is younger than `since` give nothing any more."""
     per_day = [0.0, 0.0, 0.0]
     newest = rows.all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
     giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
@@ -150,13 +152,23 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
             continue
         for tier in TIERS:
             per_day[tier.no] += series * 86_400 / max(tier.step_s, row["rhythm_s"])
-    nodes = [row["node"] for row in rows.all("SELECT node FROM fence WHERE node > 0 ORDER BY node DESC LIMIT ?", SAMPLED_NODES)]
     found = []
     for tier in TIERS:
-        bytes_, samples = 0, 0
-        for no in nodes:
-            for length, count in places.newest_sizes(rows, tier, no, SAMPLED_CHUNKS):
-                bytes_ += length
-                samples += count
-        found.append(TierSize(tier.name, bytes_, samples, per_day[tier.no]))
+        chunks = [chunk for no in _sampled(rows, tier) for chunk in places.newest_sizes(rows, tier, no, SAMPLED_CHUNKS)]
+        samples = sum(count for _, count in chunks)
+        if samples < LEAST_SAMPLES * len(chunks):
+            chunks, samples = [], 0
+        found.append(TierSize(tier.name, sum(length for length, _ in chunks), samples, per_day[tier.no]))
     return found
+
+
+def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
+    """Nodes that have chunks, one look into the index each: of `fence` those that were removed stay for good."""
+    no = 0
+    for _ in range(SAMPLED_NODES):
+        sql = f"SELECT min(place) AS place FROM {places.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608  a name of our own
+        first = rows.all(sql, places.place_of(no + 1, 0))[0]["place"]
+        if first is None:
+            return
+        no = places.Body(first, b"").no
+        yield no
