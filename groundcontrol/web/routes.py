@@ -132,7 +132,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "GET", "/nodes/{id}/export", "history.read", export.export_node, None,
         query=(
             Parameter("from", "Unix seconds; without it all that is kept"),
-            Parameter("to", "Unix seconds; without it now"),
+            Parameter("to", "Unix seconds; without it all that is kept, also what a clock that is ahead has dated later than now"),
             Parameter("tier", "1s (as it was measured), 1m or 1h (1s)"),
         ),
         answers=("application/x-ndjson", "text/csv"),

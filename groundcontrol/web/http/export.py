@@ -20,6 +20,7 @@ from groundcontrol.errors import BadRequest, HubError
 from groundcontrol.history.rates import scale_of
 from groundcontrol.history.stats import StatTable
 from groundcontrol.history.tiers import GRACE_S, SECONDS, TIERS, Tier, kept_s
+from groundcontrol.janitor import AHEAD_S
 from groundcontrol.web.call import Call, StillAllowed
 from groundcontrol.web.http.history import CSV, choose_form, kept, moment
 from spider.logs import event
@@ -44,7 +45,7 @@ async def export_node(call: Call) -> web.StreamResponse:
     if tier is None:
         raise BadRequest("the parameter tier must be 1s, 1m or 1h")
     now = call.services.clock.now()
-    end = moment(query.get("to"), "to", now)
+    end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes are ahead: nothing later is kept
     start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")

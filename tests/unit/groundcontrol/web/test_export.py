@@ -31,6 +31,21 @@ async def test_every_row_comes_as_a_line(hub: TestHub) -> None:
     assert lines[-1] == {"at": START + 59.0, "family": "pulse", "values": {"cpu.total": 59.0, "disk.read{device=sda}": 7.0}}
 
 
+@pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
+async def test_rows_of_a_node_whose_clock_is_ahead_come_too(hub: TestHub, tier: str) -> None:
+    """All that is kept, unless somebody says until when."""
+    hub.clock.wrong = -20 * 3600.0
+    admin, node = await hub.logged_in(), await measured(hub)
+    path = f"nodes/{node.id}/export?tier={tier}"
+    kept = await admin.get(f"{path}&to={START + 60}")
+
+    answer = await admin.get(path)
+
+    assert (answer.status, answer.body) == (200, kept.body)
+    assert answer.body
+    assert (await admin.get(f"{path}&to={hub.clock.now()}")).body == b""
+
+
 async def test_rows_that_lie_in_chunks_come_too_and_once(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await measured(hub)
     before = (await admin.get(f"nodes/{node.id}/export")).body
