@@ -459,3 +459,33 @@ def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: Hub
         dialog.get_by_role("link", name="All servers of this request").click()
         page.wait_for_url(re.compile(f"/deployments/{batch}$"))
         expect(dialog).to_have_count(0)
+
+
+def test_who_is_limited_is_told_that_a_new_node_needs_a_tag_that_they_are_granted(browser: Browser, hub: HubProcess) -> None:
+    made = hub.local("POST", "/api/v1/users", {"username": "olga", "role": "operator", "grants": {"tags": ["web"]}}).json
+    with gate(browser, hub) as seen:
+        page = seen.page
+        choose_password(page, hub, "olga", made["password"])
+        expect(page.get_by_text("You see the nodes that you are granted, and none is here yet.")).to_be_visible()
+        dialog = opened(page)
+        needed = dialog.get_by_text("a new one needs a tag that you are granted")
+        for way in ("Many servers", "One-line command", "Over SSH"):
+            dialog.get_by_role("radio", name=way).click()
+            expect(needed).to_be_visible()
+        refused = dialog.get_by_text("your rights are limited to some nodes: give the new one a tag that you are granted")
+        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+        dialog.get_by_label("SSH user").fill("ada")
+        dialog.get_by_role("button", name="Sign in with a password instead").click()
+        dialog.get_by_label("SSH password", exact=True).fill("right")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(refused).to_be_visible()
+        dialog.get_by_role("radio", name="One-line command").click()
+        dialog.get_by_role("button", name="Make the command").click()
+        expect(refused).to_be_visible()
+        assert not seen.axe()
+        dialog.get_by_label("Tags").fill("web")
+        dialog.get_by_role("button", name="Make the command").click()
+        expect(page.get_by_role("dialog", name="Run this on the server")).to_be_visible()
+        page.keyboard.press("Escape")
+        seen.open("/settings")
+        expect(page.get_by_role("region", name="You")).to_contain_text("You are limited to some nodes")

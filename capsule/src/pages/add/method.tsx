@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../core/say";
+import { user } from "../../state/session";
 import { Segmented } from "../../ui/parts";
 
 export type MethodKey = "ssh" | "many" | "command";
@@ -33,6 +34,7 @@ export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolea
           { key: "command", label: t`One-line command` },
         ]}
       />
+      {user.value?.limited && <p class="hint">{t`You are limited to some nodes: a new one needs a tag that you are granted. Without such a tag, ask an admin to add it.`}</p>}
     </div>
   );
 }

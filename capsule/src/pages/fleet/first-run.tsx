@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { t } from "../../core/say";
 import { active } from "../../state/deployments";
 import { show } from "../../state/dialogs";
-import { mayAct } from "../../state/session";
+import { mayAct, user } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Empty } from "../../ui/parts";
 
@@ -19,7 +19,7 @@ export function FirstRun(): VNode {
     );
   }
   return (
-    <Empty icon="satellite" title={t`No nodes yet`} text={mayAct.value ? t`Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later.` : t`Your role may look, not add: ask an operator or an admin for the first one. Whoever is limited to some nodes sees those alone.`}>
+    <Empty icon="satellite" title={t`No nodes yet`} text={[user.value?.limited && t`You see the nodes that you are granted, and none is here yet.`, mayAct.value ? t`Give an address and an SSH key, or run one command on the server. Live data arrives about ten seconds later.` : t`Your role may look, not add: ask an operator or an admin for the first one.`].filter(Boolean).join(" ")}>
       {mayAct.value && (
         <>
           <Button kind="primary" icon="plus" onClick={() => show({ kind: "add" })}>

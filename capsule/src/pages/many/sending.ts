@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { refusalText } from "../../core/forbidden";
 import { t } from "../../core/say";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
@@ -31,8 +32,7 @@ export const isUnheard = ({ status, code }: ApiError): boolean => status === 0 |
 
 /** In words that claim no more than is known. `again`: it is the same wish when it is sent once more. */
 export const whyNot = (error: ApiError, again = true): string => {
-  if (error.code === "auth.forbidden") return t`Your role does not allow this.`;
-  if (!isUnheard(error)) return error.detail;
+  if (!isUnheard(error)) return refusalText(error);
   return again ? t`${error.detail} Whether it was started is not known. To try again does not start it twice.` : t`${error.detail} Whether it was started is not known.`;
 };
 

@@ -5,7 +5,7 @@ import { rich, t } from "../../core/say";
 import { age, moment } from "../../core/time";
 import { endOtherSessions, endSession, loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
-import { changePassword, user } from "../../state/session";
+import { changePassword, mayAct, user } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
 import { ApiError, type SessionView } from "../../state/types";
@@ -36,6 +36,7 @@ export function AccountPage(): VNode {
           <span class="pill small accent">{ROLE_WORDS[who.role].toLowerCase()}</span>
         </div>
         <p class="t2">{ROLE_HINTS[who.role]}</p>
+        {who.limited && <p class="t2">{mayAct.value ? t`You are limited to some nodes: others are not shown, and a new one needs a tag that you are granted.` : t`You are limited to some nodes: others are not shown.`}</p>}
       </section>
       <Password onChanged={sessions.load} />
       <SecondFactor onChanged={sessions.load} />

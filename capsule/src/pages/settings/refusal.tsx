@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { refusalText } from "../../core/forbidden";
 import { t } from "../../core/say";
 import { toast } from "../../state/toasts";
 import { ApiError } from "../../state/types";
@@ -39,7 +40,7 @@ export function useAct(what = t`Not done`): Act {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === "auth.step_up_required") return false;
-      const text = error.code === "auth.forbidden" ? t`Your role does not allow this.` : error.detail;
+      const text = refusalText(error);
       if (gone.current) toast("fail", what, text);
       else setRefusal(text);
       return false;

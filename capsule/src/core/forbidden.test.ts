@@ -1,0 +1,11 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { refusalText } from "./forbidden";
+
+test("what a role may not do is said in the page's words, all else that stands in the way in the hub's", () => {
+  const text = (detail: string, code = "auth.forbidden"): string => refusalText({ code, detail });
+  assert.equal(text("the role 'viewer' may not do this (deployment.create)"), "Your role does not allow this.");
+  const tag = "your rights are limited to some nodes: give the new one a tag that you are granted";
+  assert.equal(text(tag), tag);
+  assert.equal(text("the role of web-01 is taken", "conflict"), "the role of web-01 is taken");
+});
