@@ -7,8 +7,9 @@ import { t } from "../core/say";
 import { plural } from "../core/units";
 import { jobGlyph, jobWord, stateWord } from "../core/words";
 import { hide, show } from "../state/dialogs";
-import { nodeName, rows } from "../state/fleet";
+import { rows } from "../state/fleet";
 import { jobs } from "../state/jobs";
+import { nodeWord } from "../state/named";
 import { preferences } from "../state/preferences";
 import { go, place, setQuery } from "../state/router";
 import { picked } from "../state/selection";
@@ -76,7 +77,7 @@ function entries(text: string): Entry[] {
   const label = (entry: Entry): string => `${entry.label} ${entry.hint}`;
   const nodes: Entry[] = best(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
     .map(({ node, standing }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: standing, run: () => go(`/n/${node.id}`) }));
-  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobWord(job)}, ${nodeName(job.node_id) ?? t`removed node`}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
+  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobWord(job)}, ${nodeWord(job.node_id)}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
   const typed = text.trim() !== "";
   const acts = best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99);

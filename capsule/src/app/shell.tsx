@@ -127,7 +127,7 @@ function Crumb({ route }: { route: Route }): VNode {
       <div class="crumb cut">
         <a href="/jobs">{t`Jobs`}</a>
         <span class="slash">/</span>
-        <span class="cut">{job ? t`${jobWord(job)}, ${nodeName(job.node_id) ?? t`removed node`}` : t`Job`}</span>
+        <span class="cut">{job ? [jobWord(job), nodeName(job.node_id)].filter(Boolean).join(", ") : t`Job`}</span>
       </div>
     );
   }

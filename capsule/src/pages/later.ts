@@ -1,6 +1,7 @@
 /** What everything behind the first view shares: its tabs, its icons, and its style sheet. That one is adopted, not linked: the policy allows no other that comes late. */
 
 import text from "sheet:src/styles/later.css";
+import "../state/named";
 import "../ui/form";
 import "../ui/tabs";
 import { addIcons } from "../ui/icon";

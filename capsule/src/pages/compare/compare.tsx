@@ -15,6 +15,7 @@ import { Comparison } from "../../state/compare";
 import { rowOf, rows } from "../../state/fleet";
 import { lostSince } from "../../state/link";
 import { metricUnits, rhythmOfMetric } from "../../state/metrics";
+import { goneWord } from "../../state/named";
 import { NodeDetail } from "../../state/node";
 import { inBits } from "../../state/preferences";
 import { place, setQuery } from "../../state/router";
@@ -48,7 +49,7 @@ export function ComparePage(): VNode {
   const comparison = useMemo(() => new Comparison(), []);
   const shown = viewShown();
   const key = viewKey(shown);
-  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? t`removed node` : "…"), detail }));
+  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? goneWord() : "…"), detail }));
   const there = nodes.filter(({ detail }) => !isGone(detail));
   const ids = there.map(({ id }) => id);
   useEffect(() => {

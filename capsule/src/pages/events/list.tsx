@@ -5,8 +5,8 @@ import type { Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { events } from "../../state/events";
-import { nodeName } from "../../state/fleet";
 import { findEvents, type EventsAsked } from "../../state/lists";
+import { nodeWord } from "../../state/named";
 import { today } from "../../state/today";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -67,7 +67,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
             </span>
             <span role="cell">{eventText(event)}</span>
             <span role="cell" class="cut t2">
-              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeName(event.node_id) ?? t`removed node`}</a> : "—"}
+              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeWord(event.node_id)}</a> : "—"}
             </span>
             <span role="cell" class="t3">
               {event.source}

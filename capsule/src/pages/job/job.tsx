@@ -5,8 +5,9 @@ import { age, moment, took } from "../../core/time";
 import { FORCE_WORDS, mayForce, packagesWord, STOP_WORDS, stopWord } from "../../core/orders";
 import { actionWord, jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
-import { nodeName, nodeSignal } from "../../state/fleet";
+import { nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
+import { nodeWord } from "../../state/named";
 import { mayAct } from "../../state/session";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
@@ -56,7 +57,7 @@ export function JobPage({ id }: { id: string }): VNode {
 }
 
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
-  const node = nodeName(job.node_id) ?? t`removed node`;
+  const node = nodeWord(job.node_id);
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
   const about = packagesWord(job);

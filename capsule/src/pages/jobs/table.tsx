@@ -3,7 +3,7 @@ import { form, t } from "../../core/say";
 import { moment, took as lasted } from "../../core/time";
 import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
 import { now } from "../../state/clock";
-import { nodeName } from "../../state/fleet";
+import { nodeWord } from "../../state/named";
 import { go } from "../../state/router";
 import { today } from "../../state/today";
 import type { JobView } from "../../state/types";
@@ -34,7 +34,7 @@ export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
 }
 
 function Row({ job }: { job: JobView }): VNode {
-  const node = nodeName(job.node_id) ?? t`removed node`;
+  const node = nodeWord(job.node_id);
   const at = job.started_at ?? job.created_at;
   return (
     <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>

@@ -1,0 +1,71 @@
+"""What a node is called beside its events and jobs that is not known, or not yet."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.test_settings import choose_password, sign_in
+from tests.browser.test_terminal import Printer
+from tests.browser.waits import until
+from tests.support.hub import Enrolled, HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+ACCEPTED, CREATED, CHECK = 202, 201, "Check for updates"
+
+
+def checked(page: Page, hub: HubProcess, printer: Printer, node: Enrolled) -> str:
+    """A check of it, which has ended well."""
+    printer.began.clear()
+    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
+    assert job.status == ACCEPTED, job.body
+    assert printer.began.wait(30)
+    printer.end()
+    made: str = job.json["id"]
+    until(page, lambda: hub.job(made)["state"], lambda state: state == "succeeded")
+    return made
+
+
+def test_a_node_is_called_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-01")
+    with Printer(hub, [node]) as printer:
+        job = checked(page, hub, printer, node)
+    silent = False
+
+    def opened(socket: WebSocketRoute) -> None:
+        if not silent:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/api/v1/live", opened)
+    sign_in(page, hub)
+    main = page.get_by_role("main")
+    silent = True
+    for path in ("/events", "/jobs", f"/jobs/{job}"):
+        page.goto(hub.url + path)
+        expect(main.get_by_text(CHECK).locator("visible=true").first).to_be_visible()
+        expect(main.get_by_text("…", exact=path != f"/jobs/{job}").first).to_be_visible()
+        expect(page.get_by_text("removed node")).to_have_count(0)
+    silent = False
+    page.goto(f"{hub.url}/jobs/{job}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{CHECK}, web-01")
+    expect(page.locator(".crumb")).to_contain_text(f"{CHECK}, web-01")
+    page.goto(f"{hub.url}/events")
+    row = page.get_by_role("row").filter(has_text=CHECK)
+    expect(row.get_by_role("link", name="web-01")).to_be_visible()
+    assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}?force=true").status < 300
+    expect(row.get_by_role("link", name="removed node")).to_be_visible()
+
+
+@pytest.mark.refusals("404 (Not Found)")
+def test_to_who_is_limited_no_node_is_called_removed(page: Page, hub: HubProcess) -> None:
+    mine, other = hub.enrol("web-01", "web-02")
+    made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator", "grants": {"nodes": [mine.node_id]}})
+    assert made.status == CREATED, made.body
+    choose_password(page, hub, "vera", made.json["password"])
+    expect(page.get_by_text("web-01").first).to_be_visible()
+    page.goto(f"{hub.url}/compare?nodes={mine.node_id},{other.node_id}")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("link", name="web-01")).to_be_visible()
+    expect(table.get_by_text("not among your nodes")).to_be_visible()
+    expect(page.get_by_text("removed node")).to_have_count(0)
