@@ -1,9 +1,11 @@
-"""A server whose clock is wrong says so on its page, and no more once it is right; and the day of a page ends at midnight."""
+"""A server whose clock is wrong says so on its page, and no more once it is right; what the hub tells after its own was ahead is seen; and the day of a page ends at midnight."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Pack, Row
+from tests.browser.test_events_page import CHECK, checked
 from tests.browser.test_settings import sign_in
+from tests.browser.test_terminal import Printer
+from tests.e2e.jumping import clock_file
 from tests.support.agent import TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.played import PlayedNodes
@@ -62,3 +67,25 @@ def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_
             expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
             page.clock.set_fixed_time(time.time() + 86_400)
             expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w(\s\d{4})?, \d\d:\d\d$"))
+
+
+def test_events_come_live_after_the_clock_of_the_hub_was_ahead(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    clock_file(folder).write_text("3600")
+    with HubProcess(folder, program=("-m", "tests.e2e.jumping")) as hub:
+        [node] = hub.enrol("web-01")
+        with Printer(hub, [node]) as printer:
+            checked(page, hub, printer, node)  # of a later hour than all that follows
+            clock_file(folder).write_text("0")
+            os.kill(hub.pid, signal.SIGUSR1)
+            sign_in(page, hub)
+            page.goto(f"{hub.url}/events")
+            times = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01").locator("time")
+            expect(times).to_have_count(1)
+            checked(page, hub, printer, node)
+            expect(times).to_have_count(2)
+            told = times.evaluate_all("(shown) => shown.map((one) => one.dateTime)")
+            assert told[0] < told[1], "what was written last stands on top"
+            page.reload()
+            expect(times).to_have_count(2)
+            assert times.evaluate_all("(shown) => shown.map((one) => one.dateTime)") == told

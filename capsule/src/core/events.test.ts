@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventSearch, eventText } from "./events";
+import { cameSince, eventSearch, eventText } from "./events";
 
 test("an event of a job says what was done in the words of the buttons", () => {
   const of = (action: string, state: string, message: string): string => eventText({ type: `job.${state}`, message, details: { job: "1", action, changes: 0 } });
@@ -19,4 +19,13 @@ test("what is shown of an event can be looked for", () => {
   assert.equal(eventSearch("refresh package lists"), "refresh");
   assert.equal(eventSearch("full-upgrade"), "full-upgrade");
   assert.equal(eventSearch("plane"), "plane");
+});
+
+test("what came since a list was read stands before all that it holds, whatever its time", () => {
+  const events = (...ids: string[]) => ids.map((id) => ({ id }));
+  const live = events("d", "c", "b", "a");
+  assert.deepEqual(cameSince(live, events("c", "b")), events("d"));
+  assert.deepEqual(cameSince(live, events("d", "c")), []);
+  assert.deepEqual(cameSince(live, events("of before")), live);
+  assert.deepEqual(cameSince(live, []), live);
 });

@@ -22,3 +22,14 @@ export function eventSearch(text: string): string {
   const verb = Object.keys(ACTION_WORDS).find((action) => `${low} `.startsWith(`${actionWord(action).toLowerCase()} `));
   return verb ? verb + text.slice(actionWord(verb).length) : text;
 }
+
+interface Known {
+  id: string;
+}
+
+/** Of the newest events those that came after a list was read; both begin with what was written last. Further back they are of pages that nobody has asked for yet. */
+export function cameSince<E extends Known>(live: readonly E[], read: readonly Known[]): readonly E[] {
+  const known = new Set(read.map(({ id }) => id));
+  const end = live.findIndex(({ id }) => known.has(id));
+  return end < 0 ? live : live.slice(0, end);
+}

@@ -6,12 +6,11 @@ const event = (at: number, id = `e${at}`) => ({ id, at });
 const after = (...came: ReturnType<typeof event>[]) => came.reduce<readonly ReturnType<typeof event>[]>((held, one) => newest(held, one), []);
 const names = (events: readonly { id: string }[]): string[] => events.map((one) => one.id);
 
-test("an event that waited in the hub stands at its time, not at that of its coming", () => {
+test("what was told last stands first, whatever the hub's clock showed, as the hub lists it", () => {
   const held = after(event(10), event(20), event(30));
   assert.deepEqual(names(held), ["e30", "e20", "e10"]);
-  assert.deepEqual(names(newest(held, event(15))), ["e30", "e20", "e15", "e10"]);
-  assert.deepEqual(names(newest(held, event(5))), ["e30", "e20", "e10", "e5"]);
-  assert.deepEqual(names(newest(held, event(20, "told later"))), ["e30", "told later", "e20", "e10"]);
+  assert.deepEqual(names(newest(held, event(15))), ["e15", "e30", "e20", "e10"]);
+  assert.deepEqual(names(newest(held, event(20, "told later"))), ["told later", "e30", "e20", "e10"]);
 });
 
 test("an event is held once, and one that is known makes nothing new", () => {
@@ -19,11 +18,10 @@ test("an event is held once, and one that is known makes nothing new", () => {
   assert.equal(newest(held, event(10)), held);
 });
 
-test("of many events the oldest are let go, but never the one that has just come: the hub's clock may have been ahead", () => {
+test("of many events those that were told first are let go, never the one that has just come: the hub's clock may have been ahead", () => {
   const full = after(...Array.from({ length: 200 }, (_, n) => event(n + 1)));
   assert.equal(full.length, 200);
-  assert.equal(newest(full, event(500)).at(-1)?.id, "e2");
   const held = newest(full, event(0));
   assert.equal(held.length, 200);
-  assert.deepEqual(names(held.slice(-2)), ["e2", "e0"]);
+  assert.deepEqual([held[0]?.id, held.at(-1)?.id], ["e0", "e2"]);
 });

@@ -23,7 +23,7 @@ effect(() => {
     "events",
     {
       snapshot: (data) => {
-        events.value = (data as { events: EventView[] }).events.sort((a, b) => b.at - a.at);
+        events.value = (data as { events: EventView[] }).events;
         eventsLoaded.value = true;
       },
       change: (data) => {

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import { eventSearch, eventText } from "../../core/events";
+import { cameSince, eventSearch, eventText } from "../../core/events";
 import type { Page } from "../../core/paged";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
@@ -43,8 +43,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const pages = found.items;
-  const known = new Set(pages.map((event) => event.id));
-  const fresh = events.value.filter((event) => !known.has(event.id) && (!node || event.node_id === node) && fits(event, asked) && event.at >= (pages[0]?.at ?? 0));
+  const fresh = cameSince(events.value, pages).filter((event) => (!node || event.node_id === node) && fits(event, asked));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
