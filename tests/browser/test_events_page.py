@@ -1,6 +1,8 @@
-"""What a node is called beside its events and jobs that is not known, or not yet."""
+"""Events and jobs by what their address asks for, and what a node is called that is not known, or not yet."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
@@ -69,3 +71,26 @@ def test_to_who_is_limited_no_node_is_called_removed(page: Page, hub: HubProcess
     expect(table.get_by_role("link", name="web-01")).to_be_visible()
     expect(table.get_by_text("not among your nodes")).to_be_visible()
     expect(page.get_by_text("removed node")).to_have_count(0)
+
+
+def test_a_filter_of_the_address_that_makes_no_sense_is_left_out_and_what_is_shown_is_found_half_typed(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-01")
+    with Printer(hub, [node]) as printer:
+        checked(page, hub, printer, node)
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/events?severity=bogus&type=bogus")
+        row = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01: succeeded")
+        expect(row).to_be_visible()
+        expect(page.get_by_role("group", name="Severity").locator("[aria-pressed=true]")).to_have_count(0)
+        search = page.get_by_label("Search events")
+        search.fill("Check for up")
+        page.wait_for_url(re.compile("q=Check"))
+        expect(row).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="web-01")).to_have_count(1)
+        checked(page, hub, printer, node)  # told live, it is found by the same words
+        expect(row).to_have_count(2)
+        search.fill("Check for updates on web-02")
+        expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+        page.get_by_role("button", name="Show all events").click()
+        expect(row).to_have_count(2)
+        expect(page).to_have_url(f"{hub.url}/events")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cameSince, eventSearch, eventText } from "./events";
+import { cameSince, eventSearch, eventText, readEventsAsked } from "./events";
 
 test("an event of a job says what was done in the words of the buttons", () => {
   const of = (action: string, state: string, message: string): string => eventText({ type: `job.${state}`, message, details: { job: "1", action, changes: 0 } });
@@ -19,6 +19,39 @@ test("what is shown of an event can be looked for", () => {
   assert.equal(eventSearch("refresh package lists"), "refresh");
   assert.equal(eventSearch("full-upgrade"), "full-upgrade");
   assert.equal(eventSearch("plane"), "plane");
+});
+
+test("so can the beginning of it, as soon as it is more than one word: one may be of anything", () => {
+  assert.equal(eventSearch("Check f"), "check");
+  assert.equal(eventSearch("check for up"), "check");
+  assert.equal(eventSearch("remove w"), "autoremove");
+  assert.equal(eventSearch("New k"), "rekey");
+  assert.equal(eventSearch("new"), "new");
+  assert.equal(eventSearch("full"), "full");
+  assert.equal(eventSearch("check fo web"), "check fo web");
+});
+
+test("a state is looked for by the hub's word for it", () => {
+  assert.equal(eventSearch("Outcome unknown"), "unknown");
+  assert.equal(eventSearch("outcome un"), "unknown");
+  assert.equal(eventSearch("web-01: outcome unknown"), "web-01: unknown");
+  assert.equal(eventSearch("Refresh package lists on on: unknown: outcome unknown"), "refresh on on: unknown: unknown");
+  assert.equal(eventSearch("Check for updates on web-02: succeeded"), "check on web-02: succeeded");
+  assert.equal(eventSearch("the outcome"), "the outcome");
+  assert.equal(eventSearch("web-01: out"), "web-01: out");
+});
+
+test("of an address, filters that make no sense are left out", () => {
+  const asked = (query: string) => {
+    const parts = new URLSearchParams(query);
+    return readEventsAsked((name) => parts.get(name));
+  };
+  assert.deepEqual(asked(""), { severity: "", type: "", search: "" });
+  assert.deepEqual(asked("severity=error,warning&type=job&q= web "), { severity: "error,warning", type: "job", search: "web" });
+  assert.deepEqual(asked("type=node.offline"), { severity: "", type: "node.offline", search: "" });
+  assert.deepEqual(asked("severity=bogus,error&type=constructor"), { severity: "error", type: "", search: "" });
+  assert.equal(asked(`type=node.${"x".repeat(100)}`).type, "");
+  assert.equal(asked(`q=${"x".repeat(200)}`).search.length, 100);
 });
 
 test("what came since a list was read stands before all that it holds, whatever its time", () => {

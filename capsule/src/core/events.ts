@@ -1,7 +1,7 @@
 /** Events of jobs in the words of the page: the hub's message has an action and a state as programs name them. */
 
 import { t } from "./say";
-import { ACTION_WORDS, actionWord, stateWord } from "./words";
+import { ACTION_WORDS, actionWord, STATE_WORDS, stateWord } from "./words";
 
 interface EventLike {
   type: string;
@@ -16,11 +16,35 @@ export function eventText({ type, message, details }: EventLike): string {
   return t`${actionWord(action)} on ${node}: ${stateWord(state).toLowerCase()}`;
 }
 
-/** Who looks for what is shown means what the hub has noted. */
-export function eventSearch(text: string): string {
+/** What the hub calls that of which this is all, or the beginning. One word of several may be of anything. */
+function calledBy(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
+  return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
+}
+
+/** Who looks for what is shown, or is still typing it, means what the hub has noted. */
+export function eventSearch(text: string): string {
+  const [, before = "", last = ""] = /^(.*: )?(.*)$/.exec(text) ?? [];
+  const noted = before + (calledBy(last, STATE_WORDS) ?? last);
+  const low = noted.toLowerCase();
   const verb = Object.keys(ACTION_WORDS).find((action) => `${low} `.startsWith(`${actionWord(action).toLowerCase()} `));
-  return verb ? verb + text.slice(actionWord(verb).length) : text;
+  return verb ? verb + noted.slice(actionWord(verb).length) : (calledBy(noted, ACTION_WORDS) ?? noted);
+}
+
+/** As the hub knows them. */
+const SEVERITIES: readonly string[] = ["error", "warning", "info"];
+const KINDS: readonly string[] = ["node", "job", "deployment"];
+/** The hub takes no longer word. */
+export const LONGEST = 100;
+
+/** What an address asks for; what makes no sense there is left out. */
+export function readEventsAsked(get: (name: string) => string | null): Record<"severity" | "type" | "search", string> {
+  const type = get("type") ?? "";
+  return {
+    severity: (get("severity") ?? "").split(",").filter((one) => SEVERITIES.includes(one)).join(),
+    type: KINDS.includes(type.split(".")[0] ?? "") && type.length <= LONGEST ? type : "",
+    search: (get("q") ?? "").trim().slice(0, LONGEST),
+  };
 }
 
 interface Known {

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { csv } from "../../core/csv";
-import { eventSearch } from "../../core/events";
+import { eventSearch, LONGEST, readEventsAsked } from "../../core/events";
 import { t } from "../../core/say";
 import { iso } from "../../core/time";
 import { count } from "../../core/units";
@@ -39,10 +39,7 @@ async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
 }
 
 export function EventsPage(): VNode {
-  const { query } = place.value;
-  const severity = query.get("severity") ?? "";
-  const type = query.get("type") ?? "";
-  const search = query.get("q") ?? "";
+  const { severity, type, search } = readEventsAsked((name) => place.value.query.get(name));
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
   const asked = useRef(search);
@@ -54,7 +51,7 @@ export function EventsPage(): VNode {
     const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  const only: EventsAsked = { severity: severity || undefined, type: type || undefined, search: search.trim() || undefined };
+  const only: EventsAsked = { severity: severity || undefined, type: type || undefined, search: search || undefined };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);
     try {
@@ -81,7 +78,7 @@ export function EventsPage(): VNode {
       </div>
       <div class="tools wrap">
         <div class="search grow" role="search">
-          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={100} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={LONGEST} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
           <kbd class="only-desk">/</kbd>
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
