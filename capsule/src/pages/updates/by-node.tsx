@@ -6,7 +6,7 @@ import { age } from "../../core/time";
 import { plural } from "../../core/units";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
-import { loaded, rows } from "../../state/fleet";
+import { loaded, rows, type Row } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
@@ -18,15 +18,18 @@ import { Security } from "../fleet/cells";
 
 const names = new Intl.Collator(undefined, { numeric: true });
 
+/** Nodes with updates (for security) that a search lists. */
+export function fitting(all: readonly Row[], search: string, security: boolean): Row[] {
+  const word = search.trim().toLowerCase();
+  return all.filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)));
+}
+
 export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
-  const word = search.trim().toLowerCase();
-  const found = rows.value
-    .filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)))
-    .sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
+  const found = fitting(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
-  if (!found.length) return word || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No node that fits waits for security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`${plural(unknown.length, "node")} could not tell.` : t`No node told of anything newer.`} />;
+  if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No node that fits waits for security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`${plural(unknown.length, "node")} could not tell.` : t`No node told of anything newer.`} />;
   const reasons = hindrances(found.map(({ node }) => node), action);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (

@@ -14,7 +14,7 @@ import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
 import { SearchField } from "../../ui/search";
 import { hindrance } from "../../core/able";
-import { ByNode } from "./by-node";
+import { ByNode, fitting } from "./by-node";
 import { ByPackage } from "./by-package";
 
 /** Newer packages across the fleet: which there are, where, and the way to bring them in. */
@@ -25,7 +25,9 @@ export function UpdatesPage(): VNode {
   const security = query.get("security") === "1";
   const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
   const v = vitals.value;
-  const wanting = rows.value.filter(({ node }) => (security ? node.updates.security : node.updates.total));
+  const wanting = fitting(rows.value, by === "node" ? search : "", security);
+  /** The search narrows packages, and an order from here is for all of them. */
+  const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
   const readable = old.filter(({ node }) => !hindrance(node, "refresh"));
   const able = wanting.filter(({ node }) => !hindrance(node, security ? "security-upgrade" : "upgrade"));
@@ -40,7 +42,13 @@ export function UpdatesPage(): VNode {
         </div>
         {mayAct.value && able.length > 0 && (
           <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => show({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
-            {security ? t`Security upgrade on ${plural(able.length, "node")}…` : t`Upgrade on ${plural(able.length, "node")}…`}
+            {beyond
+              ? security
+                ? t`All security upgrades on ${plural(able.length, "node")}…`
+                : t`Upgrade all packages on ${plural(able.length, "node")}…`
+              : security
+                ? t`Security upgrade on ${plural(able.length, "node")}…`
+                : t`Upgrade on ${plural(able.length, "node")}…`}
           </Button>
         )}
       </div>

@@ -1,0 +1,75 @@
+"""The page of updates: the order above a list is about what is listed, and the list is that of now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from spider.wire.frames import Table, Updates
+from tests.browser.test_fleet_page import COLUMNS
+from tests.browser.test_settings import sign_in
+from tests.support.agent import IDENTITY, TestAgent
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+NAMES = ("mail-1", "web-1", "web-2")
+
+
+class Tellers(PlayedNodes):
+    """Each could bring curl to 1.1, until it tells something else."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self._agents: dict[str, TestAgent] = {}
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        self._agents[node.name] = agent
+        await agent.say(IDENTITY._replace(hostname=node.name))
+        await self._tell(node.name, ("curl", "1.1", "no"))
+
+    async def _tell(self, name: str, *newer: tuple[str, str, str]) -> None:
+        now_ms = int(time.time() * 1000)
+        cells: list[str | int | None] = [cell for package, to, security in newer for cell in (package, "1.0", to, security, "main")]
+        numbers = Updates(len(newer), sum(security == "yes" for _, _, security in newer), now_ms)
+        await self._agents[name].say(numbers, Table("updates", now_ms, len(newer), COLUMNS, cells))
+
+    def tell(self, name: str, *newer: tuple[str, str, str]) -> None:
+        """Package, version and whether it is for security; from the test's thread."""
+        asyncio.run_coroutine_threadsafe(self._tell(name, *newer), self._loop).result(10)
+
+
+@pytest.fixture
+def nodes(hub: HubProcess) -> Iterator[Tellers]:
+    with Tellers(hub, hub.enrol(*NAMES)) as played:
+        yield played
+
+
+def opened(page: Page, hub: HubProcess, query: str = "") -> Locator:
+    """The page, as soon as all nodes have told; returns its first row."""
+    sign_in(page, hub)
+    expect(page.get_by_text("3of 3 online")).to_be_visible()
+    page.goto(f"{hub.url}/updates{query}")
+    expect(page.get_by_text("3 updates on 3 nodes")).to_be_visible()
+    return page.get_by_role("table").get_by_role("row").nth(1)
+
+
+def test_the_button_orders_what_is_listed_or_says_that_it_orders_more(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+    opened(page, hub, "?by=node")
+    expect(page.get_by_role("button", name="Upgrade on 3 nodes…")).to_be_visible()
+    page.get_by_role("searchbox", name="Search nodes").fill("mail")
+    expect(page.get_by_role("table", name="Nodes with updates").get_by_role("row")).to_have_count(2)
+    page.get_by_role("button", name="Upgrade on 1 node…").click()
+    expect(page.get_by_role("dialog", name="Run on 1 node")).to_contain_text("mail-1")
+    page.keyboard.press("Escape")
+    page.get_by_role("searchbox", name="Search nodes").fill("")
+    page.get_by_role("radio", name="By package").click()
+    expect(page.get_by_role("button", name="Upgrade on 3 nodes…")).to_be_visible()
+    page.get_by_role("searchbox", name="Search packages").fill("curl")
+    page.get_by_role("button", name="Upgrade all packages on 3 nodes…").click()
+    expect(page.get_by_role("dialog", name="Run on 3 nodes")).to_be_visible()
