@@ -73,3 +73,30 @@ def test_the_button_orders_what_is_listed_or_says_that_it_orders_more(page: Page
     page.get_by_role("searchbox", name="Search packages").fill("curl")
     page.get_by_role("button", name="Upgrade all packages on 3 nodes…").click()
     expect(page.get_by_role("dialog", name="Run on 3 nodes")).to_be_visible()
+
+
+def test_a_newer_version_and_what_is_for_security_are_shown_though_no_count_of_updates_changes(
+    page: Page, hub: HubProcess, nodes: Tellers
+) -> None:
+    row = opened(page, hub)
+    expect(row).to_contain_text("1.1")
+    for name in NAMES:
+        nodes.tell(name, ("curl", "1.2", "no"))
+    expect(row).to_contain_text("1.2")
+    expect(row).not_to_contain_text("1.1")
+    nodes.tell("web-1", ("curl", "1.2", "yes"))
+    expect(row).to_contain_text("1 for security")
+
+
+def test_an_opened_package_is_that_of_now(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+    row = opened(page, hub)
+    row.click()
+    chips = page.locator(".node-chips").get_by_role("listitem")
+    expect(chips).to_have_count(3)
+    expect(page.get_by_role("button", name="Upgrade it on 3…")).to_be_visible()
+    nodes.tell("web-1")
+    expect(row).to_contain_text("2")
+    expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
+    expect(chips).to_have_count(2)
+    nodes.tell("web-2", ("curl", "1.3", "no"))
+    expect(chips.filter(has_text="1.0 → 1.3")).to_have_count(1)

@@ -1,13 +1,15 @@
+import { computed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { hindrance } from "../../core/able";
 import type { Page } from "../../core/paged";
+import { Rereads } from "../../core/rereads";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { count, plural } from "../../core/units";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
-import { nodeSignal, vitals } from "../../state/fleet";
+import { nodeSignal, rows } from "../../state/fleet";
 import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
@@ -22,6 +24,37 @@ import { usePaged } from "../paged";
 const SETTLE_MS = 250;
 const VERSIONS = 2;
 const NAMES = 100;
+
+/** What nodes say of their updates by themselves; what is behind these numbers has to be asked for. */
+const told = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
+
+/** Reads it now, and again when nodes tell anew. */
+function useFresh(list: { refresh: () => Promise<void> }): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const rereads = new Rereads(performance.now());
+    const plan = (): void => {
+      clearTimeout(timer);
+      if (rereads.next < Infinity) timer = setTimeout(read, rereads.next - performance.now());
+    };
+    const read = (): void => {
+      rereads.read(performance.now());
+      void list.refresh();
+      plan();
+    };
+    void list.refresh();
+    let before = told.peek();
+    const end = told.subscribe((now) => {
+      if (now !== before) rereads.told(performance.now());
+      before = now;
+      plan();
+    });
+    return () => {
+      end();
+      clearTimeout(timer);
+    };
+  }, [list]);
+}
 
 type Found = PackageUpdatesView & Page<PackageUpdateView>;
 
@@ -42,12 +75,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
     [words, security],
   );
   const load = (): void => void list.refresh();
-  // What the nodes tell changes their counts: the list is put together anew then.
-  const { updates, updateNodes } = vitals.value;
-  useEffect(() => {
-    const timer = setTimeout(load, found ? SETTLE_MS : 0);
-    return () => clearTimeout(timer);
-  }, [list, updates, updateNodes]);
+  useFresh(list);
   if (failure && !found) return <Failure title={t`The updates could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={10} what={t`the updates`} onRetry={load} />;
   return (
@@ -122,7 +150,7 @@ function NodesOf({ name }: { name: string }): VNode {
     [name],
   );
   const load = (): void => void list.refresh();
-  useEffect(load, [list]);
+  useFresh(list);
   const whyNot = (one: NodeUpdateView): string => {
     const view = nodeSignal(one.node_id)?.value;
     return !view ? t`gone` : one.held ? t`held on the server` : hindrance(view, "upgrade");
