@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -126,3 +127,25 @@ def test_a_hub_that_is_started_as_the_image_does_is_healthy_until_it_is_told_to_
     finally:
         hub.kill()
         hub.wait()
+
+
+def _podman_runs() -> list[list[str]]:
+    text = (ROOT / "docs/install.md").read_text().replace("\\\n", " ")
+    return [shlex.split(line) for line in text.splitlines() if line.startswith("podman run ")]
+
+
+def _given(words: list[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(words) if name == option]
+
+
+def test_commands_that_want_a_stopped_hub_have_the_secret_and_the_volume_of_the_hub() -> None:
+    """There is nothing to `exec` in then: the image's entry point takes the verb."""
+    [hub], once = ([run for run in _podman_runs() if ("--rm" in run) is rm] for rm in (False, True))
+    assert _given(hub, "--volume") == [f"stardust-data:{PLACE}"]
+    asked = set()
+    for run in once:
+        assert _given(run, "--secret") == _given(hub, "--secret")
+        assert _given(run, "--volume")[:1] == _given(hub, "--volume")
+        assert "--interactive" in run
+        asked.add(run[run.index("stardust") + 1])
+    assert asked == {"restore", "rotate-secret", "recovery"}
