@@ -265,15 +265,19 @@ def hub_url(state: Path) -> str:
 
 
 async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], str]:
-    """Make what is missing of `count` simulated nodes; their keys stay in the state folder."""
+    """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder."""
     book = state / "fleet.json"
-    known: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []
+    written: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []
     socket = state / "control.sock"
     if not socket.exists():
         raise FleetError("no hub is running in this checkout; start it with scripts/run")
     connector = aiohttp.UnixConnector(str(socket))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
-        names = [f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}" for n in range(len(known), count)]
+        there = await _ids(http)
+        known = [node for node in written if node["node_id"] in there]
+        taken = {node["name"] for node in known}
+        planned = (f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}" for n in range(count))
+        names = [name for name in planned if name not in taken][: max(0, count - len(known))]
         if names:
             async with http.post("http://hub/api/v1/local/enrol", json={"names": names, "simulated": True}) as answer:
                 text = await answer.text()
@@ -281,11 +285,25 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
                     raise FleetError(f"the hub refused: {text[:300]}")
             wanted = ("node_id", "name", "generation", "fleet_id", "session_key", "launch_key")
             known += [{key: node[key] for key in wanted} for node in json.loads(text)["nodes"]]
+        if known != written:
             book.touch(mode=0o600)
             book.write_text(json.dumps(known))
-        async with http.get("http://hub/api/v1/nodes?limit=1") as answer:
-            answer.raise_for_status()
     return known[:count], hub_url(state)
+
+
+async def _ids(http: aiohttp.ClientSession) -> set[str]:
+    """The nodes that the hub knows."""
+    found: set[str] = set()
+    asked = {"limit": "500"}
+    while True:
+        async with http.get("http://hub/api/v1/nodes", params=asked) as answer:
+            if answer.status >= 300:
+                raise FleetError(f"the hub refused: {(await answer.text())[:300]}")
+            page = json.loads(await answer.text())
+        found |= {node["id"] for node in page["nodes"]}
+        if not page["next"]:
+            return found
+        asked["cursor"] = page["next"]
 
 
 async def stir(servers: list[Server], wishes: Wishes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from scripts.fleet_run import enrol
 from spider.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
 from tests.support.hub import ROOT, HubProcess
@@ -99,3 +101,23 @@ def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "scripts/run" in done.stderr
+
+
+def test_servers_that_were_removed_in_the_page_come_anew_and_the_others_stay(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        (hub.folder / "agent").mkdir(exist_ok=True)
+        (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")
+
+        def fleet(count: int) -> dict[str, str]:
+            return {str(node["node_id"]): str(node["name"]) for node in asyncio.run(enrol(hub.folder, count))[0]}
+
+        first = fleet(5)
+        gone = list(first)[2]
+        assert hub.local("DELETE", f"/api/v1/nodes/{gone}?force=true").status == 202
+        until(lambda: gone not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}, "it stays")
+        second = fleet(5)
+        assert sorted(second.values()) == sorted(first.values())
+        assert set(first) - set(second) == {gone}
+        assert set(second) == {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
+        assert fleet(5) == second
+        assert set(fleet(3)) < set(second)
