@@ -1,4 +1,9 @@
-/** Saved views are changed as the hub has them at that moment: another tab may have saved some since they were read here. */
+/**
+ * Saved views are changed as the hub has them at that moment: another tab may have saved some since this page was read.
+ *
+ * The hub takes the whole list, under no version: of two browsers that save at once, the one whose list arrives last has it, and what the other saved between its reading
+ * and its writing is lost. To read again afterwards does not tell that from a view that somebody removed.
+ */
 
 import { call } from "../wire/http";
 import type { PreferencesView, SavedViewView } from "../wire/schema.gen";
