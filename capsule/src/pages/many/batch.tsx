@@ -9,6 +9,7 @@ import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/wo
 import { cancelBatch, loadBatch } from "../../state/batches";
 import { now } from "../../state/clock";
 import { ids, loaded, nodeSignal } from "../../state/fleet";
+import { goneWord } from "../../state/named";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
@@ -50,7 +51,7 @@ export function BatchPage({ id }: { id: string }): VNode {
   );
 }
 
-const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? t`removed node` : "…");
+const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? goneWord() : "…");
 
 function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }): VNode {
   const [only, setOnly] = useState<Group | null>(null);

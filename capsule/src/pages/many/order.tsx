@@ -8,7 +8,8 @@ import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
-import { nodeName, nodeSignal } from "../../state/fleet";
+import { nodeSignal } from "../../state/fleet";
+import { nodeWord } from "../../state/named";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
@@ -166,7 +167,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
             <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
             <span class="plain">
-              {[...left].map(([why, who]) => `${someOf(who.map((id) => nodeName(id) ?? t`removed node`), 8)} (${LEFT_OUT_WORDS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`To start does not wait for their plans: they are taken back, and nothing is done there.`}`}
+              {[...left].map(([why, who]) => `${someOf(who.map(nodeWord), 8)} (${LEFT_OUT_WORDS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`To start does not wait for their plans: they are taken back, and nothing is done there.`}`}
             </span>
           </Banner>
         )}

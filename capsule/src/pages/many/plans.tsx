@@ -8,7 +8,7 @@ import { decimalSize } from "../../core/units";
 import { jobEnded, jobGlyph, phaseWord, stateWord } from "../../core/words";
 import { cancelBatch, loadBatch } from "../../state/batches";
 import { each } from "../../state/each";
-import { nodeName } from "../../state/fleet";
+import { nodeWord } from "../../state/named";
 import { planOf } from "../../state/plans";
 import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
@@ -86,7 +86,7 @@ function said(job: BatchJobView, plan: PlanView | undefined): string {
 export function PlansTable({ plans }: { plans: Plans }): VNode {
   const { batch, told } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
-  const jobs = batch.jobs.map((job) => ({ job, name: nodeName(job.node_id) ?? t`removed node` })).sort((a, b) => names.compare(a.name, b.name));
+  const jobs = batch.jobs.map((job) => ({ job, name: nodeWord(job.node_id) })).sort((a, b) => names.compare(a.name, b.name));
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
   const bytes = [...told.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
   return (

@@ -6,6 +6,7 @@ import { moment } from "../../core/time";
 import { actionWord } from "../../core/words";
 import { ids, nodeName } from "../../state/fleet";
 import { jobs } from "../../state/jobs";
+import { nodeWord } from "../../state/named";
 import { searchAudit, wholeAudit } from "../../state/people";
 import { place, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -124,7 +125,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   const told = useMemo(() => auditNames(rows, nodeName), [rows, known]);
   const nameOf = (id: string): string | undefined => {
     const job = jobs.value.find((one) => one.id === id);
-    return nodeName(id) ?? told.get(id) ?? (job && `${actionWord(job.action)}, ${nodeName(job.node_id) ?? t`removed node`}`);
+    return nodeName(id) ?? told.get(id) ?? (job && `${actionWord(job.action)}, ${nodeWord(job.node_id)}`);
   };
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>

@@ -10,6 +10,7 @@ import { count, plural } from "../../core/units";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { nodeSignal, rows } from "../../state/fleet";
+import { nodeWord } from "../../state/named";
 import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
@@ -175,7 +176,7 @@ function NodesOf({ name }: { name: string }): VNode {
                 const why = whyNot(one);
                 return (
                   <li key={one.node_id} title={why || undefined} class={why ? "t3" : ""}>
-                    <a href={`/n/${one.node_id}`}>{nodeSignal(one.node_id)?.value.name ?? t`removed node`}</a>{" "}
+                    <a href={`/n/${one.node_id}`}>{nodeWord(one.node_id)}</a>{" "}
                     <span class="mono t3">
                       {one.from || "?"} → {one.to || "?"}
                     </span>
