@@ -21,27 +21,56 @@ LISTED = [
 """Those of charts and groups are pressed by the tests of charts and of groups."""
 
 
-def test_what_is_typed_before_the_palette_is_there_presses_nothing_behind_it(browser: Browser, hub: HubProcess) -> None:
+def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_nothing_behind_it(
+    browser: Browser, hub: HubProcess
+) -> None:
     held: list[Route] = []
+
+    def typed(*keys: str) -> None:
+        page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
+        page.keyboard.press("Control+k")
+        until(page, lambda: held)
+        for key in keys:
+            page.keyboard.press(key)
+        held.pop().continue_()
+
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
-        page.route("**/a/more-*.js", lambda route: held.append(route))  # noqa: PLW0108  # the driver wants a function of Python
         add = page.get_by_role("main").get_by_role("button", name="Add node")
         add.focus()
-        page.keyboard.press("Control+k")
-        until(page, lambda: held)
-        for key in ("n", "Space", "Enter"):
-            page.keyboard.press(key)
-        for route in held:
-            route.continue_()
+        typed(*"n", "Space", *"?x", "Backspace", "Backspace", "o")
         box = page.get_by_role("combobox", name="Search or run a command")
         expect(box).to_be_focused()
+        expect(box).to_have_value("n o")
         expect(page.get_by_role("dialog")).to_have_count(1)
         page.keyboard.press("Escape")
         expect(add).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
+
+        page.reload()
+        expect(add).to_be_visible()
+        typed(*"updates", "Enter")
+        expect(page.get_by_role("heading", level=1, name="Updates")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_palette_is_walked_in_the_order_that_it_shows(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",)), gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        for text in ("web-01", "web", ""):
+            page.keyboard.press("Control+k")
+            expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+            page.keyboard.type(text)
+            options = page.get_by_role("dialog").get_by_role("option")
+            expect(options.nth(1)).to_be_visible()
+            for at in range(2):
+                expect(options.nth(at)).to_have_attribute("aria-selected", "true")
+                page.keyboard.press("ArrowDown")
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:

@@ -56,17 +56,17 @@ function Chosen(): VNode | null {
     case "add":
       return <AddNode key={wanted.deployment ?? "new"} {...wanted} />;
     case "remove":
-      return <RemoveNode key={wanted.deployment ?? wanted.node} node={wanted.node} {...(wanted.deployment ? { deployment: wanted.deployment } : {})} />;
+      return <RemoveNode key={wanted.deployment ?? wanted.node} {...wanted} />;
     case "redeploy":
-      return <Redeploy key={wanted.node} node={wanted.node} />;
+      return <Redeploy key={wanted.node} {...wanted} />;
     case "order":
       return <Order {...wanted} />;
     case "many":
       return <Many {...wanted} />;
     case "tags":
-      return <Tags nodes={wanted.nodes} />;
+      return <Tags {...wanted} />;
     case "forget":
-      return <Forget nodes={wanted.nodes} />;
+      return <Forget {...wanted} />;
     case "views":
       return <Views />;
     case "palette":

@@ -15,6 +15,9 @@ const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditab
 const PAGES: Readonly<Record<string, string>> = { f: "/", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
 const names = new Intl.Collator(undefined, { numeric: true });
 
+/** Of the page that is shown, where it has one. */
+const filterField = (): HTMLElement | null => document.querySelector<HTMLElement>('[data-shortcut="/"]');
+
 /** The node before or after the one that is shown, by name; the tab stays. */
 function neighbour(step: number): void {
   const [, first, id = "", ...tab] = place.peek().path.split("/");
@@ -33,12 +36,12 @@ function stepBack(): void {
 }
 
 function letter(key: string): boolean {
-  const field = document.querySelector<HTMLElement>('[data-shortcut="/"]');
+  const field = filterField();
   if (key === "/") {
     if (field) field.focus();
     else {
       go("/");
-      requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-shortcut="/"]')?.focus());
+      requestAnimationFrame(() => filterField()?.focus());
     }
   } else if (key === "n" && mayAct.value) show({ kind: "add" });
   else if (key === "u" && mayAct.value && picked.value.size) show({ kind: "many", nodes: [...picked.value], action: "upgrade" });
@@ -66,23 +69,21 @@ export function listenToKeys(): void {
       if (!open.value) show({ kind: "palette" });
       return;
     }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     // What is on its way is waited for: until it stands, a press would go to what has the focus behind it.
-    if (open.value && (event.key === " " || event.key === "Enter") && !document.querySelector("dialog[open]")) return event.preventDefault();
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || open.value || document.querySelector("dialog[open], [popover]:popover-open")) return;
+    if (open.value && !/^(F\d|Tab)/.test(event.key) && !document.querySelector("dialog[open]")) {
+      (open.value.early ??= []).push(event.key);
+      return event.preventDefault();
+    }
+    if (open.value || document.querySelector("dialog[open], [popover]:popover-open")) return;
     if (event.target instanceof Element && event.target.closest(TYPED_INTO)) return;
     if (event.key === "Escape") return stepBack();
     if (event.key === " " ? freeze(event.target) : arrow(event.key)) return event.preventDefault();
     if (!singleKeys()) return;
-    if (Date.now() - gAt < SEQUENCE_MS) {
-      gAt = 0;
-      const target = PAGES[event.key];
-      if (target) {
-        event.preventDefault();
-        go(target);
-        return;
-      }
-    }
-    if (event.key === "g") gAt = Date.now();
-    else if (letter(event.key)) event.preventDefault();
+    const target = Date.now() - gAt < SEQUENCE_MS && PAGES[event.key];
+    gAt = event.key === "g" ? Date.now() : 0;
+    if (target) go(target);
+    else if (gAt || !letter(event.key)) return;
+    event.preventDefault();
   });
 }

@@ -6,7 +6,7 @@ import { tagCounts } from "../core/retag";
 import { t } from "../core/say";
 import { plural } from "../core/units";
 import { jobGlyph, jobWord, stateWord } from "../core/words";
-import { hide, show } from "../state/dialogs";
+import { hide, open, show } from "../state/dialogs";
 import { rows } from "../state/fleet";
 import { jobs } from "../state/jobs";
 import { nodeWord } from "../state/named";
@@ -92,6 +92,14 @@ export function Palette(): VNode {
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    let typed = "";
+    for (const key of open.peek()?.early ?? []) {
+      if (key === "Backspace") typed = typed.slice(0, -1);
+      else if (key.length === 1) typed += key;
+      else if (key === "Escape") return hide();
+      else if (key === "Enter") return run(entries(typed)[0]);
+    }
+    setText(typed);
     const opener = document.activeElement;
     dialog.current?.showModal();
     return () => {
@@ -148,12 +156,12 @@ export function Palette(): VNode {
         />
       </div>
       <div class="found" id="palette-found" role="listbox" aria-label={t`Found`} hidden={!found.length}>
-        {Object.entries(GROUPS).map(([group, words]) => {
+        {/* In the order in which keys walk through them. */}
+        {[...new Set(found.map(({ group }) => group))].map((group) => {
           const part = found.filter((entry) => entry.group === group);
-          if (!part.length) return null;
           return (
-            <div key={group} role="group" aria-label={words}>
-              <h3 role="presentation">{words}</h3>
+            <div key={group} role="group" aria-label={GROUPS[group]}>
+              <h3 role="presentation">{GROUPS[group]}</h3>
               {part.map((entry) => (
                 <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
                   {entry.icon ? <Icon name={entry.icon} /> : <Glyph kind={entry.glyph ?? "ok"} />}

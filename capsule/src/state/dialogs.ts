@@ -4,14 +4,18 @@ import { signal } from "@preact/signals";
 import type { JobBody } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
-export type Open =
+export type Open = {
+  /** Pressed before it stood. */
+  early?: string[];
+} & (
   | { kind: "add"; deployment?: string; method?: "command" }
   | { kind: "remove"; node: string; deployment?: string }
   | { kind: "redeploy"; node: string }
   | { kind: "order"; node: string; action: JobBody["action"] }
   | { kind: "many"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
   | { kind: "tags" | "forget"; nodes: readonly string[] }
-  | { kind: "views" | "keys" | "palette" };
+  | { kind: "views" | "keys" | "palette" }
+);
 
 export const open = signal<Open | null>(null);
 
