@@ -264,11 +264,18 @@ class AgentSession:
 
         Raises: SocketClosed, ProtocolError, StoreError.
         """
+        ended: Exception | None = None
         try:
             async with self._beside:
                 await self.socket.each(self._hear, self._patience)
         except ExceptionGroup as ends:
-            raise ends.exceptions[0] from None
+            ended = ends.exceptions[0]
+            ends.__traceback__ = None  # it leads to a frame that holds the group, and by its errors this session
+        if ended is not None:
+            try:
+                raise ended  # here, where the group does not become its context: that would be a circle as well
+            finally:
+                del ended
 
     def _patience(self, data: bytes) -> float:
         if data[1:2] != _PACK_KIND:
