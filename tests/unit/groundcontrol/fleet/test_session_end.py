@@ -47,11 +47,13 @@ async def lived(error: Exception | None) -> weakref.ref[AgentSession]:
     await asyncio.sleep(0)
     if error is None:
         await agent.save("facts", refused)
+    ended: type[Exception] | None = None
     try:
         await running
     except Exception as exc:
-        assert isinstance(exc, Fenced if error is None else type(error))
+        ended = type(exc)
         exc.__traceback__ = None  # leads here, and so to what holds it
+    assert ended is (Fenced if error is None else type(error))
     return weakref.ref(agent)
 
 
