@@ -6,14 +6,13 @@ import argparse
 import asyncio
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, only_here, read_settings
-from groundcontrol.cli.options import add_settings, complain, count, file_path
+from groundcontrol.cli.options import add_settings, complain, count, file_path, progress
 from groundcontrol.cli.rights import reason
 from groundcontrol.cli.table import moment
 from groundcontrol.errors import ConfigError, HubError
@@ -67,9 +66,7 @@ async def run(args: argparse.Namespace) -> int:
     if await asyncio.to_thread(is_unfinished, settings.control_db):
         raise CliError("a restore was cut short, so the databases may not belong together: start the hub, which finishes it first")
 
-    def tell(text: str) -> None:
-        print(f"stardust: {text} …", file=sys.stderr, flush=True)
-
+    tell = progress(as_json=args.json)
     fleet = await _fleet(settings.control_db)
     ending, caught = backup.Ending(), list[int]()
     _end_at_signals(ending, caught)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -92,6 +92,16 @@ def file_path(text: str) -> Path:
 def wants_json(words: Sequence[str]) -> bool:
     """Whether `--json` was given: known before the rest is understood, which may fail."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def progress(*, as_json: bool) -> Callable[[str], None]:
+    """Tells on standard error what is being done; nothing with `--json`, where an error stands there alone."""
+
+    def tell(text: str) -> None:
+        if not as_json:
+            print(f"stardust: {text} …", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def complain(code: str, message: str, *, as_json: bool) -> None:

@@ -6,14 +6,13 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
-from groundcontrol.cli.options import add_settings, file_path
+from groundcontrol.cli.options import add_settings, file_path, progress
 from groundcontrol.cli.table import moment
 from groundcontrol.config import Config
 from groundcontrol.datadir import check_folder
@@ -62,9 +61,7 @@ async def run(args: argparse.Namespace) -> int:
         if holder is not None:
             raise ConfigError(f"a hub is running on the folder {folder} (process {holder}): stop it first")
 
-    def tell(text: str) -> None:
-        print(f"stardust: {text} …", file=sys.stderr, flush=True)
-
+    tell = progress(as_json=args.json)
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     await asyncio.to_thread(check_names, config.control_db, samples_beside(config.control_db))
     locks = lock_folders(config.data_dir, config.control_db.parent)

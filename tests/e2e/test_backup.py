@@ -113,8 +113,11 @@ def test_the_wrong_secret_restores_nothing_and_touches_nothing(kept: tuple[Path,
     file, _ = kept
     folder = tmp_path / "data"
     before = file.read_bytes()
-    refused = stardust(folder, "restore", str(file), env={"STARDUST_SECRET": "another-" + SECRET}, status=1)
+    wrong = {"STARDUST_SECRET": "another-" + SECRET}
+    refused = stardust(folder, "restore", str(file), env=wrong, status=1)
     assert "another secret" in refused.stderr
+    told = stardust(folder, "restore", str(file), "--json", env=wrong, status=1).stderr
+    assert "another secret" in json.loads(told)["error"]["message"], "for a program nothing stands before the error"
     assert list(folder.iterdir()) in ([], [folder / "hub.lock"])
     assert file.read_bytes() == before
 
@@ -258,7 +261,9 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
 
 
 def test_the_file_is_private_and_is_never_written_over(hub: HubProcess, tmp_path: Path) -> None:
-    told = json.loads(stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json").stdout)
+    made = stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json")
+    assert made.stderr == ""
+    told = json.loads(made.stdout)
     made = Path(told["file"])
     assert made.stat().st_mode & 0o777 == 0o600
     assert "there already" in stardust(hub.folder, "backup", str(made), status=1).stderr
