@@ -261,9 +261,9 @@ def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_p
 
 
 def test_the_file_is_private_and_is_never_written_over(hub: HubProcess, tmp_path: Path) -> None:
-    made = stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json")
-    assert made.stderr == ""
-    told = json.loads(made.stdout)
+    answer = stardust(hub.folder, "backup", str(tmp_path), "--keep", "2", "--json")
+    assert answer.stderr == ""
+    told = json.loads(answer.stdout)
     made = Path(told["file"])
     assert made.stat().st_mode & 0o777 == 0o600
     assert "there already" in stardust(hub.folder, "backup", str(made), status=1).stderr
