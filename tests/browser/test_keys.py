@@ -56,6 +56,23 @@ def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_escape_gives_up_what_does_not_come_and_the_keys_are_the_page_s_again(browser: Browser, hub: HubProcess) -> None:
+    held: list[Route] = []
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
+        page.keyboard.press("Control+k")
+        until(page, lambda: held)
+        for key in ("j", "Escape", "g", "j"):
+            page.keyboard.press(key)
+        expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_visible()
+        held.pop().continue_()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(1)
+
+
 def test_the_palette_is_walked_in_the_order_that_it_shows(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)), gate(browser, hub) as seen:
         page = seen.page

@@ -1,6 +1,6 @@
 /** Keys of the whole page. Single letters do nothing while something is typed into, in a dialog or in a terminal, nor where their owner has switched them off. */
 
-import { open, show } from "../state/dialogs";
+import { hide, open, show } from "../state/dialogs";
 import { rows } from "../state/fleet";
 import { singleKeys } from "../state/preferences";
 import { go, place, setQuery } from "../state/router";
@@ -70,9 +70,10 @@ export function listenToKeys(): void {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    // What is on its way is waited for: until it stands, a press would go to what has the focus behind it.
+    // What is on its way is waited for, or given up: until it stands, a press would go to what has the focus behind it.
     if (open.value && !/^(F\d|Tab)/.test(event.key) && !document.querySelector("dialog[open]")) {
-      (open.value.early ??= []).push(event.key);
+      if (event.key === "Escape") hide();
+      else (open.value.early ??= []).push(event.key);
       return event.preventDefault();
     }
     if (open.value || document.querySelector("dialog[open], [popover]:popover-open")) return;

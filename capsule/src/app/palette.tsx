@@ -96,7 +96,6 @@ export function Palette(): VNode {
     for (const key of open.peek()?.early ?? []) {
       if (key === "Backspace") typed = typed.slice(0, -1);
       else if (key.length === 1) typed += key;
-      else if (key === "Escape") return hide();
       else if (key === "Enter") return run(entries(typed)[0]);
     }
     setText(typed);
