@@ -73,6 +73,32 @@ def test_escape_gives_up_what_does_not_come_and_the_keys_are_the_page_s_again(br
         expect(page.get_by_role("dialog")).to_have_count(1)
 
 
+NOTE_LEAVING = """() => {
+    window.left = [];
+    new MutationObserver((changes) => {
+        if (changes.some(({removedNodes}) => [...removedNodes].some((node) => node.nodeName === "DIALOG"))) window.left.push(document.activeElement.ariaLabel ?? document.activeElement.textContent);
+    }).observe(document.body, {childList: true, subtree: true});
+}"""
+"""What has the focus at the moment in which a dialog is gone."""
+
+
+@pytest.mark.parametrize(("key", "name"), [("n", "Add node"), ("?", "Keys"), ("Control+k", "Command palette")])
+def test_the_focus_is_back_in_the_moment_in_which_a_dialog_is_left(browser: Browser, hub: HubProcess, key: str, name: str) -> None:
+    """Later it would be taken from who has gone on by key since."""
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        opener = page.get_by_role("main").get_by_role("button", name="One-line command")
+        opener.focus()
+        page.evaluate(NOTE_LEAVING)
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog", name=name)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert until(page, lambda: page.evaluate("window.left")) == ["One-line command"]
+        expect(opener).to_be_focused()
+
+
 def test_the_palette_is_walked_in_the_order_that_it_shows(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)), gate(browser, hub) as seen:
         page = seen.page

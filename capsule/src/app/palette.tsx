@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { hindrance } from "../core/able";
 import { best } from "../core/found";
 import { tagCounts } from "../core/retag";
@@ -91,7 +91,7 @@ export function Palette(): VNode {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let typed = "";
     for (const key of open.peek()?.early ?? []) {
       if (key === "Backspace") typed = typed.slice(0, -1);
@@ -100,8 +100,10 @@ export function Palette(): VNode {
     }
     setText(typed);
     const opener = document.activeElement;
-    dialog.current?.showModal();
+    const own = dialog.current;
+    own?.showModal();
     return () => {
+      own?.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
   }, []);

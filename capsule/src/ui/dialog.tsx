@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../core/say";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
@@ -20,7 +20,8 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
   const id = useId();
   const closing = useRef(onClose);
   closing.current = onClose;
-  useEffect(() => {
+  // Not a moment later: by then somebody has gone on by key, and the focus that comes back would take them away from there.
+  useLayoutEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
     const opener = document.activeElement;
     dialog.showModal();
