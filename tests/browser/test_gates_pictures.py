@@ -18,7 +18,7 @@ from tests.browser.test_gates_live import OLDER
 from tests.browser.test_settings import choose_password
 from tests.support.hub import HubProcess
 from tests.support.pictures import difference
-from tests.support.stage import FROZEN_AT, Stage, frozen_hub, play_jobs
+from tests.support.stage import FROZEN_AT, Stage, frozen_hub, play_jobs, wait_told_of_who_left
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -41,7 +41,9 @@ Staged = tuple[HubProcess, Stage, dict[str, str]]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
     with frozen_hub(tmp_path_factory.mktemp("pictures") / "hub") as hub, Stage(hub, frozen=True) as stage:
-        yield hub, stage, play_jobs(hub, stage)
+        jobs = play_jobs(hub, stage)
+        wait_told_of_who_left(hub, stage)
+        yield hub, stage, jobs
 
 
 def still(seen: Gate) -> None:

@@ -469,6 +469,20 @@ def play_jobs(hub: HubProcess, stage: Stage) -> dict[str, str]:
     return found
 
 
+def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
+    """The hub gives who left some seconds to come back before it tells of them; a frozen page says until then that they left before the hub's start."""
+    left = {stage.ids[star.name] for star in STARS if star.mood == "gone"}
+    deadline = time.monotonic() + LIMIT_S
+    pause = threading.Event()
+    while True:
+        reply = hub.request("GET", "/api/v1/events?type=node.offline", token=stage.token)
+        assert reply.status == 200, reply.body
+        if left == {one["node_id"] for one in reply.json["events"]}:
+            return
+        assert time.monotonic() < deadline, reply.json
+        pause.wait(0.3)
+
+
 def frozen_hub(folder: Path) -> HubProcess:
     """A hub whose wall clock stands at the frozen moment."""
     return HubProcess(folder, program=("-m", "tests.support.standing"))
