@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.gates import gate
 from tests.browser.waits import until
@@ -21,18 +21,22 @@ LISTED = [
 """Those of charts and groups are pressed by the tests of charts and of groups."""
 
 
+def call_palette(page: Page) -> Route:
+    """Press its key; what it is made of does not come until the answer goes on."""
+    held: list[Route] = []
+    page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
+    page.keyboard.press("Control+k")
+    return until(page, lambda: held)[0]
+
+
 def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_nothing_behind_it(
     browser: Browser, hub: HubProcess
 ) -> None:
-    held: list[Route] = []
-
     def typed(*keys: str) -> None:
-        page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
-        page.keyboard.press("Control+k")
-        until(page, lambda: held)
+        held = call_palette(page)
         for key in keys:
             page.keyboard.press(key)
-        held.pop().continue_()
+        held.continue_()
 
     with gate(browser, hub) as seen:
         page = seen.page
@@ -57,17 +61,14 @@ def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_
 
 
 def test_escape_gives_up_what_does_not_come_and_the_keys_are_the_page_s_again(browser: Browser, hub: HubProcess) -> None:
-    held: list[Route] = []
     with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
-        page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
-        page.keyboard.press("Control+k")
-        until(page, lambda: held)
+        held = call_palette(page)
         for key in ("j", "Escape", "g", "j"):
             page.keyboard.press(key)
         expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_visible()
-        held.pop().continue_()
+        held.continue_()
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(1)

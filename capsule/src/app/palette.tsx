@@ -15,6 +15,7 @@ import { go, place, setQuery } from "../state/router";
 import { picked } from "../state/selection";
 import { logOut, mayAct, mayTag, user } from "../state/session";
 import { setTheme } from "../state/theme";
+import { keepFocus } from "../ui/focus";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 
@@ -99,12 +100,12 @@ export function Palette(): VNode {
       else if (key === "Enter") return run(entries(typed)[0]);
     }
     setText(typed);
-    const opener = document.activeElement;
+    const giveBack = keepFocus();
     const own = dialog.current;
     own?.showModal();
     return () => {
       own?.close();
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      giveBack();
     };
   }, []);
   const found = entries(text);
