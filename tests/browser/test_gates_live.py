@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import operator
 import re
@@ -14,10 +13,9 @@ from typing import Any
 import msgpack
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
-from playwright.sync_api import TimeoutError as TooLate
 
 from tests.browser.conftest import HUB_AWAY
-from tests.browser.gates import PHONE, Gate, gate
+from tests.browser.gates import gate
 from tests.browser.waits import try_now, until
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.stage import Stage
@@ -446,103 +444,3 @@ def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, h
         expect(page.get_by_role("table", name="Nodes")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
         until(page, lambda: len(loads), lambda count: count == 2)
-
-
-NARROW = {"width": 320, "height": 640}
-ZOOMED = {"width": 720, "height": 450}
-"""What a window of 1440 by 900 shows at 200 %."""
-SCREENS = (
-    "/",
-    "/?view=cards",
-    "/n/{node}",
-    "/n/{node}/packages",
-    "/n/{node}/settings",
-    "/n/{node}/processes",
-    "/compare?nodes={node}",
-    "/updates",
-    "/jobs",
-    "/events",
-    "/settings/account",
-    "/settings/audit",
-    "/settings/users",
-)
-BETWEEN = (761, 768, 960, 1000, 1024, 1100, 1150, 1240, 1370, 1400, 1920)
-"""Where columns go and the side bar changes its form."""
-WIDER = "() => document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
-PAST_EDGE = """() => Math.max(0, ...[...document.querySelectorAll(".grid-table [role=row]")].filter((row) => row.lastElementChild).map((row) => {
-    const cells = [...row.children].filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right);
-    return Math.max(...cells) - row.getBoundingClientRect().right + parseFloat(getComputedStyle(row).paddingRight) - 0.5;
-}))"""
-"""By how much a cell runs over the edge of its card, which does not make the page wider."""
-
-
-def each_screen(seen: Gate, stage: Stage) -> Iterator[str]:
-    for screen in SCREENS:
-        path = screen.format(node=stage.ids["db-01"])
-        seen.open(path)
-        yield path
-
-
-def settled(seen: Gate, how: str) -> int:
-    """By how much it is too wide, once what is drawn has followed the window."""
-    with contextlib.suppress(TooLate):
-        seen.page.wait_for_function(f"() => ({how})() <= 0", timeout=3000)
-    over: int = seen.page.evaluate(how)
-    return over
-
-
-def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser: Browser, hub: HubProcess, stage: Stage) -> None:
-    too_wide = []
-    with gate(browser, hub) as seen:
-        seen.sign_in()
-        for size in (NARROW, ZOOMED, PHONE):
-            seen.page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
-            too_wide += [
-                f"{path} at {size['width']}: {over} px" for path in each_screen(seen, stage) if (over := seen.page.evaluate(WIDER))
-            ]
-        for path in ("/", "/?view=cards", f"/?q={'x' * 2000}", f"/n/{stage.ids['db-01']}"):
-            seen.open(path)
-            for width in BETWEEN:
-                seen.page.set_viewport_size({"width": width, "height": 800})
-                seen.page.wait_for_function("(wanted) => innerWidth === wanted", arg=width)
-                too_wide += [f"{path} at {width}: {over} px" for how in (WIDER, PAST_EDGE) if (over := settled(seen, how)) > 0]
-        for size in (NARROW, ZOOMED):
-            seen.page.set_viewport_size(size)  # type: ignore[arg-type]  # as above
-            seen.page.goto(seen.hub.url)
-            seen.page.get_by_role("button", name="Add node").locator("visible=true").first.click()
-            dialog = seen.page.get_by_role("dialog")
-            for way in ("Over SSH", "Many servers", "One-line command"):
-                dialog.get_by_role("radio", name=way).click()
-                expect(dialog.get_by_role("radio", name=way)).to_be_checked()
-                inner = dialog.evaluate("(one) => one.scrollWidth - one.clientWidth")
-                too_wide += [f"{way} at {size['width']}: {over} px" for over in (inner, seen.page.evaluate(WIDER)) if over > 0]
-    assert not too_wide
-
-
-MOVING = """() => document.getAnimations().filter((one) => one.playState === "running").map((one) => one.animationName ?? one.transitionProperty)"""
-SEEN_GLYPHS = """() => [...document.querySelectorAll("main svg, nav svg")].filter((one) => one.checkVisibility()).map((one) => {
-    const style = getComputedStyle(one);
-    return [style.color, style.fill, style.stroke];
-}).filter(([color, fill, stroke]) => [color, fill, stroke].every((ink) => ink === getComputedStyle(document.body).backgroundColor)).length"""
-
-
-def test_nothing_moves_for_who_wants_stillness_and_forced_colours_leave_every_glyph(
-    browser: Browser, hub: HubProcess, stage: Stage
-) -> None:
-    with gate(browser, hub, reduced_motion="reduce", forced_colors="active") as seen:
-        page = seen.page
-        seen.sign_in()
-        for _ in each_screen(seen, stage):
-            assert page.evaluate(MOVING) == []
-            assert page.evaluate(SEEN_GLYPHS) == 0
-        seen.open("/")
-        meters = page.locator(".meter:visible")
-        expect(meters.first).to_be_visible()
-        assert page.evaluate("() => matchMedia('(forced-colors: active)').matches")
-        borders: list[str] = meters.evaluate_all(
-            "(all) => all.map((one) => getComputedStyle(one).borderTopStyle + getComputedStyle(one).outlineStyle)"
-        )
-        assert all("solid" in border for border in borders)
-        page.keyboard.press("Control+k")
-        expect(page.get_by_role("dialog")).to_be_visible()
-        assert page.evaluate(MOVING) == []
