@@ -10,10 +10,12 @@ import json
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import socket
 import sys
 import time
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -126,11 +128,18 @@ class Runner:
         return f"{facts.pop('event')} " + " ".join(f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"})
 
     async def enrol(self) -> None:
-        """Make a node for this machine, once, by the hub's local socket."""
-        if (self.agent / "spider.key").exists():
-            return
+        """Make a node for this machine by the hub's local socket: once, and anew where it was removed since."""
+        key = self.agent / "spider.key"
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as http:
+            if key.exists():
+                node = json.loads((self.agent / "node.json").read_text())
+                async with http.get(f"http://hub/api/v1/nodes/{node['node_id']}") as answer:
+                    if answer.status != HTTPStatus.NOT_FOUND:
+                        return
+                print(f"{node['name']} was removed from the fleet; this machine is watched anew.", file=sys.stderr)
+                key.unlink()
+                shutil.rmtree(self.agent / "spider", ignore_errors=True)  # what it had measured as the node that is gone
             body = {"names": [socket.gethostname() or "this-machine"], "address": "127.0.0.1"}
             async with http.post("http://hub/api/v1/local/enrol", json=body) as answer:
                 text = await answer.text()
@@ -138,9 +147,10 @@ class Runner:
                     raise RunError(f"this machine could not be enrolled: {text[:300]}")
         enrolled = json.loads(text)
         node = enrolled["nodes"][0]
-        write(self.agent / "policy.conf", SPIDER_POLICY, 0o644)
+        if not (self.agent / "policy.conf").exists():
+            write(self.agent / "policy.conf", SPIDER_POLICY, 0o644)
         write(self.agent / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
-        write(self.agent / "spider.key", bytes.fromhex(node["session_key"]))
+        write(key, bytes.fromhex(node["session_key"]))
 
     def spider_conf(self) -> str:
         """Spider's settings; the port may be another at each start."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,39 @@ def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, in
     assert not Path(f"/proc/{spider}").exists()
     assert not list(state.glob("*.pid"))
     assert "spool_unusable" not in (state / "spider.log").read_text()
+
+
+def test_a_machine_that_was_removed_is_watched_anew_at_the_next_start(tmp_path: Path) -> None:
+    state, port = tmp_path / ".stardust", free_port()
+    hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
+
+    def nodes() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+        return found
+
+    first = start(state, port)
+    try:
+        said(first, "stop")
+        [node] = nodes()
+        policy = "[policy]\nversion = 1\nmode = readonly\n"
+        (state / "agent" / "policy.conf").write_text(policy)
+        assert hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status < 300
+        assert nodes() == []
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=START_LIMIT_S)
+    again = start(state, port)
+    try:
+        assert f"{node['name']} was removed from the fleet; this machine is watched anew." in said(again, "stop")
+        ends_at = time.monotonic() + START_LIMIT_S
+        while (anew := nodes()[0])["policy"] is None:
+            assert time.monotonic() < ends_at, log_of(state)
+            time.sleep(0.2)
+        assert (anew["name"], anew["policy"]["mode"]) == (node["name"], "readonly")
+        assert anew["id"] != node["id"]
+    finally:
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=START_LIMIT_S)
 
 
 def test_what_an_earlier_version_left_lying_open_is_put_right(started: tuple[subprocess.Popen[str], Path, int]) -> None:
