@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,13 @@ PAST_EDGE = """() => Math.max(0, ...[...document.querySelectorAll(".grid-table [
     return Math.max(...cells) - row.getBoundingClientRect().right + parseFloat(getComputedStyle(row).paddingRight) - 0.5;
 }))"""
 """By how much a cell runs over the edge of its card, which does not make the page wider."""
+OUT_OF_CARD = """() => Math.max(0, ...[...document.querySelectorAll("figure.card")].flatMap((card) => {
+    const {left, right} = card.getBoundingClientRect();
+    const inside = [...card.querySelectorAll("header *")].filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect());
+    return inside.map((one) => Math.max(one.right - right, left - one.left));
+}))"""
+"""By how much the head of a chart runs over the edge of its card."""
+LONG_NAME = "prod-eu-central-1-kubernetes-worker-node-a07.example.com"
 MOVING = """() => document.getAnimations().filter((one) => one.playState === "running").map((one) => one.animationName ?? one.transitionProperty)"""
 SEEN_GLYPHS = """() => [...document.querySelectorAll("main svg, nav svg")].filter((one) => one.checkVisibility()).map((one) => {
     const style = getComputedStyle(one);
@@ -101,6 +109,26 @@ def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser
                 inner = dialog.evaluate("(one) => one.scrollWidth - one.clientWidth")
                 too_wide += [f"{way} at {size['width']}: {over} px" for over in (inner, seen.page.evaluate(WIDER)) if over > 0]
     assert not too_wide
+
+
+def test_long_names_stay_in_their_cards(browser: Browser, hub: HubProcess, stage: Stage) -> None:
+    """Sensors are called as kernels call them, and servers as their owners do."""
+    node = stage.ids["edge-ams"]
+    hub.local("PATCH", f"/api/v1/nodes/{node}", {"name": LONG_NAME})
+    over = []
+    try:
+        with gate(browser, hub) as seen:
+            seen.sign_in()
+            for path in (f"/n/{node}", f"/compare?nodes={node},{stage.ids['web-01']},{stage.ids['db-01']}"):
+                seen.open(path)
+                expect(seen.page.locator("figure .legend b").last).to_have_text(re.compile(r"\d"))
+                for width in (NARROW["width"], PHONE["width"], *BETWEEN, 1440):
+                    seen.page.set_viewport_size({"width": width, "height": 900})
+                    seen.page.wait_for_function("(wanted) => innerWidth === wanted", arg=width)
+                    over += [f"{path} at {width}: {px} px" for how in (WIDER, OUT_OF_CARD) if (px := settled(seen, how)) > 0]
+    finally:
+        hub.local("PATCH", f"/api/v1/nodes/{node}", {"name": "edge-ams"})
+    assert not over
 
 
 def test_nothing_moves_for_who_wants_stillness_and_forced_colours_leave_every_glyph(

@@ -75,6 +75,7 @@ class Star(NamedTuple):
     disk: float = 0.35
     traffic: float = 2e5
     heat: float | None = 46.0
+    sensors: tuple[str, ...] = ("Package id 0",)
     updates: tuple[int, int] = (0, 0)
     up_days: float = 12.0
     mood: str = "well"
@@ -96,7 +97,17 @@ STARS = (
     Star("build-01", ("ci",), system=ARCH, cores=32, memory=64 * GIB, cpu=71, used=0.55, disk=0.61, heat=72, updates=(23, 0), up_days=3),
     Star("build-02", ("ci",), system=ARCH, cores=32, memory=64 * GIB, cpu=64, used=0.51, disk=0.58, mood="quiet"),
     Star("mail-01", ("office",), cpu=4, used=0.33, disk=0.52, traffic=4e4, updates=(2, 1), reboot="yes", up_days=230),
-    Star("edge-ams", ("edge",), cores=2, memory=2 * GIB, cpu=18, used=0.41, traffic=8.8e6, updates=(9, 1)),
+    Star(
+        "edge-ams",
+        ("edge",),
+        sensors=("coretemp Core 0", "coretemp Core 1", "coretemp Package id 0", "nvme Composite (nvme0n1)"),
+        cores=2,
+        memory=2 * GIB,
+        cpu=18,
+        used=0.41,
+        traffic=8.8e6,
+        updates=(9, 1),
+    ),
     Star("edge-hel", ("edge",), cores=2, memory=2 * GIB, cpu=16, used=0.4, traffic=7.9e6, mood="watched"),
     Star("backup-hel", ("office",), cores=2, memory=4 * GIB, cpu=2, used=0.2, disk=0.88, traffic=9e3, mood="gone"),
     Star("lab-07", (), mood="new"),
@@ -127,7 +138,7 @@ DONE_LINES = (
 def series_of(star: Star) -> dict[str, list[str]]:
     """Family -> what this node measures."""
     cores = [f"cpu.core{{core={core}}}" for core in range(star.cores)]
-    heat = [] if star.heat is None else ["temperature{sensor=Package id 0}"]
+    heat = [] if star.heat is None else [f"temperature{{sensor={sensor}}}" for sensor in star.sensors]
     return {"pulse": [*PULSE, *LABELLED, *cores], "breathe": [*BREATHE, *heat]}
 
 
