@@ -119,6 +119,27 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     assert sorted((name, order.verb) for name, order in nodes.orders) == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
 
 
+def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    choose(page, "web-1", "web-2", "watched")
+    dialog = page.get_by_role("dialog", name="Run on 3 nodes")
+    dialog.get_by_label("What to do").select_option("reboot")
+    dialog.get_by_label("Type 2 to confirm").fill("2")
+    expect(dialog.get_by_role("button", name="Reboot 2 servers")).to_be_enabled()
+    gone = next(node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-2")
+    assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    expect(dialog.get_by_text("1 server restarts")).to_be_visible()
+    start = dialog.get_by_role("button", name="Reboot 1 server")
+    expect(start).to_be_disabled()
+    dialog.get_by_label("Type 1 to confirm").fill("1")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 1 ended")).to_be_visible()
+    assert [(name, order.verb) for name, order in nodes.orders] == [("web-1", "reboot")]
+
+
 @pytest.mark.refusals("409 (Conflict)")
 def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)

@@ -1,3 +1,4 @@
+import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
@@ -8,7 +9,7 @@ import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
-import { nodeSignal } from "../../state/fleet";
+import { nodeSignal, rows } from "../../state/fleet";
 import { nodeWord } from "../../state/named";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
@@ -30,9 +31,19 @@ const ACTIONS = Object.entries(ACTION_WORDS).filter(([action]) => action !== "pl
 const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server is a job of its own: what fails on one does not stop the others.`, t`The jobs go on when this page, the link or Ground Control is away, and each runs once.`];
 
+/** Those of these that are there, as they stand: drawn anew when that changes, and not with each value. */
+function useNodes(ids: readonly string[]): readonly NodeView[] {
+  const there = (): NodeView[] => ids.flatMap((id) => nodeSignal(id)?.peek() ?? []);
+  void useComputed(() => (rows.value, JSON.stringify(there().map(({ id, name, state, policy }) => [id, name, state, policy])))).value;
+  return there();
+}
+
 /** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
 export function ManyDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
-  const [nodes] = useState(() => ids.flatMap((id) => nodeSignal(id)?.peek() ?? []));
+  const live = useNodes(ids);
+  /** For whom it was sent, where that may have been heard: sent again it is for the same. */
+  const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
+  const nodes = sentTo ?? live;
   const [action, setAction] = useState<Action>(first);
   const [names, setNames] = useState(given.join(" "));
   const [planning, setPlanning] = useState<BatchView | null>(null);
@@ -47,8 +58,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? namesOf(names) : [];
   // The same wish, sent again after a lost answer, is the same order; another wish is another one.
-  const key = useMemo(newKey, [action, packages.join(" "), planning?.id]);
-  const planKey = useMemo(newKey, [action, packages.join(" ")]);
+  const key = useMemo(newKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join()]);
   const [replanKey, setReplanKey] = useState(newKey);
   const refused = new Map<string, string[]>();
   const able: NodeView[] = [];
@@ -57,6 +67,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     if (why) refused.set(why, [...(refused.get(why) ?? []), node.name]);
     else able.push(node);
   }
+  const planKey = useMemo(newKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
   const onClose = hide;
   const working = plans ? (sent ?? withWork(plans)) : [];
   /** So many servers it comes to: those that can, and once plans are there those of them that have something to do. */
@@ -73,12 +84,14 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     setWrong("");
     setPlanning(null);
     setSent(null);
+    setSentTo(null);
   };
   const rename = (next: string): void => {
     setNames(next);
     setTyped("");
     setPlanning(null);
     setSent(null);
+    setSentTo(null);
   };
   const wish = useRef(planKey);
   wish.current = planKey;
@@ -109,6 +122,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     const body = { action, ...bound, ...(naming ? { packages } : {}) };
     const what = t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`;
     if (planning) setSent(bound.nodes);
+    setSentTo(nodes);
     void give({
       what,
       send: async () => {
@@ -124,7 +138,9 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
       late: (path) => startedNote(what, () => go(path)),
       refused: (why, error) => {
         setWrong(why);
-        if (!isUnheard(error)) setSent(sent);
+        if (isUnheard(error)) return;
+        setSent(sent);
+        setSentTo(null);
       },
     });
   };
