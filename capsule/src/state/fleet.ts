@@ -198,6 +198,9 @@ export interface Vitals {
   newest: number;
 }
 
+/** Whether it tells anything still: sums leave out whose values are old. Where nobody tells, for the hub is lost, the last sums stand. */
+export const tells = (facts: Facts): boolean => heard() - (facts.at ?? 0) <= STALE_S;
+
 export const vitals = computed<Vitals>(() => {
   const v: Vitals = {
     nodes: 0, online: 0, counts: { ok: 0, warn: 0, crit: 0, off: 0, stale: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
@@ -220,8 +223,7 @@ export const vitals = computed<Vitals>(() => {
     if (node.state !== "online") continue;
     v.online += 1;
     v.newest = Math.max(v.newest, facts.at ?? 0);
-    // One that tells nothing any more adds nothing. Where nobody does, for the hub is lost, the last sums stand.
-    if (heard() - (facts.at ?? 0) > STALE_S) continue;
+    if (!tells(facts)) continue;
     v.cores += node.identity.cpu_cores;
     if (facts.cpu !== null) {
       const share = node.identity.cpu_cores || 1;

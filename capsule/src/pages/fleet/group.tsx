@@ -6,7 +6,7 @@ import { t } from "../../core/say";
 import { percent } from "../../core/units";
 import { NODE_STATES } from "../../core/words";
 import { now } from "../../state/clock";
-import { nodeSignal, rowOf } from "../../state/fleet";
+import { nodeSignal, rowOf, tells } from "../../state/fleet";
 import { place } from "../../state/router";
 import { Icon } from "../../ui/icon";
 
@@ -25,7 +25,7 @@ export function aggregate(ids: readonly string[]): string {
     if (!node) continue;
     const { facts, standing } = rowOf(node, now.value);
     if (standing in counts) counts[standing as keyof typeof counts] += 1;
-    if (node.state !== "online" || facts.cpu === null) continue;
+    if (facts.cpu === null || !tells(facts)) continue;
     const cores = node.identity.cpu_cores || 1;
     weighted += facts.cpu * cores;
     weight += cores;
