@@ -111,6 +111,14 @@ test("the filter knows words, keys, comparisons and their opposite", () => {
   for (const no of ["db", "tag:prod", "state:offline", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
 });
 
+test("a number is compared as exactly as it was asked for", () => {
+  const measured = { ...row, cpu: 50.6, load: 0.704, updates: 4 };
+  const found = (text: string): boolean => parseFilter(text).matches(measured);
+  for (const yes of ["cpu=51", "cpu=51%", "cpu=50.6", "load=1", "load=0.7", "load=0.70", "updates=4", "cpu>50.5", "-cpu=50"]) assert.ok(found(yes), yes);
+  for (const no of ["cpu=50", "cpu=50.5", "load=0.71", "updates=5", "security=0"]) assert.ok(!found(no), no);
+  assert.notEqual(parseFilter(`cpu=50.6${"0".repeat(300)}`).wrong, "");
+});
+
 test("a filter is understood with blanks round its operators, with quotes and with addresses", () => {
   for (const yes of ["cpu > 80", "web cpu >80 memory> 90", "os: debian", 'os:"Debian 12"', "os:“debian 12”", 'os:"debian 1', 'tag:"web" "web-03"', "tag=web", "-os: arch", "-cpu < 80"]) assert.ok(fits(yes), yes);
   for (const no of ["cpu > 99", 'os:"arch linux"', '"web 03"', '"cpu > 80"', "-cpu > 80", "web fe80::1", "cafe:1"]) assert.ok(!fits(no), no);

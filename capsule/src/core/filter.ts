@@ -25,6 +25,9 @@ export interface Filter {
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
 export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
 
+/** Of a number; rounding knows no more than a hundred. */
+const MOST_DIGITS = 20;
+
 /** What asks for this tag: in quotes where it would be taken apart; quotes of its own are passed over on both sides. */
 export const tagFilter = (tag: string): string => (/[\s<>="“”]/.test(tag) ? `tag:"${tag.replace(/["“”]/g, "")}"` : `tag:${tag}`);
 
@@ -60,15 +63,13 @@ function one(token: string, tell: () => void): Test | void {
   const name = numberOf(key);
   if (operator ? !want || (name ? operator === ":" : /[<>]/.test(operator)) : /^[^"]*[<>=]/.test(token)) return tell();
   if (name) {
-    const limit = Number(want.replace(/%$/, ""));
-    if (Number.isNaN(limit)) return tell();
+    const plain = want.replace(/%$/, "");
+    const limit = Number(plain);
+    if (Number.isNaN(limit) || plain.length > MOST_DIGITS) return tell();
     return (row) => {
       const value = row[name] ?? NaN; // which compares with nothing
-      if (operator === ">") return value > limit;
-      if (operator === "<") return value < limit;
-      if (operator === ">=") return value >= limit;
-      if (operator === "<=") return value <= limit;
-      return value === limit;
+      if (operator === "=") return Number(value.toFixed(plain.split(".")[1]?.length)) === limit; // as exact as it was asked
+      return (operator.length > 1 && value === limit) || (operator.startsWith(">") ? value > limit : value < limit);
     };
   }
   if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // as those of the filter are passed over
