@@ -49,9 +49,12 @@ interface Props {
 
 const keyOf = (line: Line | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
+/** Where the keys were: who comes back goes on from there. */
+let stood = "";
+
 export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
   // The row that the keys act on is known by what it shows: rows that come, go or fold above it do not put another in its place.
-  const [here, setHere] = useState({ key: "", index: 0 });
+  const [here, setHere] = useState({ key: stood, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
   const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
   const at = Math.max(0, Math.min(found < 0 ? here.index : found, lines.length - 1));
@@ -59,7 +62,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
-  const stand = (index: number): void => setHere({ key: keyOf(lines[index]), index });
+  const stand = (index: number): void => setHere({ key: (stood = keyOf(lines[index])), index });
   // Before the browser sees the next key, so that it goes to the row that is shown as the current one.
   useLayoutEffect(() => {
     if (!wanted.current) return;
