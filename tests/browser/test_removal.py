@@ -71,6 +71,20 @@ def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Bro
         expect(page.get_by_role("heading", name="There is no such node")).to_be_visible()
 
 
+def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.goto(f"{hub.url}/n/{stage.ids['backup-hel']}/settings")
+        page.get_by_label("Name in Stardust").fill("half a name")
+        assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['backup-hel']}?force=true").status < 300
+        expect(page.get_by_role("heading", name="backup-hel is not there any more")).to_be_visible()
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text("backup-hel")
+        expect(title).to_be_focused()
+        expect(page).to_have_title("backup-hel · Stardust")
+
+
 def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page

@@ -42,7 +42,7 @@ export function JobPage({ id }: { id: string }): VNode {
         {failure === null ? (
           <Loading rows={6} what={t`the job`} onRetry={() => void detail.open()} />
         ) : failure.status === 404 ? (
-          <Empty icon="list-checks" title={t`There is no such job`} text={t`It went with its node, or the address is wrong.`}>
+          <Empty icon="list-checks" title={t`There is no such job`} text={t`It went with its node, it is closed to you, or the address is wrong.`}>
             <a class="button" href="/jobs">
               {t`Go to the jobs`}
             </a>

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { listsAreOld } from "../../core/facts";
 import { tagFilter } from "../../core/filter";
 import { forecast } from "../../core/growth";
@@ -48,14 +48,21 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
   useEffect(() => () => detail.close(), [detail]);
   const view = detail.view.value;
   const failure = detail.failure.value;
+  const shown = useRef(view);
+  if (view) shown.current = view;
+  const was = shown.current?.id === id ? shown.current.name : undefined;
+  const head = useRef<HTMLHeadingElement>(null);
+  useLayoutEffect(() => {
+    if (failure && was && document.activeElement === document.body) head.current?.focus();
+  }, [failure, was]);
   if (failure) {
     return (
       <div class="page">
-        <h1 class="hidden-text" tabIndex={-1}>
-          {t`Node`}
+        <h1 class="hidden-text" tabIndex={-1} ref={head}>
+          {was ?? t`Node`}
         </h1>
         {failure.code === "not_found" || failure.status === 404 ? (
-          <Empty icon="satellite" title={t`There is no such node`} text={t`It was removed, or the address is wrong.`}>
+          <Empty icon="satellite" title={was ? t`${was} is not there any more` : t`There is no such node`} text={was ? t`It was removed, or is closed to you now.` : t`It was removed, it is closed to you, or the address is wrong.`}>
             <a class="button" href="/">
               {t`Go to the fleet`}
             </a>
