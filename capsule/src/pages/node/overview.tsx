@@ -84,27 +84,31 @@ export function Overview(props: Props): VNode {
   const lines = [...CPU_LINES, ...MEMORY_LINES, ...LOAD_LINES, ...(network ? networkLines(network) : []), ...(device ? diskLines(device) : []), ...sensors];
   const names = lines.map((line) => line.series);
   const base = usePanels(props, names);
-  const loading = shown.zoom !== null && detail.past.value?.key !== viewKey(shown) && !detail.pastFailure.value;
+  const past = shown.zoom !== null;
+  const loading = past && detail.past.value?.key !== viewKey(shown) && !detail.pastFailure.value;
   return (
     <div class="stack">
       <WindowBar view={shown} loading={loading} />
       <HistoryFailure detail={detail} shown={shown} names={names} />
       <div class="panels">
         <CpuPanel {...base} />
-        <Cores view={node} />
+        <Cores view={node} past={past} />
         <MemoryPanel {...base} />
         <LoadPanel {...base} />
         {network && <NetworkPanel {...base} names={interfaces} chosen={network} onPick={setNetwork} />}
         {device && <DiskPanel {...base} names={devices} chosen={device} onPick={setDevice} />}
         {sensors.length > 0 && <TemperaturePanel {...base} />}
-        <Filesystems view={node} wide={!sensors.length} />
+        <Filesystems view={node} wide={!sensors.length} past={past} />
         <TopProcesses detail={detail} />
-        <Tcp view={node} />
+        <Tcp view={node} past={past} />
         <RecentEvents id={node.id} />
       </div>
     </div>
   );
 }
+
+/** Beside charts of a time that is over: what has no chart shows the newest value. */
+const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
 const MANY_CORES = 64;
 
@@ -112,7 +116,7 @@ const COLUMNS = 8;
 const HOT = 85;
 
 /** One cell a core; arrows walk through them, and the one that is looked at is named below. */
-function Cores({ view }: { view: NodeView }): VNode | null {
+function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null {
   const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));
   if (!cores.length) return null;
@@ -125,6 +129,7 @@ function Cores({ view }: { view: NodeView }): VNode | null {
     <section class="card" aria-label={t`Cores`}>
       <header>
         <h3>{t`Cores`}</h3>
+        <Now past={past} />
         <span class="t3 meta end">{t`${cores.length} ${form(cores.length, "thread")}`}</span>
       </header>
       <div
@@ -165,7 +170,7 @@ function Cores({ view }: { view: NodeView }): VNode | null {
   );
 }
 
-function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode | null {
+function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past: boolean }): VNode | null {
   const sizes = labelled(view.latest, "filesystem.size");
   const inodes = labelled(view.latest, "filesystem.inodes_used");
   const used = [...labelled(view.latest, "filesystem.used")].sort((a, b) => a[0].localeCompare(b[0]));
@@ -175,6 +180,7 @@ function Filesystems({ view, wide }: { view: NodeView; wide: boolean }): VNode |
     <section class={`card ${wide ? "two-wide" : ""}`} aria-label={t`Filesystems`}>
       <header>
         <h3>{t`Filesystems`}</h3>
+        <Now past={past} />
         <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? t`inodes run short` : t`inodes ok`}</span>
       </header>
       <ul class="filesystems">
@@ -211,13 +217,14 @@ const TCP_FIRST: readonly (readonly [string, string])[] = [
   ["tcp.close_wait", t`Close-wait`],
 ];
 
-function Tcp({ view }: { view: NodeView }): VNode | null {
+function Tcp({ view, past }: { view: NodeView; past: boolean }): VNode | null {
   const shown = TCP_FIRST.filter(([series]) => view.latest[series]);
   if (!shown.length) return null;
   return (
     <section class="card" aria-label={t`TCP`}>
       <header>
         <h3>{t`TCP`}</h3>
+        <Now past={past} />
       </header>
       <dl class="facts pad">
         {shown.map(([series, words]) => [
