@@ -35,8 +35,8 @@ const READS = new Set(["check", "refresh", "plan"]);
 /** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy) return "";
-  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in /etc/stardust/policy.conf) allows watching only. Its administrator can change that on the server.`;
-  if (policy.mode === "invalid") return t`This server’s policy file (/etc/stardust/policy.conf) is not valid, so it runs no jobs. Its administrator can mend that on the server.`;
+  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows watching only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can mend that on the server, in /etc/stardust where Spider was installed.`;
   if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
   if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionWord(action)}” (verb ${action}).`;
   return "";

@@ -40,7 +40,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       <h2>{t`Agent`}</h2>
       <p class="t2">
         {watching
-          ? t`This server was set up for watching only: its agent takes no orders. Its owner changes that in /etc/stardust/policy.conf; what is missing there for orders comes with deploying it again.`
+          ? t`This server was set up for watching only: its agent takes no orders. Its owner changes that in its policy.conf, in /etc/stardust where Spider was installed; what is missing there for orders comes with deploying it again.`
           : t`Version ${view.agent_version || t`not known`}. New keys replace those that it has, and shut out whoever else holds them.`}
       </p>
       <div class="row wrap">
