@@ -17,6 +17,7 @@ import aiohttp
 
 from groundcontrol.cli.rights import reason, user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
+from spider.wire.ids import is_id
 
 DEFAULT_FOLDER: Final = ".stardust"
 TIMEOUT_S: Final = 30.0
@@ -196,12 +197,17 @@ def shown(text: str) -> str:
     return text.translate(_MASKED)
 
 
+def is_meant(node: Any, wanted: str) -> bool:
+    """Whether a node of the list is called so; an id stands for that node alone, whatever others are named."""
+    return bool(wanted == node["id" if is_id(wanted) else "name"])
+
+
 async def node_of(hub: Hub, wanted: str) -> Any:
     """The node of this id or name.
 
     Raises: CliError: there is none.
     """
     async for node in hub.every("/nodes", "nodes"):
-        if wanted in (node["id"], node["name"]):
+        if is_meant(node, wanted):
             return node
     raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Any, Final
 
-from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
@@ -194,7 +194,7 @@ async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]
     nodes = [node async for node in hub.every("/nodes", "nodes")]
     chosen: dict[str, str] = {}
     for wanted in named:
-        found = [node for node in nodes if wanted in (node["id"], node["name"])]
+        found = [node for node in nodes if is_meant(node, wanted)]
         if not found:
             raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")
         chosen |= {node["id"]: node["name"] for node in found}

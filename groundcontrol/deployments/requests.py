@@ -28,6 +28,7 @@ from majortom.addresses import is_address
 from majortom.base import DeployError, Secret, Target
 from majortom.connect import same_fingerprint
 from majortom.keys import read_header
+from spider.wire.ids import is_id
 
 MAX_NAME_CHARS: Final = 100
 MAX_TAGS: Final = 32
@@ -58,6 +59,8 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
     name = request.host if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
+    if is_id(name):
+        raise BadRequest("name must not be an id: who names that id means another node", field="name")
     return replace(request, name=name, tags=_check_tags(request.tags))
 
 

@@ -16,6 +16,7 @@ from groundcontrol.errors import BadRequest, Forbidden
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
 from groundcontrol.web.services import Services
+from spider.wire.ids import is_id
 from spider.wire.metrics import METRICS, parse_series
 
 MAX_NAME_CHARS: Final = 100
@@ -114,6 +115,8 @@ def checked_name(name: str) -> str:
     text = " ".join(name.split())
     if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
         raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
+    if is_id(text):
+        raise BadRequest("a node's name must not be an id: who names that id means another node")
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.store.base import SealedRecord
+from spider.wire.ids import new_random_id
 from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
 
 
@@ -136,7 +137,17 @@ async def test_a_tag_that_somebody_s_rights_hang_on_moves_like_the_right_itself(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"name": ""}, {"name": "a\u202eb\u0000"}, {"name": "x" * 101}, {"tags": [""]}, {"tags": ["x" * 65]}, {"owner": "me"}, {"name": 3}],
+    [
+        {},
+        {"name": ""},
+        {"name": "a\u202eb\u0000"},
+        {"name": "x" * 101},
+        {"name": f" {new_random_id()} "},
+        {"tags": [""]},
+        {"tags": ["x" * 65]},
+        {"owner": "me"},
+        {"name": 3},
+    ],
 )
 async def test_a_change_that_makes_no_sense_is_refused(hub: TestHub, body: object) -> None:
     admin = await hub.logged_in()
