@@ -92,7 +92,7 @@ def _check_policy(node: Node, action: str) -> None:
         case _:
             return
     raise PolicyRefuses(
-        f"{node.name} does not allow {action}: {why}; its owner decides that in /etc/stardust/policy.conf on the node",
+        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was installed)",
         mode=policy.mode,
         verbs=list(policy.verbs),
     )
