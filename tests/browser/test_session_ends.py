@@ -17,6 +17,7 @@ from tests.browser.test_add_node import opened
 from tests.browser.test_closed_meanwhile import signed
 from tests.browser.test_gates_live import Wire as Line
 from tests.browser.test_late_answers import Held
+from tests.browser.test_settings import choose_password
 from tests.browser.waits import until
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.ssh_end import SshEnd
@@ -358,3 +359,23 @@ def test_a_hub_that_cannot_renew_a_session_asks_nobody_to_sign_in(browser: Brows
             return there.count()
 
         until(page, half_a_second_later)
+
+
+def test_who_may_not_act_any_more_keeps_no_dialog_of_an_act(browser: Browser, hub: HubProcess) -> None:
+    """But what everybody may look at stays open."""
+    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "operator"}).json
+    with gate(browser, hub) as seen:
+        page = seen.page
+        choose_password(page, hub, "grace", made["password"])
+        page.get_by_role("button", name="Add node").first.click()
+        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
+        assert hub.local("PATCH", "/api/v1/users/grace", {"role": "viewer"}).status == 200
+        expect(page.get_by_text("Your role does not allow this any more")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert hub.local("PATCH", "/api/v1/users/grace", {"role": "operator"}).status == 200
+        expect(page.get_by_role("button", name="Add node").first).to_be_visible()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        assert hub.local("PATCH", "/api/v1/users/grace", {"role": "viewer"}).status == 200
+        expect(page.get_by_role("button", name="Add node")).to_have_count(0)
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()

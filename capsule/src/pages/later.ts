@@ -2,6 +2,7 @@
 
 import text from "sheet:src/styles/later.css";
 import "../state/named";
+import "../state/demoted";
 import "../ui/form";
 import "../ui/tabs";
 import { addIcons } from "../ui/icon";
