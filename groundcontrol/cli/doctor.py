@@ -68,8 +68,9 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
         findings += await _look("address", lambda: checkup.address_findings(config))
     try:
         become_owner(folder)
-    except CliError:
-        return [*findings, *await _look("folder", lambda: checkup.folder_findings(folder))]
+    except CliError as exc:
+        why = str(exc)
+        return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
     health = await _health(args)
     findings += await _look("folder", lambda: checkup.folder_findings(folder))
     findings += await _look("copies", lambda: checkup.copy_findings(control))
@@ -82,6 +83,11 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
         return [*findings, *denied]
     findings += await _look("database", lambda: checkup.database_findings(settings))
     return [*findings, *await _inside(settings)]
+
+
+def _unreached(folder: Path, why: str) -> Iterable[Finding]:
+    """Why nothing can be looked at as the folder's owner; of a folder that is none, what is the matter with it."""
+    return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else checkup.folder_findings(folder)
 
 
 async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> list[Finding]:

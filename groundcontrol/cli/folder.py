@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import aiohttp
+
 from groundcontrol.cli.client import CliError, NotYours
 from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config
@@ -21,7 +23,8 @@ from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault, open_existing_vault
 
 CONTROL_NAME: Final = "stardust.db"
-_PROGRAM: Final = Path(__file__).resolve().parents[1]
+_NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
+"""Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
 
 
 class Settings(NamedTuple):
@@ -103,7 +106,7 @@ def _secret_given(environ: Mapping[str, str]) -> bool:
 def become_owner(folder: Path) -> None:
     """Root goes on as the owner of the data folder, so that everything in it stays his. For anybody else this does nothing.
 
-    Raises: CliError: there is no such folder, or its owner can reach neither it nor this program.
+    Raises: CliError: there is no such folder, or its owner cannot reach it, or this program, or the Python under it.
     """
     try:
         found = folder.stat()
@@ -113,7 +116,7 @@ def become_owner(folder: Path) -> None:
         os.setgroups([])
         os.setgid(found.st_gid)
         os.setuid(found.st_uid)
-        for path in (folder, _PROGRAM):
+        for path in (folder, *_NEEDED):
             if not os.access(path, os.R_OK | os.X_OK):
                 raise CliError(f"{path} cannot be read by the user {found.st_uid}, who owns the data folder, so nothing was done")
 

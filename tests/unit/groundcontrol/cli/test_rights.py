@@ -15,12 +15,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import aiohttp
 import pytest
 
 from groundcontrol.cli.rights import user_name
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
+from tests.support.command import command
 from tests.support.hub import ROOT, SECRET
 from tests.support.keys import first_vault
 
@@ -51,6 +53,9 @@ _VERBS = (
     "update web-1", "rekey web-1", "redeploy web-1", "clock accept", "recovery print", "audit list", "backup /tmp", "restore /none",
     "rotate-secret --new-secret-file /proc/self/cmdline", "recovery restore",
 )  # fmt: skip
+
+
+PYTHON, PACKAGES = Path(os.__file__).parent, Path(aiohttp.__file__).parents[1]
 
 
 class Told(NamedTuple):
@@ -153,6 +158,28 @@ def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) 
     assert "File name too long" in json.loads(long.err)["error"]["message"]
 
 
+@pytest.mark.parametrize("closed", [PYTHON, PACKAGES])
+@pytest.mark.parametrize("verb", ["doctor", "backup"])
+def test_root_is_told_of_a_python_that_the_owner_of_the_folder_cannot_read(strangers: Path, verb: str, closed: Path) -> None:
+    """One under /root, say: a module that is wanted later is not there any more."""
+    roots = strangers.parent / "roots"
+    (roots / "lib").mkdir(parents=True)
+    roots.chmod(0o700)
+    (roots / "lib" / PYTHON.name).symlink_to(closed)
+    env = {"PYTHONHOME": str(roots)} if closed == PYTHON else {"PYTHONPATH": f"{roots}/lib/{PYTHON.name}:{ROOT}"}
+    told = command(strangers, verb, *[str(strangers / "kept.stardust-backup")] * (verb == "backup"), env=env)
+    assert told.returncode == 1, told
+    said = (told.stdout if verb == "doctor" else told.stderr).splitlines()
+    [line] = [line for line in said if "cannot be read by the user 65534, who owns the data folder, so nothing was done" in line]
+    assert f"{roots}/lib/{PYTHON.name} " in line or not _open_to_all(PYTHON)
+    assert "Traceback" not in told.stderr
+    assert "LookupError" not in told.stdout
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+
+
 def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: Path) -> None:
     file = strangers.parent / "kept.stardust-backup"
     [made] = as_stranger(strangers, f"backup {strangers}/kept.stardust-backup")
@@ -166,7 +193,7 @@ def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: 
         [told] = as_stranger(strangers, f"restore {path} --replace --json", user=0)
         assert told.status == 1, told
         message = json.loads(told.err)["error"]["message"]
-        if any(not place.stat().st_mode & 0o001 for place in (ROOT, *ROOT.parents)):
+        if not all(_open_to_all(needed) for needed in (PYTHON, PACKAGES, ROOT)):
             assert "cannot be read by the user 65534" in message  # nor can the program itself, which is told first
             continue
         assert message == f"{path} cannot be read by the user 65534, who owns the data folder: {remedy}"
