@@ -59,7 +59,7 @@ def check_names(*paths: Path) -> None:
     would know nothing of each other's, and overwrite the pages of the one file. The lock of a folder does not see that. A log that two
     databases share is lost to the one as soon as somebody looks at the other.
 
-    Raises: ConfigError.
+    Raises: ConfigError; also of a folder, which has names of its own.
     """
     names: dict[Path, int] = {}
     for path in paths:
@@ -86,11 +86,16 @@ def _own(shared: list[Path]) -> str:
 
 
 def _names(path: Path) -> int:
-    """How many names a file has that may be there, but for what a restore calls it."""
+    """How many names a file has that may be there, but for what a restore calls it.
+
+    Raises: ConfigError: it is a folder. OSError.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return 0
+    if stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"{path} is a folder and not a file: move it away, or name the database with --db")
     return found.st_nlink - sum(os.path.samestat(kept.lstat(), found) for kept in path.parent.glob(f"{path.name}{KEPT}*"))
 
 

@@ -173,6 +173,15 @@ async def test_a_log_with_another_name_is_refused_too(tmp_path: Path, ending: st
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
+@pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db", "stardust.db-wal"])
+async def test_a_folder_in_the_place_of_a_database_is_told_as_one(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "data" / name
+    place.mkdir(parents=True)
+    (tmp_path / "data").chmod(0o700)
+    with pytest.raises(ConfigError, match=rf"^{place} is a folder and not a file: move it away"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+
+
 async def test_a_name_that_a_restore_has_given_is_none_of_another_hub(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     os.link(tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust.db.before-restore-20261120-105800")
