@@ -187,7 +187,7 @@ class _Reader:
         path = Path(named) if named else Path(folder) / "stardust.toml"
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the data folder itself is looked at where it is used
             if named:
                 self._faults.append(f"the settings file {path} is not there")
             return {}

@@ -15,7 +15,7 @@ from spider.wire.joining import read_invite
 from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent, agents
 from tests.support.command import command, said_by
-from tests.support.hub import PASSWORD, HubProcess
+from tests.support.hub import PASSWORD, SECRET, HubProcess
 
 LIMIT_S = 60
 
@@ -50,6 +50,12 @@ def test_a_hub_that_cannot_start_says_so_in_json(shared_hub: HubProcess) -> None
     status, answer, told = stardust(shared_hub, "serve", "--port", "0")
     assert (status, answer, told["error"]["code"]) == (78, None, "config.invalid")
     assert "STARDUST_SECRET" in told["error"]["message"]
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    ended = command(tmp_path / "data", "serve", "--port", "0", env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"})
+    assert (ended.returncode, ended.stderr) == (78, f"stardust: the data folder {tmp_path / 'data'} is not a folder\n")
 
 
 def test_a_command_has_its_invite_and_a_line_that_asks_for_it_has_not(shared_hub: HubProcess) -> None:

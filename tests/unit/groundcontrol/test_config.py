@@ -89,6 +89,13 @@ def test_a_weak_secret_is_refused(tmp_path: Path, secret: str) -> None:
     assert len(secret) < 9 or secret not in lines[0]
 
 
+def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    assert config(tmp_path).data_dir == tmp_path / "data"
+    named = tmp_path / "data" / "my.toml"
+    assert faults(tmp_path, "--config", str(named)) == [f"the settings file {named} is not there"]
+
+
 def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="STARDUST_SECRET is not set"):
         Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
