@@ -8,6 +8,7 @@ import json
 from typing import Final
 
 from groundcontrol.cli.client import Hub, node_of, shown
+from groundcontrol.cli.run import tell_ordered
 from groundcontrol.domain.jobs import TERMINAL
 
 POLL_S: Final = 0.25
@@ -23,6 +24,8 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         node = await node_of(hub, args.node)
         job = await hub.post(f"/nodes/{node['id']}/rekey", None)
+        if not args.json:
+            tell_ordered(job, node)
         while not args.no_wait and job["state"] not in TERMINAL:
             await asyncio.sleep(POLL_S)
             job = await hub.get(f"/jobs/{job['id']}")

@@ -60,8 +60,7 @@ async def run(args: argparse.Namespace) -> int:
 async def _one(hub: Hub, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
     job = await hub.post(f"/nodes/{node['id']}/jobs", wish)
     if not args.json:
-        waiting = "" if node["state"] == "online" else f" (waits for {shown(node['name'])}, which is not connected)"
-        print(f"job {job['id']}: {args.action} on {shown(node['name'])}{waiting}", file=sys.stderr)
+        tell_ordered(job, node)
     if not args.no_wait:
         job = await _follow(hub, job, show=not args.json)
     if args.json:
@@ -69,6 +68,13 @@ async def _one(hub: Hub, args: argparse.Namespace, node: Any, wish: dict[str, ob
     elif not args.no_wait:
         await report(hub, job)
     return 0 if args.no_wait or job["state"] == "succeeded" else 1
+
+
+def tell_ordered(job: Any, node: Any) -> None:
+    """What was ordered, on standard error, and what it waits for."""
+    name = shown(node["name"])
+    waiting = "" if node["state"] == "online" else f" (waits for {name}, which is not connected)"
+    print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
 
 
 async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:

@@ -107,6 +107,16 @@ async def test_one_command_orders_many_nodes_and_says_what_became_of_each(shared
         assert (status, told["error"]["code"]) == (1, "not_found")
 
 
+def test_who_orders_for_a_node_that_is_not_connected_is_told_what_the_job_waits_for(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("cli-away", "cli-gone")
+    for node, words, action in (("cli-away", ("run", "check"), "check"), ("cli-gone", ("rekey",), "rekey")):
+        told = command(shared_hub.folder, *words, node, "--no-wait")
+        assert told.returncode == 0, told
+        assert told.stderr.endswith(f": {action} on {node} (waits for {node}, which is not connected)\n")
+        status, job, nothing = stardust(shared_hub, *words, node, "--no-wait")
+        assert (status, job["action"], nothing) == (0, action, None)
+
+
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "cli-again")
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again")
