@@ -287,7 +287,12 @@ class _Reader:
                     f"--bind {bind} lets other machines in without TLS: name the proxy that ends TLS in STARDUST_TRUSTED_PROXIES, or bind 127.0.0.1"
                 )
         secret = secrets["secret"]
-        if "secret" not in self._unread:
+        if secret is None and "secret" not in self._unread and os.path.exists(control):  # another would not open it
+            self._faults.append(
+                f"STARDUST_SECRET is not set, and the database {control} is there already: give the secret that belongs to it, by"
+                " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
+            )
+        elif "secret" not in self._unread:
             self._check_secret("STARDUST_SECRET", secret)
         token = secrets["metrics_token"]
         if token is not None:

@@ -97,8 +97,19 @@ def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(t
 
 
 def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="STARDUST_SECRET is not set"):
+    with pytest.raises(ConfigError, match="STARDUST_SECRET is not set; make one with: stardust secret new"):
         Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
+
+
+@pytest.mark.parametrize("name", ["stardust.db", "mine.db"])
+def test_where_there_is_a_database_its_own_secret_is_asked_for_and_not_a_new_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, ["--db", str(tmp_path / name)] if name == "mine.db" else [])
+    assert str(refused.value) == (
+        f"STARDUST_SECRET is not set, and the database {tmp_path / name} is there already: give the secret that belongs to it, by"
+        " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
+    )
 
 
 @pytest.mark.parametrize(
