@@ -13,7 +13,7 @@ from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
-from groundcontrol.domain.jobs import ACTIONS, PLANNED, TERMINAL
+from groundcontrol.domain.jobs import ACTIONS, PLANNED, TAKE_PACKAGES, TERMINAL
 
 POLL_S: Final = 0.25
 BUSY_S: Final = 2.0
@@ -47,11 +47,23 @@ async def run(args: argparse.Namespace) -> int:
         wish["for"] = args.for_action or "upgrade"
     elif args.for_action:
         raise UsageError("run: --for goes with the action plan")
+    if packages and (takes := wish.get("for", args.action)) not in TAKE_PACKAGES:
+        raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
     wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub:
+        if packages and not args.json:
+            await _tell_mistaken(hub, packages)
         if len(named) == 1 and not args.tag:
             return await _one(hub, args, await node_of(hub, named[0]), wish)
         return await _many(hub, args, named, wish)
+
+
+async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
+    """Of a word that is the name of a node, too: a package may be called so, and is what it is taken for."""
+    names = {node["name"] async for node in hub.every("/nodes", "nodes")}
+    for word in packages:
+        if word in names:
+            print(f"{shown(word)} is taken for a package, though a node has this name: more nodes are named with --node", file=sys.stderr)
 
 
 # -- one node ----------------------------------------------------------------------------------------

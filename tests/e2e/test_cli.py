@@ -117,6 +117,22 @@ def test_who_orders_for_a_node_that_is_not_connected_is_told_what_the_job_waits_
         assert (status, job["action"], nothing) == (0, action, None)
 
 
+def test_who_names_a_second_node_where_packages_stand_is_told_how_nodes_are_named(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("cli-mail", "cli-backup")
+    for words in (("full-upgrade",), ("--for", "full-upgrade", "plan")):
+        status, answer, told = stardust(shared_hub, "run", *words, "cli-mail", "cli-backup")
+        assert (status, answer, told["error"]) == (
+            1,
+            None,
+            {"code": "request.invalid", "message": "full-upgrade takes no packages: leave them out; more nodes are named with --node"},
+        )
+    told = command(shared_hub.folder, "run", "upgrade", "cli-mail", "nginx", "cli-backup", "--no-wait")
+    assert told.returncode == 0, told
+    first, ordered = told.stderr.splitlines()
+    assert first == "cli-backup is taken for a package, though a node has this name: more nodes are named with --node"
+    assert "upgrade on cli-mail" in ordered
+
+
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "cli-again")
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again")
