@@ -237,6 +237,7 @@ def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(brow
                 ("Charts: Live", "Live", ""),
             ):
                 press("1")
+                expect(page.get_by_role("button", name="Freeze live")).to_be_visible()
                 press("Space")
                 expect(window).to_be_visible()
                 assert "from=" in page.url

@@ -25,7 +25,7 @@ import { AsLeft } from "./as-left";
 import { JumpFields, ServerFields, SignInFields } from "./connection";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
-import { FailureBox, LookOnly, ToSettings } from "./failure";
+import { FailureBox, LookOnly, ToSettings, triesOf } from "./failure";
 import { Method, type MethodKey } from "./method";
 import { Many } from "./many";
 import { OneLine } from "./one-line";
@@ -240,7 +240,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
     return (
       <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
         <OfRequest one={one} />
-        <FailureBox one={one} entries={entries} onRetry={update ? null : onRetry} />
+        <FailureBox key={triesOf(one)} one={one} entries={entries} onRetry={update ? null : onRetry} />
         <Steps deployment={one} last={t`Done`} />
         <footer>
           {onEdit && mayAct.value && (

@@ -43,6 +43,9 @@ export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () 
   return <Button onClick={open}>{t`Settings of the node`}</Button>;
 }
 
+/** Each try has a box of its own: what was typed for one confirms no other, also where the page saw nothing between two failures. */
+export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
+
 export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const fix = one.error ? fixFor(one.error.code) : null;
   const [value, setValue] = useState(() => start(fix, one));

@@ -22,7 +22,7 @@ import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
 import { ServerFields, SignInFields } from "../add/connection";
 import { credentialsOf, faults, NO_ENTRIES, ofKnown, whyAskedAgain, type Entries } from "../add/entries";
-import { FailureBox, ToSettings } from "../add/failure";
+import { FailureBox, ToSettings, triesOf } from "../add/failure";
 import { useOpened } from "../add/opened";
 import { Opening } from "../add/opening";
 import { Bar, Steps } from "../add/steps";
@@ -133,7 +133,7 @@ function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: s
   const forgotten = done && !wasTakenOff(one.steps);
   return (
     <Dialog key={one.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
-      {failed ? <FailureBox one={one} entries={NO_ENTRIES} confirm={name} onRetry={onRetry} /> : <Bar deployment={one} label={t`Removal`} />}
+      {failed ? <FailureBox key={triesOf(one)} one={one} entries={NO_ENTRIES} confirm={name} onRetry={onRetry} /> : <Bar deployment={one} label={t`Removal`} />}
       <Steps deployment={one} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
         <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This goes on when the dialog is closed.`}</span>
