@@ -148,6 +148,7 @@ def crowd() -> Results:
     results: Results = []
     floor: dict[str, float] = {}
     by_size: dict[int, dict[str, float]] = {}
+    base = SIZES[:2][-1]
     for size in SIZES:
         # They come over a whole pack, so that their packs do as well: not all in the same seconds of a minute.
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
@@ -166,9 +167,9 @@ def crowd() -> Results:
         for name, value in values.items():
             unit = UNITS[name]
             line: dict[str, object] = {"name": f"hub.fleet.{name}.{size}", "value": round(value, 2), "unit": unit}
-            if size == SIZES[1]:
+            if size == base:
                 floor[name] = value / size
-            elif size > SIZES[1] and floor[name]:
+            elif size > base and floor[name]:
                 line |= {"versus": round(floor[name] * size, 2), "ratio": round(value / size / floor[name], 2)}
             results.append(line)
     return results + _further(by_size)
