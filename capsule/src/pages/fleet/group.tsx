@@ -25,7 +25,7 @@ export function aggregate(ids: readonly string[]): string {
     if (!node) continue;
     const { facts, standing } = rowOf(node, now.value);
     if (standing in counts) counts[standing as keyof typeof counts] += 1;
-    if (facts.cpu === null || !tells(facts)) continue;
+    if (standing === "off" || facts.cpu === null || !tells(facts)) continue;
     const cores = node.identity.cpu_cores || 1;
     weighted += facts.cpu * cores;
     weight += cores;
