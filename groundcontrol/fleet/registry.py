@@ -93,8 +93,9 @@ class Registry:
         self._untold: dict[NodeId, list[LostRows]] = {}
         """What sessions had lost that ended before that was told: the next one of the node tells it, or that the node is offline."""
         self._fresh: dict[NodeId, None] = {}
-        """Nodes with values that lists were not told of yet, and when they were last."""
-        self._told_fresh_at = float("-inf")
+        """Nodes with values that lists were not told of yet."""
+        self._tell_fresh_at = float("-inf")
+        """When they are, or were last."""
         self._written_until = float("-inf")
         self.rows = 0
         """Rows of the live streams so far."""
@@ -323,14 +324,11 @@ class Registry:
         if not first:
             return  # it goes with the others
         loop = asyncio.get_running_loop()
-        wait_s = self._told_fresh_at + GATHER_S - loop.time()
-        if wait_s > 0:
-            loop.call_later(wait_s, self._flush_fresh)
-        else:
-            loop.call_soon(self._flush_fresh)
+        # By when it was to be told, not by when that was done: else it would be a moment too late for the next round of nodes, and wake the hub for itself.
+        self._tell_fresh_at = max(loop.time(), self._tell_fresh_at + GATHER_S)
+        loop.call_at(self._tell_fresh_at, self._flush_fresh)
 
     def _flush_fresh(self) -> None:
-        self._told_fresh_at = asyncio.get_running_loop().time()
         nodes, self._fresh = tuple(self._fresh), {}
         self._bus.publish(NodesFresh(nodes))
 

@@ -22,11 +22,12 @@ from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.registry import WRITTEN_S, Registry
+from groundcontrol.fleet.registry import GATHER_S, WRITTEN_S, Registry
 from groundcontrol.fleet.session import AgentSession, Collaborators, Hear
+from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.wire.codec import NODE_CODEC
-from spider.wire.frames import Row, Watch
+from spider.wire.frames import STREAM_LIVE, LogLines, Message, Pack, Row, Table, Watch
 from spider.wire.metrics import RHYTHM_S
 from spider.wire.session import Hello, Link
 from tests.support.agent import layout_of
@@ -240,6 +241,34 @@ async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_t
                 place.registry.show(other, known, [Row(second * 1000, [0] * len(known.scales))])
         assert await anext(lists) == NodesFresh(tuple(other.node.id for other in others))
         assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
+
+
+async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_long_the_one_before_took(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, loop = check_layout(layout_of()), asyncio.get_running_loop()
+    now_s = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now_s)
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
+        for took_s in (0.01, 0.004, 0.001):
+            place.registry.show(place.agent, known, [Row(int(now_s * 1000), [0] * len(known.scales))])
+            now_s += took_s
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert not place.registry._fresh, took_s
+            assert await anext(lists) == NodesFresh((NODE,))
+            now_s += GATHER_S - took_s
+
+
+async def test_what_each_node_sends_again_and_again_may_wait_for_others_and_nothing_else(place: Place) -> None:
+    packed: list[Message] = [Pack(STREAM_LIVE, 0, bytes(8), 0, b""), Table("processes", 0, 0, [], []), LogLines("", "", 0, [], [], [], [])]
+    pack, table, lines = [NODE_CODEC.encode(each) for each in packed]
+    place.agent.watched_until = place.clock.monotonic() + 10
+    assert [place.agent._patience(each) for each in (pack, table, lines)] == [LISTED_S, LISTED_S, 0.0]
+    async with place.bus.subscribe(place.agent.live, limit=10, policy="ordered"):
+        assert [place.agent._patience(each) for each in (pack, table, lines)] == [0.0, 0.0, 0.0]
+    place.agent.watched_until = 0.0
+    assert [place.agent._patience(each) for each in (pack, table, lines)] == [UNSEEN_S, UNSEEN_S, 0.0]
 
 
 async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
