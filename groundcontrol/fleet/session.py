@@ -94,7 +94,8 @@ Hear = Callable[[bytes], "Work | None"]
 """Takes a message, and returns what is still to be waited for before the next one."""
 Work = Coroutine[Any, Any, None]
 
-_PACK_KIND: Final = bytes([next(kind for kind, cls in KINDS_TO_HUB.items() if cls is Pack)])
+_UNHURRIED: Final = frozenset(bytes([kind]) for kind, cls in KINDS_TO_HUB.items() if cls in (Pack, Table))
+"""Kinds that each node sends again and again: one by one they would wake the hub as often."""
 _CHEAP: Final = frozenset({Pack, Late, JobOutput})
 """Messages that come in numbers, and count for one."""
 
@@ -278,7 +279,7 @@ class AgentSession:
                 del ended
 
     def _patience(self, data: bytes) -> float:
-        if data[1:2] != _PACK_KIND:
+        if data[1:2] not in _UNHURRIED:
             return 0.0
         if self.watched_until <= self._monotonic():
             return UNSEEN_S
