@@ -5,7 +5,8 @@ It accepts and refuses exactly what the pure codec does (`tests/fuzz/test_wire.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final, cast, get_args, get_origin
 
 import msgspec
@@ -16,6 +17,11 @@ from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_F
 
 _UINT64: Final = b"\xcf"
 """The one MessagePack head under which an integer can leave the signed 64 bits."""
+
+_TIMED: Final = b"\x92" + _UINT64
+"""How nearly every row begins: two fields, of which the first is a time."""
+_TIME_BYTES: Final = len(_TIMED) + 8
+"""It ends here, so that its own head does not have all values looked through."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _kind_of: Final = {cls: kind for kind, cls in KINDS_TO_NODE.items()}
@@ -34,6 +40,13 @@ def _is_row_of_numbers(annotation: object) -> bool:
     return _is_list(annotation) and all(item is int or set(get_args(item)) == {int, type(None)} for item in get_args(annotation))
 
 
+def _picker(indexes: list[int]) -> Callable[[Any], Sequence[int]]:
+    """What takes these fields out of a message, all at once."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return itemgetter(slice(indexes[0], indexes[0] + 1) if indexes else slice(0))
+
+
 class _Reader:
     """Decodes one class, then checks what the types alone do not say."""
 
@@ -42,9 +55,10 @@ class _Reader:
         self._name = cls.__name__
         self._decode: Callable[[memoryview | bytes], Any] = msgspec.msgpack.Decoder(cls).decode
         self._lists = [index for index, field in enumerate(fields) if _is_list(field)]
-        self._numbers = [index for index, field in enumerate(fields) if field is int]
+        numbers = [index for index, field in enumerate(fields) if field is int]
+        self._numbers = _picker(numbers)
         self._rows_of_numbers = [index for index, field in enumerate(fields) if _is_row_of_numbers(field)]
-        known = (*self._numbers, *self._rows_of_numbers)
+        known = (*numbers, *self._rows_of_numbers)
         self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
 
     def read(self, body: memoryview | bytes, whole: bytes) -> Any:
@@ -61,10 +75,8 @@ class _Reader:
         return message
 
     def _greatest(self, message: Any) -> int:
-        """The greatest number of a message. Every second frame has the byte that asks for this, by chance."""
-        greatest = 0
-        for index in self._numbers:
-            greatest = max(greatest, message[index])
+        """The greatest number of a message. Most frames have the byte that asks for this, by chance or in the rows that they carry."""
+        greatest = max(self._numbers(message), default=0)
         for index in self._rows_of_numbers:
             greatest = max(greatest, max(filter(None, message[index]), default=0))
         for index in self._mixed:
@@ -114,7 +126,13 @@ def decode_rows(coding: int, body: bytes) -> list[Row]:
         raise ProtocolError("a pack that is no list of rows") from error
     if len(packed) > MAX_ITEMS:
         raise ProtocolError("a pack of too many rows")
-    return [_row.read(row, row) for row in packed]
+    rows = []
+    for one in packed:
+        row: Row = _row.read(one, one[_TIME_BYTES:] if one.startswith(_TIMED) else one)
+        if row.taken_at_ms > INT_MAX:
+            raise ProtocolError("a number of Row is too big")
+        rows.append(row)
+    return rows
 
 
 CODEC: Final = Codec(encode, decode)

@@ -124,8 +124,9 @@ def test_both_agree_on_packs_that_are_nearly_right() -> None:
             row[dice.randrange(len(row))] = dice.randrange(256)
         rows_alike(CODING_PLAIN, msgpack.packb([kept, bytes(row)]))
     for value in (codec.INT_MAX, codec.INT_MAX + 1, codec.INT_MIN):
-        seen = rows_alike(CODING_PLAIN, msgpack.packb([msgpack.packb([1, [None, value]])]))
-        assert (seen is REFUSED) == (value > codec.INT_MAX)
+        for taken_at_ms, number in ((1, value), (1 << 40, value), (abs(value), 0)):
+            seen = rows_alike(CODING_PLAIN, msgpack.packb([msgpack.packb([taken_at_ms, [None, number]])]))
+            assert (seen is REFUSED) == (max(taken_at_ms, number) > codec.INT_MAX)
 
 
 KEY = b"k" * 32
