@@ -24,6 +24,7 @@ from groundcontrol.fleet.newest import Newest, NewestRow
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
 from groundcontrol.fleet.skew import Skews, skew_of
+from groundcontrol.fleet.together import LISTED_S
 from groundcontrol.fleet.unsaved import PASSING
 from groundcontrol.store.base import Store
 from spider.clock import Clock
@@ -51,8 +52,6 @@ AHEAD_EVERY_S: Final = 6 * 3600.0
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
-GATHER_S: Final = 0.025
-"""New values are told of at once when none were for so long; else those of this time together: a thousand nodes are not a thousand messages."""
 WRITTEN_S: Final = 60.0
 """For so long after somebody asked for lists as JSON what they show is written when it comes: who asks does so again, and should not wait."""
 _FRESH: Final = Topic("nodes_fresh")
@@ -319,13 +318,14 @@ class Registry:
             self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
 
     def _tell_fresh(self, node: NodeId) -> None:
+        """At once where nothing was told of for a round, else with the others of this one: a thousand nodes are not a thousand messages."""
         first = not self._fresh
         self._fresh[node] = None
         if not first:
             return  # it goes with the others
         loop = asyncio.get_running_loop()
         # By when it was to be told, not by when that was done: else it would be a moment too late for the next round of nodes, and wake the hub for itself.
-        self._tell_fresh_at = max(loop.time(), self._tell_fresh_at + GATHER_S)
+        self._tell_fresh_at = max(loop.time(), self._tell_fresh_at + LISTED_S)
         loop.call_at(self._tell_fresh_at, self._flush_fresh)
 
     def _flush_fresh(self) -> None:

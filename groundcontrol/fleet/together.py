@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-LISTED_S: Final = 0.025
-"""What values wait that lists show: no longer than lists waited to be told of them."""
+LISTED_S: Final = 0.03
+"""What values wait that lists show. Lists are told of them in the round in which they are heard, so nothing waits for that as well."""
 UNSEEN_S: Final = 0.25
 """The same where nobody looks. A batch is committed a second after its first pack."""
 AT_ONCE: Final = 64

@@ -22,7 +22,7 @@ from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
 from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.registry import GATHER_S, WRITTEN_S, Registry
+from groundcontrol.fleet.registry import WRITTEN_S, Registry
 from groundcontrol.fleet.session import AgentSession, Collaborators, Hear
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
@@ -257,7 +257,7 @@ async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_lon
             await asyncio.sleep(0)
             assert not place.registry._fresh, took_s
             assert await anext(lists) == NodesFresh((NODE,))
-            now_s += GATHER_S - took_s
+            now_s += LISTED_S - took_s
 
 
 async def test_what_each_node_sends_again_and_again_may_wait_for_others_and_nothing_else(place: Place) -> None:
