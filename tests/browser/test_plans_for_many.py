@@ -57,6 +57,10 @@ class Planners(PlayedNodes):
             await agent.say(JobPlan(job, 0, 1, DIGEST, ["curl"], ["1.0"], ["1.1"], ["no"], ["main"], [], [], [], 1000, None, "no", ""))
         await agent.say(ended(job, b""))
 
+    def tell_at_once(self) -> None:
+        """The slow one is as quick as the other."""
+        self.may_tell.set()
+
     def tell(self) -> None:
         """The slow one has worked it out; from the test's thread."""
         self.may_tell.set()
@@ -104,6 +108,25 @@ def test_those_that_have_planned_are_started_and_the_others_are_named_and_asked_
     assert upgrade["counts"] == {"succeeded": 2}
     until(page, lambda: orders(hub)[1]["counts"], lambda counts: counts == {"succeeded": 2, "cancelled": 1})
     assert plans["for"] == "upgrade"
+
+
+def test_who_has_planned_and_is_removed_is_not_started(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    nodes.tell_at_once()
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW)
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Show plans").click()
+    start = dialog.get_by_role("button", name="as planned")
+    expect(start).to_have_text("Start upgrade on 2, as planned")
+    [gone] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-1"]
+    assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
+    start = page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name="as planned")
+    expect(start).to_have_text("Start upgrade on 1, as planned")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 1 ended")).to_be_visible()
 
 
 @pytest.mark.refusals("Failed to load resource")

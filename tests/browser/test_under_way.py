@@ -144,6 +144,50 @@ def write_tags(hub: HubProcess, name: str, *given: str) -> None:
     assert reply.status == 200, reply.body
 
 
+def forget(hub: HubProcess, name: str) -> None:
+    """As somebody else does it."""
+    [node] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == name]
+    reply = hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true")
+    assert reply.status < 300, reply.body
+
+
+def test_who_removes_many_sees_who_has_gone_meanwhile_and_types_their_number_anew(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2", "web-3")
+    sign_in(page, hub)
+    choose_all(page, "Remove…")
+    dialog = page.get_by_role("dialog", name="Remove 3 nodes")
+    expect(dialog.get_by_text("3 nodes will be refused:")).to_be_visible()
+    dialog.get_by_text("The servers are gone, only forget the nodes").click()
+    dialog.get_by_label("Type 3 to confirm").fill("3")
+    expect(dialog.get_by_role("button", name="Remove 3 nodes")).to_be_enabled()
+    forget(hub, "web-2")
+    dialog = page.get_by_role("dialog", name="Remove 2 nodes")
+    expect(dialog.get_by_role("button", name="Remove 2 nodes")).to_be_disabled()
+    dialog.get_by_label("Type 2 to confirm").fill("2")
+    dialog.get_by_role("button", name="Remove 2 nodes").click()
+    expect(dialog).to_have_count(0)
+    until(page, lambda: tags(hub), lambda left: not left)
+
+
+def test_who_tags_many_sees_what_others_tag_meanwhile(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2", "web-3")
+    sign_in(page, hub)
+    choose_all(page, "Tag…")
+    dialog = page.get_by_role("dialog", name="Tag 3 nodes")
+    expect(dialog.get_by_label("Add")).to_be_visible()
+    expect(dialog.get_by_role("checkbox")).to_have_count(0)
+    write_tags(hub, "web-1", "night")
+    dialog.get_by_role("checkbox", name="night on 1").check()
+    expect(dialog.get_by_role("button", name="Change 1 node")).to_be_enabled()
+    write_tags(hub, "web-2", "night")
+    expect(dialog.get_by_role("button", name="Change 2 nodes")).to_be_enabled()
+    forget(hub, "web-1")
+    dialog = page.get_by_role("dialog", name="Tag 2 nodes")
+    dialog.get_by_role("button", name="Change 1 node").click()
+    expect(page.get_by_text("Tags changed on 1 node")).to_be_visible()
+    assert tags(hub) == {"web-2": [], "web-3": []}
+
+
 def test_tags_of_many_are_changed_and_taken_back_on_what_they_are_then(page: Page, hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     write_tags(hub, "web-1", "old", "web")

@@ -7,7 +7,6 @@ import { plural } from "../../core/units";
 import { removeNode } from "../../state/deployment";
 import { hide } from "../../state/dialogs";
 import type { Outcome } from "../../state/each";
-import { nodeSignal } from "../../state/fleet";
 import { pick } from "../../state/selection";
 import { withStepUp } from "../../state/stepup";
 import { toast } from "../../state/toasts";
@@ -18,27 +17,35 @@ import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+import { useNodes } from "./nodes";
 import { RunEnd, useRun } from "./run";
 
 const AT_ONCE = 2;
 
+/** What this dialog goes by. */
+const factsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
+
 /** Removes several nodes: the number typed, and who could not be removed named with the reason. */
 export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
-  const [views] = useState(() => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []));
+  const there = useNodes(nodes, factsOf);
+  /** For whom it was begun. */
+  const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
+  const views = begun ?? there;
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
   const run = useRun<NodeView>();
   const [outcome, setOutcome] = useState<Outcome<NodeView> | null>(null);
   const asks = views.filter((view) => removalWay(view) === "ask" && !view.simulated);
   const remove = async (): Promise<void> => {
+    setBegun(views);
     const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force)));
-    const there = run.here();
+    const here = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);
       toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It goes on in the background.`);
     }
-    if (!all.failed.length && !all.left.length) return there ? hide() : undefined;
-    if (there) setOutcome(all);
+    if (!all.failed.length && !all.left.length) return here ? hide() : undefined;
+    if (here) setOutcome(all);
     else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0]?.error.detail ?? "");
   };
   return (
@@ -81,7 +88,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
       <footer>
         <RunEnd run={run} total={views.length} over={outcome !== null} focused onClose={hide} />
         {!outcome && (
-          <Button kind="destroy" icon="trash-2" busy={run.through !== null} disabled={typed !== String(views.length)} onClick={() => void remove()}>
+          <Button kind="destroy" icon="trash-2" busy={run.through !== null} disabled={!views.length || typed !== String(views.length)} onClick={() => void remove()}>
             {t`Remove ${plural(views.length, "node")}`}
           </Button>
         )}

@@ -1,4 +1,3 @@
-import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, someOf } from "../../core/batch";
@@ -9,7 +8,7 @@ import { ACTION_WORDS, actionWord } from "../../core/words";
 import { submitBatch } from "../../state/batches";
 import { newKey } from "../../state/job";
 import { hide } from "../../state/dialogs";
-import { nodeSignal, rows } from "../../state/fleet";
+import { nodeSignal } from "../../state/fleet";
 import { nodeWord } from "../../state/named";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
@@ -22,6 +21,7 @@ import { SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
+import { useNodes } from "./nodes";
 import { askNoMore, PlansTable, usePlans, withWork } from "./plans";
 import { isUnheard, SENT, startedNote, useSending, whyNot } from "./sending";
 
@@ -31,16 +31,12 @@ const ACTIONS = Object.entries(ACTION_WORDS).filter(([action]) => action !== "pl
 const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server is a job of its own: what fails on one does not stop the others.`, t`The jobs go on when this page, the link or Ground Control is away, and each runs once.`];
 
-/** Those of these that are there, as they stand: drawn anew when that changes, and not with each value. */
-function useNodes(ids: readonly string[]): readonly NodeView[] {
-  const there = (): NodeView[] => ids.flatMap((id) => nodeSignal(id)?.peek() ?? []);
-  void useComputed(() => (rows.value, JSON.stringify(there().map(({ id, name, state, policy }) => [id, name, state, policy])))).value;
-  return there();
-}
+/** What this dialog goes by. */
+const factsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
 /** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
 export function ManyDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
-  const live = useNodes(ids);
+  const live = useNodes(ids, factsOf);
   /** For whom it was sent, where that may have been heard: sent again it is for the same. */
   const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
   const nodes = sentTo ?? live;
@@ -69,7 +65,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   }
   const planKey = useMemo(newKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
   const onClose = hide;
-  const working = plans ? (sent ?? withWork(plans)) : [];
+  const working = plans ? (sent ?? withWork(plans).filter(nodeSignal)) : [];
   /** So many servers it comes to: those that can, and once plans are there those of them that have something to do. */
   const willing = plans?.complete || working.length ? working.length : able.length;
   /** Who is not waited for by those that have told what they would do. */

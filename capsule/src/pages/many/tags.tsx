@@ -7,7 +7,6 @@ import { plural } from "../../core/units";
 import { hide } from "../../state/dialogs";
 import { each, isRefusal } from "../../state/each";
 import { editNode, type Edit } from "../../state/edits";
-import { nodeSignal } from "../../state/fleet";
 import { dismiss, toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -15,10 +14,14 @@ import { Dialog } from "../../ui/dialog";
 import { Check, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
+import { useNodes } from "./nodes";
 import { RunEnd, useRun } from "./run";
 
 const AT_ONCE = 4;
 const MOST_TAGS = 40;
+
+/** What this dialog goes by. */
+const factsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
 
 function offerUndo(what: string, edits: readonly Edit[]): void {
   if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
@@ -48,21 +51,23 @@ async function undo(edits: readonly Edit[]): Promise<void> {
 
 /** Adds and takes tags of several nodes; undone by one press. */
 export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
-  const read = (): NodeView[] => nodes.flatMap((id) => nodeSignal(id)?.peek() ?? []);
-  const [views, setViews] = useState(read);
+  const there = useNodes(nodes, factsOf);
+  /** As they stood when it was begun, while it goes on. */
+  const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
+  const views = begun ?? there;
   const [add, setAdd] = useState<string[]>([]);
   const [remove, setRemove] = useState<readonly string[]>([]);
   const [total, setTotal] = useState(0);
   const [missed, setMissed] = useState<{ names: readonly string[]; why: string } | null>(null);
   const run = useRun<NodeView>();
   const busy = run.through !== null;
-  const wanting = (seen: readonly NodeView[]): NodeView[] => seen.filter(({ tags }) => retagged(tags, add, remove));
-  const changes = wanting(views).length;
-  const there = tagCounts(views);
+  const wanted = views.filter(({ tags }) => retagged(tags, add, remove));
+  const changes = wanted.length;
+  const held = tagCounts(views);
   const write = async (): Promise<void> => {
-    const wanted = wanting(read());
     const edits: Edit[] = [];
     setTotal(wanted.length);
+    setBegun(views);
     setMissed(null);
     const { failed, left } = await run.start(wanted, AT_ONCE, async ({ id }) => {
       const edit = await editNode(id, (now) => {
@@ -76,7 +81,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
     const why = failed[0]?.error.detail ?? t`It was stopped.`;
     if (run.here()) {
       if (!names.length) return hide();
-      setViews(read());
+      setBegun(null);
       setMissed({ names, why });
     } else if (names.length) toast("fail", t`${plural(names.length, "node")} not changed`, why);
   };
@@ -99,10 +104,10 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
             </Banner>
           )}
           <TagsField label={t`Add`} tags={add} onTags={setAdd} />
-          {there.length > 0 && (
+          {held.length > 0 && (
             <fieldset class="choice">
               <legend class="label">{t`Take away`}</legend>
-              {there.slice(0, MOST_TAGS).map(([tag, count]) => (
+              {held.slice(0, MOST_TAGS).map(([tag, count]) => (
                 <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
                   {tag} <span class="t3">{t`on ${count}`}</span>
                 </Check>
