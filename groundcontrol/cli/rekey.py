@@ -31,9 +31,7 @@ async def run(args: argparse.Namespace) -> int:
             job = await hub.get(f"/jobs/{job['id']}")
     if args.json:
         print(json.dumps(job))
-    elif args.no_wait:
-        print(f"ordered: job {job['id']}")
-    else:
+    elif not args.no_wait:
         why = f": {job['error']['message']}" if job["error"] else ""
         print(shown(f"{node['name']}: {'it has new keys' if job['state'] == 'succeeded' else 'the job is ' + job['state']}{why}"))
     return 0 if args.no_wait or job["state"] == "succeeded" else 1
