@@ -1,12 +1,19 @@
-"""Bundles of Spider that say another version, with a fault in them where a test wants one."""
+"""Bundles of Spider: as it is shipped, or under another version, with a fault in it where a test wants one."""
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
 from majortom.bundle import build_bundle
 from tests.support.hub import ROOT
+
+
+@functools.cache
+def shipped_bundle() -> bytes:
+    """The bundle of the sources as they are, built once for all tests of a process: it takes a second of processor time."""
+    return build_bundle()
 
 
 def bundle_of(folder: Path, version: str, *, fault: str = "") -> Path:

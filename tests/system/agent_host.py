@@ -14,9 +14,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from majortom.bundle import build_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import Order, seal_order
+from tests.support.bundles import shipped_bundle
 from tests.support.lab import Host
 
 LAUNCH_KEY = bytes(range(32))
@@ -62,7 +62,7 @@ _TMPFILES = "systemd-tmpfiles --create /etc/tmpfiles.d/stardust.conf"
 
 def follower_bundle() -> bytes:
     """The agent as it is shipped, but for its entry: without arguments it is the follower."""
-    source = io.BytesIO(build_bundle())
+    source = io.BytesIO(shipped_bundle())
     target = io.BytesIO()
     with zipfile.ZipFile(source) as shipped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in shipped.namelist():

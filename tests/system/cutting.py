@@ -9,12 +9,12 @@ import sys
 from typing import Any, Self
 
 from majortom.base import Payload, Secret, Target
-from majortom.bundle import build_bundle
 from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
 from spider.clock import SystemClock
 from tests.support.addresses import any_address
+from tests.support.bundles import shipped_bundle
 
 PIECE_BYTES = 16 * 1024
 
@@ -103,7 +103,9 @@ async def main() -> None:
         return False
 
     async def payload(_probe: object) -> Payload:
-        return Payload("0.1.0", build_bundle(), asked["conf"], asked["policy"], Secret("5e" * 32), Secret("1a" * 32), install_python=False)
+        return Payload(
+            "0.1.0", shipped_bundle(), asked["conf"], asked["policy"], Secret("5e" * 32), Secret("1a" * 32), install_python=False
+        )
 
     async def wait_for_ever(_seconds: float) -> None:
         await asyncio.Event().wait()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from majortom.bundle import build_bundle
+from tests.support.bundles import shipped_bundle
 from tests.system.agent_host import VERSION_DIR, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -25,7 +25,7 @@ echo 'queue.length 12 messages'
 
 def test_what_flees_from_a_program_of_an_owner_ends_with_its_run_in_the_real_unit(kept_agent: AgentHost) -> None:
     agent = kept_agent
-    agent.put(f"{VERSION_DIR}/spider.pyz", build_bundle())
+    agent.put(f"{VERSION_DIR}/spider.pyz", shipped_bundle())
     agent.put("/etc/stardust/session.key", os.urandom(32), "0600", "stardust:stardust")
     agent.host.sh("install -d -m 0755 /etc/stardust/metrics.d")
     agent.put("/etc/stardust/metrics.d/flees", PROGRAM.encode(), "0755")

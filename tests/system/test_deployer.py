@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from majortom.base import DeployError, HostKey, Payload, Secret, Target
-from majortom.bundle import build_bundle
 from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
@@ -21,6 +20,7 @@ from spider.wire.ids import new_random_id
 from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.addresses import any_address
+from tests.support.bundles import shipped_bundle
 from tests.support.lab import Host
 from tests.system.deploying import any_host
 
@@ -68,7 +68,7 @@ class Trial:
     async def payload(self, _probe: Probe) -> Payload:
         conf = f"[hub]\nurl = {self.url}\nfleet = {FLEET}\n\n[node]\nid = {new_random_id()}\ngeneration = 1\nname = trial\n"
         policy = f"[policy]\nversion = 1\nmode = {self.policy}\n"
-        bundle = await asyncio.to_thread(build_bundle)
+        bundle = await asyncio.to_thread(shipped_bundle)
         return Payload("0.1.0", bundle, conf, policy, Secret(SESSION_KEY), Secret("1a" * 32), install_python=self.install_python)
 
     async def install(self, verify: Callable[[float], Awaitable[None]], target: Target | None = None) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from majortom.bundle import build_bundle
 from tests.support.agent import until
+from tests.support.bundles import shipped_bundle
 from tests.support.hub import HubProcess
 from tests.support.invariants import Sample, check_databases, held_samples, told_holes
 from tests.system.agent_host import VERSION_DIR, AgentHost
@@ -59,7 +59,7 @@ async def install(agent: AgentHost, hub: HubProcess) -> str:
     )
 
     def put() -> None:
-        agent.put(f"{VERSION_DIR}/spider.pyz", build_bundle())
+        agent.put(f"{VERSION_DIR}/spider.pyz", shipped_bundle())
         agent.put("/etc/stardust/spider.conf", conf.encode())
         agent.put("/etc/stardust/session.key", node.session_key, "0600", "stardust:stardust")
         agent.host.sh("install -d -m 0755 /etc/stardust/metrics.d")

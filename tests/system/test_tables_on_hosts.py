@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from majortom.bundle import build_bundle
 from spider.wire.tables import BY_NAME
 from tests.support import lab as labs
+from tests.support.bundles import shipped_bundle
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -66,7 +66,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[labs.Host]:
     facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == request.param)
     host = labs.Host(facts)
     host.reset()
-    host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(build_bundle()).decode())
+    host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(shipped_bundle()).decode())
     host.run("/bin/sh", "-euc", "cat > /srv/look.py", stdin=LOOK)
     host.sh(UNITS)
     with logged_in(host):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from majortom.bundle import build_bundle
 from spider.wire.frames import Identity, InstalledPackages, Layout, Pack, PackagesHeld, Watch
+from tests.support.bundles import shipped_bundle
 from tests.unit.spider.hubs import TestHub
 
 OLD = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
@@ -24,7 +24,7 @@ OLD = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     path = tmp_path / "spider.pyz"
-    path.write_bytes(build_bundle())
+    path.write_bytes(shipped_bundle())
     return path
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from majortom.bundle import build_bundle
 from spider.compiling import start_compiler
+from tests.support.bundles import shipped_bundle
 from tests.unit.spider.hubs import TestHub
 from tests.unit.spider.test_agent import agent, bundle
 
@@ -70,7 +70,7 @@ def alone(tmp_path: Path) -> Path:
     folder = tmp_path / "alone"
     folder.mkdir()
     path = folder / "spider.pyz"
-    path.write_bytes(build_bundle())
+    path.write_bytes(shipped_bundle())
     return path
 
 

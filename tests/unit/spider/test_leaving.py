@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from majortom.bundle import build_bundle
 from spider import uninstall
 from spider.leaving import argv_of, hand_over
 from spider.packages.base import Outcome
 from spider.uninstall import Said, insist, run_script, take_off
 from spider.wire.ids import new_time_id
+from tests.support.bundles import shipped_bundle
 from tests.unit.spider.packages.silent import Silent
 
 JOB, BOOT = new_time_id(), "b" * 32
@@ -75,7 +75,7 @@ def test_a_hub_that_is_away_is_told_again_and_again() -> None:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle") / "spider.pyz"
-    path.write_bytes(build_bundle())
+    path.write_bytes(shipped_bundle())
     return path
 
 

@@ -28,10 +28,10 @@ from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
-from majortom.bundle import build_bundle
 from majortom.connect import Limits, describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
+from tests.support.bundles import shipped_bundle
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 Requests = Callable[..., DeploymentRequest]
@@ -191,7 +191,7 @@ async def failing(made: Trouble, times: int = 1) -> None:
 
 @pytest.fixture(scope="session")
 def bundle() -> bytes:
-    return build_bundle()
+    return shipped_bundle()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from majortom.bundle import build_bundle
 from spider.collectors.devices import DiskTable, parse_mounts, read_blocks
 from spider.collectors.interfaces import Interfaces, parse_links, parse_prefixes
 from spider.collectors.linux_tables import linux_tables
@@ -29,6 +28,7 @@ from spider.collectors.updates import Available, HeldReader, UpdatesReader
 from spider.collectors.users import LoggedIn, UserNames, lives, parse_utmp, wide_records
 from spider.tables import table_of
 from spider.wire.tables import BY_NAME, SUBJECTS, check
+from tests.support.bundles import shipped_bundle
 from tests.unit.spider.collectors.captured import DATA, captured, write
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -384,7 +384,7 @@ print(json.dumps([reader.subject for reader in linux_tables() if reader.read(tim
 @pytest.mark.parametrize("python", OLDEST)
 def test_every_reader_runs_on_the_oldest_python(python: str, tmp_path: Path) -> None:
     bundle = tmp_path / "spider.pyz"
-    bundle.write_bytes(build_bundle())
+    bundle.write_bytes(shipped_bundle())
     done = subprocess.run([python, "-S", "-c", EVERYTHING], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(bundle)})
     assert {"interfaces", "processes"} <= set(json.loads(done.stdout))
 
