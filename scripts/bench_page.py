@@ -369,7 +369,7 @@ def poured() -> Results:
         found = tasks(chromium, page, lambda: wait_s(page, OUTPUT_S - 4))
         taken, work_ms = (received() - before) / 1e6, sum(task.work_ms for task in found)
         speed = taken / (time.monotonic() - began)
-        cut = page.get_by_text("because they came too fast").count()
+        cut = page.get_by_text("because output came too fast").count()
     return [
         line("page.terminal.alone.speed", speed, "MB/s"),
         line("page.terminal.alone.left_out", cut, "cuts"),

@@ -112,7 +112,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
             trusted(seen)
         expect(refused).to_be_visible()
         expect(dialog.locator("[data-step=authenticate][data-state=failed]")).to_be_visible()
-        expect(dialog.get_by_text("This try changed nothing on the server.")).to_be_visible()
+        expect(dialog.get_by_text("This attempt changed nothing on the server.")).to_be_visible()
         expect(failure.get_by_role("button", name="Choose file")).to_be_visible()
         sent.clear()
         dialog.get_by_role("button", name="Close").last.click()

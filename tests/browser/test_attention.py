@@ -56,10 +56,10 @@ def test_trouble_says_since_when_and_until_when(browser: Browser, hub: HubProces
 
         page.route(re.compile(r"/history\?metric=filesystem\.used"), growing)
         page.reload()
-        expect(disk).to_contain_text(re.compile(r"fills in about 9\sh at this rate"))
+        expect(disk).to_contain_text(re.compile(r"full in about 9\sh at this rate"))
         disk.click()
         expect(page.get_by_role("status").filter(has_text="/ is 93% full.")).to_contain_text(
-            re.compile(r"Grows .*/h, fills in about 9\sh\.")
+            re.compile(r"Growing .*/h, full in about 9\sh\.")
         )
 
 
@@ -102,7 +102,7 @@ def test_a_server_that_is_lost_says_how(browser: Browser, hub: HubProcess) -> No
             expect(page.get_by_text("1of 1 online")).to_be_visible()
         lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
         expect(lost).to_contain_text("No contact for", timeout=60_000)
-        expect(lost).to_contain_text("Ended its session itself")
+        expect(lost).to_contain_text("Closed the connection itself")
         assert "127.0.0.1" not in lost.inner_text()
 
 
@@ -113,14 +113,14 @@ def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(bro
             seen.sign_in()
             stage.leave("web-01")
             silent = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="web-01")
-            expect(silent).to_contain_text("Ended its session itself", timeout=60_000)
+            expect(silent).to_contain_text("Closed the connection itself", timeout=60_000)
             away = stage.ids["db-01"]
             hub.end()
         hub.launch()
         page.reload()
         lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
         expect(lost).to_contain_text("Not back since Ground Control restarted")
-        expect(silent).to_contain_text("Ended its session itself")  # it had left before
+        expect(silent).to_contain_text("Closed the connection itself")  # it had left before
         seen.open(f"/n/{away}")
         banner = page.get_by_role("status").filter(has_text="db-01 is offline.")
         expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
@@ -132,7 +132,7 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
         page = seen.page
         seen.sign_in()
         seen.open(f"/n/{never.node_id}")
-        expect(page.get_by_role("status").filter(has_text="Waiting for the first contact.")).to_contain_text("both stand in its settings")
+        expect(page.get_by_role("status").filter(has_text="Waiting for the first contact.")).to_contain_text("both are in its settings")
         expect(page.get_by_role("radio", name="Live").locator(".glyph [stroke-dasharray]")).to_have_count(1)
         page.get_by_role("tab", name="Settings").click()
         for act in ("Deploy again…", "Remove node…"):

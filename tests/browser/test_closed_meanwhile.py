@@ -130,7 +130,7 @@ def test_many_that_are_added(page: Page, hub: HubProcess) -> None:
     with_password(dialog)
     dialog.get_by_role("button", name="Add 2 servers").click()
     closed(page, asked).fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
-    told = page.get_by_role("alert").filter(has_text="It is busy. Whether it was started is not known.")
+    told = page.get_by_role("alert").filter(has_text="It is busy. It is not known whether it started.")
     expect(told).to_contain_text("Adding 2 servers")
     expect(told).not_to_contain_text("not started")
     told.get_by_role("button", name="Open").click()
@@ -255,7 +255,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(page: Page,
     dialog = opened(page)
     signed(dialog, free_port())
     dialog.get_by_role("button", name="Connect").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Whether it was started is not known. To try again does not start it twice.")
+    expect(dialog.get_by_role("alert")).to_contain_text("It is not known whether it started. Trying again does not start it twice.")
     dialog.get_by_role("button", name="Connect").click()
     expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
     assert keys[0] == keys[1]

@@ -46,7 +46,7 @@ def by_field(label: str, value: str) -> Callable[[Gate, Host, Locator], object]:
     return lambda _, __, failure: failure.get_by_label(label).first.fill(value)
 
 
-NOTHING, TAKEN_BACK = "This try changed nothing on the server.", "What this try began on the server has been taken back."
+NOTHING, TAKEN_BACK = "This attempt changed nothing on the server.", "What this attempt started on the server has been undone."
 OBSTACLES = (
     Obstacle("connect", "nothing listens on port", "", lambda _, host, failure: failure.get_by_label("Port").fill(str(host.port)), NOTHING),
     Obstacle("authenticate", "does not let admin in with this password", "", by_field("SSH password of admin", RIGHT), NOTHING),
@@ -99,7 +99,7 @@ def test_every_step_that_fails_is_named_mended_and_tried_again(
             if obstacle.changed:
                 expect(failure.get_by_text(obstacle.changed)).to_be_visible()
             if before:
-                expect(dialog.get_by_text(re.compile(f"^Try {number}. The one before ended at “{before}”"))).to_be_visible()
+                expect(dialog.get_by_text(re.compile(f"^Attempt {number}. The previous one ended at “{before}”"))).to_be_visible()
             seen.look(LOOKS[number % len(LOOKS)])
             assert not seen.axe()
             before = dialog.locator(f"[data-step={obstacle.step}] > span").first.inner_text()

@@ -345,7 +345,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text("openssl")  # for security comes first
     expect(
-        page.get_by_text(f"Old or missing package lists on 1 node. What was published since is not counted there: {OLD}.")
+        page.get_by_text(f"Old or missing package lists on 1 node. Updates published since then are not counted there: {OLD}.")
     ).to_be_visible()
     page.get_by_role("button", name="Refresh on 1 node…").click()
     expect(page.get_by_role("dialog", name="Run on 1 node").get_by_role("button", name="Refresh package lists on 1")).to_be_visible()
@@ -353,14 +353,14 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     expect(page.get_by_role("dialog")).to_have_count(0)
     for key in ("j", "ArrowDown", "o"):
         page.keyboard.press(key)
-    expect(table.get_by_text("watched only, by its own policy")).to_be_visible()
+    expect(table.get_by_text("monitoring only, by its own policy")).to_be_visible()
     table.get_by_role("button", name="Upgrade it on 2…").click()
     dialog = page.get_by_role("dialog", name="Run on 2 nodes")
     dialog.get_by_role("button", name="Show plans").click()
     expect(dialog.get_by_role("heading", name="Run on 2 nodes")).to_be_focused()  # for the button is gone
     plans = dialog.get_by_role("table", name="Plans")
     expect(plans.get_by_role("row").filter(has_text="web-1")).to_contain_text("1 upgrade")
-    expect(plans.get_by_role("row").filter(has_text="web-2")).to_contain_text("Nothing is to be done")
+    expect(plans.get_by_role("row").filter(has_text="web-2")).to_contain_text("Nothing to do")
     dialog.get_by_role("button", name="Start upgrade on 1, as planned").click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_text("1 of 1 ended")).to_be_visible()
@@ -374,12 +374,12 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
 
     page.goto(f"{hub.url}/updates?by=node&q=w")
     expect(page.get_by_role("table", name="Nodes with updates").get_by_role("row")).to_have_count(4)
-    expect(page.get_by_text("1 node: watched only, by its own policy")).to_be_visible()
+    expect(page.get_by_text("1 node: monitoring only, by its own policy")).to_be_visible()
 
     page.goto(f"{hub.url}/jobs?action=upgrade&by=me")
     jobs = page.get_by_role("table", name="Jobs").get_by_role("row")
     expect(jobs).to_have_count(2)
-    page.get_by_role("button", name="To look at").click()
+    page.get_by_role("button", name="With problems").click()
     expect(page.get_by_text("No job matches")).to_be_visible()
     page.get_by_role("button", name="Show all jobs").click()
     expect(jobs).to_have_count(5)

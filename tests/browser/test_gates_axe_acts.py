@@ -81,7 +81,7 @@ def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
         def too_late(_: Gate) -> None:
             assert hub.request("POST", f"/api/v1/jobs/{late}/cancel", {}, token=token).status == 200
             seen.open(f"/jobs/{late}")
-            expect(seen.page.get_by_role("button", name="Stop by force…")).to_be_visible()
+            expect(seen.page.get_by_role("button", name="Force stop…")).to_be_visible()
 
         def removal_of_what_is_there(_: Gate) -> None:
             dialog_by(f"/n/{ids['web-1']}/settings", "Remove node…")(seen)
@@ -102,7 +102,7 @@ def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
             ("an order that goes on", at(f"/batches/{held}")),
             ("stop all of it", dialog_by(f"/batches/{held}", "Stop all…")),
             ("a job that cannot be stopped any more", too_late),
-            ("stop by force", dialog_by(f"/jobs/{late}", "Stop by force…")),
+            ("stop by force", dialog_by(f"/jobs/{late}", "Force stop…")),
             ("no such job", at("/jobs/00000000000000000000000000")),
             ("removal of a server that is there", removal_of_what_is_there),
             ("removal of one that is gone", dialog_by(f"/n/{ids['away']}/settings", "Remove node…")),

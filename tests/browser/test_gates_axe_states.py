@@ -143,20 +143,20 @@ def token_made(seen: Gate) -> None:
 def wrong_retention(seen: Gate) -> None:
     seen.open("/settings/history")
     form = seen.page.get_by_role("region", name="History")
-    form.get_by_label("Every second").fill("40 d")
-    expect(form.get_by_text("At least as long as the finer samples above.")).to_be_visible()
+    form.get_by_label("Per second").fill("40 d")
+    expect(form.get_by_text("At least as long as for the finer samples above.")).to_be_visible()
 
 
 def shorter_retention(seen: Gate) -> None:
     seen.open("/settings/history")
     form = seen.page.get_by_role("region", name="History")
-    form.get_by_label("Every second").fill("12 h")
+    form.get_by_label("Per second").fill("12 h")
     expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
 
 
 def retention_asked_about(seen: Gate) -> None:
     shorter_retention(seen)
-    seen.page.get_by_label("Every second").press("Enter")
+    seen.page.get_by_label("Per second").press("Enter")
     expect(seen.page.get_by_role("dialog", name="Delete older samples")).to_be_visible()
 
 
@@ -210,7 +210,7 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         ("menu of groups", menu_by("/", "Group: none")),
         ("menu of a chart", menu_by(node, "CPU, more")),
         ("chart under the pointer", hovered(stage.ids["db-01"])),
-        ("window of time", dialog_by(node, "Choose a window of time")),
+        ("window of time", dialog_by(node, "Choose a time range")),
         ("packages to remove", dialog_by(node, "Upgrade", "Remove…")),
         ("deploy again", dialog_by(f"{offline}/settings", "Deploy again…")),
         ("output as text", plain_text(jobs["failed"])),

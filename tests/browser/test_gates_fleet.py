@@ -66,7 +66,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
             shown_are(page, wanted)
         for text, why in (
             ("cpu>much", "needs a number"),
-            ("state:happy", "is no state"),
+            ("state:happy", "is not a state"),
             ("speed > 1", "cannot be compared"),
             ("name:vm", "is no key, so “name:vm” is looked for as a word. Keys are tag, state and os, and cpu"),
         ):

@@ -63,7 +63,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             page.reload()
             expect(page.get_by_role("figure", name="Memory available")).to_be_visible()
             expect(page.get_by_role("figure", name="Memory total")).to_be_visible()
-            page.get_by_role("button", name="Take away 2 charts").click()
+            page.get_by_role("button", name="Remove 2 charts").click()
             expect(page.get_by_role("figure")).to_have_count(0)
             assert "chart=" not in page.url
             page.get_by_label("Search in values").fill("memory.total")

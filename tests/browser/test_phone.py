@@ -168,7 +168,7 @@ def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser,
         assert above["y"] + above["height"] <= below["y"], (above, below)
         assert beside(page) <= 0
         note.get_by_role("button", name="Undo").click()
-        expect(page.get_by_text("The change of tags was taken back on 1 node")).to_be_visible()
+        expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
 
 
 def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:

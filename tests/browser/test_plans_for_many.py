@@ -146,7 +146,7 @@ def test_who_tells_a_plan_after_an_order_that_was_not_answered_is_not_added_to_i
 
     page.route("**/api/v1/jobs", lose, times=1)
     start.click()
-    expect(dialog.get_by_text("To try again does not start it twice.")).to_be_visible()
+    expect(dialog.get_by_text("Trying again does not start it twice.")).to_be_visible()
     row = dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)
     nodes.tell()
     expect(row).to_contain_text("1 upgrade")

@@ -73,7 +73,7 @@ def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, 
 
     door.code = "not_found"
     door.refuse()
-    expect(page.get_by_role("heading", name="moon is not there any more")).to_be_visible()
+    expect(page.get_by_role("heading", name="moon is no longer here")).to_be_visible()
     times = door.refused
     page.wait_for_timeout(1_500)
     assert door.refused == times, "the last word is not asked for again"

@@ -78,7 +78,7 @@ def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(
         page.goto(f"{hub.url}/n/{stage.ids['backup-hel']}/settings")
         page.get_by_label("Name in Stardust").fill("half a name")
         assert hub.local("DELETE", f"/api/v1/nodes/{stage.ids['backup-hel']}?force=true").status < 300
-        expect(page.get_by_role("heading", name="backup-hel is not there any more")).to_be_visible()
+        expect(page.get_by_role("heading", name="backup-hel is no longer here")).to_be_visible()
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text("backup-hel")
         expect(title).to_be_focused()
@@ -93,7 +93,7 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
         page.get_by_role("button", name="Remove node…").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
-        expect(dialog).to_contain_text("Spider is told through its connection")
+        expect(dialog).to_contain_text("the request goes over Spider’s own connection")
         expect(dialog.get_by_label("SSH user")).to_have_count(0)
         dialog.get_by_label("Type web-01 to confirm").fill("web-01")
         with page.expect_response(re.compile(f"/nodes/{stage.ids['web-01']}")) as answer:

@@ -48,7 +48,9 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     assert sent is not None
     assert sent["password"] == "second server's"
     expect(dialog.locator(".failure")).to_be_visible(timeout=30_000)
-    expect(dialog.get_by_text("Try 2. The one before ended at “Reach the server”: it had changed nothing on the server")).to_be_visible()
+    expect(
+        dialog.get_by_text("Attempt 2. The previous one ended at “Reach the server”: it had changed nothing on the server")
+    ).to_be_visible()
 
 
 def test_the_form_shows_what_was_tried_last(page: Page, hub: HubProcess) -> None:

@@ -425,10 +425,10 @@ def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(
     assert hub.login(actor, password).token
     settings(page, "Audit")
     rows = page.get_by_role("table", name="Audit log").get_by_role("row")
-    details = rows.filter(has_text="Job ordered").locator("small")
+    details = rows.filter(has_text="Job created").locator("small")
     expect(details).to_contain_text("node: lab-07")
     expect(details).to_have_attribute("title", re.compile(rf"node: {node.node_id}\b"))
-    expect(rows.filter(has_text="Job ordered").get_by_role("img", name="done")).to_be_visible()
+    expect(rows.filter(has_text="Job created").get_by_role("img", name="done")).to_be_visible()
     expect(rows.filter(has_text="Job cancelled").get_by_role("img", name="Cancelled")).to_be_visible()
     expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
 
@@ -439,10 +439,10 @@ def test_what_is_refused_finds_its_dialog_open(page: Page, hub: HubProcess) -> N
     settings(page, "History")
     held: list[Route] = []
     page.route("**/api/v1/settings", lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_())
-    page.get_by_label("Every second").fill("12 h")
+    page.get_by_label("Per second").fill("12 h")
     page.get_by_role("button", name="Save and delete older samples…").click()
     asked = page.get_by_role("dialog", name="Delete older samples")
-    asked.get_by_label("Type Every second to confirm").fill("Every second")
+    asked.get_by_label("Type Per second to confirm").fill("Per second")
     with page.expect_request(lambda request: request.method == "PATCH"):
         asked.get_by_role("button", name="Save and delete older samples").click()
     asked.get_by_role("button", name="Cancel").click()

@@ -26,16 +26,16 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: 
         page.get_by_text("kept-up").first.click()
         page.get_by_role("tab", name="Settings").click()
         page.get_by_role("button", name="Update agent").click()
-        expect(page.get_by_text("The update was ordered")).to_be_visible()
+        expect(page.get_by_text("The update was requested")).to_be_visible()
         expect(page.get_by_role("button", name="Updating kept-up")).to_be_visible()
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         assert (row["kind"], row["state"], row["node_id"]) == ("update", "running", node.node_id)
         asked = Kept(page, "POST", "**/rekey")
-        page.get_by_role("button", name="Give new keys…").click()
+        page.get_by_role("button", name="Replace keys…").click()
         [sent] = asked.wait()
         dialog = opened(page)
         sent.continue_()
-        expect(page.get_by_role("status").filter(has_text="It was started.")).to_contain_text("New keys: kept-up")
+        expect(page.get_by_role("status").filter(has_text="It was started.")).to_contain_text("Replace keys: kept-up")
         expect(dialog).to_be_visible()
         assert page.url.endswith("/settings")
         assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
@@ -51,7 +51,7 @@ def test_a_node_is_deployed_again_from_its_page(page: Page, hub: HubProcess) -> 
         page.get_by_role("tab", name="Settings").click()
         page.get_by_role("button", name="Deploy again…").click()
         dialog = page.get_by_role("dialog", name="Deploy broken again")
-        expect(dialog.get_by_text("No credentials are kept for this server.")).to_be_visible()
+        expect(dialog.get_by_text("No credentials are stored for this server.")).to_be_visible()
         dialog.get_by_role("button", name="Deploy again").click()
         expect(dialog.locator(".wrong").first).to_be_visible()  # nothing was typed yet
         assert hub.local("GET", "/api/v1/deployments").json["deployments"] == []

@@ -53,8 +53,8 @@ def test_a_typed_window_begins_where_it_was_typed_whatever_of_it_is_still_to_com
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub)
         page.goto(f"{hub.url}/n/{stage.ids['web-01']}")
-        page.get_by_role("button", name="Choose a window of time").click()
-        dialog = page.get_by_role("dialog", name="Window of time")
+        page.get_by_role("button", name="Choose a time range").click()
+        dialog = page.get_by_role("dialog", name="Custom time range")
         now = datetime.now().astimezone().replace(microsecond=0)
         start = now - timedelta(seconds=60)
         for label, at in (("From", start), ("To", now + timedelta(seconds=HOUR_S))):

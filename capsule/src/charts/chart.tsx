@@ -173,7 +173,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         role="group"
         aria-roledescription={t`chart`}
         tabIndex={0}
-        aria-label={t`${props.label} over time. Arrow keys read it sample by sample, with Shift they choose a stretch and Enter shows it; v shows it as a table.`}
+        aria-label={t`${props.label} over time. Arrow keys move sample by sample, with Shift they select a range and Enter zooms in; v shows it as a table.`}
         onMouseEnter={() => {
           pointed.current = true;
         }}

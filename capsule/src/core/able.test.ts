@@ -9,12 +9,12 @@ test("a node's own policy counts before its absence, and what is not known hinde
   assert.equal(hindrance({ state: "online", policy: null }, "upgrade"), "");
   assert.equal(hindrance(node("offline"), "upgrade"), "not connected");
   assert.equal(hindrance(node("pending"), "upgrade"), "never connected");
-  assert.equal(hindrance(node("offline", "monitor"), "upgrade"), "watched only, by its own policy");
+  assert.equal(hindrance(node("offline", "monitor"), "upgrade"), "monitoring only, by its own policy");
   assert.equal(hindrance(node("online", "invalid"), "upgrade"), "its policy file is not valid");
   assert.equal(hindrance(node("online", "readonly"), "upgrade"), "not allowed by its own policy");
   assert.equal(hindrance(node("online", "managed", ["check"]), "upgrade"), "not allowed by its own policy");
 });
 
 test("reasons are counted, the most common first", () => {
-  assert.deepEqual(hindrances([node("offline"), node("online", "monitor"), node("offline"), node("online")], "upgrade"), [["not connected", 2], ["watched only, by its own policy", 1]]);
+  assert.deepEqual(hindrances([node("offline"), node("online", "monitor"), node("offline"), node("online")], "upgrade"), [["not connected", 2], ["monitoring only, by its own policy", 1]]);
 });

@@ -100,7 +100,7 @@ test("a row is told in the words of the page, with names in the place of ids", (
   assert.equal(names.get(job), "Upgrade packages, web-1");
   assert.equal(names.get(`${"0".repeat(25)}u`), "ada");
   const nameOf = (id: string): string | undefined => nodeName(id) ?? names.get(id);
-  assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · order: …abcdef · what: Upgrade packages");
+  assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · bulk job: …abcdef · action: Upgrade packages");
   assert.equal(auditDetail(began, nameOf, 0), "before: Accepted by the server");
   assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
 });

@@ -11,7 +11,7 @@ export const ROLE_WORDS: Record<Role, string> = { admin: t`Admin`, operator: t`O
 export const ROLE_HINTS: Record<Role, string> = {
   viewer: t`Sees nodes, history, jobs and events. Changes nothing.`,
   operator: t`Also adds and removes nodes and runs upgrades.`,
-  admin: t`Everything, people and the audit log included. Sees every node.`,
+  admin: t`Everything, including users and the audit log. Sees every node.`,
 };
 
 /** Each role may what those before it may. */
@@ -55,7 +55,7 @@ export const noGrants = (grants: GrantsLike): boolean => !grants.nodes.length &&
 
 /** What the recovery codes look like as a file or on paper. */
 export function recoveryText(codes: readonly string[], username: string, host: string): string {
-  return [t`Stardust recovery codes of ${username} at ${host}`, t`Each opens one session, in place of the code from the app.`, "", ...codes, ""].join("\n");
+  return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
 }
 
 /** Who is limited to nothing sees everything. */
@@ -63,22 +63,22 @@ const NOT_LIMITED = "grants";
 
 /** What the hub calls short or in its own way. */
 const DETAIL_NAMES: Readonly<Record<string, string>> = {
-  action: t`what`,
+  action: t`action`,
   address: t`address`,
-  batch: t`order`,
+  batch: t`bulk job`,
   before: t`before`,
   disabled: t`disabled`,
   error: t`error`,
   exit_code: t`exit code`,
   expires_at: t`expires`,
-  follows: t`asked for by`,
-  for: t`in the name of`,
+  follows: t`requested by`,
+  for: t`on behalf of`,
   grants: t`grants`,
   host: t`host`,
   jobs: t`jobs`,
   left: t`left`,
-  made_at: t`made`,
-  most_uses: t`most uses`,
+  made_at: t`created`,
+  most_uses: t`maximum uses`,
   name: t`name`,
   node: t`node`,
   nodes: t`nodes`,

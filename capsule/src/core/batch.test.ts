@@ -11,7 +11,7 @@ test("jobs are counted by what a person asks first", () => {
 
 test("a server’s own policy says who will not take part, and an unknown one refuses nothing", () => {
   assert.equal(policyRefusal(null, "upgrade"), "");
-  assert.match(policyRefusal({ mode: "monitor", verbs: [] }, "check"), /allows watching only/);
+  assert.match(policyRefusal({ mode: "monitor", verbs: [] }, "check"), /allows monitoring only/);
   assert.match(policyRefusal({ mode: "managed", verbs: ["check"] }, "upgrade"), /does not allow “Upgrade packages” \(verb upgrade\)\./);
   assert.equal(policyRefusal({ mode: "managed", verbs: ["package.upgrade"] }, "upgrade"), "");
   assert.equal(policyRefusal({ mode: "managed", verbs: ["*"] }, "reboot"), "");

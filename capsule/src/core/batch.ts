@@ -15,7 +15,7 @@ interface PolicyLike {
 export const GROUPS = ["failed", "open", "done", "other"] as const;
 export type Group = (typeof GROUPS)[number];
 
-export const GROUP_WORDS: Record<Group, string> = { failed: t`to look at`, open: t`not ended`, done: t`succeeded`, other: t`cancelled or expired` };
+export const GROUP_WORDS: Record<Group, string> = { failed: t`with problems`, open: t`in progress`, done: t`succeeded`, other: t`cancelled or expired` };
 
 /** What a person asks first: what went wrong, what is still to come. */
 export function groupOf(state: string): Group {
@@ -35,8 +35,8 @@ const READS = new Set(["check", "refresh", "plan"]);
 /** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy) return "";
-  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows watching only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
-  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can mend that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where Spider was installed.`;
   if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
   if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionWord(action)}” (verb ${action}).`;
   return "";
@@ -50,12 +50,12 @@ export function consequence(action: string, nodes: number, planned = false): str
   const servers = t`${nodes} ${form(nodes, "server")}`;
   switch (action) {
     case "remove":
-      if (planned) return t`The packages are removed from ${servers}, and with them what the plans name.`;
-      return t`The packages are removed from ${servers}, and with them whatever needs them there. Which that is differs from server to server, and is not shown before.`;
+      if (planned) return t`The packages are removed from ${servers}, along with what the plans list.`;
+      return t`The packages are removed from ${servers}, along with whatever needs them there. That differs from server to server and is not shown beforehand.`;
     case "autoremove":
-      return t`On ${servers} every package goes that was installed for another one and that nothing needs now.`;
+      return t`On ${servers}, every package that was installed for another one and is no longer needed is removed.`;
     case "reboot":
-      return t`${servers} ${form(nodes, "restarts", "restart")}, each as soon as its job begins: what runs there is away until it is back.`;
+      return t`${servers} ${form(nodes, "restarts", "restart")}, each as soon as its job starts. What runs there is unavailable until it is back.`;
     default:
       return READS.has(action) ? "" : t`Services on ${servers} may restart.`;
   }

@@ -156,10 +156,10 @@ test("what the filter does not understand is said in words", () => {
   const said = (text: string): string => faultOf(parseFilter(text).wrong);
   for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
   for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
-  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is no key, so “.+” is looked for as a word. Keys are tag, state and os, and cpu, memory, disk/, text);
-  assert.match(said("state:fine"), /“fine” is no state/);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is not a key, so “.+” is searched as text. Keys are tag, state and os, and cpu, memory, disk/, text);
+  assert.match(said("state:fine"), /“fine” is not a state/);
   for (const text of ["tag:", 'os:""', "state:"]) assert.match(said(text), /needs a value/, text);
-  assert.match(said("cpu:80"), /is compared: use cpu>80/);
+  assert.match(said("cpu:80"), /needs a comparison: use cpu>80/);
   for (const text of ["cpu>", "-foo>3", "state:fine", "tag:", "cpu:80", "web >80"]) assert.ok(fits(text), text); // what is not understood leaves nothing out
   assert.equal(parseFilter("web cpu>3").wrong, "");
 });
@@ -182,8 +182,8 @@ test("what a failed installation left is said only where its steps prove it", ()
   assert.match(ended("no_sudo", ["connect", "done", "192.0.2.1"], ["become_root", "failed"], ["probe", "skipped"]), /changed nothing/);
   assert.match(ended("no_space", ["become_root", "done"], ["probe", "failed"], ["upload", "skipped"]), /changed nothing/);
   assert.match(ended("", ["connect", "failed"], ["upload", "skipped"]), /changed nothing/);
-  assert.match(ended("start_failed", ["install", "done"], ["start", "failed", back]), /taken back/);
-  assert.match(ended("python3_install_failed", ["probe", "failed", back]), /taken back/);
+  assert.match(ended("start_failed", ["install", "done"], ["start", "failed", back]), /has been undone/);
+  assert.match(ended("python3_install_failed", ["probe", "failed", back]), /has been undone/);
   assert.equal(ended("hub_stopped", ["connect", "failed"]), "");
   assert.equal(ended("hub_stopped", ["install", "failed"]), "");
   assert.equal(ended("uninstall_failed", ["probe", "failed", "clearing away what an earlier installation left"]), "");

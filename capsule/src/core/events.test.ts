@@ -24,8 +24,8 @@ test("what is shown of an event can be looked for", () => {
 test("so can the beginning of it, as soon as it is more than one word: one may be of anything", () => {
   assert.equal(eventSearch("Check f"), "check");
   assert.equal(eventSearch("check for up"), "check");
-  assert.equal(eventSearch("remove w"), "autoremove");
-  assert.equal(eventSearch("New k"), "rekey");
+  assert.equal(eventSearch("remove u"), "autoremove");
+  assert.equal(eventSearch("Replace k"), "rekey");
   assert.equal(eventSearch("new"), "new");
   assert.equal(eventSearch("full"), "full");
   assert.equal(eventSearch("check fo web"), "check fo web");

@@ -11,10 +11,10 @@ export function faultOf(token: string): string {
   const key = word.toLowerCase();
   const name = numberOf(key);
   const compared = NUMBERS.join(", ");
-  if (name && operator === ":") return t`“${key}” is compared: use ${name}>80`;
+  if (name && operator === ":") return t`“${key}” needs a comparison: use ${name}>80`;
   if (name) return t`“${said}” needs a number, as in ${name}>80`;
   if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
-  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is no key, so “${said}” is looked for as a word. Keys are tag, state and os, and ${compared} as in cpu>80.`;
-  if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is no state: use ${STATES.join(", ")}`;
+  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is not a key, so “${said}” is searched as text. Keys are tag, state and os, and ${compared} as in cpu>80.`;
+  if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is not a state: use ${STATES.join(", ")}`;
   return t`“${said}” needs a value, as in ${key}:${EXAMPLES[key] as string}`;
 }

@@ -7,7 +7,7 @@ const plain = (text: string): string => text.replaceAll("\u00a0", " ");
 test("growth is told with the time that is left, where there is enough to say so", () => {
   const hours = Array.from({ length: 7 }, (_, hour) => hour * 3600);
   const growth = slope(hours, hours.map((second) => 10 * 2 ** 30 + (second / 3600) * 2 ** 30));
-  assert.equal(plain(forecast(growth, 91 * 2 ** 30, 100 * 2 ** 30)), "Grows 1.00 GiB/h, fills in about 9 h.");
+  assert.equal(plain(forecast(growth, 91 * 2 ** 30, 100 * 2 ** 30)), "Growing 1.00 GiB/h, full in about 9 h.");
   assert.equal(slope([0, 60, 120], [1, 2, 3]), null);
   assert.equal(slope(hours, hours.map(() => null)), null);
   assert.equal(forecast(-5, 90, 100), "");
@@ -15,7 +15,7 @@ test("growth is told with the time that is left, where there is enough to say so
 });
 
 test("a forecast alone has no rate", () => {
-  assert.equal(plain(fillsIn(2 ** 30 / 3600, 91 * 2 ** 30, 100 * 2 ** 30)), "fills in about 9 h");
+  assert.equal(plain(fillsIn(2 ** 30 / 3600, 91 * 2 ** 30, 100 * 2 ** 30)), "full in about 9 h");
   assert.equal(fillsIn(null, 90, 100), "");
 });
 

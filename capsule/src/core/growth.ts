@@ -27,13 +27,13 @@ export function slope(times: readonly number[], values: readonly (number | null)
 export function fillsIn(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
   const left = Math.max(0, whole - used) / bytesPerSecond;
-  return left > FAR_S ? "" : t`fills in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
+  return left > FAR_S ? "" : t`full in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
 }
 
 /** "Grows 12.4 GiB/h, fills in about 9 h."; empty as `fillsIn`. */
 export function forecast(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   const when = fillsIn(bytesPerSecond, used, whole);
-  return when && t`Grows ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;
+  return when && t`Growing ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;
 }
 
 /** "for 6 min": how long the newest of these means, each of `step` seconds, were all as much as `least`; empty where that is too short to say. */

@@ -11,12 +11,12 @@ test("names may stand with blanks, commas and lines between, each once", () => {
 test("a plan is told in one line", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes" };
   assert.equal(planSum(plan), "1 upgrade, 2 removals, 1 for security; a reboot is expected");
-  assert.equal(planSum({ ...plan, counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 0 }, reboot: "no" }), "Nothing is to be done");
+  assert.equal(planSum({ ...plan, counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 0 }, reboot: "no" }), "Nothing to do");
 });
 
 test("what became of a stop says why", () => {
   const job = { stop: { state: "too_late", why: "rpm has begun" } } as const;
-  assert.equal(stopWord(job), "It cannot be stopped any more: rpm has begun");
+  assert.equal(stopWord(job), "It can no longer be stopped: rpm has begun");
   assert.equal(stopWord({ stop: null }), "");
 });
 

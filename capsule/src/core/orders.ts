@@ -45,18 +45,18 @@ export const START_WORDS: Record<string, string> = {
 export const BEFORE: Record<string, string> = {
   hold: t`Held packages stay as they are in every upgrade, until they are released.`,
   unhold: t`Released packages are upgraded again with the others.`,
-  clean: t`Downloaded package files are removed from the server’s cache. Nothing that is installed changes.`,
-  repair: t`Package work that was cut off is brought to its end: half-configured packages, stale locks, unfinished transactions.`,
+  clean: t`Downloaded package files are removed from the server’s cache. Installed packages do not change.`,
+  repair: t`Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.`,
   reboot: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`,
 };
 
 const KEPT: Record<KeptReason, string> = {
   held: t`held on the server`,
-  phased: t`given to a share of servers so far`,
+  phased: t`offered to only some servers so far`,
   pinned: t`pinned to another version`,
-  needs_new: t`needs new packages: a full upgrade brings it`,
-  needs_removal: t`needs a removal: a full upgrade brings it`,
-  unresolvable: t`what it needs cannot be had, at least not without a removal`,
+  needs_new: t`needs new packages: use a full upgrade`,
+  needs_removal: t`needs a package removed: use a full upgrade`,
+  unresolvable: t`what it needs is not available, at least not without removing something`,
   other: t`kept back by the server`,
 };
 
@@ -81,13 +81,13 @@ export function planSum({ counts, reboot }: Planned): string {
     [counts.kept, t`kept back`],
   ];
   const said = parts.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
-  return [said.join(", ") || t`Nothing is to be done`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
+  return [said.join(", ") || t`Nothing to do`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
 }
 
 /** Why a node takes no part in what is started of plans: it cannot be asked, it has not answered yet, it ended without a plan, it was not asked. */
 export type LeftOut = "away" | "planning" | "silent" | "refused";
 
-export const LEFT_OUT_WORDS: Record<LeftOut, string> = { away: t`not connected`, planning: t`still planning`, silent: t`told no plan`, refused: t`refused` };
+export const LEFT_OUT_WORDS: Record<LeftOut, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
 
 /** The nodes of an order for plans that have told none by now, by why. */
 export function leftOut({ jobs, refused }: Asked, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<LeftOut, string[]> {
@@ -106,17 +106,17 @@ export function stopWord(job: Stoppable): string {
     case "asked":
       return t`The server was asked to stop it.`;
     case "now":
-      return t`It ends at once${why}`;
+      return t`It stops now${why}`;
     case "after_package":
-      return t`It ends after the package that it is at${why}`;
+      return t`It stops after the current package${why}`;
     case "too_late":
-      return t`It cannot be stopped any more${why}`;
+      return t`It can no longer be stopped${why}`;
   }
 }
 
 /** Once a server has answered that it cannot stop at once, and nobody has used force yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
-export const STOP_WORDS = t`It ends as soon as it can be left: a package that is being installed is finished first. What was done by then stays, and the rest has to be ordered anew.`;
+export const STOP_WORDS = t`It stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;
 
-export const FORCE_WORDS = t`The script of the package that it is at is ended, such as one that waits for a service or for an answer; the package manager itself is not. That package and what needs it may stay half configured until “Repair packages” has put them in order.`;
+export const FORCE_WORDS = t`This ends the current package’s script, such as one waiting for a service or an answer, but not the package manager itself. That package and those that need it may stay half configured until “Repair packages” fixes them.`;

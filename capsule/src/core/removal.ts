@@ -18,8 +18,8 @@ export function removalWay(node: NodeLike): RemovalWay {
 }
 
 export const REMOVAL_WORDS: Record<RemovalWay, string> = {
-  ssh: t`Ground Control signs in with the credentials that are kept and uninstalls Spider: its service, files, user and keys.`,
-  session: t`No credentials are kept, so Spider is told through its connection, and root on the server uninstalls it: its service, files, user and keys.`,
+  ssh: t`Ground Control signs in with the stored credentials and uninstalls Spider: its service, files, user and keys.`,
+  session: t`No credentials are stored, so the request goes over Spider’s own connection, and root on the server uninstalls it: its service, files, user and keys.`,
   ask: t`Spider is uninstalled from the server: its service, files, user and keys.`,
 };
 
@@ -28,6 +28,6 @@ export const wasTakenOff = (steps: readonly { name: string; state: string }[]): 
 
 /** Why credentials are asked for. */
 export function whyAsked(node: NodeLike): string {
-  if (node.state !== "online") return t`No credentials are kept for this server, and it is not connected.`;
+  if (node.state !== "online") return t`No credentials are stored for this server, and it is not connected.`;
   return `${t`No credentials are kept for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();
 }

@@ -16,7 +16,7 @@ test("what the hub would not take is said before it is asked", () => {
   assert.equal(keptFault("24 h"), "");
   assert.match(keptFault("1 h"), /At least 2 h/);
   assert.match(keptFault("11 y"), /at most 10 years/);
-  assert.match(keptFault("7 d", "30 d"), /as long as the finer/);
+  assert.match(keptFault("7 d", "30 d"), /as long as for the finer/);
   assert.equal(keptFault("30 d", "30 d"), "");
   assert.equal(keptFault("30 d", "nonsense"), "");
 });
@@ -38,12 +38,12 @@ test("only what is kept for less time than up to now becomes shorter", () => {
 test("what goes is said with the tier, the moment and the size, with the year where it is another one", () => {
   const now = new Date(2026, 10, 22, 15, 0).getTime() / 1000;
   const text = lossText(TIERS[0], DAY_S / 2, now).replaceAll("\u00a0", " ");
-  assert.match(text, /^Every second: everything from before 03:00 \(older than 12 h; up to now 24 h were kept\), up to about 1\.00 MiB\.$/);
+  assert.match(text, /^Per second: everything before 03:00 \(older than 12 h; until now 24 h were kept\), up to about 1\.00 MiB\.$/);
   assert.match(lossText(TIERS[0], DAY_S * 0.9, now).replaceAll("\u00a0", " "), /before 21 Nov, 17:24/);
-  assert.match(lossText(TIERS[2], 365 * DAY_S, now).replaceAll("\u00a0", " "), /^By the hour: everything from before 22 Nov 2025, 15:00 /);
+  assert.match(lossText(TIERS[2], 365 * DAY_S, now).replaceAll("\u00a0", " "), /^Per hour: everything before 22 Nov 2025, 15:00 /);
 });
 
 test("one tier is confirmed by its name, several by their number", () => {
-  assert.equal(lossName([TIERS[1]]), "By the minute");
+  assert.equal(lossName([TIERS[1]]), "Per minute");
   assert.equal(lossName([TIERS[1], TIERS[2]]), "2");
 });

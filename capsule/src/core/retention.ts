@@ -10,7 +10,7 @@ const LEAST_S = 2 * 3600;
 const MOST_S = 3660 * 86_400;
 
 export type Tier = "1s" | "1m" | "1h";
-export const TIER_WORDS: Record<Tier, string> = { "1s": t`Every second`, "1m": t`By the minute`, "1h": t`By the hour` };
+export const TIER_WORDS: Record<Tier, string> = { "1s": t`Per second`, "1m": t`Per minute`, "1h": t`Per hour` };
 
 /** Exact, so that saving it again changes nothing: "30 d", "36 h". */
 export function keptText(seconds: number): string {
@@ -28,10 +28,10 @@ export function keptSeconds(text: string): number | null {
 /** What is wrong with one entry; empty = nothing. `finer` is the tier before it. */
 export function keptFault(text: string, finer?: string): string {
   const seconds = keptSeconds(text);
-  if (seconds === null) return t`Write a number and a unit: 24 h, 30 d, 2 y.`;
+  if (seconds === null) return t`Enter a number and a unit: 24 h, 30 d, 2 y.`;
   if (seconds < LEAST_S || seconds > MOST_S) return t`At least 2 h and at most 10 years (3660 d).`;
   const before = finer === undefined ? null : keptSeconds(finer);
-  return before !== null && seconds < before ? t`At least as long as the finer samples above.` : "";
+  return before !== null && seconds < before ? t`At least as long as for the finer samples above.` : "";
 }
 
 interface Kept {
@@ -51,7 +51,7 @@ export const shortened = <T extends Kept>(tiers: readonly T[], wanted: Readonly<
 export function lossText(tier: Kept, seconds: number, now: number): string {
   const from = now - seconds;
   const when = moment(from, now);
-  return t`${TIER_WORDS[tier.tier]}: everything from before ${when} (older than ${keptText(seconds)}; up to now ${keptText(tier.kept_s)} were kept), up to about ${size(bytesFor(tier, tier.kept_s - seconds))}.`;
+  return t`${TIER_WORDS[tier.tier]}: everything before ${when} (older than ${keptText(seconds)}; until now ${keptText(tier.kept_s)} were kept), up to about ${size(bytesFor(tier, tier.kept_s - seconds))}.`;
 }
 
 /** What is typed before it goes: one tier by its name, several by their number. */

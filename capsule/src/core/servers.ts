@@ -66,7 +66,7 @@ export function shownKeys(rows: readonly Waiting[]): ShownKey[] {
 
 export type Standing = "failed" | "asks" | "open" | "done" | "other";
 export const STANDINGS: readonly Standing[] = ["failed", "asks", "open", "done", "other"];
-export const STANDING_WORDS: Record<Standing, string> = { failed: t`failed`, asks: t`wait for you`, open: t`on the way`, done: t`connected`, other: t`cancelled` };
+export const STANDING_WORDS: Record<Standing, string> = { failed: t`failed`, asks: t`waiting for you`, open: t`in progress`, done: t`connected`, other: t`cancelled` };
 
 export function standing(state: string): Standing {
   switch (state) {

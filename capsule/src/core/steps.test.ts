@@ -10,7 +10,7 @@ test("a deployment says what was asked for and where it stands", () => {
   assert.equal(deploymentWord({ ...one, again: true }), "Deploy again");
   assert.equal(deploymentWord({ ...one, kind: "remove" }), "Remove server");
   assert.equal(deploymentStanding(one), "Check the host key");
-  assert.equal(deploymentStanding({ ...one, steps: [step("connect", "waiting")] }), "Waits for its turn");
+  assert.equal(deploymentStanding({ ...one, steps: [step("connect", "waiting")] }), "Waiting for its turn");
   assert.equal(deploymentStanding({ ...one, state: "failed", error: { message: "no route" } }), "no route");
   assert.equal(deploymentStanding({ ...one, state: "succeeded" }), "Connected");
 });

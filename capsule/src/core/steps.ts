@@ -64,11 +64,11 @@ export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: n
 /** Where it stands, in words. */
 export function deploymentStanding({ kind, state, error, steps }: DeploymentLike): string {
   if (error) return error.message;
-  if (state === "awaiting_host_key") return t`Waits for its fingerprint to be confirmed`;
+  if (state === "awaiting_host_key") return t`Waiting for its fingerprint to be confirmed`;
   if (state === "succeeded") return { install: t`Connected`, update: t`Updated`, remove: wasTakenOff(steps) ? t`Removed` : t`Forgotten, the server was not contacted` }[kind];
   if (state === "cancelled") return t`Cancelled`;
   const step = steps.find((each) => each.state === "running") ?? steps.find((each) => each.state === "waiting");
-  return !step || steps.every((each) => each.state === "waiting") ? t`Waits for its turn` : stepTitle(step.name, kind);
+  return !step || steps.every((each) => each.state === "waiting") ? t`Waiting for its turn` : stepTitle(step.name, kind);
 }
 
 const FIXES: Record<string, FixField> = {
@@ -113,16 +113,16 @@ interface Earlier {
 }
 
 const LEFT: Record<Earlier["left"], string> = {
-  nothing: t`it had changed nothing on the server, and each step is done again`,
-  taken_back: t`what it had begun on the server was taken back, so each step is done again`,
-  unknown: t`what it may have left on the server is taken back first, and each step is done again`,
-  goes_on: t`each step is done again, and goes on with what is still there`,
+  nothing: t`it had changed nothing on the server, so every step runs again`,
+  taken_back: t`what it had started on the server was undone, so every step runs again`,
+  unknown: t`what it may have left on the server is undone first, then every step runs again`,
+  goes_on: t`every step runs again and builds on what is still there`,
 };
 
 /** Which steps of the try before are done again, and why; which still count. */
 export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
-  const still = kept.includes("host_key") ? ` ${t`The host key that was confirmed is not asked about again.`}` : "";
-  return t`Try ${tries + 1}. The one before ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
+  const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
+  return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
 }
 
 const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
@@ -139,6 +139,6 @@ interface Ended {
 export function leftBehind({ error, steps }: Ended): string {
   if (error?.code === "hub_stopped") return "";
   const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
-  if (untouched) return t`This try changed nothing on the server.`;
-  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this try began on the server has been taken back.` : "";
+  if (untouched) return t`This attempt changed nothing on the server.`;
+  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this attempt started on the server has been undone.` : "";
 }

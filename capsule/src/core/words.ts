@@ -11,14 +11,14 @@ export const ACTION_WORDS: Record<string, string> = {
   plan: t`Plan`,
   install: t`Install packages`,
   remove: t`Remove packages`,
-  autoremove: t`Remove what nothing needs`,
+  autoremove: t`Remove unneeded packages`,
   hold: t`Hold packages`,
   unhold: t`Release packages`,
   clean: t`Clean up`,
   repair: t`Repair packages`,
   reboot: t`Reboot`,
   update: t`Update agent`,
-  rekey: t`New keys`,
+  rekey: t`Replace keys`,
   uninstall: t`Remove agent`,
 };
 

@@ -70,7 +70,7 @@ export function ComparePage(): VNode {
       <div class="page-head wrap">
         <div class="grow">
           <h1 tabIndex={-1}>{t`Compare`}</h1>
-          <p class="meta t3">{t`One value of up to ${MOST_NODES} servers, by the same clock.`}</p>
+          <p class="meta t3">{t`One value for up to ${MOST_NODES} servers, on the same time axis.`}</p>
         </div>
         <Ranges view={shown} mark={<Glyph kind={lostSince.value === null ? "ok" : "stale"} label="" />} />
       </div>
@@ -94,7 +94,7 @@ export function ComparePage(): VNode {
         </Banner>
       )}
       {!there.length ? (
-        <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line of the chart.`} />
+        <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line in the chart.`} />
       ) : (
         <div class="panels compare">
           <ChartPanel
@@ -123,7 +123,7 @@ export function ComparePage(): VNode {
                   <tr role="row">
                     {[t`Server`, t`Now`, t`Low`, t`Mean`, t`High`, ""].map((head, index) => (
                       <th key={head} scope="col" role="columnheader" class={index > 0 ? "num" : ""}>
-                        {head || <span class="hidden-text">{t`Take away`}</span>}
+                        {head || <span class="hidden-text">{t`Remove`}</span>}
                       </th>
                     ))}
                   </tr>
@@ -245,7 +245,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
       <td role="cell" class="num">{shown(mean)}</td>
       <td role="cell" class="num">{shown(high)}</td>
       <td role="cell" class="num">
-        <Button slim kind="quiet" icon="x" name={t`Take ${name} away`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
+        <Button slim kind="quiet" icon="x" name={t`Remove ${name}`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
       </td>
     </tr>
   );

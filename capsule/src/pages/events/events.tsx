@@ -20,7 +20,7 @@ const SETTLE_MS = 300;
 const CHIPS = [
   { key: "error", label: t`Errors`, mark: <Glyph kind="fail" label="" /> },
   { key: "warning", label: t`Warnings`, mark: <Glyph kind="warn" label="" /> },
-  { key: "info", label: t`All else`, mark: <Glyph kind="done" label="" /> },
+  { key: "info", label: t`Other`, mark: <Glyph kind="done" label="" /> },
 ];
 const KINDS = [
   { key: "node", label: t`Nodes` },
@@ -35,7 +35,7 @@ async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
       ? `${JSON.stringify(events, null, 1)}\n`
       : csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : (nodeName(event.node_id) ?? ""), event.node_id, event.message])]);
   saveText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
-  if (!whole) toast("fail", t`Not all events are in the file`, t`It holds the newest ${count(events.length)}. Filter for fewer, or read the rest over the API.`);
+  if (!whole) toast("fail", t`Not all events are in the file`, t`It has only the newest ${count(events.length)}. Narrow the filter, or read the rest through the API.`);
 }
 
 export function EventsPage(): VNode {

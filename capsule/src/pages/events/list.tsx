@@ -47,11 +47,11 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
-      <Empty icon="filter" title={t`No event matches`} text={t`None of this kind is kept here.`}>
+      <Empty icon="filter" title={t`No event matches`} text={t`There are none of this kind.`}>
         {onClear && <Button onClick={onClear}>{t`Show all events`}</Button>}
       </Empty>
     ) : (
-      <Empty icon="scroll-text" title={t`No events yet`} text={t`What happens to nodes, jobs and deployments is noted here.`} />
+      <Empty icon="scroll-text" title={t`No events yet`} text={t`What happens to nodes, jobs and deployments is listed here.`} />
     );
   }
   return (

@@ -29,7 +29,7 @@ export function Aftermath({ job }: { job: JobView }): VNode {
       {report && <Report report={report} />}
       {plan && (job.action === "plan" || job.error?.code === "job.plan_changed") && (
         <section class="card stack job-sum" aria-label={t`Plan`}>
-          <h2 class="strong">{job.action === "plan" ? t`Plan` : t`The plan as it is now`}</h2>
+          <h2 class="strong">{job.action === "plan" ? t`Plan` : t`Current plan`}</h2>
           <PlanTable plan={plan} />
         </section>
       )}
@@ -41,17 +41,17 @@ function Report({ report }: { report: ReportView }): VNode | null {
   const { services, failed_units, config_files, notes } = report;
   const due = report.reboot === "yes";
   const lists: [string, readonly string[]][] = [
-    [t`Services that still run what was replaced`, services],
-    [t`Units that failed since the job began`, failed_units],
+    [t`Services still running the old version`, services],
+    [t`Units that failed since the job started`, failed_units],
     [t`Good to know`, notes],
   ];
   if (!due && report.reboot === "no" && !config_files.length && lists.every(([, items]) => !items.length)) return null;
   return (
     <section class="card stack job-sum" aria-label={t`Report`}>
-      <h2 class="strong">{t`To be looked after`}</h2>
+      <h2 class="strong">{t`Follow-up`}</h2>
       {report.reboot !== "no" && (
         <Banner kind={due ? "" : "calm"} mark={<Glyph kind="warn" label="" />}>
-          {due ? t`The server needs a reboot` : t`Whether the server needs a reboot is not known`}
+          {due ? t`The server needs a reboot` : t`It is not known whether the server needs a reboot`}
           {report.reboot_why ? `: ${report.reboot_why}` : ""}
         </Banner>
       )}
@@ -70,7 +70,7 @@ function Report({ report }: { report: ReportView }): VNode | null {
             </div>
           ),
       )}
-      {config_files.length > 0 && <h3 class="medium">{t`Configuration put beside the one in use`}</h3>}
+      {config_files.length > 0 && <h3 class="medium">{t`New configuration files, not in use yet`}</h3>}
       {config_files.map((file) => (
         <details key={file.path}>
           <summary class="mono">{file.path}</summary>

@@ -42,7 +42,7 @@ export function JobPage({ id }: { id: string }): VNode {
         {failure === null ? (
           <Loading rows={6} what={t`the job`} onRetry={() => void detail.open()} />
         ) : failure.status === 404 ? (
-          <Empty icon="list-checks" title={t`There is no such job`} text={t`It went with its node, it is closed to you, or the address is wrong.`}>
+          <Empty icon="list-checks" title={t`There is no such job`} text={t`It was deleted with its node, you do not have access to it, or the address is wrong.`}>
             <a class="button" href="/jobs">
               {t`Go to the jobs`}
             </a>
@@ -72,7 +72,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             {job.batch_id !== null && (
               <>
                 <a class="accent" href={`/batches/${job.batch_id}`}>
-                  {t`one of many`}
+                  {t`part of a bulk job`}
                 </a>{" "}
                 ·{" "}
               </>
@@ -129,7 +129,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       )}
       {!job.error && (job.state === "interrupted" || job.state === "unknown") && (
         <Banner mark={<Glyph kind="warn" label="" />}>
-          {job.state === "interrupted" ? t`The server went away while this ran. Look at the output and at the server before you start it again.` : t`How this ended is not known. Look at the server before you start it again.`}
+          {job.state === "interrupted" ? t`The server was lost while this ran. Check the output and the server before you start it again.` : t`It is not known how this ended. Check the server before you start it again.`}
         </Banner>
       )}
       {(job.plan_digest !== null || job.has_report) && <Aftermath job={job} />}
@@ -146,7 +146,7 @@ function Fault({ detail }: { detail: JobDetail }): VNode | null {
   if (failure.status === 404 || failure.status === 403) {
     return (
       <Banner mark={<Glyph kind="stale" label="" />}>
-        <b>{failure.status === 404 ? t`This job is no longer kept.` : t`This job is no longer shown to you.`}</b> <span class="plain">{t`What stands here is the last that was told.`}</span>
+        <b>{failure.status === 404 ? t`This job is no longer kept.` : t`You no longer have access to this job.`}</b> <span class="plain">{t`This is the last that was reported.`}</span>
       </Banner>
     );
   }
@@ -209,7 +209,7 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
             )}
             <p class="t2">{STOP_WORDS}</p>
           </div>
-          <Foot out={t`Let it go on`} focused onClose={close}>
+          <Foot out={t`Keep it running`} focused onClose={close}>
             <Button kind="destroy" busy={busy} onClick={() => void stop()}>
               {t`Stop job`}
             </Button>
@@ -250,10 +250,10 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
   return (
     <>
       <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
-        {t`Stop by force…`}
+        {t`Force stop…`}
       </Button>
       {asking && (
-        <Dialog title={t`Stop by force`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
+        <Dialog title={t`Force stop`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
             {wrong && (
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -266,9 +266,9 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
             </Banner>
             <ConfirmName name={node} value={typed} onText={setTyped} />
           </div>
-          <Foot out={t`Let it go on`} focused onClose={close}>
+          <Foot out={t`Keep it running`} focused onClose={close}>
             <Button kind="destroy" busy={busy} disabled={typed !== node} onClick={() => void force()}>
-              {t`Stop by force`}
+              {t`Force stop`}
             </Button>
           </Foot>
         </Dialog>

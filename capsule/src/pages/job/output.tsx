@@ -115,7 +115,7 @@ export function Output({ detail, job, node }: Props): VNode {
       {hidden > 0 && (
         <p class="terminal-foot">
           <Icon name="info" size="small" />
-          {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, some of them because they came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
+          {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, partly because output came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
         </p>
       )}
       {kept > 0 && (
@@ -199,7 +199,7 @@ function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
       </span>
       {words && (
         <>
-          <Button slim kind="quiet" name={t`Match before`} icon="arrow-up" onClick={() => step(1)} />
+          <Button slim kind="quiet" name={t`Previous match`} icon="arrow-up" onClick={() => step(1)} />
           <Button slim kind="quiet" name={t`Next match`} icon="arrow-down" onClick={() => step(-1)} />
         </>
       )}

@@ -40,7 +40,7 @@ export function Deployments(): VNode {
   useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || follow(one)), [found]);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
-  if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Each server that is added, updated or removed is listed here, with its steps.`} />;
+  if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />;
   return (
     <>
       <MaybeOld failure={failure} onRetry={load} />

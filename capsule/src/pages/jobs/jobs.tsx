@@ -25,9 +25,9 @@ const STATES: Readonly<Record<string, string>> = {
   other: "cancelled,expired",
 };
 const CHIPS = [
-  { key: "open", label: t`Not ended`, mark: <Glyph kind="run" label="" /> },
+  { key: "open", label: t`In progress`, mark: <Glyph kind="run" label="" /> },
   { key: "done", label: t`Succeeded`, mark: <Glyph kind="done" label="" /> },
-  { key: "failed", label: t`To look at`, mark: <Glyph kind="fail" label="" /> },
+  { key: "failed", label: t`With problems`, mark: <Glyph kind="fail" label="" /> },
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
@@ -94,7 +94,7 @@ function Jobs(): VNode {
         <Loading rows={8} what={t`the jobs`} onRetry={load} />
       ) : !found.items.length ? (
         filtered ? (
-          <Empty icon="filter" title={t`No job matches`} text={t`None of this kind is kept here.`}>
+          <Empty icon="filter" title={t`No job matches`} text={t`There are none of this kind.`}>
             <Button onClick={() => setQuery({ state: null, action: null, by: null })}>{t`Show all jobs`}</Button>
           </Empty>
         ) : (

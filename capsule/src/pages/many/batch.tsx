@@ -34,18 +34,18 @@ export function BatchPage({ id }: { id: string }): VNode {
   return (
     <div class="page">
       <h1 class="hidden-text" tabIndex={-1}>
-        {t`Order for many nodes`}
+        {t`Bulk job`}
       </h1>
       {failure === null ? (
         <Loading rows={8} what={t`the order`} onRetry={load} />
       ) : failure.status === 404 ? (
-        <Empty icon="list-checks" title={t`There is no such order`} text={t`Its nodes are gone, they are closed to you, or the address is wrong.`}>
+        <Empty icon="list-checks" title={t`There is no such bulk job`} text={t`Its nodes were removed, you do not have access to them, or the address is wrong.`}>
           <a class="button" href="/jobs">
             {t`Go to the jobs`}
           </a>
         </Empty>
       ) : (
-        <Failure title={t`The order could not be read`} error={failure} onRetry={load} />
+        <Failure title={t`The bulk job could not be read`} error={failure} onRetry={load} />
       )}
     </div>
   );
@@ -113,7 +113,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </section>
       )}
       {total > 0 && (
-        <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs of this order`} aria-rowcount={fitting.length + 1}>
+        <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
           <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
           {fitting.slice(0, most).map(({ job, name }) => (
             <Row key={job.id} job={job} name={name} action={batch.action} />
@@ -177,9 +177,9 @@ function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => v
     onClose();
   };
   const text = [
-    waiting > 0 && t`${plural(waiting, "job")} waiting: taken back.`,
-    open > waiting && t`${plural(open - waiting, "job")} at work: stopped as far as the phase allows, after the package that each is at.`,
-    t`What has ended stays as it is.`,
+    waiting > 0 && t`${plural(waiting, "job")} waiting: cancelled.`,
+    open > waiting && t`${plural(open - waiting, "job")} running: stopped if possible, after the current package.`,
+    t`Jobs that have ended stay as they are.`,
   ];
-  return <StopMany title={t`Stop all of it`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={open} act={stop} onClose={onClose} />;
+  return <StopMany title={t`Stop all jobs`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={open} act={stop} onClose={onClose} />;
 }

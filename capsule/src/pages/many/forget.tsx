@@ -63,19 +63,19 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
             )}
             {outcome.left.length > 0 && (
               <Banner mark={<Glyph kind="off" label="" />}>
-                <b>{t`${plural(outcome.left.length, "node")} not begun:`}</b> <span class="plain">{t`${someOf(outcome.left.map(({ name }) => name), 8)}. Nothing of them was changed.`}</span>
+                <b>{t`${plural(outcome.left.length, "node")} not started:`}</b> <span class="plain">{t`${someOf(outcome.left.map(({ name }) => name), 8)}. Nothing was changed on them.`}</span>
               </Banner>
             )}
-            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${someOf(outcome.done.map(({ name }) => name), 8)}. It goes on in the background.` : t`No node was removed.`}</p>
+            <p class="t2">{outcome.done.length ? t`${plural(outcome.done.length, "node")} being removed: ${someOf(outcome.done.map(({ name }) => name), 8)}. This continues in the background.` : t`No node was removed.`}</p>
           </>
         ) : (
           <>
             <p class="t2">
-              {force ? t`The nodes are only forgotten here: whatever is on the servers stays there. Use this for servers that are gone.` : t`Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
+              {force ? t`The nodes are only forgotten here; nothing on the servers is touched. Use this for servers that no longer exist.` : t`Spider is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
             </p>
             {asks.length > 0 && !force && (
               <Banner mark={<Glyph kind="warn" label="" />}>
-                <b>{t`${plural(asks.length, "node")} will be refused:`}</b> <span class="plain">{t`${someOf(asks.map(({ name }) => name), 8)}. No credentials are kept, and they are not connected or their own policy does not allow it: remove each from its own page, with its credentials.`}</span>
+                <b>{t`${plural(asks.length, "node")} will be refused:`}</b> <span class="plain">{t`${someOf(asks.map(({ name }) => name), 8)}. No credentials are stored, and they are not connected or their own policy does not allow it. Remove each from its own page, with its credentials.`}</span>
               </Banner>
             )}
             <Check checked={force} onCheck={setForce}>

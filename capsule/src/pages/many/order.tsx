@@ -29,7 +29,7 @@ type Action = BatchBody["action"];
 
 const ACTIONS = Object.entries(ACTION_WORDS).filter(([action]) => action !== "plan");
 const MOST = 1000;
-const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server is a job of its own: what fails on one does not stop the others.`, t`The jobs go on when this page, the link or Ground Control is away, and each runs once.`];
+const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
 
 /** What this dialog goes by. */
 const factsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
@@ -154,7 +154,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           </Banner>
         )}
         <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
-        {chosen ? <p class="t2">{rich`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {chosen ? <p class="t2">{rich`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
         {plans && <PlansTable plans={plans} />}
         {BEFORE[action] && action !== "reboot" && <p class="t2">{BEFORE[action]}</p>}
         {!danger && isPlanned(action) && (
@@ -169,7 +169,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
         )}
         {[...refused].map(([why, who]) => (
           <Banner key={why} mark={<Glyph kind="warn" label="" />}>
-            <b>{t`${plural(who.length, "node")} will not do this:`}</b>{" "}
+            <b>{t`${plural(who.length, "node")} cannot do this:`}</b>{" "}
             <span class="plain">
               {someOf(who, 8)}. {why}
             </span>
@@ -179,13 +179,13 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
             <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
             <span class="plain">
-              {[...left].map(([why, who]) => `${someOf(who.map(nodeWord), 8)} (${LEFT_OUT_WORDS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`To start does not wait for their plans: they are taken back, and nothing is done there.`}`}
+              {[...left].map(([why, who]) => `${someOf(who.map(nodeWord), 8)} (${LEFT_OUT_WORDS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`Starting now does not wait for their plans: these are cancelled, and nothing is done there.`}`}
             </span>
           </Banner>
         )}
         {away.length > 0 && !planning && (
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
-            <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${someOf(away.map(({ name }) => name), 8)}. A job waits there some minutes for the server to come back, and expires then.`}</span>
+            <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${someOf(away.map(({ name }) => name), 8)}. A job there waits a few minutes for the server to come back, then expires.`}</span>
           </Banner>
         )}
         {danger && willing > 0 && (

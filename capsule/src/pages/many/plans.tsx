@@ -79,7 +79,7 @@ export const withWork = (plans: Plans): string[] => [...plans.told].filter(([, p
 function said(job: BatchJobView, plan: PlanView | undefined): string {
   if (plan) return planSum(plan);
   if (job.error) return job.error.message;
-  if (job.state === "succeeded") return t`Told no plan.`;
+  if (job.state === "succeeded") return t`No plan reported.`;
   return job.state === "running" && job.phase ? phaseWord(job.phase, "plan") : stateWord(job.state);
 }
 
@@ -93,7 +93,7 @@ export function PlansTable({ plans }: { plans: Plans }): VNode {
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
       <p class="t2" role="status">
-        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have said what they would do…`}
+        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have sent their plan…`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
       <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>

@@ -44,10 +44,10 @@ export function RunEnd<T>({ run, total, over, focused = false, onClose }: { run:
   return (
     <>
       <span class="t3 aside" role="status">
-        {through === null ? "" : stopping ? t`${through} of ${total}. Stopping after those under way…` : t`${through} of ${total}`}
+        {through === null ? "" : stopping ? t`${through} of ${total}. Stopping after the current ones…` : t`${through} of ${total}`}
       </span>
       <Button class="end" more={{ autofocus: focused }} busy={stopping && through !== null} onClick={through === null ? onClose : run.stop}>
-        {through !== null ? t`Stop after those under way` : over ? t`Close` : t`Cancel`}
+        {through !== null ? t`Stop after the current ones` : over ? t`Close` : t`Cancel`}
       </Button>
     </>
   );

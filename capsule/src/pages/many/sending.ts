@@ -33,7 +33,7 @@ export const isUnheard = ({ status, code }: ApiError): boolean => status === 0 |
 /** In words that claim no more than is known. `again`: it is the same wish when it is sent once more. */
 export const whyNot = (error: ApiError, again = true): string => {
   if (!isUnheard(error)) return refusalText(error);
-  return again ? t`${error.detail} Whether it was started is not known. To try again does not start it twice.` : t`${error.detail} Whether it was started is not known.`;
+  return again ? t`${error.detail} It is not known whether it started. Trying again does not start it twice.` : t`${error.detail} It is not known whether it started.`;
 };
 
 /** The note of an order whose dialog is gone. */
@@ -74,4 +74,4 @@ export function useSending(): Sending {
 export const DEPLOYMENTS = "/jobs?of=deployments";
 
 /** What stands beside the buttons of a dialog whose order is sent. */
-export const SENT = t`Sent, waiting for the answer. It goes on when this is closed.`;
+export const SENT = t`Sent, waiting for the answer. It continues when you close this.`;

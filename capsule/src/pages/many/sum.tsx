@@ -70,7 +70,7 @@ export function StopMany({ title, text, button, count, act: stop, onClose }: Sto
         <p class="t2">{text}</p>
         <ConfirmName name={String(count)} value={typed} onText={setTyped} />
       </div>
-      <Foot out={t`Go on`} focused onClose={onClose}>
+      <Foot out={t`Keep going`} focused onClose={onClose}>
         <Button kind="destroy" busy={act.busy} disabled={typed !== String(count)} onClick={() => void act.run(stop)}>
           {button}
         </Button>

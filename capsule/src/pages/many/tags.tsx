@@ -29,7 +29,7 @@ function offerUndo(what: string, edits: readonly Edit[]): void {
 
 /** Takes back what was added and taken away, and nothing that others did since. */
 async function undo(edits: readonly Edit[]): Promise<void> {
-  const note = toast("run", t`Taking the change of tags back on ${plural(edits.length, "node")}`);
+  const note = toast("run", t`Undoing the tag change on ${plural(edits.length, "node")}`);
   const made: Edit[] = [];
   const take = async ({ before, after }: Edit): Promise<void> => {
     const edit = await editNode(after.id, (now) => {
@@ -40,7 +40,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
   };
   const { done, failed, left } = await each(edits, AT_ONCE, take, { alone: true, over: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
   dismiss(note);
-  const what = t`The change of tags was taken back on ${plural(done.length, "node")}`;
+  const what = t`Tag change undone on ${plural(done.length, "node")}`;
   if (made.length) offerUndo(what, made);
   else if (done.length) toast("done", what);
   if (failed[0]) {
@@ -106,7 +106,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
           <TagsField label={t`Add`} tags={add} onTags={setAdd} />
           {held.length > 0 && (
             <fieldset class="choice">
-              <legend class="label">{t`Take away`}</legend>
+              <legend class="label">{t`Remove`}</legend>
               {held.slice(0, MOST_TAGS).map(([tag, count]) => (
                 <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
                   {tag} <span class="t3">{t`on ${count}`}</span>

@@ -27,7 +27,7 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
   const tables = detail.tables.value;
   const failure = detail.tablesFailure.value;
   if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
-  if (!tables) return <Loading what={t`what the node tells`} onRetry={() => void detail.loadTables()} />;
+  if (!tables) return <Loading what={t`the node’s details`} onRetry={() => void detail.loadTables()} />;
   const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
   if (!shown.length) return nothing;
   return (
@@ -62,19 +62,19 @@ const HARDWARE: readonly Subject[] = [
   { name: "batteries", title: t`Batteries`, none: t`None.` },
 ];
 const AVAILABLE: readonly Subject[] = [
-  { name: "updates", title: t`Updates`, none: t`Everything is up to date, as far as this node’s lists know.` },
+  { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.` },
   { name: "held", title: t`Held`, none: t`Nothing is held.` },
 ];
 const SERVICES: readonly Subject[] = [
   { name: "services", title: t`Failed units`, none: t`No unit has failed.` },
-  { name: "containers", title: t`Containers`, none: t`None runs.` },
-  { name: "listening", title: t`Listening sockets`, none: t`Nothing listens.` },
-  { name: "timers", title: t`Timers`, none: t`None is active.` },
+  { name: "containers", title: t`Containers`, none: t`None running.` },
+  { name: "listening", title: t`Listening sockets`, none: t`Nothing is listening.` },
+  { name: "timers", title: t`Timers`, none: t`None active.` },
   { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
 ];
 
 export function Processes({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title={t`No processes to show`} text={t`They are told while the node is connected, within some seconds.`} />} />;
+  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title={t`No processes to show`} text={t`They appear within a few seconds while the node is connected.`} />} />;
 }
 
 const TOP = 30;
@@ -101,7 +101,7 @@ export function TopProcesses({ detail }: Props): VNode | null {
 }
 
 export function Hardware({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing told yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
+  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
 }
 
 /** What could be upgraded; nothing where the node has not told. */
@@ -110,7 +110,7 @@ export function Available({ detail }: Props): VNode {
 }
 
 export function Services({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title={t`Nothing told yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
+  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
 }
 
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
@@ -136,7 +136,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
         <span class="end row">
           {subject.restless && (
             <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
-              {held ? t`Go on` : t`Freeze`}
+              {held ? t`Resume` : t`Freeze`}
             </Button>
           )}
         </span>
@@ -145,7 +145,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
       {shown.total === null ? (
         <p class="pad t3">{t`Spider could not read this.`}</p>
       ) : !rows.length ? (
-        <p class="pad t3">{words ? t`Nothing fits the search.` : subject.none}</p>
+        <p class="pad t3">{words ? t`Nothing matches the search.` : subject.none}</p>
       ) : (
         <div class="facts-scroll" role="region" aria-label={t`${subject.title}, table`} tabIndex={0}>
           <table class="facts-table">

@@ -15,10 +15,10 @@ interface How {
 }
 
 const LOST: Record<string, How> = {
-  left: { short: t`Ended its session itself`, long: t`It ended its session itself: Spider was stopped, or the server shuts down or restarts.` },
-  cut: { short: t`The connection broke off`, long: t`The connection broke off without a word.` },
-  silent: { short: t`Fell silent while connected`, long: t`It fell silent while connected: the server hangs or is off, or the network between is gone.` },
-  sent_away: { short: t`Sent away by Ground Control`, long: t`Ground Control ended the session; its log says why.` },
+  left: { short: t`Closed the connection itself`, long: t`It closed the connection itself: Spider was stopped, or the server is shutting down or restarting.` },
+  cut: { short: t`Connection lost`, long: t`The connection was lost without warning.` },
+  silent: { short: t`Stopped responding`, long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.` },
+  sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
 };
 
 /** Undefined where it is too long ago to be among the newest events, or is not known. */

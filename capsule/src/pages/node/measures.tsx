@@ -74,15 +74,15 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
     <section class="card" aria-label={t`All values`}>
       <header>
         <h3 class="nowrap">{t`All values`}</h3>
-        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "series", "series")}; press one for its chart, again to take it away`}</span>
+        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "series", "series")}; press one to show its chart, again to hide it`}</span>
         {drawn.length > 1 && (
           <Button slim class="end" onClick={() => setQuery({ chart: null })}>
-            {t`Take away ${plural(drawn.length, "chart")}`}
+            {t`Remove ${plural(drawn.length, "chart")}`}
           </Button>
         )}
       </header>
       <TextField class="facts-search" label={t`Search in values`} value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
-      {!groups.length && <Empty icon="search" title={words ? t`Nothing fits the search` : t`No values yet`} text={words ? t`Names are those of the catalogue, such as disk.read or memory.used.` : t`They come within seconds of the first contact.`} />}
+      {!groups.length && <Empty icon="search" title={words ? t`Nothing matches the search` : t`No values yet`} text={words ? t`Search by metric name, such as disk.read or memory.used.` : t`They appear within seconds of the first contact.`} />}
       <div class="measure-groups">
         {groups.map((group) => (
           <div key={group.family} class="measure-group">

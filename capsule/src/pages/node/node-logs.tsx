@@ -54,7 +54,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
       <Empty
         icon="scroll-text"
         title={t`No log lines`}
-        text={t`A server sends lines of its system log only where its owner wants it. Put this into /etc/stardust/spider.conf there, then run “systemctl restart stardust-spider”. Lines at least as urgent come from then on. Only systemd keeps a log that can be sent: a server with OpenRC sends none.`}
+        text={t`A server sends its system log only if its owner turns this on. Put this into /etc/stardust/spider.conf on the server, then run “systemctl restart stardust-spider”. From then on, lines of at least this urgency are sent. This needs systemd: a server with OpenRC sends none.`}
       >
         <div class="code">
           <code>
@@ -71,7 +71,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`The newest first, by the server’s clock.`}</p>
+        <p class="t3 meta grow">{t`Newest first, by the server’s clock.`}</p>
         {again}
       </div>
       {failure && (
@@ -99,7 +99,7 @@ function Line({ line }: { line: LogLineView }): VNode {
       </span>
       <span role="cell" class="mono wrap-any">
         {line.text}
-        {line.left_out > 0 && <span class="t3"> {t`(${plural(line.left_out, "line")} before this one left out: too many at once)`}</span>}
+        {line.left_out > 0 && <span class="t3"> {t`(${plural(line.left_out, "line")} before this one dropped: too many at once)`}</span>}
         <small class="only-phone t3">{line.source}</small>
       </span>
       <span role="cell" class="cut t2" title={line.source}>

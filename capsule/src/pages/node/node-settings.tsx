@@ -37,11 +37,11 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
           {view.units === "older" && (
             <>
               <dt>{t`Unit files`}</dt>
-              <dd>{t`of an older release; an update of Spider does not change them. Deploy the node again to have the new ones.`}</dd>
+              <dd>{t`from an older release; updating Spider does not change them. Deploy the node again to get the new ones.`}</dd>
             </>
           )}
           <dt>{t`Credentials`}</dt>
-          <dd>{view.credentials_kept ? t`kept, sealed` : t`not kept`}</dd>
+          <dd>{view.credentials_kept ? t`stored, encrypted` : t`not stored`}</dd>
           <dt>{t`Added`}</dt>
           <dd>{moment(view.created_at, today.value)}</dd>
         </dl>
@@ -100,13 +100,13 @@ function Names({ view }: { view: NodeView }): VNode {
   const undo = async (edit: Edit): Promise<void> => {
     try {
       const back = await editNode(view.id, (now) => carriedPatch(now, edit.after, edit.before));
-      if (!back) return void toast("done", t`Nothing was left to undo`, view.name);
+      if (!back) return void toast("done", t`There was nothing left to undo`, view.name);
       setName(back.after.name);
       setTags(back.after.tags);
       toast("done", t`Undone`, back.after.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It was not undone`, error.detail, { label: t`Retry`, run: () => void undo(edit) });
+      toast("fail", t`It could not be undone`, error.detail, { label: t`Retry`, run: () => void undo(edit) });
     }
   };
   return (
@@ -120,7 +120,7 @@ function Names({ view }: { view: NodeView }): VNode {
         }}
       >
         <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
-        {mayTag.value ? <TagsField label={t`Tags`} tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">{t`Tags: ${view.tags.join(", ")}. Rights hang on tags: an admin who may act on every node changes them.`}</p>}
+        {mayTag.value ? <TagsField label={t`Tags`} tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">{t`Tags: ${view.tags.join(", ")}. Access depends on tags, so only someone with access to every node can change them.`}</p>}
         <div>
           <Button kind="primary" type="submit" busy={busy} disabled={!changed || !name.trim()}>
             {t`Save`}

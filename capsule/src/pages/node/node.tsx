@@ -62,7 +62,7 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
           {was ?? t`Node`}
         </h1>
         {failure.code === "not_found" || failure.status === 404 ? (
-          <Empty icon="satellite" title={was ? t`${was} is not there any more` : t`There is no such node`} text={was ? t`It was removed, or is closed to you now.` : t`It was removed, it is closed to you, or the address is wrong.`}>
+          <Empty icon="satellite" title={was ? t`${was} is no longer here` : t`There is no such node`} text={was ? t`It was removed, or you no longer have access to it.` : t`It was removed, you do not have access to it, or the address is wrong.`}>
             <a class="button" href="/">
               {t`Go to the fleet`}
             </a>
@@ -212,14 +212,14 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}
-        <span class="plain">{seen === null ? t`It never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || lostHow(view.id)?.long || ""} The values below are the last ones known.`}</span>
+        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || lostHow(view.id)?.long || ""} The values below are the last ones known.`}</span>
       </Banner>
     );
   }
   if (standing === "wait") {
     return (
       <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
-        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`Should it not come, deploy the node again or remove it: both stand in its settings.`}</span>}
+        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>}
       </Banner>
     );
   }
@@ -269,14 +269,14 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
         }
       >
         <b>{checked_at === null ? t`Not all package lists are known.` : t`The package lists are ${age(now.value - checked_at)} old.`}</b>{" "}
-        <span class="plain">{t`What was published since is not counted. Where a refresh fails, its output names the repository.`}</span>
+        <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
       </Banner>
     );
   }
   if (view.reboot_required === "yes") {
     return (
       <Banner mark={<Icon name="rotate-cw" />}>
-        <b>{t`A restart is needed.`}</b> <span class="plain">{t`Installed updates take effect after it.`}</span>
+        <b>{t`A restart is needed.`}</b> <span class="plain">{t`Some installed updates take effect only after a restart.`}</span>
       </Banner>
     );
   }

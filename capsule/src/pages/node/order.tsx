@@ -28,7 +28,7 @@ export interface OrderProps {
   onClose: () => void;
 }
 
-const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job goes on when this page, the link or Ground Control is away, and runs once.`];
+const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
 /** What went wrong, and what "Try again" does about it: ask for the plan, read it, make another one, start. */
 interface Trouble {
@@ -149,13 +149,13 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
           </Banner>
         )}
         {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected: a job can start when it is back.`}</Banner>}
-        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, with blanks between.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
+        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
         {plans && (asked || busy) && !plan && !trouble && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked?.phase ? t`The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`The server says what it would do…`}
+            {asked?.phase ? t`The server is ${phaseWord(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`Asking the server what it would do…`}
           </p>
         )}
         {plan && <PlanTable plan={plan} />}
@@ -170,7 +170,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {plan && (
               <li>
                 <Icon name="check" size="small" />
-                {t`Exactly this plan is run. If it has changed by then, nothing is done and the difference is shown.`}
+                {t`Exactly this plan is carried out. If it has changed by then, nothing is done and the difference is shown.`}
               </li>
             )}
           </ul>

@@ -181,7 +181,7 @@ function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past
       <header>
         <h3>{t`Filesystems`}</h3>
         <Now past={past} />
-        <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? t`inodes run short` : t`inodes ok`}</span>
+        <span class={`meta end ${tight ? "warn" : "t3"}`}>{tight ? t`low on inodes` : t`inodes ok`}</span>
       </header>
       <ul class="filesystems">
         {used.map(([mount, sample]) => {
@@ -263,7 +263,7 @@ function RecentEvents({ id }: { id: string }): VNode {
           ))}
         </ul>
       ) : (
-        <p class="pad t3 meta">{t`Nothing lately`}</p>
+        <p class="pad t3 meta">{t`No recent events`}</p>
       )}
     </section>
   );

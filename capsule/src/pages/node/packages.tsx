@@ -42,7 +42,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
   // The node's version grows when it tells of other packages.
   const version = detail.view.value?.updates.checked_at;
   useEffect(load, [list, version]);
-  if (found?.at === null) return <Empty icon="package" title={t`No packages told yet`} text={t`Spider reads the package database when it connects, and again when it changes.`} />;
+  if (found?.at === null) return <Empty icon="package" title={t`No packages reported yet`} text={t`Spider reads the package database when it connects, and again when it changes.`} />;
   return (
     <section class="card" aria-label={t`Installed packages`}>
       <header>
@@ -70,7 +70,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
 }
 
 function Rows({ items }: { items: readonly InstalledPackageView[] }): VNode {
-  if (!items.length) return <p class="pad t3">{t`No package has a name with that in it.`}</p>;
+  if (!items.length) return <p class="pad t3">{t`No package name contains that.`}</p>;
   return (
     <div class="facts-scroll" role="region" aria-label={t`Packages, table`} tabIndex={0}>
       <table class="facts-table">

@@ -113,8 +113,8 @@ export function Ranges({ view, mark }: { view: View; mark: ComponentChildren }):
   return (
     <>
       <span class="row ranges">
-        {live && <Button slim kind="quiet" icon="pause" name={t`Freeze live`} more={{ "aria-keyshortcuts": t`Space` }} onClick={() => toggleLive(view)} />}
-        <Button slim kind="quiet" icon="clock" name={t`Choose a window of time`} onClick={() => setAsking(true)} />
+        {live && <Button slim kind="quiet" icon="pause" name={t`Freeze live view`} more={{ "aria-keyshortcuts": t`Space` }} onClick={() => toggleLive(view)} />}
+        <Button slim kind="quiet" icon="clock" name={t`Choose a time range`} onClick={() => setAsking(true)} />
         <Segmented
           label={t`Time range`}
           value={view.range}
@@ -195,9 +195,9 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
   const [from, setFrom] = useState(fieldText(now.from));
   const [to, setTo] = useState(fieldText(now.to));
   const [start, end] = [new Date(from).getTime() / 1000, new Date(to).getTime() / 1000];
-  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must come after the beginning.` : start >= hubNow() ? t`There is nothing yet at that time.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
+  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must be after the start.` : start >= hubNow() ? t`That time is in the future.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
   return (
-    <Dialog title={t`Window of time`} subtitle={t`For all charts of this page, in your own time zone.`} size="narrow" onClose={onClose}>
+    <Dialog title={t`Custom time range`} subtitle={t`For all charts on this page, in your own time zone.`} size="narrow" onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

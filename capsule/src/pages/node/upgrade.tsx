@@ -52,15 +52,15 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
             : [
                 [
                   ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, today.value)}` : t`not checked yet`, "search", () => void start(view, "check")),
-                  ...item("refresh", t`Refresh package lists`, t`reads the repositories anew`, "refresh-cw", () => void start(view, "refresh")),
+                  ...item("refresh", t`Refresh package lists`, t`reads the repositories again`, "refresh-cw", () => void start(view, "refresh")),
                 ],
                 [
-                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`what is known there is not known here` : t`${total} ${form(total, "update")}`, "package"),
+                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`available updates not known` : t`${total} ${form(total, "update")}`, "package"),
                   ...ask("security-upgrade", t`Security upgrade…`, security ? t`${security} for security` : t`only what is for security`, "shield"),
                   ...ask("full-upgrade", t`Full upgrade…`, t`may also remove packages`, "package"),
                 ],
-                [...ask("install", t`Install…`, t`packages by name`, "plus"), ...ask("remove", t`Remove…`, t`packages by name`, "x"), ...ask("autoremove", t`Remove what nothing needs…`, "", "x")],
-                [...ask("hold", t`Hold…`, t`keep packages as they are`, "lock"), ...ask("unhold", t`Release…`, t`upgrade them again`, "lock"), ...ask("clean", t`Clean up…`, t`downloaded files`, "rows-3"), ...ask("repair", t`Repair…`, t`work that was cut off`, "circle-alert"), ...ask("reboot", t`Reboot…`, "", "rotate-cw")],
+                [...ask("install", t`Install…`, t`packages by name`, "plus"), ...ask("remove", t`Remove…`, t`packages by name`, "x"), ...ask("autoremove", t`Remove unneeded packages…`, "", "x")],
+                [...ask("hold", t`Hold…`, t`keep packages as they are`, "lock"), ...ask("unhold", t`Release…`, t`upgrade them again`, "lock"), ...ask("clean", t`Clean up…`, t`downloaded files`, "rows-3"), ...ask("repair", t`Repair…`, t`interrupted package work`, "circle-alert"), ...ask("reboot", t`Reboot…`, "", "rotate-cw")],
               ]
         }
       >

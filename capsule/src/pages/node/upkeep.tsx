@@ -22,14 +22,14 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       await act();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") toast("fail", isUnheard(error) ? t`Update agent` : t`It was not ordered`, whyNot(error, false));
+      if (error.code !== "auth.step_up_required") toast("fail", isUnheard(error) ? t`Update agent` : t`It was not started`, whyNot(error, false));
     } finally {
       setBusy(false);
     }
   };
   const update = async (): Promise<void> => {
     await updateAgent(view.id);
-    toast("done", t`The update was ordered`, t`It waits for the jobs of this server. An agent that does not come back is replaced by the one before.`);
+    toast("done", t`The update was requested`, t`It waits for this server’s jobs to end. If the new agent does not connect, the previous one is restored.`);
   };
   const rekey = async (): Promise<void> => {
     const key = newKey();
@@ -40,8 +40,8 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       <h2>{t`Agent`}</h2>
       <p class="t2">
         {watching
-          ? t`This server was set up for watching only: its agent takes no orders. Its owner changes that in its policy.conf, in /etc/stardust where Spider was installed; what is missing there for orders comes with deploying it again.`
-          : t`Version ${view.agent_version || t`not known`}. New keys replace those that it has, and shut out whoever else holds them.`}
+          ? t`This server was set up for monitoring only: its agent runs no jobs. Its owner can change that in policy.conf, in /etc/stardust where Spider was installed; deploying it again adds what jobs need.`
+          : t`Version ${view.agent_version || t`not known`}. Replacing its keys locks out anyone else who has the current ones.`}
       </p>
       <div class="row wrap">
         <Button disabled={watching || busy} onClick={() => void run(update)}>
@@ -49,7 +49,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
         </Button>
         {isAdmin.value && (
           <Button disabled={watching || busy} onClick={() => void run(rekey)}>
-            {t`Give new keys…`}
+            {t`Replace keys…`}
           </Button>
         )}
         {!view.simulated && (

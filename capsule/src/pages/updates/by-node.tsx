@@ -29,7 +29,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
   const action = security ? "security-upgrade" : "upgrade";
   const found = fitting(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
-  if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No node that fits waits for security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`${plural(unknown.length, "node")} could not tell.` : t`No node told of anything newer.`} />;
+  if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No matching node has security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`} />;
   const reasons = hindrances(found.map(({ node }) => node), action);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (
@@ -85,7 +85,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
           }}
         />
       </div>
-      {unknown.length > 0 && <p class="t3 meta">{t`Not known of ${plural(unknown.length, "node")}: ${someOf(unknown.map(({ node }) => node.name), 5)}.`}</p>}
+      {unknown.length > 0 && <p class="t3 meta">{t`Not known for ${plural(unknown.length, "node")}: ${someOf(unknown.map(({ node }) => node.name), 5)}.`}</p>}
     </>
   );
 }

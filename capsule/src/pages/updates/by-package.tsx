@@ -84,11 +84,11 @@ export function ByPackage({ search, security, old }: { search: string; security:
       <MaybeOld failure={failure} onRetry={load} />
       {!found.items.length ? (
         words || security ? (
-          <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`Nothing for security is waiting.` : security ? t`Nothing with “${words}” in its name is waiting for security.` : t`Nothing with “${words}” in its name is waiting.`} />
+          <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`No security updates are waiting.` : security ? t`No waiting security update has “${words}” in its name.` : t`No waiting update has “${words}” in its name.`} />
         ) : found.told ? (
-          <Empty icon="package" title={old ? t`Nothing newer is known` : t`Everything is up to date`} text={t`${plural(found.told, "node")} told of nothing newer.`} />
+          <Empty icon="package" title={old ? t`Nothing newer is known` : t`Everything is up to date`} text={t`${plural(found.told, "node")} reported nothing newer.`} />
         ) : (
-          <Empty icon="package" title={t`No updates told yet`} text={t`A node tells what it could bring up to date when it connects, each hour, and after each job.`} />
+          <Empty icon="package" title={t`No updates reported yet`} text={t`Each node reports its available updates when it connects, every hour and after each job.`} />
         )
       ) : (
         <div class="card grid-table updates-table" role="table" aria-label={t`Packages`} aria-rowcount={found.total + 1}>
@@ -100,7 +100,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
       )}
       <p class="t3 meta">
         {t`${plural(found.total, "package")}, ${count(found.security)} for security.`}{" "}
-        {found.oldest_at === null ? t`Told by ${plural(found.told, "node")}.` : t`Told by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`${plural(found.silent, "node")} told none.`}`}
+        {found.oldest_at === null ? t`Reported by ${plural(found.told, "node")}.` : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`${plural(found.silent, "node")} reported none.`}`}
         {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${form(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
       <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
@@ -186,12 +186,12 @@ function NodesOf({ name }: { name: string }): VNode {
               })}
             </ul>
             {found.items.length > NAMES && <p class="t3">{t`${count(found.total - NAMES)} more nodes.`}</p>}
-            {found.next && <p class="t3">{t`${count(found.items.length)} of ${count(found.total)} nodes are read.`}</p>}
-            <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Read more`}</ShowMore>
+            {found.next && <p class="t3">{t`${count(found.items.length)} of ${count(found.total)} nodes loaded.`}</p>}
+            <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Load more`}</ShowMore>
             {mayAct.value && (
               <div class="row">
                 <Button slim kind="primary" disabled={!able.length} onClick={() => show({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
-                  {able.length ? t`Upgrade it on ${able.length}…` : t`No node can take it now`}
+                  {able.length ? t`Upgrade it on ${able.length}…` : t`No node can install it now`}
                 </Button>
               </div>
             )}

@@ -37,7 +37,7 @@ export function UpdatesPage(): VNode {
         <div class="grow">
           <h1 tabIndex={-1}>{t`Updates`}</h1>
           <p class="meta t3">
-            {v.updatesKnown ? t`${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}` + (v.security ? ` · ${t`${v.security} for security on ${v.securityNodes}`}` : "") : t`No node has told its updates yet.`}
+            {v.updatesKnown ? t`${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}` + (v.security ? ` · ${t`${v.security} for security on ${v.securityNodes}`}` : "") : t`No node has reported its updates yet.`}
           </p>
         </div>
         {mayAct.value && able.length > 0 && (
@@ -65,10 +65,10 @@ export function UpdatesPage(): VNode {
           }
         >
           <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
-          <span class="plain">{t`What was published since is not counted there: ${someOf(old.map(({ node }) => node.name), 5)}.`}</span>
+          <span class="plain">{t`Updates published since then are not counted there: ${someOf(old.map(({ node }) => node.name), 5)}.`}</span>
         </Banner>
       )}
-      {!mayAct.value && <p class="t3">{t`Your role may look at updates; operators and admins may bring them in.`}</p>}
+      {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}
       <div class="tools wrap">
         <SearchField label={wanted} placeholder={wanted} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
@@ -77,7 +77,7 @@ export function UpdatesPage(): VNode {
         </button>
         <span class="grow" />
         <Segmented
-          label={t`Show by`}
+          label={t`Group by`}
           value={by}
           onPick={(next) => setQuery({ by: next === "node" ? "node" : null })}
           options={[
