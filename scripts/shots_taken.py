@@ -202,12 +202,12 @@ def first_start(camera: Camera, url: str) -> None:
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password", exact=True).fill("admin")
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_label("Repeat it", exact=True).wait_for()
+    page.get_by_label("Repeat password", exact=True).wait_for()
     for name in FIRST_START:
         camera.looks(name)
         if name == "log-in-first-password":
             page.get_by_label("New password", exact=True).fill(PASSWORD)
-            page.get_by_label("Repeat it", exact=True).fill(PASSWORD)
+            page.get_by_label("Repeat password", exact=True).fill(PASSWORD)
             page.keyboard.press("Enter")
             page.get_by_text("No nodes yet").wait_for()
 

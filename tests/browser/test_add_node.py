@@ -62,7 +62,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         connect = dialog.get_by_role("button", name="Connect")
         dialog.get_by_label("Port").fill("70000")
         connect.click()
-        for words in ("s name or address.", "1 to 65535", "Give the user to sign in as.", "Give a private key, or a password below."):
+        for words in ("s name or address.", "1 to 65535", "Enter the user to sign in as.", "Enter a private key, or a password below."):
             expect(dialog.get_by_text(words)).to_be_visible()
         expect(dialog.get_by_label("Host name or IP")).to_have_attribute("aria-invalid", "true")
         dialog.get_by_label("Host name or IP").fill("ada@127.0.0.1")
@@ -156,7 +156,9 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
         assert hub.local("POST", f"/api/v1/deployments/{first['id']}/cancel").status == 200
         begun(hub, "one", port)
         page.get_by_role("button", name="Adding one").click()
-        expect(dialog.locator("footer")).to_contain_text("This goes on when the dialog is closed.")  # what is kept of it is not known here
+        expect(dialog.locator("footer")).to_contain_text(
+            "This continues when you close the dialog."
+        )  # what is kept of it is not known here
         dialog.get_by_role("button", name="Cancel").click()
         expect(why).to_be_in_viewport()
         expect(page.get_by_text("It could not be cancelled")).to_have_count(0)
@@ -205,7 +207,7 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Run in background").click()
         expect(dialog).to_have_count(0)
-        expect(page.get_by_text("It goes on in the background.")).to_be_visible()
+        expect(page.get_by_text("It continues in the background.")).to_be_visible()
         expect(page.get_by_role("heading", name="Adding 127.0.0.1")).to_be_visible()  # an empty fleet says so too
         page.reload()
         back = page.get_by_role("button", name="Adding 127.0.0.1")
@@ -264,9 +266,9 @@ def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(brows
         assert hub.local("POST", "/api/v1/deployments", body).status == 202
         with page.expect_response(re.compile(r"/deployments\?")):
             page.reload()
-        notes, dialog = page.get_by_role("region", name="Notes"), page.get_by_role("dialog")
+        notes, dialog = page.get_by_role("region", name="Notifications"), page.get_by_role("dialog")
         let_go.set()
-        note = notes.get_by_role("status").filter(has_text="one waits: compare its host key")
+        note = notes.get_by_role("status").filter(has_text="one: compare its host key")
         note.get_by_role("button", name="Open").click()
         expect(dialog.get_by_text("Is this the right server?")).to_be_visible()
         expect(note).to_have_count(0)
@@ -332,13 +334,13 @@ def test_no_note_of_one_that_failed_is_pushed_out_by_the_next(browser: Browser, 
         for event in let_go:
             event.set()
         expect(page.get_by_role("button", name="4 deployments")).to_have_count(0)
-        notes = page.get_by_role("region", name="Notes").get_by_role("alert")
+        notes = page.get_by_role("region", name="Notifications").get_by_role("alert")
         told = set()
         for left in (3, 3, 2, 1):
             expect(notes).to_have_count(left)
             [name] = [name for name in names if f"{name} could not be added" in notes.last.inner_text()]
             told.add(name)
-            notes.last.get_by_role("button", name="Close note").click()
+            notes.last.get_by_role("button", name="Dismiss").click()
         expect(notes).to_have_count(0)
         assert told == names
 
@@ -386,14 +388,14 @@ def test_a_viewer_looks_at_deployments_and_is_offered_no_act(browser: Browser, h
         expect(page.get_by_role("heading", name="No nodes yet").or_(page.get_by_text("Adding two")).first).to_be_visible()
         listed(seen, "one").click()
         dialog = page.get_by_role("dialog", name="Could not deploy to one")
-        expect(dialog.locator(".failure")).to_contain_text("Your role may look at deployments")
+        expect(dialog.locator(".failure")).to_contain_text("Your role can view deployments")
         expect(dialog.get_by_role("textbox")).to_have_count(0)
         expect(dialog.get_by_role("button")).to_have_text(["", "Close"])
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
         listed(seen, "two").click()
         question = page.get_by_role("dialog", name="Is this the right server?")
-        expect(question).to_contain_text("Your role may look at deployments")
+        expect(question).to_contain_text("Your role can view deployments")
         expect(question.get_by_text("The fingerprints match")).to_have_count(0)
         for name in ("Trust and deploy", "Cancel"):
             expect(question.get_by_role("button", name=name)).to_have_count(0)
@@ -456,7 +458,7 @@ def test_what_was_added_once_is_live_only_while_it_is(browser: Browser, hub: Hub
         assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}?force=true").status < 300
         expect(dialog).to_contain_text("The node is not in the fleet now.")
         expect(dialog.get_by_role("button", name="Open node")).to_have_count(0)
-        dialog.get_by_role("link", name="All servers of this request").click()
+        dialog.get_by_role("link", name="All servers in this request").click()
         page.wait_for_url(re.compile(f"/deployments/{batch}$"))
         expect(dialog).to_have_count(0)
 
@@ -466,9 +468,9 @@ def test_who_is_limited_is_told_that_a_new_node_needs_a_tag_that_they_are_grante
     with gate(browser, hub) as seen:
         page = seen.page
         choose_password(page, hub, "olga", made["password"])
-        expect(page.get_by_text("You see the nodes that you are granted, and none is here yet.")).to_be_visible()
+        expect(page.get_by_text("You see only the nodes you have access to, and there are none yet.")).to_be_visible()
         dialog = opened(page)
-        needed = dialog.get_by_text("a new one needs a tag that you are granted")
+        needed = dialog.get_by_text("a new one needs a tag that you have access to")
         for way in ("Many servers", "One-line command", "Over SSH"):
             dialog.get_by_role("radio", name=way).click()
             expect(needed).to_be_visible()
@@ -480,12 +482,12 @@ def test_who_is_limited_is_told_that_a_new_node_needs_a_tag_that_they_are_grante
         dialog.get_by_role("button", name="Connect").click()
         expect(refused).to_be_visible()
         dialog.get_by_role("radio", name="One-line command").click()
-        dialog.get_by_role("button", name="Make the command").click()
+        dialog.get_by_role("button", name="Create command").click()
         expect(refused).to_be_visible()
         assert not seen.axe()
         dialog.get_by_label("Tags").fill("web")
-        dialog.get_by_role("button", name="Make the command").click()
+        dialog.get_by_role("button", name="Create command").click()
         expect(page.get_by_role("dialog", name="Run this on the server")).to_be_visible()
         page.keyboard.press("Escape")
         seen.open("/settings")
-        expect(page.get_by_role("region", name="You")).to_contain_text("You are limited to some nodes")
+        expect(page.get_by_role("region", name="You")).to_contain_text("You have access to some nodes only")

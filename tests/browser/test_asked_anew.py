@@ -77,7 +77,7 @@ def test_what_a_setting_lists_may_be_old_and_can_be_read_again(page: Page, hub: 
     page.route("**/api/v1/auth/sessions?*", of_two_pages)
     page.goto(f"{hub.url}/settings")
     page.get_by_role("button", name="Show more").click()
-    told = page.get_by_role("status").filter(has_text="What is shown may be old.")
+    told = page.get_by_role("status").filter(has_text="This may be out of date.")
     expect(told).to_contain_text("It is busy.")
     top, first = told.bounding_box(), page.get_by_role("list", name="Sessions").get_by_role("listitem").first.bounding_box()
     assert top is not None

@@ -314,7 +314,7 @@ def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProc
         expect(page.locator("[data-node] [data-series='network.received']")).to_have_text(re.compile(r"B$"))
         page.goto(f"{hub.url}/settings/appearance")
         with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
-            page.get_by_role("switch", name="Networks in bits per second").click()
+            page.get_by_role("switch", name="Network speed in bits per second").click()
         page.goto(hub.url)
         for way in ("received", "sent"):
             expect(page.locator(f"[data-node] [data-series='network.{way}']")).to_have_text(re.compile(r"bit$"))

@@ -41,7 +41,7 @@ def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fr
 
     # what is wrong with the new one is said before it is sent
     page.get_by_label("Current password", exact=True).fill("admin")
-    new, again = page.get_by_label("New password", exact=True), page.get_by_label("Repeat it", exact=True)
+    new, again = page.get_by_label("New password", exact=True), page.get_by_label("Repeat password", exact=True)
     go_on = page.get_by_role("button", name="Set password and continue")
     for first, second in (("short", "short"), ("stardust stardust", "stardust stardust"), (PASSWORD, PASSWORD + "x")):
         new.fill(first)

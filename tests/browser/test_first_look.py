@@ -62,7 +62,7 @@ def test_another_tab_takes_the_theme_over_at_once(browser: Browser, hub: HubProc
         expect(other.get_by_role("navigation", name="Main", exact=True)).to_be_attached()
         for theme in ("light", "dark", "auto"):
             page.goto(f"{hub.url}/settings/appearance")
-            page.get_by_role("radio", name={"light": "Light", "dark": "Dark", "auto": "As the system"}[theme]).check()
+            page.get_by_role("radio", name={"light": "Light", "dark": "Dark", "auto": "Same as the system"}[theme]).check()
             expect(other.locator("html")).to_have_attribute("data-theme", theme)
         other.keyboard.press("t")
         expect(page.locator("html")).to_have_attribute("data-theme", "light")

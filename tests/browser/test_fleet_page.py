@@ -321,10 +321,10 @@ def test_an_order_that_moves_waits_while_a_row_is_looked_at(page: Page, hub: Hub
     rows.nth(1).focus()
     expect(focused).to_have_attribute("data-node", moved["id"])
     hub.local("PATCH", f"/api/v1/nodes/{moved['id']}", {"name": "zz-1"})
-    expect(page.get_by_role("button", name="New order")).to_be_visible()
+    expect(page.get_by_role("button", name="Re-sort")).to_be_visible()
     expect(focused).to_have_attribute("data-node", moved["id"])
     expect(rows.nth(1)).to_contain_text("zz-1")
-    page.get_by_role("button", name="New order").click()
+    page.get_by_role("button", name="Re-sort").click()
     expect(rows.nth(5)).to_contain_text("zz-1")
 
 
@@ -419,8 +419,8 @@ def test_the_palette_acts_and_single_keys_can_be_switched_off(page: Page, hub: H
     page.wait_for_url(re.compile(r"range=24h"))
 
     page.goto(f"{hub.url}/settings/appearance")
-    page.get_by_role("switch", name="Single keys are commands").click()
-    expect(page.get_by_role("switch", name="Single keys are commands")).to_have_attribute("aria-checked", "false")
+    page.get_by_role("switch", name="Single-key shortcuts").click()
+    expect(page.get_by_role("switch", name="Single-key shortcuts")).to_have_attribute("aria-checked", "false")
     page.goto(hub.url)
     rows = page.get_by_role("table", name="Nodes").get_by_role("row")
     rows.nth(1).focus()

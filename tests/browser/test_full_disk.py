@@ -26,7 +26,7 @@ def test_a_full_disk_is_told_and_taken_back_when_there_is_room(page: Page, tmp_p
             spider.launch()
             try:
                 sign_in(page, hub)
-                alert = page.get_by_role("alert").filter(has_text="cannot store anything")
+                alert = page.get_by_role("alert").filter(has_text="cannot save data")
                 expect(page.get_by_text("1of 1 online")).to_be_visible()
                 expect(alert).to_have_count(0)
                 filler = disk.fill()

@@ -222,12 +222,12 @@ def first_password(seen: Gate) -> None:
     seen.page.get_by_label("User name").fill("admin")
     seen.page.get_by_label("Password", exact=True).fill("admin")
     seen.page.get_by_role("button", name="Sign in").click()
-    expect(seen.page.get_by_label("Repeat it", exact=True)).to_be_visible()
+    expect(seen.page.get_by_label("Repeat password", exact=True)).to_be_visible()
 
 
 def no_nodes_yet(seen: Gate) -> None:
     seen.page.get_by_label("New password", exact=True).fill(PASSWORD)
-    seen.page.get_by_label("Repeat it", exact=True).fill(PASSWORD)
+    seen.page.get_by_label("Repeat password", exact=True).fill(PASSWORD)
     seen.page.keyboard.press("Enter")
     expect(seen.page.get_by_text("No nodes yet")).to_be_visible()
 
@@ -325,7 +325,7 @@ def recovery_code_asked(seen: Gate) -> None:
 def newer_build(seen: Gate) -> None:
     seen.page.add_init_script(OLDER)
     seen.open("/")
-    expect(seen.page.get_by_text("A newer version of this page is there")).to_be_visible()
+    expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
 
 
 def test_a_viewer_with_a_second_factor_meets_no_broken_rule(browser: Browser, world: Staged, request: pytest.FixtureRequest) -> None:

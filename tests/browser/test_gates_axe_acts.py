@@ -30,7 +30,7 @@ def no_views(seen: Gate) -> None:
 def full_disk(seen: Gate) -> None:
     seen.page.route("**/healthz", lambda route: route.fulfill(status=503, json={"status": "failing", "version": "", "database": False}))
     seen.open("/")
-    expect(seen.page.get_by_role("alert").filter(has_text="cannot store anything")).to_be_visible()
+    expect(seen.page.get_by_role("alert").filter(has_text="cannot save data")).to_be_visible()
 
 
 def told_of_a_failure(seen: Gate) -> None:
@@ -126,7 +126,7 @@ def keys_and_codes(seen: Gate) -> None:
 def codes_to_keep(seen: Gate) -> None:
     dialog_by("/settings/account", "New recovery codes…")(seen)
     dialog = seen.page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Make new codes").click()
+    dialog.get_by_role("button", name="Create new codes").click()
     expect(dialog.get_by_role("list", name="Recovery codes")).to_be_visible()
     seen.page.keyboard.press("Escape")  # not before they are kept
     expect(dialog).to_be_visible()
@@ -150,10 +150,10 @@ def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub:
         rule = seen.page.get_by_role("region", name="Required second factor")
         rule.get_by_role("radio", name="Everybody").check()
         rule.get_by_role("button", name="Save").click()
-        expect(seen.page.get_by_text("A second factor is required of everybody")).to_be_visible()
+        expect(seen.page.get_by_text("A second factor is now required for everybody")).to_be_visible()
     with gate(browser, hub) as seen:
         password_step(seen.page, hub, "ada", made["password"])
-        expect(seen.page.get_by_label("Repeat it", exact=True)).to_be_visible()
+        expect(seen.page.get_by_label("Repeat password", exact=True)).to_be_visible()
         found += sweep(seen, [("a password to choose", lambda _: None)], every=True)
     with gate(browser, hub) as seen:
         choose_password(seen.page, hub, "ada", made["password"])

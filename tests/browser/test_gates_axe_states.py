@@ -136,7 +136,7 @@ def limited_user(seen: Gate) -> None:
 def token_made(seen: Gate) -> None:
     dialog_by("/settings/tokens", "New token")(seen)
     seen.page.get_by_role("dialog").get_by_label("Name").fill("a script")
-    seen.page.get_by_role("button", name="Make token").click()
+    seen.page.get_by_role("button", name="Create token").click()
     expect(seen.page.get_by_role("group", name="Token")).to_be_visible()
 
 
@@ -172,7 +172,7 @@ def change_refused(status: int, code: str, seen_as: Callable[[Page], Locator]) -
         seen.page.get_by_role("button", name="Change password…").click()
         dialog = seen.page.get_by_role("dialog")
         dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
-        for label in ("New password", "Repeat it"):
+        for label in ("New password", "Repeat password"):
             dialog.get_by_label(label, exact=True).fill("far beyond the pale blue dot")
         dialog.get_by_role("button", name="Change password").click()
         expect(seen_as(seen.page)).to_be_visible()
@@ -185,7 +185,7 @@ def refusal(page: Page) -> Locator:
 
 
 def question(page: Page) -> Locator:
-    return page.get_by_role("dialog", name="Confirm that it is you")
+    return page.get_by_role("dialog", name="Confirm your identity")
 
 
 def alone(screens: list[Screen]) -> list[Screen]:
@@ -300,9 +300,9 @@ def test_a_server_that_joins_breaks_no_rule(browser: Browser, tmp_path: Path, re
         def made(here: Gate) -> None:
             here.open("/")
             here.page.get_by_role("button", name="One-line command").click()
-            dialog.get_by_role("button", name="Make the command").click()
-            dialog.get_by_text("zsh or fish there?").click()
-            expect(dialog.get_by_label("Line that asks")).to_be_visible()
+            dialog.get_by_role("button", name="Create command").click()
+            dialog.get_by_text("Using zsh or fish?").click()
+            expect(dialog.get_by_label("Line that asks for the invite")).to_be_visible()
 
         def comes(_: Gate) -> None:
             expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()

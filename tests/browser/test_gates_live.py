@@ -127,7 +127,7 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
         before = names_in_order(page)
         stage.hold_cpu("edge-ams", 99)
         stage.hold_cpu("web-03", 3)
-        pill = page.get_by_role("button", name=re.compile("[Nn]ew order"))
+        pill = page.get_by_role("button", name=re.compile("Re-sort"))
         expect(pill).to_be_visible()
         assert names_in_order(page) == before
         pill.click()
@@ -413,7 +413,7 @@ def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it
         seen.sign_in()
         waits = page.get_by_role("heading", name="Waiting for the fleet")
         expect(waits).to_be_visible()
-        expect(page.get_by_text("Nothing has come yet.")).to_be_visible()
+        expect(page.get_by_text("No data yet.")).to_be_visible()
         assert seen.axe() == []
         page.evaluate(
             "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/n/{stage.ids['db-01']}"
@@ -439,7 +439,7 @@ def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, h
         loads: list[str] = []
         page.on("domcontentloaded", lambda loaded: loads.append(loaded.url))
         seen.open("/")
-        expect(page.get_by_text("A newer version of this page is there")).to_be_visible()
+        expect(page.get_by_text("A new version of this page is ready")).to_be_visible()
         page.get_by_role("button", name="Add node").first.click()
         field = page.get_by_role("dialog").get_by_label("Host name or IP")
         field.fill("half-typed.example")

@@ -163,6 +163,6 @@ def test_a_refusal_and_the_offer_of_a_newer_page_look_as_they_did(browser: Brows
             seen.look(look)
             seen.open("/settings/users")
             expect(seen.page.get_by_text("Your role does not allow this")).to_be_visible()
-            expect(seen.page.get_by_text("A newer version of this page is there")).to_be_visible()
+            expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
             differs += compare(seen, "no-permission", look, tmp_path)
     assert not differs, "\n".join(differs)

@@ -79,15 +79,15 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("One-line command").click()
     dialog.get_by_role("textbox", name="Name in Stardust").fill("web-7")
-    dialog.get_by_role("button", name="Make the command").click()
+    dialog.get_by_role("button", name="Create command").click()
     command = dialog.get_by_label("Command")
-    expect(dialog.get_by_text(re.compile(r"good once, for 4.min"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile(r"works once, for another 4.min"))).to_be_visible()
     checksum = hub.request("GET", "/api/v1/invites", token=hub.login().token).json["installer"]["sha256"]
     expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
     first = command.inner_text()
     assert "sha256sum -c" in first
-    dialog.get_by_text("zsh or fish there?").click()
-    line = dialog.get_by_label("Line that asks").inner_text()
+    dialog.get_by_text("Using zsh or fish?").click()
+    line = dialog.get_by_label("Line that asks for the invite").inner_text()
     assert ("sha256sum -c" in line, "stardust1." in line) == (True, False)
     assert dialog.get_by_label("Invite", exact=True).inner_text() == first.splitlines()[-2]
     page.keyboard.press("c")
@@ -96,9 +96,9 @@ def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubPro
     with sqlite3.connect(hub.folder / "stardust.db", timeout=10) as database:
         database.execute("UPDATE invite SET expires_at = ?", (time.time() - 1,))
     database.close()
-    expect(dialog.get_by_role("heading", name="This command is over")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="This command no longer works")).to_be_visible()
     expect(command).to_have_count(0)
-    dialog.get_by_role("button", name="Make a new one").click()
+    dialog.get_by_role("button", name="Create a new one").click()
     expect(command).to_be_visible()
     second = command.inner_text()
     invites = [text.splitlines()[-2] for text in (first, second)]
@@ -128,7 +128,7 @@ def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: Hub
         method.get_by_role("radio", name="Over SSH").focus()
         page.keyboard.press("ArrowLeft")
         expect(method.get_by_role("radio", name="One-line command")).to_be_focused()
-        dialog.get_by_role("button", name="Make the command").click()
+        dialog.get_by_role("button", name="Create command").click()
         expect(dialog.get_by_label("Checksum")).to_be_visible()
         if way == "Revoke it":
             page.route(
@@ -142,7 +142,7 @@ def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: Hub
             page.unroute("**/api/v1/invites/*")
         dialog.get_by_role("button", name=way).last.click()
         expect(dialog).to_have_count(0)
-    expect(page.get_by_text("The command is good for")).to_be_visible()
+    expect(page.get_by_text("The command works for another")).to_be_visible()
     until(page, lambda: states() == ["open", "revoked"])
 
 
@@ -151,14 +151,14 @@ def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page:
     page.get_by_role("button", name="Add node").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("One-line command").click()
-    dialog.get_by_role("button", name="Make the command").click()
+    dialog.get_by_role("button", name="Create command").click()
     expect(dialog.get_by_label("Checksum")).to_be_visible()
     with Server(hub, dialog.get_by_label("Command").inner_text().splitlines()[-2], "the disk is full") as server:
         expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
         server.go_on.set()
         expect(dialog.get_by_role("heading", name="The server could not join")).to_be_visible()
         expect(dialog.get_by_text("could not join: the disk is full.")).to_be_visible()
-        dialog.get_by_role("button", name="Make a new one").click()
+        dialog.get_by_role("button", name="Create a new one").click()
         expect(dialog.get_by_role("heading", name="Run this on the server")).to_be_visible()
 
 
@@ -207,7 +207,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         thread.join(30)
         clock_file(hub.folder).write_text("301")
         os.kill(hub.pid, signal.SIGUSR1)
-        region, asked = page.get_by_role("region", name="Waiting for approval"), page.get_by_role("dialog", name="Confirm that it is you")
+        region, asked = page.get_by_role("region", name="Waiting for approval"), page.get_by_role("dialog", name="Confirm your identity")
 
         region.get_by_role("button", name="Reject far-away").click()
         region.get_by_role("button", name="Reject far-away for good").click()
@@ -247,20 +247,20 @@ def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Brow
         seen.sign_in()
         page = seen.page
         seen.open("/settings/joining")
-        expect(page.get_by_text("No server waits.")).to_be_visible()
+        expect(page.get_by_text("No servers are waiting.")).to_be_visible()
         expect(page.get_by_role("heading", name="No organisation secrets")).to_be_visible()
         page.get_by_role("button", name="New organisation secret").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Name").fill("web servers")
-        dialog.get_by_label("Servers at most").fill("0")
-        expect(dialog.get_by_role("button", name="Make secret")).to_be_disabled()
-        dialog.get_by_label("Servers at most").fill("5")
-        dialog.get_by_role("button", name="Make secret").click()
+        dialog.get_by_label("Maximum servers").fill("0")
+        expect(dialog.get_by_role("button", name="Create secret")).to_be_disabled()
+        dialog.get_by_label("Maximum servers").fill("5")
+        dialog.get_by_role("button", name="Create secret").click()
         secret = dialog.get_by_label("Organisation secret", exact=True)
         invite = secret.inner_text()
         seen.look(LOOKS[3])
         assert not seen.axe()
-        dialog.get_by_text("I have kept").click()
+        dialog.get_by_text("I have saved").click()
         dialog.get_by_role("button", name="Done").click()
         assert invite not in page.content()
         assert invite not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")
@@ -278,7 +278,7 @@ def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Brow
             seen.look(look)
             assert not seen.axe()
         region.get_by_role("button", name="Approve far-away", exact=True).click()
-        expect(page.get_by_text("No server waits.")).to_be_visible()
+        expect(page.get_by_text("No servers are waiting.")).to_be_visible()
         row.get_by_role("button", name="Revoke web servers").click()
         dialog.get_by_role("textbox").fill("web servers")
         dialog.get_by_role("button", name="Revoke", exact=True).click()

@@ -70,7 +70,7 @@ def test_escape_gives_up_what_does_not_come_and_the_keys_are_the_page_s_again(br
         expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_visible()
         held.continue_()
         page.keyboard.press("?")
-        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(1)
 
 
@@ -83,7 +83,7 @@ NOTE_LEAVING = """() => {
 """What has the focus at the moment in which a dialog is gone."""
 
 
-@pytest.mark.parametrize(("key", "name"), [("n", "Add node"), ("?", "Keys"), ("Control+k", "Command palette")])
+@pytest.mark.parametrize(("key", "name"), [("n", "Add node"), ("?", "Keyboard shortcuts"), ("Control+k", "Command palette")])
 def test_the_focus_is_back_in_the_moment_in_which_a_dialog_is_left(browser: Browser, hub: HubProcess, key: str, name: str) -> None:
     """Later it would be taken from who has gone on by key since."""
     with gate(browser, hub) as seen:
@@ -126,7 +126,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
         expect(page.get_by_text("3of 3 online")).to_be_visible()
 
         press("?")
-        keys = page.get_by_role("dialog", name="Keys")
+        keys = page.get_by_role("dialog", name="Keyboard shortcuts")
         expect(keys.locator("dt")).to_have_count(len(LISTED))
         assert keys.locator("dt").evaluate_all("(all) => all.map((one) => one.textContent)") == LISTED
         press("n")  # a dialog is open: letters are nobody's
@@ -237,7 +237,7 @@ def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(brow
                 ("Charts: Live", "Live", ""),
             ):
                 press("1")
-                expect(page.get_by_role("button", name="Freeze live")).to_be_visible()
+                expect(page.get_by_role("button", name="Freeze live view")).to_be_visible()
                 press("Space")
                 expect(window).to_be_visible()
                 assert "from=" in page.url
@@ -265,7 +265,7 @@ def test_escape_out_of_a_window_of_time_leaves_what_is_selected_in_the_fleet(bro
         expect(bar).to_contain_text("1 node selected")
         press("o")
         expect(page.get_by_role("heading", level=1)).to_have_text("db-01")
-        expect(page.get_by_role("button", name="Freeze live")).to_be_visible()
+        expect(page.get_by_role("button", name="Freeze live view")).to_be_visible()
         press("Space")
         back = page.get_by_role("button", name="Back to live")
         expect(back).to_be_visible()

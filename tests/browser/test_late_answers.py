@@ -68,7 +68,7 @@ def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, 
 
         preferences = Held(page, "GET", "**/auth/preferences")
         page.goto(f"{hub.url}/settings/appearance")
-        single = page.get_by_role("switch", name="Single keys")
+        single = page.get_by_role("switch", name="Single-key shortcuts")
         preferences.wait()
         single.click()
         expect(single).not_to_be_checked()
@@ -85,7 +85,7 @@ def test_a_preference_that_waits_when_its_session_ends_is_not_the_next_one_s(bro
         seen.sign_in()
         seen.open("/settings/appearance")
         first = Held(page, "PATCH", "**/auth/preferences")
-        page.get_by_role("switch", name="Single keys").click()
+        page.get_by_role("switch", name="Single-key shortcuts").click()
         first.wait()
         page.get_by_role("switch", name="bits").click()
         page.get_by_role("button", name="Sign out").first.click()

@@ -160,7 +160,7 @@ def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser,
         tag.fill("noted")
         tag.press("Enter")
         page.get_by_role("dialog").get_by_role("button", name=re.compile("^Change")).click()
-        note = page.get_by_role("region", name="Notes").get_by_role("status")
+        note = page.get_by_role("region", name="Notifications").get_by_role("status")
         expect(note).to_be_visible()
         above, below = note.bounding_box(), bar.bounding_box()
         assert above is not None
@@ -210,7 +210,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
     with gate(browser, hub, has_touch=True) as seen:
         seen.sign_in()
         page = on_phone(seen, 320)
-        order, groups = page.get_by_label("Order", exact=True), page.get_by_label("Groups", exact=True)
+        order, groups = page.get_by_label("Sort by", exact=True), page.get_by_label("Groups", exact=True)
         names = page.get_by_role("list", name="Nodes").get_by_role("listitem").locator("b.cut")
         expect(names).to_have_count(len(LIVING))
         expect(order).to_have_value("-state")
@@ -218,7 +218,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
             assert inside(page, part), part
         order.select_option(label="Name")
         expect(names).to_have_text(sorted(LIVING))
-        order.select_option(label="The other way round")
+        order.select_option(label="Reverse order")
         expect(names).to_have_text(sorted(LIVING, reverse=True))
         expect(page).to_have_url(re.compile(r"\?sort=-name$"))
         order.select_option(label="Name")
@@ -236,7 +236,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
         before = names.all_inner_texts()
         stage.hold_cpu(before[-1], 98)
         try:
-            pill = page.get_by_role("button", name="New order")
+            pill = page.get_by_role("button", name="Re-sort")
             expect(pill).to_be_visible()
             assert names.all_inner_texts() == before, "nothing moves under a finger"
             pill.click()
@@ -374,7 +374,7 @@ def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(brow
             assert not out, (unit, out)
             seen.open("/settings/appearance")
             with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
-                page.get_by_role("switch", name="Networks in bits per second").click()
+                page.get_by_role("switch", name="Network speed in bits per second").click()
         seen.open("/jobs")
         expect(page.get_by_role("table", name="Jobs").get_by_role("row").last.locator("time")).to_be_visible()
         assert beside(page) == 0

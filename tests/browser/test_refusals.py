@@ -65,7 +65,7 @@ def test_a_node_that_is_refused_for_now_is_asked_for_until_it_comes(page: Page, 
     door.code = "internal"
     door.refuse()
     until(page, lambda: door.refused, lambda times: times >= 6)
-    note = page.get_by_text("Nothing new comes of moon")
+    note = page.get_by_text("No new data from moon")
     expect(note).to_have_count(1)
     expect(title).to_be_visible()
     door.code = ""
@@ -94,7 +94,7 @@ def test_a_job_that_is_refused_stays_shown_says_so_and_goes_on_where_it_stood(pa
         page.goto(f"{hub.url}/jobs/{reply.json['id']}")
         rows = page.locator(".xterm-rows")
         expect(rows).to_contain_text("line 300 of many")
-        old = page.get_by_role("main").get_by_role("status").filter(has_text="What is shown may be old.")
+        old = page.get_by_role("main").get_by_role("status").filter(has_text="This may be out of date.")
         expect(old).to_have_count(0)
 
         door.code = "unavailable"

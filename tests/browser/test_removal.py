@@ -47,7 +47,7 @@ def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Bro
             expect(remove).to_be_disabled()
         name.fill("backup-hel")
         remove.click()  # by SSH it would be, and nothing was given to sign in with
-        expect(dialog.get_by_text("Give the user to sign in as.")).to_be_visible()
+        expect(dialog.get_by_text("Enter the user to sign in as.")).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
         expect(opener).to_be_focused()
@@ -55,7 +55,7 @@ def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Bro
 
         opener.click()
         dialog.get_by_text("The server is gone, only forget the node").click()
-        expect(dialog).to_contain_text("whatever is on the server stays there")
+        expect(dialog).to_contain_text("nothing on the server is touched")
         expect(dialog.get_by_label("SSH user")).to_have_count(0)
         name.fill("backup-hel")
         remove.click()
@@ -93,7 +93,7 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
         page.get_by_role("button", name="Remove node…").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
-        expect(dialog).to_contain_text("the request goes over Spider’s own connection")
+        expect(dialog).to_contain_text("so the request goes over Spider")
         expect(dialog.get_by_label("SSH user")).to_have_count(0)
         dialog.get_by_label("Type web-01 to confirm").fill("web-01")
         with page.expect_response(re.compile(f"/nodes/{stage.ids['web-01']}")) as answer:
@@ -145,7 +145,7 @@ def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Bro
         expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
         listed(seen, "web-1").click()
         dialog = seen.page.get_by_role("dialog", name="Could not remove web-1")
-        expect(dialog.locator(".failure")).to_contain_text("Your role may look at deployments")
+        expect(dialog.locator(".failure")).to_contain_text("Your role can view deployments")
         expect(dialog.get_by_role("textbox")).to_have_count(0)
         expect(dialog.get_by_role("button")).to_have_text(["", "Close"])
 

@@ -37,7 +37,7 @@ def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(
     failure.get_by_label("Port").fill(str(free_port()))
     failure.get_by_role("button", name="Retry").click()
     expect(failure.get_by_role("button", name="Paste key")).to_be_visible()
-    expect(failure.get_by_text("This is another server than before")).to_be_visible()
+    expect(failure.get_by_text("This is a different server")).to_be_visible()
     expect(failure).not_to_contain_text("private_key")
     failure.get_by_role("button", name="Sign in with a password instead").click()
     failure.get_by_label("SSH password", exact=True).fill("second server's")

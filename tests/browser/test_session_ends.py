@@ -236,10 +236,10 @@ def test_a_session_that_ends_takes_the_question_for_the_password_with_it(browser
         page.get_by_role("button", name="Change password…").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
-        for label in ("New password", "Repeat it"):
+        for label in ("New password", "Repeat password"):
             dialog.get_by_label(label, exact=True).fill("far beyond the pale blue dot")
         dialog.get_by_role("button", name="Change password").click()
-        expect(page.get_by_role("dialog", name="Confirm that it is you")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Confirm your identity")).to_be_visible()
         sign_out_elsewhere(page)
         expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -375,7 +375,7 @@ def test_who_may_not_act_any_more_keeps_no_dialog_of_an_act(browser: Browser, hu
         assert hub.local("PATCH", "/api/v1/users/grace", {"role": "operator"}).status == 200
         expect(page.get_by_role("button", name="Add node").first).to_be_visible()
         page.keyboard.press("?")
-        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
         assert hub.local("PATCH", "/api/v1/users/grace", {"role": "viewer"}).status == 200
         expect(page.get_by_role("button", name="Add node")).to_have_count(0)
-        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()

@@ -94,7 +94,7 @@ def settings(page: Page, tab: str = "Account") -> None:
 def keep(dialog: Page | Locator, button: str) -> None:
     """Say that what is shown once is kept."""
     expect(dialog.get_by_role("button", name=button)).to_be_disabled()
-    dialog.get_by_text("I have kept").click()
+    dialog.get_by_text("I have saved").click()
     dialog.get_by_role("button", name=button).click()
 
 
@@ -111,7 +111,7 @@ def switch_on(page: Page) -> tuple[Authenticator, list[str]]:
     expect(dialog.get_by_role("alert")).to_contain_text("The code is wrong")
     expect(field).to_have_value("")
     field.press_sequentially(right)  # the sixth digit sends it
-    expect(dialog.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="Save your recovery codes")).to_be_visible()
     forgotten(page, key)
     codes = dialog.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
     keep(dialog, "Done")
@@ -145,7 +145,7 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
     third.get_by_role("button", name="Use a recovery code").click()
     third.get_by_label("Recovery code").fill(codes[0])
     third.get_by_role("button", name="Verify").click()
-    expect(third.get_by_role("alert")).to_contain_text("was used before")
+    expect(third.get_by_role("alert")).to_contain_text("already used")
     third.get_by_role("button", name="Use a code from the app").click()
     third.get_by_label("6-digit code").fill(app.code())
     expect(third.get_by_text("No nodes yet")).to_be_visible()
@@ -170,7 +170,7 @@ def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: 
     rule = page.get_by_role("region", name="Required second factor")
     rule.get_by_role("radio", name="Everybody").check()
     rule.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("A second factor is required of everybody")).to_be_visible()
+    expect(page.get_by_text("A second factor is now required for everybody")).to_be_visible()
 
     ada = other()
     choose_password(ada, hub, "ada", password)
@@ -214,7 +214,7 @@ def test_a_changed_password_is_the_only_one(page: Page, hub: HubProcess, other: 
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Current password", exact=True).fill("not the password")
     dialog.get_by_label("New password", exact=True).fill(NEXT_PASSWORD)
-    dialog.get_by_label("Repeat it", exact=True).fill(NEXT_PASSWORD)
+    dialog.get_by_label("Repeat password", exact=True).fill(NEXT_PASSWORD)
     dialog.get_by_role("button", name="Change password").click()
     expect(dialog.get_by_role("alert")).to_have_text("The current password is wrong.")
     dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
@@ -245,7 +245,7 @@ def choose_password(page: Page, hub: HubProcess, username: str, given: str, chos
     """The first log-in with a one-time password."""
     password_step(page, hub, username, given)
     page.get_by_label("New password", exact=True).fill(chosen)
-    page.get_by_label("Repeat it", exact=True).fill(chosen)
+    page.get_by_label("Repeat password", exact=True).fill(chosen)
     page.get_by_role("button", name="Set password and continue").click()
 
 
@@ -272,7 +272,7 @@ def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubP
     desk = grace.viewport_size
     grace.set_viewport_size({"width": 390, "height": 844})
     grace.goto(hub.url)
-    pickers = [grace.get_by_label("Order", exact=True), grace.get_by_label("Groups", exact=True)]
+    pickers = [grace.get_by_label("Sort by", exact=True), grace.get_by_label("Groups", exact=True)]
     assert all((box := picker.bounding_box()) and box["width"] > 120 for picker in pickers), "beside each other, below the filter"
     assert desk
     grace.set_viewport_size(desk)
@@ -363,7 +363,7 @@ def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubP
     dialog.get_by_label("Name").fill("a script")
     dialog.get_by_role("radio", name="Viewer").check()
     dialog.get_by_label("Expires in").select_option(label="30 days")
-    dialog.get_by_role("button", name="Make token").click()
+    dialog.get_by_role("button", name="Create token").click()
     token = dialog.get_by_role("group", name="Token").inner_text()
     keep(dialog, "Done")
     forgotten(page, token)
@@ -409,7 +409,7 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
     page.get_by_label("Action").fill("User added")
     expect(made).to_be_visible()
     page.get_by_label("Action").fill("no such thing")
-    expect(page.get_by_text("No entry fits")).to_be_visible()
+    expect(page.get_by_text("No entry matches")).to_be_visible()
 
 
 def test_the_audit_log_has_whole_ids_in_its_titles_and_never_shortens_who_acted(page: Page, hub: HubProcess) -> None:
@@ -460,7 +460,7 @@ def test_the_settings_are_reached_by_keys_and_hold_nothing_back_from_them(page: 
     for _ in range(7):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Appearance")).to_be_focused()
-    page.get_by_role("radio", name="As the system").focus()
+    page.get_by_role("radio", name="Same as the system").focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.get_by_role("tab", name="Appearance").focus()

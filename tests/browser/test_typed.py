@@ -104,7 +104,7 @@ def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, h
     dialog = opened(page)
     way = dialog.get_by_role("radio", name="Over SSH")
     dialog.get_by_role("radio", name="One-line command").click()
-    dialog.get_by_role("button", name="Make the command").click()
+    dialog.get_by_role("button", name="Create command").click()
     [sent] = asked.wait()
     with pytest.raises(Exception, match="Timeout"):
         way.click(timeout=500)
@@ -121,6 +121,6 @@ def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, h
     page.route("**/api/v1/invites/*", looked_at)
     answer = sent.fetch()
     sent.fulfill(response=answer, json=answer.json() | {"expires_at": ends_at})
-    expect(dialog.get_by_role("heading", name="Its time is over")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="The command has expired")).to_be_visible()
     expect(dialog.get_by_label("Command")).to_have_count(0)
     expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()

@@ -221,7 +221,7 @@ def test_tags_of_many_show_how_far_they_are_and_stop_at_the_first_refusal(page: 
     dialog.get_by_role("button", name="Change 5 nodes").click()
     [first] = asked.wait()
     first.fulfill(status=403, json={"code": "auth.step_up_required", "detail": "The password is wanted once more."})
-    question = page.get_by_role("dialog", name="Confirm that it is you")
+    question = page.get_by_role("dialog", name="Confirm your identity")
     question.get_by_role("button", name="Cancel").click()
     expect(dialog.get_by_role("alert")).to_contain_text(
         "5 nodes not changed: web-1, web-2, web-3, web-4, web-5. The password is wanted once more."

@@ -62,7 +62,7 @@ def test_a_node_is_deployed_again_from_its_page(page: Page, hub: HubProcess) -> 
         dialog.get_by_label("SSH password", exact=True).fill("once only")
         dialog.get_by_role("button", name="Deploy again").click()
         steps = page.get_by_role("dialog", name="Deploying to broken")
-        expect(steps.locator("footer")).to_contain_text("This goes on when the dialog is closed.")
+        expect(steps.locator("footer")).to_contain_text("This continues when you close the dialog.")
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         [node] = hub.local("GET", "/api/v1/nodes").json["nodes"]
         assert (row["kind"], row["again"], row["node_id"]) == ("install", True, node["id"])

@@ -27,7 +27,7 @@ HOUR_S = 3600
 def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
     """Switch them on the page itself."""
     page.goto(f"{hub.url}/settings/appearance")
-    switch = page.get_by_role("switch", name="Single keys")
+    switch = page.get_by_role("switch", name="Single-key shortcuts")
     with page.expect_response("**/auth/preferences"):
         switch.click()
     expect(switch).to_be_checked(checked=on)
@@ -86,7 +86,7 @@ def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing
             page.get_by_role("button", name="Add node").first.click()
             dialog = page.get_by_role("dialog")
             dialog.get_by_text("One-line command").click()
-            dialog.get_by_role("button", name="Make the command").click()
+            dialog.get_by_role("button", name="Create command").click()
             expect(dialog.get_by_label("Checksum")).to_be_visible()
             expect(dialog.get_by_text("or press")).to_have_count(1 if on else 0)
             page.keyboard.press("c")

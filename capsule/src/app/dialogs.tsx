@@ -25,8 +25,8 @@ const RemoveNode = dialog(t`the dialog`, async () => (await import("./more")).Re
 const Redeploy = dialog(t`the dialog`, async () => (await import("./more")).RedeployDialog);
 const Palette = dialog(t`the palette`, async () => (await import("./more")).Palette);
 const Keys = dialog(t`the list of keys`, async () => (await import("./more")).Keys);
-const Order = dialog(t`the order`, async () => (await import("../pages/orders")).OrderFor);
-const Many = dialog(t`the order`, async () => (await import("../pages/orders")).ManyDialog);
+const Order = dialog(t`the dialog`, async () => (await import("../pages/orders")).OrderFor);
+const Many = dialog(t`the dialog`, async () => (await import("../pages/orders")).ManyDialog);
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
 const Views = dialog(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);

@@ -25,31 +25,31 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [["g", "j"], t`Go to jobs`],
       [["g", "e"], t`Go to events`],
       [["g", "s"], t`Go to settings`],
-      [["j", "k"], t`Next row, row before`],
+      [["j", "k"], t`Next or previous row`],
       [[t`Enter`, "o"], t`Open the row`],
-      [["t"], t`Next theme`],
-      [["?"], t`This list`],
-      [[t`Esc`], t`Close, then clear the filter, then the selection`],
+      [["t"], t`Switch the theme`],
+      [["?"], t`Show this list`],
+      [[t`Esc`], t`Close what is open, else clear the filter, else the selection`],
     ],
   ],
   [
     t`Fleet`,
     [
       [["←", "→"], t`Close or open a group`],
-      [["x"], t`Select the row, or its group`],
-      [[t`Shift`, "x"], t`Select from the last one to this`],
+      [["x"], t`Select the row or its group`],
+      [[t`Shift`, "x"], t`Select from the last selected row to this one`],
       [["u"], t`Upgrade the selected nodes`],
     ],
   ],
   [
     t`Node`,
     [
-      [["[", "]"], t`Node before, next node`],
+      [["[", "]"], t`Previous or next node`],
       [["1", "…", "5"], t`Live, 1 hour, 24 hours, 7 days, 30 days`],
-      [[t`Space`], t`Hold live charts or processes still, go on`],
-      [["v"], t`The chart under the pointer as a table`],
-      [["←", "→"], t`In a chart: sample by sample; with Shift a stretch, Enter shows it`],
-      [[t`Esc`], t`Back from a window of time`],
+      [[t`Space`], t`Freeze or resume live charts and processes`],
+      [["v"], t`Show the chart under the pointer as a table`],
+      [["←", "→"], t`In a chart: move by sample; with Shift, select a range, then Enter zooms in`],
+      [[t`Esc`], t`Leave the chosen time range`],
     ],
   ],
 ];
@@ -57,9 +57,9 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
 export function Keys(): VNode {
   const on = preferences.value.single_keys;
   return (
-    <Dialog title={t`Keys`} icon="keyboard" size="narrow" onClose={hide}>
-      <div class="body" role="region" aria-label={t`Keys, list`} tabIndex={0}>
-        {!on && <p class="t2">{t`Single keys are switched off. Settings, Appearance switches them on.`}</p>}
+    <Dialog title={t`Keyboard shortcuts`} icon="keyboard" size="narrow" onClose={hide}>
+      <div class="body" role="region" aria-label={t`Keyboard shortcuts, list`} tabIndex={0}>
+        {!on && <p class="t2">{t`Single-key shortcuts are off. Turn them on under Settings, Appearance.`}</p>}
         {KEYS.map(([title, keys]) => (
           <section key={title} aria-label={title}>
             <h3 class="t3 meta">{title}</h3>
@@ -100,7 +100,7 @@ export function StepUpDialog(): VNode {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong, or was used before.` : t`The code is wrong, too old, or was used before. Wait for the next one.`);
+      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`);
       else {
         setWrong(error.code === "auth.bad_credentials" ? t`The password is wrong.` : error.detail);
         setPassword("");
@@ -110,7 +110,7 @@ export function StepUpDialog(): VNode {
     }
   };
   return (
-    <Dialog title={t`Confirm that it is you`} subtitle={second ? t`With your password and a code.` : t`With your password.`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+    <Dialog title={t`Confirm your identity`} subtitle={second ? t`With your password and a code.` : t`With your password.`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -55,8 +55,8 @@ function actions(): Entry[] {
     act("views", t`Saved views…`, "filter", () => show({ kind: "views" })),
     act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
     act("light", t`Light theme`, "sun", () => setTheme("light")),
-    act("auto", t`Theme of the system`, "sun-moon", () => setTheme("auto")),
-    act("keys", t`Show keys`, "keyboard", () => show({ kind: "keys" }), "?"),
+    act("auto", t`System theme`, "sun-moon", () => setTheme("auto")),
+    act("keys", t`Show keyboard shortcuts`, "keyboard", () => show({ kind: "keys" }), "?"),
     act("out", t`Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
   ];
 }
@@ -157,7 +157,7 @@ export function Palette(): VNode {
           }}
         />
       </div>
-      <div class="found" id="palette-found" role="listbox" aria-label={t`Found`} hidden={!found.length}>
+      <div class="found" id="palette-found" role="listbox" aria-label={t`Results`} hidden={!found.length}>
         {/* In the order in which keys walk through them. */}
         {[...new Set(found.map(({ group }) => group))].map((group) => {
           const part = found.filter((entry) => entry.group === group);

@@ -11,7 +11,7 @@ import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 const NodePage = lazy(t`the node’s page`, async () => (await import("../pages/more")).NodePage);
 const JobsPage = lazy(t`the list of jobs`, async () => (await import("../pages/more")).JobsPage);
 const JobPage = lazy(t`the job’s page`, async () => (await import("../pages/more")).JobPage);
-const BatchPage = lazy(t`the order’s page`, async () => (await import("../pages/more")).BatchPage);
+const BatchPage = lazy(t`the bulk job`, async () => (await import("../pages/more")).BatchPage);
 const ServersPage = lazy(t`the servers`, async () => (await import("../pages/more")).ServersPage);
 const ComparePage = lazy(t`the comparison`, async () => (await import("../pages/more")).ComparePage);
 const UpdatesPage = lazy(t`the updates`, async () => (await import("../pages/more")).UpdatesPage);

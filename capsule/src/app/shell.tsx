@@ -205,7 +205,7 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(heardAt.value)}.` : t`Nothing has come yet.`} </span>
+          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(heardAt.value)}.` : t`No data yet.`} </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? t`Trying now…` : t`Trying again in ${wait} s.`}
           </span>
@@ -213,9 +213,9 @@ function Banners(): VNode | null {
       )}
       {since === null && !storing.value && (
         <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
-          <b>{t`Ground Control cannot store anything.`}</b>{" "}
+          <b>{t`Ground Control cannot save data.`}</b>{" "}
           <span class="plain">
-            {rich`What is shown is live or older; servers keep what they measure until it can again. ${<code>stardust doctor</code>} on its machine says why.`}
+            {rich`Values are live or older; servers keep new ones until it can save again. Run ${<code>stardust doctor</code>} on its machine to see why.`}
           </span>
         </Banner>
       )}
@@ -229,7 +229,7 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          {t`A newer version of this page is there.`}
+          {t`A new version of this page is ready.`}
         </Banner>
       )}
     </div>

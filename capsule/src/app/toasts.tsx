@@ -6,7 +6,7 @@ import { Glyph } from "../ui/glyph";
 
 export function Toasts(): VNode {
   return (
-    <div class="toasts" role="region" aria-label={t`Notes`}>
+    <div class="toasts" role="region" aria-label={t`Notifications`}>
       {toasts.value.slice(-MOST).map(({ id, kind, title, text, action }) => (
         <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => hold(id)} onMouseLeave={() => resume(id)} onFocusCapture={() => hold(id)} onBlurCapture={() => resume(id)}>
           <Glyph kind={kind} size="large" label="" />
@@ -26,7 +26,7 @@ export function Toasts(): VNode {
               {action.label}
             </Button>
           )}
-          <Button slim kind="quiet" name={t`Close note`} icon="x" onClick={() => dismiss(id)} />
+          <Button slim kind="quiet" name={t`Dismiss`} icon="x" onClick={() => dismiss(id)} />
         </div>
       ))}
     </div>

@@ -29,5 +29,5 @@ export const wasTakenOff = (steps: readonly { name: string; state: string }[]): 
 /** Why credentials are asked for. */
 export function whyAsked(node: NodeLike): string {
   if (node.state !== "online") return t`No credentials are stored for this server, and it is not connected.`;
-  return `${t`No credentials are kept for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();
+  return `${t`No credentials are stored for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();
 }

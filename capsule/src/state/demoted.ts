@@ -15,5 +15,5 @@ effect(() => {
   const at = open.peek();
   if (!lost || !at || FOR_ALL.includes(at.kind) || ("deployment" in at && at.deployment)) return;
   hide();
-  toast("fail", t`Your role does not allow this any more`, t`What was open is closed: you may look now, and change nothing.`);
+  toast("fail", t`Your role does not allow this any more`, t`What was open has been closed: you can look, but not change anything.`);
 });

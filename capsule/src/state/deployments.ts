@@ -70,7 +70,7 @@ function turned(one: DeploymentView): void {
   const open = { label: t`Open`, run: (): void => openDeployment(one) };
   if (one.state === "succeeded") toast("done", t`${name} was ${done}`);
   else if (one.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "", open));
-  else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name} waits: compare its host key`, "", open));
+  else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name}: compare its host key`, "", open));
 }
 
 function hear(id: string): void {

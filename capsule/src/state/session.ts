@@ -102,7 +102,7 @@ export function renew(): Promise<boolean | ApiError> {
       if (mine !== turn) return user.peek() !== null;
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401 || error.status === 403) {
-        leave(t`Your session ended. Sign in again to go on.`);
+        leave(t`Your session ended. Sign in again to continue.`);
         return false;
       }
       clearTimeout(timer);

@@ -14,7 +14,7 @@ export async function afresh(): Promise<boolean> {
   return ok;
 }
 /** What is said of a part that did not come. */
-export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again loads the page anew, once Ground Control answers.`;
+export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
 
 /** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
 export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: (props: P) => VNode | null): (props: P) => VNode | null {

@@ -34,7 +34,7 @@ export function Lost({ what, children }: { what: string; children?: ComponentChi
       <Icon name="wifi-off" size="huge" />
       <h2>{t`Waiting for ${what}`}</h2>
       <p>
-        {t`Nothing of it has come yet. It is shown as soon as Ground Control answers.`}{" "}<span class="num" aria-hidden="true">{left ? t`Trying again in ${left} s.` : t`Trying now…`}</span>
+        {t`No data yet. It appears as soon as Ground Control answers.`}{" "}<span class="num" aria-hidden="true">{left ? t`Trying again in ${left} s.` : t`Trying now…`}</span>
       </p>
       <div class="row">
         <Button slim icon="rotate-cw" onClick={hub.tryNow}>

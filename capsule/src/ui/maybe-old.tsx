@@ -15,7 +15,7 @@ export function MaybeOld({ failure, onRetry }: Props): VNode | null {
   if (!failure) return null;
   return (
     <Banner mark={<Glyph kind="stale" label="" />} action={onRetry && <Button slim onClick={onRetry}>{t`Try again`}</Button>}>
-      <b>{t`What is shown may be old.`}</b> <span class="plain">{failure.detail}</span>
+      <b>{t`This may be out of date.`}</b> <span class="plain">{failure.detail}</span>
     </Banner>
   );
 }

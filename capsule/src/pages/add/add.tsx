@@ -51,7 +51,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
   const close = (): void => {
     const one = running?.peek();
-    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It goes on in the background.`);
+    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It continues in the background.`);
     hide();
   };
   const anew = (): void => setRound(round + 1);
@@ -194,8 +194,8 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
             <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that only another one can reach, as with ssh -J.`} onJump={(jump) => change({ jump })} />
-          <Switch label={t`Keep credentials`} hint={t`Sealed in Ground Control, for updates and removal. They are wiped when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
+          <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
             <SelectField
               label={t`Policy on the server`}
@@ -248,7 +248,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
               {t`Edit connection`}
             </Button>
           )}
-          <span class="t3 end aside">{update && node && mayAct.value ? t`An update is ordered anew in the settings of its node.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
+          <span class="t3 end aside">{update && node && mayAct.value ? t`To try the update again, go to the node’s settings.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
           {update && <ToSettings one={one} onClose={onClose} />}
           <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
@@ -297,11 +297,11 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
 }
 
 function asideOf(one: DeploymentView, entries: Entries, node: NodeView["state"] | undefined): string {
-  if (one.state === "succeeded") return node === "online" ? t`The agent completed a session and sends samples.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
-  if (!mayAct.value) return t`Your role may look at deployments; operators and admins may act on them.`;
+  if (one.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
+  if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
   // What becomes of the credentials is known of what was typed here alone.
-  if (one.kind === "update" || !entries.host) return t`This goes on when the dialog is closed.`;
-  return entries.keep ? t`Credentials are kept sealed for updates and removal.` : t`Key and passwords stay in memory for this deployment only.`;
+  if (one.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
+  return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
 /** From one of many to all that were asked for with it, where those that failed are tried again together. */
@@ -310,7 +310,7 @@ function OfRequest({ one }: { one: DeploymentView }): VNode | null {
   return one.batch_id && place.value.path !== all ? (
     <p class="earlier">
       <a class="accent" href={all} onClick={hide}>
-        {t`All servers of this request`}
+        {t`All servers in this request`}
       </a>
     </p>
   ) : null;

@@ -12,11 +12,11 @@ export function AsLeft({ secrets = true, onAnew }: { secrets?: boolean; onAnew: 
       mark={<Icon name="info" />}
       action={
         <Button slim onClick={onAnew}>
-          {t`Start anew`}
+          {t`Start over`}
         </Button>
       }
     >
-      {secrets ? t`As you left it, but for keys and passwords, which are not kept.` : t`As you left it.`}
+      {secrets ? t`As you left it, except for keys and passwords, which are not saved.` : t`As you left it.`}
     </Banner>
   );
 }

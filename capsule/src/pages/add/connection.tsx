@@ -183,7 +183,7 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Entries; w
 /** The line that an authority has signed for the key (`id_ed25519-cert.pub`). No secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
-  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate: it begins with ssh-ed25519-cert-v01@openssh.com or the like.` : "");
+  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
   return (
     <div class="field">
       <label for={id}>{t`User certificate`}</label>
@@ -206,14 +206,14 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
         </p>
       ) : (
         <p class="hint" id={`${id}-hint`}>
-          {t`The whole line of the file whose name ends in -cert.pub.`}
+          {t`The whole line from the file whose name ends in -cert.pub.`}
         </p>
       )}
     </div>
   );
 }
 
-const OPENED_BY: readonly [JumpEntries["by"], string][] = [["same", t`What opens the server`], ["password", t`A password of its own`], ["key", t`A key of its own`]]; // prettier-ignore
+const OPENED_BY: readonly [JumpEntries["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
 
 /** The server on the way, folded away until it is wanted. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpEntries | null; wrong: Wrong; hint: string; onJump: (jump: JumpEntries | null) => void }): VNode {
@@ -230,14 +230,14 @@ export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpEntries | 
           <TextField class="host" label={t`Jump host`} value={jump.host} onText={(host) => change({ host })} wrong={wrong.jumpHost ?? ""} input={{ ...plain, maxLength: 253 }} />
           <TextField class="port" label={t`Its port`} value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
           <div class="halves">
-            <TextField label={t`User there`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
-            <SelectField label={t`Opened by`} value={jump.by} onPick={(by) => change({ by: by as JumpEntries["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
+            <TextField label={t`User on the jump host`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
+            <SelectField label={t`Sign in with`} value={jump.by} onPick={(by) => change({ by: by as JumpEntries["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
           </div>
-          {jump.by === "password" && <SecretField label={t`Password on the jump host`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
+          {jump.by === "password" && <SecretField label={t`Jump host password`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
           {jump.by === "key" && (
             <>
               <KeyField label={t`Private key for the jump host`} value={jump.key} name={jump.keyName} wrong={wrong.jumpSecret ?? ""} onKey={(key, keyName) => change({ key, keyName, ...(readKeyHead(key)?.encrypted ? {} : { passphrase: "" }) })} />
-              {readKeyHead(jump.key)?.encrypted && <SecretField label={t`Passphrase of that key`} value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
+              {readKeyHead(jump.key)?.encrypted && <SecretField label={t`Passphrase for that key`} value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
             </>
           )}
         </fieldset>

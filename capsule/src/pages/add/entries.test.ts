@@ -29,6 +29,6 @@ test("a jump host with a secret of its own asks for it again, and never falls ba
 });
 
 test("why the hub asks again is said in the page's own words", () => {
-  assert.match(whyAskedAgain({ give: ["private_key", "password"], dropped: ["password"] }), /another server than before/);
-  assert.match(whyAskedAgain({ give: ["private_key", "password"] }), /^Nothing that opens this server is kept/);
+  assert.match(whyAskedAgain({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
+  assert.match(whyAskedAgain({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
 });

@@ -74,9 +74,9 @@ const told = (found: Wrong): Wrong => Object.fromEntries(Object.entries(found).f
 export function jumpFaults(jump: JumpEntries | null): Wrong {
   if (!jump) return {};
   return told({
-    jumpHost: hostFault(jump.host, t`Give the jump host’s name or address.`),
+    jumpHost: hostFault(jump.host, t`Enter the jump host’s name or address.`),
     jumpPort: portFault(jump.port),
-    jumpSecret: jump.by === "password" && !jump.password ? t`Give its password.` : jump.by === "key" && !jump.key.trim() ? t`Give its private key.` : "",
+    jumpSecret: jump.by === "password" && !jump.password ? t`Enter its password.` : jump.by === "key" && !jump.key.trim() ? t`Enter its private key.` : "",
   });
 }
 
@@ -87,10 +87,10 @@ export const ofKnown = (host: string): Entries => ({ ...NO_ENTRIES, host, port: 
 export function faults(entries: Entries, known = false): Wrong {
   return {
     ...told({
-      host: hostFault(entries.host, t`Give the server’s name or address.`),
+      host: hostFault(entries.host, t`Enter the server’s name or address.`),
       port: known && !entries.port.trim() ? "" : portFault(entries.port),
-      username: entries.username.trim() ? "" : t`Give the user to sign in as.`,
-      key: !entries.key.trim() && !entries.password ? t`Give a private key, or a password below.` : "",
+      username: entries.username.trim() ? "" : t`Enter the user to sign in as.`,
+      key: !entries.key.trim() && !entries.password ? t`Enter a private key, or a password below.` : "",
     }),
     ...jumpFaults(entries.jump),
   };
@@ -172,5 +172,5 @@ export function credentialsOf(entries: Entries): RetryBody {
 /** Why the hub asks for what opens a server once more, by its refusal `credentials_required`. */
 export const whyAskedAgain = (facts: Readonly<Record<string, unknown>>): string =>
   Array.isArray(facts["dropped"])
-    ? t`This is another server than before, or it is to show another host key. Nothing that was given for the one before is sent there: give a key or a password for it.`
-    : t`Nothing that opens this server is kept: give a key or a password.`;
+    ? t`This is a different server, or it should show a different host key. Nothing entered for the previous one is sent there: enter a key or a password for this one.`
+    : t`No credentials are stored for this server: enter a key or a password.`;

@@ -29,7 +29,7 @@ interface Props {
 
 /** In the place of what the hub would refuse. */
 export function LookOnly(): VNode {
-  return <p class="t2">{t`Your role may look at deployments; operators and admins may act on them.`}</p>;
+  return <p class="t2">{t`Your role can view deployments; only operators and admins can act on them.`}</p>;
 }
 
 /** To where a node is removed in another way and its update ordered anew, for as long as it is there. */
@@ -62,7 +62,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
     setWrong("");
     const body = { ...(again || direct || fix === "host" || fix === "port" ? signIn(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
     void give({
-      what: t`Another try for ${one.name || one.host}`,
+      what: t`Retry for ${one.name || one.host}`,
       send: () => onRetry(body),
       // What was told live is there already, and this box is not.
       taken: () => undefined,
@@ -79,7 +79,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
     <div class="failure" role="alert">
       <h3>
         <Glyph kind="fail" size="large" label="" />
-        <span>{one.error?.message ?? t`It was cancelled before it was done.`}</span>
+        <span>{one.error?.message ?? t`It was cancelled before it finished.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
       {confirm !== undefined && mayAct.value && <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>}
@@ -98,7 +98,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
             {one.jump && !one.forced && (
               <div class="field">
                 <Check checked={direct} onCheck={setDirect}>
-                  {t`Without the jump host ${one.jump.host}: reach it directly`}
+                  {t`Connect directly, without the jump host ${one.jump.host}`}
                 </Check>
               </div>
             )}

@@ -26,9 +26,9 @@ import { Method, type MethodKey } from "./method";
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;
 const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
-const FORMATS: readonly [string, string][] = [["auto", t`Tell by itself`], ["lines", t`One server a line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
+const FORMATS: readonly [string, string][] = [["auto", t`Detect automatically`], ["lines", t`One server per line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
 type Format = ListEntries["format"];
-const WORDS: Record<ServerListView["format"], string> = { lines: t`one server a line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
+const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
 interface Read {
   /** What it was read of. */
@@ -99,8 +99,8 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
   };
   const send = (): void => {
     const found: Wrong = {
-      ...(nameless ? { username: t`${plural(nameless, "server")} of the list ${form(nameless, "names", "name")} no user: give one for them.` } : {}),
-      ...(!entries.key.trim() && !entries.password ? { key: t`Give a private key, or a password below.` } : {}),
+      ...(nameless ? { username: t`${plural(nameless, "server")} on the list ${form(nameless, "names", "name")} no user: enter one here.` } : {}),
+      ...(!entries.key.trim() && !entries.password ? { key: t`Enter a private key, or a password below.` } : {}),
       ...jumpFaults(entries.jump),
     };
     setWrong(found);
@@ -148,12 +148,12 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
           <ListField text={text} format={format} onText={(next) => type((before) => ({ ...before, text: next }))} onFormat={(next) => type((before) => ({ ...before, format: next }))} failure={failure} />
           {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
-            <TextField label={t`SSH user`} hint={t`For those whose line names none.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField label={t`SSH user`} hint={t`For lines that do not name a user.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
             <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For those whose line names none of its own.`} onJump={(jump) => change({ jump })} />
-          <Switch label={t`Keep credentials`} hint={t`Sealed in Ground Control, for updates and removal. They are wiped when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For lines that do not name a jump host.`} onJump={(jump) => change({ jump })} />
+          <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
           <div class="halves">
             <SelectField label={t`Policy on the servers`} value={entries.policy} onPick={(policy) => change({ policy: policy as Entries["policy"] })} options={POLICIES} />
             <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
@@ -222,7 +222,7 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
           </p>
         ) : (
           <p class="hint" id="server-list-hint">
-            {t`Lines of user@host:port, a table with a header, or an OpenSSH configuration. No passwords or keys: they are given below, once for all.`}
+            {t`One user@host:port per line, a table with a header, or an OpenSSH configuration. No passwords or keys: enter those below, once for all servers.`}
           </p>
         )}
       </div>
@@ -264,7 +264,7 @@ function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps)
   return (
     <div class="understood">
       <p role="status">
-        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No server was found in this`}</b> <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
+        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No servers found`}</b> <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
       </p>
       {list.problems.map(({ line, message }) => (
         <p key={`${line} ${message}`} class="wrong">
@@ -272,7 +272,7 @@ function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps)
         </p>
       ))}
       {total > 0 && (
-        <div class="card grid-table list-table" role="table" aria-label={t`Servers of the list`} tabIndex={0}>
+        <div class="card grid-table list-table" role="table" aria-label={t`Servers on the list`} tabIndex={0}>
           <GridHead labels={[t`State`, t`Line`, t`Server`, t`Name`, t`Jump host`]} unseen={[t`State`]} />
           {list.servers.map((one, at) => (
             <ListRow key={at} one={one} refused={refused.get(at) ?? ""} />

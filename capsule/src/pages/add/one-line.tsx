@@ -46,7 +46,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
     setRefusal("");
     void give({
       what: t`One-line command`,
-      failed: t`One-line command: not made`,
+      failed: t`One-line command: not created`,
       send: () => makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy }),
       taken: (invite) => {
         settle();
@@ -54,9 +54,9 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
       },
       late: () => {
         commandDraft.drop(wish);
-        toast("run", t`The command was made, and is shown no more`, t`It is listed under Settings, Joining, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
+        toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Joining, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
       },
-      refused: (why, error) => setRefusal(isUnheard(error) ? t`${error.detail} Whether a command was made is not known. One that is not shown ends by itself after five minutes.` : why),
+      refused: (why, error) => setRefusal(isUnheard(error) ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.` : why),
       back: (unheard) => (unheard ? go(INVITES) : show({ kind: "add", method: "command" })),
     });
   };
@@ -67,7 +67,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
     onAnew();
   };
   return (
-    <Dialog title={t`Add node`} subtitle={t`The server joins by itself: behind NAT, and without SSH.`} icon="server" onClose={onClose}>
+    <Dialog title={t`Add node`} subtitle={t`The server connects on its own: works behind NAT and without SSH.`} icon="server" onClose={onClose}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -90,9 +90,9 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
             <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
         </div>
-        <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command is good for five minutes and once.`} sending={sending} onClose={onClose}>
+        <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>
-            {t`Make the command`}
+            {t`Create command`}
           </Button>
         </Foot>
       </form>
@@ -144,21 +144,21 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     if (await ending.run(async () => void (await endInvite(made.info.id)))) onClose();
   };
   const close = (): void => {
-    if (state === "open") toast("run", t`The command is good for ${age(left)} more`, t`It is listed under Settings, Joining, and can be revoked there.`);
+    if (state === "open") toast("run", t`The command works for another ${age(left)}`, t`It is listed under Settings, Joining, and can be revoked there.`);
     onClose();
   };
   const name = node?.name ?? t`The server`;
-  const title = { open: t`Run this on the server`, late: t`Its time is over`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command is over`, failed: t`The server could not join` }[state];
+  const title = { open: t`Run this on the server`, late: t`The command has expired`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command no longer works`, failed: t`The server could not join` }[state];
   return (
-    <Dialog title={title} subtitle={state === "open" ? t`good once, for ${age(left)} more` : t`One-line command`} icon="server" onClose={close}>
+    <Dialog title={title} subtitle={state === "open" ? t`works once, for another ${age(left)}` : t`One-line command`} icon="server" onClose={close}>
       <div class="body">
         <Refusal text={refusal || ending.refusal} />
         {made.this_machine_only && state === "open" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>{t`Ground Control does not know how other servers reach it: only this machine can join. Start it with --server-url.`}</Banner>
+          <Banner mark={<Glyph kind="warn" label="" />}>{t`Ground Control does not know how other servers can reach it, so only this machine can join. Start it with --server-url.`}</Banner>
         )}
         {state === "open" && (
           <>
-            <p class="t2">{t`As root, or as a user with sudo. Needs python3, 3.8 or newer. The invite in it is shown this once.`}</p>
+            <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer. The invite in it is shown only once.`}</p>
             <div class="code one-line">
               <code aria-label={t`Command`} tabIndex={0}>{made.command}</code>
             </div>
@@ -174,9 +174,9 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
               </span>
             </div>
             <details>
-              <summary>{t`zsh or fish there? They keep what is pasted: use a line that asks for the invite`}</summary>
+              <summary>{t`Using zsh or fish? They keep pasted commands in their history: use a line that asks for the invite`}</summary>
               <div class="code one-line">
-                <code aria-label={t`Line that asks`} tabIndex={0}>{made.line}</code>
+                <code aria-label={t`Line that asks for the invite`} tabIndex={0}>{made.line}</code>
                 <CopyButton text={() => made.line} name={t`Copy the line`} />
               </div>
               <div class="code one-line">
@@ -192,12 +192,12 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
         )}
         {state === "late" && (
           <Banner kind="info" mark={<Glyph kind="run" label="" />}>
-            {t`Whether a server joined with it in the last moment is being asked.`}
+            {t`Checking whether a server joined just before that.`}
           </Banner>
         )}
         {state === "installing" && (
           <Banner kind="info" mark={<Glyph kind="run" label="" />}>
-            {t`It has proven itself; its agent is being installed.`}
+            {t`The server was recognised; its agent is being installed.`}
           </Banner>
         )}
         {state === "here" && (
@@ -207,17 +207,17 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
         )}
         {failed && state === "failed" && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {t`${failed.message}. What was begun there is taken back, and the command is used up.`}
+            {t`${failed.message}. What was started there is undone, and the command cannot be used again.`}
           </Banner>
         )}
         {state === "over" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>{t`Five minutes are over, or it was revoked. Nothing was changed on the server by this.`}</Banner>
+          <Banner mark={<Glyph kind="warn" label="" />}>{t`Its five minutes are up, or it was revoked. Nothing was changed on the server.`}</Banner>
         )}
       </div>
       <footer>
         {(state === "over" || state === "failed") && (
           <Button class="end" kind="primary" busy={busy} onClick={onAnew}>
-            {t`Make a new one`}
+            {t`Create a new one`}
           </Button>
         )}
         {state === "open" && (

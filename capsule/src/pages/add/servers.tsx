@@ -39,7 +39,7 @@ export function ServersPage({ id }: { id: string }): VNode {
         {t`Adding servers`}
       </h1>
       {rows ? (
-        <Empty icon="server" title={t`There is no such request`} text={t`Its servers are closed to you, or the address is wrong.`}>
+        <Empty icon="server" title={t`There is no such request`} text={t`You do not have access to its servers, or the address is wrong.`}>
           <a class="button" href="/">
             {t`Go to the fleet`}
           </a>
@@ -70,7 +70,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
     const outcome = await each(failed, AT_ONCE, (one) => tryAgain(one.id));
     load();
     const [refused] = outcome.failed;
-    if (refused) toast("fail", t`${plural(outcome.failed.length, "server")} could not be tried again`, refused.error.detail);
+    if (refused) toast("fail", t`${plural(outcome.failed.length, "server")} could not be retried`, refused.error.detail);
   };
   return (
     <div class="page job-page">
@@ -83,7 +83,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         </div>
         {failed.length > 0 && mayAct.value && (
           <Button icon="rotate-cw" busy={act.busy} onClick={() => void act.run(again)}>
-            {t`Try all that failed again`}
+            {t`Retry all that failed`}
           </Button>
         )}
         {open > 0 && mayAct.value && (
@@ -96,7 +96,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
       <MaybeOld failure={failure} />
       <Sum
         mark={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"}
-        words={counts.open ? t`On the way` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended, not all well` : t`Ended`}
+        words={counts.open ? t`In progress` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended with problems` : t`Ended`}
         ended={ended}
         total={total}
         outcome={open ? "" : counts.failed ? "fail" : "done"}
@@ -106,11 +106,11 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
       />
       {keys.length > 0 && mayAct.value && <HostKeys keys={keys} coming={counts.open} load={load} />}
       <div class="card grid-table servers-table" role="table" aria-label={t`Servers`}>
-        <GridHead labels={[t`State`, t`Server`, t`Address`, t`Where it stands`, t`Took`, t`Actions`]} unseen={[t`State`, t`Actions`]} />
+        <GridHead labels={[t`State`, t`Server`, t`Address`, t`Status`, t`Took`, t`Actions`]} unseen={[t`State`, t`Actions`]} />
         {fitting.map((one) => (
           <Row key={one.id} one={one} load={load} />
         ))}
-        {!fitting.length && <p class="pad t3">{t`None now.`}</p>}
+        {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
       </div>
       {asking && <StopAll rows={rows} load={load} onClose={() => setAsking(false)} />}
     </div>
@@ -126,14 +126,14 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
   const trust = async (): Promise<void> => {
     const { refused } = await confirmHostKeys(keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))));
     const [first] = refused;
-    if (first) toast("fail", t`${plural(refused.length, "server")} did not go on`, first.message);
+    if (first) toast("fail", t`${plural(refused.length, "server")} did not continue`, first.message);
     load();
   };
   return (
     <section class="card host-keys" aria-label={t`Host keys`}>
       <h2 class="strong">{t`Are these the right servers?`}</h2>
       <p class="t2">
-        {rich`Stardust has not seen them before. On each server ${<code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code>} shows its own. It has not logged in to any of these yet.`}
+        {rich`Stardust has not seen these before. On each server, ${<code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code>} shows its fingerprint. Stardust has not signed in to any of them yet.`}
         {coming > 0 && ` ${t`${plural(coming, "server")} may still follow.`}`}
       </p>
       <ul class="keys-list" tabIndex={0} aria-label={t`Fingerprints`}>
@@ -154,7 +154,7 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
           {keys.length === 1 ? t`The fingerprint matches` : t`All ${keys.length} fingerprints match`}
         </Check>
         <Button kind="primary" class="end" busy={act.busy} disabled={compared !== shown} onClick={() => void act.run(trust)}>
-          {keys.length === 1 ? t`Trust it and go on` : t`Trust these ${keys.length} and go on`}
+          {keys.length === 1 ? t`Trust it and continue` : t`Trust these ${keys.length} and continue`}
         </Button>
       </div>
     </section>
@@ -190,7 +190,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
           <Button
             slim
             busy={act.busy}
-            name={t`Try ${name} again`}
+            name={t`Retry ${name}`}
             icon="rotate-cw"
             onClick={() =>
               void act.run(async () => {
@@ -215,9 +215,9 @@ function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; loa
     const { failed } = await each(open, AT_ONCE, (one) => cancelDeployment(one.id));
     // What has ended meanwhile needs no stopping.
     const [refused] = failed.filter(({ error }) => error.status !== 409);
-    if (refused) toast("fail", t`Not all could be stopped`, refused.error.detail);
+    if (refused) toast("fail", t`Some could not be stopped`, refused.error.detail);
     load();
     onClose();
   };
-  return <StopMany title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} on the way or waiting: what was begun on them is taken back. Those that are connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
+  return <StopMany title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} in progress or waiting: what was started on them is undone. Those already connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
 }

@@ -58,7 +58,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
     <div class="stack">
       <MaybeOld failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
-        <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`At`]} unseen={[t`Severity`]} />
+        <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
         {shown.map((event) => (
           <div role="row" key={event.id}>
             <span role="cell">

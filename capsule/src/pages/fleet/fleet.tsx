@@ -33,7 +33,7 @@ const REORDER_MS = 5000;
 const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, troubleWords);
 const FilterFault = lazy("", async () => (await import("../trouble")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
 const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
-const Waiting = lazy(t`who waits`, async () => (await import("../orders")).Waiting);
+const Waiting = lazy(t`the waiting nodes`, async () => (await import("../orders")).Waiting);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
 
 export function FleetPage(): VNode {
@@ -200,7 +200,7 @@ function Nodes(): VNode {
         <GroupPick by={by} />
         {pending && (
           <Button slim icon="refresh-cw" onClick={apply}>
-            {t`New order`}
+            {t`Re-sort`}
           </Button>
         )}
         {location.search.length > 1 && (

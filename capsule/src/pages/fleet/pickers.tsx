@@ -19,14 +19,14 @@ export function SortPick({ sort, down }: { sort: SortKey; down: boolean }): VNod
   const known = SORTS.some(([key]) => key === value);
   const words = SORTS.find(([key]) => key === turned(value))?.[1];
   return (
-    <select class="input" aria-label={t`Order`} value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
+    <select class="input" aria-label={t`Sort by`} value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
       {SORTS.map(([key, label]) => (
         <option key={key} value={key}>
           {label}
         </option>
       ))}
-      {!known && <option value={value}>{t`${words ?? ""}, turned round`}</option>}
-      {known && <option value={turned(value)}>{t`The other way round`}</option>}
+      {!known && <option value={value}>{t`${words ?? ""}, reversed`}</option>}
+      {known && <option value={turned(value)}>{t`Reverse order`}</option>}
     </select>
   );
 }

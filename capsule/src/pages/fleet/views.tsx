@@ -22,7 +22,7 @@ async function putBack(before: readonly SavedViewView[], name: string): Promise<
     await editViews((there) => (named(there, name) ? [...there] : withView(there, gone, before.indexOf(gone))));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`“${name}” could not be put back`, error.detail, { label: t`Try again`, run: () => void putBack(before, name) });
+    toast("fail", t`“${name}” could not be restored`, error.detail, { label: t`Try again`, run: () => void putBack(before, name) });
   }
 }
 
@@ -51,7 +51,7 @@ export function ViewsDialog(): VNode {
     const made = { name: name.trim(), query };
     if (await write((there) => withView(there, made))) {
       hide();
-      toast("done", t`“${made.name}” was saved`, t`It stands in the sidebar, wherever you log in.`);
+      toast("done", t`“${made.name}” was saved`, t`It is in the sidebar wherever you sign in.`);
     }
   };
   const drop = async ({ name: gone }: SavedViewView): Promise<void> => {
@@ -73,7 +73,7 @@ export function ViewsDialog(): VNode {
               {wrong}
             </Banner>
           )}
-          {query && <TextField label={t`Name`} hint={same ? t`A view of this name is there: it is replaced.` : t`The filter, the order and the groups that are shown now.`} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
+          {query && <TextField label={t`Name`} hint={same ? t`A view with this name exists. Saving replaces it.` : t`Saves the current filter, sort order and grouping.`} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
           {views.length > 0 && (
             <ul class="card rows-card" aria-label={t`Views`}>
               {views.map((view) => (
@@ -86,7 +86,7 @@ export function ViewsDialog(): VNode {
               ))}
             </ul>
           )}
-          {!query && !views.length && <p class="t2">{t`Filter, sort or group the fleet first; then it can be kept under a name.`}</p>}
+          {!query && !views.length && <p class="t2">{t`Filter, sort or group the fleet first. Then you can save it as a view.`}</p>}
         </div>
         <Foot out={t`Close`} onClose={hide}>
           {query && (

@@ -33,7 +33,7 @@ function One({ id, name, address }: { id: string; name: string; address: string 
         <div class="row wrap">
           <Glyph kind="warn" label="" />
           <span class="grow anywhere">
-            <b class="strong">{t`Reject ${name} for good?`}</b> <span class="t2">{t`Its key is refused from then on: to come again it has to be installed anew.`}</span>
+            <b class="strong">{t`Reject ${name} for good?`}</b> <span class="t2">{t`Its key is refused from then on. To join again, it has to be reinstalled.`}</span>
           </span>
           <Button slim onClick={() => setSure(false)}>
             {t`Keep waiting`}
@@ -51,7 +51,7 @@ function One({ id, name, address }: { id: string; name: string; address: string 
       <div class="row wrap">
         <Glyph kind="wait" label="" />
         <span class="grow anywhere">
-          <b class="strong">{name}</b> <span class="t2">{t`from ${address} waits for approval`}</span>
+          <b class="strong">{name}</b> <span class="t2">{t`from ${address} is waiting for approval`}</span>
         </span>
         <Button slim kind="danger" more={{ "aria-label": t`Reject ${name}` }} onClick={() => setSure(true)}>
           {t`Reject`}

@@ -34,7 +34,7 @@ export function ChangePage(): VNode {
   return (
     <Frame
       title={t`Choose a new password`}
-      text={t`The password that you signed in with is good for this step only. Set your own to continue.`}
+      text={t`The password you signed in with works for this step only. Set your own to continue.`}
       refusal={wrong}
     >
       <form

@@ -25,7 +25,7 @@ export function EnrolPage(): VNode {
   useEffect(() => void begin(), []);
   if (codes) {
     return (
-      <Frame title={t`Keep your recovery codes`} text={t`They are shown this once.`}>
+      <Frame title={t`Save your recovery codes`} text={t`They are shown only once.`}>
         <div class="panel">
           <RecoveryCodes codes={codes} done={t`Continue`} onDone={() => void enrolled()} />
         </div>
@@ -35,7 +35,7 @@ export function EnrolPage(): VNode {
   return (
     <Frame
       title={t`Set up a second factor`}
-      text={t`Ground Control asks ${user.value?.username ?? t`you`} for one. Nothing else opens before it.`}
+      text={t`Ground Control requires one from ${user.value?.username ?? t`you`} before anything else.`}
       refusal={failure}
       action={
         <Button slim onClick={() => void begin()}>

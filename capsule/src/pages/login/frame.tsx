@@ -21,7 +21,7 @@ interface Props {
 /** One card under the sky: everything that comes before the page itself. */
 export function Frame({ title, text, refusal, action, note, children }: Props): VNode {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Connection within this machine` : t`This connection is not encrypted`;
+  const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
     // A browser heeds `autofocus` once for a document: the second card has to ask.

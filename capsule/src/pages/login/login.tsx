@@ -132,10 +132,10 @@ function Unreachable(): VNode {
     <Frame
       title={leaving ? t`Not signed out yet` : t`No connection to Ground Control`}
       text={location.host}
-      refusal={leaving ? t`Ground Control did not answer: your session may still be open. It is asked again until it has ended it; before that, this browser does not go on with it.` : ""}
+      refusal={leaving ? t`Ground Control did not answer: your session may still be open. This browser keeps asking until it has ended, and does not use it meanwhile.` : ""}
     >
       <div class="panel">
-        {!leaving && <p class="t2">{t`The page is here, but Ground Control does not answer. It may be starting, or the network is down. What you asked for opens as soon as it does.`}</p>}
+        {!leaving && <p class="t2">{t`This page loaded, but Ground Control does not answer. It may be starting, or the network is down. Your page opens as soon as it answers.`}</p>}
         <p class="t3 num" aria-hidden="true">
           {left ? t`Trying again in ${left} s.` : t`Trying now…`}
         </p>

@@ -13,7 +13,7 @@ export const NO_PASSWORD: NewPasswordEntries = { password: "", repeat: "" };
 
 const RULES = {
   long: t`At least 12 characters`,
-  ownWords: t`Not the old one, and more than common words like “password”, “stardust” or the user name`,
+  ownWords: t`Not the old one, and more than common words like “password”, “stardust” or your user name`,
   match: t`Both entries match`,
 } as const;
 const STRENGTHS = [t`none`, t`weak`, t`fair`, t`good`, t`strong`];
@@ -54,7 +54,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
           ))}
         </div>
       </div>
-      <ul class="rules" aria-label={t`Rules for the password`}>
+      <ul class="rules" aria-label={t`Password rules`}>
         {NAMES.map((name) => (
           <Rule key={name} met={rules[name]}>
             {RULES[name]}
@@ -62,7 +62,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
         ))}
       </ul>
       <SecretField
-        label={t`Repeat it`}
+        label={t`Repeat password`}
         value={repeat}
         onText={(text) => onChange({ ...entries, repeat: text })}
         input={{ name: "repeat-password", autocomplete: "new-password", maxLength: 1024, required: true }}

@@ -38,7 +38,7 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
       setCode("");
       if (error.code === "auth.bad_credentials") return onBack(t`User name or password is wrong.`);
       if (error.status === 429) setUntil(now.peek() + (error.retryAfterS ?? 60));
-      setWrong(error.code === "auth.totp_wrong" ? (recovery ? t`This recovery code is wrong, or was used before.` : t`The code is wrong, too old, or was used before. Wait for the next one.`) : error.detail);
+      setWrong(error.code === "auth.totp_wrong" ? (recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`) : error.detail);
       field.current?.focus();
     }
   };
@@ -51,7 +51,7 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
   return (
     <Frame
       title={recovery ? t`Enter a recovery code` : t`Enter the 6-digit code`}
-      text={recovery ? t`One of the ten that you kept, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
+      text={recovery ? t`One of the ten you saved, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
       refusal={said}
     >
       <form

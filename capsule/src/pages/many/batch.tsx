@@ -37,7 +37,7 @@ export function BatchPage({ id }: { id: string }): VNode {
         {t`Bulk job`}
       </h1>
       {failure === null ? (
-        <Loading rows={8} what={t`the order`} onRetry={load} />
+        <Loading rows={8} what={t`the bulk job`} onRetry={load} />
       ) : failure.status === 404 ? (
         <Empty icon="list-checks" title={t`There is no such bulk job`} text={t`Its nodes were removed, you do not have access to them, or the address is wrong.`}>
           <a class="button" href="/jobs">
@@ -86,7 +86,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <MaybeOld failure={failure} />
       <Sum
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
-        words={counts.open ? t`Running` : counts.failed ? t`Ended, not all well` : total ? t`Ended` : t`Nothing was started`}
+        words={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : total ? t`Ended` : t`Nothing was started`}
         ended={ended}
         total={total}
         outcome={counts.open ? "" : counts.failed ? "fail" : "done"}
@@ -118,7 +118,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           {fitting.slice(0, most).map(({ job, name }) => (
             <Row key={job.id} job={job} name={name} action={batch.action} />
           ))}
-          {!fitting.length && <p class="pad t3">{t`None now.`}</p>}
+          {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
         </div>
       )}
       <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>

@@ -42,7 +42,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     const here = run.here();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);
-      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It goes on in the background.`);
+      toast("run", t`Removing ${plural(all.done.length, "node")}`, t`It continues in the background.`);
     }
     if (!all.failed.length && !all.left.length) return here ? hide() : undefined;
     if (here) setOutcome(all);

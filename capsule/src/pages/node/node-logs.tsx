@@ -80,7 +80,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
         </p>
       )}
       <div class="card grid-table events-table" role="table" aria-label={t`Log`}>
-        <GridHead labels={[t`Urgency`, t`Line`, t`Source`, t`Level`, t`At`]} unseen={[t`Urgency`]} />
+        <GridHead labels={[t`Urgency`, t`Line`, t`Source`, t`Level`, t`Time`]} unseen={[t`Urgency`]} />
         {lines.map((line, index) => (
           <Line key={`${line.at}-${lines.length - index}`} line={line} />
         ))}

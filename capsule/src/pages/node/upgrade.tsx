@@ -13,7 +13,7 @@ import { lazy } from "../../ui/lazy";
 import { begin } from "../many/begin";
 import type { OrderProps } from "./order";
 
-const OrderDialog = lazy<OrderProps>(t`the order`, async () => (await import("../orders")).OrderDialog);
+const OrderDialog = lazy<OrderProps>(t`the dialog`, async () => (await import("../orders")).OrderDialog);
 
 type Action = JobBody["action"];
 

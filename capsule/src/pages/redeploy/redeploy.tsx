@@ -64,11 +64,11 @@ function Ask({ view }: { view: NodeView }): VNode {
             </Banner>
           )}
           <p class="t2">
-            {t`Ground Control signs in by SSH and installs Spider anew, in the place of whatever Spider is there. The node keeps its history, name, tags and what its server allows. Where this fails, the server is as before.`}
+            {t`Ground Control signs in over SSH and reinstalls Spider, replacing any Spider already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
           </p>
           {needs && (
             <>
-              <p class="t2">{view.credentials_kept ? "" : t`No credentials are kept for this server.`} {t`Give them once more; they are used for this deployment only.`}</p>
+              <p class="t2">{view.credentials_kept ? "" : t`No credentials are stored for this server.`} {t`Enter them again; they are used only for this deployment.`}</p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />

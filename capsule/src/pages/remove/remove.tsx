@@ -36,7 +36,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
   const close = (): void => {
     hide();
     const one = running?.peek();
-    if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It goes on in the background.`);
+    if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It continues in the background.`);
     if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
@@ -93,17 +93,17 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
             </Banner>
           )}
           <p class="t2">
-            {force ? t`The node is only forgotten here: whatever is on the server stays there. Use this for a server that is gone.` : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
+            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
             {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
           </p>
           <p>
             <a class="accent" href={historyUrl(view.id)} download>
-              {t`Download its history first, by the minute`}
+              {t`Download its history first (one value per minute)`}
             </a>
           </p>
           {needs && !force && (
             <>
-              <p class="t2">{way === "ask" ? whyAsked(view) : ""} {t`Give them once more; they are used for the removal only.`}</p>
+              <p class="t2">{way === "ask" ? whyAsked(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
@@ -136,7 +136,7 @@ function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: s
       {failed ? <FailureBox key={triesOf(one)} one={one} entries={NO_ENTRIES} confirm={name} onRetry={onRetry} /> : <Bar deployment={one} label={t`Removal`} />}
       <Steps deployment={one} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
-        <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This goes on when the dialog is closed.`}</span>
+        <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This continues when you close the dialog.`}</span>
         {failed && <ToSettings one={one} onClose={onClose} />}
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
           {done ? t`Done` : failed ? t`Close` : t`Run in background`}

@@ -36,7 +36,7 @@ export function AccountPage(): VNode {
           <span class="pill small accent">{ROLE_WORDS[who.role].toLowerCase()}</span>
         </div>
         <p class="t2">{ROLE_HINTS[who.role]}</p>
-        {who.limited && <p class="t2">{mayAct.value ? t`You are limited to some nodes: others are not shown, and a new one needs a tag that you are granted.` : t`You are limited to some nodes: others are not shown.`}</p>}
+        {who.limited && <p class="t2">{mayAct.value ? t`You have access to some nodes only: others are not shown, and a new one needs a tag that you have access to.` : t`You have access to some nodes only: others are not shown.`}</p>}
       </section>
       <Password onChanged={sessions.load} />
       <SecondFactor onChanged={sessions.load} />
@@ -50,7 +50,7 @@ function Password({ onChanged }: { onChanged: () => void }): VNode {
   return (
     <section class="card" aria-label={t`Password`}>
       <h2>{t`Password`}</h2>
-      <p class="t2">{t`Changing it ends every other session of yours.`}</p>
+      <p class="t2">{t`Changing it ends all your other sessions.`}</p>
       <div>
         <Button onClick={() => setOpen(true)}>{t`Change password…`}</Button>
       </div>
@@ -91,7 +91,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
       }
     });
     if (!changed) return;
-    toast("done", t`The password was changed`, t`All other sessions of yours were ended.`);
+    toast("done", t`The password was changed`, t`All your other sessions were ended.`);
     onClose();
   };
   return (
@@ -138,7 +138,7 @@ function Sessions({ list }: { list: Listed<SessionView> }): VNode {
         )}
       </div>
       <Refusal text={act.refusal} />
-      <ListView list={list} what={t`the sessions`} refused={t`The list of sessions is closed to you.`} empty={<Empty icon="monitor" title={t`No sessions`} text={t`Who is signed in with a browser stands here.`} />}>
+      <ListView list={list} what={t`the sessions`} refused={t`Your role cannot see sessions.`} empty={<Empty icon="monitor" title={t`No sessions`} text={t`Browsers that are signed in are listed here.`} />}>
         {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
       </ListView>
     </section>

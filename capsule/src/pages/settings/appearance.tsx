@@ -25,18 +25,18 @@ export function AppearancePage(): VNode {
           value={theme.value}
           onPick={setTheme}
           options={[
-            { key: "auto", label: t`As the system`, hint: t`Light by day and dark by night, when the system does so.` },
+            { key: "auto", label: t`Same as the system`, hint: t`Follows the light or dark setting of your system.` },
             { key: "light", label: t`Light`, hint: t`Dark text on light surfaces.` },
             { key: "dark", label: t`Dark`, hint: t`Light text on dark surfaces.` },
           ]}
         />
-        <p class="t3 meta">{t`It is kept in this browser, for everybody who uses it. The key t changes it anywhere.`}</p>
+        <p class="t3 meta">{t`Saved in this browser, for everyone who uses it. Press t anywhere to change it.`}</p>
       </section>
-      <section class="card" aria-label={t`Keys`}>
-        <Switch label={t`Single keys are commands`} hint={t`Such as j and k for the next row and the one before, or g f for the fleet. The key ? lists them. Off, only Ctrl K and the arrows act.`} checked={preferences.value.single_keys} onCheck={(on) => void save({ single_keys: on })} />
+      <section class="card" aria-label={t`Keyboard shortcuts`}>
+        <Switch label={t`Single-key shortcuts`} hint={t`For example j and k for the next and previous row, or g f for the fleet. Press ? to list them. When off, only Ctrl K and the arrow keys work.`} checked={preferences.value.single_keys} onCheck={(on) => void save({ single_keys: on })} />
       </section>
       <section class="card" aria-label={t`Units`}>
-        <Switch label={t`Networks in bits per second`} hint={t`Mbit/s in the place of MB/s wherever a network is shown. Disks stay in bytes, and so does what is exported.`} checked={preferences.value.network_bits} onCheck={(on) => void save({ network_bits: on })} />
+        <Switch label={t`Network speed in bits per second`} hint={t`Mbit/s instead of MB/s wherever network speed is shown. Disks and exports stay in bytes.`} checked={preferences.value.network_bits} onCheck={(on) => void save({ network_bits: on })} />
       </section>
     </div>
   );

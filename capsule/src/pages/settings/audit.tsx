@@ -49,7 +49,7 @@ export function AuditPage(): VNode {
       <div class="section-head">
         <div class="grow">
           <h2>{t`Audit`}</h2>
-          <p class="t3 meta">{t`Every change with who made it, chained so that a missing or altered row is found.`}</p>
+          <p class="t3 meta">{t`Every change and who made it, chained so that a missing or altered row is detected.`}</p>
         </div>
         <Export filter={filter} />
       </div>
@@ -60,9 +60,9 @@ export function AuditPage(): VNode {
       <ListView
         list={list}
         what={t`the audit log`}
-        refused={t`The audit log is closed to you.`}
+        refused={t`Your role cannot see the audit log.`}
         empty={
-          <Empty icon="scroll-text" title={filtered ? t`No entry fits` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries is of this actor and action.` : t`What people and programs change is noted here.`}>
+          <Empty icon="scroll-text" title={filtered ? t`No entry matches` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries match this actor and action.` : t`What people and programs change is listed here.`}>
             {list.next && <Button onClick={list.more}>{t`Look further back`}</Button>}
           </Empty>
         }
@@ -93,7 +93,7 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
           return shown.current && count < MOST_EXPORTED;
         });
         if (rows) saveText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
-        else if (shown.current) toast("fail", t`The log is too long for a file from here`, t`Use “stardust audit export” on the hub.`);
+        else if (shown.current) toast("fail", t`The log is too long to export here`, t`Use “stardust audit export” on the hub.`);
       } finally {
         setRead(null);
       }
@@ -102,7 +102,7 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
     <div class="row wrap">
       {read !== null && (
         <span class="t3 meta num" role="status">
-          {t`${COUNT.format(read)} read`}
+          {t`${COUNT.format(read)} loaded`}
         </span>
       )}
       {act.refusal && (
@@ -129,7 +129,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   };
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
-      <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`At`]} unseen={[t`Result`]} />
+      <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`Time`]} unseen={[t`Result`]} />
       {rows.map((row) => (
         <Row key={row.n} row={row} nameOf={nameOf} />
       ))}

@@ -33,7 +33,7 @@ export function HistoryPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what={t`How long samples are kept is for admins.`} />;
+  if (failure?.status === 403) return <Refused what={t`Only admins can see how long samples are kept.`} />;
   if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={() => void load()} />;
   if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={() => void load()} />;
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
@@ -77,7 +77,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
           }}
         >
           <h2>{t`How long samples are kept`}</h2>
-          <p class="t2">{t`Charts take the finest that reaches far enough back. Coarser ones keep the least, the mean and the greatest value.`}</p>
+          <p class="t2">{t`Charts use the finest samples that reach back far enough. Coarser samples keep the minimum, mean and maximum.`}</p>
           <Refusal text={act.refusal} />
           {tiers.map((tier, index) => (
             <TextField
@@ -85,17 +85,17 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               label={TIER_WORDS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? ` ${t`as stored here of late`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
+              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? `, ${t`as measured here recently`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
           ))}
           <p>
-            {rich`Together about ${<b class="strong num">{size(total)}</b>}`}
+            {rich`About ${<b class="strong num">{size(total)}</b>} in total`}
           </p>
           {valid && shorter.length > 0 && (
             <Banner mark={<Glyph kind="warn" label="" />}>
-              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_WORDS[tier.tier]}: what is older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be brought back.`}</span>
+              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_WORDS[tier.tier]}: older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be restored.`}</span>
             </Banner>
           )}
           <div>
@@ -109,7 +109,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
         <Typed
           name={lossName(asking.going)}
           title={t`Delete older samples`}
-          text={[...asking.going.map((tier) => lossText(tier, asking.wanted[tier.tier] ?? tier.kept_s, asking.at)), t`This is so for every node, and cannot be undone.`].join(" ")}
+          text={[...asking.going.map((tier) => lossText(tier, asking.wanted[tier.tier] ?? tier.kept_s, asking.at)), t`This applies to every node and cannot be undone.`].join(" ")}
           button={t`Save and delete older samples`}
           onClose={() => setAsking(null)}
           act={async () => {

@@ -26,8 +26,8 @@ export function HubPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what={t`The hub itself is for admins.`} />;
-  if (failure) return <Failure title={t`The hub could not be asked`} error={failure} onRetry={() => void load()} />;
+  if (failure?.status === 403) return <Refused what={t`Only admins can see the hub’s details.`} />;
+  if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={() => void load()} />;
   if (!hub) return <Loading rows={3} what={t`the hub`} onRetry={() => void load()} />;
   const { nodes, online } = vitals.value;
   return (
@@ -45,14 +45,14 @@ export function HubPage(): VNode {
               <div key={origin}>{origin}</div>
             ))}
           </dd>
-          <dt>{t`Nodes dial`}</dt>
+          <dt>{t`Nodes connect to`}</dt>
           <dd class="wrap-any">{hub.node_url}</dd>
           <dt>{t`Encryption`}</dt>
-          <dd>{hub.secure ? t`TLS` : t`None: it is reached within its machine only`}</dd>
+          <dd>{hub.secure ? t`TLS` : t`None: only its own machine can reach it`}</dd>
           {hub.secure && (
             <>
               <dt>{t`Certificate`}</dt>
-              <dd class={hub.tls_pin ? "mono wrap-any" : ""}>{hub.tls_pin ?? t`Signed by an authority that nodes know`}</dd>
+              <dd class={hub.tls_pin ? "mono wrap-any" : ""}>{hub.tls_pin ?? t`Signed by an authority that nodes trust`}</dd>
             </>
           )}
         </dl>
@@ -67,7 +67,7 @@ export function HubPage(): VNode {
           <dt>{t`Folder`}</dt>
           <dd class="mono wrap-any">{hub.data_dir}</dd>
         </dl>
-        <p class="t2">{t`On its machine, this writes a copy that a new machine can be started from, while the hub runs:`}</p>
+        <p class="t2">{t`Run this on the hub’s machine, while the hub runs, to write a copy that a new machine can start from:`}</p>
         <div class="code">
           <code>{COPY}</code>
           <CopyButton name={t`Copy command`} text={() => COPY} />

@@ -45,7 +45,7 @@ export function JoiningPage(): VNode {
       <div class="section-head">
         <div>
           <h2>{t`Organisation secrets and invites`}</h2>
-          <p class="t3 meta">{t`An organisation secret lets many servers join by themselves, from cloud-init or Ansible. An invite is for one server, and is made in Add node.`}</p>
+          <p class="t3 meta">{t`An organisation secret lets many servers join on their own, for example from cloud-init or Ansible. An invite is for one server; create it under Add node.`}</p>
         </div>
         {isAdmin.value && (
           <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
@@ -53,10 +53,10 @@ export function JoiningPage(): VNode {
           </Button>
         )}
       </div>
-      <ListView list={list} what={t`the invites`} refused={t`Invites are closed to you.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Make one, and servers join by themselves with the first boot.` : t`An admin makes them.`} />}>
+      <ListView list={list} what={t`the invites`} refused={t`Your role cannot see invites.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Create one to let servers join on their own at first boot.` : t`Only admins can create them.`} />}>
         {(items) => (
           <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
-            <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Made by`, t`Actions`]} unseen={[t`Actions`]} />
+            <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Created by`, t`Actions`]} unseen={[t`Actions`]} />
             {items.map((one) => (
               <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
             ))}
@@ -77,7 +77,7 @@ export function JoiningPage(): VNode {
         <Typed
           name={nameOf(asked.one)}
           title={t`Revoke ${nameOf(asked.one)}`}
-          text={t`No server joins with it any more. ${asked.one.uses ? t`The ${plural(asked.one.uses, "server")} that came with it ${form(asked.one.uses, "stays", "stay")}.` : t`None has come with it.`} This cannot be undone.`}
+          text={t`No more servers can join with it. ${asked.one.uses ? t`The ${plural(asked.one.uses, "server")} that joined with it ${form(asked.one.uses, "stays", "stay")}.` : t`None has joined with it.`} This cannot be undone.`}
           button={t`Revoke`}
           onClose={close}
           act={async () => {
@@ -95,20 +95,20 @@ export function JoiningPage(): VNode {
 const nameOf = (one: InviteView): string => one.name || t`Invite for one server`;
 
 function howTo(made: NewInviteView): string {
-  const reach = made.this_machine_only ? ` ${t`Ground Control does not know how other servers reach it, so only this machine can join: start it with --server-url.`}` : "";
-  return t`Put it into a file that only root can read, and give that to install.sh on its standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
+  const reach = made.this_machine_only ? ` ${t`Ground Control does not know how other servers can reach it, so only this machine can join. Start it with --server-url.`}` : "";
+  return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 
 /** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
 function Approval(): VNode {
   const count = rows.value.filter((row) => row.node.waiting).length;
   return (
-    <section class="stack" aria-label={t`Servers that wait`}>
+    <section class="stack" aria-label={t`Servers waiting for approval`}>
       <div class="section-head">
         <div>
           <h2>{t`Waiting for approval`}</h2>
           <p class="t3 meta" role="status">
-            {count ? t`${plural(count, "server")} came with an organisation secret. Compare name and address before you let them in.` : loaded.value ? t`No server waits.` : ""}
+            {count ? t`${plural(count, "server")} asked to join with an organisation secret. Check name and address before you approve.` : loaded.value ? t`No servers are waiting.` : ""}
           </p>
         </div>
       </div>
@@ -179,19 +179,19 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
           <Refusal text={act.refusal} />
           <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <div class="halves">
-            <TextField label={t`Servers at most`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
-            <SelectField label={t`Good for`} value={days} onPick={setDays} options={LIVES} />
+            <TextField label={t`Maximum servers`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
+            <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
           </div>
           <SelectField label={t`Policy on the servers`} value={policy} onPick={setPolicy} options={POLICIES} />
           <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
           <Check checked={approval} onCheck={setApproval}>
-            {t`Each server waits until somebody lets it in`}
+            {t`Each server waits for approval`}
           </Check>
-          {!approval && <p class="hint">{t`Whoever has the secret adds servers without being asked.`}</p>}
+          {!approval && <p class="hint">{t`Anyone with the secret can add servers without approval.`}</p>}
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Make secret`}
+            {t`Create secret`}
           </Button>
         </Foot>
       </form>

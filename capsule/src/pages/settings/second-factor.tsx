@@ -30,7 +30,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or too old. Check that the clock of your phone is right, and take the next one.` : error.detail);
+      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : error.detail);
     } finally {
       setBusy(false);
     }
@@ -71,7 +71,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
   return (
     <div class="stack recovery">
       <p class="t2">
-        {t`Without your phone, each of these opens one session in place of the code. They are not shown again.`}{" "}<span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
+        {t`Without your phone, each of these signs you in once, in place of the code. They are not shown again.`}{" "}<span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
       </p>
       <ul class="recovery-codes" aria-label={t`Recovery codes`}>
         {codes.map((code) => (
@@ -90,7 +90,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
         </Button>
       </div>
       <Check checked={kept} onCheck={setKept}>
-        {t`I have kept them`}
+        {t`I have saved them`}
       </Check>
       <Button kind="primary" disabled={!kept} onClick={onDone}>
         {done}
@@ -115,7 +115,7 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
         <h2>{t`Second factor`}</h2>
         <span class={`pill small ${on ? "ok" : ""}`}>{on ? t`on` : t`off`}</span>
       </div>
-      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`With one, a stolen password alone opens nothing: signing in also asks for a code from an app on your phone.`}</p>
+      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`With one, a stolen password is not enough: signing in also asks for a code from an app on your phone.`}</p>
       <div class="row wrap">
         {on ? (
           <>
@@ -158,7 +158,7 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
     await reread();
   };
   return (
-    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Keep your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={() => sent || guard.onClose()}>
+    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Save your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={() => sent || guard.onClose()}>
       <div class="body">
         <Refusal text={act.refusal} />
         <KeepFirst warned={guard.warned} />
@@ -184,7 +184,7 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
   const guard = useKeptFirst(codes !== null, onClose);
   const end = act.held(guard.onClose);
   return (
-    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Keep your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
+    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Save your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
       {codes ? (
         <div class="body">
           <KeepFirst warned={guard.warned} />
@@ -194,11 +194,11 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
         <>
           <div class="body">
             <Refusal text={act.refusal} />
-            <p class="t2">{t`Ten new codes are made. Those that you have now, used or not, are worth nothing from then on.`}</p>
+            <p class="t2">{t`This creates ten new codes. The ones you have now stop working, used or not.`}</p>
           </div>
           <Foot focused {...end}>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>
-              {t`Make new codes`}
+              {t`Create new codes`}
             </Button>
           </Foot>
         </>
@@ -216,14 +216,14 @@ function TurnOff({ onClose }: { onClose: () => void }): VNode {
       await reread();
     });
     if (!done) return;
-    toast("done", t`The second factor is off`, t`All other sessions of yours were ended.`);
+    toast("done", t`The second factor is off`, t`All your other sessions were ended.`);
     onClose();
   };
   return (
-    <Dialog title={t`Turn the second factor off`} icon="shield" size="narrow" onClose={end.onClose}>
+    <Dialog title={t`Turn off the second factor`} icon="shield" size="narrow" onClose={end.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
-        <p class="t2">{t`From then on your password alone opens a session. The key and the recovery codes are destroyed, and all your other sessions end.`}</p>
+        <p class="t2">{t`From then on, your password alone is enough to sign in. The key and the recovery codes are deleted, and all your other sessions end.`}</p>
       </div>
       <Foot focused {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>

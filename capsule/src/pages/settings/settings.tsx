@@ -39,7 +39,7 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
       </div>
       <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
-        {closed ? <Refused what={current.who === "acting" ? t`This part is for operators and admins.` : t`This part is for admins.`} /> : <Panel tab={tab} />}
+        {closed ? <Refused what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`} /> : <Panel tab={tab} />}
       </div>
     </div>
   );

@@ -18,7 +18,7 @@ export function KeepFirst({ warned }: { warned: boolean }): VNode | null {
   if (!warned) return null;
   return (
     <Banner alert mark={<Glyph kind="warn" label="" />}>
-      {t`Closing now loses what is shown here. Close again if you mean it.`}
+      {t`Once closed, this cannot be shown again. Close again to confirm.`}
     </Banner>
   );
 }
@@ -53,7 +53,7 @@ export function ShownOnce({ title, label, secret, text, onClose }: Props): VNode
           </div>
         </div>
         <Check checked={kept} onCheck={setKept}>
-          {t`I have kept it, it is not shown again`}
+          {t`I have saved it; it is not shown again`}
         </Check>
       </div>
       <footer>

@@ -45,11 +45,11 @@ export function TokensPage(): VNode {
       <div class="section-head">
         <div>
           <h2>{t`API tokens`}</h2>
-          <p class="t3 meta">{t`For programs, as “Authorization: Bearer”. A token never may more than the user whose it is.`}</p>
+          <p class="t3 meta">{t`For programs, sent as “Authorization: Bearer”. A token can never do more than its owner.`}</p>
         </div>
         {button}
       </div>
-      <ListView list={list} what={t`the tokens`} refused={t`The list of tokens is closed to you.`} empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Make one for a script or a monitor that is to read or act here.`} />}>
+      <ListView list={list} what={t`the tokens`} refused={t`Your role cannot see API tokens.`} empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Create one for a script or monitoring tool that needs access.`} />}>
         {(items) => (
           <div class="card grid-table tokens-table" role="table" aria-label={t`API tokens`}>
             <GridHead labels={[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`]} unseen={[t`Actions`]} />
@@ -68,12 +68,12 @@ export function TokensPage(): VNode {
           }}
         />
       )}
-      {asked?.kind === "made" && <ShownOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Who has it may what it may, without a password.`} onClose={close} />}
+      {asked?.kind === "made" && <ShownOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
       {asked?.kind === "revoke" && (
         <Typed
           name={asked.one.name}
           title={t`Revoke ${asked.one.name}`}
-          text={[t`Programs that use it are refused from the next request on.`, asked.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - asked.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
+          text={[t`Programs that use it are refused from their next request.`, asked.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - asked.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
           button={t`Revoke token`}
           onClose={close}
           act={async () => {
@@ -96,13 +96,13 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
       <span role="rowheader" class="row wrap">
         <span class="medium cut">{one.name}</span>
         {!mine && <span class="t3">{t`of ${one.username}`}</span>}
-        {one.sensitive && <span class="pill small warn">{t`sensitive acts`}</span>}
+        {one.sensitive && <span class="pill small warn">{t`sensitive actions`}</span>}
       </span>
       <span role="cell" class="t2">
         {ROLE_WORDS[one.role]}
       </span>
       <span role="cell" class="t2 cut">
-        {grantsWords(one.grants, mine ? t`Every node of yours` : t`Every node of theirs`)}
+        {grantsWords(one.grants, mine ? t`All your nodes` : t`All their nodes`)}
       </span>
       <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
         {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${short(left)}` : t`${date(one.expires_at, now.value)}, in ${short(left)}`}</Time>}
@@ -142,16 +142,16 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
           <TextField label={t`Name`} hint={t`What it is for, such as “backup script”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
           <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
-          <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All that I see`} />
+          <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />
           {role !== "viewer" && (
             <Check checked={sensitive} onCheck={setSensitive}>
-              {t`May also do what asks people for their password again, such as removing a node`}
+              {t`May also do what normally asks for the password again, such as removing a node`}
             </Check>
           )}
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Make token`}
+            {t`Create token`}
           </Button>
         </Foot>
       </form>

@@ -64,7 +64,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
     const part = changedGrants ? (limit ? { grants: limit } : { all_nodes: true }) : {};
     const done = await act.run(async () => onChanged(await patchUser(who.username, { ...(role !== who.role ? { role } : {}), ...part })));
     if (!done) return;
-    toast("done", t`Saved`, t`It holds for ${who.username} from the next request on.`);
+    toast("done", t`Saved`, t`It applies to ${who.username} from the next request.`);
     onClose();
   };
   return (
@@ -127,7 +127,7 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
     <Typed
       name={who.username}
       title={t`Reset the password of ${who.username}`}
-      text={t`The password of now stops working and every session and token of theirs ends. A one-time password takes its place; the second factor stays as it is. This cannot be undone.`}
+      text={t`Their current password stops working, and all their sessions and tokens end. They get a one-time password instead; the second factor stays as it is. This cannot be undone.`}
       button={t`Reset password`}
       onClose={onClose}
       act={async () => onMade(await resetPassword(who.username))}
@@ -148,7 +148,7 @@ export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose
     <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={end.onClose}>
       <div class="body">
         <Refusal text={act.refusal} />
-        <p class="t2">{t`Every session of theirs ends now, their API tokens stop working, and they cannot sign in until they are enabled again. Jobs that run go on.`}</p>
+        <p class="t2">{t`All their sessions end now, their API tokens stop working, and they cannot sign in until they are enabled again. Running jobs continue.`}</p>
       </div>
       <Foot focused {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>

@@ -58,7 +58,7 @@ export function UsersPage(): VNode {
         </Button>
       </div>
       <Refusal text={act.refusal} />
-      <ListView list={list} what={t`the users`} refused={t`The list of users is closed to you.`} empty={<Empty icon="users" title={t`No users`} text={t`People who may sign in stand here.`} />}>
+      <ListView list={list} what={t`the users`} refused={t`Your role cannot see users.`} empty={<Empty icon="users" title={t`No users`} text={t`People who can sign in are listed here.`} />}>
         {(items) => (
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
             <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Second factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
@@ -76,10 +76,10 @@ export function UsersPage(): VNode {
       {asked?.kind === "sessions" && <SessionsOf who={asked.who} onClose={close} />}
       {asked?.kind === "password" && (
         <ShownOnce
-          title={asked.fresh ? t`${asked.made.user.username} was added` : t`New password of ${asked.made.user.username}`}
+          title={asked.fresh ? t`${asked.made.user.username} was added` : t`New password for ${asked.made.user.username}`}
           label={t`One-time password`}
           secret={asked.made.password}
-          text={t`Give this to ${asked.made.user.username}. It opens one session that can only choose another password, and is dead after 24 hours.`}
+          text={t`Give this to ${asked.made.user.username}. It allows one sign-in, only to choose a new password, and expires after 24 hours.`}
           onClose={close}
         />
       )}
@@ -146,7 +146,7 @@ function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void })
   return (
     <Dialog title={t`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
       <div class="body">
-        <ListView list={list} what={t`the sessions`} refused={t`The sessions of others are closed to you.`} empty={<p class="t3">{t`${who.username} is not signed in.`}</p>}>
+        <ListView list={list} what={t`the sessions`} refused={t`Your role cannot see other users’ sessions.`} empty={<p class="t3">{t`${who.username} is not signed in.`}</p>}>
           {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
         </ListView>
       </div>
@@ -160,8 +160,8 @@ const RULES: readonly RuleKey[] = ["none", "admins", "all"];
 
 const RULE_HINTS: Record<RuleKey, string> = {
   none: t`Everybody decides for themselves.`,
-  admins: t`Admins without one set it up before anything else.`,
-  all: t`All without one set it up before anything else.`,
+  admins: t`Admins without one must set it up before doing anything else.`,
+  all: t`Everyone without one must set it up before doing anything else.`,
 };
 
 /** Who must have a second factor. */
@@ -186,7 +186,7 @@ function Rule(): VNode | null {
   const save = async (): Promise<void> => {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;
-    toast("done", t`A second factor is required of ${RULE_WORDS[wanted].toLowerCase()}`);
+    toast("done", t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`);
     await reread();
   };
   return (
@@ -203,9 +203,9 @@ function Rule(): VNode | null {
           label={t`Who must have a second factor`}
           value={wanted}
           onPick={setWanted}
-          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? t`Less than STARDUST_REQUIRE_TOTP demands.` : RULE_HINTS[key], disabled: index < least }))}
+          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? t`STARDUST_REQUIRE_TOTP requires more than this.` : RULE_HINTS[key], disabled: index < least }))}
         />
-        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">{t`You have none yourself: you set it up as soon as this is saved.`}</p>}
+        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">{t`You have none yourself: you set one up as soon as this is saved.`}</p>}
         <div>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!changed}>
             {t`Save`}
