@@ -22,7 +22,7 @@ from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.compactor import Compactor
 from groundcontrol.config import Config
-from groundcontrol.datadir import PID_NAME, check_folder, check_lasting
+from groundcontrol.datadir import PID_NAME, check_folders
 from groundcontrol.deployments.files import bundle_version
 from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.leaving import Ways
@@ -132,9 +132,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
         config = Config.from_env(environ, argv)
         set_up(style=config.log_format)
         forget_environment(item.env for item in SETTINGS if item.kind == "secret")
-        check_folder(config.data_dir)
-        if not config.allow_volatile:
-            check_lasting(config.data_dir)
+        check_folders(config.data_dir, config.control_db.parent, volatile=config.allow_volatile)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
     except ConfigError as exc:

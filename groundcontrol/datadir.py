@@ -24,18 +24,34 @@ def is_volatile(path: Path) -> bool:
     return _kind(_there(path)) in _VOLATILE
 
 
-def check_lasting(path: Path) -> None:
-    """Refuse a folder in memory: what the hub acknowledges, nodes forget.
+def check_folders(data_dir: Path, databases: Path, *, volatile: bool) -> None:
+    """Refuse folders where what the hub acknowledges is not safe: nodes forget it.
+
+    Args:   databases: where the databases lie; the data folder, unless the control database was named.
+            volatile: whether they may be in memory.
+    Raises: ConfigError.
+    """
+    check_folder(data_dir)
+    if databases != data_dir:
+        check_local(databases, "the database's folder")
+    if not volatile:
+        check_lasting(data_dir, "the data folder")
+        if databases != data_dir:
+            check_lasting(databases, "the database's folder")
+
+
+def check_lasting(path: Path, name: str) -> None:
+    """Refuse a folder in memory.
 
     Raises: ConfigError.
     """
     try:
         volatile = is_volatile(path)
     except OSError as exc:
-        raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
+        raise ConfigError(f"{name} {path} cannot be used: {exc.strerror}") from exc
     if volatile:
         raise ConfigError(
-            f"the data folder {path} is in memory (tmpfs), so everything in it is gone with the next reboot: use a disk, or, where that is"
+            f"{name} {path} is in memory (tmpfs), so everything in it is gone with the next reboot: use a disk, or, where that is"
             " wanted, set STARDUST_ALLOW_VOLATILE=yes"
         )
 
@@ -59,10 +75,21 @@ def check_folder(path: Path) -> None:
     """
     try:
         owner = path.stat().st_uid if path.exists() else os.geteuid()
-        kind = _kind(_there(path))
     except OSError as exc:
         raise ConfigError(f"the data folder {path} cannot be used: {exc.strerror}") from exc
     if owner != os.geteuid():
         raise ConfigError(f"the data folder {path} belongs to user {owner}, but this is user {os.geteuid()}")
+    check_local(path, "the data folder")
+
+
+def check_local(path: Path, name: str) -> None:
+    """Refuse a network file system.
+
+    Raises: ConfigError.
+    """
+    try:
+        kind = _kind(_there(path))
+    except OSError as exc:
+        raise ConfigError(f"{name} {path} cannot be used: {exc.strerror}") from exc
     if kind in _REMOTE:
-        raise ConfigError(f"the data folder {path} is on a network file system ({kind}), where SQLite is not safe: use a local disk")
+        raise ConfigError(f"{name} {path} is on a network file system ({kind}), where SQLite is not safe: use a local disk")

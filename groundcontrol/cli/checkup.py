@@ -18,9 +18,10 @@ from groundcontrol.auth.moment import BEHIND_S
 from groundcontrol.cli.folder import Settings, lock_holder, told_pid
 from groundcontrol.cli.rights import user_name
 from groundcontrol.config import Config, is_loopback_name
-from groundcontrol.datadir import check_folder, is_volatile
+from groundcontrol.datadir import check_folder, check_local, is_volatile
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
+from groundcontrol.store.sqlite.backup import check_known
 from groundcontrol.store.sqlite.files import check_names
 from groundcontrol.store.sqlite.inspection import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
 from groundcontrol.store.sqlite.migrate import is_blank
@@ -148,10 +149,22 @@ def writable_findings(*folders: Path) -> Iterator[Finding]:
             yield Finding("folder", "problem", f"the file system of {folder} is read-only", remedy)
 
 
-def lasting_findings(folder: Path) -> Iterator[Finding]:
-    """Whether the folder outlives a reboot."""
-    if folder.is_dir() and is_volatile(folder):
-        yield Finding("folder", "warning", f"{folder} is in memory (tmpfs) and gone with the next reboot", "move the folder to a disk")
+def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterator[Finding]:
+    """Whether the data folder, and where the databases lie, outlive a reboot and keep locks.
+
+    Args: allowed: whether a hub would start on one in memory.
+    """
+    for place in dict.fromkeys((folder, databases)):
+        if place.is_dir() and is_volatile(place):
+            remedy = "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes: no hub starts on it before"
+            yield Finding(
+                "folder", "warning" if allowed else "problem", f"{place} is in memory (tmpfs) and gone with the next reboot", remedy
+            )
+    if databases != folder:
+        try:
+            check_local(databases, "the database's folder")
+        except ConfigError as exc:
+            yield Finding("folder", "problem", str(exc), "move the databases to a local disk")
 
 
 def space_findings(*folders: Path) -> Iterator[Finding]:
@@ -170,7 +183,8 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
         text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
         remedy = "make room: the hub acknowledges nothing while its database cannot grow"
         if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
-            yield Finding("space", "problem", text if inodes.f_favail else f"no inode is free under {folder}", remedy)
+            full = inodes.f_files and not inodes.f_favail  # some file systems do not count them at all
+            yield Finding("space", "problem", f"no inode is free under {folder}" if full else text, remedy)
         elif free < LOW_FREE_BYTES or free < total * LOW_FREE_SHARE:
             yield Finding("space", "warning", text, remedy)
         else:
@@ -294,9 +308,10 @@ async def schema_finding(inspection: Inspection) -> Finding:
         schema = await inspection.schema()
     except (ConfigError, HubError) as exc:
         return Finding("schema", "problem", str(exc), "name the right file with --db")
-    if schema.found > schema.known:
-        text = f"the database was made by a newer Stardust (schema {schema.found}; this program knows {schema.known})"
-        return Finding("schema", "problem", text, "install the newer version again, or restore the copy from before the update")
+    try:
+        await asyncio.to_thread(check_known, inspection.path)
+    except ConfigError as exc:
+        return Finding("schema", "problem", str(exc), "install the newer version again, or restore the copy from before the update")
     if schema.found < schema.known:
         return Finding(
             "schema", "warning", f"schema {schema.found}; the next start brings it to {schema.known}", "nothing to do: a copy is made first"

@@ -71,11 +71,15 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     except CliError as exc:
         why = str(exc)
         return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
+    if _is_file(folder):  # there is nothing to look at, and whose it is matters not
+        return [*findings, *await _look("folder", lambda: checkup.folder_findings(folder))]
     health = await _health(args)
     findings += await _look("folder", lambda: checkup.folder_findings(folder))
     findings += await _look("copies", lambda: checkup.copy_findings(control))
     findings += await _look("folder", lambda: checkup.writable_findings(folder, control.parent))
-    findings += await _look("folder", lambda: checkup.lasting_findings(folder))
+    findings += await _look(
+        "folder", lambda: checkup.lasting_findings(folder, control.parent, allowed=config is None or config.allow_volatile)
+    )
     findings += await _look("space", lambda: checkup.space_findings(folder, control.parent))
     findings += await _look("hub", lambda: checkup.lock_finding(folder, health))
     denied = await _look("database", lambda: checkup.rights_findings(folder, control))
@@ -88,6 +92,10 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
 def _unreached(folder: Path, why: str) -> Iterable[Finding]:
     """Why nothing can be looked at as the folder's owner; of a folder that is none, what is the matter with it."""
     return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else checkup.folder_findings(folder)
+
+
+def _is_file(folder: Path) -> bool:
+    return folder.exists() and not folder.is_dir()
 
 
 async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> list[Finding]:

@@ -15,7 +15,7 @@ from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here,
 from groundcontrol.cli.options import add_settings, file_path, progress
 from groundcontrol.cli.table import moment
 from groundcontrol.config import Config
-from groundcontrol.datadir import check_folder
+from groundcontrol.datadir import check_folders
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
@@ -55,7 +55,7 @@ async def run(args: argparse.Namespace) -> int:
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
     _check_readable(args.file)
-    check_folder(config.data_dir)
+    check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub that starts on it says where it lies in memory
     for folder in (config.data_dir, config.control_db.parent):
         holder = lock_holder(folder)
         if holder is not None:

@@ -16,7 +16,7 @@ from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, read_settings
 from groundcontrol.cli.options import add_settings
 from groundcontrol.config import Config, Secret
-from groundcontrol.datadir import check_folder
+from groundcontrol.datadir import check_folders
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
@@ -75,7 +75,7 @@ async def rotate(config: Config, new: Secret, scope: Scope) -> Done | None:
     """
     if not config.control_db.is_file():
         raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
-    check_folder(config.data_dir)
+    check_folders(config.data_dir, config.control_db.parent, volatile=True)
     holder = lock_holder(config.data_dir)
     if holder is not None:
         raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")

@@ -86,6 +86,16 @@ def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
             assert "in memory (tmpfs)" in command(hub.folder, "doctor").stdout
 
 
+def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        control = Path(memory) / "stardust.db"
+        done = serve(Path.cwd() / ".cache" / "nowhere", "--db", str(control), STARDUST_SECRET=SECRET, STARDUST_ALLOW_VOLATILE="no")
+        assert done.returncode == 78
+        assert f"the database's folder {memory} is in memory (tmpfs)" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert not control.exists()
+
+
 def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub"):
         pass

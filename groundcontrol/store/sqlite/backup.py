@@ -29,7 +29,7 @@ from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite.audit import heads
 from groundcontrol.store.sqlite.connection import translate
 from groundcontrol.store.sqlite.files import sync
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check_whole, copy, migrations
+from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, copy, migrations
 from groundcontrol.store.sqlite.readonly import check_readable, opened, unchanged
 from groundcontrol.store.sqlite.tx import Rows
 from groundcontrol.store.sqlite.workfolders import sweep, work_folder
@@ -41,6 +41,11 @@ MAX_MANIFEST_BYTES: Final = 4 << 20
 BLOCK_BYTES: Final = 1 << 20
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 """How file systems say that they have no hard links."""
+_ENCRYPTED: Final = 0x1
+_PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_YEAR_10000_AT: Final = 253_402_300_800.0
+"""From here on no date can be written."""
+_MOST_ROWS: Final = 1 << 62
 _STEPS: Final = 20_000
 """Of SQLite between two looks whether it shall end: some milliseconds."""
 
@@ -121,6 +126,7 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
             raise ConfigError(f"there is no folder {target.parent}")
         sweep(target.parent)
         with work_folder(target.parent) as folder:
+            check_known(control)
             return _make(control, target, folder, version, tell, fleet, ending)
     except (sqlite3.Error, OSError, ConfigError) as exc:
         ending.check()
@@ -134,6 +140,18 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
                 text += f": the user {os.geteuid()}, who owns the data folder, has to be able to read and write there"
             raise ConfigError(text) from exc
         raise
+
+
+def check_known(control: Path) -> None:
+    """Whether this program knows the schema of a control database and of the samples beside it.
+
+    Raises: ConfigError: one of them is not ours, or was made by a newer program. ReadOnlyHere, sqlite3.Error.
+    """
+    for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
+        if path.exists():
+            check_readable(path)
+            with opened(path) as db:
+                check_kind(db, path, kind, len(migrations(kind)))
 
 
 def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str, ending: Ending) -> Manifest:
@@ -249,13 +267,16 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     names = [info.filename for info in archive.infolist()]
     if sorted(names) != sorted([MANIFEST, *(name for name, _ in COPIES)]) or archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
         raise ConfigError(f"{path} is not a backup of Stardust")
+    if any(info.flag_bits & _ENCRYPTED or info.compress_type not in _PACKED for info in archive.infolist()):
+        raise ConfigError(f"{path} is not a backup of Stardust: it is packed in another way")
     try:
         found = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
     except msgspec.MsgspecError as exc:
         raise ConfigError(f"{path} is not a backup of Stardust: its list of contents cannot be read") from exc
     if found.format > FORMAT:
         raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")
-    if set(found.files) != {name for name, _ in COPIES}:
+    is_dated = 0 <= found.made_at < _YEAR_10000_AT and all(0 <= head.n < _MOST_ROWS for head in found.audit_heads)
+    if set(found.files) != {name for name, _ in COPIES} or not is_dated:
         raise ConfigError(f"{path} is not a backup of Stardust")
     for name, kind in COPIES:
         if found.files[name].schema > len(migrations(kind)):

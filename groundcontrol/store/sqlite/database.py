@@ -309,7 +309,7 @@ async def open_database(
         elif await opened[0].reader.run(lambda rows: rows.one(STARTS)) is None and await asyncio.to_thread(is_marked, samples_beside(path)):
             raise start_lost(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
-            event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples, or an empty one")
+            event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
         samples = _File.open(samples_beside(path), SAMPLES, clock)
         beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
         done = await asyncio.gather(samples, *beside, return_exceptions=True)

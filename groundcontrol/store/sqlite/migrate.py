@@ -68,20 +68,28 @@ def migrations(kind: Kind) -> list[Migration]:
     return steps
 
 
+def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
+    """Whether this program knows what is in an open database, up to the schema `known`.
+
+    Raises: ConfigError: it is not ours, or was made by a newer program.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    found: int = db.execute("PRAGMA application_id").fetchone()[0]
+    if not _is_new(db) and found != kind.application_id:
+        raise ConfigError(f"{path} is not a database of this kind")
+    if version > known:
+        raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {known})")
+
+
 def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
     """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first that changes it.
 
     Raises: ConfigError: the file is damaged, not ours, or made by a newer program; nothing was changed.
             sqlite3.Error: a step failed and was undone.
     """
+    check_kind(db, path, kind, len(steps))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    found: int = db.execute("PRAGMA application_id").fetchone()[0]
-    is_new = _is_new(db)
-    if not is_new and found != kind.application_id:
-        raise ConfigError(f"{path} is not a database of this kind")
-    if version > len(steps):
-        raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {len(steps)})")
-    if not is_new:
+    if not _is_new(db):
         check(db, path)
         if any(step.sql for step in steps[version:]):
             copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
@@ -245,7 +253,7 @@ def check_samples_not_lost(samples: Path) -> None:
 
     Raises: ConfigError.
     """
-    if size(samples) and is_blank(samples):
+    if samples.exists() and is_blank(samples):
         raise ConfigError(
             f"the database {samples} is empty, though a hub has run on it: restore a backup{_newest_copy(samples)};"
             f" to begin with no samples, move {samples} away"

@@ -103,6 +103,16 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
     assert checkup.secret_file_finding(tmp_path / "none").state == "problem"
 
 
+@pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
+def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(folder: Path, allowed: bool, state: str) -> None:
+    memory = Path("/dev/shm")  # the one that every Linux has
+    found = list(checkup.lasting_findings(memory, folder, allowed=allowed)) + list(
+        checkup.lasting_findings(folder.parent, memory, allowed=allowed)
+    )
+    about = [finding for finding in found if str(memory) in finding.text]
+    assert [finding.state for finding in about] == [state, state]
+
+
 def test_room_is_told_once_for_each_disk(folder: Path) -> None:
     assert len(list(checkup.space_findings(folder, folder, folder / "none"))) == 1
 
@@ -151,6 +161,15 @@ def test_the_lock_of_another_program_on_another_disk_is_not_taken_for_this_folde
     finally:
         for place in places:
             subprocess.run(["umount", place], check=True)
+
+
+async def test_of_a_folder_that_is_a_file_nothing_else_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "passwd"
+    file.touch(mode=0o600)
+    asked = argparse.Namespace(data_dir=str(file), json=False, url=None, db=None, config=None)
+    found = await doctor.examine(asked)
+    assert [finding.text for finding in found if finding.check in ("folder", "hub", "database")] == [f"{file} is not a folder"]
+    assert not [finding for finding in found if "chown" in finding.remedy]
 
 
 async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
@@ -227,6 +246,17 @@ async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:
         assert (await checkup.schema_finding(inspection)).state == "problem"
         harm(folder, "PRAGMA application_id = 7")
         assert (await checkup.schema_finding(inspection)).state == "problem"
+
+
+@pytest.mark.parametrize(("sql", "told"), [("user_version = 99", "made by a newer Stardust"), ("application_id = 7", "of this kind")])
+async def test_samples_that_no_hub_starts_on_are_a_problem(folder: Path, sql: str, told: str) -> None:
+    with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
+        db.execute(f"PRAGMA {sql}")
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        found = await checkup.schema_finding(inspection)
+    assert found.state == "problem"
+    assert told in found.text
+    assert "stardust-samples.db" in found.text
 
 
 async def test_another_secret_is_a_problem(folder: Path) -> None:

@@ -9,8 +9,10 @@ import os
 import random
 import sqlite3
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,52 @@ async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkey
     with pytest.raises(ConfigError, match=f"^no backup was made: {folder}: no space is left$"):
         backup.make(tmp_path / "data" / "stardust.db", folder / "one", "1.0", quietly)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
+async def test_a_database_of_a_newer_program_is_told_before_anything_is_copied(tmp_path: Path, name: str) -> None:
+    await made_in(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "data" / name)) as db, db:
+        db.execute("PRAGMA user_version = 99")
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=rf"the database \S+/data/{name} was made by a newer Stardust \(schema 99; this program knows"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "another", "1.0", said.append)
+    assert said == []
+
+
+ODD: dict[str, Callable[[dict[str, Any]], None]] = {
+    "no date": lambda manifest: manifest.update(made_at=1e300),
+    "a date before all": lambda manifest: manifest.update(made_at=-1.0),
+    "more rows than there can be": lambda manifest: manifest.update(audit_heads=[["a", 1 << 63, "b"]]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_numbers_in_the_list_of_contents_are_no_backup(tmp_path: Path, odd: str) -> None:
+    good = await made_in(tmp_path)
+    with zipfile.ZipFile(good) as source:
+        held = {name: source.read(name) for name in source.namelist()}
+    manifest = json.loads(held[MANIFEST])
+    ODD[odd](manifest)
+    held[MANIFEST] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "odd", "w") as target:
+        for name, content in held.items():
+            target.writestr(name, content)
+    with pytest.raises(ConfigError, match="is not a backup of Stardust"):
+        unpacked(tmp_path / "odd", tmp_path / "out")
+
+
+async def test_members_that_are_packed_in_another_way_are_no_backup(tmp_path: Path) -> None:
+    good = await made_in(tmp_path)
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "other", "w", zipfile.ZIP_LZMA) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    data = good.read_bytes()
+    at = data.index(b"PK\x01\x02") + 8  # the flags of the first member in the table of contents
+    (tmp_path / "locked").write_bytes(data[:at] + bytes([data[at] | 1]) + data[at + 1 :])
+    for name in ("other", "locked"):
+        with pytest.raises(ConfigError, match="is packed in another way"):
+            unpacked(tmp_path / name, tmp_path / f"from-{name}")
 
 
 async def test_a_name_that_no_file_can_have_is_a_backup_that_was_not_made(tmp_path: Path) -> None:

@@ -366,12 +366,16 @@ async def test_a_first_start_that_is_killed_anywhere_is_made_again(tmp_path: Pat
         assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
 
 
-async def test_samples_that_are_lost_or_were_not_made_yet_are_begun_anew_and_that_is_said(
+async def test_samples_that_were_moved_away_are_begun_anew_and_that_is_said_and_an_empty_file_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await open_and_close(tmp_path / "data")
     assert "samples_begun_anew" not in caplog.text
-    (tmp_path / "data" / "stardust-samples.db").write_bytes(b"")
+    samples = tmp_path / "data" / "stardust-samples.db"
+    samples.write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"stardust-samples.db is empty, though a hub has run on it: restore a backup; to begin with no"):
+        await open_database(tmp_path / "data", clock=CLOCK)
+    samples.unlink()
     await open_and_close(tmp_path / "data")
     assert "samples_begun_anew" in caplog.text
 
