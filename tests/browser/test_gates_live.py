@@ -413,7 +413,7 @@ def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it
         seen.sign_in()
         waits = page.get_by_role("heading", name="Waiting for the fleet")
         expect(waits).to_be_visible()
-        expect(page.get_by_text("No data yet.")).to_be_visible()
+        expect(page.get_by_text("No data yet. It appears as soon as")).to_be_visible()
         assert seen.axe() == []
         page.evaluate(
             "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/n/{stage.ids['db-01']}"

@@ -130,7 +130,7 @@ def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Bro
         with page.expect_response(re.compile("/retry$")) as answer:
             retry.click()
         assert answer.value.request.post_data_json == {"port": given["port"]}
-        expect(dialog).to_contain_text("Try 2.")
+        expect(dialog).to_contain_text("Attempt 2.")
         expect(retry).to_be_disabled()
         [row] = hub.local("GET", "/api/v1/deployments").json["deployments"]
         shown = re.search(r" · ([0-9.]+)\s", dialog.locator("header .meta").inner_text())

@@ -68,7 +68,7 @@ def test_the_form_shows_what_was_tried_last(page: Page, hub: HubProcess) -> None
     failure.get_by_label("Port").fill(other)
     with page.expect_response(lambda answer: answer.url.endswith("/retry")):
         failure.get_by_role("button", name="Retry").click()
-    expect(dialog.get_by_text("Try 2.")).to_be_visible(timeout=30_000)
+    expect(dialog.get_by_text("Attempt 2.")).to_be_visible(timeout=30_000)
     expect(failure).to_be_visible(timeout=30_000)
     dialog.get_by_role("button", name="Edit connection").click()
     expect(dialog.get_by_label("Port", exact=True)).to_have_value(other)
