@@ -309,7 +309,8 @@ async def schema_finding(inspection: Inspection) -> Finding:
     except (ConfigError, HubError) as exc:
         return Finding("schema", "problem", str(exc), "name the right file with --db")
     try:
-        await asyncio.to_thread(check_known, inspection.path)
+        with contextlib.suppress(sqlite3.Error):  # of a file that cannot be read `database_findings` has said so
+            await asyncio.to_thread(check_known, inspection.path)
     except ConfigError as exc:
         return Finding("schema", "problem", str(exc), "install the newer version again, or restore the copy from before the update")
     if schema.found < schema.known:

@@ -22,9 +22,10 @@ OLDER = "restore a backup"
 
 def stardust(disk: Disk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, as somebody runs it who sees this disk."""
+    given = {"STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"}
     return subprocess.run(
         [*disk.prefix, sys.executable, "-m", "groundcontrol", *words],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)} | given,
         capture_output=True,
         text=True,
         timeout=60,

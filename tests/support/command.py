@@ -13,10 +13,14 @@ LIMIT_S = 60
 
 
 def command(folder: Path, *words: str, given: str = "", env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command with a data folder, nothing else of the environment but `env`, and `given` on its input."""
+    """Run the command with a data folder, nothing else of the environment but `env`, and `given` on its input.
+
+    Like the hub of a test, it may find its folder in memory.
+    """
+    usual = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_ALLOW_VOLATILE": "yes"}
     return subprocess.run(
         [sys.executable, "-m", "groundcontrol", *words],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder)} | dict(env or {}),
+        env=usual | dict(env or {}),
         input=given,
         capture_output=True,
         text=True,
