@@ -24,7 +24,7 @@ const AddNode = dialog(t`the dialog`, async () => (await import("./more")).AddNo
 const RemoveNode = dialog(t`the dialog`, async () => (await import("./more")).RemoveNodeDialog);
 const Redeploy = dialog(t`the dialog`, async () => (await import("./more")).RedeployDialog);
 const Palette = dialog(t`the palette`, async () => (await import("./more")).Palette);
-const Keys = dialog(t`the list of keys`, async () => (await import("./more")).Keys);
+const Keys = dialog(t`the shortcuts`, async () => (await import("./more")).Keys);
 const Order = dialog(t`the dialog`, async () => (await import("../pages/orders")).OrderFor);
 const Many = dialog(t`the dialog`, async () => (await import("../pages/orders")).ManyDialog);
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);

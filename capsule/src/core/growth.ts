@@ -23,14 +23,14 @@ export function slope(times: readonly number[], values: readonly (number | null)
   return above / below;
 }
 
-/** "fills in about 9 h"; empty where it does not grow, or would not be full within a month. */
+/** "full in about 9 h"; empty where it does not grow, or would not be full within a month. */
 export function fillsIn(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
   const left = Math.max(0, whole - used) / bytesPerSecond;
   return left > FAR_S ? "" : t`full in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
 }
 
-/** "Grows 12.4 GiB/h, fills in about 9 h."; empty as `fillsIn`. */
+/** "Growing 12.4 GiB/h, full in about 9 h."; empty as `fillsIn`. */
 export function forecast(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   const when = fillsIn(bytesPerSecond, used, whole);
   return when && t`Growing ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;

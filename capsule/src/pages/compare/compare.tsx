@@ -245,7 +245,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
       <td role="cell" class="num">{shown(mean)}</td>
       <td role="cell" class="num">{shown(high)}</td>
       <td role="cell" class="num">
-        <Button slim kind="quiet" icon="x" name={t`Remove ${name}`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
+        <Button slim kind="quiet" icon="x" name={t`Remove ${name} from the comparison`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
       </td>
     </tr>
   );

@@ -70,7 +70,7 @@ function Report({ report }: { report: ReportView }): VNode | null {
             </div>
           ),
       )}
-      {config_files.length > 0 && <h3 class="medium">{t`New configuration files, not in use yet`}</h3>}
+      {config_files.length > 0 && <h3 class="medium">{t`Configuration files left beside those in use`}</h3>}
       {config_files.map((file) => (
         <details key={file.path}>
           <summary class="mono">{file.path}</summary>

@@ -186,7 +186,7 @@ function Rule(): VNode | null {
   const save = async (): Promise<void> => {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;
-    toast("done", t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`);
+    toast("done", wanted === "none" ? t`A second factor is no longer required` : t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`);
     await reread();
   };
   return (

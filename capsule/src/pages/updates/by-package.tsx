@@ -100,7 +100,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
       )}
       <p class="t3 meta">
         {t`${plural(found.total, "package")}, ${count(found.security)} for security.`}{" "}
-        {found.oldest_at === null ? t`Reported by ${plural(found.told, "node")}.` : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`${plural(found.silent, "node")} reported none.`}`}
+        {found.oldest_at === null ? t`Reported by ${plural(found.told, "node")}.` : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`Not known for ${plural(found.silent, "node")}.`}`}
         {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${form(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
       <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
