@@ -312,7 +312,12 @@ async def schema_finding(inspection: Inspection) -> Finding:
         with contextlib.suppress(sqlite3.Error):  # of a file that cannot be read `database_findings` has said so
             await asyncio.to_thread(check_known, inspection.path)
     except ConfigError as exc:
-        return Finding("schema", "problem", str(exc), "install the newer version again, or restore the copy from before the update")
+        return Finding(
+            "schema",
+            "problem",
+            str(exc),
+            "of a newer Stardust: install that again, or restore the copy from before the update; else restore a backup",
+        )
     if schema.found < schema.known:
         return Finding(
             "schema", "warning", f"schema {schema.found}; the next start brings it to {schema.known}", "nothing to do: a copy is made first"

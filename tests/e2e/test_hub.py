@@ -86,7 +86,7 @@ def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
             assert "in memory (tmpfs)" in command(hub.folder, "doctor").stdout
 
 
-def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies(tmp_path: Path) -> None:
+def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         control = Path(memory) / "stardust.db"
         done = serve(Path.cwd() / ".cache" / "nowhere", "--db", str(control), STARDUST_SECRET=SECRET, STARDUST_ALLOW_VOLATILE="no")
