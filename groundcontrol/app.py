@@ -39,9 +39,9 @@ from groundcontrol.fleet.facts import Facts
 from groundcontrol.fleet.ingest import Ingest
 from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.ports import Collaborators
 from groundcontrol.fleet.quota import Quotas
 from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import Collaborators
 from groundcontrol.janitor import Janitor
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import JobService

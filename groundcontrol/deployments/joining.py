@@ -25,7 +25,7 @@ from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.fleet.door import Refused
-from groundcontrol.fleet.session import AgentSocket, SocketClosed
+from groundcontrol.fleet.ports import AgentSocket, SocketClosed
 from groundcontrol.store.base import Store
 from majortom.base import DeployError, Payload, Secret
 from majortom.errors import one_line

@@ -20,8 +20,9 @@ from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.enrol import adopt
 from groundcontrol.fleet.intake import clean
 from groundcontrol.fleet.interest import Watching
+from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed
 from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators, SocketClosed
+from groundcontrol.fleet.session import AgentSession
 from spider.logs import event
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import (

@@ -12,7 +12,8 @@ from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
-from groundcontrol.fleet.session import AgentSession, Work
+from groundcontrol.fleet.ports import Work
+from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
 from spider.clock import Clock
 from spider.logs import event

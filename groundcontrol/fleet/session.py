@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Awaitable
+from typing import Final
 
-from groundcontrol.bus.base import Bus, Changed, Topic
+from groundcontrol.bus.base import Changed, Topic
 from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.errors import Conflict
 from groundcontrol.fleet.intake import (
-    KnownLayout,
     check_gap,
     check_late,
     check_layout,
@@ -28,12 +27,12 @@ from groundcontrol.fleet.intake import (
     read_log_lines,
     read_updates,
 )
-from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME, Quotas
+from groundcontrol.fleet.layouts import Layouts
+from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed, Work
+from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.fleet.unsaved import PASSING, RETRY_S, Save, Unsaved
-from groundcontrol.store.base import Marks, Store
-from spider.clock import Clock
+from groundcontrol.store.base import Marks
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (
@@ -62,7 +61,6 @@ from spider.wire.frames import (
     LogLines,
     Message,
     Pack,
-    Row,
     Table,
     Updates,
 )
@@ -74,8 +72,6 @@ ANSWER_EVERY_S: Final = 5.0
 """How often live packs are acknowledged while one comes each second: answered one by one, each answer would cost as much as the pack."""
 ANSWER_PACKS: Final = 8
 """Live packs that are not acknowledged yet when they are at once: an eighth of what a node sends ahead."""
-MAX_LAYOUTS: Final = 32
-"""Layouts that one session may have in use; a new one beyond them replaces the one that was named longest ago."""
 MAX_JOURNALS: Final = 256
 """Starts of Spider whose leavings one session may bring: each second that it runs without a hub leaves at most one."""
 MAX_OUTBOX: Final = 1024
@@ -90,115 +86,10 @@ LOOK_UP_S: Final = 1.0
 STUCK_LIMIT_S: Final = 10.0
 """A socket that takes nothing for this long is closed."""
 
-Hear = Callable[[bytes], "Work | None"]
-"""Takes a message, and returns what is still to be waited for before the next one."""
-Work = Coroutine[Any, Any, None]
-
 _UNHURRIED: Final = frozenset(bytes([kind]) for kind, cls in KINDS_TO_HUB.items() if cls in (Pack, Table))
 """Kinds that each node sends again and again: one by one they would wake the hub as often."""
 _CHEAP: Final = frozenset({Pack, Late, JobOutput})
 """Messages that come in numbers, and count for one."""
-
-JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
-
-
-class SocketClosed(Exception):
-    """The connection is over; `code` is what the peer closed it with."""
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-class AgentSocket(Protocol):
-    """A message socket, as `web/ws_agent.py` makes it."""
-
-    async def receive(self) -> bytes:
-        """The next binary message. Raises SocketClosed; ProtocolError for what is none."""
-        ...
-
-    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
-        """Give every message to `hear` as it comes, the next one when what it returned is done; never returns.
-
-        Args: patience: for how many seconds a message may wait, to be heard with those of others.
-
-        Raises: SocketClosed; ProtocolError for what is no message; what `hear` raises.
-        """
-        ...
-
-    async def send(self, data: bytes) -> None:
-        """Hand bytes to the network; does not wait while `backlog` is small. Raises SocketClosed."""
-        ...
-
-    async def probe(self, timeout_s: float) -> bool:
-        """Whether the peer answers a ping in time."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close it; never raises, and never takes more than a few seconds."""
-        ...
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that the network has not taken yet."""
-        ...
-
-
-class WantedJobs(NamedTuple):
-    """What a welcome says about jobs."""
-
-    ids: Sequence[str]
-    offsets: Sequence[int]
-    forget: Sequence[str]
-
-
-class JobSink(Protocol):
-    """Where job messages go; `jobs/runner.py`."""
-
-    async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
-    async def joined(self, agent: AgentSession) -> None: ...
-    async def heard(self, agent: AgentSession, message: JobMessage) -> None:
-        """Take a message; waits while this agent has too many in work."""
-        ...
-
-    def left(self, agent: AgentSession) -> None: ...
-
-
-class Readings(Protocol):
-    """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
-
-    def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> Work | None:
-        """Take a pack. Returns what to wait for where this agent, or everybody, has too much waiting: it is taken only then."""
-        ...
-
-
-class FactDesk(Protocol):
-    """Where tables and packages go; `fleet/facts.py`."""
-
-    async def joined(self, agent: AgentSession) -> None: ...
-    def left(self, agent: AgentSession) -> None: ...
-    async def table(self, agent: AgentSession, message: Table) -> None: ...
-    async def packages(self, agent: AgentSession, message: InstalledPackages) -> None: ...
-
-
-class Collaborators(NamedTuple):
-    """What a session works with."""
-
-    store: Store
-    bus: Bus
-    clock: Clock
-    onward: Onward
-    """By which a row is of the future."""
-    quotas: Quotas
-    readings: Readings
-    jobs: JobSink
-    facts: FactDesk
-    show: Callable[[AgentSession, KnownLayout, list[Row]], None]
-    """Told of every row of the live stream as it arrives."""
-    end: Callable[[AgentSession, int, str], Awaitable[None]]
-    """Takes a session out of the registry and closes its socket."""
-    farewell: Callable[[AgentSession, str, str], Awaitable[None]]
-    """Told that nothing is left on a server: forgets the node, which ends its session."""
 
 
 class AgentSession:
@@ -235,12 +126,7 @@ class AgentSession:
         self._quota = with_.quotas.of(node.id, now)
         self._owed = 0.0
         """What the last pack counts for by what was in it, in frames."""
-        self._layouts: dict[bytes, KnownLayout] = {}
-        """In the order in which they were last named."""
-        self._saves = 0
-        """How often the store was told of a layout."""
-        self._saved: dict[bytes, int] = {}
-        """At which of these times it was last told of each of them."""
+        self._layouts = Layouts()
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
@@ -383,22 +269,14 @@ class AgentSession:
 
     async def _layout(self, message: Layout) -> None:
         known = check_layout(message)
-        if self._layouts.get(message.layout) == known and self._saves - self._saved[message.layout] < MAX_LAYOUTS:
-            self._layouts[message.layout] = self._layouts.pop(message.layout)  # its node trusts in it anew
+        if self._layouts.renew(message.layout, known):
             return
-        # What is named again after many others is new to the store as well, which forgets what it was told of long ago.
         self._quota.store(sum(map(len, known.row.series)))
         try:
             await self.paused(self._store_layout(known.row))
         except Conflict as exc:
             raise ProtocolError("one name for two layouts") from exc
-        self._layouts.pop(message.layout, None)
-        if len(self._layouts) >= MAX_LAYOUTS:
-            oldest = next(iter(self._layouts))
-            del self._layouts[oldest], self._saved[oldest]
-        self._layouts[message.layout] = known
-        self._saves += 1
-        self._saved[message.layout] = self._saves
+        self._layouts.keep(message.layout, known)
 
     async def _store_layout(self, layout: LayoutRow) -> None:
         """However long that takes: packs cannot be stored without theirs."""

@@ -15,7 +15,8 @@ from groundcontrol.domain.jobs import START_LIMIT_S, TERMINAL, Job, JobError, Jo
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM, Actor
 from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
-from groundcontrol.fleet.session import AgentSession, JobMessage, WantedJobs
+from groundcontrol.fleet.ports import JobMessage, WantedJobs
+from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.dispatch import Dispatch, Refusal
 from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
 from groundcontrol.jobs.foresight import read_plan, read_report

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from groundcontrol.bus.base import Bus
 from groundcontrol.domain.nodes import Session
+from groundcontrol.fleet.ports import JobMessage, WantedJobs
 from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import AgentSession, JobMessage, WantedJobs
+from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.dispatch import Dispatch
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.receive import Receiver
@@ -17,7 +18,7 @@ from spider.clock import Clock
 
 
 class JobRunner:
-    """The way of every job of this hub's nodes; a `fleet.session.JobSink`."""
+    """The way of every job of this hub's nodes; a `fleet.ports.JobSink`."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
         self._dispatch = Dispatch(store, bus, clock, registry, fleet_key, at_once, bundle)

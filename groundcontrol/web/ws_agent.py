@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractStreamWriter
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
 from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.session import Hear, SocketClosed
+from groundcontrol.fleet.ports import Hear, SocketClosed
 from groundcontrol.fleet.together import Together
 from groundcontrol.web.letting_go import forget
 from groundcontrol.web.peer import address_of

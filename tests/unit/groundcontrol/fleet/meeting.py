@@ -14,8 +14,9 @@ from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.errors import StoreError
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.ports import AgentSocket, Collaborators
 from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.session import AgentSession, AgentSocket, Collaborators
+from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Message

@@ -21,9 +21,10 @@ from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
+from groundcontrol.fleet.ports import Collaborators, Hear
 from groundcontrol.fleet.quota import Quotas
 from groundcontrol.fleet.registry import WRITTEN_S, Registry
-from groundcontrol.fleet.session import AgentSession, Collaborators, Hear
+from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.wire.codec import NODE_CODEC

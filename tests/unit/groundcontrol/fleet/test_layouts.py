@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from groundcontrol.fleet.layouts import MAX_LAYOUTS
 from groundcontrol.fleet.quota import COSTLY, FRAMES_PER_S
-from groundcontrol.fleet.session import MAX_LAYOUTS
 from groundcontrol.store.sqlite.removal import LAYOUTS_KEPT
 from spider.outbox import MAX_TOLD, Outbox
 from spider.wire.frames import Ack, Layout, Pack, Row, Welcome

@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 
 from groundcontrol.errors import Fenced
-from groundcontrol.fleet.session import AgentSession, AgentSocket, SocketClosed
+from groundcontrol.fleet.ports import AgentSocket, SocketClosed
+from groundcontrol.fleet.session import AgentSession
 from spider.wire.errors import ProtocolError
 from tests.unit.groundcontrol.fleet.meeting import Hub
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from groundcontrol.fleet.session import AgentSocket, SocketClosed
+from groundcontrol.fleet.ports import AgentSocket, SocketClosed
 from groundcontrol.web.rounds import AT_ONCE, ROUND_S, Rounds
 from groundcontrol.web.ws_agent import READ_AHEAD_BYTES, ROUND_BYTES, _Socket
 from spider.wire.frames import MAX_FRAME_BYTES

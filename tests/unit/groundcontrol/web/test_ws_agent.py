@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.session import AgentSocket, SocketClosed
+from groundcontrol.fleet.ports import AgentSocket, SocketClosed
 from groundcontrol.web import ws_agent
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.protocol import HubRunner
