@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -49,6 +50,11 @@ _NOT_SERVED: Final = {
     "STARDUST_NATS_URL": "this version runs as a single hub on SQLite only: unset it",
 }
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
+_VARIABLES: Final = frozenset(
+    {"STARDUST_CONFIG", *_NOT_SERVED, *(item.env for item in SETTINGS), *(f"{item.env}_FILE" for item in SETTINGS if item.kind == "secret")}
+)
+MISSPELT: Final = 0.8
+"""How like a setting's name another one is that must be a slip of the pen, of 1; the command line and the tests have variables of their own."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,18 @@ def _authority(url: str) -> tuple[str, str]:
     return parts.scheme, name if parts.port in (None, default) else f"{name}:{parts.port}"
 
 
+def _misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Faults of variables that nothing reads, and that are nearly the name of one that is read: what they were to close would stay open."""
+    faults = []
+    for name in sorted(environ):
+        if name.startswith("STARDUST_") and name not in _VARIABLES and environ[name]:
+            meant = difflib.get_close_matches(
+                name.removeprefix("STARDUST_"), (known.removeprefix("STARDUST_") for known in _VARIABLES), 1, MISSPELT
+            )
+            faults += [f"{name} is set, but there is no such setting; did you mean STARDUST_{known}?" for known in meant]
+    return faults
+
+
 class _Reader:
     """Collects settings and faults; nothing is decided before everything has been looked at."""
 
@@ -161,6 +179,7 @@ class _Reader:
         for name, why in _NOT_SERVED.items():
             if self._environ.get(name, "").strip().lower() not in _OFF:
                 self._faults.append(f"{name} is set, but {why}")
+        self._faults += _misspelt(self._environ)
         file = self._file(flags)
         for item in SETTINGS:
             if item.kind != "secret":

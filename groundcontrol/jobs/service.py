@@ -114,7 +114,7 @@ class JobService:
         batch = await self._store.batches.batch(scope, batch_id)
         authorize(scope, "job.read", batch)
         if wish.plan is not None or batch.wish != Wish("plan", wish.packages, cast("PlannedAction", wish.action)):
-            raise BadRequest("plans_of names an order for plans of this very action and these packages", field="plans_of")
+            raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
         told = await self._store.batches.jobs_of(scope, batch_id)
         return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
 
@@ -160,5 +160,5 @@ def _bound(wish: Wish, plans: Mapping[NodeId, str], node: NodeId) -> Wish:
     Raises: NotFound: it told none.
     """
     if node not in plans:
-        raise NotFound("this node has told no plan in that order")
+        raise NotFound("this node has told no plan in that bulk job")
     return wish._replace(plan=plans[node])

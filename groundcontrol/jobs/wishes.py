@@ -59,7 +59,7 @@ def _check_packages(action: str, packages: tuple[str, ...]) -> None:
         raise BadRequest(f"{action} wants packages: name at least one", field="packages")
     if len(packages) > MAX_PACKAGES or len(json.dumps(packages)) > MAX_PACKAGES_BYTES:
         raise BadRequest(
-            f"too many packages for one order: at most {MAX_PACKAGES}, and {MAX_PACKAGES_BYTES} bytes of names", field="packages"
+            f"too many packages for one job: at most {MAX_PACKAGES}, and {MAX_PACKAGES_BYTES} bytes of names", field="packages"
         )
     for name in packages:
         if not PACKAGE_NAME.fullmatch(name):

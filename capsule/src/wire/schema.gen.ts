@@ -512,7 +512,7 @@ export interface BatchBody {
   reboot?: boolean;
   /** Ids, 1 to 1000. */
   nodes: string[];
-  /** Id of an order for plans of the same: each node is bound to the plan that it told there. One that told none gets no job. */
+  /** Id of a bulk job that planned the same: each node is bound to the plan that it told there. One that told none gets no job. */
   plans_of?: string;
 }
 

@@ -28,7 +28,7 @@ class BatchBody(JobBody, rename={"for_": "for"}, kw_only=True):
     nodes: list[str]
     """Ids, 1 to 1000."""
     plans_of: str | msgspec.UnsetType = msgspec.UNSET
-    """Id of an order for plans of the same: each node is bound to the plan that it told there. One that told none gets no job."""
+    """Id of a bulk job that planned the same: each node is bound to the plan that it told there. One that told none gets no job."""
 
 
 class CancelBody(Body):

@@ -53,6 +53,28 @@ def test_the_file_in_the_data_folder_is_read_by_itself(tmp_path: Path) -> None:
     assert [str(network) for network in made.trusted_proxies] == ["10.1.2.3/32", "fd00::/8"]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("STARDUST_TRUSTED_PROXY", "STARDUST_TRUSTED_PROXIES"),
+        ("STARDUST_REQUIRE_TOPT", "STARDUST_REQUIRE_TOTP"),
+        ("STARDUST_SECRETFILE", "STARDUST_SECRET_FILE"),
+        ("STARDUST_ADMIN_PASSWD", "STARDUST_ADMIN_PASS"),
+    ],
+)
+def test_a_misspelt_variable_is_not_passed_over(tmp_path: Path, written: str, meant: str) -> None:
+    value = "Kj4-what-it-holds"
+    (fault,) = faults(tmp_path, **{written: value})
+    assert fault == f"{written} is set, but there is no such setting; did you mean {meant}?"
+    assert value not in fault
+    config(tmp_path, **{written: ""})
+
+
+@pytest.mark.parametrize("other", ["STARDUST_TOKEN", "STARDUST_UNITS", "STARDUST_BOOT", "STARDUST_SOAK_MINUTES", "STARDUST_SERVICE_HOST"])
+def test_variables_of_others_are_theirs(tmp_path: Path, other: str) -> None:
+    config(tmp_path, **{other: "1"})
+
+
 def test_the_old_name_of_the_bundle_flag_still_works(tmp_path: Path) -> None:
     bundle = tmp_path / "spider.pyz"
     bundle.touch()
