@@ -263,11 +263,14 @@ class HubLink:
 
 
 async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run these side by side until one ends, which ends the others; raises what it raised."""
+    """Run these side by side until one ends, which ends the others; raises what it raised.
+
+    Another one may have met that end already, before it was cancelled: it can only say that the session is over, not why.
+    """
     started = [asyncio.ensure_future(part) for part in parts]
     try:
         done, _ = await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
+        for task in sorted(done, key=lambda task: isinstance(task.exception(), SessionOver)):
             task.result()
     finally:
         for task in started:

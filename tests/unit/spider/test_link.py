@@ -14,9 +14,10 @@ import pytest
 from spider.backoff import LEAST_INTERVAL_S, Backoff
 from spider.config import Config
 from spider.jobs import Jobs
-from spider.link import HubLink, NotConnected
+from spider.link import HubLink, NotConnected, _first_end
 from spider.outbox import Outbox
 from spider.wire import ids
+from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (
     HEARTBEAT_S,
     SILENCE_LIMIT_S,
@@ -302,6 +303,20 @@ async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub
         await hub.cut()
         await eventually(lambda: len(told) >= 6)
         assert told[3:] == ["first", "added", "late"]
+
+
+async def test_what_ended_a_session_is_what_is_told_also_where_others_met_its_end_at_once() -> None:
+    """As on a node that stood still for minutes: the hub is found silent, and what waits to be sent wakes, in one and the same step."""
+
+    async def ends(step: asyncio.Event, error: Exception) -> None:
+        await step.wait()
+        raise error
+
+    for _ in range(50):  # which of them is looked at first is left to chance
+        step = asyncio.Event()
+        asyncio.get_running_loop().call_soon(step.set)
+        with pytest.raises(ProtocolError):
+            await _first_end([ends(step, SessionOver("over")), ends(step, ProtocolError("silent")), ends(step, SessionOver("over"))])
 
 
 async def test_an_attempt_that_failed_was_one() -> None:
