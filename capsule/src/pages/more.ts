@@ -10,4 +10,5 @@ export { JobPage } from "./job/job";
 export { JobsPage } from "./jobs/jobs";
 export { ServersPage } from "./add/servers";
 export { UpdatesPage } from "./updates/updates";
+export { Nowhere } from "./nowhere";
 export { NodePage } from "./node/node";

@@ -4,7 +4,6 @@ import { t } from "../../core/say";
 import { Glyph } from "../../ui/glyph";
 import { Icon, Logo } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
-import { Sky } from "./sky";
 
 interface Props {
   title: string;
@@ -29,7 +28,6 @@ export function Frame({ title, text, refusal, action, note, children }: Props): 
   }, [title]);
   return (
     <div class="login">
-      <Sky />
       <main class="middle" id="main">
         <div class="box">
           <div>
