@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
+from groundcontrol.auth.sessions import ABSOLUTE_S
 from tests.browser.conftest import HUB_AWAY
 from tests.browser.gates import Gate, gate
 from tests.browser.test_add_node import opened
@@ -80,6 +82,8 @@ def sign_in_here_to_nothing(page: Page) -> None:
     """As somebody who sees no deployment."""
     page.route("**/api/v1/deployments?*", lambda route: route.fulfill(json={"deployments": [], "next": None}))
     sign_in_here(page)
+    page.get_by_role("link", name="Jobs").first.click()
+    page.get_by_role("radio", name="Deployments").click()
     expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
 
 
@@ -190,6 +194,65 @@ def test_a_session_is_renewed_in_time_whatever_the_browser_s_clock_says(browser:
         until(page, lambda: renewals)
 
 
+def nearly_over(hub: HubProcess, left_s: float) -> None:
+    """Every session has reached its longest life but for this."""
+    with contextlib.closing(sqlite3.connect(hub.folder / "stardust.db", timeout=10)) as database, database:
+        now = time.time()
+        database.execute("UPDATE login SET created_at = ?, expires_at = ?", (now - ABSOLUTE_S + left_s, now + left_s))
+    hub.login()  # something that the hub writes itself: until then it knows what it read
+
+
+def left_s(page: Page) -> float:
+    ends_at: float = page.evaluate("() => fetch('/api/v1/auth/me').then((answer) => answer.json()).then((me) => me.expires_at)")
+    return ends_at - time.time()
+
+
+def test_who_is_about_to_be_signed_out_is_told_and_goes_on_where_they_are(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("401 (Unauthorized)",)) as seen:
+        page = seen.page
+        page.clock.install()
+        seen.sign_in()
+        warning = page.get_by_role("status").filter(has_text="You will be signed out at")
+        page.get_by_role("link", name="Events").first.click()
+        page.get_by_label("Search events").fill("half a thought")
+        nearly_over(hub, 100)
+        page.clock.fast_forward(31_000)
+        expect(warning).to_be_visible()
+        assert seen.axe() == []
+        warning.get_by_role("button", name="Sign in again").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Your password", exact=True).fill("not this one")
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(dialog.get_by_text("The password is wrong.")).to_be_visible()
+        assert left_s(page) < 101
+        dialog.get_by_label("Your password", exact=True).fill(PASSWORD)
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(dialog).to_have_count(0)
+        expect(warning).to_have_count(0)
+        assert left_s(page) > HOURS_6
+        expect(page.get_by_label("Search events")).to_have_value("half a thought")
+        with page.expect_response("**/auth/me"):
+            page.clock.fast_forward(31_000)
+        page.wait_for_timeout(300)
+        expect(warning).to_have_count(0)
+
+
+def test_who_signs_out_leaves_no_address_behind_and_who_is_signed_out_comes_back_to_theirs(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=HUB_AWAY + ("401 (Unauthorized)",)) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.goto(hub.url + "/?q=tag%3Aprivate")
+        sign_out(page)
+        at_the_door(page)
+        assert page.url == hub.url + "/"
+        sign_in_here(page)
+        page.goto(hub.url + "/events")
+        nearly_over(hub, -1)
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # as by coming back to it
+        at_the_door(page)
+        assert page.url == hub.url + "/events"
+
+
 def test_trying_again_asks_anew_for_what_does_not_come(browser: Browser, hub: HubProcess) -> None:
     """By a socket that stands and says hello, and nothing more."""
     with gate(browser, hub) as seen:
@@ -254,8 +317,7 @@ def test_a_session_that_ends_takes_an_open_dialog_with_it_and_the_keys_go_on(bro
             sign_in_here(page)
             expect(page.get_by_role("heading", level=1, name="web-01")).to_be_visible()
             expect(dialog).to_have_count(0)
-            page.get_by_role("link", name="Updates").first.focus()
-            page.keyboard.press("Enter")
+            page.get_by_role("link", name="Updates").first.press("Enter")
             expect(page.get_by_role("heading", level=1, name="Updates")).to_be_attached()
             page.keyboard.press("Control+k")
             expect(dialog).to_be_visible()

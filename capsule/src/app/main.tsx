@@ -4,6 +4,7 @@ import { LoginPage } from "../pages/login/login";
 import { answers, connections, lostSince, retryIn, tryNow } from "../state/link";
 import { place } from "../state/router";
 import { phase, resume } from "../state/session";
+import { Boundary } from "../ui/boundary";
 import { setHub } from "../ui/lost";
 import "../ui/past";
 import { Dialogs, StepUp } from "./dialogs";
@@ -14,6 +15,8 @@ import { Toasts } from "./toasts";
 
 const TITLE_MS = 50;
 const TITLE_TRIES = 60;
+/** How often it is looked how much of the session is left. */
+const LOOK_MS = 30_000;
 
 function App(): VNode | null {
   const at = phase.value;
@@ -54,9 +57,15 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
     timer = setTimeout(announce, TITLE_MS);
     return () => clearTimeout(timer);
   }, [route.key]);
+  useEffect(() => {
+    const timer = setInterval(() => void import("./ending").then(({ look }) => look(), () => undefined /* a hub that is away is told elsewhere */), LOOK_MS);
+    return () => clearInterval(timer);
+  }, []);
   return (
     <>
-      <Shell route={route}>{route.view()}</Shell>
+      <Shell route={route}>
+        <Boundary key={route.key}>{route.view()}</Boundary>
+      </Shell>
       <Dialogs />
       <Toasts />
     </>

@@ -1,22 +1,23 @@
 /** Which page a path means. */
 
-import type { VNode } from "preact";
+import type { ComponentType, VNode } from "preact";
 import { t } from "../core/say";
 import { FleetPage } from "../pages/fleet/fleet";
 import { lazy } from "../ui/lazy";
-import { Empty } from "../ui/parts";
 import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
 import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 
-const NodePage = lazy(t`the node’s page`, async () => (await import("../pages/more")).NodePage);
-const JobsPage = lazy(t`the list of jobs`, async () => (await import("../pages/more")).JobsPage);
-const JobPage = lazy(t`the job’s page`, async () => (await import("../pages/more")).JobPage);
-const BatchPage = lazy(t`the bulk job`, async () => (await import("../pages/more")).BatchPage);
-const ServersPage = lazy(t`the servers`, async () => (await import("../pages/more")).ServersPage);
-const ComparePage = lazy(t`the comparison`, async () => (await import("../pages/more")).ComparePage);
-const UpdatesPage = lazy(t`the updates`, async () => (await import("../pages/more")).UpdatesPage);
-const EventsPage = lazy(t`the list of events`, async () => (await import("../pages/more")).EventsPage);
-const SettingsPage = lazy(t`the settings`, async () => (await import("../pages/access")).SettingsPage);
+const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
+const NodePage = page(t`the node’s page`, async () => (await import("../pages/more")).NodePage);
+const JobsPage = page(t`the list of jobs`, async () => (await import("../pages/more")).JobsPage);
+const JobPage = page(t`the job’s page`, async () => (await import("../pages/more")).JobPage);
+const BatchPage = page(t`the bulk job`, async () => (await import("../pages/more")).BatchPage);
+const ServersPage = page(t`the servers`, async () => (await import("../pages/more")).ServersPage);
+const ComparePage = page(t`the comparison`, async () => (await import("../pages/more")).ComparePage);
+const UpdatesPage = page(t`the updates`, async () => (await import("../pages/more")).UpdatesPage);
+const EventsPage = page(t`the list of events`, async () => (await import("../pages/more")).EventsPage);
+const Nowhere = page(t`the page`, async () => (await import("../pages/more")).Nowhere);
+const SettingsPage = page(t`the settings`, async () => (await import("../pages/access")).SettingsPage);
 
 export type Section = "fleet" | "updates" | "jobs" | "events" | "settings";
 
@@ -50,19 +51,4 @@ export function routeOf(path: string): Route {
     return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
   }
   return { ...base, section: "fleet", key: path, view: () => <Nowhere /> };
-}
-
-function Nowhere(): VNode {
-  return (
-    <div class="page">
-      <h1 class="hidden-text" tabIndex={-1}>
-        {t`Not found`}
-      </h1>
-      <Empty icon="satellite" title={t`There is no such page`} text={t`The address is wrong, or what it showed is gone.`}>
-        <a class="button" href="/">
-          {t`Go to the fleet`}
-        </a>
-      </Empty>
-    </div>
-  );
 }

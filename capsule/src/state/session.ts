@@ -5,6 +5,7 @@ import { backoff } from "../core/backoff";
 import { t } from "../core/say";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
+import { go } from "./router";
 
 export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
 
@@ -88,6 +89,8 @@ function leave(why: string, to: Phase = "login"): void {
   phase.value = to;
   notice.value = was ? why : "";
   for (const end of endings) end();
+  // Who signs out leaves no address for the next one here; who was signed out comes back to theirs.
+  if (!why) go("/", { replace: true });
 }
 
 /** One renewal at a time; false = the session is over. A hub that is away ends nothing: then why it could not be asked. */

@@ -16,8 +16,8 @@ export async function afresh(): Promise<boolean> {
 /** What is said of a part that did not come. */
 export const missing = (what: string): string => t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
 
-/** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come. */
-export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: (props: P) => VNode | null): (props: P) => VNode | null {
+/** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come; `frame`: the class of what is around the rest. */
+export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: ((props: P) => VNode | null) | null, frame?: string): (props: P) => VNode | null {
   let held: ComponentType<P> | null = null;
   return function Lazy(props: P): VNode | null {
     const [part, setPart] = useState<ComponentType<P> | null>(() => held);
@@ -35,7 +35,10 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
     }, []);
     if (part) return h(part as ComponentType<object>, props);
     if (meanwhile) return meanwhile(props);
-    if (failed) return <Failure title={t`This part of the page could not be loaded`} error={{ detail: missing(what), instance: "", status: 404 }} onRetry={() => void afresh()} />;
-    return <Loading what={what} />;
+    return (
+      <div class={frame}>
+        {failed ? <Failure title={t`This part of the page could not be loaded`} error={{ detail: missing(what), instance: "", status: 404 }} onRetry={() => void afresh()} /> : <Loading what={what} />}
+      </div>
+    );
   };
 }

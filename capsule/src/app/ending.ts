@@ -1,0 +1,3 @@
+import "../pages/first";
+
+export { look } from "../state/ending";

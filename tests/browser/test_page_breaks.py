@@ -1,0 +1,62 @@
+"""A part of the page that fails stays alone with it: what was there goes, what comes next stands by itself, and there is a way on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.gates import gate
+from tests.support.hub import HubProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+UNFIT = {"tables": [{"subject": "processes", "columns": None, "rows": None, "taken_at": 1, "total": 1}]}
+"""As from a hub of another version."""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("breaks") / "hub") as made:
+        yield made
+
+
+def test_an_answer_that_does_not_fit_breaks_its_own_part_alone(browser: Browser, hub: HubProcess) -> None:
+    [node] = hub.enrol("odd-one")
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/tables", lambda route: route.fulfill(json=UNFIT))
+        page.goto(f"{hub.url}/n/{node.node_id}/processes")
+        failed = page.get_by_role("alert").filter(has_text="This part of the page failed")
+        expect(failed).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name="odd-one")).to_be_visible()
+        assert seen.axe() == []
+        assert seen.faults, "what went wrong is in the console"
+        seen.faults.clear()
+
+        page.get_by_role("tab", name="Jobs").click()
+        expect(failed).to_have_count(0)
+        expect(page.get_by_role("tabpanel")).to_have_count(1)
+        page.get_by_role("tab", name="Processes").click()
+        page.unroute("**/tables")
+        expect(failed).to_be_visible()
+        page.get_by_role("link", name="Events").first.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Events")
+        seen.faults.clear()
+
+
+def test_a_page_that_failed_is_read_and_drawn_again_on_demand(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        page.route("**/api/v1/updates?*", lambda route: route.fulfill(json={"packages": [None], "total": 1, "told": 1}))
+        page.goto(f"{hub.url}/updates")
+        failed = page.get_by_role("alert").filter(has_text="This part of the page failed")
+        expect(failed).to_be_visible()
+        page.unroute("**/api/v1/updates?*")
+        failed.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Updates")
+        expect(failed).to_have_count(0)
+        seen.faults.clear()
