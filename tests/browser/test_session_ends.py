@@ -238,7 +238,7 @@ def test_who_is_about_to_be_signed_out_is_told_and_goes_on_where_they_are(browse
 
 
 def test_who_signs_out_leaves_no_address_behind_and_who_is_signed_out_comes_back_to_theirs(browser: Browser, hub: HubProcess) -> None:
-    with gate(browser, hub, expected=HUB_AWAY + ("401 (Unauthorized)",)) as seen:
+    with gate(browser, hub, expected=(*HUB_AWAY, "401 (Unauthorized)")) as seen:
         page = seen.page
         seen.sign_in()
         page.goto(hub.url + "/?q=tag%3Aprivate")
