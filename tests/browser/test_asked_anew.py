@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.test_settings import sign_in
+from tests.browser.test_settings import settings, sign_in
 from tests.browser.test_under_way import Kept
+from tests.browser.waits import try_now
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 
@@ -84,4 +86,19 @@ def test_what_a_setting_lists_may_be_old_and_can_be_read_again(page: Page, hub: 
     assert first is not None
     assert top["y"] < first["y"]
     told.get_by_role("button", name="Try again").click()
+    expect(told).to_have_count(0)
+
+
+def test_the_users_and_their_rule_come_by_themselves_once_the_hub_is_back(page: Page, hub: HubProcess) -> None:
+    sign_in(page, hub)
+    settings(page)
+    hub.end()
+    page.get_by_role("tab", name="Users").click()
+    told = page.get_by_role("alert").filter(has_text="could not be read")
+    expect(told).to_have_text([re.compile("^The users could not be read"), re.compile("^The rule for second factors could not be read")])
+    expect(told.get_by_role("button", name="Try again")).to_have_count(2)
+    hub.launch()
+    try_now(page)
+    expect(page.get_by_role("table", name="Users")).to_contain_text("admin")
+    expect(page.get_by_role("region", name="Required second factor")).to_be_visible()
     expect(told).to_have_count(0)

@@ -16,7 +16,7 @@ import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
-import { Empty } from "../../ui/parts";
+import { Empty, Failure, Loading } from "../../ui/parts";
 import { SessionTable } from "./account";
 import { ListView, useListed } from "./list";
 import { Refusal, useAct } from "./refusal";
@@ -168,19 +168,25 @@ const RULE_HINTS: Record<RuleKey, string> = {
 function Rule(): VNode | null {
   const [held, setHeld] = useState<SettingsView | null>(null);
   const [wanted, setWanted] = useState<RuleKey>("none");
-  const [failure, setFailure] = useState("");
+  const [failure, setFailure] = useState<ApiError | null>(null);
   const act = useAct();
   const see = (view: SettingsView): void => {
     setHeld(view);
     setWanted(view.require_totp);
   };
-  useEffect(() => {
-    loadSettings().then(see, (error: unknown) => {
+  const load = async (): Promise<void> => {
+    setFailure(null);
+    try {
+      see(await loadSettings());
+    } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setFailure(error.status === 403 ? "" : error.detail);
-    });
-  }, []);
-  if (!held) return <Refusal text={failure} />;
+      setFailure(error);
+    }
+  };
+  useEffect(() => void load(), []);
+  if (failure?.status === 403) return null; // the list says so already
+  if (failure) return <Failure title={t`The rule for second factors could not be read`} error={failure} onRetry={() => void load()} />;
+  if (!held) return <Loading rows={2} what={t`the rule for second factors`} onRetry={() => void load()} />;
   const least = RULES.indexOf(held.require_totp_least);
   const changed = wanted !== held.require_totp;
   const save = async (): Promise<void> => {
