@@ -107,6 +107,33 @@ def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: B
         assert (row["kind"], row["node_id"]) == ("remove", stage.ids["web-01"])
 
 
+def test_a_removal_whose_answer_is_lost_is_followed_all_the_same(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("ERR_FAILED", "404 (Not Found)")) as seen:
+        page = seen.page
+        answers: list[int] = []
+
+        def lose(route: Route) -> None:
+            if route.request.method != "DELETE":
+                return route.fallback()
+            answers.append(route.fetch().status)  # the hub has it
+            return route.abort()
+
+        page.route("**/api/v1/nodes/*", lose)
+        seen.sign_in()
+        for name, gone in (("web-01", False), ("backup-hel", True)):
+            seen.open(f"/n/{stage.ids[name]}/settings")
+            page.get_by_role("button", name="Remove node…").click()
+            dialog = page.get_by_role("dialog")
+            if gone:
+                dialog.get_by_text("The server is gone, only forget the node").click()
+            dialog.get_by_label(f"Type {name} to confirm").fill(name)
+            dialog.get_by_role("button", name="Remove node").click()
+            expect(page.get_by_role("dialog", name=f"{name} is forgotten" if gone else f"Removing {name}")).to_be_visible()
+            expect(dialog.get_by_role("list", name="Steps")).to_be_visible()
+            dialog.get_by_role("button", name="Done" if gone else "Run in background").click()
+        assert len(answers) == len([answer for answer in answers if answer < 300]) == 2, "each was sent once"
+
+
 def test_a_removal_that_failed_is_tried_again_by_who_types_the_name(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     given = {"host": "127.0.0.1", "port": free_port(), "username": "root", "password": "no"}

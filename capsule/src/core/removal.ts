@@ -26,6 +26,16 @@ export const REMOVAL_WORDS: Record<RemovalWay, string> = {
 /** Whether a removal that is done was one: somebody saw that nothing is left. Otherwise the node was only forgotten, and nobody looked. */
 export const wasTakenOff = (steps: readonly { name: string; state: string }[]): boolean => steps.some(({ name, state }) => name === "verify" && state === "done");
 
+interface DeploymentLike {
+  kind: string;
+  node_id: string | null;
+  ended_at: number | null;
+}
+
+/** The removal of this node that is what became of an order: it is under way, or has ended since the order was sent. One that ended before is another. */
+export const removalSince = <D extends DeploymentLike>(deployments: readonly D[], node: string, sentAt: number): D | undefined =>
+  deployments.find((one) => one.kind === "remove" && one.node_id === node && (one.ended_at === null || one.ended_at >= sentAt));
+
 /** Why credentials are asked for. */
 export function whyAsked(node: NodeLike): string {
   if (node.state !== "online") return t`No credentials are stored for this server, and it is not connected.`;

@@ -1,18 +1,19 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
-import { REMOVAL_WORDS, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
+import { useEffect, useState } from "preact/hooks";
+import { REMOVAL_WORDS, removalSince, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
 import { t } from "../../core/say";
 import { beganAt } from "../../core/steps";
 import { age, duration } from "../../core/time";
-import { now } from "../../state/clock";
+import { hubNow, now } from "../../state/clock";
 import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
-import { deploymentEnded, openDeployment } from "../../state/deployments";
+import { deploymentEnded, follow, openDeployment, turns } from "../../state/deployments";
 import { hide, show } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
+import { findDeployments } from "../../state/lists";
 import { go, place } from "../../state/router";
 import { toast } from "../../state/toasts";
-import type { DeploymentView, NodeView, RetryBody } from "../../state/types";
+import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog, Foot } from "../../ui/dialog";
@@ -26,7 +27,7 @@ import { FailureBox, ToSettings, triesOf } from "../add/failure";
 import { useOpened } from "../add/opened";
 import { Opening } from "../add/opening";
 import { Bar, Steps } from "../add/steps";
-import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
+import { DEPLOYMENTS, isUnheard, SENT, startedNote, useSending } from "../many/sending";
 
 /** Type the name, then watch the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
@@ -53,7 +54,25 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [entries, setEntries] = useState<Entries>(() => ofKnown(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
   const [refusal, setRefusal] = useState("");
+  /** When one was sent that nothing was heard of. */
+  const [unheard, setUnheard] = useState<number | null>(null);
   const { sending, give } = useSending();
+  const told = turns.value;
+  // What became of it is read, now and with each deployment that is told of: the hub may have begun it, and may even have done it already.
+  useEffect(() => {
+    if (unheard === null || sending) return;
+    let left = false;
+    findDeployments().then(
+      ({ deployments }) => {
+        const found = removalSince(deployments, view.id, unheard);
+        if (found && !left) onStarted(follow(found));
+      },
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error; // with the link come the deployments, and this is read again
+      },
+    );
+    return () => void (left = true);
+  }, [unheard, sending, told]);
   const matches = typed === view.name;
   const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
   const remove = (): void => {
@@ -64,6 +83,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     if (Object.keys(found).length) return;
     setRefusal("");
     const what = t`Remove ${view.name}`;
+    const sentAt = hubNow();
     void give({
       what,
       send: () => removeNode(view.id, asks ? credentialsOf(entries) : {}, force),
@@ -75,6 +95,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       refused: (why, error) => {
         const asked = error.code === "credentials_required";
         if (asked) setNeeds(true);
+        if (isUnheard(error)) setUnheard((held) => held ?? sentAt);
         setRefusal(asked ? whyAskedAgain(error.facts) : why);
       },
       back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "remove", node: view.id })),
