@@ -84,11 +84,14 @@ def test_nothing_typed_about_a_server_is_lost_or_refused_in_silence(page: Page, 
     tags.fill("we\u200bb")
     dialog.get_by_role("button", name="Connect").click()
     expect(password).to_have_attribute("aria-invalid", "true")
-    expect(dialog.get_by_role("alert")).to_contain_text("1024")
+    told = dialog.get_by_role("alert")
+    expect(told.filter(has_text="1024")).to_be_visible()
+    expect(tags).to_have_attribute("aria-invalid", "true")
+    expect(told.filter(has_text="The tag web contains a character that cannot be seen (U+200B).")).to_be_visible()
     password.fill("y")
     dialog.get_by_role("button", name="Connect").click()
+    expect(told).to_have_count(1)
     expect(tags).to_have_attribute("aria-invalid", "true")
-    expect(dialog.get_by_role("alert")).to_be_visible()
 
     tags.fill("prod")
     page.keyboard.press("Escape")
@@ -124,3 +127,49 @@ def test_a_way_that_is_being_asked_for_is_not_left_for_another_one(page: Page, h
     expect(dialog.get_by_role("heading", name="The command has expired")).to_be_visible()
     expect(dialog.get_by_label("Command")).to_have_count(0)
     expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
+
+
+def test_what_is_typed_of_a_node_stays_while_its_other_tabs_are_seen_and_says_what_is_wrong_with_it(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    card = page.get_by_role("region", name="Name and tags")
+    name, tags, save = card.get_by_label("Name in Stardust"), card.get_by_label("Tags", exact=True), card.get_by_role("button", name="Save")
+    name.fill("web-1 in the cellar")
+    tags.fill("eu,")
+
+    def away_and_back() -> None:
+        page.get_by_role("tab", name="Overview").click()
+        expect(card).to_have_count(0)
+        renamed = hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": ["night"]})
+        assert renamed.status == 200, renamed.body
+        page.get_by_role("tab", name="Settings").click()
+
+    away_and_back()
+    expect(name).to_have_value("web-1 in the cellar")
+    for tag in ("eu", "night"):  # what others make of it meanwhile is there as well
+        expect(card.get_by_role("button", name=f"Remove tag {tag}")).to_be_visible()
+    save.click()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    expect(save).to_be_disabled()
+    [view] = hub.local("GET", "/api/v1/nodes").json["nodes"]
+    assert (view["name"], sorted(view["tags"])) == ("web-1 in the cellar", ["eu", "night"])
+
+    name.fill("web\u202e1")
+    expect(card.get_by_role("alert")).to_contain_text("a character that cannot be seen (U+202E)")
+    expect(save).to_be_disabled()
+    name.fill("w" * 101)
+    expect(card.get_by_role("alert")).to_have_text("A name has at most 100 characters; this has 101.")
+    name.fill("w" * 100)
+    save.click()
+    expect(save).to_be_disabled()
+    assert hub.local("GET", "/api/v1/nodes").json["nodes"][0]["name"] == "w" * 100
+    tags.fill("t" * 70)
+    tags.press("Enter")
+    expect(card.get_by_role("button", name="Remove tag " + "t" * 70)).to_be_visible()
+    expect(card.get_by_role("alert")).to_contain_text("A tag has at most 64 characters;")
+    expect(save).to_be_disabled()
+    page.goto(hub.url)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    expect(card.get_by_role("button", name="Remove tag eu")).to_be_visible()
+    expect(card.get_by_role("button", name="Remove tag " + "t" * 70)).to_have_count(0)

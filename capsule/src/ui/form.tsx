@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
+import { tagsFault } from "../core/names";
 import { t } from "../core/say";
 import { Below, type FieldProps } from "./field";
 
@@ -50,9 +51,11 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
   );
 }
 
+/** Nothing of what is typed or pasted is cut off: a tag that the hub would refuse stands there whole, with why. */
 export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
   const id = useId();
   const [text, setText] = useState("");
+  const fault = tagsFault(tags) || wrong;
   const add = (): void => {
     const fresh = text.split(/[\s,]+/).map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
     if (fresh.length) onTags([...tags, ...new Set(fresh)]);
@@ -75,10 +78,9 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
           class="input tag-input"
           value={text}
           placeholder={t`add a tag`}
-          maxLength={64}
           autocomplete="off"
-          aria-invalid={wrong ? true : undefined}
-          aria-describedby={wrong ? `${id}-wrong` : undefined}
+          aria-invalid={fault ? true : undefined}
+          aria-describedby={fault ? `${id}-wrong` : undefined}
           onInput={(event) => setText(event.currentTarget.value)}
           onBlur={add}
           onKeyDown={(event) => {
@@ -90,7 +92,7 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
           }}
         />
       </div>
-      <Below id={id} hint="" wrong={wrong} />
+      <Below id={id} hint="" wrong={fault} />
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { readKeyHead } from "../../core/keys";
+import { nameFault } from "../../core/names";
 import { t } from "../../core/say";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
@@ -191,7 +192,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
             <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
-            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={wrong.name ?? ""} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameFault(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
           <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { nameFault } from "../../core/names";
 import { rich, t } from "../../core/say";
 import { age } from "../../core/time";
 import { POLICIES } from "../../core/words";
@@ -79,7 +80,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
           <Method value="command" busy={sending} onPick={onMethod} />
           {left && <AsLeft secrets={false} onAnew={anew} />}
           <Refusal text={refusal} />
-          <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+          <TextField label={t`Name in Stardust`} value={wish.name} onText={(name) => change({ name })} wrong={nameFault(wish.name)} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }} />
           <div class="halves">
             <SelectField
               label={t`Policy on the server`}

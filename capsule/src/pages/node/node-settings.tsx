@@ -1,11 +1,13 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { nameFault, tagsFault } from "../../core/names";
 import { carried, carriedPatch } from "../../core/retag";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { show } from "../../state/dialogs";
 import { editNode, type Edit } from "../../state/edits";
 import { nodeSignal } from "../../state/fleet";
+import type { NodeDetail } from "../../state/node";
 import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { today } from "../../state/today";
@@ -15,10 +17,20 @@ import { TextField } from "../../ui/field";
 import { TagsField } from "../../ui/form";
 import { Upkeep } from "./upkeep";
 
-export function NodeSettings({ view }: { view: NodeView }): VNode {
+interface Typed {
+  name: string;
+  tags: readonly string[];
+  /** What it is a change of. */
+  seen: NodeView;
+}
+
+/** What is typed and not saved, kept for as long as the node's page is open: its other tabs take these fields away. */
+const typed = new WeakMap<NodeDetail, Typed>();
+
+export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
   return (
     <div class="settings">
-      {mayAct.value && <Names view={view} />}
+      {mayAct.value && <Names detail={detail} view={view} />}
       <section class="card" aria-label={t`About this node`}>
         <h2>{t`About this node`}</h2>
         <dl class="facts">
@@ -62,12 +74,16 @@ export function NodeSettings({ view }: { view: NodeView }): VNode {
   );
 }
 
-function Names({ view }: { view: NodeView }): VNode {
-  const [name, setName] = useState(view.name);
-  const [tags, setTags] = useState<readonly string[]>(view.tags);
+function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
+  const [left] = useState<Typed>(() => typed.get(detail) ?? { name: view.name, tags: view.tags, seen: view });
+  const [name, setName] = useState(left.name);
+  const [tags, setTags] = useState(left.tags);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
-  const seen = useRef(view);
+  const seen = useRef(left.seen);
+  const held = useRef({ name, tags });
+  held.current = { name, tags };
+  useEffect(() => () => void typed.set(detail, { ...held.current, seen: seen.current }), []);
   // What others make of it meanwhile is followed, and not written back over; of the tags, what was added and taken away here stays so on theirs.
   useEffect(() => {
     const before = seen.current;
@@ -76,8 +92,10 @@ function Names({ view }: { view: NodeView }): VNode {
     setTags((held) => carried(view.tags, before.tags, held) ?? view.tags);
   }, [view.name, view.tags.join()]);
   const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
+  const fault = nameFault(name);
+  const ready = changed && name.trim() !== "" && !fault && !tagsFault(tags);
   const save = async (): Promise<void> => {
-    if (!changed || busy) return;
+    if (!ready || busy) return;
     setBusy(true);
     setWrong("");
     const wanted = { name: name.trim(), tags };
@@ -119,10 +137,10 @@ function Names({ view }: { view: NodeView }): VNode {
           void save();
         }}
       >
-        <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={wrong} input={{ maxLength: 64, required: true, autocomplete: "off", spellcheck: false }} />
+        <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={fault || wrong} input={{ required: true, autocomplete: "off", spellcheck: false }} />
         {mayTag.value ? <TagsField label={t`Tags`} tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">{t`Tags: ${view.tags.join(", ")}. Access depends on tags, so only someone with access to every node can change them.`}</p>}
         <div>
-          <Button kind="primary" type="submit" busy={busy} disabled={!changed || !name.trim()}>
+          <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Save`}
           </Button>
         </div>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { nameFault } from "../../core/names";
 import { form, t } from "../../core/say";
 import { age, date, short } from "../../core/time";
 import { plural } from "../../core/units";
@@ -177,7 +178,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
       >
         <div class="body">
           <Refusal text={act.refusal} />
-          <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} wrong={nameFault(name)} input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <div class="halves">
             <TextField label={t`Maximum servers`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
             <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nameFault, tagsFault } from "./names";
+
+test("a name that the hub would refuse says why: what cannot be seen in it by its number, and how long it may be", () => {
+  for (const good of ["", "web-01", "Rechner im Keller", " web\u00a001 ", "計算機", "a".repeat(100), "🛰".repeat(100)]) assert.equal(nameFault(good), "", good);
+  assert.match(nameFault("web\u202e10-bd"), /cannot be seen \(U\+202E\)/);
+  assert.match(nameFault("web\u200b01"), /\(U\+200B\)/);
+  assert.match(nameFault("web\u00ad01"), /\(U\+00AD\)/);
+  assert.equal(nameFault("a".repeat(101)), "A name has at most 100 characters; this has 101.");
+});
+
+test("of tags it is said which one is too long or has what cannot be seen, and when there are too many", () => {
+  const of = (count: number): string[] => Array.from({ length: count }, (_, index) => `t${index}`);
+  assert.equal(tagsFault(["web", "a".repeat(64), ...of(30)]), "");
+  assert.equal(tagsFault(["web", `eu-${"a".repeat(62)}`]), "A tag has at most 64 characters; eu-aaaaaaaaaaaaaaaaa… has 65.");
+  assert.match(tagsFault(["web", "d\u202eb"]), /^The tag db contains .*U\+202E/);
+  assert.equal(tagsFault(of(33)), "There are at most 32 tags; these are 33.");
+});
