@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_add_node import opened
-from tests.browser.test_settings import sign_in
+from tests.browser.test_settings import choose_password, sign_in
 from tests.browser.test_under_way import Kept
 from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
@@ -41,6 +41,20 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: 
         assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
     finally:
         spider.close()
+
+
+def test_who_cannot_replace_the_keys_reads_nothing_of_it(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("kept-up")
+    made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator"})
+    sign_in(page, hub)
+    agent = page.get_by_role("region", name="Agent", exact=True)
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    expect(agent).to_contain_text("Replacing its keys")
+    page.get_by_role("button", name="Sign out").first.click()
+    choose_password(page, hub, "vera", made.json["password"])
+    page.goto(f"{hub.url}/n/{node.node_id}/settings")
+    expect(agent.get_by_role("button", name="Update agent")).to_be_visible()
+    expect(agent).not_to_contain_text("keys", ignore_case=True)
 
 
 def test_a_node_is_deployed_again_from_its_page(page: Page, hub: HubProcess) -> None:

@@ -41,7 +41,8 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
       <p class="t2">
         {watching
           ? t`This server was set up for monitoring only: its agent runs no jobs. Its owner can change that in policy.conf, in /etc/stardust where Spider was installed; deploying it again adds what jobs need.`
-          : t`Version ${view.agent_version || t`not known`}. Replacing its keys locks out anyone else who has the current ones.`}
+          : t`Version ${view.agent_version || t`not known`}.`}
+        {!watching && isAdmin.value && <> {t`Replacing its keys locks out anyone else who has the current ones.`}</>}
       </p>
       <div class="row wrap">
         <Button disabled={watching || busy} onClick={() => void run(update)}>
