@@ -431,3 +431,24 @@ def test_the_palette_acts_and_single_keys_can_be_switched_off(page: Page, hub: H
     expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("db-1"))
     page.keyboard.press("ArrowDown")
     expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("spare-1"))
+
+
+def test_the_sidebar_says_how_many_tags_it_leaves_out_and_has_them_all(page: Page, hub: HubProcess) -> None:
+    first, *others = [node.node_id for node in hub.enrol("web-1", "web-2", "web-3")]
+    names = [f"tag-{index:02}" for index in range(14)]
+    for node in others:
+        assert hub.local("PATCH", f"/api/v1/nodes/{node}", {"tags": names[:12]}).status == 200
+    sign_in(page, hub)
+    side = page.get_by_role("navigation", name="Main", exact=True)
+    expect(side.get_by_role("link", name="tag-")).to_have_count(12)
+    expect(side.get_by_text("more")).to_have_count(0)
+    assert hub.local("PATCH", f"/api/v1/nodes/{first}", {"tags": names[12:]}).status == 200
+    more = side.get_by_text("2 more")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(side.get_by_role("link", name="tag-")).to_have_count(14)
+    side.get_by_role("link", name="tag-13").click()
+    expect(page.locator("[data-node]")).to_have_count(1)
+    expect(side.get_by_role("link", name="tag-13")).to_have_attribute("aria-current", "true")
+    more.click()
+    expect(side.get_by_role("link", name="tag-")).to_have_count(12)

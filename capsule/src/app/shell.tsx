@@ -55,12 +55,21 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
   );
 }
 
+/** In sight in the sidebar: the most common ones. */
+const MOST_TAGS = 12;
 const runningWords = (): string => (running.value.length ? t`${running.value.length} running` : "");
 
 function Side({ route }: { route: Route }): VNode {
-  const shownTags = tags.value.slice(0, 12);
+  const more = tags.value.length - MOST_TAGS;
   const query = place.value.query.get("q") ?? "";
   const { views } = preferences.value;
+  const tagged = ([tag, count]: readonly [string, number]): VNode => (
+    <a key={tag} class="nav" href={`/?q=${encodeURIComponent(tagFilter(tag))}`} aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}>
+      <Icon name="tag" size="small" />
+      <span class="cut">{tag}</span>
+      <span class="count">{count}</span>
+    </a>
+  );
   return (
     <nav class="side" aria-label={t`Main`}>
       <a class="brand" href="/" title={t`Fleet`}>
@@ -84,16 +93,16 @@ function Side({ route }: { route: Route }): VNode {
           ))}
         </div>
       )}
-      {shownTags.length > 0 && (
+      {tags.value.length > 0 && (
         <div class="tags">
           <h2>{t`Tags`}</h2>
-          {shownTags.map(([tag, count]) => (
-            <a key={tag} class="nav" href={`/?q=${encodeURIComponent(tagFilter(tag))}`} aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}>
-              <Icon name="tag" size="small" />
-              <span class="cut">{tag}</span>
-              <span class="count">{count}</span>
-            </a>
-          ))}
+          {tags.value.slice(0, MOST_TAGS).map(tagged)}
+          {more > 0 && (
+            <details>
+              <summary class="nav">{t`${more} more`}</summary>
+              {tags.value.slice(MOST_TAGS).map(tagged)}
+            </details>
+          )}
         </div>
       )}
       <div class="foot">
