@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cameSince, eventSearch, eventText, readEventsAsked } from "./events";
+import { cameSince, eventsCsv, eventSearch, eventText, readEventsAsked } from "./events";
 
 test("an event of a job says what was done in the words of the buttons", () => {
   const of = (action: string, state: string, message: string): string => eventText({ type: `job.${state}`, message, details: { job: "1", action, changes: 0 } });
   assert.equal(of("full-upgrade", "succeeded", "full-upgrade on web-01: succeeded"), "Full upgrade on web-01: succeeded");
   assert.equal(of("refresh", "unknown", "refresh on on: unknown: unknown"), "Refresh package lists on on: unknown: outcome unknown");
   assert.equal(of("of-tomorrow", "failed", "of-tomorrow on web-01: failed"), "of-tomorrow on web-01: failed");
+});
+
+test("a table of events says what the page says", () => {
+  const one = { at: 1_700_000_000, severity: "warning", type: "job.unknown", source: "ground control", node_id: "n1", message: "full-upgrade on web-01: unknown", details: { action: "full-upgrade" } };
+  const rows = eventsCsv([one, { ...one, type: "fleet.renamed", node_id: null, message: "as it is" }], (id) => (id === "n1" ? "web-01" : undefined)).split("\r\n");
+  assert.equal(rows[1], "2023-11-14T22:13:20.000Z,warning,job.unknown,ground control,web-01,n1,Full upgrade on web-01: outcome unknown");
+  assert.match(rows[2] ?? "", /,ground control,,,as it is$/);
 });
 
 test("every other event is told as the hub tells it", () => {

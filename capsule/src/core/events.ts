@@ -1,6 +1,8 @@
 /** Events of jobs in the words of the page: the hub's message has an action and a state as programs name them. */
 
+import { csv } from "./csv";
 import { t } from "./say";
+import { iso } from "./time";
 import { ACTION_WORDS, actionWord, STATE_WORDS, stateWord } from "./words";
 
 interface EventLike {
@@ -15,6 +17,17 @@ export function eventText({ type, message, details }: EventLike): string {
   if (!action || action !== details.action || type !== `job.${state}`) return message;
   return t`${actionWord(action)} on ${node}: ${stateWord(state).toLowerCase()}`;
 }
+
+interface EventRow extends EventLike {
+  at: number;
+  severity: string;
+  source: string;
+  node_id: string | null;
+}
+
+/** For people: as the page tells them. What programs read has the hub's own words. */
+export const eventsCsv = (events: readonly EventRow[], nameOf: (node: string) => string | undefined): string =>
+  csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event)])]);
 
 /** What the hub calls that of which this is all, or the beginning. One word of several may be of anything. */
 function calledBy(text: string, words: Readonly<Record<string, string>>): string | undefined {

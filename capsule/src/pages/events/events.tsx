@@ -1,9 +1,8 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { csv } from "../../core/csv";
-import { eventSearch, LONGEST, readEventsAsked } from "../../core/events";
+import { eventsCsv, eventSearch, LONGEST, readEventsAsked } from "../../core/events";
+import { refusalText } from "../../core/forbidden";
 import { t } from "../../core/say";
-import { iso } from "../../core/time";
 import { count } from "../../core/units";
 import { nodeName } from "../../state/fleet";
 import { allEvents, type EventsAsked } from "../../state/lists";
@@ -33,7 +32,7 @@ async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
   const text =
     kind === "json"
       ? `${JSON.stringify(events, null, 1)}\n`
-      : csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : (nodeName(event.node_id) ?? ""), event.node_id, event.message])]);
+      : eventsCsv(events, nodeName);
   saveText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
   if (!whole) toast("fail", t`Not all events are in the file`, t`It has only the newest ${count(events.length)}. Narrow the filter, or read the rest through the API.`);
 }
@@ -58,7 +57,7 @@ export function EventsPage(): VNode {
       await save(kind, only);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The events could not be read`, error.detail, { label: t`Retry`, run: () => void download(kind) });
+      toast("fail", t`The events could not be read`, refusalText(error), { label: t`Retry`, run: () => void download(kind) });
     } finally {
       setBusy(false);
     }
