@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { someOf } from "../../core/batch";
+import { refusalText } from "../../core/forbidden";
 import { removalWay } from "../../core/removal";
 import { t } from "../../core/say";
 import { plural } from "../../core/units";
@@ -46,7 +47,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
     }
     if (!all.failed.length && !all.left.length) return here ? hide() : undefined;
     if (here) setOutcome(all);
-    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0]?.error.detail ?? "");
+    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? refusalText(all.failed[0].error) : "");
   };
   return (
     <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={someOf(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={run.through === null ? hide : run.stop}>
@@ -57,7 +58,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
                 <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
                 <span class="plain">
-                  {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0]?.error.detail}
+                  {someOf(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0] && refusalText(outcome.failed[0].error)}
                 </span>
               </Banner>
             )}

@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { refusalText } from "../../core/forbidden";
 import { planSum } from "../../core/orders";
 import { t } from "../../core/say";
 import { decimalSize } from "../../core/units";
@@ -52,7 +53,7 @@ export function usePlans(started: BatchView | null): Plans | null {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (left) return;
-        setFound((before) => ({ batch: before?.batch ?? started, told: new Map(held.current), complete: false, failure: error.detail }));
+        setFound((before) => ({ batch: before?.batch ?? started, told: new Map(held.current), complete: false, failure: refusalText(error) }));
       }
       if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
     };

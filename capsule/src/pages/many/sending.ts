@@ -32,8 +32,9 @@ export const isUnheard = ({ status, code }: ApiError): boolean => status === 0 |
 
 /** In words that claim no more than is known. `again`: it is the same wish when it is sent once more. */
 export const whyNot = (error: ApiError, again = true): string => {
-  if (!isUnheard(error)) return refusalText(error);
-  return again ? t`${error.detail} It is not known whether it started. Trying again does not start it twice.` : t`${error.detail} It is not known whether it started.`;
+  const why = refusalText(error);
+  if (!isUnheard(error)) return why;
+  return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
 };
 
 /** The note of an order whose dialog is gone. */

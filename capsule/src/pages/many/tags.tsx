@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { someOf } from "../../core/batch";
+import { refusalText } from "../../core/forbidden";
 import { carried, retagged, tagCounts } from "../../core/retag";
 import { t } from "../../core/say";
 import { plural } from "../../core/units";
@@ -45,7 +46,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
   else if (done.length) toast("done", what);
   if (failed[0]) {
     const rest = [...failed.map(({ one }) => one), ...left];
-    toast("fail", t`${plural(rest.length, "node")} not changed`, failed[0].error.detail, { label: t`Retry`, run: () => void undo(rest) });
+    toast("fail", t`${plural(rest.length, "node")} not changed`, refusalText(failed[0].error), { label: t`Retry`, run: () => void undo(rest) });
   }
 }
 
@@ -78,7 +79,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
     });
     offerUndo(t`Tags changed on ${plural(edits.length, "node")}`, edits);
     const names = [...failed.map(({ one }) => one), ...left].map(({ name }) => name);
-    const why = failed[0]?.error.detail ?? t`It was stopped.`;
+    const why = (failed[0] && refusalText(failed[0].error)) ?? t`It was stopped.`;
     if (run.here()) {
       if (!names.length) return hide();
       setBegun(null);

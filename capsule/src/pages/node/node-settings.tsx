@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { refusalText } from "../../core/forbidden";
 import { nameFault, tagsFault } from "../../core/names";
 import { carried, carriedPatch } from "../../core/retag";
 import { t } from "../../core/say";
@@ -109,7 +110,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
+      setWrong(refusalText(error));
     } finally {
       setBusy(false);
     }
@@ -124,7 +125,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       toast("done", t`Undone`, back.after.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It could not be undone`, error.detail, { label: t`Retry`, run: () => void undo(edit) });
+      toast("fail", t`It could not be undone`, refusalText(error), { label: t`Retry`, run: () => void undo(edit) });
     }
   };
   return (

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { refusalText } from "../../core/forbidden";
 import { t } from "../../core/say";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
@@ -12,7 +13,7 @@ async function save(patch: PreferencesPatch): Promise<void> {
     await savePreferences(patch);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`The setting was not saved`, error.detail, { label: t`Retry`, run: () => void save(patch) });
+    toast("fail", t`The setting was not saved`, refusalText(error), { label: t`Retry`, run: () => void save(patch) });
   }
 }
 

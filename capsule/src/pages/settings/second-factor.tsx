@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grouped, recoveryText } from "../../core/access";
+import { refusalText } from "../../core/forbidden";
 import { t } from "../../core/say";
 import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
 import { reread, user } from "../../state/session";
@@ -30,7 +31,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : error.detail);
+      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : refusalText(error));
     } finally {
       setBusy(false);
     }
