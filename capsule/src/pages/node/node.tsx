@@ -118,21 +118,23 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       </div>
       <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
         <h2 class="hidden-text">{tabs.find((one) => one.key === tab)?.label}</h2>
-        {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
-        {tab === "measures" && <Measures detail={detail} node={view} shown={shown} />}
-        {tab === "processes" && <Processes detail={detail} />}
-        {tab === "hardware" && <Hardware detail={detail} />}
-        {tab === "services" && <Services detail={detail} />}
-        {tab === "packages" && (
-          <div class="stack">
-            <Available detail={detail} />
-            <Packages detail={detail} />
-          </div>
-        )}
-        {tab === "jobs" && <NodeJobs id={view.id} />}
-        {tab === "logs" && <NodeLogs id={view.id} />}
-        {tab === "events" && <NodeEvents id={view.id} />}
-        {tab === "settings" && <NodeSettings detail={detail} view={view} />}
+        <Boundary key={tab}>
+          {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
+          {tab === "measures" && <Measures detail={detail} node={view} shown={shown} />}
+          {tab === "processes" && <Processes detail={detail} />}
+          {tab === "hardware" && <Hardware detail={detail} />}
+          {tab === "services" && <Services detail={detail} />}
+          {tab === "packages" && (
+            <div class="stack">
+              <Available detail={detail} />
+              <Packages detail={detail} />
+            </div>
+          )}
+          {tab === "jobs" && <NodeJobs id={view.id} />}
+          {tab === "logs" && <NodeLogs id={view.id} />}
+          {tab === "events" && <NodeEvents id={view.id} />}
+          {tab === "settings" && <NodeSettings detail={detail} view={view} />}
+        </Boundary>
       </div>
     </div>
   );
