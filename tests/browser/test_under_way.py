@@ -125,6 +125,22 @@ def test_an_order_that_is_sent_is_not_said_to_be_cancelled_and_moves_nothing_onc
     assert len(keys) == 1, "the same order, however often it was sent"
 
 
+@pytest.mark.refusals("ERR_FAILED")
+def test_an_order_for_many_whose_answer_is_lost_is_followed_as_soon_as_its_jobs_are_told_of(page: Page, hub: HubProcess) -> None:
+    hub.enrol("web-1", "web-2")
+    sign_in(page, hub)
+    asked = Kept(page, "POST", "**/api/v1/jobs")
+    choose_all(page, "Run…")
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_role("button", name="Check for updates on 2").click()
+    [lost] = asked.wait()
+    assert lost.fetch().status == 202
+    lost.abort()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", level=1, name="Check for updates on 2 nodes")).to_be_visible()
+
+
 def test_an_order_of_plans_says_what_is_planned(page: Page, hub: HubProcess) -> None:
     nodes = [node.node_id for node in hub.enrol("web-1", "web-2")]
     made = hub.local("POST", "/api/v1/jobs", {"action": "plan", "for": "upgrade", "nodes": nodes})
