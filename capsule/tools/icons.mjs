@@ -10,7 +10,7 @@ const FIRST = [
 ];
 /** Those that come with the later parts. */
 const LATER = [
-  "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "square", "star",
+  "arrow-down-to-line", "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "square", "star",
   "table-2", "trash-2", "users",
 ];
 

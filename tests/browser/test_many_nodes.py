@@ -99,7 +99,7 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     dialog = page.get_by_role("dialog", name="Run on 4 nodes")
     dialog.get_by_label("What to do").select_option("upgrade")
     expect(dialog.get_by_text("1 node cannot do this:")).to_be_visible()
-    dialog.get_by_role("button", name="Start upgrade on 3").click()
+    dialog.get_by_role("button", name="Start upgrade on 3 without plans").click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_role("heading", level=1, name="Upgrade packages on 4 nodes")).to_be_visible()
     expect(page.get_by_text("3 of 3 ended")).to_be_visible()
@@ -107,16 +107,23 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     expect(page.get_by_role("region", name="Refused")).to_contain_text("watched")
     jobs = page.get_by_role("table", name="Jobs in this bulk job").get_by_role("row")
     expect(jobs).to_have_count(4)
-    expect(jobs.nth(2)).to_contain_text("the mirror is away")
+    expect(jobs.nth(1)).to_contain_text("the mirror is away")  # what went wrong comes first, once all have ended
+    page.get_by_role("button", name="Run again on 1…").click()
+    expect(page.get_by_role("dialog", name=re.compile("Upgrade packages: web-"))).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="1 with problems").click()
     expect(jobs).to_have_count(2)
     jobs.nth(1).click()
     page.wait_for_url(re.compile(r"/jobs/"))
+    page.get_by_role("button", name="Run again…").click()
+    expect(page.get_by_role("dialog", name=re.compile("Upgrade packages: web-"))).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_role("link", name="part of a bulk job").click()
     page.wait_for_url(re.compile(r"/batches/"))
     page.reload()
-    expect(jobs.nth(1)).to_contain_text("web-1")  # by its name, though the fleet comes later than the order
-    assert sorted((name, order.verb) for name, order in nodes.orders) == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
+    expect(jobs.nth(2)).to_contain_text("web-1")  # by its name, though the fleet comes later than the order
+    done = sorted((name, order.verb) for name, order in nodes.orders if order.verb != "plan")  # to run it again is asked for with a plan, and was not done
+    assert done == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
 
 
 def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: HubProcess, nodes: Fleet) -> None:

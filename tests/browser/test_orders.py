@@ -194,7 +194,7 @@ def test_what_wants_a_plan_wants_it_from_a_node_that_has_gone_meanwhile_too(page
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("textbox", name="Packages").fill("curl")
         expect(dialog.get_by_text("The node is not connected")).to_have_count(0)
-    expect(dialog.get_by_text("The node is not connected: a job can start when it is back.")).to_be_visible()
+    expect(dialog.get_by_text("The node is not connected. A job waits a few minutes for it to come back, then expires.")).to_be_visible()
     remove = dialog.get_by_role("button", name="Remove packages")
     expect(remove).to_have_count(0)
     dialog.get_by_role("button", name="Show plan").click()
@@ -265,6 +265,31 @@ def test_a_plan_that_cannot_be_asked_for_read_or_started_is_tried_again(page: Pa
     keys = [route.request.headers["idempotency-key"] for route in (lost, asked, refused, taken)]
     assert keys[0] == keys[1] != keys[2] == keys[3]
     assert [order.verb for order in node.orders] == ["plan", "upgrade"]
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of(page: Page, hub: HubProcess, node: Planner) -> None:
+    password_step(page, hub, "admin", PASSWORD)
+    page.get_by_role("row").get_by_text("web-1").first.click()
+    page.get_by_role("button", name="Upgrade").click()
+    page.get_by_role("menuitem", name="Reboot…").click()
+    dialog = page.get_by_role("dialog", name="Reboot: web-1")
+    dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+    asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
+    start = dialog.get_by_role("button", name="Reboot server")
+    start.click()
+    [unheard] = asked.wait()
+    unheard.abort()
+    expect(dialog.get_by_role("alert")).to_contain_text("It is not known whether it started.")
+    page.wait_for_timeout(1500)
+    expect(start).to_be_enabled()  # for nobody has told of it
+    start.click()
+    [lost] = asked.wait()
+    assert lost.fetch().status == 202
+    lost.abort()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(dialog).to_have_count(0)
+    assert [order.verb for order in node.orders] == ["reboot"]
 
 
 def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:

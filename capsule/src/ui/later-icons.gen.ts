@@ -1,5 +1,6 @@
 // Made by tools/icons.mjs from lucide-static (ISC): never edited by hand.
 export const LATER_ICONS = {
+  "arrow-down-to-line": "M12 17V3M6 11l6 6 6-6M19 21H5",
   "check": "M20 6 9 17l-5-5",
   "clock": "M2 12a10 10 0 1 0 20 0a10 10 0 1 0 -20 0M12 6v6l4 2",
   "copy": "M10 8h10a2 2 0 0 1 2 2v10a2 2 0 0 1 -2 2h-10a2 2 0 0 1 -2 -2v-10a2 2 0 0 1 2 -2zM4 16c-1.1 0-2-.9-2-2V4c0-1.1.9-2 2-2h10c1.1 0 2 .9 2 2",

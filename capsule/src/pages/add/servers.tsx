@@ -99,7 +99,6 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         words={counts.open ? t`In progress` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended with problems` : t`Ended`}
         ended={ended}
         total={total}
-        outcome={open ? "" : counts.failed ? "fail" : "done"}
         groups={STANDINGS.map((key) => ({ key, words: STANDING_WORDS[key], mark: STANDING_MARKS[key], count: counts[key] }))}
         only={only}
         onOnly={setOnly}

@@ -21,6 +21,7 @@ import { GridHead } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
+import { Again } from "../many/again";
 import { begin } from "../many/begin";
 import { Output } from "./output";
 
@@ -90,6 +91,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && nodeSignal(job.node_id) && <Again nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
         {nodeSignal(job.node_id) && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}

@@ -92,7 +92,7 @@ export function Output({ detail, job, node }: Props): VNode {
             {following ? t`Following` : waiting ? t`Follow (${decimalSize(waiting)} new)` : t`Follow`}
           </Button>
         ) : (
-          !following && <Button slim kind="quiet" name={t`Jump to end`} icon="arrow-down" onClick={follow} />
+          !following && <Button slim kind="quiet" name={t`Jump to end`} icon="arrow-down-to-line" onClick={follow} />
         )}
         <Button
           slim

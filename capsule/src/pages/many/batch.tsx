@@ -21,6 +21,7 @@ import { GridHead } from "../../ui/grid-head";
 import { MaybeOld } from "../../ui/maybe-old";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
+import { Again } from "./again";
 import { useFollowed } from "./followed";
 import { StopMany, Sum } from "./sum";
 
@@ -65,7 +66,9 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const fitting = batch.jobs
     .filter(({ state }) => only === null || groupOf(state) === only)
     .map((job) => ({ job, name: nameOf(job.node_id) }))
-    .sort((a, b) => collator.compare(a.name, b.name));
+    // What went wrong is what is looked for, once nothing moves any more.
+    .sort((a, b) => (counts.open ? 0 : GROUPS.indexOf(groupOf(a.job.state)) - GROUPS.indexOf(groupOf(b.job.state))) || collator.compare(a.name, b.name));
+  const failed = batch.jobs.filter((job) => groupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
   return (
     <div class="page job-page">
       <div class="page-head">
@@ -82,6 +85,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
             {t`Stop all…`}
           </Button>
         )}
+        {counts.open === 0 && <Again nodes={failed} action={batch.action} packages={batch.packages} label={t`Run again on ${failed.length}…`} />}
       </div>
       <MaybeOld failure={failure} />
       <Sum
@@ -89,7 +93,6 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         words={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : total ? t`Ended` : t`Nothing was started`}
         ended={ended}
         total={total}
-        outcome={counts.open ? "" : counts.failed ? "fail" : "done"}
         groups={GROUPS.map((key) => ({ key, words: GROUP_WORDS[key], mark: MARKS[key], count: counts[key] }))}
         only={only}
         onOnly={setOnly}

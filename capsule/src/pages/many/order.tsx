@@ -22,6 +22,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { useNodes } from "./nodes";
+import { useHeard } from "./heard";
 import { askNoMore, PlansTable, usePlans, withWork } from "./plans";
 import { isUnheard, SENT, startedNote, useSending, whyNot } from "./sending";
 
@@ -50,7 +51,13 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
   const [wrong, setWrong] = useState("");
   const [asking, setAsking] = useState(false);
   const { sending, give } = useSending();
-  const chosen = given.length > 0 && action === first;
+  const { mark } = useHeard(({ id, batch_id }) => {
+    if (plans) askNoMore(plans);
+    hide();
+    unpick();
+    go(batch_id === null ? `/jobs/${id}` : `/batches/${batch_id}`);
+  });
+  const chosen = given.length > 0 && action === first && !wantsPackages(action);
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? namesOf(names) : [];
   // The same wish, sent again after a lost answer, is the same order; another wish is another one.
@@ -117,6 +124,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
     const bound = planning ? { nodes: [...working], plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
     const body = { action, ...bound, ...(naming ? { packages } : {}) };
     const what = t`${actionWord(action)} on ${plural(bound.nodes.length, "node")}`;
+    const unheard = mark(action, bound.nodes);
     if (planning) setSent(bound.nodes);
     setSentTo(nodes);
     void give({
@@ -134,7 +142,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
       late: (path) => startedNote(what, () => go(path)),
       refused: (why, error) => {
         setWrong(why);
-        if (isUnheard(error)) return;
+        if (isUnheard(error)) return unheard();
         setSent(sent);
         setSentTo(null);
       },
@@ -204,7 +212,7 @@ export function ManyDialog({ nodes: ids, action: first = "check", packages: give
           </Button>
         )}
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
-          {planning ? t`${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : t`${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
+          {planning ? t`${START_WORDS[action] ?? actionWord(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${START_WORDS[action] ?? actionWord(action)} on ${willing} without plans` : t`${START_WORDS[action] ?? actionWord(action)} on ${willing}`}
         </Button>
       </Foot>
     </Dialog>

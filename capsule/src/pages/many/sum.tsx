@@ -12,15 +12,13 @@ interface SumProps<G extends string> {
   words: string;
   ended: number;
   total: number;
-  /** Of what has ended; empty: it goes on. */
-  outcome: "" | "done" | "fail";
   groups: readonly { key: G; words: string; mark: GlyphKind; count: number }[];
   only: G | null;
   onOnly: (key: G | null) => void;
 }
 
 /** How far an order to many is: in a word, as a bar, and by groups, one of which can be shown alone. */
-export function Sum<G extends string>({ mark, words, ended, total, outcome, groups, only, onOnly }: SumProps<G>): VNode {
+export function Sum<G extends string>({ mark, words, ended, total, groups, only, onOnly }: SumProps<G>): VNode {
   return (
     <section class="card job-sum" aria-label={t`State`}>
       <div class="row wrap">
@@ -33,8 +31,10 @@ export function Sum<G extends string>({ mark, words, ended, total, outcome, grou
           {t`${ended} of ${total} ended`}
         </span>
       </div>
-      <div class={`progress ${outcome}`} role="progressbar" aria-label={t`Ended`} aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
-        <i style={{ width: `${total ? (ended / total) * 100 : 0}%` }} />
+      <div class="progress parts" role="progressbar" aria-label={t`Ended`} aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+        {groups.filter(({ mark: of }) => of !== "run" && of !== "wait").map(({ key, mark: of, count }) => (
+          <i key={key} class={of} style={{ width: `${total ? (count / total) * 100 : 0}%` }} />
+        ))}
       </div>
       <div class="row wrap" role="group" aria-label={t`Show only`}>
         {groups

@@ -16,7 +16,8 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner } from "../../ui/parts";
 import { PlanTable } from "../job/plan-table";
-import { SENT, startedNote, useSending, whyNot } from "../many/sending";
+import { useHeard } from "../many/heard";
+import { isUnheard, SENT, startedNote, useSending, whyNot } from "../many/sending";
 
 type Action = JobBody["action"];
 
@@ -46,6 +47,10 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
   const [reading, setReading] = useState(0);
   const [round, setRound] = useState(0);
   const { sending, give } = useSending();
+  const { mark } = useHeard(({ id }) => {
+    onClose();
+    go(`/jobs/${id}`);
+  });
   const [typed, setTyped] = useState("");
   const naming = wantsPackages(action);
   const packages = naming ? namesOf(names) : [];
@@ -73,6 +78,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
     setTrouble(null);
     const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
     const what = `${actionWord(action)}: ${view.name}`;
+    const unheard = mark(action, [view.id]);
     void give({
       what,
       send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
@@ -81,7 +87,10 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
         go(path);
       },
       late: (path) => startedNote(what, () => go(path)),
-      refused: (why) => setTrouble(why ? { why, again: "start" } : null),
+      refused: (why, error) => {
+        setTrouble(why ? { why, again: "start" } : null);
+        if (isUnheard(error)) unheard();
+      },
     });
   };
   const planAgain = (): void => {
@@ -148,7 +157,7 @@ export function OrderDialog({ view, action, planned, onClose }: OrderProps): VNo
             {trouble.why}
           </Banner>
         )}
-        {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected: a job can start when it is back.`}</Banner>}
+        {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected. A job waits a few minutes for it to come back, then expires.`}</Banner>}
         {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
         {BEFORE[action] && <p class="t2">{BEFORE[action]}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
