@@ -312,6 +312,40 @@ def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: P
     asked.get_by_role("button", name="Cancel").click()
 
 
+def test_the_filter_has_room_for_words_at_every_width(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    field = page.get_by_role("searchbox", name="Filter nodes")
+    for view in ("", "&view=cards"):
+        page.goto(f"{hub.url}/?q=updates>=0&group=tag&sort=-cpu{view}")
+        expect(field).to_be_visible()
+        for width in (768, 900, 1024, 1100, 1280, 1440):
+            page.set_viewport_size({"width": width, "height": 800})
+            tools = page.locator(".tools").bounding_box()
+            box = page.get_by_role("search").filter(has=field).bounding_box()
+            assert tools is not None
+            assert box is not None
+            assert box["width"] >= 240, (view, width)
+            inner = field.bounding_box()
+            assert inner is not None
+            assert inner["width"] >= 160, (view, width)
+            ends = page.locator(".tools > :visible").evaluate_all(
+                "(all) => Math.max(...all.map((one) => one.getBoundingClientRect().right))"
+            )
+            assert ends <= tools["x"] + tools["width"] + 1, (view, width)
+            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (view, width)
+
+
+def test_tags_are_counted_up_in_the_sidebar(page: Page, hub: HubProcess) -> None:
+    for at, node in enumerate(hub.enrol(*[f"one-{at}" for at in range(12)])):
+        assert hub.local("PATCH", f"/api/v1/nodes/{node.node_id}", {"tags": [f"t{at}"]}).status == 200
+    sign_in(page, hub)
+    tags = page.locator(".side .tags a")
+    expect(tags.first).to_have_text(re.compile("^t0"))
+    shown = [text.split()[0] for text in tags.all_inner_texts()]
+    assert len(shown) > 3
+    assert shown == [f"t{at}" for at in range(len(shown))]
+
+
 def test_an_order_that_moves_waits_while_a_row_is_looked_at(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()

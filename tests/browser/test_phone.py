@@ -171,6 +171,53 @@ def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser,
         expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
 
 
+LONGEST_VIEW = "x" * 60
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    with gate(browser, hub) as seen:
+        seen.sign_in()
+        page = seen.page
+        seen.open("/?group=tag")
+        page.get_by_role("button", name="Save view…").click()
+        page.get_by_role("dialog", name="Saved views").get_by_label("Name").fill(LONGEST_VIEW)
+        page.keyboard.press("Enter")
+        note = page.get_by_role("region", name="Notifications").get_by_role("status")
+        expect(note).to_contain_text(f"“{LONGEST_VIEW}” was saved")
+        note.get_by_role("button", name="Dismiss").focus()  # it stays meanwhile
+        on_phone(seen, width)
+        until(page, lambda: note.evaluate(OUTSIDE), lambda found: not found)
+        title = note.locator("b")
+        assert title.evaluate("(title) => title.parentElement.scrollWidth <= title.parentElement.clientWidth")
+        assert inside(page, note)
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.get_by_role("button", name="Save view…").click()
+        page.get_by_role("button", name=f"Remove {LONGEST_VIEW}").click()
+        expect(page.get_by_role("button", name=f"Remove {LONGEST_VIEW}")).to_have_count(0)
+
+
+def test_a_note_leaves_free_what_is_said_of_a_lost_hub(browser: Browser, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as own, gate(browser, own, expected=(*HUB_AWAY, "ERR_FAILED")) as seen:
+        own.enrol("one")
+        seen.sign_in()
+        page = on_phone(seen)
+        expect(page.get_by_role("list", name="Nodes")).to_contain_text("one")
+        own.slay()
+        banner = page.locator(".banners .banner")
+        expect(banner).to_contain_text("No connection to Ground Control")
+        page.keyboard.press("Control+k")
+        note = page.get_by_role("region", name="Notifications").get_by_role("alert")
+        expect(note).to_contain_text("This part of the page could not be loaded")
+        above, below = banner.bounding_box(), note.bounding_box()
+        tabs = page.locator(".tabbar").bounding_box()
+        assert above is not None
+        assert below is not None
+        assert tabs is not None
+        assert above["y"] + above["height"] <= below["y"], (above, below)
+        assert below["y"] + below["height"] <= tabs["y"], (below, tabs)
+
+
 def test_the_chosen_tab_is_in_sight_and_the_bar_below_names_where_one_is(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
@@ -243,6 +290,34 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
             expect(names.first).to_have_text(before[-1])
         finally:
             stage.hold_cpu(before[-1], 5)
+
+
+UNBROKEN_TAG = "x" * 64
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+    paths = [f"/api/v1/nodes/{stage.ids[name]}" for name in ("db-01", "db-02")]
+    before = [hub.local("GET", path).json["tags"] for path in paths]
+    for path in paths:
+        assert hub.local("PATCH", path, {"tags": [UNBROKEN_TAG]}).status == 200
+    try:
+        with gate(browser, hub) as seen:
+            seen.sign_in()
+            page = on_phone(seen, width)
+            seen.open("/?group=tag")
+            head = page.locator(".group-head").filter(has_text=UNBROKEN_TAG)
+            expect(head).to_contain_text("CPU")
+            until(page, lambda: beside(page), lambda points: points <= 0)
+            for part in (head, head.locator(".end"), page.locator(".node-card").last):
+                assert inside(page, part), part.bounding_box()
+            name = head.locator(".cut")
+            assert name.evaluate("(name) => name.scrollWidth > name.clientWidth && name.clientWidth > innerWidth / 4")
+            other = page.locator(".group-head").filter(has_not_text=UNBROKEN_TAG).first.locator(".cut")
+            assert other.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "a short name is not shortened"
+    finally:
+        for path, tags in zip(paths, before, strict=True):
+            assert hub.local("PATCH", path, {"tags": tags}).status == 200
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -39,7 +39,7 @@ export function CardGroup({ group, closed, onFold }: { group: Group; closed: boo
     <h2>
       <button type="button" class="group-head row" aria-expanded={!closed} onClick={onFold}>
         <Icon name="chevron-down" size="small" />
-        {groupName(group.key)} <span class="t3">{group.ids.length}</span>
+        <span class="cut">{groupName(group.key)}</span> <span class="t3">{group.ids.length}</span>
         <span class="t3 end">{aggregate(group.ids)}</span>
       </button>
     </h2>
