@@ -4,6 +4,7 @@ import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
 import { cpuLevel, factsOf, STALE_S, standingOf, type Facts, type Level, type Standing } from "../core/facts";
+import { names } from "../core/lineup";
 import { now } from "./clock";
 import { heard, watch } from "./link";
 import { place } from "./router";
@@ -79,7 +80,7 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
   void version.value;
   const counts = new Map<string, number>();
   for (const node of map.values()) for (const tag of node.peek().tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+  return [...counts].sort((a, b) => b[1] - a[1] || names.compare(a[0], b[0]));
 });
 
 function put(node: NodeView): boolean {

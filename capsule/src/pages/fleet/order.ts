@@ -2,7 +2,7 @@
 
 import { worry } from "../../core/facts";
 import { parseFilter, type Filter, type Filterable } from "../../core/filter";
-import type { Groupable } from "../../core/lineup";
+import { names, type Groupable } from "../../core/lineup";
 import { t } from "../../core/say";
 import type { Row } from "../../state/fleet";
 
@@ -54,7 +54,6 @@ function weight({ node, facts, standing }: Row, key: SortKey): number | null {
   }
 }
 
-const names = new Intl.Collator(undefined, { numeric: true });
 /** Name → its place among all names: comparing names is what takes the time, and they seldom change. */
 let places = new Map<string, number>();
 

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { hindrance, hindrances } from "../../core/able";
 import { someOf } from "../../core/batch";
+import { names } from "../../core/lineup";
 import { t } from "../../core/say";
 import { age } from "../../core/time";
 import { plural } from "../../core/units";
@@ -15,8 +16,6 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/parts";
 import { Windowed } from "../../ui/windowed";
 import { Security } from "../fleet/cells";
-
-const names = new Intl.Collator(undefined, { numeric: true });
 
 /** Nodes with updates (for security) that a search lists. */
 export function fitting(all: readonly Row[], search: string, security: boolean): Row[] {
