@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { fillLevel, heatLevel, listsAreOld, standingOf, worry, type Level, type Standing } from "../../core/facts";
+import { names } from "../../core/lineup";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { degrees, load, percent, plural, size } from "../../core/units";
@@ -20,7 +21,8 @@ export interface Trouble {
 }
 
 const MOST = 4;
-const names = new Intl.Collator(undefined, { numeric: true });
+/** A line that keeps its place. */
+export const NOTHING = "\u00a0";
 /**
  * Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. What was wrong when
  * a node was heard of last comes behind all that is known to be so.

@@ -7,19 +7,20 @@ import { t } from "../../core/say";
 import { seriesName } from "../../core/series";
 import { holds } from "../../core/settle";
 import { size } from "../../core/units";
+import { eventsLoaded } from "../../state/events";
 import { nodeSignal } from "../../state/fleet";
 import { growthOf } from "../../state/growth";
 import { runningOn } from "../../state/jobs";
 import { BUCKET_S } from "../../state/sparks";
 import { lostHow } from "../node/gone";
 import { useSpark } from "./cells";
-import { troubleWords, type Trouble } from "./attention";
+import { NOTHING, troubleWords, type Trouble } from "./attention";
 
 export function Cause(one: Trouble): VNode {
   const { id, kind, mount, busy } = one;
   if (kind === "off") {
     const how = runningOn.value.get(id)?.action === "reboot" ? t`Being restarted by a job` : lostHow(id)?.short;
-    return troubleWords({ ...one, more: how ?? one.more });
+    return troubleWords({ ...one, more: how ?? (eventsLoaded.value ? one.more : NOTHING) });
   }
   if (busy) return <Busy {...one} busy={busy} />;
   const latest = nodeSignal(id)?.value.latest;

@@ -21,7 +21,7 @@ import { MenuButton } from "../../ui/menu";
 import { Empty, Loading, Segmented } from "../../ui/parts";
 import { usePhone } from "../../ui/phone";
 import { SearchField } from "../../ui/search";
-import { troubles, troubleWords, type Trouble } from "./attention";
+import { NOTHING, troubles, troubleWords, type Trouble } from "./attention";
 import { NodeCards } from "./cards";
 import { CardGroup, groupName } from "./group";
 import { GroupPick, SortPick } from "./pickers";
@@ -30,7 +30,8 @@ import { NodeTable } from "./table";
 import { Vitals } from "./vitals";
 
 const REORDER_MS = 5000;
-const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, troubleWords);
+/** Until the cause is known its line is empty: what stood there would change under whoever reads it. */
+const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, (one) => troubleWords(one.busy ? one : { ...one, more: NOTHING }));
 const FilterFault = lazy("", async () => (await import("../trouble")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
 const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
 const Waiting = lazy(t`the waiting nodes`, async () => (await import("../orders")).Waiting);
