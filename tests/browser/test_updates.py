@@ -100,3 +100,17 @@ def test_an_opened_package_is_that_of_now(page: Page, hub: HubProcess, nodes: Te
     expect(chips).to_have_count(2)
     nodes.tell("web-2", ("curl", "1.3", "no"))
     expect(chips.filter(has_text="1.0 → 1.3")).to_have_count(1)
+
+
+def test_versions_stand_in_their_order_and_the_summary_has_a_phone_s_width(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+    row = opened(page, hub)
+    for name, version in zip(NAMES, ("6.5.2-1", "6.5.10-1", "6.5.2-1"), strict=True):
+        nodes.tell(name, ("curl", version, "no"))
+    expect(row).to_contain_text("6.5.10-1, 6.5.2-1")
+    for width in (320, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        summary, button = page.locator(".page-head .grow").bounding_box(), page.locator(".page-head .button").bounding_box()
+        assert summary is not None
+        assert button is not None
+        assert summary["width"] == width - 32
+        assert summary["y"] + summary["height"] <= button["y"]

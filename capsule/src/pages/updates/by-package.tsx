@@ -7,6 +7,7 @@ import { Rereads } from "../../core/rereads";
 import { form, t } from "../../core/say";
 import { age } from "../../core/time";
 import { count, plural } from "../../core/units";
+import { newestFirst } from "../../core/versions";
 import { now } from "../../state/clock";
 import { show } from "../../state/dialogs";
 import { nodeSignal, rows } from "../../state/fleet";
@@ -109,7 +110,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
 }
 
 function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: number; open: boolean; onOpen: () => void }): VNode {
-  const versions = [...new Set(one.candidates.map(({ version }) => version))];
+  const versions = newestFirst(one.candidates.map(({ version }) => version));
   const more = versions.length - VERSIONS;
   return (
     <>

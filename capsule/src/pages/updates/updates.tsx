@@ -33,7 +33,7 @@ export function UpdatesPage(): VNode {
   const able = wanting.filter(({ node }) => !hindrance(node, security ? "security-upgrade" : "upgrade"));
   return (
     <div class="page">
-      <div class="page-head">
+      <div class="page-head wrap">
         <div class="grow">
           <h1 tabIndex={-1}>{t`Updates`}</h1>
           <p class="meta t3">
