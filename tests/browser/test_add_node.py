@@ -65,6 +65,14 @@ def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser:
         for words in ("s name or address.", "1 to 65535", "Enter the user to sign in as.", "Enter a private key, or a password below."):
             expect(dialog.get_by_text(words)).to_be_visible()
         expect(dialog.get_by_label("Host name or IP")).to_have_attribute("aria-invalid", "true")
+        expect(dialog.get_by_label("Host name or IP")).to_be_focused()  # who is refused goes on where it begins
+        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+        dialog.get_by_label("Port").fill("22")
+        dialog.get_by_label("SSH user").fill("ada")
+        expect(dialog.get_by_label("SSH user")).to_be_focused()
+        connect.click()
+        expect(dialog.get_by_role("button", name="Choose file")).to_be_focused()
+        dialog.get_by_label("SSH user").fill("")
         dialog.get_by_label("Host name or IP").fill("ada@127.0.0.1")
         connect.click()
         expect(dialog.get_by_text("user and port have their own fields")).to_be_visible()
@@ -178,6 +186,7 @@ def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(brows
         dialog = page.get_by_role("dialog")
         trust = dialog.get_by_role("button", name="Trust and deploy")
         expect(trust).to_be_disabled()
+        expect(dialog).to_contain_text("This host key is not confirmed yet.")  # whether another try was shown it does not count
         shown = dialog.get_by_label("Fingerprint", exact=True).inner_text()
         trusted(seen)
         failure = dialog.locator(".failure")

@@ -213,4 +213,6 @@ def test_a_node_is_signed_in_to_at_its_own_address_and_at_the_port_that_the_hub_
         "created_at": 1.0, "ended_at": None, "jump": None, "batch_id": None, "again": True, "earlier": None, "version": 1,
     }  # fmt: skip
     taken.fulfill(status=202, json=one)
-    expect(page.get_by_role("dialog", name="Is this the right server?").locator("header")).to_contain_text("[2001:db8::5:22]:2222 · first")
+    expect(page.get_by_role("dialog", name="Is this the right server?").locator("header")).to_contain_text(
+        "[2001:db8::5:22]:2222 · not confirmed yet"
+    )

@@ -23,7 +23,7 @@ import { Banner } from "../../ui/parts";
 import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 import { Refusal, useAct } from "../settings/refusal";
 import { AsLeft } from "./as-left";
-import { JumpFields, ServerFields, SignInFields } from "./connection";
+import { JumpFields, ServerFields, SignInFields, useFirstWrong } from "./connection";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
 import { FailureBox, LookOnly, ToSettings, triesOf } from "./failure";
@@ -118,6 +118,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   const [wrong, setWrong] = useState<Wrong>({});
   const [refusal, setRefusal] = useState("");
   const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
+  const { form, judged } = useFirstWrong(wrong);
   const { sending, give } = useSending();
   const body = bodyOf(entries);
   const encrypted = readKeyHead(entries.key)?.encrypted;
@@ -137,6 +138,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   };
   const connect = (): void => {
     const found = faults(entries);
+    judged();
     setWrong(found);
     setRefusal("");
     setInTheWay(undefined);
@@ -164,6 +166,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   return (
     <Dialog title={t`Add node`} subtitle={t`Stardust signs in once over SSH and installs the agent.`} icon="server" onClose={onClose}>
       <form
+        ref={form}
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
@@ -367,11 +370,11 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     });
   };
   return (
-    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : placeText({ host: one.host, port: one.port })} · first contact`} icon="server" onClose={onClose}>
+    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : placeText({ host: one.host, port: one.port })} · not confirmed yet`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
       <div class="body">
         <Refusal text={wrong || cancelling.refusal} />
-        <p class="t2">{t`Stardust has not seen this host before. Compare the fingerprint with the one the server shows, then continue.`}</p>
+        <p class="t2">{t`This host key is not confirmed yet. Compare the fingerprint with the one the server shows, then continue.`}</p>
         <div class="fingerprint">
           <span class="label">{t`${type.replace(/^ssh-/, "").toUpperCase()} host key`}</span>
           <code aria-label={t`Fingerprint`}>{fingerprint}</code>

@@ -1,6 +1,6 @@
 /** The fields of a connection: host, user, key, passwords. The same for adding, correcting and removing. */
 
-import type { VNode } from "preact";
+import type { RefObject, VNode } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readKeyHead } from "../../core/keys";
 import { t } from "../../core/say";
@@ -14,6 +14,17 @@ import { NO_JUMP, type Entries, type JumpEntries, type Wrong } from "./entries";
 export type Change = (part: Partial<Entries>) => void;
 
 const LARGEST_KEY = 16 * 1024;
+
+/** Who is refused goes on in the first field that is wrong, once it says so. `judged`: called as the fields are looked at; what is typed later moves nobody. */
+export function useFirstWrong(wrong: Wrong): { form: RefObject<HTMLFormElement | null>; judged: () => void } {
+  const form = useRef<HTMLFormElement>(null);
+  const fresh = useRef(false);
+  useLayoutEffect(() => {
+    if (fresh.current) form.current?.querySelector<HTMLElement>(".field:has(.wrong) :is(input, textarea, button)")?.focus();
+    fresh.current = false;
+  }, [wrong]);
+  return { form, judged: () => void (fresh.current = true) };
+}
 
 /** `known`: what an empty port stands for is known of the server. */
 export function ServerFields({ entries, wrong, known = false, onChange }: { entries: Entries; wrong: Wrong; known?: boolean; onChange: Change }): VNode {

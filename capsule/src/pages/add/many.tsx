@@ -18,7 +18,7 @@ import { GridHead } from "../../ui/grid-head";
 import { Banner } from "../../ui/parts";
 import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
 import { AsLeft } from "./as-left";
-import { JumpFields, SignInFields } from "./connection";
+import { JumpFields, SignInFields, useFirstWrong } from "./connection";
 import { listDraft, useDraft } from "./draft";
 import { bodyOf, jumpFaults, NO_LIST, type Entries, type ListEntries, type Wrong } from "./entries";
 import { Method, type MethodKey } from "./method";
@@ -80,6 +80,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
   const [refusal, setRefusal] = useState("");
   const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
   const [without, setWithout] = useState(false);
+  const { form: fields, judged } = useFirstWrong(wrong);
   const { sending, give } = useSending();
   const { read, failure, fresh } = useReading(text, format);
   const rows = read?.list.servers ?? [];
@@ -88,6 +89,8 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
   // The same wish, sent again after a lost answer, is the same one; another wish is another one.
   const key = useMemo(newKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
+  /** What keeps the button from being pressed may be far above it. */
+  const hindered = !fresh || bad === 0 || (without && good.length) ? "" : good.length ? t`${plural(bad, "server")} cannot be added: correct the list, or leave them out below it.` : t`${plural(bad, "server")} cannot be added: correct the list.`;
   const change = (part: Partial<Entries>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
@@ -103,6 +106,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
       ...(!entries.key.trim() && !entries.password ? { key: t`Enter a private key, or a password below.` } : {}),
       ...jumpFaults(entries.jump),
     };
+    judged();
     setWrong(found);
     setRefusal("");
     setRefused(new Map());
@@ -131,6 +135,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
   return (
     <Dialog title={t`Add many servers`} subtitle={t`One list, one confirmation, each server by itself.`} icon="server" size="wide" onClose={onClose}>
       <form
+        ref={fields}
         noValidate
         onSubmit={(event) => {
           event.preventDefault();
@@ -161,7 +166,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
             </Check>
           </div>
         </div>
-        <Foot status={sending ? SENT : t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
+        <Foot status={sending ? SENT : hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
