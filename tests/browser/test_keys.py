@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.gates import gate
+from tests.browser.test_settings import choose_password
 from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.stage import Stage
@@ -113,6 +116,80 @@ def test_the_palette_is_walked_in_the_order_that_it_shows(browser: Browser, hub:
             for at in range(2):
                 expect(options.nth(at)).to_have_attribute("aria-selected", "true")
                 page.keyboard.press("ArrowDown")
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_palette_gives_the_orders_of_a_node_and_says_which_cannot_be_given(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01", "db-01", "edge-hel", "backup-hel")) as stage, gate(browser, hub) as seen:
+        page = seen.page
+        seen.sign_in()
+        expect(page.get_by_text("3of 4 online")).to_be_visible()
+        box = page.get_by_role("combobox", name="Search or run a command")
+        options = page.get_by_role("dialog").get_by_role("option")
+        chosen = page.get_by_role("option", selected=True)
+
+        def look_for(text: str) -> None:
+            page.keyboard.press("Control+k")
+            expect(box).to_be_focused()
+            page.keyboard.type(text)
+
+        for text in ("reboot db", "restart db"):
+            look_for(text)
+            expect(chosen).to_have_text("Reboot: db-01…")
+            page.keyboard.press("Enter")
+            asked = page.get_by_role("dialog")
+            expect(asked.get_by_role("button", name="Reboot server")).to_be_disabled()  # until its name is typed, as from the menu
+            page.keyboard.press("Escape")
+            expect(asked).to_have_count(0)
+        assert hub.local("GET", "/api/v1/jobs").json["jobs"] == []
+
+        # what cannot be done now is there with its reason, and Enter does nothing else in its place
+        for text, why in (("upgrade backup-hel", "not connected"), ("check edge-hel", "monitoring only, by its own policy")):
+            look_for(text)
+            expect(chosen).to_contain_text(why)
+            expect(chosen).to_have_attribute("aria-disabled", "true")
+            assert not seen.axe()
+            page.keyboard.press("Enter")
+            expect(box).to_have_value(text)
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+        look_for("check")
+        expect(options).to_have_text(
+            [re.compile(f"^Check for updates: {name}(?!…)") for name in ("web-01", "db-01", "edge-hel", "backup-hel")]
+        )
+        expect(page.locator("[role=option][aria-disabled]")).to_have_count(2)
+        page.keyboard.press("Escape")
+
+        # of the node that is shown the orders come first; what only reads begins at once
+        seen.open(f"/n/{stage.ids['web-01']}")
+        look_for("check")
+        expect(chosen).to_have_text("Check for updates: web-01")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/jobs/*")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Check for updates")
+
+        look_for("audit")
+        expect(chosen).to_have_text("Go to audit log")
+        page.keyboard.press("Escape")
+        look_for("tag:database")
+        expect(chosen).to_contain_text("Show nodes tagged database")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("searchbox", name="Filter nodes")).to_have_value("tag:database")
+        expect(page.get_by_role("table", name="Nodes").locator("[data-node]")).to_have_count(1)
+
+
+def test_the_palette_offers_a_viewer_no_orders(browser: Browser, hub: HubProcess) -> None:
+    made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "viewer"}).json
+    with Stage(hub, only=("web-01",)), gate(browser, hub) as seen:
+        page = seen.page
+        choose_password(page, hub, "vera", made["password"])
+        expect(page.get_by_text("1of 1 online")).to_be_visible()
+        for text, found in (("check", 0), ("audit", 0), ("tag:prod", 1)):
+            page.keyboard.press("Control+k")
+            expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+            page.keyboard.type(text)
+            expect(page.get_by_role("dialog").get_by_role("option")).to_have_count(found)
             page.keyboard.press("Escape")
             expect(page.get_by_role("dialog")).to_have_count(0)
 

@@ -2,22 +2,24 @@ import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { hindrance } from "../core/able";
 import { best } from "../core/found";
-import { tagCounts } from "../core/retag";
+import { tagFilter } from "../core/filter";
 import { t } from "../core/say";
 import { plural } from "../core/units";
-import { jobGlyph, jobWord, stateWord } from "../core/words";
+import { actionWord, jobGlyph, jobWord, stateWord } from "../core/words";
 import { hide, open, show } from "../state/dialogs";
-import { rows } from "../state/fleet";
+import { rows, tags } from "../state/fleet";
 import { jobs } from "../state/jobs";
 import { nodeWord } from "../state/named";
 import { preferences } from "../state/preferences";
 import { go, place, setQuery } from "../state/router";
 import { picked } from "../state/selection";
-import { logOut, mayAct, mayTag, user } from "../state/session";
+import { isAdmin, logOut, mayAct, mayTag, user } from "../state/session";
 import { setTheme } from "../state/theme";
+import type { JobBody, NodeView } from "../state/types";
 import { keepFocus } from "../ui/focus";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
+import { start } from "../pages/node/upgrade";
 
 const GROUPS = { Actions: t`Actions`, Nodes: t`Nodes`, Jobs: t`Jobs`, Views: t`Views` };
 
@@ -26,6 +28,10 @@ interface Entry {
   group: keyof typeof GROUPS;
   label: string;
   hint: string;
+  /** Other words for it. */
+  also?: string;
+  /** Why it cannot be done now. */
+  why?: string;
   /** The hint is a key. */
   keyed?: boolean;
   icon?: IconName;
@@ -52,6 +58,7 @@ function actions(): Entry[] {
     act("deployments", t`Go to deployments`, "server", () => go("/jobs?of=deployments")),
     act("events", t`Go to events`, "scroll-text", () => go("/events"), "g e"),
     act("settings", t`Go to settings`, "settings", () => go("/settings"), "g s"),
+    ...(isAdmin.value ? [act("audit", t`Go to audit log`, "scroll-text", () => go("/settings/audit"))] : []),
     act("views", t`Saved views…`, "filter", () => show({ kind: "views" })),
     act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
     act("light", t`Light theme`, "sun", () => setTheme("light")),
@@ -61,31 +68,68 @@ function actions(): Entry[] {
   ];
 }
 
+/** What the menu of a node offers, in its order. */
+const VERBS: readonly (readonly [JobBody["action"], IconName])[] = [
+  ["check", "search"], ["refresh", "refresh-cw"], ["upgrade", "package"], ["security-upgrade", "shield"], ["full-upgrade", "package"], ["install", "plus"], ["remove", "x"], ["autoremove", "x"], ["hold", "lock"], ["unhold", "lock"], ["clean", "rows-3"], ["repair", "circle-alert"], ["reboot", "rotate-cw"],
+]; // prettier-ignore
+/** What changes nothing that is installed begins at once, as from the menu. */
+const AT_ONCE: readonly string[] = ["check", "refresh"];
+const ALSO: Partial<Record<JobBody["action"], string>> = { reboot: t`restart` };
+
+/** Whether one of the words begins one of those: what merely holds it somewhere is not asked for. */
+const asksFor = (text: string, words: string): boolean => {
+  const named = words.toLowerCase().split(/\s+/);
+  return text.toLowerCase().split(/\s+/).some((word) => word !== "" && named.some((one) => one.startsWith(word)));
+};
+
+function upgrade(node: NodeView): Entry {
+  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: hindrance(node, "upgrade"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) };
+}
+
 /** Upgrades that the words ask for: of a node, and of all that have a tag. */
-function upgrades(text: string): Entry[] {
-  if (!mayAct.value || !text.trim()) return [];
-  const one: Entry[] = rows.value
-    .filter(({ node }) => node.updates.total && !hindrance(node, "upgrade"))
-    .map(({ node }) => ({ key: `up-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: plural(node.updates.total ?? 0, "package"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) }));
-  const tagged: Entry[] = tagCounts(rows.value.map(({ node }) => node)).map(([tag, count]) => ({
+function upgrades(): Entry[] {
+  const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgrade(node)).filter(({ why }) => !why);
+  const tagged: Entry[] = tags.value.map(([tag, count]) => ({
     key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
     run: () => show({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
   })); // prettier-ignore
   return [...one, ...tagged];
 }
 
+/** Orders for one node that the words name, also those that cannot be given now: those say why. The node that is shown comes first. */
+function orders(text: string): Entry[] {
+  const asked = VERBS.filter(([action]) => asksFor(text, `${actionWord(action)} ${ALSO[action] ?? ""}`));
+  if (!asked.length) return [];
+  const here = place.value.path.split("/")[2];
+  const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
+  const found = nodes.flatMap((node) =>
+    asked.map(([action, icon]): Entry => {
+      if (action === "upgrade") return upgrade(node);
+      const label = `${actionWord(action)}: ${node.name}`;
+      const also = ALSO[action] ?? "";
+      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: hindrance(node, action), icon } as const;
+      return AT_ONCE.includes(action) ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => show({ kind: "order", node: node.id, action }) };
+    }),
+  );
+  return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];
+}
+
 function entries(text: string): Entry[] {
-  const label = (entry: Entry): string => `${entry.label} ${entry.hint}`;
+  const label = (entry: Entry): string => `${entry.label} ${entry.also ?? ""} ${entry.hint}`;
+  const named = (entry: Entry): string => `${entry.label} ${entry.also ?? ""}`;
+  const typed = text.trim() !== "";
   const nodes: Entry[] = best(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
     .map(({ node, standing }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: standing, run: () => go(`/n/${node.id}`) }));
   const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobWord(job)}, ${nodeWord(job.node_id)}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
-  const typed = text.trim() !== "";
-  const acts = best(text, [...actions(), ...upgrades(text)], (entry) => entry.label, typed ? MOST_NODES : 99);
+  const tagged: Entry[] = tags.value.map(([tag, count]) => ({ key: `tagged-${tag}`, group: "Views", label: t`Show nodes tagged ${tag}`, also: `tag:${tag}`, hint: plural(count, "node"), icon: "tag", run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`) }));
+  const orderable = typed && mayAct.value;
+  const first = best(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
+  const acts = [...first, ...(orderable ? best(text, orders(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
   // Who types a whole name means the node, whether there is something to upgrade on it or not.
-  const named = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
-  const first = named.length ? [...named, ...nodes.filter((entry) => !named.includes(entry)), ...acts] : [...acts, ...nodes];
-  return [...first, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, views, label, MOST_OTHERS)];
+  const meant = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
+  const both = meant.length ? [...meant, ...nodes.filter((entry) => !meant.includes(entry)), ...acts] : [...acts, ...nodes];
+  return [...both, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
 }
 
 export function Palette(): VNode {
@@ -114,7 +158,7 @@ export function Palette(): VNode {
     dialog.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }, [chosen, text]);
   const run = (entry: Entry | undefined): void => {
-    if (!entry) return;
+    if (!entry || entry.why) return;
     hide();
     entry.run();
   };
@@ -165,10 +209,10 @@ export function Palette(): VNode {
             <div key={group} role="group" aria-label={GROUPS[group]}>
               <h3 role="presentation">{GROUPS[group]}</h3>
               {part.map((entry) => (
-                <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
+                <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} aria-disabled={entry.why ? true : undefined} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
                   {entry.icon ? <Icon name={entry.icon} /> : <Glyph kind={entry.glyph ?? "ok"} />}
                   <span class="cut">{entry.label}</span>
-                  {entry.hint && (entry.keyed ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)}
+                  {entry.why ? <span class="end right">{entry.why}</span> : entry.hint && (entry.keyed ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)}
                 </div>
               ))}
             </div>
