@@ -39,6 +39,7 @@ LAYOUT = layout_of("pulse", 1, SERIES)
 DISKS = layout_of("breathe", 60, ["filesystem.size{mount=/srv}", "filesystem.used{mount=/srv}"])
 BEFORE, HOLE = 4, 6
 """Seconds of samples, then of none; more samples follow."""
+HELD_S = 12
 WINDOW_S = 300
 """What is seen live: so far back the hole may lie by the time that a busy machine looks for it."""
 
@@ -83,6 +84,34 @@ class Large(PlayedNodes):
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStart):
             await agent.say(JobAnswer(told.job, "accepted", "", 0), JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
+
+
+class Holding(PlayedNodes):
+    """A node that nobody watches after its first seconds: what it measures then it holds, and sends with its next sample once somebody looks."""
+
+    FIRST = 4
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.holds, self.goes_on = threading.Event(), threading.Event()
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name), LAYOUT)
+        self.measuring = asyncio.get_running_loop().create_task(self.measure(agent), name=f"measures of {node.name}")
+
+    async def measure(self, agent: TestAgent) -> None:
+        held: list[float] = []
+        sent = 0
+        for turn in range(600):
+            held.append(time.time())
+            if turn < self.FIRST or self.goes_on.is_set():
+                coding, body = pack_rows([Row(int(at * 1000), [value(series, 1) for series in SERIES]) for at in held])
+                await agent.say(Pack(STREAM_LIVE, sent, LAYOUT.layout, coding, body))
+                held.clear()
+                sent += 1
+            elif len(held) == HELD_S:
+                self.holds.set()
+            await asyncio.sleep(1)
 
 
 def window_of(page: Page) -> tuple[int, ...]:
@@ -253,7 +282,7 @@ def told_at_the_end(page: Page, chart: Locator) -> list[str]:
     found = []
     for left in range(4, 44, 4):
         page.mouse.move(box["x"] + box["width"] - left, box["y"] + box["height"] / 2)
-        found.append(chart.locator(".plot-tip").inner_text())
+        found += chart.locator(".plot-tip").all_inner_texts()
     return found
 
 
@@ -275,6 +304,28 @@ def test_what_history_has_not_told_yet_is_no_hole(page: Page, hub: HubProcess) -
         until(page, lambda: [told for told in told_at_the_end(page, cpu) if "no data" in told])
 
 
+def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("holding")
+    with Holding(hub, node) as holding:
+        sign_in(page, hub)
+        assert holding.holds.wait(60)
+        with page.expect_response(lambda response: "/history?" in response.url):
+            page.goto(f"{hub.url}/n/{node.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        expect(cpu.locator(".u-over")).to_be_visible()
+        holding.goes_on.set()
+        ends_at = time.monotonic() + 6
+        while time.monotonic() < ends_at:
+            assert not [told for told in told_at_the_end(page, cpu) if "no data" in told]
+            page.wait_for_timeout(100)
+        # and by then the past is there, where the line had been broken
+        table = cpu.get_by_role("region", name="CPU as table")
+        page.keyboard.press("v")
+        expect(table.get_by_role("row").nth(HELD_S + 4)).to_be_visible()
+        expect(table.get_by_text("no data")).to_have_count(0)
+
+
+@pytest.mark.refusals("500 (Internal Server Error)")
 def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]):

@@ -73,6 +73,8 @@ test("before the past of every series was read, nothing is a hole", () => {
   assert.deepEqual(found(), []);
   window.know(["b", "c"]);
   assert.deepEqual(found(), [{ from: 0, to: 300 }]);
+  window.whole = false;
+  assert.deepEqual(found(), []);
 });
 
 test("holes are named with their ends, also before the first and after the last sample", () => {

@@ -23,6 +23,8 @@ interface Track {
 export class LiveWindow {
   readonly #tracks = new Map<string, Track>();
   readonly #known = new Set<string>();
+  /** False: more of the past may still come than could be read. */
+  whole = true;
 
   constructor(readonly seconds: number) {}
 
@@ -70,7 +72,7 @@ export class LiveWindow {
 
   /** Seconds without a sample that make a hole; none do while the past is still to come, as what is not known yet is not missing. */
   hole(names: readonly string[], interval: number): number {
-    return names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
+    return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
 
   /** The columns of several series over `[until - seconds, until]`, on the union of their times. */

@@ -23,6 +23,9 @@ const MARK_PAGE = 200;
 const MARK_PAGES = 3;
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
+/** So long after the first sample that is heard, history has what the server held back while nobody looked. */
+const HELD_BACK_MS = 1500;
+const HELD_BACK_READS = 2;
 /** So long after its newest sample a node counts as one that goes on sending. */
 const SENDING_S = 3;
 
@@ -66,6 +69,9 @@ export class NodeDetail {
   #marksAsked = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
+  /** Whether a sample has come since the topic was followed. */
+  #heard = false;
+  #wholeTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #wanted = new Set<string>();
   /** Of the wanted: those that are asked for or were answered. */
   readonly #filled = new Set<string>();
@@ -77,6 +83,7 @@ export class NodeDetail {
   #note = 0;
 
   constructor(readonly id: string) {
+    this.window.whole = false;
     const topic = {
       snapshot: (data: unknown) => this.#snapshot(data as NodeView),
       change: (data: unknown) => this.#change(data as NodeChange),
@@ -99,7 +106,10 @@ export class NodeDetail {
     const mending = setInterval(() => {
       if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#torn())) this.#refill();
     }, MEND_MS);
-    this.#ends.push(() => clearInterval(mending));
+    this.#ends.push(
+      () => clearInterval(mending),
+      () => clearTimeout(this.#wholeTimer),
+    );
     let first = true;
     this.#ends.push(
       effect(() => {
@@ -128,6 +138,27 @@ export class NodeDetail {
     this.#note = 0;
     this.view.value = node;
     this.#take(node.latest);
+    // While nobody looked it sent once a minute: what it still holds comes with its first words now. Who is away holds nothing that could come soon.
+    this.#heard = false;
+    this.window.whole = node.state !== "online";
+    if (!this.window.whole) this.#completeIn(MEND_MS);
+  }
+
+  #completeIn(ms: number, reads = HELD_BACK_READS): void {
+    clearTimeout(this.#wholeTimer);
+    this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
+  }
+
+  /** Reads the past again, now that what was held back has come; until then a place without samples is no hole, since nobody knows. */
+  async #complete(reads: number): Promise<void> {
+    this.#wholeTimer = undefined;
+    if (this.#leaving()) return;
+    this.#filled.clear();
+    await this.fill([...this.#wanted]);
+    if (this.#closed || this.#wholeTimer !== undefined) return;
+    if (reads > 1 && this.#torn()) return this.#completeIn(HELD_BACK_MS, reads - 1);
+    this.window.whole = true;
+    this.version.value += 1;
   }
 
   #change({ latest, node, table }: NodeChange): void {
@@ -141,6 +172,10 @@ export class NodeDetail {
     const base = node ?? (before as NodeView);
     this.view.value = { ...base, latest: { ...before?.latest, ...node?.latest, ...latest } };
     this.#take(latest);
+    if (!this.window.whole && !this.#heard && latest["cpu.total"]) {
+      this.#heard = true;
+      this.#completeIn(HELD_BACK_MS);
+    }
   }
 
   #take(latest: Readonly<Record<string, Sample>>): void {
