@@ -9,11 +9,12 @@ import operator
 import re
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
@@ -446,6 +447,24 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
         frozen = until(page, lambda: window_of(page))
         assert 1200 <= frozen[1] - frozen[0] <= 1700, "four tenths of an hour"
         expect(page.get_by_role("button", name="Back to 1h")).to_be_visible()
+
+
+def test_a_time_range_that_nobody_changed_is_the_same_in_an_hour_that_comes_twice(browser: Browser, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    context = browser.new_context(timezone_id="Europe/Berlin")
+    page = context.new_page()
+    with Large(hub, [node]):
+        sign_in(page, hub)
+        page.clock.set_fixed_time(datetime(2026, 11, 25, 12, tzinfo=UTC))
+        window = (1_792_890_600, 1_792_892_400)
+        page.goto(f"{hub.url}/n/{node.node_id}?from={window[0]}&to={window[1]}")
+        page.get_by_role("button", name="Choose a time range").click()
+        dialog = page.get_by_role("dialog", name="Custom time range")
+        expect(dialog).to_contain_text("This time comes twice: the second one is meant, UTC+01:00.")
+        dialog.get_by_role("button", name="Show").click()
+        expect(dialog).to_have_count(0)
+        assert window_of(page) == window
+    context.close()
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")

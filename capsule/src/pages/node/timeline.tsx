@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/say";
 import { age, clock, date, sameDay } from "../../core/time";
 import { LIVE_S, panned, RANGE_KEYS, readView, scaled, spanOf, typed, viewKey, viewQuery, windowed, type Range, type Span, type View } from "../../core/view";
+import { readWall, wallText, whichOfTwo } from "../../core/wall";
 import type { ChartMark } from "../../core/marks";
 import type { ChartGroup } from "../../charts/panel";
 import { hubNow } from "../../state/clock";
@@ -182,19 +183,11 @@ export function WindowBar({ view, loading }: { view: View; loading: boolean }): 
   );
 }
 
-const two = (value: number): string => String(value).padStart(2, "0");
-
-/** What a field of date and time holds: the reader's own clock. */
-function fieldText(at: number): string {
-  const date = new Date(at * 1000);
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
 function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
-  const now = spanShown(view);
-  const [from, setFrom] = useState(fieldText(now.from));
-  const [to, setTo] = useState(fieldText(now.to));
-  const [start, end] = [new Date(from).getTime() / 1000, new Date(to).getTime() / 1000];
+  const [opened] = useState(() => spanShown(view));
+  const [from, setFrom] = useState(wallText(opened.from));
+  const [to, setTo] = useState(wallText(opened.to));
+  const [start, end] = [readWall(from, opened.from), readWall(to, opened.to)];
   const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must be after the start.` : start >= hubNow() ? t`That time is in the future.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
   return (
     <Dialog title={t`Custom time range`} subtitle={t`For all charts on this page, in your own time zone.`} size="narrow" onClose={onClose}>
@@ -207,8 +200,8 @@ function Chosen({ view, onClose }: { view: View; onClose: () => void }): VNode {
         }}
       >
         <div class="body">
-          <TextField label={t`From`} type="datetime-local" value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
-          <TextField label={t`To`} type="datetime-local" value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
+          <TextField label={t`From`} type="datetime-local" hint={whichOfTwo(start)} value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
+          <TextField label={t`To`} type="datetime-local" hint={whichOfTwo(end)} value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
         </div>
         <Foot onClose={onClose}>
           <Button kind="primary" type="submit" disabled={wrong !== ""}>
