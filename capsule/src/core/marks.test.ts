@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { marksNear, marksOf } from "./marks";
+import { bootsOf, marksNear, marksOf } from "./marks";
 
 const job = { id: "a", action: "upgrade", state: "failed", created_at: 90, started_at: 100, ended_at: 172 };
 const event = { type: "node.offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
@@ -13,6 +13,20 @@ test("jobs stand where they began, events where they happened, a restart of the 
 
 test("what lies outside the window is left out, and so is a boot that nobody knows", () => {
   assert.deepEqual(marksOf([job], [event], 0, { from: 130, to: 200 }), []);
+});
+
+test("each restart of a window is found where the uptime fell, once, also where it was away meanwhile", () => {
+  const times = [0, 600, 1200, 1800, 2400, 3000, 3600];
+  //             up   up    restart at 1300   up    away  restart at 2900, up
+  const min = [5000, 5600, 30, 500, null, 100, 700];
+  const max = [5540, 6140, 6200, 1040, null, 640, 1240];
+  assert.deepEqual(bootsOf({ step: 600, times, min, max }), [1200, 2900]);
+  assert.deepEqual(bootsOf({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }), []);
+});
+
+test("earlier restarts stand beside the newest, which the server itself names", () => {
+  const marks = marksOf([], [], 5000, { from: 0, to: 9000 }, [1200, 4950], 60);
+  assert.deepEqual(marks.map(({ at, text }) => [at, text]), [[1200, "restarted"], [5000, "restarted"]]);
 });
 
 test("marks near a moment", () => {

@@ -21,6 +21,7 @@ const MOST_POINTS = 600;
 const MOST_SERIES = 50;
 const MARK_PAGE = 200;
 const MARK_PAGES = 3;
+const UPTIME = "system.uptime";
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
 /** So long after the first sample that is heard, history has what the server held back while nobody looked. */
@@ -59,6 +60,10 @@ export class NodeDetail {
   readonly window = new LiveWindow(LIVE_S);
   readonly past = signal<Past | null>(null);
   readonly pastFailure = signal<ApiError | null>(null);
+  /** Why the live window's past is not there. */
+  readonly fillFailure = signal<ApiError | null>(null);
+  /** For how long it was up, in the buckets of the window that was read last. */
+  readonly uptime = signal<{ step: number; times: number[]; min: (number | null)[]; max: (number | null)[] } | null>(null);
   /** By subject; null until they were read once. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
   readonly tablesFailure = signal<ApiError | null>(null);
@@ -254,6 +259,7 @@ export class NodeDetail {
   /** Loads a stretch of history; what is shown stays until the new one is there. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
+    void this.#loadUptime(mine, from, to, points);
     try {
       const parts = await this.#history(names, from, to, points);
       if (this.#closed || mine !== this.#asked) return; // a later question was faster
@@ -262,6 +268,17 @@ export class NodeDetail {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
+    }
+  }
+
+  /** By itself: it is measured less often than most, and the steps of an answer suit what is in it. Without it charts have fewer marks, which is nobody's failure. */
+  async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
+    try {
+      const [part] = await this.#history([UPTIME], from, to, points);
+      const found = part?.series[UPTIME];
+      if (!this.#closed && mine === this.#asked) this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
     }
   }
 

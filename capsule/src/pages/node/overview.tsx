@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { eventText } from "../../core/events";
 import { above, fillLevel } from "../../core/facts";
-import { marksOf, type ChartMark } from "../../core/marks";
+import { bootsOf, marksOf, type ChartMark } from "../../core/marks";
 import { form, rich, t } from "../../core/say";
 import { labelled, seriesName } from "../../core/series";
 import { moment } from "../../core/time";
@@ -36,7 +36,9 @@ function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   const from = Math.floor(span.from / MINUTE_S) * MINUTE_S;
   useEffect(() => void detail.loadMarks(from), [detail, from]);
   const { jobs, events: found } = detail.happened.value;
-  return useMemo(() => marksOf(jobs, found, node.identity.booted_at, { from, to: Infinity }), [jobs, found, node.identity.booted_at, from]);
+  const uptime = detail.uptime.value;
+  const earlier = useMemo(() => (uptime ? bootsOf(uptime) : []), [uptime]);
+  return useMemo(() => marksOf(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
 }
 
 /** Charts of these series: filled, read and kept up to date. */
