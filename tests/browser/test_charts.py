@@ -327,6 +327,22 @@ def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hu
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")
+def test_every_chart_of_a_value_is_on_the_same_scale(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node]) as large:
+        sign_in(page, hub)
+        assert large.speaks_again.wait(60)
+        for address in (
+            f"n/{node.node_id}",
+            f"n/{node.node_id}/measures?chart=cpu.total",
+            f"compare?nodes={node.node_id}&metric=cpu.total",
+        ):
+            page.goto(f"{hub.url}/{address}")
+            chart = page.get_by_role("figure", name=re.compile(r"^CPU (total )?chart$"))
+            expect(chart.locator(".u-over")).to_be_visible()
+            until(page, lambda: told_at_the_end(page, chart), lambda found: any("80%" in told for told in found))  # noqa: B023  # called at once
+
+
 def test_charts_out_of_sight_wait_until_they_are_seen(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]):

@@ -8,13 +8,12 @@ import { t } from "../core/say";
 import { nearestRow } from "../core/window";
 import { watchAhead, watchSeen } from "../ui/near";
 import { FONT } from "./draw";
-import { columnsOf, make, widthOf, type Held } from "./make";
+import { columnsOf, leftOf, make, widthOf, type Held } from "./make";
 import type { Library } from "./plot";
 import { momentAt, sentence, Tip } from "./tip";
 import { drawnByTouch } from "./touch";
 import type { ChartProps } from "./types";
 
-const AXIS = 46;
 const MARK_REACH = 7;
 
 /** Where the keys stand: at a moment, and from which one a stretch is being chosen. */
@@ -23,8 +22,8 @@ interface Keys {
   anchor: number | null;
 }
 
-/** What a plot is made for: other lines, bands or colours need another one. */
-const shapeOf = ({ shade, data, series }: ChartProps): string => `${shade}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
+/** What a plot is made for: other lines, bands, colours or steps of the axis need another one. */
+const shapeOf = ({ shade, data, series, binary }: ChartProps): string => `${shade}|${binary ? "binary" : ""}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
 
 /** The chart, once the library is there. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
@@ -181,7 +180,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         onBlur={rest}
         onKeyDown={press}
       >
-        {moment && chart && <Tip props={props} moment={moment} left={AXIS + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}
+        {moment && chart && <Tip props={props} moment={moment} left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}
         <span class="hidden-text" role="status">
           {keys && moment ? sentence(props, moment) : ""}
         </span>

@@ -7,6 +7,9 @@ import { drawHoles, drawMarks, drawThreshold, FONT, forgetTokens, token } from "
 import type { Library } from "./plot";
 import type { ChartData, ChartProps } from "./types";
 
+/** So wide is what stands left of a plot, and wider where its marks are. */
+const AXIS = 46;
+const AXIS_GAP = 4;
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const SHRINK_MS = 30_000;
 const LEAST_DRAG = 8;
@@ -32,6 +35,25 @@ function faded(colour: string, share: number): string {
 
 /** Of the part where the lines are, in CSS pixels. */
 export const widthOf = ({ bbox }: uPlot): number => bbox.width / devicePixelRatio;
+export const leftOf = ({ bbox }: uPlot): number => bbox.left / devicePixelRatio;
+
+const widths = new Map<string, number>();
+
+/** Marks are as long as their figures: "3.73 GiB" needs more than "40%". */
+function axisWidth({ ctx }: uPlot, marks: readonly string[] | null): number {
+  return (marks ?? []).reduce((widest, mark) => {
+    let width = widths.get(mark);
+    if (width === undefined) {
+      ctx.save();
+      ctx.font = FONT;
+      width = Math.ceil(ctx.measureText(mark).width) + 2 * AXIS_GAP;
+      ctx.restore();
+      if (widths.size > 500) widths.clear();
+      widths.set(mark, width);
+    }
+    return Math.max(widest, width);
+  }, AXIS);
+}
 
 export function columnsOf({ columns, band }: ChartData): uPlot.AlignedData {
   const rows: unknown[] = [...columns.values];
@@ -109,7 +131,7 @@ export function make(library: Library, box: HTMLElement, held: Held, { onCursor 
           // A label that would be cut off at the right edge is left out.
           values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > widthOf(plot) - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60))),
         },
-        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: 46, gap: 4, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(held.props.words.axis) },
+        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: (plot, marks) => axisWidth(plot, marks), gap: AXIS_GAP, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(held.props.words.axis) },
       ],
       series: [{}, ...drawn],
       bands,

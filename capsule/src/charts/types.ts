@@ -3,6 +3,7 @@
 import type { Signal } from "@preact/signals";
 import type { Wording } from "../core/legend";
 import type { ChartMark } from "../core/marks";
+import type { Scale } from "../core/scale";
 import type { Cell, Columns } from "../core/window";
 
 export type Colour = 1 | 2 | 3 | 4 | 5 | 6;
@@ -42,22 +43,11 @@ export interface ChartGroup {
   zone: string;
 }
 
-export interface Threshold {
-  at: number;
-  level: "warn" | "crit";
-}
-
-export interface ChartProps {
+export interface ChartProps extends Scale {
   label: string;
   series: readonly ChartSeries[];
   data: ChartData;
   group: ChartGroup;
   shade: string;
   words: Wording;
-  min?: number;
-  /** A fixed top; else it follows the values, growing at once and shrinking late. */
-  max?: number;
-  /** Marks of the axis at powers of two: sizes in GiB. */
-  binary?: boolean;
-  threshold?: Threshold;
 }

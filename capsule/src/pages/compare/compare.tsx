@@ -7,6 +7,7 @@ import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
 import { columnWords } from "../../core/facts-table";
 import { ofNetwork, seriesWords, wordingOf } from "../../core/legend";
 import { t } from "../../core/say";
+import { scaleOf } from "../../core/scale";
 import { parseSeries } from "../../core/series";
 import { LIVE_S, spanOf, viewKey } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
@@ -25,6 +26,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
 import { Banner, Empty } from "../../ui/parts";
+import { memoryOf } from "../node/panels";
 import { Skeleton } from "../node/skeleton";
 import { points, Ranges, useGroup, useHistory, useViewKeys, viewShown, WindowBar } from "../node/timeline";
 
@@ -106,8 +108,7 @@ export function ComparePage(): VNode {
             group={group}
             shade={shade.value}
             words={words}
-            binary={unit === "bytes"}
-            {...(unit === "percent" ? { max: 100 } : {})}
+            {...scaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
             columns={there.map(({ name }) => `${name} ${series}`)}
             waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {

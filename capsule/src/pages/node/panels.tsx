@@ -4,12 +4,13 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, seriesWords, SIZE_WORDS, type Wording } from "../../core/legend";
 import { t } from "../../core/say";
+import { scaleOf } from "../../core/scale";
 import { labelled, parseSeries, seriesName } from "../../core/series";
 import { LIVE_S, viewKey, type View } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, partOf, type Cell, type Columns } from "../../core/window";
 import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
 import type { NodeDetail } from "../../state/node";
-import { rhythmOfMetric } from "../../state/metrics";
+import { metricUnits, rhythmOfMetric } from "../../state/metrics";
 import { inBits } from "../../state/preferences";
 import { go, place, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
@@ -66,11 +67,7 @@ interface SpecProps extends PanelProps {
   title?: VNode;
   lines: readonly Line[];
   words: Wording;
-  min?: number;
-  max?: number;
   wide?: boolean;
-  binary?: boolean;
-  threshold?: { at: number; level: "warn" | "crit" };
   more?: readonly MenuItem[];
 }
 
@@ -81,6 +78,8 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
     if (node.state === "offline") return t`No data: the node is offline`;
     return lines.some(({ series }) => node.latest[series]) ? t`No data in this time` : t`Waiting for the first samples`;
   };
+  const series = lines[0]?.series ?? "";
+  const scale = scaleOf(series, metricUnits().get(parseSeries(series)?.metric ?? "") ?? "", memoryOf(node));
   const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
   return (
     <ChartPanel
@@ -92,11 +91,12 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       shade={shade.value}
       waiting={waiting}
       columns={lines.map(({ series }) => series)}
-      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, lines[0]?.series ?? "", place.peek().query)) }]}
+      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, place.peek().query)) }]}
       legend={lines.map(({ series }) => {
         const sample = node.latest[series];
         return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: liveAttributes(series, sample) };
       })}
+      {...scale}
       {...rest}
     />
   );
@@ -108,6 +108,9 @@ function compareTarget(id: string, series: string, query: URLSearchParams): stri
   for (const name of ["range", "from", "to"]) if (query.has(name)) next.set(name, query.get(name) ?? "");
   return `/compare?${next.toString()}`;
 }
+
+/** Bytes that it has; null = not known. */
+export const memoryOf = (node: NodeView): number | null => node.latest["memory.total"]?.value ?? (node.identity.memory_bytes || null);
 
 /** The last value of a window that is not now. */
 function lastOf({ columns }: ChartData, index: number): number | null {
@@ -136,12 +139,11 @@ export function cpuLines(view: NodeView): readonly Line[] {
 }
 
 export function CpuPanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_WORDS} max={100} wide threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_WORDS} wide />;
 }
 
 export function MemoryPanel(props: PanelProps): VNode {
-  const total = props.node.latest["memory.total"]?.value ?? props.node.identity.memory_bytes;
-  return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} binary words={SIZE_WORDS} {...(total ? { max: total } : {})} />;
+  return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} words={SIZE_WORDS} />;
 }
 
 export function LoadPanel(props: PanelProps): VNode {
@@ -237,7 +239,7 @@ export function sensorLines(view: NodeView): readonly Line[] {
 }
 
 export function TemperaturePanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_WORDS} min={30} max={95} threshold={{ at: 80, level: "warn" }} />;
+  return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_WORDS} />;
 }
 
 /** One series alone, whichever it is. */
