@@ -327,6 +327,55 @@ def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hu
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")
+def test_a_live_view_whose_past_could_not_be_read_says_so_and_reads_it_again(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node]) as large:
+        sign_in(page, hub)
+        assert large.speaks_again.wait(60)
+        fault = {
+            "type": "about:blank",
+            "title": "broken",
+            "status": 500,
+            "code": "internal",
+            "detail": "the store broke",
+            "instance": "r-77",
+        }
+        page.route(re.compile(r"/history\?"), lambda route: route.fulfill(status=500, json=fault))
+        for address in (f"n/{node.node_id}", f"compare?nodes={node.node_id}&metric=cpu.user"):
+            page.goto(f"{hub.url}/{address}")
+            told = page.get_by_role("alert").filter(has_text="History could not be read.")
+            expect(told).to_contain_text("the store broke")
+            expect(told).to_contain_text("r-77")
+        page.unroute(re.compile(r"/history\?"))
+        told.get_by_role("button", name="Try again").click()
+        expect(told).to_have_count(0)
+
+
+def test_a_window_that_is_still_being_read_says_so_and_after_a_while_offers_to_ask_again(page: Page, hub: HubProcess) -> None:
+    held: list[Route] = []
+    holding = threading.Event()
+    page.route(re.compile(r"/history\?"), lambda route: held.append(route) if holding.is_set() else route.continue_())
+    with Stage(hub, only=("web-01",)) as stage:
+        sign_in(page, hub)
+        for address, name in ((f"n/{stage.ids['web-01']}?", "CPU chart"), (f"compare?nodes={stage.ids['web-01']}&", "CPU total chart")):
+            page.goto(f"{hub.url}/{address}range=1h")
+            cpu = page.get_by_role("figure", name=name)
+            expect(cpu.locator(".u-over")).to_be_visible()
+            expect(cpu.get_by_text("reading…")).to_have_count(0)
+            holding.set()
+            page.get_by_role("radio", name="7d").click()
+            expect(cpu.get_by_text("reading…")).to_be_visible()
+            slow = page.get_by_text("Reading the history takes longer than usual.")
+            expect(slow).to_be_visible()
+            expect(cpu.get_by_text("reading…")).to_be_visible()
+            holding.clear()
+            page.get_by_role("button", name="Try again").click()
+            expect(slow).to_have_count(0)
+            expect(cpu.get_by_text("reading…")).to_have_count(0)
+            while held:
+                held.pop().continue_()
+
+
 def test_every_chart_of_a_value_is_on_the_same_scale(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:

@@ -34,13 +34,15 @@ export interface PanelProps extends ChartProps {
   wide?: boolean;
   /** Shown instead of an empty plot. */
   waiting?: ComponentChildren;
+  /** Over a plot that is not what was asked for: why not. */
+  over?: ComponentChildren;
   /** Names of the series for a file, in their order. */
   columns: readonly string[];
   /** Further things to do with this chart. */
   more?: readonly MenuItem[];
 }
 
-export function ChartPanel({ title, legend, wide = false, waiting = null, columns, more = [], ...chart }: PanelProps): VNode {
+export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
   const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, hint: "v", icon: "table-2", run: () => setTable(!table) };
   return (
@@ -62,6 +64,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, column
         </MenuButton>
       </header>
       {waiting ? <div class="plot">{waiting}</div> : table ? <Twin {...chart} /> : <Chart {...chart} />}
+      {over}
     </figure>
   );
 }

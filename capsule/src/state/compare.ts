@@ -17,10 +17,13 @@ export class Comparison {
   readonly past = signal<ManyPast | null>(null);
   readonly failure = signal<ApiError | null>(null);
   #asked = 0;
+  #askedKey = "";
 
   /** What is shown stays until the answer is there; the answer to an older question is dropped. Returns the step. */
   async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
     const mine = ++this.#asked;
+    if (key !== this.#askedKey) this.failure.value = null;
+    this.#askedKey = key;
     try {
       const found = await call<HistoriesView>("GET", "history", { query: { node: ids, metric: series, from, to, points } });
       if (mine !== this.#asked) return found.step;

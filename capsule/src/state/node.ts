@@ -73,6 +73,7 @@ export class NodeDetail {
   #marksFrom = Infinity;
   #marksAsked = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
+  #askedKey = "";
   #asked = 0;
   /** Whether a sample has come since the topic was followed. */
   #heard = false;
@@ -208,12 +209,19 @@ export class NodeDetail {
           });
         }
       }
+      this.fillFailure.value = null;
       this.window.know(missing);
       this.version.value += 1;
     } catch (error) {
       for (const name of missing) this.#filled.delete(name);
       if (!(error instanceof ApiError)) throw error;
+      if (!this.#closed) this.fillFailure.value = error;
     }
+  }
+
+  /** Asks again for what could not be read of the live window. */
+  refill(): void {
+    void this.fill([...this.#wanted]);
   }
 
   /** It was removed, or is being removed: there is nothing more to ask for, and what is asked is answered by "no such node". */
@@ -259,6 +267,8 @@ export class NodeDetail {
   /** Loads a stretch of history; what is shown stays until the new one is there. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
+    if (key !== this.#askedKey) this.pastFailure.value = null;
+    this.#askedKey = key;
     void this.#loadUptime(mine, from, to, points);
     try {
       const parts = await this.#history(names, from, to, points);

@@ -23,11 +23,11 @@ import { place, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
-import { Banner, Empty } from "../../ui/parts";
-import { memoryOf } from "../node/panels";
+import { Empty } from "../../ui/parts";
+import { memoryOf, type Standing } from "../node/panels";
 import { Skeleton } from "../node/skeleton";
+import { HistoryState, Reading } from "../node/slow";
 import { points, Ranges, useGroup, useHistory, useViewKeys, viewShown, WindowBar } from "../node/timeline";
 
 const FIRST_SERIES = "cpu.total";
@@ -60,13 +60,14 @@ export function ComparePage(): VNode {
   useHistory(shown, `${ids.join()} ${series}`, async (window, span, most) => (ids.length ? comparison.load(window, span, ids, series, most) : 0));
   useViewKeys();
   const group = useGroup(shown, [], "");
-  const failure = key === "live" ? null : comparison.failure.value;
+  const failure = key === "live" ? (there.find(({ detail }) => detail.fillFailure.value)?.detail.fillFailure.value ?? null) : comparison.failure.value;
   const data = dataOf(there, series, comparison);
   const unit = metricUnits().get(parseSeries(series)?.metric ?? "") ?? "";
   const words = wordingOf(unit, inBits() && ofNetwork(series));
   const heading = seriesWords(series);
   const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
   const live = key === "live";
+  const seen = data.columns.values.some((column) => column.some((value) => value != null));
   return (
     <div class="page">
       <div class="page-head wrap">
@@ -81,20 +82,7 @@ export function ComparePage(): VNode {
         <NodePick chosen={ids} />
       </div>
       <WindowBar view={shown} loading={!live && data.loading && !failure} />
-      {failure && (
-        <Banner
-          kind="crit"
-          alert
-          mark={<Icon name="circle-alert" />}
-          action={
-            <Button slim icon="rotate-cw" onClick={() => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())}>
-              {t`Try again`}
-            </Button>
-          }
-        >
-          <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
-        </Banner>
-      )}
+      <HistoryState key={key} failure={failure} reading={there.length > 0 && !live && data.loading} onRetry={live ? () => there.forEach(({ detail }) => detail.refill()) : () => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())} />
       {!there.length ? (
         <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line in the chart.`} />
       ) : (
@@ -110,7 +98,8 @@ export function ComparePage(): VNode {
             words={words}
             {...scaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
             columns={there.map(({ name }) => `${name} ${series}`)}
-            waiting={data.columns.values.some((column) => column.some((value) => value != null)) ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
+            over={data.other && seen ? <Reading failed={failure !== null} /> : null}
+            waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
               return { value: sample?.value ?? null, live: liveAttributes(series, sample) };
@@ -168,7 +157,7 @@ function useDetails(ids: readonly string[]): readonly NodeDetail[] {
   return details;
 }
 
-function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & { loading: boolean } {
+function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & Standing {
   const shown = viewShown();
   const key = viewKey(shown);
   const rhythm = rhythmOfMetric(parseSeries(series)?.metric ?? "");
@@ -190,13 +179,13 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
       rhythm,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null };
+    return { columns, from, to, since, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null, other: false };
   }
-  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, hole: Infinity, window, loading: true };
+  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, hole: Infinity, window, loading: true, other: true };
   const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
   const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
   const count = nodes.length;
-  const loading = past.key !== key;
+  const loading = past.key !== key || nodes.some(({ id }) => !past.nodes[id]);
   return {
     columns: { times, values: values.slice(0, count) },
     ...(past.step > rhythm ? { band: { min: values.slice(count, 2 * count), max: values.slice(2 * count) } } : {}),
@@ -205,6 +194,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
     hole: loading ? Infinity : Math.max(past.step * 1.5, limit),
     window,
     loading,
+    other: loading,
   };
 }
 

@@ -13,13 +13,12 @@ import { events } from "../../state/events";
 import type { NodeDetail } from "../../state/node";
 import { today } from "../../state/today";
 import type { NodeView } from "../../state/types";
-import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { liveAttributes } from "../../ui/live";
-import { Banner, Mark, Meter, Time } from "../../ui/parts";
+import { Mark, Meter, Time } from "../../ui/parts";
 import { TopProcesses } from "./facts";
 import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
+import { HistoryState } from "./slow";
 import { points, useGroup, useHistory, WindowBar } from "./timeline";
 
 const MINUTE_S = 60;
@@ -57,23 +56,11 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
   return { detail, node, shown, until: detail.until.value, group };
 }
 
-export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode | null {
-  const failure = viewKey(shown) === "live" ? null : detail.pastFailure.value;
-  if (!failure) return null;
-  return (
-    <Banner
-      kind="crit"
-      alert
-      mark={<Icon name="circle-alert" />}
-      action={
-        <Button slim icon="rotate-cw" onClick={() => void detail.load(viewKey(shown), spanOf(shown, hubNow(), points()), names, points())}>
-          {t`Try again`}
-        </Button>
-      }
-    >
-      <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
-    </Banner>
-  );
+export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode {
+  const key = viewKey(shown);
+  if (key === "live") return <HistoryState key={key} failure={detail.fillFailure.value} reading={false} onRetry={() => detail.refill()} />;
+  const failure = detail.pastFailure.value;
+  return <HistoryState key={key} failure={failure} reading={detail.past.value?.key !== key} onRetry={() => void detail.load(key, spanOf(shown, hubNow(), points()), names, points())} />;
 }
 
 export function Overview(props: Props): VNode {

@@ -18,6 +18,7 @@ import type { NodeView } from "../../state/types";
 import { liveAttributes } from "../../ui/live";
 import type { MenuItem } from "../../ui/menu";
 import { Skeleton } from "./skeleton";
+import { Reading } from "./slow";
 
 export interface Line extends ChartSeries {
   series: string;
@@ -32,8 +33,16 @@ export interface PanelProps {
   group: ChartGroup;
 }
 
+/** How far what is shown is what was asked for. */
+export interface Standing {
+  /** It is still being read. */
+  loading: boolean;
+  /** It was read for another window. */
+  other: boolean;
+}
+
 /** The data of some lines in the window that is shown. What is there already of a window that is still being read is shown meanwhile. */
-export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & { loading: boolean } {
+export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & Standing {
   const names = lines.map((line) => line.series);
   const rhythm = Math.max(...names.map((name) => rhythmOfMetric(parseSeries(name)?.metric ?? "")), 1);
   const window = viewKey(shown);
@@ -43,12 +52,12 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     void detail.version.value;
     const columns = detail.window.columns(names, until, rhythm);
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : detail.window.hole(names, rhythm), loading: shown.zoom !== null };
+    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : detail.window.hole(names, rhythm), loading: shown.zoom !== null, other: false };
   }
   const own = past && partOf(past.parts, names);
   if (!own) {
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, hole: Infinity, loading: true };
+    return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, hole: Infinity, loading: true, other: true };
   }
   const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => own.series[name]?.[key] ?? own.times.map(() => null));
   const together = fromBuckets({ times: own.times, values: [...part("avg"), ...part("min"), ...part("max")] }, own.step, rhythm);
@@ -57,7 +66,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   const loading = past.key !== window;
   // Of one sample a bucket, lowest and highest say nothing new.
   const band = own.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
-  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading };
+  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading, other: loading };
 }
 
 const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
@@ -90,6 +99,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       group={group}
       shade={shade.value}
       waiting={waiting}
+      over={data.other && seen(data) ? <Reading failed={detail.pastFailure.value !== null} /> : null}
       columns={lines.map(({ series }) => series)}
       more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, place.peek().query)) }]}
       legend={lines.map(({ series }) => {
