@@ -197,6 +197,14 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
         expect(chart.get_by_role("status")).to_contain_text(re.compile(r"user \d+\.\d%, system"))
         lines = "() => [...document.querySelectorAll('.u-cursor-x')].filter((line) => !line.classList.contains('u-off')).length"
         page.wait_for_function(f"({lines})() >= 5")
+        # what history may still tell is no hole: that it tells nothing more is known some seconds after the page was opened
+        chart.focus()
+        page.keyboard.press("v")
+        table = cpu.get_by_role("region", name="CPU as table")
+        expect(table.get_by_role("cell", name=re.compile(r"^no data \d+\ss$"))).to_be_visible()
+        cpu.get_by_role("button", name="View CPU as chart").click()
+        chart.focus()
+        page.keyboard.press("End")
         told = chart.get_by_role("status")
         for _ in range(WINDOW_S):
             before = told.inner_text()
@@ -206,17 +214,23 @@ def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProces
                 break
         expect(told).to_contain_text(re.compile(r"no data for \d"))
 
-        # the same as a table and as a file
+        # the same as a table and as a file: there it is a row with both of its ends, here it is none, since nothing was measured then
         page.keyboard.press("v")
-        table = cpu.get_by_role("region", name="CPU as table")
-        expect(table.get_by_role("cell", name="no data")).to_be_visible()
+        hole = table.get_by_role("row").filter(has_text="no data")
+        expect(hole).to_have_text(re.compile(r"^\d\d:\d\d:\d\d – \d\d:\d\d:\d\d.*no data \d+\ss$"))  # noqa: RUF001  # from then to then
+        moments = [
+            datetime.fromisoformat(at).timestamp()
+            for at in hole.locator("time").evaluate_all("(found) => found.map((one) => one.dateTime)")
+        ]
+        assert HOLE <= moments[1] - moments[0] < HOLE + 3
         expect(table.get_by_text("Check for updates: succeeded")).to_be_visible()
         with page.expect_download() as saved:
             cpu.get_by_role("button", name="CPU, more").click()
             page.get_by_role("menuitem", name="Download as CSV").click()
         rows = list(csv.reader(io.StringIO(Path(saved.value.path()).read_text())))
         assert rows[0] == ["time", "cpu.user", "cpu.system", "cpu.iowait", "marks"]
-        assert ["", "", ""] in [row[1:4] for row in rows[1:]]
+        assert [row for row in rows if row[1:4] == ["", "", ""]] == []
+        assert not [row for row in rows[1:] if moments[0] < datetime.fromisoformat(row[0]).timestamp() < moments[1]]
         assert any(re.fullmatch(r"\d+(\.\d+)?", row[1]) for row in rows[1:])
         cpu.get_by_role("button", name="View CPU as chart").click()
 
@@ -512,6 +526,32 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
         frozen = until(page, lambda: window_of(page))
         assert 1200 <= frozen[1] - frozen[0] <= 1700, "four tenths of an hour"
         expect(page.get_by_role("button", name="Back to 1h")).to_be_visible()
+
+
+def test_a_compared_server_that_fell_silent_says_since_when_and_its_hole_is_its_own(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01", "db-01")) as stage:
+        sign_in(page, hub)
+        page.goto(f"{hub.url}/compare?nodes={stage.ids['web-01']},{stage.ids['db-01']}&metric=cpu.total")
+        chart = page.get_by_role("figure", name="CPU total chart")
+        expect(chart.locator(".u-over")).to_be_visible()
+        legend, row = chart.locator(".legend > span"), page.get_by_role("region", name="Figures, table").get_by_role("row")
+        expect(legend.filter(has_text="db-01")).to_have_text(re.compile(r"%$"))
+        stage.hush("db-01")
+        for told in (legend, row):
+            expect(told.filter(has_text="db-01")).to_have_text(re.compile(r"\d%, \d+\ss ago"))
+            expect(told.filter(has_text="db-01")).to_have_class("dimmed")
+            expect(told.filter(has_text="web-01")).not_to_contain_text("ago")
+
+        def said(found: list[str]) -> bool:
+            return any(re.search(r"web-01\s*[\d.]+%", told) and re.search(r"db-01\s*no data \d+\ss", told) for told in found)
+
+        until(page, lambda: told_at_the_end(page, chart), said)
+        page.get_by_label("Value", exact=True).select_option("memory.used")
+        expect(row.filter(has_text="db-01")).to_contain_text(re.compile(r"GiB, \d+\ss ago"))
+        for width in (320, 390, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.get_by_role("region", name="Figures, table").evaluate("(one) => one.scrollWidth - one.clientWidth") == 0, width
+            assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") == 0, width
 
 
 def test_a_time_range_that_nobody_changed_is_the_same_in_an_hour_that_comes_twice(browser: Browser, hub: HubProcess) -> None:

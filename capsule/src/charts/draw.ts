@@ -2,7 +2,7 @@
 
 import type uPlot from "uplot";
 import { t } from "../core/say";
-import { holes } from "../core/window";
+import { holes, ownHoles, type Hole } from "../core/window";
 import type { ChartProps } from "./types";
 
 export const FONT = '11px "Inter V", system-ui, sans-serif';
@@ -20,32 +20,49 @@ export function token(name: string): string {
 /** The theme may be another one. */
 export const forgetTokens = (): void => tokens.clear();
 
-export function drawHoles({ ctx, bbox, valToPos }: uPlot, { data }: ChartProps): void {
+/** So high is the strip in which one line of several has its hole. */
+const STRIP = 5;
+
+export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
+  const { ctx, bbox } = plot;
+  const { columns, from, since, to, hole, apart } = data;
   const ratio = devicePixelRatio;
-  const right = bbox.left + bbox.width;
   ctx.save();
-  ctx.strokeStyle = token("--line-2");
   ctx.lineWidth = ratio;
   ctx.setLineDash([]);
-  for (const hole of holes(data.columns, Math.max(data.from, data.since), data.to, data.hole)) {
+  hatch(plot, holes(columns, Math.max(from, since), to, hole), token("--line-2"), bbox.top, bbox.height);
+  // Where others have samples, a hole is at the bottom in the colour of whose it is.
+  let bottom = bbox.top + bbox.height;
+  (apart ? ownHoles(columns, from, to, hole, apart) : []).forEach((own, index) => {
+    if (!own.length) return;
+    bottom -= STRIP * ratio;
+    hatch(plot, own, token(`--c${series[index]?.colour ?? 5}`), bottom, (STRIP - 1) * ratio);
+  });
+  ctx.restore();
+}
+
+function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Hole[], colour: string, top: number, height: number): void {
+  const right = bbox.left + bbox.width;
+  ctx.strokeStyle = colour;
+  for (const hole of found) {
     const left = Math.max(bbox.left, valToPos(hole.from, "x", true));
     const end = Math.min(right, valToPos(hole.to, "x", true));
     if (end - left < 2) continue;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(left, bbox.top, end - left, bbox.height);
+    ctx.rect(left, top, end - left, height);
     ctx.clip();
     // One grid for the whole plot, so that the hatching of two holes fits together and does not crawl as one grows.
-    for (let x = bbox.left - bbox.height; x < end; x += 6 * ratio) {
-      if (x + bbox.height < left) continue;
+    const step = Math.min(6, height / devicePixelRatio) * devicePixelRatio;
+    for (let x = bbox.left - Math.ceil(height / step) * step; x < end; x += step) {
+      if (x + height < left) continue;
       ctx.beginPath();
-      ctx.moveTo(x, bbox.top + bbox.height);
-      ctx.lineTo(x + bbox.height, bbox.top);
+      ctx.moveTo(x, top + height);
+      ctx.lineTo(x + height, top);
       ctx.stroke();
     }
     ctx.restore();
   }
-  ctx.restore();
 }
 
 export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: ChartProps): void {

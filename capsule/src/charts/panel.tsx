@@ -5,8 +5,8 @@ import { useState } from "preact/hooks";
 import { csv } from "../core/csv";
 import { marksNear } from "../core/marks";
 import { t } from "../core/say";
-import { iso } from "../core/time";
-import { sampleRow } from "../core/window";
+import { age, iso, short } from "../core/time";
+import { sampleRow, tableRows } from "../core/window";
 import type { LiveAttributes } from "../ui/live";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icon";
@@ -14,7 +14,7 @@ import { lazy } from "../ui/lazy";
 import { MenuButton, type MenuItem } from "../ui/menu";
 import { saveText } from "../ui/save";
 import { chartWith } from "./chart";
-import { when } from "./tip";
+import { rangeText, when } from "./tip";
 import type { ChartProps } from "./types";
 
 export type { ChartData, ChartGroup, ChartSeries, Colour } from "./types";
@@ -25,6 +25,8 @@ export interface LegendEntry {
   /** The newest value. */
   value: number | null;
   live: LiveAttributes;
+  /** Seconds since then, where that is too long for a value of now. */
+  old?: number | null;
 }
 
 export interface PanelProps extends ChartProps {
@@ -73,39 +75,45 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
 function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
   const at = group.cursor.value;
   const { times, values } = data.columns;
-  const shown = at === null || at < data.from || at > data.to ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.hole)] ?? null);
+  const now = at === null || at < data.from || at > data.to;
+  const shown = now ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.hole)] ?? null);
   const texts = words.row(shown);
   return (
     <span class="legend">
-      {series.map(({ name, colour }, index) => (
-        <span key={name}>
-          <i class={`key-${colour}`} />
-          <span class="t3">{name}</span> <b {...legend[index]?.live}>{texts[index]}</b>
-        </span>
-      ))}
+      {series.map(({ name, colour }, index) => {
+        const { live, old = null } = legend[index] ?? {};
+        return (
+          <span key={name} class={now && old !== null ? "dimmed" : ""}>
+            <i class={`key-${colour}`} />
+            <span class="t3">{name}</span> <b {...live}>{now && old !== null ? t`${texts[index] ?? ""}, ${short(old)} ago` : texts[index]}</b>
+          </span>
+        );
+      })}
     </span>
   );
 }
 
-/** Everything that is shown, as it was measured. */
+/** Everything that is shown, as it was measured; where nothing was, there is no row. */
 function sheet({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
   const { columns, band, from, to } = data;
   const heads = series.flatMap((_, index) => (band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""]));
-  const rows = columns.times.flatMap((at, row) => {
-    if (at < from || at > to) return [];
+  const measured = tableRows(columns, from, to, Infinity).flatMap((one) => ("row" in one ? [one.row] : []));
+  const rows = measured.map((row, place) => {
+    const at = columns.times[row] as number;
     const cells = columns.values.flatMap((column, index) => (band ? [column[row], band.min[index]?.[row], band.max[index]?.[row]] : [column[row]]));
-    const after = columns.times[row + 1] ?? at + 1;
+    const after = columns.times[measured[place + 1] ?? -1] ?? at + 1;
     const marks = marksNear(group.marks, (at + after) / 2, (after - at) / 2).map((mark) => mark.text);
-    return [[iso(at), ...cells.map((cell) => cell ?? null), marks.join("; ")]];
+    return [iso(at), ...cells.map((cell) => cell ?? null), marks.join("; ")];
   });
   return [["time", ...heads, "marks"], ...rows];
 }
 
-/** All rows of the window: they are no more than the points that a chart is given. */
+/** All rows of the window, newest first: they are no more than the points that a chart is given. A hole is one row. */
 function Twin({ label, series, data, words, group }: ChartProps): VNode {
-  const { times, values } = data.columns;
-  const { band, from, to } = data;
-  const shown = times.map((at, row) => ({ at, row, next: times[row + 1] ?? to })).filter(({ at }) => at >= from && at <= to).reverse();
+  const { columns, band, from, since, to, hole } = data;
+  const { times, values } = columns;
+  const rows = tableRows(columns, from, to, hole, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.hole.from }));
+  const shown = rows.map((one, place) => ({ ...one, next: rows[place + 1]?.at ?? to })).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>
       <table>
@@ -120,33 +128,35 @@ function Twin({ label, series, data, words, group }: ChartProps): VNode {
           </tr>
         </thead>
         <tbody>
-          {shown.map(({ at, row, next }) => {
-            const empty = values.every((column) => column[row] == null);
+          {shown.map(({ at, next, ...one }) => {
             const marks = marksNear(group.marks, (at + next) / 2, (next - at) / 2);
+            const row = "row" in one ? one.row : -1;
             return (
-              <tr key={at}>
+              <tr key={`${at}${row < 0}`}>
                 <td>
                   <time dateTime={iso(at)}>{when(at, data)}</time>
+                  {"hole" in one && (
+                    <>
+                      {" – "}
+                      <time dateTime={iso(one.hole.to)}>{when(one.hole.to, data)}</time>
+                    </>
+                  )}
                   {marks.map((mark) => (
                     <div key={mark.text} class={mark.level || "t3"}>
                       {mark.text}
                     </div>
                   ))}
                 </td>
-                {empty ? (
-                  <td colSpan={series.length}>{t`no data`}</td>
+                {"hole" in one ? (
+                  <td colSpan={series.length}>{t`no data ${age(one.hole.to - one.hole.from)}`}</td>
                 ) : (
                   values.map((column, index) => {
                     const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];
+                    const range = low != null && high != null ? rangeText(words, [low, high]) : "";
                     return (
                       <td key={series[index]?.name}>
                         {column[row] == null ? "—" : words.text(column[row] as number)}
-                        {low != null && high != null && low !== high && (
-                          <span class="t3">
-                            {" "}
-                            {words.row([low, high]).join("–")}
-                          </span>
-                        )}
+                        {range && <span class="t3"> {range}</span>}
                       </td>
                     );
                   })

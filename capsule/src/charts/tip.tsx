@@ -2,9 +2,10 @@
 
 import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/marks";
+import type { Wording } from "../core/legend";
 import { rich, t } from "../core/say";
 import { age, clock, date, sameDay } from "../core/time";
-import { holes, sampleRow } from "../core/window";
+import { holes, ownHoles, sampleRow } from "../core/window";
 import { clockThere } from "../core/zone";
 import type { ChartProps } from "./types";
 
@@ -15,6 +16,8 @@ export interface Moment {
   values: (number | null)[];
   /** Lowest and highest of the bucket, where that is known. */
   range: (readonly [number, number] | null)[];
+  /** Of each line by itself: seconds that it has no data there while others have; 0 = it has, or it is no server of its own. */
+  gaps: number[];
   /** Seconds without data round this moment; 0 = there is data. */
   missing: number;
   marks: ChartMark[];
@@ -22,16 +25,18 @@ export interface Moment {
 
 /** What there is at a moment; `reach`: seconds that a few pixels are, for marks. */
 export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
-  const { columns, from, since, to, hole, band } = data;
+  const { columns, from, since, to, hole, band, apart } = data;
   const marks = marksNear(group.marks, at, reach);
   const missing = holes(columns, Math.max(from, since), to, hole).find((one) => at > one.from && at < one.to);
-  if (missing) return { at, values: [], range: [], missing: missing.to - missing.from, marks };
+  if (missing) return { at, values: [], range: [], gaps: [], missing: missing.to - missing.from, marks };
   const limit = Number.isFinite(hole) ? hole : to - from;
   const rows = columns.values.map((column) => sampleRow(columns.times, column, at, limit));
+  const gaps = (apart ? ownHoles(columns, from, to, hole, apart) : []).map((own) => own.find((one) => at > one.from && at < one.to)).map((one) => (one ? one.to - one.from : 0));
   const nearest = rows.filter((row) => row >= 0).map((row) => columns.times[row] as number);
   return {
     at: nearest.length ? nearest.reduce((best, one) => (Math.abs(one - at) < Math.abs(best - at) ? one : best)) : at,
-    values: rows.map((row, index) => columns.values[index]?.[row] ?? null),
+    values: rows.map((row, index) => (gaps[index] ? null : (columns.values[index]?.[row] ?? null))),
+    gaps,
     range: rows.map((row, index) => {
       const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];
       return low == null || high == null || low === high ? null : [low, high];
@@ -39,6 +44,16 @@ export function momentAt({ data, group }: ChartProps, at: number, reach: number)
     missing: 0,
     marks,
   };
+}
+
+/** What stands where a line has no value. */
+const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
+
+/** "9.1%–9.4%"; empty where both ends read the same. */
+export function rangeText({ row }: Wording, [low, high]: readonly [number, number]): string {
+  const [from, to] = row([low, high]);
+  // A unit that is said once stands with the second.
+  return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
 }
 
 export function when(at: number, { from, to }: { from: number; to: number }, now = Date.now() / 1000): string {
@@ -70,12 +85,8 @@ export function Tip({ props, moment, left, width }: { props: ChartProps; moment:
             <div key={one.name}>
               <i class={`key-${one.colour}`} />
               {one.name}
-              <b>{value == null ? "—" : words.text(value)}</b>
-              {range && (
-                <span class="t3">
-                  {words.row(range)[0]}–{words.row(range)[1]}
-                </span>
-              )}
+              <b>{value == null ? absent(moment.gaps[index]) : words.text(value)}</b>
+              {range && value != null && <span class="t3">{rangeText(words, range)}</span>}
             </div>
           );
         })

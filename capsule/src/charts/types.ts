@@ -26,6 +26,8 @@ export interface ChartData {
   since: number;
   /** Seconds without a sample that make a hole. */
   hole: number;
+  /** Of lines of different servers: since when each had something to measure. Each has holes of its own then. */
+  apart?: readonly number[];
   /** Another window is another scale: changes with it, not with each sample. */
   window: string;
 }

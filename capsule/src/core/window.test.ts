@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakGaps, fromBuckets, holes, isolated, LiveWindow, nearestRow, partOf, sampleRow, settle } from "./window";
+import { breakGaps, fromBuckets, holes, isolated, LiveWindow, nearestRow, ownHoles, partOf, sampleRow, settle, tableRows } from "./window";
 
 test("a hole of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
@@ -81,6 +81,24 @@ test("holes are named with their ends, also before the first and after the last 
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
   assert.deepEqual(holes(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);
   assert.deepEqual(holes({ times: [], values: [[]] }, 0, 40, 2.5), []);
+});
+
+test("of several servers each has its own holes, but for those that all have", () => {
+  const times = [0, 1, 2, 3, 4, 5, 6, 7, 8, 20, 21];
+  const one = times.map(() => 1);
+  const other = [1, 1, null, null, null, null, 1, 1, 1, 1, 1];
+  const young = times.map((at) => (at > 6 ? 1 : null));
+  const never = times.map(() => null);
+  assert.deepEqual(ownHoles({ times, values: [one, other, young, never] }, 0, 21, 2.5, [0, 0, 7, 30]), [[], [{ from: 1, to: 6 }], [], []]);
+  assert.deepEqual(ownHoles({ times, values: [one, never] }, 0, 21, 2.5, [0, 5])[1], [{ from: 5, to: 21 }]);
+});
+
+test("a table has a line for each row with a value and one for each hole, none for where a line breaks", () => {
+  const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
+  const hole = (from: number, to: number): object => ({ hole: { from, to } });
+  assert.deepEqual(tableRows(columns, 0, 40, 2.5), [hole(0, 10), { row: 0 }, { row: 1 }, hole(11, 20), { row: 3 }, { row: 4 }, hole(21, 40)]);
+  assert.deepEqual(tableRows(columns, 0, 20, 2.5, 9), [{ row: 0 }, { row: 1 }, hole(11, 20), { row: 3 }]);
+  assert.deepEqual(tableRows(columns, 0, 40, Infinity), [0, 1, 3, 4].map((row) => ({ row })));
 });
 
 test("series of several nodes do not break each other's lines, their own holes do", () => {

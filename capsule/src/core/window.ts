@@ -212,6 +212,31 @@ export function holes({ times, values }: Columns, from: number, until: number, l
   return found;
 }
 
+/** Of lines that have nothing to do with each other those holes that are one line's and not all's; `since`: of each, from when on it could have samples. */
+export function ownHoles({ times, values }: Columns, from: number, until: number, limit: number, since: readonly number[]): Hole[][] {
+  const all = holes({ times, values }, Math.max(from, Math.min(...since)), until, limit);
+  return values.map((column, index) => {
+    const start = Math.max(from, since[index] ?? from);
+    const found = column.some((value) => value != null) ? holes({ times, values: [column] }, start, until, limit) : until - start > limit ? [{ from: start, to: until }] : [];
+    return found.filter((own) => !all.some((one) => one.from <= own.from && one.to >= own.to));
+  });
+}
+
+export type TableRow = { row: number } | { hole: Hole };
+
+/** Line by line what a table of them shows, by time: each row with a value, and each hole once. Between two values that is a row of nobody's: where a line breaks, nothing was measured. */
+export function tableRows(columns: Columns, from: number, until: number, limit: number, since = from): TableRow[] {
+  const { times, values } = columns;
+  const left = holes(columns, Math.max(from, since), until, limit);
+  const rows: TableRow[] = [];
+  times.forEach((at, row) => {
+    if (at < from || at > until || !values.some((column) => column[row] != null)) return;
+    while (left[0] && left[0].from < at) rows.push({ hole: left.shift() as Hole });
+    rows.push({ row });
+  });
+  return [...rows, ...left.map((hole) => ({ hole }))];
+}
+
 /** Rows of a column whose value has a hole on either side: as a line they would not be seen. */
 export function isolated(column: readonly Cell[]): number[] {
   const found: number[] = [];

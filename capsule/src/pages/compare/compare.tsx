@@ -9,6 +9,7 @@ import { ofNetwork, seriesWords, wordingOf } from "../../core/legend";
 import { t } from "../../core/say";
 import { scaleOf } from "../../core/scale";
 import { parseSeries } from "../../core/series";
+import { short } from "../../core/time";
 import { LIVE_S, spanOf, viewKey } from "../../core/view";
 import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
 import { hubNow, now } from "../../state/clock";
@@ -102,7 +103,7 @@ export function ComparePage(): VNode {
             waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
-              return { value: sample?.value ?? null, live: liveAttributes(series, sample) };
+              return { value: sample?.value ?? null, live: liveAttributes(series, sample), old: oldOf(detail, series) };
             })}
           />
           <section class="card" aria-label={t`Figures`}>
@@ -130,6 +131,14 @@ export function ComparePage(): VNode {
       )}
     </div>
   );
+}
+
+/** Seconds since its newest sample of a series, where that is no value of now; else null. */
+function oldOf({ view }: NodeDetail, series: string): number | null {
+  const sample = view.value?.latest[series];
+  if (!view.value || sample?.value == null) return null;
+  const { standing } = rowOf(view.value, now.value);
+  return standing === "off" || standing === "stale" ? Math.max(0, now.value - sample.at) : null;
 }
 
 /** One for each id, kept while the id is there, so that another server beside it costs it nothing. */
@@ -162,7 +171,8 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
   const key = viewKey(shown);
   const rhythm = rhythmOfMetric(parseSeries(series)?.metric ?? "");
   const limit = rhythm * GAP_INTERVALS;
-  const since = Math.min(...nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity));
+  const apart = nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity);
+  const since = Math.min(...apart);
   const past = comparison.past.value;
   const window = `${key} ${series}`;
   const fits = past !== null && past.series === series;
@@ -179,9 +189,9 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
       rhythm,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null, other: false };
+    return { columns, from, to, since, apart, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null, other: false };
   }
-  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, hole: Infinity, window, loading: true, other: true };
+  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, apart, hole: Infinity, window, loading: true, other: true };
   const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
   const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
   const count = nodes.length;
@@ -191,6 +201,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
     ...(past.step > rhythm ? { band: { min: values.slice(count, 2 * count), max: values.slice(2 * count) } } : {}),
     ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }),
     since,
+    apart,
     hole: loading ? Infinity : Math.max(past.step * 1.5, limit),
     window,
     loading,
@@ -214,10 +225,10 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
   const { low, mean, high } = index < 0 ? figures([]) : figures(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
   const standing = view ? rowOf(view, now.value).standing : "wait";
   const sample = view?.latest[series];
-  const old = standing === "off" || standing === "stale";
+  const old = oldOf(detail, series);
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
   return (
-    <tr role="row" class={old ? "dimmed" : ""}>
+    <tr role="row" class={standing === "off" || standing === "stale" ? "dimmed" : ""}>
       <td role="cell">
         <span class="row">
           {line && <i class={`swatch key-${line.colour} ${line.dashed ? "dashed" : ""}`} />}
@@ -231,7 +242,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
           )}
         </span>
       </td>
-      <td role="cell" class="num">{shown(sample?.value)}</td>
+      <td role="cell" class="num">{old === null ? shown(sample?.value) : t`${shown(sample?.value)}, ${short(old)} ago`}</td>
       <td role="cell" class="num">{shown(low)}</td>
       <td role="cell" class="num">{shown(mean)}</td>
       <td role="cell" class="num">{shown(high)}</td>
