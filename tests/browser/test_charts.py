@@ -340,6 +340,24 @@ def test_what_a_server_held_back_until_somebody_looked_is_no_hole(page: Page, hu
         expect(table.get_by_text("no data")).to_have_count(0)
 
 
+def test_a_pointer_beside_the_lines_reads_no_moment(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("large")
+    with Large(hub, [node]) as large:
+        sign_in(page, hub)
+        assert large.speaks_again.wait(60)
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        plot = cpu.locator(".u-over")
+        expect(plot).to_be_visible()
+        box = plot.bounding_box()
+        assert box is not None
+        for x, y in ((-20, box["height"] / 2), (box["width"] / 2, box["height"] + 10)):
+            page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
+            expect(cpu.locator(".plot-tip")).to_be_visible()
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
+            expect(cpu.locator(".plot-tip")).to_have_count(0)
+
+
 @pytest.mark.refusals("500 (Internal Server Error)")
 def test_a_live_view_whose_past_could_not_be_read_says_so_and_reads_it_again(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")

@@ -32,6 +32,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const plot = useRef<uPlot | null>(null);
     const held = useRef<Held>({ props, top: 0, topAt: 0, window: "" });
     const pointed = useRef(false);
+    /** Whether the pointer is over the lines, and not over the axes beside them. */
+    const over = useRef(false);
     /** Whether it is on the screen or near it, and whether samples came while it was not. */
     const sight = useRef({ near: true, late: false });
     const [own, setOwn] = useState<number | null>(null);
@@ -60,7 +62,14 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         if (!pointed.current) return;
         const { left } = chart.cursor;
         const { times } = held.current.props.data.columns;
-        if (left === undefined || left < 0) return;
+        if (left === undefined || left < 0) {
+          if (!over.current) return;
+          over.current = false;
+          setOwn(null);
+          held.current.props.group.cursor.value = null;
+          return;
+        }
+        over.current = true;
         const at = chart.posToVal(left, "x");
         setKeys(null);
         setOwn(at);
@@ -128,6 +137,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     }, [keys, data]);
     const leave = (): void => {
       pointed.current = false;
+      over.current = false;
       setOwn(null);
       group.cursor.value = null;
     };

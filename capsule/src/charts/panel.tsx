@@ -12,6 +12,7 @@ import { Button } from "../ui/button";
 import { Icon } from "../ui/icon";
 import { lazy } from "../ui/lazy";
 import { MenuButton, type MenuItem } from "../ui/menu";
+import { usePhone } from "../ui/phone";
 import { saveText } from "../ui/save";
 import { chartWith } from "./chart";
 import { rangeText, when } from "./tip";
@@ -46,7 +47,8 @@ export interface PanelProps extends ChartProps {
 
 export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
-  const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, hint: "v", icon: "table-2", run: () => setTable(!table) };
+  const phone = usePhone();
+  const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, ...(phone ? {} : { hint: "v" }), icon: "table-2", run: () => setTable(!table) };
   return (
     <figure
       class={`card ${wide ? "two-wide" : ""}`}
