@@ -95,6 +95,30 @@ class Phased(PlayedNodes):
             await agent.say(Pack(STREAM_LIVE, seq, TOTAL.layout, coding, body))
 
 
+class Restarted(PlayedNodes):
+    """Was started anew twice within its last hour."""
+
+    BOOTS_AGO_S = (7200, 2400, 600)
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.until_s = int(time.time()) // 60 * 60
+        self.boots = [self.until_s - ago for ago in self.BOOTS_AGO_S]
+        self.told = threading.Event()
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name, booted_at_ms=self.boots[-1] * 1000))
+        seq = agent.acked[STREAM_LIVE] + 1
+        for layout in (layout_of("breathe", 60, ["system.uptime"]), layout_of("pulse", 1, ["cpu.user"])):
+            moments = range(self.until_s - HOUR_S + 30, self.until_s, 60 if layout.family == "breathe" else 10)
+            up = [Row(at * 1000, [at - max(boot for boot in self.boots if boot < at)]) for at in moments]
+            coding, body = pack_rows(up)
+            await agent.say(layout, Pack(STREAM_LIVE, seq, layout.layout, coding, body))
+            seq += 1
+        await agent.wait_acked(seq - 1, limit_s=30)
+        self.told.set()
+
+
 def as_file(page: Page, chart: Locator) -> list[list[str]]:
     """What the chart's own file holds, without the names of its columns."""
     with page.expect_download() as saved:
@@ -150,3 +174,17 @@ def test_compared_servers_share_the_rows_of_their_table_and_of_their_file(page: 
             assert len(whole) in {4, 5}, rows
             assert all(cells == [f"20.0{unit}" if unit else "20", f"20.0{unit}" if unit else "20"] for cells in whole), whole
             assert all(seconds(cells[0]) % 1 == 0 for cells in rows), rows
+
+
+def test_each_restart_of_a_window_is_marked(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("restarted")
+    with Restarted(hub, node) as restarted:
+        sign_in(page, hub)
+        assert restarted.told.wait(60)
+        page.goto(f"{hub.url}/n/{node.node_id}?range=1h")
+        chart = page.get_by_role("figure", name="CPU chart")
+        expect(chart.locator(".u-over")).to_be_visible()
+        found = [seconds(row[0]) for row in as_file(page, chart) if "restarted" in row[-1]]
+        near = [[boot for boot in restarted.boots if abs(at - boot) <= 60] for at in found]
+        # on the border of two rows it is told with both
+        assert [boot for place, boot in enumerate(near) if boot not in near[:place]] == [[boot] for boot in restarted.boots[1:]]
