@@ -94,6 +94,11 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     expect(bar).to_have_count(0)
     page.get_by_role("checkbox", name="Select all shown").check()
     expect(bar).to_contain_text("4 nodes selected")
+    page.get_by_label("Filter").first.fill("web-1")
+    expect(bar).to_contain_text("4 nodes selected, 3 hidden by the filter")
+    page.keyboard.press("Escape")
+    expect(bar.get_by_role("status")).to_have_text("4 nodes selected")
+    page.get_by_role("heading", level=1).focus()
     page.keyboard.press("u")
 
     dialog = page.get_by_role("dialog", name="Run on 4 nodes")

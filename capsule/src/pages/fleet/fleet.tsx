@@ -239,7 +239,7 @@ function Nodes(): VNode {
       ) : (
         <NodeTable lines={by ? lines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onTouch={touch} onFold={fold} />
       )}
-      {mayAct.value && picked.value.size > 0 && <SelectionBar />}
+      {mayAct.value && picked.value.size > 0 && <SelectionBar groups={groups} />}
     </>
   );
 }

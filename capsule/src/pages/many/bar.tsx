@@ -9,16 +9,18 @@ import { picked, unpick } from "../../state/selection";
 import { mayTag } from "../../state/session";
 import { Button } from "../../ui/button";
 
-/** What can be done with the nodes that are ticked. */
-export function SelectionBar(): VNode | null {
+/** What can be done with the nodes that are ticked; those that a filter hides are meant as well, so it is said how many. */
+export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }): VNode | null {
   // One that was removed meanwhile is not counted.
   const nodes = ids.value.filter((id) => picked.value.has(id));
+  const listed = new Set(groups.flatMap((group) => group.ids));
+  const hidden = nodes.filter((id) => !listed.has(id)).length;
   if (!nodes.length) return null;
   const open = (wanted: Open) => (): void => show(wanted);
   return (
     <div class="selection card" role="region" aria-label={t`Selection`}>
       <b class="strong num" role="status">
-        {t`${plural(nodes.length, "node")} selected`}
+        {hidden ? t`${plural(nodes.length, "node")} selected, ${hidden} hidden by the filter` : t`${plural(nodes.length, "node")} selected`}
       </b>
       <Button kind="primary" icon="package" onClick={open({ kind: "many", nodes, action: "upgrade" })}>
         {t`Upgrade…`}
