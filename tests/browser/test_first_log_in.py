@@ -58,3 +58,20 @@ def test_the_first_password_opens_the_choice_of_another_one_alone(page: Page, fr
     password_step(page, hub, "admin", PASSWORD)
     expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+@pytest.mark.refusals("429 (Too Many Requests)")
+def test_who_is_wrong_again_and_again_is_told_before_they_have_to_wait(page: Page, fresh_hub: HubProcess) -> None:
+    page.goto(fresh_hub.url)
+    page.get_by_label("User name").fill("ada")
+    told = page.get_by_role("alert")
+    for tried in range(1, 6):
+        page.get_by_label("Password", exact=True).fill(f"not this one {tried}")
+        with page.expect_response("**/auth/login"):
+            page.get_by_role("button", name="Sign in").click()
+        wait = " After 5 wrong tries in a minute you have to wait." if tried > 2 else ""
+        expect(told).to_have_text("User name or password is wrong." + wait)
+    page.get_by_label("Password", exact=True).fill("not this one either")
+    page.get_by_role("button", name="Sign in").click()
+    expect(told).to_contain_text("Too many attempts. Try again in")
+    expect(page.get_by_role("button", name="Sign in")).to_be_disabled()

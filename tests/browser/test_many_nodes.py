@@ -127,7 +127,9 @@ def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(pa
     page.wait_for_url(re.compile(r"/batches/"))
     page.reload()
     expect(jobs.nth(2)).to_contain_text("web-1")  # by its name, though the fleet comes later than the order
-    done = sorted((name, order.verb) for name, order in nodes.orders if order.verb != "plan")  # to run it again is asked for with a plan, and was not done
+    done = sorted(
+        (name, order.verb) for name, order in nodes.orders if order.verb != "plan"
+    )  # to run it again is asked for with a plan, and was not done
     assert done == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
 
 

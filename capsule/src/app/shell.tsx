@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { tagFilter } from "../core/filter";
-import { rich, t } from "../core/say";
+import { t } from "../core/say";
 import { age, clock } from "../core/time";
 import { plural } from "../core/units";
 import { jobWord } from "../core/words";
@@ -18,10 +18,12 @@ import type { DeploymentView } from "../state/types";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 import { Icon, Logo, type IconName } from "../ui/icon";
+import { lazy } from "../ui/lazy";
 import { MenuButton } from "../ui/menu";
 import { Banner } from "../ui/parts";
 import type { Route } from "./routes";
 
+const CannotSave = lazy(t`what is wrong`, async () => (await import("../pages/trouble")).CannotSave, () => null);
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
@@ -220,14 +222,7 @@ function Banners(): VNode | null {
           </span>
         </Banner>
       )}
-      {since === null && !storing.value && (
-        <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
-          <b>{t`Ground Control cannot save data.`}</b>{" "}
-          <span class="plain">
-            {rich`Values are live or older; servers keep new ones until it can save again. Run ${<code>stardust doctor</code>} on its machine to see why.`}
-          </span>
-        </Banner>
-      )}
+      {since === null && !storing.value && <CannotSave />}
       {newerBuild.value && (
         <Banner
           kind="info"

@@ -4,3 +4,4 @@ import "./first";
 
 export { Cause } from "./fleet/cause";
 export { FilterFault } from "./fleet/filter-fault";
+export { CannotSave } from "./cannot-save";

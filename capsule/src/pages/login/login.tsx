@@ -49,6 +49,7 @@ function SignIn(): VNode {
   const [busy, setBusy] = useState(false);
   const [until, setUntil] = useState(0);
   const secret = useRef<HTMLInputElement>(null);
+  const misses = useRef(0);
   const left = useCountdown(until);
   const submit = async (): Promise<void> => {
     if (busy || left > 0) return;
@@ -61,7 +62,7 @@ function SignIn(): VNode {
       if (error.code === "auth.totp_required") return setSecond(true);
       if (error.status === 429) setUntil(Date.now() + (error.retryAfterS ?? 60) * 1000);
       else if (error.code === "auth.setup_code_required") setWantsCode(true);
-      setWrong(words(error));
+      setWrong(error.status === 401 && (misses.current += 1) > 2 ? t`${words(error)} After 5 wrong tries in a minute you have to wait.` : words(error));
       if (error.status === 401) {
         setPassword("");
         secret.current?.focus();
