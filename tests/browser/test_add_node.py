@@ -276,6 +276,7 @@ def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(brows
         with page.expect_response(re.compile(r"/deployments\?")):
             page.reload()
         notes, dialog = page.get_by_role("region", name="Notifications"), page.get_by_role("dialog")
+        expect(page.get_by_role("button", name="Adding one")).to_be_visible()
         let_go.set()
         note = notes.get_by_role("status").filter(has_text="one: compare its host key")
         note.get_by_role("button", name="Open").click()

@@ -52,6 +52,7 @@ def test_who_cannot_replace_the_keys_reads_nothing_of_it(page: Page, hub: HubPro
     expect(agent).to_contain_text("Replacing its keys")
     page.get_by_role("button", name="Sign out").first.click()
     choose_password(page, hub, "vera", made.json["password"])
+    expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
     page.goto(f"{hub.url}/n/{node.node_id}/settings")
     expect(agent.get_by_role("button", name="Update agent")).to_be_visible()
     expect(agent).not_to_contain_text("keys", ignore_case=True)
