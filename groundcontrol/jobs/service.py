@@ -106,7 +106,9 @@ class JobService:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
         made = NewBatch(BatchId(new_time_id(now)), wish, chosen, tuple(jobs), tuple(refused), now, plans_of)
         batch = await self._store.batches.create_batch(scope, made, idempotency_key)
-        self._told(await self._store.batches.jobs_of(scope, batch.id))
+        for job in jobs:
+            self._bus.publish(Changed("job", job.id, 1))
+        self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
         return batch
 
     async def _plans(self, scope: Scope, batch_id: BatchId, wish: Wish) -> dict[NodeId, str]:
