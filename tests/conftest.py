@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 from tests.support import lab as labs
@@ -14,6 +15,10 @@ from tests.support.beside import LongestFirst
 from tests.support.left_out import SLOW, may_be_left_out
 
 LONG_BYTES = 8
+
+# How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

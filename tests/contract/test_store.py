@@ -269,7 +269,7 @@ async def test_text_that_not_every_database_holds_is_refused(store: Store, clock
     assert [found.name for found in (await store.nodes.nodes(SCOPE, 10)).items] == ["web-1"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40))
 async def test_all_other_text_comes_back_as_it_was(store: Store, text: str) -> None:
     node = await store.nodes.create_node(SCOPE, new_node(new_random_id(), address=text, tags=(text, "\\u0000")))

@@ -196,7 +196,7 @@ async def test_output_is_kept_by_offset_whatever_comes_twice(store: Store, clock
     assert (await store.jobs.job(SCOPE, job.id)).output_bytes == 11
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=300), cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 120)), max_size=30), at=st.integers(0, 300)
 )

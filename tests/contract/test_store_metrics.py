@@ -116,7 +116,7 @@ async def test_rows_come_back_as_they_were_with_their_layout(store: Store) -> No
     assert [found async for found in store.metrics.read(session.no, 0, AT_MS / 500, [])] == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     starts=st.lists(st.integers(-3 * HOUR_MS, 3 * HOUR_MS), max_size=30),
     window=st.tuples(st.integers(-4 * HOUR_MS, 4 * HOUR_MS), st.integers(1, 4 * HOUR_MS)),

@@ -212,7 +212,7 @@ async def test_a_place_is_known_for_thirty_days_and_the_newest_for_ever(backend:
     assert [number for number in known if (await store.users.knock("admin", bytes([number]))).known] == [39]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
 async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
     bucket, at, allowed = new_random_id(), clock.now(), []
@@ -227,7 +227,7 @@ async def test_no_window_ever_holds_more_than_its_limit(store: Store, clock: Man
     assert all(sum(at - 60.0 < other <= at for other in allowed) <= limit for at in allowed)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.floats(0.0, 40.0), max_size=40), limit=st.integers(1, 5))
 async def test_a_bucket_with_a_pace_asks_nobody_to_wait_for_longer(store: Store, clock: ManualClock, gaps: list[float], limit: int) -> None:
     """And no window holds more than its limit and what the pace adds."""

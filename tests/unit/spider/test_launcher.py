@@ -261,7 +261,7 @@ def test_a_stop_is_checked_as_every_order(places: Places) -> None:
     assert not Path(places.jobs, wish.job, "stop").exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
 def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.DataObject) -> None:
     systemd = Systemd()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.outbox import SPOOL_AFTER_S
@@ -394,7 +394,7 @@ async def one_life(seed: int, folder: Path) -> None:
     node.kill()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(st.integers(0, 1 << 32))
 def test_every_sample_is_held_once_or_told_as_lost_whatever_is_killed(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

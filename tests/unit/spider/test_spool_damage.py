@@ -11,7 +11,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.parcels import Closed
@@ -115,7 +115,7 @@ async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.L
     assert len(said(caplog, "spool_damaged")) == 1
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(1, 9000), st.sampled_from(["zero", "cut", "noise", "twice"])), min_size=1, max_size=4)
 )

@@ -32,7 +32,7 @@ def test_heads_are_found_in_every_form_of_the_log(formatter: logging.Formatter, 
     assert list(read_heads(io.StringIO(text))) == [HEAD, HEAD]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=st.text(max_size=100), after=st.text(max_size=50))
 def test_junk_in_a_log_is_passed_over(text: str, after: str) -> None:
     found = list(read_heads(io.StringIO(f"{text}\naudit_head {after}\n" + line(JsonFormatter()))))
@@ -60,7 +60,7 @@ def test_what_is_no_head_is_refused(text: str) -> None:
     assert str(refused.value).isprintable()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(value=st.dictionaries(st.text(), st.text()))
 def test_exported_rows_hold_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:
     text = _json(value)

@@ -292,7 +292,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=200), st.sampled_from(["auto", "lines", "csv", "ssh_config"]))
 def test_no_text_breaks_the_reader(text: str, form: str) -> None:
     reading = read_list(text, form)  # type: ignore[arg-type]  # named as they are

@@ -146,7 +146,7 @@ def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
                     made.vault.open(here._replace(sealed=there.sealed))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(place=st.integers(0, 1 << 20), mask=st.integers(1, 255), cut=st.booleans(), value=st.binary(max_size=100))
 def test_a_value_that_was_altered_is_an_error_never_empty(made: NewKeyring, place: int, mask: int, cut: bool, value: bytes) -> None:
     record = made.vault.seal("credential", "n1", "password", 1, value)

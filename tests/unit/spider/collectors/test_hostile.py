@@ -88,7 +88,7 @@ def damaged(original: bytes) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize(("parser", "origin", "name"), PARSERS, ids=NAMES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_parser_raises_nothing_but_valueerror(parser: Callable[[bytes], Any], origin: str, name: str, data: st.DataObject) -> None:
     original = captured(origin, name)
@@ -99,7 +99,7 @@ def test_a_parser_raises_nothing_but_valueerror(parser: Callable[[bytes], Any], 
         parser(content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda raw: not set(raw) & set(b"\n\\ ")), min_size=1, max_size=4))
 def test_any_path_survives_the_way_through_mountinfo(parts: list[bytes]) -> None:
     path = b"/" + b" \\\t".join(parts)

@@ -255,7 +255,7 @@ def test_what_ended_uses_nothing_for_an_hour_and_then_has_no_series(tmp_path: Pa
     assert read(collector, 3900.0) == {}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.dictionaries(st.integers(0, 60).map(str), st.integers(0, 1000), max_size=60), min_size=1, max_size=8), st.integers(2, 50)
 )
