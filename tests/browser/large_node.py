@@ -1,0 +1,109 @@
+"""A large node: 128 cores, twelve network cards, and what it measures; and one that holds back what nobody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from spider.wire.codec import pack_rows
+from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
+from spider.wire.metrics import parse_series
+from tests.e2e.ordering import LINE, ended
+from tests.support.agent import IDENTITY, TestAgent, layout_of
+from tests.support.hub import Enrolled, HubProcess
+from tests.support.played import PlayedNodes
+
+CORES, CARDS = 128, 12
+SERIES = [
+    *("cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "load.1", "load.15", "memory.total", "memory.used", "memory.cached"),
+    *(f"cpu.core{{core={core}}}" for core in range(CORES)),
+    *(f"network.{way}{{interface=eth{card}}}" for card in range(CARDS) for way in ("received", "sent")),
+    *(f"disk.{way}{{device={disk}}}" for disk in ("sda", "sdb") for way in ("read", "written")),
+]  # fmt: skip
+LAYOUT = layout_of("pulse", 1, SERIES)
+DISKS = layout_of("breathe", 60, ["filesystem.size{mount=/srv}", "filesystem.used{mount=/srv}"])
+BEFORE, HOLE = 4, 6
+"""Seconds of samples, then of none; more samples follow."""
+HELD_S = 12
+WINDOW_S = 300
+"""What is seen live: so far back the hole may lie by the time that a busy machine looks for it."""
+
+
+def value(series: str, turn: int) -> int:
+    """Something to look at, other in each second."""
+    metric, _ = parse_series(series)
+    amount = {"memory.total": 8 << 30, "memory.used": 3 << 30, "memory.cached": 1 << 30}.get(series, 10 + turn % 50)
+    return round(amount * metric.scale)
+
+
+class Measuring(PlayedNodes):
+    """Nodes that measure once they have said what."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
+        super().__init__(hub, nodes)
+        self.greeted = {node.node_id: asyncio.Event() for node in nodes}
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await agent.say(IDENTITY._replace(hostname=node.name, cpu_cores=CORES, timezone="Asia/Tokyo"), LAYOUT)
+        self.greeted[node.node_id].set()
+
+    async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._measure_once_greeted(agent, node), name=f"measures of {node.name}")
+            await super()._play_one(agent, node)
+
+    async def _measure_once_greeted(self, agent: TestAgent, node: Enrolled) -> None:
+        await self.greeted[node.node_id].wait()
+        await self.measure(agent)
+
+    async def measure(self, agent: TestAgent) -> None:
+        raise NotImplementedError
+
+
+class Large(Measuring):
+    """A node of many parts, which is silent for some seconds, and does what it is ordered."""
+
+    def __init__(self, hub: HubProcess, nodes: list[Enrolled], *, full: bool = False) -> None:
+        super().__init__(hub, nodes)
+        self.full = full
+        self.speaks_again = threading.Event()
+
+    async def measure(self, agent: TestAgent) -> None:
+        if self.full:
+            coding, body = pack_rows([Row(int(time.time() * 1000), [100 << 30, 96 << 30])])
+            await agent.say(DISKS, Pack(STREAM_LIVE, 0, DISKS.layout, coding, body))
+        for turn in range(600):
+            coding, body = pack_rows([Row(int(time.time() * 1000), [value(series, turn) for series in SERIES])])
+            await agent.say(Pack(STREAM_LIVE, turn + self.full, LAYOUT.layout, coding, body))
+            await asyncio.sleep(HOLE if turn == BEFORE else 1)
+            if turn > BEFORE:
+                self.speaks_again.set()
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStart):
+            await agent.say(JobAnswer(told.job, "accepted", "", 0), JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
+
+
+class Holding(Measuring):
+    """A node that nobody watches after its first seconds: what it measures then it holds, and sends with its next sample once somebody looks."""
+
+    FIRST = 4
+
+    def __init__(self, hub: HubProcess, node: Enrolled) -> None:
+        super().__init__(hub, [node])
+        self.holds, self.goes_on = threading.Event(), threading.Event()
+
+    async def measure(self, agent: TestAgent) -> None:
+        held: list[float] = []
+        sent = 0
+        for turn in range(600):
+            held.append(time.time())
+            if turn < self.FIRST or self.goes_on.is_set():
+                coding, body = pack_rows([Row(int(at * 1000), [value(series, 1) for series in SERIES]) for at in held])
+                await agent.say(Pack(STREAM_LIVE, sent, LAYOUT.layout, coding, body))
+                held.clear()
+                sent += 1
+            elif len(held) == HELD_S:
+                self.holds.set()
+            await asyncio.sleep(1)
