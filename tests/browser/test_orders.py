@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop, Message
 from spider.wire.orders import Order
@@ -267,14 +267,20 @@ def test_a_plan_that_cannot_be_asked_for_read_or_started_is_tried_again(page: Pa
     assert [order.verb for order in node.orders] == ["plan", "upgrade"]
 
 
-@pytest.mark.refusals("ERR_FAILED")
-def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of(page: Page, hub: HubProcess, node: Planner) -> None:
+def confirmed_reboot(page: Page, hub: HubProcess) -> Locator:
+    """The dialog, ready to be sent."""
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
     page.get_by_role("button", name="Upgrade").click()
     page.get_by_role("menuitem", name="Reboot…").click()
     dialog = page.get_by_role("dialog", name="Reboot: web-1")
     dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+    return dialog
+
+
+@pytest.mark.refusals("ERR_FAILED")
+def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of(page: Page, hub: HubProcess, node: Planner) -> None:
+    dialog = confirmed_reboot(page, hub)
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
     start = dialog.get_by_role("button", name="Reboot server")
     start.click()
@@ -293,12 +299,7 @@ def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of
 
 
 def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
-    page.get_by_role("button", name="Upgrade").click()
-    page.get_by_role("menuitem", name="Reboot…").click()
-    dialog = page.get_by_role("dialog", name="Reboot: web-1")
-    dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+    dialog = confirmed_reboot(page, hub)
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
     dialog.get_by_role("button", name="Reboot server").click()
     [sent] = asked.wait()
