@@ -6,7 +6,7 @@ import { Button } from "./button";
 const SAY_MS = 1500;
 
 /** Where the clipboard is closed to us (plain http from elsewhere), a selection and the old command still work. */
-export async function copyText(text: string): Promise<boolean> {
+async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

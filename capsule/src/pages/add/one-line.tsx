@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nameFault } from "../../core/names";
 import { rich, t } from "../../core/say";
 import { age } from "../../core/time";
@@ -14,7 +14,7 @@ import { go } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { CopyButton, copyText } from "../../ui/copy";
+import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
@@ -114,7 +114,7 @@ interface MadeProps {
 
 function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
   const [seen, setSeen] = useState(made.info);
-  const [copied, setCopied] = useState(false);
+  const commandRow = useRef<HTMLDivElement>(null);
   const left = made.expires_at - now.value;
   const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
   const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node.join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
@@ -129,13 +129,13 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [over, seen.state]);
-  const copy = async (): Promise<void> => setCopied(await copyText(made.command));
-  useEffect(() => {
+  // Before the browser sees the next key: what says "or press c" is on the screen by then.
+  useLayoutEffect(() => {
     if (state !== "open") return;
     const onKey = (event: KeyboardEvent): void => {
       if (event.key !== "c" || !singleKeys() || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
       event.preventDefault();
-      void copy();
+      commandRow.current?.querySelector("button")?.click();
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
@@ -163,16 +163,13 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
             <div class="code one-line">
               <code aria-label={t`Command`} tabIndex={0}>{made.command}</code>
             </div>
-            <div class="row">
+            <div class="row" ref={commandRow}>
               <CopyButton text={() => made.command} />
               {preferences.value.single_keys && (
                 <span class="t3">
                   {rich`or press ${<kbd>c</kbd>}`}
                 </span>
               )}
-              <span class="hidden-text" role="status">
-                {copied ? t`Copied` : ""}
-              </span>
             </div>
             <details>
               <summary>{t`Using zsh or fish? They keep pasted commands in their history: use a line that asks for the invite`}</summary>
