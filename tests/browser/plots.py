@@ -41,6 +41,15 @@ def draw_across(page: Page, plot: Locator, start: float, end: float) -> None:
     cdp.detach()
 
 
+def told_at(page: Page, chart: Locator, share: float) -> list[str]:
+    """What the chart says of the moment at this share of its width."""
+    box = chart.locator(".u-over").bounding_box()
+    assert box is not None
+    for nudge in (0, 1):  # it is told anew when the pointer moves
+        page.mouse.move(box["x"] + box["width"] * share + nudge, box["y"] + box["height"] / 2)
+    return chart.locator(".plot-tip").all_inner_texts()
+
+
 def told_at_the_end(page: Page, chart: Locator) -> list[str]:
     """What the chart says of its last seconds, place by place."""
     box = chart.locator(".u-over").bounding_box()

@@ -14,8 +14,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.gates import LOOKS, Gate, Look, gate
+from tests.browser.plots import told_at
 from tests.browser.test_gates_live import OLDER
 from tests.browser.test_settings import choose_password
+from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.pictures import difference
 from tests.support.stage import FROZEN_AT, Stage, frozen_hub, play_jobs, wait_told_of_who_left
@@ -27,6 +29,8 @@ RENEW = os.environ.get("STARDUST_PICTURES") == "renew"
 APART = 40
 """Edges of letters and lines are drawn a little otherwise by each processor and each build of the browser."""
 MOST_SHARE = 0.002
+HOLE = 0.55
+"""Where the live charts of a frozen node have theirs, as a share of their width."""
 MASKED = """
 .brand small, .unsettled { visibility: hidden !important; }
 * { caret-color: transparent !important; animation: none !important; transition: none !important; }
@@ -93,6 +97,12 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
         expect(seen.page.locator("canvas").nth(3)).to_be_attached()
         expect(seen.page.locator("[data-series='cpu.user']").first).to_be_visible()
 
+    def holes(seen: Gate) -> None:
+        # What a node may still hold back is no hole: one that says nothing is given some seconds for it.
+        charts(seen)
+        cpu = seen.page.get_by_role("figure", name="CPU chart")
+        until(seen.page, lambda: told_at(seen.page, cpu, HOLE), lambda told: any("no data" in text for text in told))
+
     def form(seen: Gate) -> None:
         fleet(seen)
         seen.page.keyboard.press("n")
@@ -107,7 +117,7 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
     return {
         "fleet": ("/", fleet),
         "cards": ("/?view=cards", fleet),
-        "node": (f"/n/{stage.ids['db-01']}", charts),
+        "node": (f"/n/{stage.ids['db-01']}", holes),
         "node-hour": (f"/n/{stage.ids['db-01']}?range=1h", charts),
         "add-node": ("/", form),
         "job": (f"/jobs/{jobs['failed']}", output),
