@@ -63,7 +63,7 @@ class ApiTokens:
         if not 1 <= days <= MAX_DAYS:
             raise BadRequest(f"a token lives 1 to {MAX_DAYS} days", field="days")
         if RANK[role] > RANK[owner.role]:
-            raise Forbidden(f"{owner.username} is {owner.role}: a token cannot be {role}")
+            raise Forbidden(f"the user {owner.username} is {owner.role}: a token cannot be {role}")
         text = PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
         now = self._clock.now()
         token = ApiToken(

@@ -446,7 +446,7 @@ class DeploymentService:
         why = self._leaving.hindrance(node)
         if why:
             raise CredentialsRequired(
-                f"{node.name} cannot be told now, since {why}: send username and private_key or password", give=list(ANY_OF)
+                f"the node {node.name} cannot be told now, since {why}: send username and private_key or password", give=list(ANY_OF)
             )
         await self._check_idle(node)
         self._check_room()

@@ -63,7 +63,7 @@ class JobService:
         if wish.action != "rekey":
             check_policy(node, wish)
         elif node.policy is not None and node.policy.mode == "monitor":
-            raise Conflict(f"{node.name} was installed for monitoring only and runs no jobs: deploy it again for new keys")
+            raise Conflict(f"the node {node.name} was installed for monitoring only and runs no jobs: deploy it again for new keys")
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
         job = await self._store.jobs.create_job(scope, made, idempotency_key)

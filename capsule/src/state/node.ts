@@ -135,7 +135,7 @@ export class NodeDetail {
   #refused(error: ApiError, last: boolean): void {
     this.#over = last;
     if (last || !this.view.peek()) this.failure.value = error;
-    else this.#note ||= toast("fail", t`No new data from ${this.view.peek()?.name ?? ""}`, t`${error.detail}. Trying again.`);
+    else this.#note ||= toast("fail", t`No new data from ${this.view.peek()?.name ?? ""}`, t`${error.detail} Trying again.`);
   }
 
   #snapshot(node: NodeView): void {

@@ -10,16 +10,20 @@ export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable
 
 /** The hub's refusal, or that it could not be reached (`status` 0). */
 export class ApiError extends Error {
+  /** Why, as a sentence: the hub says it as programs do, and never begins with a name. */
+  readonly detail: string;
+
   constructor(
     readonly code: FailureCode,
     readonly status: number,
-    readonly detail: string,
+    said: string,
     readonly facts: Readonly<Record<string, unknown>> = {},
     /** Names this answer in the hub's log. */
     readonly instance = "",
     readonly retryAfterS: number | null = null,
   ) {
-    super(detail);
+    super(said);
+    this.detail = said.charAt(0).toUpperCase() + said.slice(1) + (/[^.?!]$/.test(said) ? "." : "");
   }
 }
 
@@ -85,7 +89,7 @@ async function problem(response: Response): Promise<ApiError> {
   const after = Number(headers.get("retry-after") || NaN);
   const said = (await response.json().catch(() => null)) as Partial<Problem> | null;
   const code = said ? ((said.code ?? "internal") as FailureCode) : "answer.unreadable";
-  return new ApiError(code, status, said?.detail || said?.title || t`Ground Control answered ${status}.`, said?.facts, said?.instance, Number.isFinite(after) ? after : null);
+  return new ApiError(code, status, String(said?.detail || said?.title || t`Ground Control answered ${status}.`), said?.facts, said?.instance, Number.isFinite(after) ? after : null);
 }
 
 interface Options {

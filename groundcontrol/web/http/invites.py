@@ -98,7 +98,7 @@ async def reject_node(call: Call) -> None:
     node = await services.store.nodes.node(call.scope, call.node_id)
     call.authorize("node.approve", node)
     if not node.waiting:
-        raise Conflict(f"{node.name} does not wait for approval: remove it instead")
+        raise Conflict(f"the node {node.name} does not wait for approval: remove it instead")
     await services.store.nodes.delete_node(call.scope, node.id)
     services.bus.publish(Changed("node", node.id, 0))
 
