@@ -76,7 +76,7 @@ def test_a_live_view_whose_past_could_not_be_read_says_so_and_reads_it_again(pag
         for address in (f"n/{node.node_id}", f"compare?nodes={node.node_id}&metric=cpu.user"):
             page.goto(f"{hub.url}/{address}")
             told = page.get_by_role("alert").filter(has_text="History could not be read.")
-            expect(told).to_contain_text("the store broke")
+            expect(told).to_contain_text("The store broke. ")
             expect(told).to_contain_text("r-77")
         page.unroute(re.compile(r"/history\?"))
         told.get_by_role("button", name="Try again").click()
