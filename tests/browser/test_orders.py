@@ -295,9 +295,8 @@ def test_an_order_whose_answer_is_lost_is_followed_as_soon_as_its_job_is_told_of
     lost.abort()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(dialog).to_have_count(0)
-    until(
-        page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"]
-    )  # the page may hear of the job before the node does
+    # the page may hear of the job before the node does
+    until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"])
 
 
 def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile(page: Page, hub: HubProcess, node: Planner) -> None:
@@ -317,4 +316,4 @@ def test_a_restart_that_is_sent_is_told_of_where_its_dialog_was_closed_meanwhile
     note.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
-    until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"])
+    assert [order.verb for order in node.orders] == ["reboot"]
