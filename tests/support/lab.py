@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import importlib.machinery
 import importlib.util
@@ -17,23 +19,59 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
 PROGRAM = (sys.executable, "-I", "-S", str(LAB))
 """The lab by the interpreter that is here anyway: to look for one may take longer than the call."""
+NETS = "/run/lock"
 BUILD_LIMIT_S = 900
 COMMAND_LIMIT_S = 300
 
 
+def claim(first: str) -> tuple[str, int]:
+    """Addresses that no other lab of this machine has, `first` or some after it, and what holds them: a locked file."""
+    *start, third = first.split(".")
+    os.makedirs(NETS, exist_ok=True)
+    for number in range(int(third), 256):
+        net = ".".join((*start, str(number)))
+        file = os.open(f"{NETS}/stardust-lab-{net}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _listens(net):
+                return net, file
+        os.close(file)
+    raise RuntimeError(f"no addresses are free from {first} on")
+
+
+def _listens(net: str) -> bool:
+    """Whether anything answers there that has claimed nothing, as a lab that was started by hand."""
+    there = bytes(reversed([int(part) for part in net.split(".")])).hex().upper()
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(words[3] == "0A" and words[1][2:8] == there for words in sockets)
+
+
+@functools.cache
+def claimed() -> tuple[str, int]:
+    return claim(os.environ.get("LAB_NET", "127.0.3"))
+
+
 def environment() -> dict[str, str]:
-    """Where the tests' own lab lives, unless the caller names one. Processes that test side by side have a lab each, over the same trees."""
+    """Where the lab of this process lives. Its hosts and addresses are its own, the trees belong to every lab of the machine."""
     env = dict(os.environ)
     number = int(env.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    folder = env.get("LAB_DIR", str(ROOT / ".cache/lab"))
-    env["LAB_DIR"] = folder + (f"-{number}" if number else "")
-    env.setdefault("LAB_CACHE", folder)
-    if "LAB_NET" in env:
-        first, second, third = env["LAB_NET"].split(".")
-        env["LAB_NET"] = f"{first}.{int(second) + number}.{third}"
+    env["LAB_NET"], _ = claimed()
+    if "LAB_DIR" in env:
+        env["LAB_DIR"] += f"-{number}" if number else ""
     else:
-        env["LAB_NET"] = f"127.0.{3 + number}"
+        env["LAB_DIR"] = str(ROOT / ".cache/lab" / env["LAB_NET"])
+    env.setdefault("LAB_CACHE", str(Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stardust/lab"))
     return env
+
+
+@functools.cache
+def _guard() -> subprocess.Popen[bytes]:
+    """However this process ends, its hosts end with it, and its addresses are free only after that."""
+    _, held = claimed()
+    return subprocess.Popen(
+        [*PROGRAM, "guard", str(os.getpid())], env=environment(), cwd="/", pass_fds=[held], start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def unavailable() -> str | None:
@@ -121,6 +159,7 @@ class Host:
 
 def up(**flavours: int) -> list[Host]:
     """Boot what is missing, e.g. `up(debian=2)`; the lab's tree is built on first use."""
+    _guard()
     words = [f"{name.replace('_', '-')}={count}" for name, count in flavours.items()]
     answer = json.loads(lab("up", *words, timeout_s=BUILD_LIMIT_S))
     return [Host(facts) for facts in (answer if isinstance(answer, list) else answer["nodes"])]

@@ -2,21 +2,73 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 from tests.support import lab as labs
 
 
-@pytest.mark.parametrize("named", [{}, {"LAB_DIR": "/tmp/lab-mine", "LAB_NET": "127.0.15"}], ids=["its own", "the caller's"])
-def test_processes_side_by_side_have_a_lab_each_over_the_same_trees(monkeypatch: pytest.MonkeyPatch, named: dict[str, str]) -> None:
-    for name in ("LAB_DIR", "LAB_NET", "LAB_CACHE"):
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A process that has asked for no lab yet, on a machine where nobody has one."""
+    monkeypatch.setattr(labs, "NETS", str(tmp_path))
+    monkeypatch.setattr(labs, "claimed", lambda: ("127.0.9", -1))
+    for name in ("LAB_DIR", "LAB_NET", "LAB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in named.items():
-        monkeypatch.setenv(name, value)
+
+
+def test_addresses_that_another_lab_holds_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, held = labs.claim("127.0.60")
+    second, other = labs.claim("127.0.60")
+    assert int(second.rpartition(".")[2]) > int(first.rpartition(".")[2]) >= 60
+    os.close(held)
+    again, last = labs.claim("127.0.60")
+    assert again == first
+    monkeypatch.setattr(labs, "_listens", lambda net: net == "127.0.250")
+    free, unlisted = labs.claim("127.0.250")
+    assert free == "127.0.251"
+    for file in (other, last, unlisted):
+        os.close(file)
+
+
+def test_labs_are_as_separate_as_their_addresses_and_share_the_trees_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    own = labs.environment()
+    assert own["LAB_NET"] in own["LAB_DIR"]
+    assert Path(own["LAB_DIR"]).is_relative_to(labs.ROOT)
+    assert own["LAB_CACHE"] == "/home/somebody/.cache/stardust/lab"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/big/cache")
+    assert labs.environment()["LAB_CACHE"] == "/big/cache/stardust/lab"
+
+
+def test_a_lab_that_is_named_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_DIR", "/srv/lab-mine")
+    monkeypatch.setenv("LAB_CACHE", "/srv/trees")
     found = []
-    for worker in ("gw0", "gw1", "gw2"):
+    for worker in ("gw0", "gw1"):
         monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
-        found.append(labs.environment())
-    assert len({env["LAB_DIR"] for env in found}) == len({env["LAB_NET"] for env in found}) == 3
-    assert {env["LAB_CACHE"] for env in found} == {found[0]["LAB_DIR"]}
-    assert named.items() <= found[0].items()
+        env = labs.environment()
+        assert env["LAB_CACHE"] == "/srv/trees"
+        found.append(env["LAB_DIR"])
+    assert found == ["/srv/lab-mine", "/srv/lab-mine-1"]
+
+
+def test_a_tree_goes_when_nobody_has_used_it_for_long_and_what_is_being_built_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_DIR", str(tmp_path / "lab"))
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    program = labs.program.__wrapped__()
+    layers = tmp_path / "cache/layers"
+    for name in ("used", "unused", "interrupted.tmp", "busy.tmp"):
+        (layers / name / "etc").mkdir(parents=True)
+        program.note_use([str(layers / name.removesuffix(".tmp"))])
+    old = time.time() - program.UNUSED_S - 60
+    os.utime(program.lock_of(str(layers / "unused")), (old, old))
+    with program.built_here(str(layers / "busy")) as held:
+        assert held
+        program.collect_garbage()
+    assert sorted(path.name for path in layers.iterdir()) == ["busy.tmp", "used"]
