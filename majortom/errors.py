@@ -93,6 +93,14 @@ MESSAGES: Final[dict[str, str]] = {
 }  # fmt: skip
 """code -> sentence. A code is public: it is never renamed and never used for something else."""
 
+REPORTED: Final = frozenset(
+    {
+        "already_installed", "busy", "install_failed", "job_running", "name_in_use", "python3_install_failed", "rolled_back",
+        "start_failed", "upload_damaged",
+    }
+)  # fmt: skip
+"""The codes that our scripts may report from a server: their sentences need one fact at most, which is the reported text."""
+
 
 def failure(code: str, step: StepName, **facts: object) -> DeployError:
     """Make the error of this code; `facts` fill its sentence (they are shown, so never a secret)."""

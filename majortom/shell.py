@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 import asyncssh
 
 from majortom.base import DeployError, Secret, StepName
-from majortom.errors import MESSAGES, failure, one_line
+from majortom.errors import REPORTED, failure, one_line
 from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICES, SPIDER_UNIT
 from majortom.sudo import Act, Dialogue, Rise, Words, command, receiving
 
@@ -193,6 +193,6 @@ class _Call:
 def _reported(text: str, step: StepName) -> DeployError:
     """Turn `error CODE TEXT` of a script into the error of that code."""
     code, _, rest = text.partition(" ")
-    if code not in MESSAGES:
+    if code not in REPORTED:
         return failure("install_failed", step, why=text)
-    return failure(code, step, why=rest or "no reason given", what=rest, left=rest)
+    return failure(code, step, why=rest or "no reason given", what=rest or "it does not say what")

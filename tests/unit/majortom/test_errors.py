@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 import majortom
-from majortom.errors import MESSAGES, failure, one_line
+from majortom.errors import MESSAGES, REPORTED, failure, one_line
 from majortom.install import last_words
 
 SOURCES = [path for path in Path(majortom.__file__).parent.rglob("*") if path.suffix in (".py", ".sh")]
@@ -29,6 +29,7 @@ def test_each_code_that_is_raised_is_in_the_table_and_each_in_the_table_is_raise
     text = "\n".join(path.read_text() for path in [*SOURCES, *HUB.glob("*.py")])
     raised = set(re.findall(r'failure\(\s*"([a-z0-9_]+)"', text)) | set(re.findall(r"\bdie ([a-z0-9_]+)", text))
     assert raised <= set(MESSAGES)
+    assert set(re.findall(r"\bdie ([a-z0-9_]+)", text)) == REPORTED
     unused = {code for code in MESSAGES if len(re.findall(rf"(?<![a-z_]){code}(?![a-z_])", text)) < 2}
     assert not unused
 

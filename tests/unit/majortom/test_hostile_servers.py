@@ -12,6 +12,7 @@ import pytest
 
 from majortom.base import DeployError, Secret, Target
 from majortom.connect import Connector, Limits, describe
+from majortom.errors import MESSAGES, REPORTED
 from majortom.shell import MAX_NOTES, MAX_OUTPUT_BYTES, Login, run
 from majortom.sudo import Words
 from tests.support.addresses import any_address
@@ -153,6 +154,21 @@ async def test_a_server_that_notes_without_end_is_told_of_some_times() -> None:
         answer = await run(login, "true\n", [], "install", 30, told=tell)
     assert len(answer.notes) == 20_000
     assert told == ["x"] * MAX_NOTES
+
+
+@pytest.mark.parametrize("code", sorted(MESSAGES))
+async def test_any_error_code_that_a_server_reports_ends_in_a_sentence(code: str) -> None:
+    """Only our scripts' own codes are taken over: a server does not choose what its deployment failed of."""
+
+    async def refuse(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(ready_word(process) + f"\nerror {code} the reason\n".encode())
+        process.exit(1)
+
+    async with shells(refuse) as login:
+        with pytest.raises(DeployError) as caught:
+            await run(login, "true\n", [], "install", 15)
+    assert caught.value.code == (code if code in REPORTED else "install_failed")
+    assert "the reason" in caught.value.message or "{" not in MESSAGES[code]
 
 
 async def test_a_server_that_is_ready_and_then_silent_is_left_when_the_step_s_time_is_over() -> None:
