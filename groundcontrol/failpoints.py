@@ -1,6 +1,6 @@
 """Places at which a test ends the hub's process, as a power cut would: before and after everything that is durable.
 
-Nothing arms one but the tests' own program that starts the hub (`tests/e2e/killable.py`).
+Only a fault of the tests' own hub program arms one (`tests/support/hub_program.py`).
 """
 
 from __future__ import annotations

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 import sqlite3
 import threading
 import time
@@ -20,9 +18,9 @@ from tests.browser.gates import LOOKS, gate
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import forgotten, until
 from tests.e2e.joining import Visitor, knock, made
-from tests.e2e.jumping import clock_file
 from tests.support.agent import IDENTITY, agents
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.hub_faults import set_fault
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -193,7 +191,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         async with aiohttp.ClientSession() as client:
             await (await knock(client, hub, invite)).accepted()
 
-    with HubProcess(tmp_path / "late", program=("-m", "tests.e2e.jumping")) as hub, gate(browser, hub) as seen:
+    with HubProcess(tmp_path / "late", faults=["clock"]) as hub, gate(browser, hub) as seen:
         page = seen.page
         nodes = hub.enrol("web-1", "web-2", "web-3")
         for node in nodes:
@@ -205,8 +203,7 @@ def test_turning_away_and_moving_tags_that_rights_hang_on_ask_for_the_password_o
         thread = threading.Thread(target=lambda: asyncio.run(come(hub, invite)), name="a server")
         thread.start()
         thread.join(30)
-        clock_file(hub.folder).write_text("301")
-        os.kill(hub.pid, signal.SIGUSR1)
+        set_fault(hub, "clock", "301")
         region, asked = page.get_by_role("region", name="Waiting for approval"), page.get_by_role("dialog", name="Confirm your identity")
 
         region.get_by_role("button", name="Reject far-away").click()

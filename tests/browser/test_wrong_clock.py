@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -17,9 +15,9 @@ from spider.wire.frames import Pack, Row
 from tests.browser.test_events_page import CHECK, checked
 from tests.browser.test_settings import sign_in
 from tests.browser.test_terminal import Printer
-from tests.e2e.jumping import clock_file
 from tests.support.agent import TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.hub_faults import fault_file, set_fault
 from tests.support.played import PlayedNodes
 
 pytestmark = pytest.mark.browser
@@ -71,13 +69,12 @@ def test_a_page_left_open_over_midnight_gives_moments_their_day(page: Page, tmp_
 
 def test_events_come_live_after_the_clock_of_the_hub_was_ahead(page: Page, tmp_path: Path) -> None:
     folder = tmp_path / "hub"
-    clock_file(folder).write_text("3600")
-    with HubProcess(folder, program=("-m", "tests.e2e.jumping")) as hub:
+    fault_file(folder, "clock").write_text("3600")
+    with HubProcess(folder, faults=["clock"]) as hub:
         [node] = hub.enrol("web-01")
         with Printer(hub, [node]) as printer:
             checked(page, hub, printer, node)  # of a later hour than all that follows
-            clock_file(folder).write_text("0")
-            os.kill(hub.pid, signal.SIGUSR1)
+            set_fault(hub, "clock", "0")
             sign_in(page, hub)
             page.goto(f"{hub.url}/events")
             times = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01").locator("time")

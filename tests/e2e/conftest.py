@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.granted import PROXY, World, a_world
-from tests.e2e.jumping import clock_file
 from tests.e2e.ordering import SPELL
 from tests.support.agent import IDENTITY, TestAgent, agents, until
 from tests.support.hub import HubProcess
+from tests.support.hub_faults import set_fault
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all of a module, on a hub whose clock can be set and which knows a proxy."""
     folder = tmp_path_factory.mktemp("rights") / "hub"
-    with HubProcess(folder, program=("-m", "tests.e2e.jumping"), env={"STARDUST_TRUSTED_PROXIES": PROXY}) as process:
+    with HubProcess(folder, faults=["clock"], env={"STARDUST_TRUSTED_PROXIES": PROXY}) as process:
         yield a_world(process)
 
 
@@ -58,16 +55,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def shift_clock(world: World) -> Iterator[Any]:
     """Sets the hub's clock while it runs, and back afterwards."""
 
-    hub = world.hub
-
     def shift(seconds: float) -> None:
-        file = clock_file(hub.folder)
-        file.write_text(str(seconds))
-        os.kill(hub.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + 30
-        while file.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        set_fault(world.hub, "clock", str(seconds))
 
     yield shift
     shift(0)

@@ -23,11 +23,11 @@ from groundcontrol.web.protocol import MAX_IDLE_OF_AN_ADDRESS
 from groundcontrol.web.routes import ROOT, ROUTES
 from spider.wire.ids import new_random_id
 from tests.e2e.attacking import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
-from tests.e2e.jumping import clock_file
 from tests.e2e.test_people import enrol
 from tests.support.agent import until
 from tests.support.command import said_by
 from tests.support.hub import PASSWORD, SECRET, HubFailed, HubProcess, Reply
+from tests.support.hub_faults import fault_file
 from tests.unit.groundcontrol.auth.test_tokens import FORGED, forge
 
 LIMIT = 5
@@ -269,11 +269,11 @@ def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -
 
 def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepted_it(tmp_path: Path) -> None:
     """A token that had ended opens nothing meanwhile, a session is not refreshed, and the acceptance holds for later starts."""
-    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.jumping"))
+    hub = HubProcess(tmp_path / "hub", faults=["clock"])
 
     def again(wrong_by_s: float) -> None:
         hub.end()
-        clock_file(hub.folder).write_text(str(wrong_by_s))
+        fault_file(hub.folder, "clock").write_text(str(wrong_by_s))
         hub.launch()
 
     def log_in() -> tuple[int, str]:

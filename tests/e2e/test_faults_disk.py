@@ -28,8 +28,8 @@ from tests.e2e.faulting import (
 )
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
 from tests.support.command import said_by
-from tests.support.hanging import hang_file
 from tests.support.hub import HubProcess
+from tests.support.hub_faults import fault_file
 
 EXIT_AGAIN, EXIT_CONFIG = 75, 78
 
@@ -131,8 +131,8 @@ async def test_a_full_disk_sends_no_node_away_that_has_more_to_tell_than_samples
 
 @pytest.mark.slow
 async def test_a_hanging_disk_sends_no_node_away_that_has_more_to_tell_than_samples(tmp_path: Path) -> None:
-    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.support.hanging"))
-    hang = hang_file(tmp_path / "hub")
+    hub = HubProcess(tmp_path / "hub", faults=["stalled-disk"])
+    hang = fault_file(tmp_path / "hub", "stalled-disk")
     with hub:
         [node] = await asyncio.to_thread(hub.enrol, "web-1")
         async with agents(hub, node) as [agent]:
@@ -187,8 +187,8 @@ async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes
 
 
 async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_goes_on_by_itself(tmp_path: Path) -> None:
-    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.support.hanging"))
-    hang = hang_file(tmp_path / "hub")
+    hub = HubProcess(tmp_path / "hub", faults=["stalled-disk"])
+    hang = fault_file(tmp_path / "hub", "stalled-disk")
     with hub:
         admin = (await asyncio.to_thread(hub.login)).token
         made = await hub.call("POST", "/api/v1/tokens", {"name": "reader", "role": "viewer"}, token=admin)

@@ -28,10 +28,9 @@ from tests.e2e.faulting import (
     serve,
     working,
 )
-from tests.e2e.jumping import clock_file
-from tests.e2e.reading import told_file
 from tests.support.agent import until
 from tests.support.hub import HubProcess
+from tests.support.hub_faults import fault_file, set_fault
 from tests.support.invariants import check_databases
 from tests.support.invariants_jobs import check_acknowledged
 
@@ -162,13 +161,13 @@ async def test_a_stop_under_the_load_of_fifty_nodes_five_jobs_and_ten_pages_is_o
 
 async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
     """F-32: with ten seconds for each of six connections it would take a minute."""
-    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.reading"))
+    hub = HubProcess(tmp_path / "hub", faults=["busy-readers"])
     with hub:
         async with working(hub, tmp_path) as [node]:
             await node.seconds(60)
             await node.settle()
             os.kill(hub.pid, signal.SIGUSR1)
-            await until(told_file(hub.folder).exists)
+            await until(fault_file(hub.folder, "busy-readers").exists)
             await node.seconds(30)
             began = time.monotonic()
             assert await hub.stop() == 0
@@ -243,15 +242,12 @@ async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_n
 
 
 async def set_clock(hub: HubProcess, wrong_by_s: float) -> None:
-    file = clock_file(hub.folder)
-    file.write_text(str(wrong_by_s))
-    os.kill(hub.pid, signal.SIGUSR1)
-    await until(lambda: not file.exists())
+    await asyncio.to_thread(set_fault, hub, "clock", str(wrong_by_s))
 
 
 async def jump(folder: Path, jumps: list[float], restarts: bool, whose: tuple[str, ...] = ("hub",)) -> None:
     """A clock is set again and again: sessions go on, a new log-in works, and no sample is lost."""
-    hub = HubProcess(folder / "hub", program=("-m", "tests.e2e.jumping"))
+    hub = HubProcess(folder / "hub", faults=["clock"])
     with hub:
         async with working(hub, folder) as [node]:
             job = await begin_job(hub, node)
@@ -263,7 +259,7 @@ async def jump(folder: Path, jumps: list[float], restarts: bool, whose: tuple[st
                 if "node" in whose:
                     node.clock.wrong = wrong_by_s
                 if restarts:
-                    clock_file(hub.folder).write_text(str(wrong_by_s))
+                    fault_file(hub.folder, "clock").write_text(str(wrong_by_s))
                     await hub.kill()
                     await hub.start()
                     await until(lambda: node.online, SETTLE_LIMIT_S)
@@ -302,7 +298,7 @@ async def test_a_hub_that_starts_by_a_wrong_clock_loses_no_sample(tmp_path: Path
 
 async def test_a_log_in_of_yesterday_ends_when_the_clock_says_so_and_a_new_one_is_let_in(tmp_path: Path) -> None:
     """F-14: what expires goes by the hub's wall clock, and fails closed."""
-    hub = HubProcess(tmp_path / "hub", program=("-m", "tests.e2e.jumping"))
+    hub = HubProcess(tmp_path / "hub", faults=["clock"])
     with hub:
         token = (await asyncio.to_thread(hub.login)).token
         assert (await hub.call("GET", "/api/v1/nodes", token=token)).status == 200

@@ -15,8 +15,9 @@ import pytest
 
 from groundcontrol import lifecycle
 from tests.support.agent import TestAgent, agents, layout_of, pack_of, until
-from tests.support.counted import BLOCKS, COLLECT_AFTER, OUTPUT, SWITCH_US
 from tests.support.hub import HubProcess
+from tests.support.hub_faults import fault_file
+from tests.support.hub_program import BLOCKS, COLLECT_AFTER, SWITCH_US
 
 NODES = 8
 ROUNDS = 12
@@ -33,8 +34,8 @@ class Counted:
     """A hub that tells what it holds."""
 
     def __init__(self, folder: Path) -> None:
-        self._told = folder / "counts.json"
-        self.hub = HubProcess(folder / "hub", program=("-m", "tests.support.counted"), env={OUTPUT: str(self._told)})
+        self.hub = HubProcess(folder / "hub", faults=["object-count"])
+        self._told = fault_file(self.hub.folder, "object-count")
 
     def _settled(self) -> bool:
         wanted = {"stardust_agents_online 0.0", "stardust_agents_online 0"}

@@ -31,6 +31,7 @@ from spider.wire.frames import CLOSE_GOING_AWAY, Watch
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
 from tests.support.command import command
 from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.hub_faults import fault_file
 
 OTHER_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
 
@@ -339,30 +340,12 @@ sys.addaudithook(hook)
 """Becomes the hub's `sitecustomize`: notes what blocks on the thread of the event loop once the hub has begun."""
 
 
-BREAKS_OFF = """
-import asyncio, sys
-from pathlib import Path
-
-from groundcontrol.web.ws_browser import Live
-from tests.support.lightly_locked import main
-
-async def revocations(live):
-    while not Path(BREAK).exists():
-        await asyncio.sleep(0.02)
-    raise RuntimeError("nobody hears of revocations any more")
-
-Live._revocations = revocations
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 def test_a_hub_whose_live_pages_hear_of_no_revocation_ends(tmp_path: Path) -> None:
     """It would go on showing what was taken from somebody, and say that all is well."""
-    file = tmp_path / "break"
-    with HubProcess(tmp_path / "data", program=("-c", f"BREAK = {str(file)!r}\n{BREAKS_OFF}")) as hub:
-        file.touch()
+    with HubProcess(tmp_path / "data", faults=["no-revocations"]) as hub:
+        fault_file(hub.folder, "no-revocations").touch()
         assert hub.outlive() == EXIT_SOFTWARE
-        assert "nobody hears of revocations any more" in str(hub.wait_event("hub_failed"))
+        assert "the task for revocations failed" in str(hub.wait_event("hub_failed"))
 
 
 async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -> None:

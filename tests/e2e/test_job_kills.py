@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import http.client
-import os
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,11 +25,11 @@ from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
 from spider.wire.frames import Message
 from spider.wire.orders import Order
-from tests.e2e.killable import arm_file
 from tests.e2e.launcher import FakeLauncher, FakeRunner, played
 from tests.support.agent import BOOT, until
 from tests.support.clock import ShiftedClock
 from tests.support.hub import Enrolled, HubProcess, Reply
+from tests.support.hub_faults import set_fault
 from tests.support.invariants_jobs import NodeSide, check_acknowledged, check_database, check_ended
 
 PLAN = Plan((Planned("lab-slow", "1.0", "1.1", "no", "lab"),))
@@ -120,9 +118,7 @@ def is_done(hub: HubProcess, made: Any) -> bool:
 async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     """One job, one kill on its way, and everything that must hold."""
     where = f"{name} {count}"
-    arm_file(hub.folder).write_text(where)
-    os.kill(hub.pid, signal.SIGUSR1)
-    await until(lambda: not arm_file(hub.folder).exists(), 30, f"{where} was not armed")
+    await asyncio.to_thread(set_fault, hub, "killable", where)
     made = await asyncio.to_thread(order, hub, node.config.node, where)
     await until(lambda: not hub.running or is_done(hub, made), 60, f"{where}: neither killed nor done")
     with contextlib.suppress(TimeoutError):  # the last places are behind the end
@@ -143,7 +139,7 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
 
 
 async def all_hold(folder: Path, points: list[tuple[str, int]]) -> None:
-    hub = HubProcess(folder / "hub", program=("-m", "tests.e2e.killable"))
+    hub = HubProcess(folder / "hub", faults=["killable"])
     await hub.start()
     try:
         async with running(hub, folder / "node") as node:

@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 PASSWORD = "lift off to the far stars"
 """Of the admin of every hub that is started with `default_admin=False`: it need not be changed."""
-PROGRAM = ("-m", "tests.support.lightly_locked" if "PYTEST_VERSION" in os.environ else "groundcontrol")
-"""What Python runs. What measures, past pytest, starts the hub as anybody does."""
+PROGRAM = "tests.support.hub_program" if "PYTEST_VERSION" in os.environ else "groundcontrol"
+"""The module to run. Benches, which run outside pytest, start the hub as users do."""
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
 CALL_LIMIT_S = 60.0
@@ -86,12 +86,12 @@ class HubProcess:
         port: int = 0,
         default_admin: bool = False,
         prefix: Sequence[str] = (),
-        program: Sequence[str] = PROGRAM,
+        faults: Sequence[str] = (),
     ) -> None:
         """Args:
         folder: becomes the data folder.
         prefix: put before the command, as `nice` is.
-        program: what Python runs.
+        faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
         args, env: added to the command line and the environment.
         port: 0 = any free one, kept over restarts.
         default_admin: admin/admin, as on a real first start.
@@ -100,7 +100,7 @@ class HubProcess:
         self.port = port or free_port()
         self._args = list(args)
         self._prefix = list(prefix)
-        self._program = list(program)
+        self._program = [PROGRAM, *(word for fault in faults for word in ("--fault", fault))]
         self.view = folder
         """The data folder as this process sees it."""
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}
@@ -142,7 +142,7 @@ class HubProcess:
         self.lines = []
         self.process = subprocess.Popen(
             [
-                *self._prefix, sys.executable, *self._program, "serve", "--port", str(self.port), "--data-dir", str(self.folder),
+                *self._prefix, sys.executable, "-m", *self._program, "serve", "--port", str(self.port), "--data-dir", str(self.folder),
                 "--log-format", "json", *self._args,
             ],
             cwd=self.folder.parent, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

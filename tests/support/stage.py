@@ -496,7 +496,7 @@ def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
 
 def frozen_hub(folder: Path) -> HubProcess:
     """A hub whose wall clock stands at the frozen moment."""
-    return HubProcess(folder, program=("-m", "tests.support.standing"))
+    return HubProcess(folder, faults=[f"frozen-clock={FROZEN_AT}"])
 
 
 def staged(folder: Path) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 
 from groundcontrol import failpoints
 from groundcontrol.domain.deployments import REMOVE_STEPS
-from tests.e2e.killable import arm_file
 from tests.support.hub import HubProcess
+from tests.support.hub_faults import set_fault
 from tests.system.deployed import until
 from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
 
@@ -29,7 +28,7 @@ NOT_TOLD = ("leave.row.post", "leave.order.pre")
 @pytest.fixture(scope="module")
 def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    hub = HubProcess(tmp_path_factory.mktemp("leaving") / "hub", program=("-m", "tests.e2e.killable"))
+    hub = HubProcess(tmp_path_factory.mktemp("leaving") / "hub", faults=["killable"])
     with Desk(hub, host) as desk:
         yield desk
 
@@ -41,9 +40,7 @@ def desk(shared_desk: Desk) -> Desk:
 
 
 def arm(hub: HubProcess, place: str) -> None:
-    arm_file(hub.folder).write_text(f"{place} 1")
-    os.kill(hub.pid, signal.SIGUSR1)
-    until(lambda: not arm_file(hub.folder).exists(), f"{place} is armed")
+    set_fault(hub, "killable", f"{place} 1")
 
 
 def ask(desk: Desk, node: str) -> int:

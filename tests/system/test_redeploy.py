@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    hub = HubProcess(tmp_path_factory.mktemp("redeploy") / "hub", program=("-m", "tests.e2e.killable"))
+    hub = HubProcess(tmp_path_factory.mktemp("redeploy") / "hub", faults=["killable"])
     with Desk(hub, host) as desk:
         yield desk
 

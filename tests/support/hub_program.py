@@ -1,0 +1,212 @@
+"""The hub of the tests, with faults: `python -m tests.support.hub_program [--fault NAME[=VALUE]]… serve --data-dir … …`.
+
+Each hub makes its keyring with the fewest rounds that a hub accepts. With the usual rounds, deriving the key takes two thirds of the processor
+time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
+
+A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import json
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from groundcontrol import app, failpoints
+from groundcontrol.cli import main as cli
+from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite.reader import POOL_SIZE
+from groundcontrol.store.sqlite.tx import Rows
+from groundcontrol.store.sqlite.writer import Writer
+from groundcontrol.vault import LEAST_ROUNDS, open_vault
+from groundcontrol.web.ws_browser import Live
+from spider.clock import SystemClock
+from tests.support.hub_faults import fault_file
+
+OnSignal = Callable[[], None]
+"""Runs in the main thread at each SIGUSR1."""
+
+ENDLESS_QUERY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+POLL_S = 0.05
+BLOCKS = "blocks"
+"""Allocated blocks of any type, including strings, numbers and bytes, which the collector does not track."""
+COLLECT_AFTER, SWITCH_US = "collect after", "switch us"
+"""Settings of the interpreter."""
+
+
+def _replace(owner: object, name: str, value: object) -> None:
+    setattr(owner, name, value)  # the names are not public: mypy and ruff would refuse a plain assignment
+
+
+def _clock(file: Path, _value: str) -> OnSignal:
+    """The wall clock is wrong by the seconds in the file, read at the start and at SIGUSR1. The monotonic clock is right."""
+    wrong_by_s = 0.0
+
+    class WrongClock(SystemClock):
+        def now(self) -> float:
+            return super().now() + wrong_by_s
+
+    def read() -> None:
+        nonlocal wrong_by_s
+        if file.exists():
+            wrong_by_s = float(file.read_text())
+            file.unlink()
+
+    read()
+    _replace(app, "SystemClock", WrongClock)
+    return read
+
+
+def _frozen_clock(_file: Path, value: str) -> None:
+    """The wall clock always shows VALUE, in Unix seconds. The monotonic clock goes on."""
+    at = float(value)
+
+    class FrozenClock(SystemClock):
+        def now(self) -> float:
+            return at
+
+    _replace(app, "SystemClock", FrozenClock)
+
+
+def _killable(file: Path, _value: str) -> OnSignal:
+    """SIGUSR1 arms the failpoint that the file names (name and count), and removes the file."""
+
+    def arm() -> None:
+        if file.exists():
+            name, after = file.read_text().split()
+            failpoints.arm(name, int(after))
+            file.unlink()
+
+    return arm
+
+
+def _busy_readers(file: Path, _value: str) -> OnSignal:
+    """SIGUSR1 makes every reading connection busy for ever. The file appears when all are busy.
+
+    In the control database a statement never ends; in the database of samples, Python code between two statements never ends.
+    """
+    begun = threading.Barrier(2 * POOL_SIZE, file.touch)
+    opened: list[tuple[Database, asyncio.AbstractEventLoop]] = []
+    queries: list[asyncio.Task[Any]] = []
+
+    def read_endlessly(rows: Rows) -> int:
+        begun.wait()
+        return len(rows.all(ENDLESS_QUERY))
+
+    def wait_endlessly(rows: Rows) -> None:
+        rows.one("SELECT 1 FROM fence")
+        begun.wait()
+        threading.Event().wait()
+
+    async def open_and_keep(*args: Any, **options: Any) -> Database:
+        database = await open_database(*args, **options)
+        opened.append((database, asyncio.get_running_loop()))
+        return database
+
+    def query(database: Database) -> None:
+        for _ in range(POOL_SIZE):
+            queries.append(asyncio.create_task(database._control.reader.run(read_endlessly)))
+            queries.append(asyncio.create_task(database._samples.reader.run(wait_endlessly)))
+
+    def make_busy() -> None:
+        for database, loop in opened:
+            loop.call_soon_threadsafe(query, database)
+
+    _replace(app, "open_database", open_and_keep)
+    return make_busy
+
+
+def _stalled_disk(file: Path, _value: str) -> None:
+    """While the file exists, writes neither end nor fail.
+
+    A process that waits for a real stalled disk cannot be killed. So the writing threads wait before they reach the disk.
+    """
+    write: Callable[..., Any] = getattr(Writer, "_transact")  # noqa: B009  # not public
+
+    def stalled(self: Writer, db: sqlite3.Connection, commands: list[Any]) -> Any:
+        while file.exists():
+            time.sleep(POLL_S)
+        return write(self, db, commands)
+
+    _replace(Writer, "_transact", stalled)
+
+
+def _object_count(file: Path, _value: str) -> OnSignal:
+    """SIGUSR1 counts the objects of the process by type. The file appears complete."""
+
+    def count() -> None:
+        for _ in range(3):
+            gc.collect()
+        found = collections.Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+        found["threads"] = threading.active_count()
+        found[BLOCKS] = sys.getallocatedblocks()
+        found[COLLECT_AFTER], found[SWITCH_US] = gc.get_threshold()[0], round(sys.getswitchinterval() * 1e6)
+        partial_file = file.with_suffix(".part")
+        partial_file.write_text(json.dumps(found))
+        partial_file.rename(file)
+
+    return count
+
+
+def _no_revocations(file: Path, _value: str) -> None:
+    """The task that ends revoked live pages fails as soon as the file exists."""
+
+    async def fail(_live: Live) -> None:
+        while not file.exists():  # noqa: ASYNC110, ASYNC240  # another process creates it
+            await asyncio.sleep(POLL_S)
+        raise RuntimeError("the task for revocations failed")
+
+    _replace(Live, "_revocations", fail)
+
+
+FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
+    "clock": _clock,
+    "frozen-clock": _frozen_clock,
+    "killable": _killable,
+    "busy-readers": _busy_readers,
+    "stalled-disk": _stalled_disk,
+    "object-count": _object_count,
+    "no-revocations": _no_revocations,
+}
+
+
+def _install(faults: Sequence[str], data_dir: Path) -> None:
+    handlers: list[OnSignal] = []
+    for fault in faults:
+        name, _, value = fault.partition("=")
+        handler = FAULTS[name](fault_file(data_dir, name), value)
+        if handler is not None:
+            handlers.append(handler)
+
+    def handle(*_: object) -> None:
+        for handler in handlers:
+            handler()
+
+    if handlers:
+        signal.signal(signal.SIGUSR1, handle)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Install the faults, then run the `stardust` command. Every change of the product's modules happens here."""
+    words, faults = list(argv), []
+    while words[:1] == ["--fault"]:
+        faults.append(words[1])
+        words = words[2:]
+    _replace(app, "open_vault", partial(open_vault, rounds=LEAST_ROUNDS))
+    if faults:
+        _install(faults, Path(words[words.index("--data-dir") + 1]))
+    return cli.main(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
